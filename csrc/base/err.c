@@ -1,0 +1,78 @@
+#include "base/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *leat_err_name(int err)
+{
+    switch (err) {
+    case LEAT_OK:
+        return "ok";
+    case LEAT_ENOMEM:
+        return "out of memory";
+    case LEAT_ETOOLARGE:
+        return "over a configured limit";
+    case LEAT_EBADMSG:
+        return "malformed input";
+    case LEAT_EDEADLINE:
+        return "deadline passed";
+    case LEAT_ECLOSED:
+        return "closed";
+    case LEAT_EBUSY:
+        return "queue is full";
+    case LEAT_EPG_SERVER:
+        return "postgres answered with an error";
+    case LEAT_EPG_LOST:
+        return "connection to postgres lost";
+    case LEAT_ECONFIG:
+        return "wrong configuration or usage";
+    case LEAT_ESCRIPT:
+        return "script failed";
+    case LEAT_ESCHEMA:
+        return "schema leat is missing or of another version";
+    default:
+        return NULL;
+    }
+}
+
+static const char *const code_names[LEAT_CODE_COUNT] = {
+    [LEAT_CODE_OK] = "ok",
+    [LEAT_CODE_BAD_REQUEST] = "bad_request",
+    [LEAT_CODE_UNAUTHENTICATED] = "unauthenticated",
+    [LEAT_CODE_FORBIDDEN] = "forbidden",
+    [LEAT_CODE_NOT_FOUND] = "not_found",
+    [LEAT_CODE_ALREADY_SUBSCRIBED] = "already_subscribed",
+    [LEAT_CODE_LIMIT] = "limit",
+    [LEAT_CODE_RATE_LIMITED] = "rate_limited",
+    [LEAT_CODE_DEADLINE_EXCEEDED] = "deadline_exceeded",
+    [LEAT_CODE_UNAVAILABLE] = "unavailable",
+    [LEAT_CODE_TOO_LARGE] = "too_large",
+    [LEAT_CODE_INTERNAL] = "internal",
+    [LEAT_CODE_REVOKED] = "revoked",
+};
+
+const char *leat_code_name(leat_code code)
+{
+    LEAT_ASSERT((unsigned)code < LEAT_CODE_COUNT);
+    return code_names[code];
+}
+
+int leat_code_parse(leat_code *code, const char *name)
+{
+    /* "ok" is no error, and "revoked" is for messages that end a subscription only. */
+    for (unsigned i = LEAT_CODE_OK + 1; i < LEAT_CODE_REVOKED; i++) {
+        if (strcmp(code_names[i], name) == 0) {
+            *code = (leat_code)i;
+            return 0;
+        }
+    }
+    return LEAT_EBADMSG;
+}
+
+/* The one place below csrc/app that prints: after a bug there is no log that can be trusted. */
+_Noreturn void leat_assert_failed(const char *cond, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, cond);
+    abort();
+}

@@ -1,0 +1,95 @@
+#include "base/event.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+struct leat_event {
+    atomic_uint refs;
+    leat_event_kind kind;
+    int64_t seq;
+    uint32_t topic_len; /* the topic opens bytes, the frame follows it */
+    uint32_t frame_len;
+    uint32_t payload_at; /* within the frame, as data_at */
+    uint32_t data_at;
+    uint32_t data_len;
+    char bytes[];
+};
+
+leat_event *leat_event_new(leat_event_kind kind, leat_slice topic, int64_t seq, size_t frame_len,
+                           size_t payload_at, size_t data_at, size_t data_len)
+{
+    LEAT_ASSERT(topic.len <= UINT32_MAX && frame_len <= UINT32_MAX);
+    LEAT_ASSERT(payload_at <= frame_len && data_at <= frame_len);
+    LEAT_ASSERT(data_len <= frame_len - data_at);
+    leat_event *e = leat_calloc(1, sizeof(*e) + topic.len + frame_len);
+    atomic_init(&e->refs, 1);
+    e->kind = kind;
+    e->seq = seq;
+    e->topic_len = (uint32_t)topic.len;
+    e->frame_len = (uint32_t)frame_len;
+    e->payload_at = (uint32_t)payload_at;
+    e->data_at = (uint32_t)data_at;
+    e->data_len = (uint32_t)data_len;
+    if (topic.len > 0)
+        memcpy(e->bytes, topic.at, topic.len);
+    return e;
+}
+
+char *leat_event_frame_room(leat_event *e)
+{
+    return e->bytes + e->topic_len;
+}
+
+leat_event *leat_event_ref(leat_event *e)
+{
+    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+    return e;
+}
+
+void leat_event_unref(leat_event *e)
+{
+    /* Release: this thread's reads of the event are done. Acquire: the last one sees that of all.
+     */
+    unsigned before = atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel);
+    LEAT_ASSERT(before > 0);
+    if (before == 1)
+        free(e);
+}
+
+leat_event_kind leat_event_kind_of(const leat_event *e)
+{
+    return e->kind;
+}
+
+leat_slice leat_event_topic(const leat_event *e)
+{
+    return (leat_slice){e->bytes, e->topic_len};
+}
+
+int64_t leat_event_seq(const leat_event *e)
+{
+    return e->seq;
+}
+
+leat_slice leat_event_frame(const leat_event *e)
+{
+    return (leat_slice){e->bytes + e->topic_len, e->frame_len};
+}
+
+leat_slice leat_event_payload(const leat_event *e)
+{
+    return (leat_slice){e->bytes + e->topic_len + e->payload_at, e->frame_len - e->payload_at};
+}
+
+leat_slice leat_event_data(const leat_event *e)
+{
+    return (leat_slice){e->bytes + e->topic_len + e->data_at, e->data_len};
+}
+
+size_t leat_event_bytes(const leat_event *e)
+{
+    return sizeof(*e) + e->topic_len + e->frame_len;
+}

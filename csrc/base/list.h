@@ -1,0 +1,69 @@
+/* list.h - an intrusive, circular, doubly linked list.
+ *
+ * Ownership  a link is embedded in its owner; the list owns nothing.
+ * Threads    the owner's.
+ * Units      none.
+ * Errors     none. A link that is on no list points at itself; unlinking it again is harmless.
+ */
+#ifndef LEAT_BASE_LIST_H
+#define LEAT_BASE_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct leat_list {
+    struct leat_list *next;
+    struct leat_list *prev;
+} leat_list;
+
+/* The object of the given type whose member is the link. */
+#define LEAT_LIST_ENTRY(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+
+static inline void leat_list_init(leat_list *l)
+{
+    l->next = l->prev = l;
+}
+
+static inline bool leat_list_empty(const leat_list *l)
+{
+    return l->next == l;
+}
+
+static inline void leat_list_push(leat_list *head, leat_list *link)
+{
+    link->prev = head->prev;
+    link->next = head;
+    head->prev->next = link;
+    head->prev = link;
+}
+
+static inline void leat_list_unlink(leat_list *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    leat_list_init(link);
+}
+
+/* Takes the first link off the list; NULL if there is none. */
+static inline leat_list *leat_list_shift(leat_list *head)
+{
+    leat_list *link = head->next;
+    if (link == head)
+        return NULL;
+    leat_list_unlink(link);
+    return link;
+}
+
+/* Moves all links of from to the empty list to: what a walk does whose callbacks change from. */
+static inline void leat_list_move(leat_list *to, leat_list *from)
+{
+    leat_list_init(to);
+    if (leat_list_empty(from))
+        return;
+    *to = *from;
+    to->next->prev = to;
+    to->prev->next = to;
+    leat_list_init(from);
+}
+
+#endif

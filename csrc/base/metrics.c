@@ -1,0 +1,293 @@
+/* A thread's series are written by that thread alone, so counting is a plain load and store, both
+ * relaxed: no locked instruction in the fan-out. Rendering sums over threads; what it reads may be
+ * a few counts old, never torn.
+ */
+#include "base/metrics.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/mem.h"
+
+typedef struct series {
+    const char *name;
+    const char *type;
+    const char *label; /* NULL: none */
+    const char *help;
+} series;
+
+#define GAUGE(name, help)                                                                          \
+    {                                                                                              \
+        name, "gauge", NULL, help                                                                  \
+    }
+#define COUNTER(name, help)                                                                        \
+    {                                                                                              \
+        name, "counter", NULL, help                                                                \
+    }
+#define SUBS(state)                                                                                \
+    {                                                                                              \
+        "leat_subscriptions", "gauge", "state=\"" state "\"", "Subscriptions by state."            \
+    }
+#define POOL(state)                                                                                \
+    {                                                                                              \
+        "leat_pg_pool_connections", "gauge", "state=\"" state "\"",                                \
+            "Connections of the Postgres pools by state."                                          \
+    }
+#define HANDSHAKES(outcome)                                                                        \
+    {                                                                                              \
+        "leat_handshakes_total", "counter", "outcome=\"" outcome "\"",                             \
+            "Subscription handshakes that ended, by outcome."                                      \
+    }
+#define RESYNCS(reason)                                                                            \
+    {                                                                                              \
+        "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
+            "Snapshots sent to live subscriptions, by reason."                                     \
+    }
+
+static const series table[LEAT_M_COUNT] = {
+    [LEAT_M_CONNECTIONS] = GAUGE("leat_connections", "WebSocket and SSE clients."),
+    [LEAT_M_SUBS_NEW] = SUBS("new"),
+    [LEAT_M_SUBS_AUTHORIZING] = SUBS("authorizing"),
+    [LEAT_M_SUBS_ARMING] = SUBS("arming"),
+    [LEAT_M_SUBS_READING] = SUBS("reading"),
+    [LEAT_M_SUBS_REPLAYING] = SUBS("replaying"),
+    [LEAT_M_SUBS_LIVE] = SUBS("live"),
+    [LEAT_M_TOPICS] = GAUGE("leat_topics", "Topics held in memory."),
+    [LEAT_M_POOL_IDLE] = POOL("idle"),
+    [LEAT_M_POOL_BUSY] = POOL("busy"),
+    [LEAT_M_POOL_CONNECTING] = POOL("connecting"),
+    [LEAT_M_POOL_WAITERS] =
+        GAUGE("leat_pg_pool_waiters", "Callers waiting for a connection of the Postgres pools."),
+    [LEAT_M_POOL_CANCELS] =
+        COUNTER("leat_pg_cancels_total", "Queries cancelled at the server past their deadline."),
+    [LEAT_M_LISTENER_CONNECTED] =
+        GAUGE("leat_listener_connected", "1 while the LISTEN connection is up."),
+    [LEAT_M_LISTENER_RECONNECTS] =
+        COUNTER("leat_listener_reconnects_total", "Reconnects of the LISTEN connection."),
+    [LEAT_M_HANDSHAKES_OK] = HANDSHAKES("ok"),
+    [LEAT_M_HANDSHAKES_RESUMED] = HANDSHAKES("resumed"),
+    [LEAT_M_HANDSHAKES_REFUSED] = HANDSHAKES("refused"),
+    [LEAT_M_HANDSHAKES_DEADLINE] = HANDSHAKES("deadline_exceeded"),
+    [LEAT_M_HANDSHAKES_UNAVAILABLE] = HANDSHAKES("unavailable"),
+    [LEAT_M_HANDSHAKES_INTERNAL] = HANDSHAKES("internal"),
+    [LEAT_M_HANDSHAKES_GONE] = HANDSHAKES("gone"),
+    [LEAT_M_SNAPSHOT_READS] = COUNTER("leat_snapshot_reads_total", "Snapshot reads begun."),
+    [LEAT_M_STALE_SNAPSHOTS] =
+        COUNTER("leat_stale_snapshots_total", "Snapshots composed from the authorised row because "
+                                              "it could not be read again."),
+    [LEAT_M_EVENTS] = COUNTER("leat_events_total", "Events received, once each."),
+    [LEAT_M_DELIVERIES] = COUNTER("leat_deliveries_total", "Events sent, once a recipient."),
+    [LEAT_M_GAPS_REPAIRED] =
+        COUNTER("leat_gaps_repaired_total", "Holes in a topic filled from the outbox."),
+    [LEAT_M_RESYNCS_STALE] = RESYNCS("stale"),
+    [LEAT_M_RESYNCS_HISTORY] = RESYNCS("history"),
+    [LEAT_M_RESYNCS_HOOK] = RESYNCS("hook"),
+    [LEAT_M_RESYNCS_EPOCH] = RESYNCS("epoch"),
+    [LEAT_M_RESYNCS_REQUESTED] = RESYNCS("requested"),
+    [LEAT_M_SLOW_CLOSED] =
+        COUNTER("leat_slow_clients_closed_total", "Clients closed because they did not read."),
+    [LEAT_M_RING_BYTES] = GAUGE("leat_ring_bytes", "Bytes of recent events held in memory."),
+    [LEAT_M_SEND_BUFFER_BYTES] =
+        GAUGE("leat_send_buffer_bytes", "Bytes accepted for sending and not yet taken."),
+    [LEAT_M_SCRIPT_ERRORS] = COUNTER("leat_script_errors_total", "Errors raised by scripts."),
+    [LEAT_M_SCRIPT_BUDGET] = COUNTER("leat_script_budget_exceeded_total",
+                                     "Script tasks stopped for computing too long."),
+    [LEAT_M_SCRIPT_MEMORY] = GAUGE("leat_script_memory_bytes", "Memory held by scripts."),
+    [LEAT_M_HTTP_REQUESTS] = COUNTER("leat_http_requests_total", "HTTP requests received."),
+    [LEAT_M_HTTP_REJECTED] = COUNTER("leat_http_rejected_total",
+                                     "HTTP requests that were malformed, too large or too slow."),
+    [LEAT_M_PROTOCOL_ERRORS] =
+        COUNTER("leat_protocol_errors_total", "Connections closed for breaking RFC 6455."),
+    [LEAT_M_BAD_REQUESTS] =
+        COUNTER("leat_bad_requests_total", "Messages answered with bad_request."),
+    [LEAT_M_CONNECTIONS_REFUSED] =
+        COUNTER("leat_connections_refused_total", "Connections refused over max_connections."),
+    [LEAT_M_TRIMMED_EVENTS] =
+        COUNTER("leat_trimmed_events_total", "Events trimmed from the outbox."),
+    [LEAT_M_SIGNALS_DROPPED] =
+        COUNTER("leat_signals_dropped_total", "Signals not sent to clients that did not read."),
+};
+
+static const series histogram_table[LEAT_H_COUNT] = {
+    [LEAT_H_HANDSHAKE] = {"leat_handshake_seconds", "histogram", NULL,
+                          "From a subscribe request to its answer."},
+    [LEAT_H_QUERY] = {"leat_query_seconds", "histogram", NULL,
+                      "From a query's start to its result, waiting for a connection included."},
+};
+
+typedef struct bound {
+    double seconds;
+    const char *text;
+} bound;
+
+static const bound bounds[] = {
+    {0.0001, "0.0001"}, {0.00025, "0.00025"}, {0.0005, "0.0005"}, {0.001, "0.001"},
+    {0.0025, "0.0025"}, {0.005, "0.005"},     {0.01, "0.01"},     {0.025, "0.025"},
+    {0.05, "0.05"},     {0.1, "0.1"},         {0.25, "0.25"},     {0.5, "0.5"},
+    {1, "1"},           {2.5, "2.5"},         {5, "5"},           {10, "10"},
+};
+
+enum {
+    N_BOUNDS = sizeof(bounds) / sizeof(bounds[0]),
+};
+
+typedef _Atomic int64_t cell;
+
+typedef struct histogram {
+    cell buckets[N_BOUNDS + 1]; /* each counts its own range; the last one what is above all */
+    cell sum_ns;
+} histogram;
+
+struct leat_metrics {
+    leat_list link;
+    cell values[LEAT_M_COUNT];
+    histogram histograms[LEAT_H_COUNT];
+};
+
+struct leat_metrics_registry {
+    pthread_mutex_t lock; /* of the list, not of the values */
+    leat_list all;
+};
+
+leat_metrics_registry *leat_metrics_registry_new(void)
+{
+    leat_metrics_registry *r = leat_calloc(1, sizeof(*r));
+    int failed = pthread_mutex_init(&r->lock, NULL);
+    LEAT_ASSERT(failed == 0);
+    leat_list_init(&r->all);
+    return r;
+}
+
+void leat_metrics_registry_free(leat_metrics_registry *r)
+{
+    if (r == NULL)
+        return;
+    leat_list *link = NULL;
+    while ((link = leat_list_shift(&r->all)) != NULL)
+        free(LEAT_LIST_ENTRY(link, leat_metrics, link));
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+leat_metrics *leat_metrics_new(leat_metrics_registry *r)
+{
+    leat_metrics *m = leat_calloc(1, sizeof(*m));
+    pthread_mutex_lock(&r->lock);
+    leat_list_push(&r->all, &m->link);
+    pthread_mutex_unlock(&r->lock);
+    return m;
+}
+
+static int64_t load(const cell *c)
+{
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+static void add(cell *c, int64_t n)
+{
+    atomic_store_explicit(c, load(c) + n, memory_order_relaxed);
+}
+
+void leat_metrics_add(leat_metrics *m, leat_metric id, int64_t n)
+{
+    LEAT_ASSERT((unsigned)id < LEAT_M_COUNT);
+    add(&m->values[id], n);
+}
+
+void leat_metrics_set(leat_metrics *m, leat_metric id, int64_t value)
+{
+    LEAT_ASSERT((unsigned)id < LEAT_M_COUNT);
+    atomic_store_explicit(&m->values[id], value, memory_order_relaxed);
+}
+
+void leat_metrics_observe(leat_metrics *m, leat_histogram id, double seconds)
+{
+    LEAT_ASSERT((unsigned)id < LEAT_H_COUNT);
+    if (!(seconds > 0)) /* a clock that went back, or NaN */
+        seconds = 0;
+    if (seconds > 1e6)
+        seconds = 1e6;
+    size_t i = 0;
+    while (i < N_BOUNDS && seconds > bounds[i].seconds)
+        i++;
+    add(&m->histograms[id].buckets[i], 1);
+    add(&m->histograms[id].sum_ns, (int64_t)(seconds * 1e9 + 0.5));
+}
+
+int64_t leat_metrics_get(const leat_metrics *m, leat_metric id)
+{
+    LEAT_ASSERT((unsigned)id < LEAT_M_COUNT);
+    return load(&m->values[id]);
+}
+
+static int64_t sum_of(const leat_metrics_registry *r, leat_metric id)
+{
+    int64_t sum = 0;
+    for (leat_list *l = r->all.next; l != &r->all; l = l->next)
+        sum += load(&LEAT_LIST_ENTRY(l, leat_metrics, link)->values[id]);
+    return sum;
+}
+
+int64_t leat_metrics_sum(leat_metrics_registry *r, leat_metric id)
+{
+    LEAT_ASSERT((unsigned)id < LEAT_M_COUNT);
+    pthread_mutex_lock(&r->lock);
+    int64_t sum = sum_of(r, id);
+    pthread_mutex_unlock(&r->lock);
+    return sum;
+}
+
+static void render_head(leat_buf *out, const series *s)
+{
+    leat_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", s->name, s->help, s->name, s->type);
+}
+
+static void render_series(const leat_metrics_registry *r, leat_metric id, leat_buf *out)
+{
+    const series *s = &table[id];
+    bool first = id == 0 || strcmp(table[id - 1].name, s->name) != 0;
+    if (first)
+        render_head(out, s);
+    leat_buf_text(out, s->name);
+    if (s->label != NULL)
+        leat_buf_printf(out, "{%s}", s->label);
+    leat_buf_printf(out, " %" PRId64 "\n", sum_of(r, id));
+}
+
+static void render_histogram(const leat_metrics_registry *r, leat_histogram id, leat_buf *out)
+{
+    int64_t counts[N_BOUNDS + 1] = {0};
+    int64_t sum_ns = 0;
+    for (leat_list *l = r->all.next; l != &r->all; l = l->next) {
+        const histogram *h = &LEAT_LIST_ENTRY(l, leat_metrics, link)->histograms[id];
+        for (size_t i = 0; i <= N_BOUNDS; i++)
+            counts[i] += load(&h->buckets[i]);
+        sum_ns += load(&h->sum_ns);
+    }
+    const char *name = histogram_table[id].name;
+    render_head(out, &histogram_table[id]);
+    int64_t total = 0;
+    for (size_t i = 0; i <= N_BOUNDS; i++) {
+        total += counts[i];
+        leat_buf_printf(out, "%s_bucket{le=\"%s\"} %" PRId64 "\n", name,
+                        i < N_BOUNDS ? bounds[i].text : "+Inf", total);
+    }
+    /* The count is the buckets' own sum, so that the two agree whatever is counted meanwhile. */
+    leat_buf_printf(out, "%s_sum %" PRId64 ".%09" PRId64 "\n", name, sum_ns / 1000000000,
+                    sum_ns % 1000000000);
+    leat_buf_printf(out, "%s_count %" PRId64 "\n", name, total);
+}
+
+void leat_metrics_render(leat_metrics_registry *r, leat_buf *out)
+{
+    pthread_mutex_lock(&r->lock);
+    for (unsigned i = 0; i < LEAT_M_COUNT; i++)
+        render_series(r, (leat_metric)i, out);
+    for (unsigned i = 0; i < LEAT_H_COUNT; i++)
+        render_histogram(r, (leat_histogram)i, out);
+    pthread_mutex_unlock(&r->lock);
+}

@@ -1,0 +1,97 @@
+/* metrics.h - counters, gauges and histograms.
+ *
+ * Ownership  a leat_metrics belongs to one thread, which alone changes it; a registry lists those
+ *            of a process. Names, help texts and labels are one static table in metrics.c.
+ * Threads    relaxed atomics: rendering may run on any thread while the owners count on.
+ * Units      histograms take seconds, as doubles; everything else counts.
+ * Errors     none.
+ */
+#ifndef LEAT_BASE_METRICS_H
+#define LEAT_BASE_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* One time series each: a metric with labels has several ids. The order is the order of /metrics. */
+typedef enum leat_metric {
+    /* gauges and counters */
+    LEAT_M_CONNECTIONS,             /* leat_connections (gauge): WebSocket and SSE clients */
+    LEAT_M_SUBS_NEW,                /* leat_subscriptions{state=...} (gauge), in enum order */
+    LEAT_M_SUBS_AUTHORIZING,
+    LEAT_M_SUBS_ARMING,
+    LEAT_M_SUBS_READING,
+    LEAT_M_SUBS_REPLAYING,
+    LEAT_M_SUBS_LIVE,
+    LEAT_M_TOPICS,                  /* leat_topics (gauge) */
+    LEAT_M_POOL_IDLE,               /* leat_pg_pool_connections{state="idle|busy|connecting"} */
+    LEAT_M_POOL_BUSY,
+    LEAT_M_POOL_CONNECTING,
+    LEAT_M_POOL_WAITERS,            /* leat_pg_pool_waiters (gauge) */
+    LEAT_M_POOL_CANCELS,            /* leat_pg_cancels_total */
+    LEAT_M_LISTENER_CONNECTED,      /* leat_listener_connected (gauge 0/1) */
+    LEAT_M_LISTENER_RECONNECTS,     /* leat_listener_reconnects_total */
+    LEAT_M_HANDSHAKES_OK,           /* leat_handshakes_total{outcome=...} (counter) */
+    LEAT_M_HANDSHAKES_RESUMED,
+    LEAT_M_HANDSHAKES_REFUSED,
+    LEAT_M_HANDSHAKES_DEADLINE,
+    LEAT_M_HANDSHAKES_UNAVAILABLE,
+    LEAT_M_HANDSHAKES_INTERNAL,
+    LEAT_M_HANDSHAKES_GONE,
+    LEAT_M_SNAPSHOT_READS,          /* leat_snapshot_reads_total */
+    LEAT_M_STALE_SNAPSHOTS,         /* leat_stale_snapshots_total */
+    LEAT_M_EVENTS,                  /* leat_events_total */
+    LEAT_M_DELIVERIES,              /* leat_deliveries_total */
+    LEAT_M_GAPS_REPAIRED,           /* leat_gaps_repaired_total */
+    LEAT_M_RESYNCS_STALE,           /* leat_resyncs_total{reason=...} */
+    LEAT_M_RESYNCS_HISTORY,
+    LEAT_M_RESYNCS_HOOK,
+    LEAT_M_RESYNCS_EPOCH,
+    LEAT_M_RESYNCS_REQUESTED,
+    LEAT_M_SLOW_CLOSED,             /* leat_slow_clients_closed_total */
+    LEAT_M_RING_BYTES,              /* leat_ring_bytes (gauge) */
+    LEAT_M_SEND_BUFFER_BYTES,       /* leat_send_buffer_bytes (gauge) */
+    LEAT_M_SCRIPT_ERRORS,           /* leat_script_errors_total */
+    LEAT_M_SCRIPT_BUDGET,           /* leat_script_budget_exceeded_total */
+    LEAT_M_SCRIPT_MEMORY,           /* leat_script_memory_bytes (gauge) */
+    LEAT_M_HTTP_REQUESTS,           /* leat_http_requests_total */
+    LEAT_M_HTTP_REJECTED,           /* leat_http_rejected_total: malformed, too large, too slow */
+    LEAT_M_PROTOCOL_ERRORS,         /* leat_protocol_errors_total: closes for RFC 6455 violations */
+    LEAT_M_BAD_REQUESTS,            /* leat_bad_requests_total: messages answered bad_request */
+    LEAT_M_CONNECTIONS_REFUSED,     /* leat_connections_refused_total: over max_connections */
+    LEAT_M_TRIMMED_EVENTS,          /* leat_trimmed_events_total */
+    LEAT_M_SIGNALS_DROPPED,         /* leat_signals_dropped_total */
+    LEAT_M_COUNT
+} leat_metric;
+
+typedef enum leat_histogram {
+    LEAT_H_HANDSHAKE, /* leat_handshake_seconds */
+    LEAT_H_QUERY,     /* leat_query_seconds */
+    LEAT_H_COUNT
+} leat_histogram;
+
+typedef struct leat_metrics leat_metrics;
+typedef struct leat_metrics_registry leat_metrics_registry;
+
+leat_metrics_registry *leat_metrics_registry_new(void);
+void leat_metrics_registry_free(leat_metrics_registry *r); /* frees its metrics too */
+
+/* A new set of series for one thread, owned by the registry. */
+leat_metrics *leat_metrics_new(leat_metrics_registry *r);
+
+/* Adds n, which may be negative for gauges. */
+void leat_metrics_add(leat_metrics *m, leat_metric id, int64_t n);
+void leat_metrics_set(leat_metrics *m, leat_metric id, int64_t value);
+void leat_metrics_observe(leat_metrics *m, leat_histogram id, double seconds);
+
+/* This thread's own value. */
+int64_t leat_metrics_get(const leat_metrics *m, leat_metric id);
+
+/* The sum over the registry's threads. */
+int64_t leat_metrics_sum(leat_metrics_registry *r, leat_metric id);
+
+/* Appends the Prometheus text format (version 0.0.4) of the sums over all threads. */
+void leat_metrics_render(leat_metrics_registry *r, leat_buf *out);
+
+#endif

@@ -1,0 +1,35 @@
+/* slice.h - a borrowed run of bytes.
+ *
+ * Ownership  a slice never owns: it is valid as long as what it points into.
+ * Threads    any.
+ * Units      bytes.
+ * Errors     none.
+ */
+#ifndef LEAT_BASE_SLICE_H
+#define LEAT_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+typedef struct leat_slice {
+    const char *at; /* NULL: absent */
+    size_t len;
+} leat_slice;
+
+static inline leat_slice leat_slice_of(const char *text)
+{
+    return (leat_slice){text, text == NULL ? 0 : strlen(text)};
+}
+
+static inline bool leat_slice_equal(leat_slice a, leat_slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static inline bool leat_slice_is(leat_slice a, const char *text)
+{
+    return leat_slice_equal(a, leat_slice_of(text));
+}
+
+#endif

@@ -1,0 +1,127 @@
+/* A turn of the loop: uv's callbacks run and schedule sweeps; on_check (after polling) and
+ * on_prepare (before polling: for what timers, and whoever called before uv_run, scheduled) run
+ * them.
+ *
+ * Neither handle keeps the loop alive, but a sweep that waits does: the prepare handle is
+ * referenced while there is one, so that a sweep scheduled by the last close callback still runs.
+ */
+#include "loop/loop.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+struct leat_loop {
+    uv_loop_t *uv;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    leat_deadline_queue *deadlines;
+    leat_list sweeps;
+    int open_handles;
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+static void run_sweeps(leat_loop *l)
+{
+    for (leat_list *link; (link = leat_list_shift(&l->sweeps)) != NULL;) {
+        leat_sweep *s = LEAT_LIST_ENTRY(link, leat_sweep, link_);
+        s->cb_(s);
+    }
+    uv_unref((uv_handle_t *)&l->prepare);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    run_sweeps(prepare->data);
+}
+
+static void on_check(uv_check_t *check)
+{
+    run_sweeps(check->data);
+}
+
+int leat_loop_new(leat_loop **out, uv_loop_t *uv)
+{
+    leat_loop *l = leat_calloc(1, sizeof(*l));
+    int err = leat_deadline_queue_new(&l->deadlines, uv);
+    if (err < 0) {
+        free(l);
+        return err;
+    }
+    l->uv = uv;
+    leat_list_init(&l->sweeps);
+
+    /* libuv documents that these four always succeed. */
+    uv_prepare_init(uv, &l->prepare);
+    uv_check_init(uv, &l->check);
+    uv_prepare_start(&l->prepare, on_prepare);
+    uv_check_start(&l->check, on_check);
+    uv_unref((uv_handle_t *)&l->prepare);
+    uv_unref((uv_handle_t *)&l->check);
+    l->prepare.data = l->check.data = l;
+    *out = l;
+    return 0;
+}
+
+static void drop_handle(void *arg)
+{
+    leat_loop *l = arg;
+    if (--l->open_handles > 0)
+        return;
+    void (*done)(void *) = l->done;
+    void *done_arg = l->done_arg;
+    free(l);
+    if (done != NULL)
+        done(done_arg);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    drop_handle(handle->data);
+}
+
+void leat_loop_close(leat_loop *l, void (*done)(void *arg), void *arg)
+{
+    LEAT_ASSERT(leat_list_empty(&l->sweeps) && l->open_handles == 0);
+    l->done = done;
+    l->done_arg = arg;
+    l->open_handles = 3;
+    uv_close((uv_handle_t *)&l->prepare, on_closed);
+    uv_close((uv_handle_t *)&l->check, on_closed);
+    leat_deadline_queue_close(l->deadlines, drop_handle, l);
+}
+
+uv_loop_t *leat_loop_uv(leat_loop *l)
+{
+    return l->uv;
+}
+
+uint64_t leat_loop_now(const leat_loop *l)
+{
+    return uv_now(l->uv);
+}
+
+leat_deadline_queue *leat_loop_deadlines(leat_loop *l)
+{
+    return l->deadlines;
+}
+
+void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb)
+{
+    leat_list_init(&s->link_);
+    s->cb_ = cb;
+}
+
+void leat_sweep_schedule(leat_loop *l, leat_sweep *s)
+{
+    if (!leat_list_empty(&s->link_))
+        return;
+    leat_list_push(&l->sweeps, &s->link_);
+    uv_ref((uv_handle_t *)&l->prepare);
+}
+
+void leat_sweep_cancel(leat_sweep *s)
+{
+    leat_list_unlink(&s->link_);
+}

@@ -1,0 +1,123 @@
+/* leat_mailbox_post appends to `posted` under the lock and wakes the loop; on_async takes all that
+ * is there in one go to `taken`, which only the receiver touches, and hands it out from there. Both
+ * on_async and leat_mailbox_close (perhaps called by the receiver, half-way through) hand out from
+ * the same list, which keeps the order.
+ */
+#include "loop/mailbox.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+struct leat_mailbox {
+    uv_async_t async;
+    leat_mailbox_cb cb;
+    void *arg;
+    leat_list taken;
+    void (*done)(void *arg);
+    void *done_arg;
+    bool closed; /* the handle is gone */
+
+    uv_mutex_t lock;
+    leat_list posted; /* under lock */
+    bool open;        /* under lock */
+};
+
+/* Moves what was posted behind what is left of the last time. */
+static void take_posted(leat_mailbox *m)
+{
+    leat_list posted;
+    uv_mutex_lock(&m->lock);
+    leat_list_move(&posted, &m->posted);
+    uv_mutex_unlock(&m->lock);
+    if (leat_list_empty(&posted))
+        return;
+    posted.next->prev = m->taken.prev;
+    m->taken.prev->next = posted.next;
+    posted.prev->next = &m->taken;
+    m->taken.prev = posted.prev;
+}
+
+static void hand_out(leat_mailbox *m)
+{
+    for (leat_list *link; (link = leat_list_shift(&m->taken)) != NULL;)
+        m->cb(m->arg, LEAT_LIST_ENTRY(link, leat_mail, link_));
+}
+
+static void on_async(uv_async_t *async)
+{
+    leat_mailbox *m = async->data;
+    take_posted(m);
+    hand_out(m);
+}
+
+int leat_mailbox_new(leat_mailbox **out, uv_loop_t *uv, leat_mailbox_cb cb, void *arg)
+{
+    leat_mailbox *m = leat_calloc(1, sizeof(*m));
+    int err = uv_mutex_init(&m->lock);
+    if (err < 0)
+        goto no_lock;
+    err = uv_async_init(uv, &m->async, on_async);
+    if (err < 0)
+        goto no_async;
+    m->async.data = m;
+    m->cb = cb;
+    m->arg = arg;
+    leat_list_init(&m->taken);
+    leat_list_init(&m->posted);
+    m->open = true;
+    *out = m;
+    return 0;
+
+no_async:
+    uv_mutex_destroy(&m->lock);
+no_lock:
+    free(m);
+    return err;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    leat_mailbox *m = handle->data;
+    m->closed = true;
+    if (m->done != NULL)
+        m->done(m->done_arg);
+}
+
+void leat_mailbox_close(leat_mailbox *m, void (*done)(void *arg), void *arg)
+{
+    uv_mutex_lock(&m->lock);
+    LEAT_ASSERT(m->open);
+    m->open = false;
+    uv_mutex_unlock(&m->lock);
+
+    m->done = done;
+    m->done_arg = arg;
+    take_posted(m);
+    hand_out(m);
+    uv_close((uv_handle_t *)&m->async, on_closed);
+}
+
+void leat_mailbox_free(leat_mailbox *m)
+{
+    if (m == NULL)
+        return;
+    LEAT_ASSERT(m->closed);
+    uv_mutex_destroy(&m->lock);
+    free(m);
+}
+
+bool leat_mailbox_post(leat_mailbox *m, leat_mail *mail)
+{
+    uv_mutex_lock(&m->lock);
+    bool open = m->open;
+    if (open) {
+        bool first = leat_list_empty(&m->posted);
+        leat_list_push(&m->posted, &mail->link_);
+        /* Under the lock: once it is closed, the handle may not be touched. */
+        if (first)
+            uv_async_send(&m->async);
+    }
+    uv_mutex_unlock(&m->lock);
+    return open;
+}

@@ -1,0 +1,85 @@
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+void leat_address_format(const struct sockaddr_storage *addr, char *out, size_t size)
+{
+    char ip[INET6_ADDRSTRLEN] = "";
+    if (addr->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+        inet_ntop(AF_INET, &in->sin_addr, ip, sizeof(ip));
+        snprintf(out, size, "%s:%u", ip, ntohs(in->sin_port));
+    } else if (addr->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+            inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], ip, sizeof(ip));
+            snprintf(out, size, "%s:%u", ip, ntohs(in6->sin6_port));
+        } else {
+            inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof(ip));
+            snprintf(out, size, "[%s]:%u", ip, ntohs(in6->sin6_port));
+        }
+    } else {
+        snprintf(out, size, "local");
+    }
+}
+
+/* Digits only, 0 to 65535. Returns -1 for anything else. */
+static int parse_port(const char *text)
+{
+    int port = 0;
+    size_t len = strlen(text);
+    if (len == 0 || len > 5 || strspn(text, "0123456789") != len)
+        return -1;
+    for (; *text != '\0'; text++)
+        port = port * 10 + (*text - '0');
+    return port <= 65535 ? port : -1;
+}
+
+static int parse_ip6(struct sockaddr_storage *out, const char *ip, int port)
+{
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons((uint16_t)port);
+    if (ip[0] == '\0')
+        in6->sin6_addr = in6addr_any;
+    else if (inet_pton(AF_INET6, ip, &in6->sin6_addr) != 1)
+        return LEAT_EBADMSG;
+    return 0;
+}
+
+static int parse_ip4(struct sockaddr_storage *out, const char *ip, int port)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)out;
+    in->sin_family = AF_INET;
+    in->sin_port = htons((uint16_t)port);
+    return inet_pton(AF_INET, ip, &in->sin_addr) == 1 ? 0 : LEAT_EBADMSG;
+}
+
+int leat_address_parse(struct sockaddr_storage *out, const char *text)
+{
+    char ip[INET6_ADDRSTRLEN] = "";
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL)
+        return LEAT_EBADMSG;
+    int port = parse_port(colon + 1);
+    const char *from = text;
+    size_t len = (size_t)(colon - text);
+    bool bracketed = len >= 3 && text[0] == '[' && colon[-1] == ']';
+    if (bracketed) {
+        from++;
+        len -= 2;
+    }
+    if (port < 0 || len >= sizeof(ip))
+        return LEAT_EBADMSG;
+    memcpy(ip, from, len);
+
+    struct sockaddr_storage addr = {0};
+    int err = bracketed || len == 0 ? parse_ip6(&addr, ip, port) : parse_ip4(&addr, ip, port);
+    if (err == 0)
+        *out = addr;
+    return err;
+}

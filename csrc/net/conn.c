@@ -1,0 +1,385 @@
+/* The life of a connection:
+ *
+ *   leat_conn_new   a poll handle on the socket, waiting for bytes
+ *   on_poll         readable: one recv, on_read; writable again: write_out, settle
+ *   leat_conn_send  queues and schedules on_sweep
+ *   on_sweep        the end of the turn: write_out, settle
+ *   settle          what follows an emptied queue: on_drain, the FIN of a finish, a late EOF
+ *   begin_close     drops the queue; on_closed frees the conn and tells the owner
+ *
+ * The socket is polled and written here rather than by uv_tcp_t, whose writes go through write(2):
+ * that raises SIGPIPE when the peer has gone, and a host that embeds Leat need not ignore it.
+ * sendmsg can leave it out. It also makes a conn smaller, and a blocked one needs no request.
+ */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "net/address.h"
+#include "net/send_queue.h"
+
+enum {
+    READ_SIZE = 64 * 1024,
+    FLUSH_BYTES = 64 * 1024, /* so much gathered in a turn does not wait for its end */
+    MAX_PIECES = 64,         /* of one sendmsg */
+};
+
+enum conn_state {
+    CONN_OPEN,
+    CONN_FINISHING, /* what is queued is still sent, what arrives is dropped */
+    CONN_LINGERING, /* FIN sent; waiting for the peer's */
+    CONN_CLOSED,    /* waiting for on_closed */
+};
+
+struct leat_conn {
+    uv_poll_t poll;
+    leat_loop *loop;
+    leat_metrics *metrics;
+    const leat_conn_handler *handler;
+    void *owner;
+    char *remote;
+    leat_sweep sweep;
+    leat_deadline limit; /* of a finish */
+    leat_send_queue queue;
+    uint64_t progress_ms;
+    int socket;
+    int err;       /* for on_close */
+    int8_t events; /* what is polled for */
+    uint8_t state;
+    bool reading;
+    bool blocked; /* the socket did not take all: on_poll says when to go on */
+    bool eof;     /* the peer sent its FIN, and the queue was not empty */
+};
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_sweep(leat_sweep *sweep);
+static void update_events(leat_conn *c);
+
+static char *remote_address(uv_os_sock_t socket)
+{
+    char text[LEAT_ADDRESS_TEXT] = "unknown";
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof(addr);
+    if (getpeername(socket, (struct sockaddr *)&addr, &len) == 0)
+        leat_address_format(&addr, text, sizeof(text));
+    return leat_strdup(text);
+}
+
+int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics, uv_os_sock_t socket)
+{
+    leat_conn *c = leat_calloc(1, sizeof(*c));
+    int err = uv_poll_init_socket(leat_loop_uv(loop), &c->poll, socket);
+    if (err < 0) {
+        close(socket);
+        free(c);
+        return err;
+    }
+    c->poll.data = c;
+    c->loop = loop;
+    c->metrics = metrics;
+    c->remote = remote_address(socket);
+    c->socket = socket;
+    c->progress_ms = leat_loop_now(loop);
+    leat_sweep_init(&c->sweep, on_sweep);
+    leat_deadline_init(&c->limit);
+    leat_send_queue_init(&c->queue);
+    c->reading = true;
+    update_events(c);
+    *out = c;
+    return 0;
+}
+
+void leat_conn_set_handler(leat_conn *c, const leat_conn_handler *handler, void *owner)
+{
+    c->handler = handler;
+    c->owner = owner;
+}
+
+const char *leat_conn_remote(const leat_conn *c)
+{
+    return c->remote;
+}
+
+size_t leat_conn_queued(const leat_conn *c)
+{
+    return c->queue.bytes;
+}
+
+uint64_t leat_conn_progress_ms(const leat_conn *c)
+{
+    return c->progress_ms;
+}
+
+bool leat_conn_closing(const leat_conn *c)
+{
+    return c->state != CONN_OPEN;
+}
+
+/* Reading: one recv a turn, so that no peer who sends without end keeps the others waiting. What is
+ * left shows again on the next turn, as polling is by level. */
+
+/* Polls for what there is use for. A poll handle that changes costs two system calls: hence the
+ * comparison. */
+static void update_events(leat_conn *c)
+{
+    int events = c->blocked ? UV_WRITABLE : 0;
+    if (c->reading && !c->eof)
+        events |= UV_READABLE;
+    if (events == c->events)
+        return;
+    c->events = (int8_t)events;
+    if (events == 0)
+        uv_poll_stop(&c->poll);
+    else
+        uv_poll_start(&c->poll, events, on_poll); /* fails for a handle that is closing only */
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    leat_conn *c = handle->data;
+    const leat_conn_handler *handler = c->handler;
+    void *owner = c->owner;
+    int err = c->err;
+    close(c->socket);
+    free(c->remote);
+    free(c);
+    if (handler != NULL)
+        handler->on_close(owner, err);
+}
+
+static void begin_close(leat_conn *c, int err)
+{
+    if (c->state == CONN_CLOSED)
+        return;
+    /* After a finish the owner has asked for the close, however it comes. */
+    c->err = c->state == CONN_OPEN ? err : 0;
+    c->state = CONN_CLOSED;
+    leat_sweep_cancel(&c->sweep);
+    leat_deadline_cancel(&c->limit);
+    leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)c->queue.bytes);
+    leat_send_queue_close(&c->queue);
+    uv_close((uv_handle_t *)&c->poll, on_closed);
+}
+
+/* The peer sends no more. It may still read: what is queued goes out first. */
+static void on_eof(leat_conn *c)
+{
+    if (c->queue.bytes == 0) {
+        begin_close(c, UV_EOF);
+        return;
+    }
+    c->eof = true;
+    update_events(c);
+}
+
+static void read_some(leat_conn *c)
+{
+    /* On the stack: no buffer while nothing is read, and none shared between loops. */
+    char bytes[READ_SIZE];
+    ssize_t n = 0;
+    do
+        n = recv(c->socket, bytes, sizeof(bytes), 0);
+    while (n < 0 && errno == EINTR);
+
+    if (n > 0) {
+        if (c->state == CONN_OPEN)
+            c->handler->on_read(c->owner, bytes, (size_t)n);
+    } else if (n == 0) {
+        on_eof(c);
+    } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        begin_close(c, -errno);
+    }
+}
+
+/* The socket is in error, and uv has stopped polling it. What had arrived before may still be read,
+ * and recv then names the error. */
+static void on_socket_error(leat_conn *c)
+{
+    c->events = 0;
+    if (!c->reading || c->eof) {
+        int err = 0;
+        socklen_t len = sizeof(err);
+        getsockopt(c->socket, SOL_SOCKET, SO_ERROR, &err, &len);
+        begin_close(c, err != 0 ? -err : UV_ECONNRESET);
+        return;
+    }
+    read_some(c);
+    if (c->state != CONN_CLOSED)
+        update_events(c);
+}
+
+void leat_conn_read_stop(leat_conn *c)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    c->reading = false;
+    update_events(c);
+}
+
+void leat_conn_read_start(leat_conn *c)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    c->reading = true;
+    update_events(c);
+}
+
+/* Writing. */
+
+/* One system call, send for the one piece of most turns, as it is the cheaper one. MSG_NOSIGNAL:
+ * see above. Returns the bytes taken, maybe 0, or UV_E*. */
+static ssize_t send_front(leat_conn *c, size_t *total)
+{
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    struct iovec iov[MAX_PIECES];
+    struct msghdr message = {.msg_iov = iov};
+    message.msg_iovlen = leat_send_queue_gather(&c->queue, iov, MAX_PIECES, total);
+    ssize_t n = 0;
+    do {
+        if (message.msg_iovlen == 1)
+            n = send(c->socket, iov[0].iov_base, iov[0].iov_len, flags);
+        else
+            n = sendmsg(c->socket, &message, flags);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -errno;
+    return n;
+}
+
+/* Sends until the queue is empty or the socket takes no more. Never calls the owner. */
+static void write_out(leat_conn *c)
+{
+    bool blocked = false;
+    while (c->queue.bytes > 0 && !blocked) {
+        size_t total = 0;
+        ssize_t n = send_front(c, &total);
+        if (n < 0) {
+            begin_close(c, (int)n);
+            return;
+        }
+        if (n > 0) {
+            leat_send_queue_consume(&c->queue, (size_t)n);
+            leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)n);
+            c->progress_ms = leat_loop_now(c->loop);
+        }
+        blocked = (size_t)n < total;
+    }
+    c->blocked = blocked;
+    update_events(c);
+}
+
+static void send_fin(leat_conn *c)
+{
+    c->state = CONN_LINGERING;
+    if (c->eof || shutdown(c->socket, SHUT_WR) < 0)
+        begin_close(c, 0);
+}
+
+/* Once the queue is empty, what has waited for that happens. */
+static void settle(leat_conn *c, bool was_blocked)
+{
+    if (c->queue.bytes > 0)
+        return;
+    if (c->state == CONN_FINISHING)
+        send_fin(c);
+    else if (c->state == CONN_OPEN && c->eof)
+        begin_close(c, UV_EOF);
+    else if (c->state == CONN_OPEN && was_blocked && c->handler->on_drain != NULL)
+        c->handler->on_drain(c->owner);
+}
+
+static void on_sweep(leat_sweep *sweep)
+{
+    leat_conn *c = LEAT_LIST_ENTRY(sweep, leat_conn, sweep);
+    if (c->blocked)
+        return;
+    write_out(c);
+    settle(c, false);
+}
+
+/* The owner may close the conn in on_read; its memory stays until on_closed, on a later phase of
+ * the turn. Reading comes first, so that a peer is heard however much is sent to it. */
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    leat_conn *c = poll->data;
+    if (status < 0) {
+        on_socket_error(c);
+        return;
+    }
+    if (events & UV_READABLE)
+        read_some(c);
+    if ((events & UV_WRITABLE) && c->state != CONN_CLOSED && c->blocked) {
+        write_out(c);
+        settle(c, true);
+    }
+}
+
+/* What every way of sending ends with: len is how much the queue grew. */
+static void queued_more(leat_conn *c, size_t len)
+{
+    leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, (int64_t)len);
+    if (c->queue.bytes == len)
+        c->progress_ms = leat_loop_now(c->loop);
+    if (c->blocked)
+        return;
+    leat_sweep_schedule(c->loop, &c->sweep);
+    if (c->queue.bytes >= FLUSH_BYTES)
+        write_out(c);
+}
+
+void leat_conn_send_copy(leat_conn *c, leat_slice bytes)
+{
+    if (c->state != CONN_OPEN || bytes.len == 0)
+        return;
+    leat_send_queue_copy(&c->queue, bytes);
+    queued_more(c, bytes.len);
+}
+
+void leat_conn_send_owned(leat_conn *c, leat_buf *bytes)
+{
+    size_t len = bytes->len;
+    if (c->state != CONN_OPEN || len == 0) {
+        leat_buf_close(bytes);
+        return;
+    }
+    leat_send_queue_take(&c->queue, bytes);
+    queued_more(c, len);
+}
+
+void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part)
+{
+    if (c->state != CONN_OPEN || part.len == 0)
+        return;
+    leat_send_queue_event(&c->queue, e, part);
+    queued_more(c, part.len);
+}
+
+/* Ending. */
+
+void leat_conn_close(leat_conn *c)
+{
+    begin_close(c, 0);
+}
+
+static void on_limit(leat_deadline *d)
+{
+    begin_close(LEAT_LIST_ENTRY(d, leat_conn, limit), 0);
+}
+
+void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    c->state = CONN_FINISHING;
+    /* A socket closed with unread bytes in it answers them with an RST, which makes the peer drop
+     * what it has not yet read of ours: hence reading on, and the wait for its FIN. */
+    c->reading = true;
+    update_events(c);
+    leat_deadline_arm(leat_loop_deadlines(c->loop), &c->limit, limit_ms, on_limit);
+    if (!c->blocked)
+        leat_sweep_schedule(c->loop, &c->sweep);
+}

@@ -1,0 +1,78 @@
+/* conn.h - one accepted TCP connection: bytes in, a bounded write queue out.
+ *
+ * Ownership  a conn frees itself after on_close; until then its owner may call it. The write queue
+ *            takes what _send_owned gives it and references what _send_event gives it.
+ * Threads    loop thread only.
+ * Units      bytes; milliseconds.
+ * Errors     a peer's failure shows as on_close(err), once; sending after close is dropped.
+ *
+ * What is sent in a turn leaves in one system call at its end (or sooner, if much has gathered);
+ * only what the socket did not take waits. It raises no SIGPIPE. The conn never limits what is
+ * queued: whoever sends looks at leat_conn_queued and leaves off (that limit is the client's,
+ * max_send_buffer).
+ */
+#ifndef LEAT_NET_CONN_H
+#define LEAT_NET_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/event.h"
+#include "base/metrics.h"
+#include "base/slice.h"
+#include "loop/loop.h"
+
+typedef struct leat_conn leat_conn;
+
+typedef struct leat_conn_handler {
+    /* Bytes arrived; borrowed until it returns. May close the conn. Once a turn at most. */
+    void (*on_read)(void *owner, const char *bytes, size_t len);
+    /* The write queue is empty again after the socket had not taken all of it. May be NULL. */
+    void (*on_drain)(void *owner);
+    /* The last call: the conn is gone. err is 0 for a close that the owner asked for (_close, or
+     * _finish however it went), UV_EOF if the peer ended it, else UV_E*. A peer that only stops
+     * sending still gets what is queued; on_close follows then. */
+    void (*on_close)(void *owner, int err);
+} leat_conn_handler;
+
+/* Takes an accepted, connected socket, and closes it if it fails. It reads from the next turn on:
+ * set a handler before. */
+LEAT_MUST_CHECK int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics,
+                                  uv_os_sock_t socket);
+
+/* Who is told. May be called again: an upgraded connection changes hands. */
+void leat_conn_set_handler(leat_conn *c, const leat_conn_handler *handler, void *owner);
+
+/* Stops and starts reading: backpressure upon the peer. Idempotent. A conn that does not read
+ * learns that its peer has gone only when it sends. */
+void leat_conn_read_stop(leat_conn *c);
+void leat_conn_read_start(leat_conn *c);
+
+void leat_conn_send_copy(leat_conn *c, leat_slice bytes);
+/* Takes the buffer's bytes and leaves it empty. */
+void leat_conn_send_owned(leat_conn *c, leat_buf *bytes);
+/* Sends part, which lies in e (or in static memory), and holds a reference of e meanwhile. */
+void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part);
+
+/* Bytes accepted for sending that the kernel has not yet taken. */
+size_t leat_conn_queued(const leat_conn *c);
+
+/* When the kernel last took bytes, or when the queue last became non-empty, whichever is later. */
+uint64_t leat_conn_progress_ms(const leat_conn *c);
+
+/* "127.0.0.1:5000", valid as long as the conn. */
+const char *leat_conn_remote(const leat_conn *c);
+
+/* Closes at once, dropping what is queued. on_close follows, not from inside this call. */
+void leat_conn_close(leat_conn *c);
+
+/* Sends what is queued, then a FIN, then reads and drops until the peer closes; by limit_ms
+ * (absolute) it is closed whatever happened. on_read is not called any more. */
+void leat_conn_finish(leat_conn *c, uint64_t limit_ms);
+
+/* True from _close, _finish or a failure on: what is sent now is dropped. */
+bool leat_conn_closing(const leat_conn *c);
+
+#endif

@@ -1,0 +1,218 @@
+/* The listener polls its socket itself, because what it hands on are plain sockets, not uv handles.
+ *
+ * Sharing a port. SO_REUSEPORT lets any socket of the same user join, of other programs too: a
+ * second server started by mistake would silently take half of the connections. So the first
+ * listener of a process binds without the option, which fails unless the port is really free, and
+ * sets it right after, before it listens. The kernel compares the sockets' options when the next
+ * one binds: those of this process, which bind with the option set, then find the port open to
+ * sharing.
+ */
+#include "net/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/address.h"
+
+enum {
+    ACCEPTS_A_TURN = 64,
+    PAUSE_MS = 100,
+    BACKLOG = 4096, /* the kernel lowers it to net.core.somaxconn */
+};
+
+struct leat_listener {
+    uv_poll_t poll;
+    leat_loop *loop;
+    leat_listener_cb on_accept;
+    void *arg;
+    leat_deadline pause;
+    int socket;
+    bool closing;
+    bool failing; /* the last accept failed, and that was logged */
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+int leat_listener_parse(struct sockaddr_storage *out, const char *text)
+{
+    return leat_address_parse(out, text);
+}
+
+static int set_option(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+static int bind_and_listen(int fd, const struct sockaddr_storage *addr, bool reuse_port)
+{
+    socklen_t len =
+        addr->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    int err = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* old connections in TIME_WAIT */
+    if (err == 0 && addr->ss_family == AF_INET6)
+        err = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    if (err == 0 && reuse_port)
+        err = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (err == 0 && bind(fd, (const struct sockaddr *)addr, len) < 0)
+        err = -errno;
+    if (err == 0 && !reuse_port)
+        err = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (err == 0 && listen(fd, BACKLOG) < 0)
+        err = -errno;
+    return err;
+}
+
+/* Returns the listening socket, or UV_E*. */
+static int open_socket(const struct sockaddr_storage *addr, bool reuse_port)
+{
+    int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int err = bind_and_listen(fd, addr, reuse_port);
+    if (err < 0) {
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+/* All addresses of a machine without IPv6 are those of IPv4. */
+static int open_any(const struct sockaddr_storage *addr, bool reuse_port)
+{
+    int fd = open_socket(addr, reuse_port);
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+    bool no_ip6 = fd == UV_EAFNOSUPPORT || fd == UV_EADDRNOTAVAIL;
+    if (!no_ip6 || addr->ss_family != AF_INET6 || !IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr))
+        return fd;
+    struct sockaddr_storage any = {0};
+    struct sockaddr_in *in = (struct sockaddr_in *)&any;
+    in->sin_family = AF_INET;
+    in->sin_port = in6->sin6_port;
+    in->sin_addr.s_addr = htonl(INADDR_ANY);
+    return open_socket(&any, reuse_port);
+}
+
+int leat_listener_open(leat_listener **out, leat_loop *loop, const struct sockaddr_storage *addr,
+                       bool reuse_port, leat_listener_cb on_accept, void *arg)
+{
+    int fd = open_any(addr, reuse_port);
+    if (fd < 0)
+        return fd;
+    leat_listener *l = leat_calloc(1, sizeof(*l));
+    int err = uv_poll_init_socket(leat_loop_uv(loop), &l->poll, fd);
+    if (err < 0) {
+        free(l);
+        close(fd);
+        return err;
+    }
+    l->poll.data = l;
+    l->loop = loop;
+    l->on_accept = on_accept;
+    l->arg = arg;
+    l->socket = fd;
+    leat_deadline_init(&l->pause);
+    uv_poll_start(&l->poll, UV_READABLE, on_poll);
+    *out = l;
+    return 0;
+}
+
+static void on_pause_over(leat_deadline *d)
+{
+    leat_listener *l = LEAT_LIST_ENTRY(d, leat_listener, pause);
+    uv_poll_start(&l->poll, UV_READABLE, on_poll);
+}
+
+/* Whatever the error, the connection stays in the kernel's queue and the socket readable: accepting
+ * on would spin. */
+static void pause_accepting(leat_listener *l, int err)
+{
+    if (!l->failing)
+        LEAT_LOG_WARN("listener", "accept failed err=%s", uv_err_name(err));
+    l->failing = true;
+    uv_poll_stop(&l->poll);
+    leat_deadline_arm(leat_loop_deadlines(l->loop), &l->pause, leat_loop_now(l->loop) + PAUSE_MS,
+                      on_pause_over);
+}
+
+/* True for errors of the one connection, which is gone with them, not of the listener. Linux passes
+ * on what the network had against it. */
+static bool concerns_one(int err)
+{
+    switch (err) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPERM:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    leat_listener *l = poll->data;
+    (void)events;
+    if (status < 0) {
+        pause_accepting(l, status);
+        return;
+    }
+    /* Bounded, so that a flood of newcomers leaves time for those who are in. */
+    for (int i = 0; i < ACCEPTS_A_TURN && !l->closing; i++) {
+        int fd = accept4(l->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && concerns_one(errno))
+            continue;
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK)
+                pause_accepting(l, -errno);
+            return;
+        }
+        l->failing = false;
+        (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails if the peer is gone already */
+        l->on_accept(l->arg, fd);
+    }
+}
+
+void leat_listener_address(const leat_listener *l, char *out, size_t size)
+{
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof(addr);
+    getsockname(l->socket, (struct sockaddr *)&addr, &len);
+    leat_address_format(&addr, out, size);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    leat_listener *l = handle->data;
+    void (*done)(void *arg) = l->done;
+    void *arg = l->done_arg;
+    close(l->socket);
+    free(l);
+    if (done != NULL)
+        done(arg);
+}
+
+void leat_listener_close(leat_listener *l, void (*done)(void *arg), void *arg)
+{
+    LEAT_ASSERT(!l->closing);
+    l->closing = true;
+    l->done = done;
+    l->done_arg = arg;
+    leat_deadline_cancel(&l->pause);
+    uv_close((uv_handle_t *)&l->poll, on_closed);
+}

@@ -1,0 +1,39 @@
+/* listener.h - a listening TCP socket.
+ *
+ * Ownership  the listener owns its handle; accepted sockets belong to on_accept.
+ * Threads    loop thread only. Several listeners, one a worker, may share an address
+ * (SO_REUSEPORT). Units      none. Errors     opening returns UV_E* (UV_EADDRINUSE, UV_EACCES,
+ * ...); failures to accept are logged, and when descriptors are out (EMFILE) accepting pauses for
+ * 100 ms instead of spinning.
+ */
+#ifndef LEAT_NET_LISTENER_H
+#define LEAT_NET_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "loop/loop.h"
+
+typedef struct leat_listener leat_listener;
+typedef void (*leat_listener_cb)(void *arg, uv_os_sock_t socket);
+
+/* Splits "127.0.0.1:8080", "[::1]:0" or ":8080" (all addresses). Numeric addresses only.
+ * Returns 0 or LEAT_EBADMSG. */
+LEAT_MUST_CHECK int leat_listener_parse(struct sockaddr_storage *out, const char *text);
+
+/* Accepted sockets are non-blocking, close-on-exec, with TCP_NODELAY. reuse_port: join the
+ * listeners that this process already has on the port. The first one of a process is opened without
+ * it: it fails if anybody else has the port, and lets the later ones join. Addresses with port 0
+ * are joined under the port that the first one got (leat_listener_address). */
+LEAT_MUST_CHECK int leat_listener_open(leat_listener **out, leat_loop *loop,
+                                       const struct sockaddr_storage *addr, bool reuse_port,
+                                       leat_listener_cb on_accept, void *arg);
+
+/* Writes "127.0.0.1:40123", the address really bound. */
+void leat_listener_address(const leat_listener *l, char *out, size_t size);
+
+/* Stops accepting at once and frees the listener; done (may be NULL) runs when the handle is gone.
+ */
+void leat_listener_close(leat_listener *l, void (*done)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,65 @@
+/* send_queue.h - bytes that wait to be sent, in pieces that are copied as seldom as possible.
+ *
+ * Ownership  the queue owns what _copy and _take give it and holds a reference of each event, until
+ *            the bytes are consumed or the queue is closed. It must not be moved in memory.
+ * Threads    the owner's.
+ * Units      bytes.
+ * Errors     none (out of memory aborts): the owner limits what it queues.
+ */
+#ifndef LEAT_NET_SEND_QUEUE_H
+#define LEAT_NET_SEND_QUEUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sys/uio.h>
+
+#include "base/buf.h"
+#include "base/event.h"
+#include "base/slice.h"
+
+typedef struct leat_send_piece {
+    const char *at_; /* the next byte of it */
+    uint32_t len_;
+    uint32_t kind_;
+    void *owner_;
+} leat_send_piece;
+
+enum {
+    LEAT_SEND_FEW = 4,
+};
+
+/* A ring of pieces. A handful fits the struct itself, so that what is sent in most turns costs no
+ * allocation; the larger array comes when it is needed and goes when the queue is empty. */
+typedef struct leat_send_queue {
+    size_t bytes;
+    leat_send_piece *many_; /* NULL while few_ is enough */
+    uint32_t cap_;          /* a power of two */
+    uint32_t head_;
+    uint32_t count_;
+    leat_send_piece few_[LEAT_SEND_FEW];
+} leat_send_queue;
+
+void leat_send_queue_init(leat_send_queue *q);
+
+/* Releases everything; the queue is empty and usable afterwards. */
+void leat_send_queue_close(leat_send_queue *q);
+
+/* Adds a copy of the bytes; small ones that follow each other share a block. */
+void leat_send_queue_copy(leat_send_queue *q, leat_slice bytes);
+
+/* Takes the buffer's bytes and leaves it empty. */
+void leat_send_queue_take(leat_send_queue *q, leat_buf *bytes);
+
+/* Adds part, which lies in e or in static memory, and a reference of e. */
+void leat_send_queue_event(leat_send_queue *q, leat_event *e, leat_slice part);
+
+/* Writes the front of the queue to iov, at most max pieces. Returns how many; *total is their sum.
+ * Valid until the queue is changed. */
+size_t leat_send_queue_gather(const leat_send_queue *q, struct iovec *iov, size_t max,
+                              size_t *total);
+
+/* Drops n bytes from the front (n <= bytes). */
+void leat_send_queue_consume(leat_send_queue *q, size_t n);
+
+#endif

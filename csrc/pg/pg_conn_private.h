@@ -1,0 +1,107 @@
+/* pg_conn_private.h - what the files of pg share of a connection: pg_conn.c (queries and their
+ * results), pg_connect.c (until it is ready), pg_clean.c (cancelling, and making it fit for reuse).
+ *
+ * Ownership  see pg_conn.h.
+ * Threads    loop thread only.
+ * Units      milliseconds.
+ * Errors     see pg_conn.h.
+ */
+#ifndef LEAT_PG_PG_CONN_PRIVATE_H
+#define LEAT_PG_PG_CONN_PRIVATE_H
+
+#include <libpq-fe.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "pg/pg_conn.h"
+#include "pg/pg_statements.h"
+#include "pg/pg_target.h"
+#include "pg/pg_thread.h"
+
+typedef enum leat_pg_conn_state {
+    LEAT_PG_CONN_CONNECTING,
+    LEAT_PG_CONN_READY,
+    LEAT_PG_CONN_BROKEN, /* failed to connect, or lost; waits for its owner to close it */
+    LEAT_PG_CONN_CLOSED, /* waits for libuv and the worker thread */
+} leat_pg_conn_state;
+
+enum { LEAT_PG_MAX_ADDRESSES = 16, LEAT_PG_ADDRESS_SIZE = 64 };
+
+/* The attempts to connect, one server after the other. */
+typedef struct leat_pg_connect {
+    leat_pg_targets targets;
+    size_t next_target;
+    bool any_session; /* prefer_standby: the second round */
+    char addresses[LEAT_PG_MAX_ADDRESSES]
+                  [LEAT_PG_ADDRESS_SIZE]; /* of the target, if it is a name */
+    size_t n_addresses;
+    size_t next_address;
+    leat_pg_thread *lookup; /* NULL: none runs */
+    leat_deadline deadline; /* of one attempt */
+    leat_buf errors;
+} leat_pg_connect;
+
+typedef struct leat_pg_clean {
+    void (*cb)(leat_pg_conn *c, int err, void *arg); /* NULL: not cleaning */
+    void *arg;
+    leat_deadline deadline;
+    leat_deadline again; /* the next cancel, if the last one came between two queries */
+    bool rolling_back;
+} leat_pg_clean;
+
+struct leat_pg_conn {
+    leat_loop *loop;
+    leat_metrics *metrics;
+    const leat_pg_options *options;
+    leat_pg_conn_cb cb;
+    void *arg;
+    leat_pg_notify_cb notify_cb;
+    void *notify_arg;
+
+    leat_pg_conn_state state;
+    PGconn *pg;
+    uv_poll_t *poll; /* on the heap: a changed socket gets a new one while the old one closes */
+    int poll_fd;
+    bool writing;     /* libpq holds bytes that the socket did not take */
+    uv_idle_t anchor; /* never started: c is freed by a close callback, even without a socket */
+    int holders;      /* handles and threads that refer to c */
+    void (*gone)(void *arg);
+    void *gone_arg;
+
+    leat_sweep sweep;
+    leat_list queued; /* slots not yet sent */
+    leat_list flight; /* slots sent, in order */
+    leat_pg_statements statements;
+    leat_pg_connect connect;
+    leat_pg_clean clean;
+    leat_pg_thread *cancel; /* NULL: none runs */
+    char error[512];
+    char last_words[256]; /* what the server said before it hung up */
+};
+
+/* pg_conn.c */
+void leat_pg_conn_forget_all(leat_pg_conn *c);
+void *leat_pg_conn_arg(const leat_pg_conn *c);
+/* cb runs once c is freed. Before leat_pg_conn_close. */
+void leat_pg_conn_on_gone(leat_pg_conn *c, void (*cb)(void *arg), void *arg);
+void leat_pg_conn_let_go(leat_pg_conn *c);
+LEAT_MUST_CHECK int leat_pg_conn_watch(leat_pg_conn *c, int events);
+void leat_pg_conn_unwatch(leat_pg_conn *c);
+void leat_pg_conn_send_own(leat_pg_conn *c, const char *sql);
+/* Copies text as one line. Returns out. */
+char *leat_pg_conn_one_line(char *out, size_t size, const char *text);
+
+/* pg_connect.c. The last of these runs the owner's callback when it is ready or has failed. */
+void leat_pg_connect_init(leat_pg_conn *c);
+void leat_pg_connect_close(leat_pg_conn *c);
+void leat_pg_connect_next(leat_pg_conn *c);
+void leat_pg_connect_on_poll(leat_pg_conn *c, int status);
+
+/* pg_clean.c. Starting a cancel does nothing if one runs already. */
+void leat_pg_clean_init(leat_pg_conn *c);
+void leat_pg_clean_start_cancel(leat_pg_conn *c);
+void leat_pg_clean_go_on(leat_pg_conn *c);
+void leat_pg_clean_finish(leat_pg_conn *c, int err);
+void leat_pg_clean_stop(leat_pg_conn *c);
+
+#endif

@@ -1,0 +1,242 @@
+/* leat_pg_connect_next takes the next address of the current server, or the next server; a host
+ * name is looked up first, on a thread (on_lookup_done). Each attempt is libpq's own: on_poll calls
+ * PQconnectPoll whenever its socket is ready. An attempt that fails or takes too long schedules the
+ * next one; when none is left, the owner hears of it. Everything begins in the end-of-turn sweep,
+ * so that no callback runs before leat_pg_conn_open has returned.
+ */
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "pg/pg_conn_private.h"
+
+enum { MAX_ERRORS_LEN = 400 }; /* of all attempts together */
+
+void leat_pg_connect_init(leat_pg_conn *c)
+{
+    leat_pg_connect *x = &c->connect;
+    leat_deadline_init(&x->deadline);
+    if (leat_pg_targets_parse(&x->targets, c->options->conninfo) < 0)
+        leat_buf_text(&x->errors,
+                      "the connection string is malformed"); /* it may hold a password */
+}
+
+void leat_pg_connect_close(leat_pg_conn *c)
+{
+    leat_pg_connect *x = &c->connect;
+    leat_deadline_cancel(&x->deadline);
+    if (x->lookup != NULL)
+        leat_pg_thread_limit(x->lookup, 0);
+    leat_pg_targets_close(&x->targets);
+    leat_buf_close(&x->errors);
+}
+
+static void note_error(leat_pg_conn *c, const char *text)
+{
+    leat_buf *errors = &c->connect.errors;
+    char line[sizeof(c->error)];
+    leat_pg_conn_one_line(line, sizeof(line), text);
+    if (errors->len >= MAX_ERRORS_LEN)
+        return;
+    if (errors->len > 0)
+        leat_buf_text(errors, "; ");
+    leat_buf_text(errors, line);
+}
+
+/* This attempt is over; the sweep makes the next one. */
+static void give_up(leat_pg_conn *c, const char *why)
+{
+    if (why != NULL)
+        note_error(c, why);
+    leat_deadline_cancel(&c->connect.deadline);
+    leat_pg_conn_unwatch(c);
+    PQfinish(c->pg);
+    c->pg = NULL;
+    leat_sweep_schedule(c->loop, &c->sweep);
+}
+
+static void refuse(leat_pg_conn *c)
+{
+    leat_buf_char(&c->connect.errors, '\0');
+    leat_pg_conn_one_line(c->error, sizeof(c->error), c->connect.errors.at);
+    leat_pg_connect_close(c);
+    c->state = LEAT_PG_CONN_BROKEN;
+    c->cb(c, LEAT_EPG_LOST, c->arg);
+}
+
+static void on_attempt_deadline(leat_deadline *d)
+{
+    leat_pg_conn *c = LEAT_LIST_ENTRY(d, leat_pg_conn, connect.deadline);
+    char text[sizeof(c->error)];
+    const char *host = PQhost(c->pg), *port = PQport(c->pg);
+    snprintf(text, sizeof(text), "no answer in time from %s port %s", host != NULL ? host : "",
+             port != NULL ? port : "");
+    give_up(c, text);
+}
+
+/* A notice that is fatal says why the server is about to hang up. The others are of no interest
+ * here, and without a receiver libpq would print them. */
+static void on_notice(void *arg, const PGresult *notice)
+{
+    leat_pg_conn *c = arg;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    if (severity != NULL && message != NULL && strcmp(severity, "FATAL") == 0)
+        leat_pg_conn_one_line(c->last_words, sizeof(c->last_words), message);
+}
+
+static void attempt(leat_pg_conn *c, const char *address)
+{
+    leat_pg_connect *x = &c->connect;
+    const char *attrs = NULL;
+    if (x->targets.prefer_standby)
+        attrs = x->any_session ? "any" : "standby";
+    c->pg = leat_pg_target_connect(&x->targets, &x->targets.at[x->next_target - 1], address, attrs,
+                                   c->options->application_name);
+    if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
+        give_up(c, PQerrorMessage(c->pg));
+        return;
+    }
+    PQsetNoticeReceiver(c->pg, on_notice, c);
+    int err = leat_pg_conn_watch(c, UV_WRITABLE);
+    if (err < 0) {
+        give_up(c, uv_strerror(err));
+        return;
+    }
+    leat_deadline_arm(leat_loop_deadlines(c->loop), &x->deadline,
+                      leat_loop_now(c->loop) + c->options->connect_timeout_ms, on_attempt_deadline);
+}
+
+struct lookup {
+    char *host;
+    int rc; /* of getaddrinfo */
+    size_t count;
+    char addresses[LEAT_PG_MAX_ADDRESSES][LEAT_PG_ADDRESS_SIZE];
+};
+
+/* On the thread. The addresses become text as libpq wants it in hostaddr. */
+static void run_lookup(void *job)
+{
+    struct lookup *l = job;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    l->rc = getaddrinfo(l->host, NULL, &hints, &found);
+    if (l->rc != 0)
+        return;
+    for (struct addrinfo *a = found; a != NULL && l->count < LEAT_PG_MAX_ADDRESSES; a = a->ai_next)
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, l->addresses[l->count], LEAT_PG_ADDRESS_SIZE,
+                        NULL, 0, NI_NUMERICHOST) == 0)
+            l->count++;
+    freeaddrinfo(found);
+}
+
+static void free_lookup(void *job)
+{
+    struct lookup *l = job;
+    free(l->host);
+    free(l);
+}
+
+static void on_lookup_done(void *arg, void *job, bool returned)
+{
+    leat_pg_conn *c = arg;
+    leat_pg_connect *x = &c->connect;
+    const struct lookup *l = job;
+    x->lookup = NULL;
+    if (c->state != LEAT_PG_CONN_CLOSED) {
+        char text[sizeof(c->error)];
+        const char *host = x->targets.at[x->next_target - 1].host;
+        const char *why = !returned ? "no answer in time" : l->rc != 0 ? gai_strerror(l->rc) : NULL;
+        if (why != NULL) {
+            snprintf(text, sizeof(text), "cannot look up %s: %s", host, why);
+            note_error(c, text);
+        } else {
+            memcpy(x->addresses, l->addresses, sizeof(x->addresses));
+            x->n_addresses = l->count;
+        }
+        leat_sweep_schedule(c->loop, &c->sweep);
+    }
+    leat_pg_conn_let_go(c);
+}
+
+static void look_up(leat_pg_conn *c, const char *host)
+{
+    static const leat_pg_thread_work work = {run_lookup, free_lookup, on_lookup_done};
+    struct lookup *l = leat_calloc(1, sizeof(*l));
+    l->host = leat_strdup(host);
+    int err = leat_pg_thread_start(&c->connect.lookup, leat_loop_uv(c->loop), &work, l, c);
+    if (err < 0) {
+        free_lookup(l);
+        give_up(c, uv_strerror(err));
+        return;
+    }
+    c->holders++;
+    leat_pg_thread_limit(c->connect.lookup, c->options->connect_timeout_ms);
+}
+
+void leat_pg_connect_next(leat_pg_conn *c)
+{
+    leat_pg_connect *x = &c->connect;
+    if (c->pg != NULL || x->lookup != NULL)
+        return; /* an attempt is under way */
+    if (x->next_address < x->n_addresses) {
+        attempt(c, x->addresses[x->next_address++]);
+        return;
+    }
+    x->n_addresses = x->next_address = 0;
+
+    if (x->next_target == x->targets.count && x->targets.prefer_standby && !x->any_session) {
+        x->any_session = true;
+        x->next_target = 0;
+    }
+    if (x->next_target == x->targets.count) {
+        refuse(c);
+        return;
+    }
+    const leat_pg_target *target = &x->targets.at[x->next_target++];
+    if (leat_pg_target_is_name(target))
+        look_up(c, target->host);
+    else
+        attempt(c, NULL);
+}
+
+static void succeed(leat_pg_conn *c)
+{
+    leat_deadline_cancel(&c->connect.deadline);
+    int err = leat_pg_conn_watch(c, UV_READABLE);
+    if (err < 0 || PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) == 0) {
+        give_up(c, err < 0 ? uv_strerror(err) : PQerrorMessage(c->pg));
+        return;
+    }
+    leat_pg_connect_close(c);
+    c->state = LEAT_PG_CONN_READY;
+    c->cb(c, 0, c->arg);
+}
+
+void leat_pg_connect_on_poll(leat_pg_conn *c, int status)
+{
+    /* Stopped before libpq may close the socket and open another, perhaps under the same number:
+     * libuv would take it for the old one. */
+    uv_poll_stop(c->poll);
+    PostgresPollingStatusType next = PQconnectPoll(c->pg);
+    int err = 0;
+    switch (next) {
+    case PGRES_POLLING_OK:
+        succeed(c);
+        return;
+    case PGRES_POLLING_READING:
+        err = status < 0 ? status : leat_pg_conn_watch(c, UV_READABLE);
+        break;
+    case PGRES_POLLING_WRITING:
+        err = status < 0 ? status : leat_pg_conn_watch(c, UV_WRITABLE);
+        break;
+    default:
+        give_up(c, PQerrorMessage(c->pg));
+        return;
+    }
+    if (err < 0)
+        give_up(c, uv_strerror(err));
+}

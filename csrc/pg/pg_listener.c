@@ -1,0 +1,301 @@
+/* open_conn opens a connection; once it is ready, on_conn sends the handshake: BEGIN, LISTEN, the
+ * fence, COMMIT and the question for the timeline, all at once. When each was answered and the
+ * fence has come back as a notification (on_notify), the listener is up, and sends a keepalive now
+ * and then. Whatever goes wrong meets in fail: close, back off, connect again.
+ *
+ * The fence is a notification on the very channel, with a payload that no announcement can have.
+ * Those of other listeners arrive here too, and are swallowed like our own.
+ */
+#include "pg/pg_listener.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "pg/pg_backoff.h"
+#include "pg/pg_conn_private.h"
+
+#define FENCE_PREFIX "fence:"
+
+enum { HANDSHAKE_QUERIES = 5, TIMELINE_LEN = 8 };
+
+struct leat_pg_listener {
+    leat_loop *loop;
+    leat_metrics *metrics;
+    const leat_pg_listener_options *options;
+    leat_pg_listener_handler handler;
+    void *arg;
+
+    leat_pg_conn *conn; /* NULL: backing off */
+    int n_gone;         /* connections closed but not yet freed */
+    leat_pg_query queries[HANDSHAKE_QUERIES];
+    leat_pg_query keepalive;
+    int unanswered; /* of the handshake */
+    char fence[sizeof(FENCE_PREFIX) + 16];
+    bool fenced;
+    bool up;
+    bool was_up;
+    char timeline[TIMELINE_LEN + 1];
+    char *listen_sql;
+
+    leat_deadline timer; /* back-off, then the handshake's limit, then the keepalive's pause */
+    leat_pg_backoff backoff;
+    leat_sweep sweep; /* connects, and ends closing */
+    bool closing;
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+static void on_gone(void *arg)
+{
+    leat_pg_listener *l = arg;
+    l->n_gone--;
+    if (l->closing)
+        leat_sweep_schedule(l->loop, &l->sweep);
+}
+
+static void hang_up(leat_pg_listener *l)
+{
+    leat_deadline_cancel(&l->timer);
+    if (l->conn == NULL)
+        return;
+    leat_pg_conn *conn = l->conn;
+    l->conn = NULL;
+    l->n_gone++;
+    leat_pg_conn_forget_all(conn);
+    leat_pg_conn_on_gone(conn, on_gone, l);
+    leat_pg_conn_close(conn);
+}
+
+static void on_retry(leat_deadline *d)
+{
+    leat_pg_listener *l = LEAT_LIST_ENTRY(d, leat_pg_listener, timer);
+    leat_sweep_schedule(l->loop, &l->sweep);
+}
+
+static void fail(leat_pg_listener *l, int err, const char *why)
+{
+    uint64_t now_ms = leat_loop_now(l->loop);
+    bool was_up = l->up;
+    leat_pg_backoff_warn(&l->backoff, now_ms, was_up ? "listener lost" : "listener failed", why);
+    l->up = false;
+    if (was_up)
+        leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 0);
+    hang_up(l);
+    leat_deadline_arm(leat_loop_deadlines(l->loop), &l->timer,
+                      now_ms + leat_pg_backoff_next(&l->backoff), on_retry);
+    if (was_up)
+        l->handler.on_down(l->arg, err);
+}
+
+static void fail_query(leat_pg_listener *l, const leat_pg_result *res, int err)
+{
+    if (err == LEAT_EPG_SERVER)
+        fail(l, err, leat_pg_result_message(res));
+    else if (err == LEAT_EPG_LOST)
+        fail(l, err, leat_pg_conn_error(l->conn));
+    else
+        fail(l, err, "no answer in time");
+}
+
+static void pause_keepalive(leat_pg_listener *l);
+
+static void on_keepalive(leat_pg_query *q, leat_pg_result *res, int err)
+{
+    leat_pg_listener *l = q->data;
+    if (err == 0 || err == LEAT_EPG_SERVER) /* any answer proves it */
+        pause_keepalive(l);
+    else
+        fail_query(l, res, err);
+}
+
+static void on_pause_over(leat_deadline *d)
+{
+    leat_pg_listener *l = LEAT_LIST_ENTRY(d, leat_pg_listener, timer);
+    uint64_t deadline_ms = leat_loop_now(l->loop) + l->options->keepalive_timeout_ms;
+    l->keepalive.data = l;
+    int err =
+        leat_pg_conn_query(l->conn, &l->keepalive, "select 1", NULL, 0, deadline_ms, on_keepalive);
+    if (err < 0)
+        fail(l, err, leat_pg_conn_error(l->conn));
+}
+
+static void pause_keepalive(leat_pg_listener *l)
+{
+    leat_deadline_arm(leat_loop_deadlines(l->loop), &l->timer,
+                      leat_loop_now(l->loop) + l->options->keepalive_ms, on_pause_over);
+}
+
+static void come_up_if_ready(leat_pg_listener *l)
+{
+    if (l->up || l->unanswered > 0 || !l->fenced)
+        return;
+    l->up = true;
+    leat_pg_backoff_reset(&l->backoff);
+    leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 1);
+    if (l->was_up)
+        leat_metrics_add(l->metrics, LEAT_M_LISTENER_RECONNECTS, 1);
+    l->was_up = true;
+    pause_keepalive(l);
+    LEAT_LOG_INFO("pg", "listening pid=%d timeline=%s", leat_pg_conn_backend_pid(l->conn),
+                  l->timeline);
+    l->handler.on_up(l->arg, l->timeline);
+}
+
+static void on_notify(leat_pg_conn *c, const char *channel, const char *payload, void *arg)
+{
+    (void)c;
+    (void)channel;
+    leat_pg_listener *l = arg;
+    if (strncmp(payload, FENCE_PREFIX, sizeof(FENCE_PREFIX) - 1) == 0) {
+        l->fenced = l->fenced || strcmp(payload, l->fence) == 0;
+        come_up_if_ready(l);
+    } else if (l->up) {
+        l->handler.on_notify(l->arg, payload);
+    }
+}
+
+static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
+{
+    leat_pg_listener *l = q->data;
+    if (err < 0) {
+        fail_query(l, res, err);
+        return;
+    }
+    if (q == &l->queries[HANDSHAKE_QUERIES - 1]) {
+        leat_slice timeline = leat_pg_result_value(res, 0, 0);
+        if (timeline.len != TIMELINE_LEN) {
+            fail(l, LEAT_EBADMSG, "the server's timeline is unknown");
+            return;
+        }
+        memcpy(l->timeline, timeline.at, TIMELINE_LEN);
+    }
+    l->unanswered--;
+    come_up_if_ready(l);
+}
+
+static void on_handshake_limit(leat_deadline *d)
+{
+    leat_pg_listener *l = LEAT_LIST_ENTRY(d, leat_pg_listener, timer);
+    fail(l, LEAT_EDEADLINE, "the fence did not come back in time");
+}
+
+static void make_fence(leat_pg_listener *l)
+{
+    uint64_t nonce;
+    if (uv_random(NULL, NULL, &nonce, sizeof(nonce), 0, NULL) < 0)
+        nonce = uv_hrtime();
+    snprintf(l->fence, sizeof(l->fence), FENCE_PREFIX "%016llx", (unsigned long long)nonce);
+    l->fenced = false;
+}
+
+static void send_handshake(leat_pg_listener *l)
+{
+    const char *sql[HANDSHAKE_QUERIES] = {
+        "begin", l->listen_sql, "select pg_notify($1, $2)", "commit",
+        "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"};
+    make_fence(l);
+    const leat_pg_param fence[] = {leat_slice_of(l->options->channel), leat_slice_of(l->fence)};
+    uint64_t deadline_ms = leat_loop_now(l->loop) + l->options->pg.connect_timeout_ms;
+    l->unanswered = HANDSHAKE_QUERIES;
+    for (int i = 0; i < HANDSHAKE_QUERIES; i++) {
+        l->queries[i].data = l;
+        int err = leat_pg_conn_query(l->conn, &l->queries[i], sql[i], fence, i == 2 ? 2 : 0,
+                                     deadline_ms, on_answer);
+        if (err < 0) {
+            fail(l, err, leat_pg_conn_error(l->conn));
+            return;
+        }
+    }
+    leat_deadline_arm(leat_loop_deadlines(l->loop), &l->timer, deadline_ms, on_handshake_limit);
+}
+
+static void on_conn(leat_pg_conn *c, int err, void *arg)
+{
+    leat_pg_listener *l = arg;
+    if (err == 0)
+        send_handshake(l);
+    else
+        fail(l, err, leat_pg_conn_error(c));
+}
+
+static void open_conn(leat_pg_listener *l)
+{
+    int err = leat_pg_conn_open(&l->conn, l->loop, l->metrics, &l->options->pg, on_conn, l);
+    if (err < 0) {
+        l->conn = NULL;
+        fail(l, err, uv_strerror(err));
+        return;
+    }
+    leat_pg_conn_on_notify(l->conn, on_notify, l);
+}
+
+static void finish_closing(leat_pg_listener *l)
+{
+    if (l->n_gone > 0)
+        return;
+    void (*done)(void *) = l->done;
+    void *arg = l->done_arg;
+    free(l->listen_sql);
+    free(l);
+    if (done != NULL)
+        done(arg);
+}
+
+static void on_sweep(leat_sweep *s)
+{
+    leat_pg_listener *l = LEAT_LIST_ENTRY(s, leat_pg_listener, sweep);
+    if (l->closing)
+        finish_closing(l);
+    else if (l->conn == NULL)
+        open_conn(l);
+}
+
+/* LISTEN takes no parameter. */
+static char *make_listen_sql(const char *channel)
+{
+    leat_buf sql = LEAT_BUF_INIT;
+    leat_buf_text(&sql, "listen \"");
+    for (const char *at = channel; *at != '\0'; at++) {
+        if (*at == '"')
+            leat_buf_char(&sql, '"');
+        leat_buf_char(&sql, *at);
+    }
+    leat_buf_char(&sql, '"');
+    return leat_buf_detach(&sql, NULL);
+}
+
+int leat_pg_listener_new(leat_pg_listener **out, leat_loop *loop, leat_metrics *metrics,
+                         const leat_pg_listener_options *options,
+                         const leat_pg_listener_handler *handler, void *arg)
+{
+    leat_pg_listener *l = leat_calloc(1, sizeof(*l));
+    l->loop = loop;
+    l->metrics = metrics;
+    l->options = options;
+    l->handler = *handler;
+    l->arg = arg;
+    l->listen_sql = make_listen_sql(options->channel);
+    leat_deadline_init(&l->timer);
+    leat_pg_backoff_init(&l->backoff, options->max_backoff_ms);
+    leat_sweep_init(&l->sweep, on_sweep);
+    leat_sweep_schedule(loop, &l->sweep);
+    *out = l;
+    return 0;
+}
+
+void leat_pg_listener_close(leat_pg_listener *l, void (*done)(void *arg), void *arg)
+{
+    LEAT_ASSERT(!l->closing);
+    l->closing = true;
+    l->done = done;
+    l->done_arg = arg;
+    if (l->up)
+        leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 0);
+    l->up = false;
+    hang_up(l);
+    leat_sweep_schedule(l->loop, &l->sweep);
+}

@@ -1,0 +1,46 @@
+/* pg_listener.h - the one connection that LISTENs.
+ *
+ * Ownership  the listener owns its connection and its reconnecting.
+ * Threads    loop thread only (the hub's).
+ * Units      milliseconds.
+ * Errors     none: it reconnects by itself, with back-off and jitter, for ever.
+ *
+ * Each (re)connect runs `BEGIN; LISTEN channel; NOTIFY channel-fence; COMMIT` in one round trip:
+ * the fence takes NOTIFY's commit lock, without which a notification that is queued but not yet
+ * visible can be skipped. on_up follows once the fence came back: from then on every announcement
+ * arrives; those before it may be missing ("I may have missed something"). Between events a cheap
+ * query each keepalive_ms proves that the server still answers; one that does not by
+ * keepalive_timeout_ms is a lost connection.
+ */
+#ifndef LEAT_PG_PG_LISTENER_H
+#define LEAT_PG_PG_LISTENER_H
+
+#include "loop/loop.h"
+#include "pg/pg_conn.h"
+
+typedef struct leat_pg_listener leat_pg_listener;
+
+typedef struct leat_pg_listener_handler {
+    /* Listening, fenced. timeline: 8 hexadecimal digits of the server's timeline. */
+    void (*on_up)(void *arg, const char *timeline);
+    void (*on_down)(void *arg, int err);
+    void (*on_notify)(void *arg, const char *payload); /* borrowed */
+} leat_pg_listener_handler;
+
+typedef struct leat_pg_listener_options {
+    leat_pg_options pg;
+    const char *channel; /* an SQL identifier, unquoted */
+    uint64_t max_backoff_ms;
+    uint64_t keepalive_ms;
+    uint64_t keepalive_timeout_ms;
+} leat_pg_listener_options;
+
+LEAT_MUST_CHECK int leat_pg_listener_new(leat_pg_listener **out, leat_loop *loop,
+                                         leat_metrics *metrics,
+                                         const leat_pg_listener_options *options,
+                                         const leat_pg_listener_handler *handler, void *arg);
+
+/* No further callbacks; frees the listener when its connection is gone, then done. */
+void leat_pg_listener_close(leat_pg_listener *l, void (*done)(void *arg), void *arg);
+
+#endif

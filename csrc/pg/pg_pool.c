@@ -1,0 +1,351 @@
+/* Each connection is a member in one of four states; set_state is the only place that changes them
+ * and the gauges. Whatever may let the pool get on (a waiter, a connection that became free, ready
+ * or lost) schedules the sweep, which hands idle members to waiters and opens what is missing.
+ *
+ * A failure to connect makes the pool unhealthy: one attempt at a time then, after a back-off,
+ * until one succeeds, whether anyone waits or not.
+ */
+#include "pg/pg_pool.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "pg/pg_backoff.h"
+#include "pg/pg_conn_private.h"
+
+enum state { CONNECTING, IDLE, LEASED, CLEANING, STATES };
+
+typedef struct member {
+    leat_list link;
+    leat_pg_pool *pool;
+    leat_pg_conn *conn;
+    enum state state;
+    leat_deadline idle;
+} member;
+
+struct leat_pg_pool {
+    leat_loop *loop;
+    leat_metrics *metrics;
+    const leat_pg_pool_options *options;
+    leat_list members[STATES];
+    size_t counts[STATES];
+    size_t n_gone; /* closed, but not yet freed */
+    leat_list waiters;
+    size_t n_waiters;
+    leat_sweep sweep;
+    leat_pg_backoff backoff;
+    leat_deadline retry;
+    bool healthy;
+    bool closing;
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+static void set_gauges(leat_pg_pool *p, enum state state, int64_t n)
+{
+    static const leat_metric gauge[STATES] = {LEAT_M_POOL_CONNECTING, LEAT_M_POOL_IDLE,
+                                              LEAT_M_POOL_BUSY, LEAT_M_POOL_BUSY};
+    leat_metrics_add(p->metrics, gauge[state], n);
+    p->counts[state] += (size_t)n;
+}
+
+static void on_idle_timeout(leat_deadline *d);
+
+static void set_state(member *m, enum state next)
+{
+    leat_pg_pool *p = m->pool;
+    set_gauges(p, m->state, -1);
+    set_gauges(p, next, 1);
+    m->state = next;
+    leat_list_unlink(&m->link);
+    leat_list_push(&p->members[next], &m->link);
+    leat_deadline_cancel(&m->idle);
+    if (next == IDLE)
+        leat_deadline_arm(leat_loop_deadlines(p->loop), &m->idle,
+                          leat_loop_now(p->loop) + p->options->idle_timeout_ms, on_idle_timeout);
+}
+
+static size_t total(const leat_pg_pool *p)
+{
+    return p->counts[CONNECTING] + p->counts[IDLE] + p->counts[LEASED] + p->counts[CLEANING];
+}
+
+static void on_gone(void *arg)
+{
+    leat_pg_pool *p = arg;
+    p->n_gone--;
+    if (p->closing)
+        leat_sweep_schedule(p->loop, &p->sweep);
+}
+
+/* Closes the connection of m, which is freed. */
+static void drop(member *m)
+{
+    leat_pg_pool *p = m->pool;
+    set_gauges(p, m->state, -1);
+    leat_list_unlink(&m->link);
+    leat_deadline_cancel(&m->idle);
+    p->n_gone++;
+    leat_pg_conn_on_gone(m->conn, on_gone, p);
+    leat_pg_conn_close(m->conn);
+    free(m);
+    leat_sweep_schedule(p->loop, &p->sweep);
+}
+
+static void on_idle_timeout(leat_deadline *d)
+{
+    member *m = LEAT_LIST_ENTRY(d, member, idle);
+    if (total(m->pool) > 1)
+        drop(m);
+}
+
+static void on_retry(leat_deadline *d)
+{
+    leat_pg_pool *p = LEAT_LIST_ENTRY(d, leat_pg_pool, retry);
+    leat_sweep_schedule(p->loop, &p->sweep);
+}
+
+static void fail(leat_pg_pool *p, const char *phrase, const char *error)
+{
+    uint64_t now_ms = leat_loop_now(p->loop);
+    leat_pg_backoff_warn(&p->backoff, now_ms, phrase, error);
+    p->healthy = false;
+    leat_deadline_arm(leat_loop_deadlines(p->loop), &p->retry,
+                      now_ms + leat_pg_backoff_next(&p->backoff), on_retry);
+}
+
+static void on_conn(leat_pg_conn *conn, int err, void *arg)
+{
+    member *m = arg;
+    leat_pg_pool *p = m->pool;
+    if (err == 0) {
+        if (!p->healthy)
+            LEAT_LOG_INFO("pg", "connected pid=%d", leat_pg_conn_backend_pid(conn));
+        p->healthy = true;
+        leat_pg_backoff_reset(&p->backoff);
+        leat_deadline_cancel(&p->retry);
+        set_state(m, IDLE);
+        leat_sweep_schedule(p->loop, &p->sweep);
+        return;
+    }
+    if (m->state == LEASED)
+        return; /* its holder notices, and gives it back */
+    if (m->state == CONNECTING)
+        fail(p, "connect failed", leat_pg_conn_error(conn));
+    else
+        leat_pg_backoff_warn(&p->backoff, leat_loop_now(p->loop), "connection lost",
+                             leat_pg_conn_error(conn));
+    drop(m);
+}
+
+static bool open_one(leat_pg_pool *p)
+{
+    member *m = leat_calloc(1, sizeof(*m));
+    int err = leat_pg_conn_open(&m->conn, p->loop, p->metrics, &p->options->pg, on_conn, m);
+    if (err < 0) {
+        free(m);
+        fail(p, "connect failed", uv_strerror(err));
+        return false;
+    }
+    m->pool = p;
+    m->state = CONNECTING;
+    leat_deadline_init(&m->idle);
+    leat_list_push(&p->members[CONNECTING], &m->link);
+    set_gauges(p, CONNECTING, 1);
+    return true;
+}
+
+/* An unhealthy pool tries one connection at a time; a healthy one opens as many as are waited for,
+ * and keeps one. */
+static void open_missing(leat_pg_pool *p)
+{
+    if (leat_deadline_armed(&p->retry))
+        return;
+    if (!p->healthy) {
+        if (p->counts[CONNECTING] == 0 && total(p) < p->options->size)
+            open_one(p);
+        return;
+    }
+    size_t wanted = p->n_waiters;
+    if (wanted == 0 && total(p) == 0)
+        wanted = 1;
+    while (p->counts[CONNECTING] < wanted && total(p) < p->options->size)
+        if (!open_one(p))
+            return;
+}
+
+static void stop_waiting(leat_pg_waiter *w)
+{
+    leat_pg_pool *p = w->pool_;
+    leat_list_unlink(&w->link_);
+    leat_deadline_cancel(&w->deadline_);
+    w->pool_ = NULL;
+    p->n_waiters--;
+    leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, -1);
+}
+
+/* The first come gets the connection that was last in use, so that the others may time out. */
+static void serve(leat_pg_pool *p)
+{
+    while (!p->closing && p->n_waiters > 0 && p->counts[IDLE] > 0) {
+        leat_pg_waiter *w = LEAT_LIST_ENTRY(p->waiters.next, leat_pg_waiter, link_);
+        member *m = LEAT_LIST_ENTRY(p->members[IDLE].prev, member, link);
+        stop_waiting(w);
+        set_state(m, LEASED);
+        w->cb_(w, m->conn, 0);
+    }
+}
+
+static void on_sweep(leat_sweep *s)
+{
+    leat_pg_pool *p = LEAT_LIST_ENTRY(s, leat_pg_pool, sweep);
+    serve(p);
+    if (!p->closing) {
+        open_missing(p);
+        return;
+    }
+    if (total(p) > 0 || p->n_gone > 0)
+        return;
+    void (*done)(void *) = p->done;
+    void *arg = p->done_arg;
+    leat_sweep_cancel(&p->sweep);
+    free(p);
+    if (done != NULL)
+        done(arg);
+}
+
+int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
+                     const leat_pg_pool_options *options)
+{
+    leat_pg_pool *p = leat_calloc(1, sizeof(*p));
+    p->loop = loop;
+    p->metrics = metrics;
+    p->options = options;
+    for (int i = 0; i < STATES; i++)
+        leat_list_init(&p->members[i]);
+    leat_list_init(&p->waiters);
+    leat_sweep_init(&p->sweep, on_sweep);
+    leat_deadline_init(&p->retry);
+    leat_pg_backoff_init(&p->backoff, options->max_backoff_ms);
+    leat_sweep_schedule(loop, &p->sweep);
+    *out = p;
+    return 0;
+}
+
+static void on_waiter_deadline(leat_deadline *d)
+{
+    leat_pg_waiter *w = LEAT_LIST_ENTRY(d, leat_pg_waiter, deadline_);
+    int err = w->pool_->healthy ? LEAT_EDEADLINE : LEAT_EPG_LOST;
+    stop_waiting(w);
+    w->cb_(w, NULL, err);
+}
+
+void leat_pg_waiter_init(leat_pg_waiter *w)
+{
+    leat_list_init(&w->link_);
+    leat_deadline_init(&w->deadline_);
+    w->cb_ = NULL;
+    w->pool_ = NULL;
+}
+
+int leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_ms,
+                         leat_pg_acquire_cb cb)
+{
+    LEAT_ASSERT(w->pool_ == NULL && deadline_ms != LEAT_DEADLINE_NEVER);
+    if (p->closing)
+        return LEAT_ECLOSED;
+    if (p->n_waiters >= p->options->max_waiters + p->counts[IDLE])
+        return LEAT_EBUSY;
+    w->pool_ = p;
+    w->cb_ = cb;
+    leat_list_push(&p->waiters, &w->link_);
+    p->n_waiters++;
+    leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, 1);
+    leat_deadline_arm(leat_loop_deadlines(p->loop), &w->deadline_, deadline_ms, on_waiter_deadline);
+    leat_sweep_schedule(p->loop, &p->sweep);
+    return 0;
+}
+
+void leat_pg_waiter_cancel(leat_pg_waiter *w)
+{
+    if (w->pool_ != NULL)
+        stop_waiting(w);
+}
+
+bool leat_pg_waiter_waiting(const leat_pg_waiter *w)
+{
+    return w->pool_ != NULL;
+}
+
+static void on_cleaned(leat_pg_conn *conn, int err, void *arg)
+{
+    member *m = arg;
+    leat_pg_pool *p = m->pool;
+    if (err == 0) {
+        set_state(m, IDLE);
+        leat_sweep_schedule(p->loop, &p->sweep);
+        return;
+    }
+    /* A server that does not even answer a cancel is as good as gone, until a new connection shows
+     * otherwise. */
+    if (err == LEAT_EDEADLINE)
+        fail(p, "connection given up", "the server did not answer in time");
+    else
+        leat_pg_backoff_warn(&p->backoff, leat_loop_now(p->loop), "connection lost",
+                             leat_pg_conn_error(conn));
+    drop(m);
+}
+
+void leat_pg_pool_release(leat_pg_pool *p, leat_pg_conn *conn)
+{
+    member *m = leat_pg_conn_arg(conn);
+    LEAT_ASSERT(m->pool == p && m->state == LEASED);
+    leat_pg_conn_forget_all(conn);
+    if (p->closing || leat_pg_conn_broken(conn)) {
+        if (!p->closing)
+            leat_pg_backoff_warn(&p->backoff, leat_loop_now(p->loop), "connection lost",
+                                 leat_pg_conn_error(conn));
+        drop(m);
+        return;
+    }
+    if (leat_pg_conn_idle(conn)) {
+        set_state(m, IDLE);
+        leat_sweep_schedule(p->loop, &p->sweep);
+        return;
+    }
+    set_state(m, CLEANING);
+    leat_pg_conn_clean(conn, leat_loop_now(p->loop) + p->options->clean_timeout_ms, on_cleaned, m);
+}
+
+bool leat_pg_pool_healthy(const leat_pg_pool *p)
+{
+    return p->healthy;
+}
+
+static void drop_all(leat_pg_pool *p, enum state state)
+{
+    while (!leat_list_empty(&p->members[state]))
+        drop(LEAT_LIST_ENTRY(p->members[state].next, member, link));
+}
+
+void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg)
+{
+    LEAT_ASSERT(!p->closing);
+    p->closing = true;
+    p->done = done;
+    p->done_arg = arg;
+    leat_deadline_cancel(&p->retry);
+    drop_all(p, CONNECTING);
+    drop_all(p, IDLE);
+    drop_all(p, CLEANING);
+    leat_sweep_schedule(p->loop, &p->sweep);
+
+    leat_list waiters;
+    leat_list_move(&waiters, &p->waiters);
+    while (!leat_list_empty(&waiters)) {
+        leat_pg_waiter *w = LEAT_LIST_ENTRY(waiters.next, leat_pg_waiter, link_);
+        stop_waiting(w);
+        w->cb_(w, NULL, LEAT_ECLOSED);
+    }
+}

@@ -1,0 +1,70 @@
+/* pg_pool.h - a bounded, fair pool of connections.
+ *
+ * Ownership  the pool owns its connections; a lease is the right to use one until _release.
+ * Threads    loop thread only; one pool a worker.
+ * Units      absolute milliseconds.
+ * Errors     LEAT_EDEADLINE (waited too long), LEAT_EBUSY (max_waiters reached), LEAT_EPG_LOST (no
+ *            connection can be had: the server refuses or is unreachable, and the waiter's deadline
+ *            came), LEAT_ECLOSED.
+ *
+ * Waiters are served first come, first served. Connections are opened when somebody waits, up to
+ * size; after a failure to connect the pool backs off with jitter (50 ms doubling to
+ * max_backoff_ms) while waiters wait on, each to its deadline. A released connection with work left
+ * on it is cleaned (leat_pg_conn_clean, by clean_timeout_ms) before anyone gets it, else closed and
+ * replaced.
+ */
+#ifndef LEAT_PG_PG_POOL_H
+#define LEAT_PG_PG_POOL_H
+
+#include "loop/loop.h"
+#include "pg/pg_conn.h"
+
+typedef struct leat_pg_pool leat_pg_pool;
+typedef struct leat_pg_waiter leat_pg_waiter;
+
+/* err 0: conn is leased to the waiter. Never called from inside leat_pg_pool_acquire. */
+typedef void (*leat_pg_acquire_cb)(leat_pg_waiter *w, leat_pg_conn *conn, int err);
+
+struct leat_pg_waiter {
+    leat_list link_;
+    leat_deadline deadline_;
+    leat_pg_acquire_cb cb_;
+    leat_pg_pool *pool_; /* non-NULL while waiting */
+    void *data;          /* the owner's */
+};
+
+typedef struct leat_pg_pool_options {
+    leat_pg_options pg;
+    size_t size;
+    size_t max_waiters;
+    uint64_t idle_timeout_ms; /* an idle connection beyond the first is closed after that */
+    uint64_t clean_timeout_ms;
+    uint64_t max_backoff_ms;
+} leat_pg_pool_options;
+
+/* options are borrowed for the pool's lifetime. Opens one connection at once, so that the first
+ * request finds it. */
+LEAT_MUST_CHECK int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
+                                     const leat_pg_pool_options *options);
+
+/* Returns 0, LEAT_EBUSY or LEAT_ECLOSED; then cb will not run. */
+LEAT_MUST_CHECK int leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_ms,
+                                         leat_pg_acquire_cb cb);
+
+/* Stops waiting: cb will not run. Harmless if not waiting. */
+void leat_pg_waiter_init(leat_pg_waiter *w);
+void leat_pg_waiter_cancel(leat_pg_waiter *w);
+bool leat_pg_waiter_waiting(const leat_pg_waiter *w);
+
+/* Gives a leased connection back, in whatever state. Queries of the caller that are still pending
+ * are forgotten. */
+void leat_pg_pool_release(leat_pg_pool *p, leat_pg_conn *conn);
+
+/* True if the last attempt to reach the server succeeded. */
+bool leat_pg_pool_healthy(const leat_pg_pool *p);
+
+/* Waiters get LEAT_ECLOSED; connections close (leased ones at release). done runs when all are
+ * gone, and the pool is then freed. */
+void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,98 @@
+#include "pg/pg_statements.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#define NAME_FORMAT "leat_%u"
+
+void leat_pg_statements_init(leat_pg_statements *s, size_t max)
+{
+    *s = (leat_pg_statements){.max_ = max};
+    leat_map_init(&s->map_);
+    leat_list_init(&s->recent_);
+}
+
+void leat_pg_statements_close(leat_pg_statements *s)
+{
+    while (!leat_list_empty(&s->recent_))
+        leat_pg_statements_drop(s, LEAT_LIST_ENTRY(s->recent_.next, leat_pg_statement, link_));
+    leat_map_close(&s->map_);
+    free(s->doomed_);
+    s->doomed_ = NULL;
+}
+
+static leat_pg_statement *make(leat_pg_statements *s, const char *sql)
+{
+    size_t len = strlen(sql);
+    leat_pg_statement *new = leat_calloc(1, sizeof(*new) + len + 1);
+    memcpy(new->sql, sql, len);
+    leat_list_init(&new->link_);
+    new->number_ = s->next_++;
+    snprintf(new->name, sizeof(new->name), NAME_FORMAT, new->number_);
+    return new;
+}
+
+leat_pg_statement *leat_pg_statements_hold(leat_pg_statements *s, const char *sql)
+{
+    leat_slice key = leat_slice_of(sql);
+    leat_map_entry *entry = leat_map_get(&s->map_, key);
+    leat_pg_statement *found;
+    if (entry != NULL) {
+        found = LEAT_LIST_ENTRY(entry, leat_pg_statement, entry_);
+        leat_list_unlink(&found->link_);
+    } else {
+        while (s->map_.count > 0 && s->map_.count >= s->max_)
+            leat_pg_statements_drop(s, LEAT_LIST_ENTRY(s->recent_.next, leat_pg_statement, link_));
+        found = make(s, sql);
+        if (s->max_ == 0) {
+            found->holders_ = 1;
+            return found;
+        }
+        found->kept_ = true;
+        found->holders_ = 1;
+        leat_map_add(&s->map_, &found->entry_, (leat_slice){found->sql, key.len});
+    }
+    leat_list_push(&s->recent_, &found->link_);
+    found->holders_++;
+    return found;
+}
+
+static void doom(leat_pg_statements *s, unsigned number)
+{
+    if (s->n_doomed_ == s->doomed_room_) {
+        s->doomed_room_ = s->doomed_room_ == 0 ? 8 : s->doomed_room_ * 2;
+        s->doomed_ = leat_realloc(s->doomed_, s->doomed_room_ * sizeof(*s->doomed_));
+    }
+    s->doomed_[s->n_doomed_++] = number;
+}
+
+void leat_pg_statements_let_go(leat_pg_statements *s, leat_pg_statement *statement)
+{
+    if (--statement->holders_ > 0)
+        return;
+    if (statement->at_server)
+        doom(s, statement->number_);
+    free(statement);
+}
+
+void leat_pg_statements_drop(leat_pg_statements *s, leat_pg_statement *statement)
+{
+    if (!statement->kept_)
+        return;
+    statement->kept_ = false;
+    leat_map_remove(&s->map_, &statement->entry_);
+    leat_list_unlink(&statement->link_);
+    leat_pg_statements_let_go(s, statement);
+}
+
+bool leat_pg_statements_next_doomed(leat_pg_statements *s, char *sql, size_t size)
+{
+    if (s->n_doomed_ == 0)
+        return false;
+    snprintf(sql, size, "DEALLOCATE " NAME_FORMAT, s->doomed_[--s->n_doomed_]);
+    return true;
+}

@@ -1,0 +1,192 @@
+#include "base/log.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct capture {
+    int lines;
+    leat_log_level level;
+    size_t len;
+    char last[16384];
+} capture;
+
+static void on_line(void *arg, leat_log_level level, const char *line, size_t len)
+{
+    capture *c = arg;
+    assert_true(len < sizeof(c->last));
+    c->lines++;
+    c->level = level;
+    c->len = len;
+    memcpy(c->last, line, len);
+    c->last[len] = '\0';
+}
+
+static void writes_time_level_subsystem_and_text(void **state)
+{
+    (void)state;
+    capture c = {0};
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_INFO, on_line, &c);
+    leat_log_bind(log);
+
+    LEAT_LOG_WARN("pg", "connect failed host=%s err=%d", "db", -5);
+
+    static const char shape[] = "dddd-dd-ddTdd:dd:dd.dddZ";
+    for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+        if (shape[i] == 'd')
+            assert_in_range(c.last[i], '0', '9');
+        else
+            assert_int_equal(c.last[i], shape[i]);
+    }
+    assert_string_equal(c.last + sizeof(shape) - 1, " WARN pg connect failed host=db err=-5");
+    assert_int_equal(c.len, strlen(c.last));
+    assert_int_equal(c.level, LEAT_LOG_LEVEL_WARN);
+    leat_log_bind(NULL);
+    leat_log_free(log);
+}
+
+static void drops_lines_below_its_level(void **state)
+{
+    (void)state;
+    capture c = {0};
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_WARN, on_line, &c);
+    leat_log_bind(log);
+
+    LEAT_LOG_INFO("x", "no");
+    LEAT_LOG_ERROR("x", "yes");
+    leat_log_set_level(log, LEAT_LOG_LEVEL_DEBUG);
+    LEAT_LOG_DEBUG("x", "yes");
+
+    assert_int_equal(c.lines, 2);
+    leat_log_bind(NULL);
+    LEAT_LOG_ERROR("x", "nobody listens");
+    assert_int_equal(c.lines, 2);
+    leat_log_free(log);
+}
+
+static void keeps_a_line_one_line(void **state)
+{
+    (void)state;
+    capture c = {0};
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_INFO, on_line, &c);
+    leat_log_bind(log);
+
+    LEAT_LOG_INFO("x", "a%sb", "\r\n\x1b");
+
+    assert_non_null(strstr(c.last, " x a   b"));
+    leat_log_bind(NULL);
+    leat_log_free(log);
+}
+
+static void cuts_a_line_that_is_too_long(void **state)
+{
+    (void)state;
+    capture c = {0};
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_INFO, on_line, &c);
+    leat_log_bind(log);
+    char text[12000];
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+
+    LEAT_LOG_INFO("x", "%s", text);
+
+    assert_int_equal(c.len, 8191);
+    assert_string_equal(c.last + c.len - 4, "a...");
+    leat_log_bind(NULL);
+    leat_log_free(log);
+}
+
+static void *write_lines(void *arg)
+{
+    leat_log_bind(arg);
+    for (int i = 0; i < 200; i++)
+        LEAT_LOG_INFO("x", "line");
+    leat_log_bind(NULL);
+    return NULL;
+}
+
+static void calls_its_sink_for_one_thread_at_a_time(void **state)
+{
+    (void)state;
+    capture c = {0};
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_INFO, on_line, &c);
+    pthread_t threads[4];
+
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, write_lines, log), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+
+    assert_int_equal(c.lines, 800);
+    leat_log_free(log);
+}
+
+static void parses_level_names(void **state)
+{
+    (void)state;
+    leat_log_level level = LEAT_LOG_LEVEL_INFO;
+
+    assert_int_equal(leat_log_level_parse(&level, "error"), 0);
+    assert_int_equal(level, LEAT_LOG_LEVEL_ERROR);
+    assert_int_equal(leat_log_level_parse(&level, "debug"), 0);
+    assert_int_equal(level, LEAT_LOG_LEVEL_DEBUG);
+    assert_int_equal(leat_log_level_parse(&level, "WARN"), LEAT_EBADMSG);
+    assert_int_equal(level, LEAT_LOG_LEVEL_DEBUG);
+}
+
+typedef struct quoted {
+    const char *text;
+    size_t size;
+    const char *expected;
+} quoted;
+
+static void quotes_what_needs_it(void **state)
+{
+    (void)state;
+    static const quoted table[] = {
+        {"plain", 64, "plain"},
+        {"caf\xc3\xa9", 64, "caf\xc3\xa9"},
+        {"", 64, "\"\""},
+        {"two words", 64, "\"two words\""},
+        {"a=b", 64, "\"a=b\""},
+        {"say \"x\"", 64, "\"say \\\"x\\\"\""},
+        {"back\\slash", 64, "\"back\\\\slash\""},
+        {"a\nb\r", 64, "\"a\\nb\\x0d\""},
+        {"bad\xff", 64, "\"bad\\xff\""},
+        {"exactly7", 9, "exactly7"},
+        {"exactly7", 8, "exac..."},
+        {"two words", 12, "\"two words\""},
+        {"two words", 11, "\"two w...\""},
+        {"\n\n\n\n", 10, "\"\\n\\n...\""},
+        {"\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac", 9, "\xe2\x82\xac..."},
+        {"abcdef", 2, ""},
+        {"abcdef", 4, "..."},
+        {"abc", 1, ""},
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char out[64];
+        memset(out, '#', sizeof(out));
+        leat_log_quote(out, table[i].size, table[i].text, strlen(table[i].text));
+        assert_string_equal(out, table[i].expected);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_time_level_subsystem_and_text),
+        cmocka_unit_test(drops_lines_below_its_level),
+        cmocka_unit_test(keeps_a_line_one_line),
+        cmocka_unit_test(cuts_a_line_that_is_too_long),
+        cmocka_unit_test(calls_its_sink_for_one_thread_at_a_time),
+        cmocka_unit_test(parses_level_names),
+        cmocka_unit_test(quotes_what_needs_it),
+    };
+    return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+#include "base/metrics.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char *render(leat_metrics_registry *r)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_metrics_render(r, &out);
+    return leat_buf_detach(&out, NULL);
+}
+
+static int count(const char *text, const char *part)
+{
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at += strlen(part))
+        n++;
+    return n;
+}
+
+static void assert_has_line(const char *text, const char *line)
+{
+    char with_ends[256];
+    snprintf(with_ends, sizeof(with_ends), "\n%s\n", line);
+    if (count(text, with_ends) != 1)
+        fail_msg("not there once: %s", line);
+}
+
+static void sums_over_threads(void **state)
+{
+    (void)state;
+    leat_metrics_registry *r = leat_metrics_registry_new();
+    leat_metrics *a = leat_metrics_new(r);
+    leat_metrics *b = leat_metrics_new(r);
+
+    leat_metrics_add(a, LEAT_M_TOPICS, 5);
+    leat_metrics_add(a, LEAT_M_TOPICS, -2);
+    leat_metrics_set(b, LEAT_M_TOPICS, 4);
+
+    assert_int_equal(leat_metrics_get(a, LEAT_M_TOPICS), 3);
+    assert_int_equal(leat_metrics_get(b, LEAT_M_TOPICS), 4);
+    assert_int_equal(leat_metrics_sum(r, LEAT_M_TOPICS), 7);
+    char *text = render(r);
+    assert_has_line(text, "leat_topics 7");
+    free(text);
+    leat_metrics_registry_free(r);
+}
+
+static void renders_every_series_even_at_zero(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "leat_connections 0",
+        "leat_subscriptions{state=\"new\"} 0",
+        "leat_subscriptions{state=\"authorizing\"} 0",
+        "leat_subscriptions{state=\"arming\"} 0",
+        "leat_subscriptions{state=\"reading\"} 0",
+        "leat_subscriptions{state=\"replaying\"} 0",
+        "leat_subscriptions{state=\"live\"} 0",
+        "leat_topics 0",
+        "leat_pg_pool_connections{state=\"idle\"} 0",
+        "leat_pg_pool_connections{state=\"busy\"} 0",
+        "leat_pg_pool_connections{state=\"connecting\"} 0",
+        "leat_pg_pool_waiters 0",
+        "leat_pg_cancels_total 0",
+        "leat_listener_connected 0",
+        "leat_listener_reconnects_total 0",
+        "leat_handshakes_total{outcome=\"ok\"} 0",
+        "leat_handshakes_total{outcome=\"resumed\"} 0",
+        "leat_handshakes_total{outcome=\"refused\"} 0",
+        "leat_handshakes_total{outcome=\"deadline_exceeded\"} 0",
+        "leat_handshakes_total{outcome=\"unavailable\"} 0",
+        "leat_handshakes_total{outcome=\"internal\"} 0",
+        "leat_handshakes_total{outcome=\"gone\"} 0",
+        "leat_snapshot_reads_total 0",
+        "leat_stale_snapshots_total 0",
+        "leat_events_total 0",
+        "leat_deliveries_total 0",
+        "leat_gaps_repaired_total 0",
+        "leat_resyncs_total{reason=\"stale\"} 0",
+        "leat_resyncs_total{reason=\"history\"} 0",
+        "leat_resyncs_total{reason=\"hook\"} 0",
+        "leat_resyncs_total{reason=\"epoch\"} 0",
+        "leat_resyncs_total{reason=\"requested\"} 0",
+        "leat_slow_clients_closed_total 0",
+        "leat_ring_bytes 0",
+        "leat_send_buffer_bytes 0",
+        "leat_script_errors_total 0",
+        "leat_script_budget_exceeded_total 0",
+        "leat_script_memory_bytes 0",
+        "leat_http_requests_total 0",
+        "leat_http_rejected_total 0",
+        "leat_protocol_errors_total 0",
+        "leat_bad_requests_total 0",
+        "leat_connections_refused_total 0",
+        "leat_trimmed_events_total 0",
+        "leat_signals_dropped_total 0",
+    };
+    leat_metrics_registry *r = leat_metrics_registry_new();
+    leat_metrics_new(r);
+
+    char *text = render(r);
+
+    assert_int_equal(sizeof(lines) / sizeof(lines[0]), LEAT_M_COUNT);
+    for (size_t i = 0; i < LEAT_M_COUNT; i++)
+        assert_has_line(text, lines[i]);
+    free(text);
+    leat_metrics_registry_free(r);
+}
+
+static void explains_each_metric_once(void **state)
+{
+    (void)state;
+    leat_metrics_registry *r = leat_metrics_registry_new();
+
+    char *text = render(r);
+
+    assert_int_equal(count(text, "# HELP leat_subscriptions "), 1);
+    assert_int_equal(count(text, "# TYPE leat_subscriptions gauge\n"), 1);
+    assert_int_equal(count(text, "# TYPE leat_handshakes_total counter\n"), 1);
+    assert_int_equal(count(text, "# TYPE leat_query_seconds histogram\n"), 1);
+    assert_int_equal(count(text, "# HELP "), count(text, "# TYPE "));
+    assert_int_equal(strncmp(text, "# HELP leat_connections ", 24), 0);
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    free(text);
+    leat_metrics_registry_free(r);
+}
+
+static void counts_observations_into_cumulative_buckets(void **state)
+{
+    (void)state;
+    leat_metrics_registry *r = leat_metrics_registry_new();
+    leat_metrics *a = leat_metrics_new(r);
+    leat_metrics *b = leat_metrics_new(r);
+
+    leat_metrics_observe(a, LEAT_H_QUERY, 0.0001);
+    leat_metrics_observe(a, LEAT_H_QUERY, 0.002);
+    leat_metrics_observe(b, LEAT_H_QUERY, 0.002);
+    leat_metrics_observe(b, LEAT_H_QUERY, 11);
+
+    char *text = render(r);
+    assert_has_line(text, "leat_query_seconds_bucket{le=\"0.0001\"} 1");
+    assert_has_line(text, "leat_query_seconds_bucket{le=\"0.001\"} 1");
+    assert_has_line(text, "leat_query_seconds_bucket{le=\"0.0025\"} 3");
+    assert_has_line(text, "leat_query_seconds_bucket{le=\"10\"} 3");
+    assert_has_line(text, "leat_query_seconds_bucket{le=\"+Inf\"} 4");
+    assert_has_line(text, "leat_query_seconds_sum 11.004100000");
+    assert_int_equal(count(text, "leat_query_seconds_count 4\n"), 1);
+    assert_has_line(text, "leat_handshake_seconds_count 0");
+    free(text);
+    leat_metrics_registry_free(r);
+}
+
+static void takes_impossible_durations_for_zero(void **state)
+{
+    (void)state;
+    leat_metrics_registry *r = leat_metrics_registry_new();
+    leat_metrics *m = leat_metrics_new(r);
+
+    leat_metrics_observe(m, LEAT_H_HANDSHAKE, -1);
+    leat_metrics_observe(m, LEAT_H_HANDSHAKE, NAN);
+
+    char *text = render(r);
+    assert_has_line(text, "leat_handshake_seconds_bucket{le=\"0.0001\"} 2");
+    assert_has_line(text, "leat_handshake_seconds_sum 0.000000000");
+    free(text);
+    leat_metrics_registry_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sums_over_threads),
+        cmocka_unit_test(renders_every_series_even_at_zero),
+        cmocka_unit_test(explains_each_metric_once),
+        cmocka_unit_test(counts_observations_into_cumulative_buckets),
+        cmocka_unit_test(takes_impossible_durations_for_zero),
+    };
+    return cmocka_run_group_tests_name("base/metrics", tests, NULL, NULL);
+}
