@@ -1,0 +1,23 @@
+/* broker_postgres.h - announcements by LISTEN/NOTIFY, the broker that needs nothing else.
+ *
+ * Ownership  returns an owned broker. options are borrowed for its lifetime.
+ * Threads    the hub's loop thread.
+ * Units      bytes.
+ * Errors     leat_broker_postgres_parse returns LEAT_EBADMSG for a payload that is not Leat's.
+ */
+#ifndef LEAT_CORE_BROKER_POSTGRES_H
+#define LEAT_CORE_BROKER_POSTGRES_H
+
+#include "base/err.h"
+#include "core/broker.h"
+
+LEAT_MUST_CHECK int leat_broker_postgres_new(leat_broker **out, leat_loop *loop,
+                                             leat_metrics *metrics,
+                                             const leat_pg_listener_options *options,
+                                             const leat_broker_handler *handler, void *arg);
+
+/* Reads a notification's payload: five fields, kind, epoch, seq, topic, data, with a newline
+ * between them. The announcement points into payload. */
+LEAT_MUST_CHECK int leat_broker_postgres_parse(leat_announcement *out, leat_slice payload);
+
+#endif

@@ -1,0 +1,312 @@
+/* client.c - a client's life: connected, kept alive, closed.
+ *
+ * on_read feeds the frame decoder, which calls client_on_message (client_request.c). on_drain moves
+ * the cursors of its subscriptions on. on_tick pings, and gives up a peer that is dead or does not
+ * read. leat_client_close ends everything that the client has and lets the conn say so; on_close
+ * frees it.
+ */
+#include "core/client.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/client_private.h"
+
+static void on_read(void *owner, const char *bytes, size_t len);
+static void on_drain(void *owner);
+static void on_close(void *owner, int err);
+static void on_tick(leat_deadline *d);
+
+static const leat_conn_handler conn_handler = {on_read, on_drain, on_close};
+
+static uint64_t min3(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t m = a < b ? a : b;
+    return m < c ? m : c;
+}
+
+static void arm_tick(leat_client *c)
+{
+    const leat_limits *l = c->core->limits;
+    uint64_t every = min3(l->ping_interval_ms, l->pong_timeout_ms, l->slow_client_timeout_ms) / 2;
+    leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->tick,
+                      leat_loop_now(c->core->loop) + (every > 0 ? every : 1), on_tick);
+}
+
+leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport transport,
+                             leat_session *session)
+{
+    leat_client *c = leat_calloc(1, sizeof(*c));
+    c->core = core;
+    c->conn = conn;
+    c->session = session;
+    c->transport = transport;
+    c->heard_ms = leat_loop_now(core->loop);
+    leat_map_init(&c->subs);
+    leat_list_init(&c->requests);
+    leat_deadline_init(&c->tick);
+    leat_frame_decoder_init(&c->decoder, core->limits->max_message_bytes);
+    leat_list_push(&core->clients, &c->link);
+    core->n_clients++;
+    leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
+    leat_conn_set_handler(conn, &conn_handler, c);
+    arm_tick(c);
+    return c;
+}
+
+void leat_client_feed(leat_client *c, const char *bytes, size_t len)
+{
+    on_read(c, bytes, len);
+}
+
+static void on_read(void *owner, const char *bytes, size_t len)
+{
+    leat_client *c = owner;
+    if (c->closing || c->transport == LEAT_TRANSPORT_SSE)
+        return;
+    c->heard_ms = leat_loop_now(c->core->loop);
+    c->pinged = false;
+    /* The bytes lie in the conn's read buffer, which nobody else looks at: unmasking in place is
+     * ours to do. */
+    int code = leat_frame_feed(&c->decoder, (char *)(uintptr_t)bytes, len, client_on_message, c);
+    if (code != 0) {
+        leat_metrics_add(c->core->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
+        leat_client_close(c, code, code == LEAT_CLOSE_TOO_BIG ? "message too large" : "");
+    }
+    client_flow(c);
+}
+
+/* Reads on only while the client is not too far ahead of its answers. */
+void client_flow(leat_client *c)
+{
+    bool pause = c->n_inflight >= c->core->limits->max_inflight || !client_takes_more(c);
+    if (c->closing || pause == c->paused)
+        return;
+    c->paused = pause;
+    if (pause)
+        leat_conn_read_stop(c->conn);
+    else
+        leat_conn_read_start(c->conn);
+}
+
+void client_answered(leat_client *c)
+{
+    c->n_inflight--;
+    client_flow(c);
+}
+
+static void on_drain(void *owner)
+{
+    leat_client *c = owner;
+    if (c->closing)
+        return;
+    client_flow(c);
+    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
+         e = leat_map_next(&c->subs, e))
+        leat_sub_pump(LEAT_LIST_ENTRY(e, leat_sub, entry));
+}
+
+static void end_everything(leat_client *c)
+{
+    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
+         e = leat_map_next(&c->subs, NULL))
+        leat_sub_close(LEAT_LIST_ENTRY(e, leat_sub, entry), false);
+    client_cancel_requests(c);
+    leat_deadline_cancel(&c->tick);
+}
+
+void leat_client_close(leat_client *c, int code, const char *reason)
+{
+    if (c->closing)
+        return;
+    end_everything(c);
+    if (c->transport != LEAT_TRANSPORT_SSE) {
+        leat_buf frame = LEAT_BUF_INIT;
+        leat_frame_write_close(&frame, code, reason);
+        leat_conn_send_owned(c->conn, &frame);
+    }
+    c->closing = true;
+    leat_conn_finish(c->conn, leat_loop_now(c->core->loop) + c->core->limits->close_timeout_ms);
+}
+
+static void on_close(void *owner, int err)
+{
+    leat_client *c = owner;
+    leat_core *core = c->core;
+    if (!c->closing)
+        LEAT_LOG_DEBUG("client", "gone err=%s", err == 0 ? "-" : uv_err_name(err));
+    c->closing = true;
+    end_everything(c);
+    leat_frame_decoder_close(&c->decoder);
+    core->script->ops->session_unref(c->session);
+    leat_map_close(&c->subs);
+    leat_list_unlink(&c->link);
+    core->n_clients--;
+    leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, -1);
+    free(c);
+    leat_core_check_empty(core);
+}
+
+static void close_slow(leat_client *c)
+{
+    leat_metrics_add(c->core->metrics, LEAT_M_SLOW_CLOSED, 1);
+    LEAT_LOG_INFO("client", "closed reason=slow remote=%s unsent=%zu", leat_conn_remote(c->conn),
+                  leat_conn_queued(c->conn));
+    leat_client_close(c, LEAT_CLOSE_TOO_SLOW, "too slow");
+}
+
+static void send_ping(leat_client *c)
+{
+    leat_buf ping = LEAT_BUF_INIT;
+    if (c->transport == LEAT_TRANSPORT_SSE)
+        leat_buf_text(&ping, ":\n\n"); /* a comment: keeps proxies from giving up */
+    else
+        leat_frame_write(&ping, LEAT_FRAME_PING, (leat_slice){NULL, 0});
+    leat_conn_send_owned(c->conn, &ping);
+}
+
+static bool expired(const leat_client *c)
+{
+    return c->session->expires_at > 0 && (int64_t)time(NULL) >= c->session->expires_at;
+}
+
+static void on_tick(leat_deadline *d)
+{
+    leat_client *c = LEAT_LIST_ENTRY(d, leat_client, tick);
+    const leat_limits *l = c->core->limits;
+    uint64_t now = leat_loop_now(c->core->loop);
+    bool stuck = leat_conn_queued(c->conn) > 0 &&
+                 now - leat_conn_progress_ms(c->conn) >= l->slow_client_timeout_ms;
+    uint64_t quiet = now - c->heard_ms;
+    arm_tick(c);
+    if (stuck) {
+        close_slow(c);
+    } else if (expired(c)) {
+        leat_client_close(c, LEAT_CLOSE_IDENTITY, "identity expired");
+    } else if (c->paused) {
+        c->heard_ms = now; /* we are the ones who do not read */
+    } else if (c->pinged && quiet >= l->ping_interval_ms + l->pong_timeout_ms) {
+        LEAT_LOG_INFO("client", "closed reason=dead remote=%s", leat_conn_remote(c->conn));
+        leat_conn_close(c->conn);
+    } else if (!c->pinged && quiet >= l->ping_interval_ms) {
+        c->pinged = c->transport != LEAT_TRANSPORT_SSE;
+        c->heard_ms = c->pinged ? c->heard_ms : now;
+        send_ping(c);
+    }
+}
+
+void leat_client_stream(leat_client *c, leat_slice topic, leat_grant *grant, leat_since since,
+                        uint64_t deadline_ms)
+{
+    leat_sub_request request = {
+        .topic = topic,
+        .since = since,
+        .deadline_ms = deadline_ms,
+        .grant = grant,
+    };
+    leat_sub_new(c, &request);
+}
+
+leat_code client_may_subscribe(const leat_client *c, leat_slice topic, const char **why)
+{
+    *why = NULL;
+    if (leat_map_get(&c->subs, topic) != NULL) {
+        *why = "this connection is subscribed to the topic already";
+        return LEAT_CODE_ALREADY_SUBSCRIBED;
+    }
+    if (c->subs.count >= c->core->limits->max_subscriptions) {
+        *why = "too many subscriptions on this connection";
+        return LEAT_CODE_LIMIT;
+    }
+    if (c->core->draining || c->closing) {
+        *why = "the server is shutting down";
+        return LEAT_CODE_UNAVAILABLE;
+    }
+    return LEAT_CODE_OK;
+}
+
+leat_code leat_client_subscribe(leat_client *c, leat_slice topic, leat_slice params,
+                                leat_since since, uint64_t deadline_ms,
+                                leat_client_subscribed_cb done, void *done_arg, const char **why)
+{
+    leat_code code = client_may_subscribe(c, topic, why);
+    if (code != LEAT_CODE_OK)
+        return code;
+    leat_sub_request request = {
+        .topic = topic,
+        .params = params,
+        .since = since,
+        .deadline_ms = deadline_ms,
+        .done = done,
+        .done_arg = done_arg,
+    };
+    leat_sub_new(c, &request);
+    return LEAT_CODE_OK;
+}
+
+void leat_client_forget(leat_client *c, void *done_arg)
+{
+    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
+         e = leat_map_next(&c->subs, e))
+        leat_sub_forget(LEAT_LIST_ENTRY(e, leat_sub, entry), done_arg);
+}
+
+static int close_code_of(leat_code code)
+{
+    switch (code) {
+    case LEAT_CODE_DEADLINE_EXCEEDED:
+        return LEAT_CLOSE_DEADLINE;
+    case LEAT_CODE_UNAUTHENTICATED:
+        return LEAT_CLOSE_IDENTITY;
+    case LEAT_CODE_UNAVAILABLE:
+        return LEAT_CLOSE_TRY_LATER;
+    case LEAT_CODE_INTERNAL:
+        return LEAT_CLOSE_INTERNAL;
+    case LEAT_CODE_LIMIT:
+    case LEAT_CODE_RATE_LIMITED:
+        return LEAT_CLOSE_TOO_MANY;
+    case LEAT_CODE_OK:
+    case LEAT_CODE_BAD_REQUEST:
+    case LEAT_CODE_FORBIDDEN:
+    case LEAT_CODE_NOT_FOUND:
+    case LEAT_CODE_ALREADY_SUBSCRIBED:
+    case LEAT_CODE_TOO_LARGE:
+    case LEAT_CODE_REVOKED:
+    case LEAT_CODE_COUNT:
+        break;
+    }
+    return LEAT_CLOSE_NORMAL;
+}
+
+void client_stream_ended(leat_client *c, leat_code code)
+{
+    leat_client_close(c, close_code_of(code), leat_code_name(code));
+}
+
+static void on_drain_tick(leat_deadline *d)
+{
+    leat_client *c = LEAT_LIST_ENTRY(d, leat_client, tick);
+    client_drain(c, c->drain_until_ms);
+}
+
+void client_drain(leat_client *c, uint64_t until_ms)
+{
+    leat_core *core = c->core;
+    uint64_t now = leat_loop_now(core->loop);
+    if (c->closing)
+        return;
+    bool first = c->drain_until_ms == 0;
+    c->drain_until_ms = until_ms;
+    if (now < until_ms && (first || c->n_inflight > 0)) {
+        uint64_t left = until_ms - now;
+        uint64_t in_ms = first ? (uint64_t)random() % left : left < 50 ? left : 50;
+        leat_deadline_arm(leat_loop_deadlines(core->loop), &c->tick, now + in_ms, on_drain_tick);
+        return;
+    }
+    char reason[48];
+    snprintf(reason, sizeof(reason), "retry_after_ms=%ld",
+             random() % (long)(core->limits->drain_ms + 1));
+    leat_client_close(c, LEAT_CLOSE_GOING_AWAY, reason);
+}

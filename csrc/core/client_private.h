@@ -1,0 +1,64 @@
+/* client_private.h - what the client's files and its subscriptions share.
+ *
+ * Ownership  see client.h.
+ * Threads    loop thread only.
+ * Units      bytes; milliseconds.
+ * Errors     none.
+ */
+#ifndef LEAT_CORE_CLIENT_PRIVATE_H
+#define LEAT_CORE_CLIENT_PRIVATE_H
+
+#include "core/client.h"
+#include "core/sub.h"
+#include "wire/frame.h"
+#include "wire/leat_v1.h"
+
+struct leat_client {
+    leat_list link; /* in core->clients */
+    leat_core *core;
+    leat_conn *conn;
+    leat_session *session;
+    leat_map subs;      /* leat_sub by topic */
+    leat_list requests; /* client_request: publish, call, authenticate under way */
+    size_t n_inflight;  /* requests and handshakes not yet answered */
+    leat_deadline tick; /* ping, dead peer, slow client, close */
+    uint64_t heard_ms;  /* when the peer last sent anything */
+    leat_frame_decoder decoder;
+    leat_transport transport;
+    uint64_t drain_until_ms; /* 0: not draining */
+    bool closing;     /* a close frame was sent, or the stream was ended: nothing else is sent */
+    bool peer_closed; /* and one was received */
+    bool pinged;      /* a ping is unanswered */
+    bool paused;      /* not reading: too much unanswered or unsent */
+};
+
+/* client_send.c: what goes out, in the transport's form */
+void client_send_snapshot(leat_client *c, leat_slice id, leat_slice topic, leat_slice epoch,
+                          int64_t seq, bool stale, leat_slice json);
+void client_send_resumed(leat_client *c, leat_slice id, leat_slice topic, leat_slice epoch,
+                         int64_t seq);
+void client_send_event(leat_client *c, leat_event *e, const char *epoch);
+void client_send_error(leat_client *c, leat_slice id, leat_slice topic, leat_code code,
+                       const char *message, uint32_t retry_after_ms);
+void client_send_closed(leat_client *c, leat_slice topic, leat_code code, const char *message);
+void client_send_ok(leat_client *c, leat_slice id, leat_slice json);
+/* More may be sent than is in the way. */
+bool client_takes_more(const leat_client *c);
+
+/* client_request.c: what came in */
+bool client_on_message(void *arg, leat_frame_op op, leat_slice payload, int close_code);
+void client_cancel_requests(leat_client *c);
+/* A request or handshake was answered. */
+void client_answered(leat_client *c);
+void client_flow(leat_client *c);
+
+/* client.c */
+/* Why a subscription to the topic cannot begin; LEAT_CODE_OK if it can. *why: a sentence. */
+leat_code client_may_subscribe(const leat_client *c, leat_slice topic, const char **why);
+/* Closes it at some random time before until, when nothing of it is under way, or at until at the
+ * latest; until 0: now. */
+void client_drain(leat_client *c, uint64_t until_ms);
+/* The stream's only subscription has ended. */
+void client_stream_ended(leat_client *c, leat_code code);
+
+#endif

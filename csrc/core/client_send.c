@@ -1,0 +1,113 @@
+/* client_send.c - what goes out: as a WebSocket frame, or the same JSON as a Server-Sent Event.
+ *
+ * Events are sent by reference: their frame was encoded once, for everybody. Everything else is
+ * written for this client and handed over to its conn.
+ */
+#include "core/client_private.h"
+
+#include "wire/sse.h"
+
+bool client_takes_more(const leat_client *c)
+{
+    return leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes;
+}
+
+/* The payload of one whole server frame. */
+static leat_slice payload_of(const leat_buf *frame)
+{
+    size_t marker = (unsigned char)frame->at[1];
+    size_t header = marker < 126 ? 2 : marker == 126 ? 4 : 10;
+    return (leat_slice){frame->at + header, frame->len - header};
+}
+
+/* Sends a frame that was written for this client; empties it. op, epoch and seq are what SSE says
+ * of it. */
+static void send_frame(leat_client *c, leat_buf *frame, const char *op, leat_slice epoch,
+                       int64_t seq)
+{
+    if (c->closing) {
+        leat_buf_close(frame);
+        return;
+    }
+    if (c->transport != LEAT_TRANSPORT_SSE) {
+        leat_conn_send_owned(c->conn, frame);
+        return;
+    }
+    leat_buf out = LEAT_BUF_INIT;
+    leat_sse_write_prefix(&out, op, epoch, seq);
+    leat_buf_slice(&out, payload_of(frame));
+    leat_buf_text(&out, LEAT_SSE_END);
+    leat_buf_close(frame);
+    leat_conn_send_owned(c->conn, &out);
+}
+
+void client_send_snapshot(leat_client *c, leat_slice id, leat_slice topic, leat_slice epoch,
+                          int64_t seq, bool stale, leat_slice json)
+{
+    leat_buf frame = LEAT_BUF_INIT;
+    leat_v1_write_snapshot(&frame, id, topic, epoch, seq, stale, json);
+    send_frame(c, &frame, "snapshot", epoch, seq);
+}
+
+void client_send_resumed(leat_client *c, leat_slice id, leat_slice topic, leat_slice epoch,
+                         int64_t seq)
+{
+    leat_buf frame = LEAT_BUF_INIT;
+    leat_v1_write_resumed(&frame, id, topic, epoch, seq);
+    send_frame(c, &frame, "resumed", epoch, seq);
+}
+
+static const char *op_of(leat_event_kind kind)
+{
+    switch (kind) {
+    case LEAT_EVENT_DATA:
+        return "event";
+    case LEAT_EVENT_SIGNAL:
+        return "signal";
+    case LEAT_EVENT_SKIP:
+    case LEAT_EVENT_REVOKE:
+        break;
+    }
+    return "skip";
+}
+
+void client_send_event(leat_client *c, leat_event *e, const char *epoch)
+{
+    if (c->closing)
+        return;
+    if (c->transport != LEAT_TRANSPORT_SSE) {
+        leat_conn_send_event(c->conn, e, leat_event_frame(e));
+        return;
+    }
+    leat_buf prefix = LEAT_BUF_INIT;
+    leat_sse_write_prefix(&prefix, op_of(leat_event_kind_of(e)), leat_slice_of(epoch),
+                          leat_event_seq(e));
+    leat_conn_send_owned(c->conn, &prefix);
+    leat_conn_send_event(c->conn, e, leat_event_payload(e));
+    leat_conn_send_copy(c->conn, leat_slice_of(LEAT_SSE_END));
+}
+
+void client_send_error(leat_client *c, leat_slice id, leat_slice topic, leat_code code,
+                       const char *message, uint32_t retry_after_ms)
+{
+    leat_buf frame = LEAT_BUF_INIT;
+    if (topic.at == NULL)
+        leat_v1_write_error(&frame, id, code, message, retry_after_ms);
+    else
+        leat_v1_write_topic_error(&frame, topic, code, message, retry_after_ms);
+    send_frame(c, &frame, "error", (leat_slice){NULL, 0}, 0);
+}
+
+void client_send_closed(leat_client *c, leat_slice topic, leat_code code, const char *message)
+{
+    leat_buf frame = LEAT_BUF_INIT;
+    leat_v1_write_closed(&frame, topic, code, message);
+    send_frame(c, &frame, "closed", (leat_slice){NULL, 0}, 0);
+}
+
+void client_send_ok(leat_client *c, leat_slice id, leat_slice json)
+{
+    leat_buf frame = LEAT_BUF_INIT;
+    leat_v1_write_ok(&frame, id, json);
+    send_frame(c, &frame, "ok", (leat_slice){NULL, 0}, 0);
+}

@@ -1,0 +1,68 @@
+/* core.h - what the parts of one worker's core share.
+ *
+ * Ownership  a leat_core belongs to its worker, which fills in what it borrows and outlives it.
+ * Threads    loop thread of the worker only.
+ * Units      as the parts say.
+ * Errors     none.
+ */
+#ifndef LEAT_CORE_CORE_H
+#define LEAT_CORE_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/metrics.h"
+#include "core/hub.h"
+#include "core/limits.h"
+#include "core/script.h"
+#include "loop/loop.h"
+#include "pg/pg_pool.h"
+
+typedef struct leat_core {
+    /* Set by the worker before leat_core_start. */
+    leat_loop *loop;
+    leat_metrics *metrics;
+    leat_pg_pool *pool;
+    leat_hub *hub;
+    const leat_limits *limits;
+    leat_script *script; /* the current scripts; replaced through leat_core_set_script */
+
+    /* The core's own. */
+    leat_hub_link *link;
+    leat_map topics;   /* leat_topic by name */
+    leat_list clients; /* every leat_client */
+    leat_list orphans; /* requests that run on although their client has gone */
+    size_t n_clients;
+    uint64_t generations; /* the last one given to a topic */
+    leat_list resyncs;    /* subscriptions whose resync waits for a slot (sub_resync.c) */
+    size_t n_resyncs;     /* resyncs that read now */
+    bool draining;
+    void (*on_empty)(void *arg); /* the last client is gone, while draining */
+    void *on_empty_arg;
+} leat_core;
+
+/* Connects to the hub. */
+LEAT_MUST_CHECK int leat_core_start(leat_core *core);
+
+/* New handshakes run on these scripts; those in flight end on the ones they began with. The caller
+ * frees the old ones when their last task is done. */
+void leat_core_set_script(leat_core *core, leat_script *script);
+
+/* No new clients or subscriptions; every client gets 1001 with "retry_after_ms=N", spread over
+ * limits->drain_ms; done runs when the last is gone (at once, from inside this call, if there are
+ * none). */
+void leat_core_drain(leat_core *core, void (*done)(void *arg), void *arg);
+
+/* For the core's own files. A resync has ended: the next one in line begins. */
+void leat_core_next_resync(leat_core *core);
+/* A client or an orphan is gone: the drain may be over. */
+void leat_core_check_empty(leat_core *core);
+void leat_core_cancel_orphans(leat_core *core);
+
+/* Leaves the hub and frees the topics; all clients must be gone. done runs when the hub has let go.
+ */
+void leat_core_stop(leat_core *core, void (*done)(void *arg), void *arg);
+
+#endif

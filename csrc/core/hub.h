@@ -1,0 +1,76 @@
+/* hub.h - the process's one place where announcements become topics' events: contiguous, in order,
+ * repaired.
+ *
+ * Ownership  a leat_hub belongs to the server; a leat_hub_link to the core of one worker.
+ * Threads    the hub runs a loop and a thread of its own. leat_hub_new, _start, _stop: the server's
+ * main thread. _link functions: the worker's loop thread; callbacks of a link run there too,
+ * through its mailbox. Units      seq counts from 1; milliseconds. Errors     _new and _start
+ * return negative errors; after that the hub heals by itself.
+ */
+#ifndef LEAT_CORE_HUB_H
+#define LEAT_CORE_HUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/event.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "core/limits.h"
+#include "loop/loop.h"
+#include "pg/pg_listener.h"
+#include "pg/pg_pool.h"
+
+typedef struct leat_hub leat_hub;
+typedef struct leat_hub_link leat_hub_link;
+
+typedef struct leat_hub_options {
+    const leat_limits *limits;
+    leat_pg_pool_options pool;         /* the hub's own small pool: repair, comparison, trimming */
+    leat_pg_listener_options listener; /* broker "postgres" */
+    leat_log *log;
+    leat_metrics_registry *metrics;
+} leat_hub_options;
+
+/* options are copied; what they point at is borrowed for the hub's lifetime. */
+LEAT_MUST_CHECK int leat_hub_new(leat_hub **out, const leat_hub_options *options);
+/* Starts the hub's thread. */
+LEAT_MUST_CHECK int leat_hub_start(leat_hub *h);
+/* Ends the thread and waits for it; all links must be closed. */
+void leat_hub_stop(leat_hub *h);
+void leat_hub_free(leat_hub *h);
+
+/* True while the broker's connection is up (for /readyz). Any thread. */
+bool leat_hub_connected(const leat_hub *h);
+
+typedef struct leat_hub_handler {
+    /* The topic's interest is registered and the broker is listening. */
+    void (*on_armed)(void *arg, leat_slice topic, uint64_t generation);
+    /* The next event, contiguous with the last one given for the topic (or with the position told
+     * by _position). Takes a reference. */
+    void (*on_event)(void *arg, leat_event *e);
+    /* A signal. Takes a reference. */
+    void (*on_signal)(void *arg, leat_event *e);
+    /* The numbering cannot be continued (history gone, other epoch) or a resync was asked for:
+     * positions start anew. */
+    void (*on_reset)(void *arg, leat_slice topic, uint64_t generation, int reason);
+} leat_hub_handler;
+
+enum { LEAT_RESET_HISTORY, LEAT_RESET_EPOCH, LEAT_RESET_REQUESTED };
+
+LEAT_MUST_CHECK int leat_hub_link_open(leat_hub_link **out, leat_hub *h, uv_loop_t *uv,
+                                       const leat_hub_handler *handler, void *arg);
+/* done runs on the worker's loop once nothing of the link is left. */
+void leat_hub_link_close(leat_hub_link *l, void (*done)(void *arg), void *arg);
+
+/* Registers interest; on_armed follows once the broker is listening. generation comes back with it,
+ * and separates one life of a topic on a worker from the next. */
+void leat_hub_link_arm(leat_hub_link *l, leat_slice topic, uint64_t generation);
+void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generation);
+
+/* A read has seen the topic at this position. The first one told after arming is where the hub
+ * begins to deliver; a later one beyond what has been delivered tells the hub of events that it
+ * missed. */
+void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq);
+
+#endif

@@ -1,0 +1,133 @@
+/* hub_link.c - the boundary between the hub's thread and a worker's: nothing but messages.
+ *
+ * Worker to hub: OPEN, then ARM, DISARM and POSITION, at last CLOSE. Hub to worker: ARMED, EVENT,
+ * SIGNAL, RESET, at last CLOSED, after which the hub knows nothing of the link. leat_hub_link_close
+ * may be called at any time; what arrives after it is dropped.
+ */
+#include "core/hub_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static void on_mail(void *arg, leat_mail *mail);
+
+hub_mail *hub_mail_new(hub_mail_op op, leat_hub_link *link, leat_slice topic, leat_slice epoch)
+{
+    hub_mail *m = leat_calloc(1, sizeof(*m) + topic.len + epoch.len);
+    m->op = op;
+    m->link = link;
+    m->topic_len = topic.len;
+    m->epoch_len = epoch.len;
+    if (topic.len > 0)
+        memcpy(m->text, topic.at, topic.len);
+    if (epoch.len > 0)
+        memcpy(m->text + topic.len, epoch.at, epoch.len);
+    return m;
+}
+
+void hub_mail_free(hub_mail *m)
+{
+    if (m->event != NULL)
+        leat_event_unref(m->event);
+    free(m);
+}
+
+void hub_link_post(leat_hub_link *l, hub_mail *m)
+{
+    if (!leat_mailbox_post(l->mailbox, &m->mail))
+        hub_mail_free(m);
+}
+
+static void post_to_hub(leat_hub *h, hub_mail *m)
+{
+    if (!leat_mailbox_post(h->mailbox, &m->mail))
+        hub_mail_free(m);
+}
+
+int leat_hub_link_open(leat_hub_link **out, leat_hub *h, uv_loop_t *uv,
+                       const leat_hub_handler *handler, void *arg)
+{
+    leat_hub_link *l = leat_calloc(1, sizeof(*l));
+    leat_list_init(&l->hub_entry);
+    leat_list_init(&l->interests);
+    l->hub = h;
+    l->handler = *handler;
+    l->arg = arg;
+    int err = leat_mailbox_new(&l->mailbox, uv, on_mail, l);
+    if (err < 0) {
+        free(l);
+        return err;
+    }
+    post_to_hub(h, hub_mail_new(HUB_MAIL_OPEN, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}));
+    *out = l;
+    return 0;
+}
+
+void leat_hub_link_close(leat_hub_link *l, void (*done)(void *arg), void *arg)
+{
+    l->closing = true;
+    l->on_closed = done;
+    l->on_closed_arg = arg;
+    post_to_hub(l->hub,
+                hub_mail_new(HUB_MAIL_CLOSE, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}));
+}
+
+void leat_hub_link_arm(leat_hub_link *l, leat_slice topic, uint64_t generation)
+{
+    hub_mail *m = hub_mail_new(HUB_MAIL_ARM, l, topic, (leat_slice){NULL, 0});
+    m->generation = generation;
+    post_to_hub(l->hub, m);
+}
+
+void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generation)
+{
+    hub_mail *m = hub_mail_new(HUB_MAIL_DISARM, l, topic, (leat_slice){NULL, 0});
+    m->generation = generation;
+    post_to_hub(l->hub, m);
+}
+
+void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq)
+{
+    hub_mail *m = hub_mail_new(HUB_MAIL_POSITION, l, topic, epoch);
+    m->seq = seq;
+    post_to_hub(l->hub, m);
+}
+
+static void on_mailbox_closed(void *arg)
+{
+    leat_hub_link *l = arg;
+    void (*done)(void *arg) = l->on_closed;
+    void *done_arg = l->on_closed_arg;
+    leat_mailbox_free(l->mailbox);
+    free(l);
+    done(done_arg);
+}
+
+static leat_event *take_event(hub_mail *m)
+{
+    leat_event *e = m->event;
+    m->event = NULL;
+    return e;
+}
+
+/* The worker's end. */
+static void on_mail(void *arg, leat_mail *mail)
+{
+    leat_hub_link *l = arg;
+    hub_mail *m = (hub_mail *)mail;
+    if (m->op == HUB_MAIL_CLOSED)
+        leat_mailbox_close(l->mailbox, on_mailbox_closed, l);
+    else if (l->closing)
+        ; /* the core is gone */
+    else if (m->op == HUB_MAIL_ARMED)
+        l->handler.on_armed(l->arg, hub_mail_topic(m), m->generation);
+    else if (m->op == HUB_MAIL_EVENT)
+        l->handler.on_event(l->arg, take_event(m));
+    else if (m->op == HUB_MAIL_SIGNAL)
+        l->handler.on_signal(l->arg, take_event(m));
+    else
+        l->handler.on_reset(l->arg, hub_mail_topic(m), m->generation, m->reason);
+    hub_mail_free(m);
+}

@@ -1,0 +1,163 @@
+/* hub_private.h - what the hub's files share: the hub, its topics, the messages between it and the
+ * workers.
+ *
+ * Ownership  the hub owns its topics; a topic lives while a link is interested in it. Mails belong
+ * to the mailbox they were posted to, then to the receiver. Threads    everything here is the hub's
+ * thread, but for leat_hub_link's worker side (hub_link.c says which). Units      seq; bytes;
+ * milliseconds. Errors     none.
+ */
+#ifndef LEAT_CORE_HUB_PRIVATE_H
+#define LEAT_CORE_HUB_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "core/broker.h"
+#include "core/history.h"
+#include "core/hub.h"
+#include "loop/mailbox.h"
+
+/* A topic is not delivered from until some worker's read has told where it stands. */
+#define LEAT_HUB_UNKNOWN (-1)
+
+typedef struct hub_topic {
+    leat_map_entry entry; /* in hub->topics; key points at name */
+    leat_hub *hub;
+    char *name;
+    char *epoch;          /* as clients see it, of head and pending; NULL while there is neither */
+    int64_t head;         /* last seq given to the workers, or LEAT_HUB_UNKNOWN */
+    int64_t heard;        /* highest seq that anything spoke of */
+    leat_event **pending; /* beyond head, sorted by seq */
+    size_t n_pending;
+    size_t cap_pending;
+    size_t pending_bytes;
+    leat_list interests;   /* hub_interest by topic_link */
+    leat_list repair_link; /* on hub->wanting or hub->doubtful, or on none */
+    bool gap;              /* a hole was seen that nobody announced as one */
+    bool fetching;         /* the running fetch asks for it */
+} hub_topic;
+
+/* One worker's interest in one topic. */
+typedef struct hub_interest {
+    leat_list topic_link;
+    leat_list link_link;
+    hub_topic *topic;
+    leat_hub_link *link;
+    uint64_t generation;
+    bool armed; /* on_armed was sent */
+} hub_interest;
+
+struct leat_hub {
+    leat_hub_options options;
+    leat_metrics *metrics;
+    uv_loop_t uv;
+    leat_loop *loop;
+    uv_thread_t thread;
+    leat_mailbox *mailbox;
+    leat_pg_pool *pool;
+    leat_broker *broker;
+    atomic_bool connected;
+    bool up;
+    bool stopping;
+    char timeline[9];
+    leat_map topics;
+    leat_list links;      /* leat_hub_link by hub_entry */
+    leat_list wanting;    /* topics to be fetched for as soon as possible */
+    leat_list doubtful;   /* topics that a read saw further than us: the announcement is probably
+                             under way */
+    leat_history *fetch;  /* at most one at a time; NULL if none */
+    leat_sweep repair;    /* starts it, once the turn has said all it wants */
+    leat_deadline retry;  /* the next fetch after a failed one */
+    leat_deadline doubts; /* when doubtful topics become wanting */
+    leat_deadline compare;
+    leat_deadline trim;
+    leat_pg_waiter trim_waiter;
+    leat_pg_conn *trim_conn;
+    leat_pg_query trim_query;
+    uint64_t retry_ms;
+};
+
+typedef enum hub_mail_op {
+    /* to the hub */
+    HUB_MAIL_OPEN,
+    HUB_MAIL_ARM,
+    HUB_MAIL_DISARM,
+    HUB_MAIL_POSITION,
+    HUB_MAIL_CLOSE,
+    HUB_MAIL_STOP,
+    /* to a worker */
+    HUB_MAIL_ARMED,
+    HUB_MAIL_EVENT,
+    HUB_MAIL_SIGNAL,
+    HUB_MAIL_RESET,
+    HUB_MAIL_CLOSED,
+} hub_mail_op;
+
+typedef struct hub_mail {
+    leat_mail mail; /* first: a leat_mail is one of these */
+    hub_mail_op op;
+    leat_hub_link *link;
+    uint64_t generation;
+    int64_t seq;
+    int reason;
+    leat_event *event; /* EVENT, SIGNAL: one reference */
+    size_t topic_len;
+    size_t epoch_len;
+    char text[]; /* the topic, then the epoch */
+} hub_mail;
+
+struct leat_hub_link {
+    /* hub's side */
+    leat_list hub_entry;
+    leat_list interests; /* hub_interest by link_link */
+    /* worker's side */
+    leat_hub *hub;
+    leat_mailbox *mailbox;
+    leat_hub_handler handler;
+    void *arg;
+    bool closing;
+    void (*on_closed)(void *arg);
+    void *on_closed_arg;
+};
+
+static inline leat_slice hub_mail_topic(const hub_mail *m)
+{
+    return (leat_slice){m->text, m->topic_len};
+}
+
+static inline leat_slice hub_mail_epoch(const hub_mail *m)
+{
+    return (leat_slice){m->text + m->topic_len, m->epoch_len};
+}
+
+/* hub_link.c */
+hub_mail *hub_mail_new(hub_mail_op op, leat_hub_link *link, leat_slice topic, leat_slice epoch);
+void hub_mail_free(hub_mail *m);
+void hub_link_post(leat_hub_link *l, hub_mail *m); /* to the worker; takes m */
+
+/* hub_topic.c */
+void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation);
+void hub_topic_disarm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation);
+void hub_interest_free(hub_interest *i);
+void hub_topic_confirm_all(leat_hub *h);
+void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq);
+void hub_topic_announce(leat_hub *h, const leat_announcement *a);
+/* The outbox's own word on the topic: row by row, then the end of the topic's rows. */
+void hub_topic_fetched(hub_topic *t, const leat_history_row *row);
+void hub_topic_settle(hub_topic *t, const leat_history_row *last);
+void hub_topic_reset(hub_topic *t, int reason);
+hub_topic *hub_topic_find(leat_hub *h, leat_slice name); /* NULL if nobody is interested */
+
+/* hub_repair.c */
+void hub_repair_start(leat_hub *h);
+void hub_repair_want(hub_topic *t);
+void hub_repair_doubt(hub_topic *t);
+void hub_repair_compare_all(leat_hub *h);
+void hub_repair_stop(leat_hub *h);
+
+/* hub_trim.c */
+void hub_trim_start(leat_hub *h);
+void hub_trim_stop(leat_hub *h);
+
+#endif

@@ -1,0 +1,326 @@
+/* hub_topic.c - one topic's events, put in order.
+ *
+ * Everything that speaks of a topic is a hint: an announcement, a position that a worker's read has
+ * seen, the outbox itself. `head` is the last event given to the workers; what is next is given at
+ * once, what lies beyond waits in `pending`, and a hole that pending cannot fill is fetched
+ * (hub_repair.c). Before any worker's read has told where the topic stands, nothing is given and
+ * everything waits.
+ *
+ * hub_topic_announce, hub_topic_position and hub_topic_fetched all end in advance().
+ */
+#include "core/hub_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "wire/leat_v1.h"
+
+hub_topic *hub_topic_find(leat_hub *h, leat_slice name)
+{
+    leat_map_entry *e = leat_map_get(&h->topics, name);
+    return e == NULL ? NULL : LEAT_LIST_ENTRY(e, hub_topic, entry);
+}
+
+static hub_topic *make_topic(leat_hub *h, leat_slice name)
+{
+    hub_topic *t = leat_calloc(1, sizeof(*t));
+    t->hub = h;
+    t->name = leat_memdup(name.at, name.len);
+    t->head = LEAT_HUB_UNKNOWN;
+    leat_list_init(&t->interests);
+    leat_list_init(&t->repair_link);
+    leat_map_add(&h->topics, &t->entry, (leat_slice){t->name, name.len});
+    return t;
+}
+
+static void drop_pending(hub_topic *t, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        t->pending_bytes -= leat_event_bytes(t->pending[i]);
+        leat_event_unref(t->pending[i]);
+    }
+    t->n_pending -= n;
+    memmove(t->pending, t->pending + n, t->n_pending * sizeof(*t->pending));
+    if (t->n_pending > 0)
+        return;
+    free(t->pending);
+    t->pending = NULL;
+    t->cap_pending = 0;
+}
+
+static void free_topic(hub_topic *t)
+{
+    leat_map_remove(&t->hub->topics, &t->entry);
+    leat_list_unlink(&t->repair_link);
+    if (t->n_pending > 0)
+        drop_pending(t, t->n_pending);
+    free(t->epoch);
+    free(t->name);
+    free(t);
+}
+
+static leat_slice name_of(const hub_topic *t)
+{
+    return t->entry.key;
+}
+
+static void confirm(hub_interest *i)
+{
+    i->armed = true;
+    hub_mail *m = hub_mail_new(HUB_MAIL_ARMED, i->link, name_of(i->topic), (leat_slice){NULL, 0});
+    m->generation = i->generation;
+    hub_link_post(i->link, m);
+}
+
+void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation)
+{
+    hub_topic *t = hub_topic_find(h, name);
+    if (t == NULL)
+        t = make_topic(h, name);
+    hub_interest *i = leat_calloc(1, sizeof(*i));
+    i->topic = t;
+    i->link = link;
+    i->generation = generation;
+    leat_list_push(&t->interests, &i->topic_link);
+    leat_list_push(&link->interests, &i->link_link);
+    if (h->up)
+        confirm(i);
+}
+
+void hub_interest_free(hub_interest *i)
+{
+    hub_topic *t = i->topic;
+    leat_list_unlink(&i->topic_link);
+    leat_list_unlink(&i->link_link);
+    free(i);
+    if (leat_list_empty(&t->interests))
+        free_topic(t);
+}
+
+void hub_topic_disarm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation)
+{
+    hub_topic *t = hub_topic_find(h, name);
+    if (t == NULL)
+        return;
+    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
+        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+        if (i->link == link && i->generation == generation) {
+            hub_interest_free(i);
+            return;
+        }
+    }
+}
+
+void hub_topic_confirm_all(leat_hub *h)
+{
+    for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
+         e = leat_map_next(&h->topics, e)) {
+        hub_topic *t = LEAT_LIST_ENTRY(e, hub_topic, entry);
+        for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
+            hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+            if (!i->armed)
+                confirm(i);
+        }
+    }
+}
+
+/* Gives the event to every interested worker; takes the reference. */
+static void give(hub_topic *t, leat_event *e, hub_mail_op op)
+{
+    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
+        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+        hub_mail *m = hub_mail_new(op, i->link, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
+        m->event = leat_event_ref(e);
+        hub_link_post(i->link, m);
+    }
+    leat_event_unref(e);
+}
+
+static void give_next(hub_topic *t, leat_event *e)
+{
+    t->head = leat_event_seq(e);
+    leat_metrics_add(t->hub->metrics, LEAT_M_EVENTS, 1);
+    give(t, e, HUB_MAIL_EVENT);
+}
+
+/* Keeps an event that is not yet next, in order. What does not fit is fetched when its turn comes;
+ * the latest go first, for the next ones are needed sooner. */
+static void keep(hub_topic *t, leat_event *e)
+{
+    size_t at = t->n_pending;
+    int64_t seq = leat_event_seq(e);
+    while (at > 0 && leat_event_seq(t->pending[at - 1]) > seq)
+        at--;
+    bool known = at > 0 && leat_event_seq(t->pending[at - 1]) == seq;
+    size_t bytes = leat_event_bytes(e);
+    if (known || t->pending_bytes + bytes > t->hub->options.limits->hub_pending_bytes) {
+        leat_event_unref(e);
+        return;
+    }
+    if (t->n_pending == t->cap_pending) {
+        t->cap_pending = t->cap_pending == 0 ? 8 : t->cap_pending * 2;
+        t->pending = leat_realloc(t->pending, t->cap_pending * sizeof(*t->pending));
+    }
+    memmove(t->pending + at + 1, t->pending + at, (t->n_pending - at) * sizeof(*t->pending));
+    t->pending[at] = e;
+    t->n_pending++;
+    t->pending_bytes += bytes;
+}
+
+/* Gives what is next in pending, then asks for what is missing. */
+static void advance(hub_topic *t)
+{
+    if (t->head == LEAT_HUB_UNKNOWN)
+        return;
+    size_t used = 0;
+    for (; used < t->n_pending; used++) {
+        leat_event *e = t->pending[used];
+        int64_t seq = leat_event_seq(e);
+        if (seq > t->head + 1)
+            break;
+        if (seq == t->head + 1)
+            give_next(t, leat_event_ref(e));
+    }
+    if (used > 0)
+        drop_pending(t, used);
+    if (t->heard > t->head)
+        hub_repair_want(t);
+    else
+        t->gap = false;
+}
+
+/* Forgets what waits: it belongs to a numbering that is no more. */
+static void forget_heard(hub_topic *t)
+{
+    if (t->n_pending > 0)
+        drop_pending(t, t->n_pending);
+    t->heard = 0;
+    t->gap = false;
+    free(t->epoch);
+    t->epoch = NULL;
+}
+
+/* Whether an epoch as announced ("E") is the one that clients are told ("TTTTTTTT-E"). */
+static bool same_numbering(const hub_topic *t, leat_slice announced)
+{
+    leat_slice full = leat_slice_of(t->epoch);
+    return full.len == announced.len + 9 && memcmp(full.at + 9, announced.at, announced.len) == 0 &&
+           memcmp(full.at, t->hub->timeline, 8) == 0;
+}
+
+static char *full_epoch(const leat_hub *h, leat_slice announced)
+{
+    leat_buf b = LEAT_BUF_INIT;
+    leat_buf_text(&b, h->timeline);
+    leat_buf_char(&b, '-');
+    leat_buf_slice(&b, announced);
+    return leat_buf_detach(&b, NULL);
+}
+
+void hub_topic_announce(leat_hub *h, const leat_announcement *a)
+{
+    hub_topic *t = hub_topic_find(h, a->topic);
+    if (t == NULL)
+        return;
+    if (a->kind == LEAT_ANNOUNCE_RESYNC) {
+        hub_topic_reset(t, LEAT_RESET_REQUESTED);
+        return;
+    }
+    if (a->kind == LEAT_ANNOUNCE_SIGNAL) {
+        give(t, leat_v1_event(LEAT_EVENT_SIGNAL, a->topic, 0, a->data), HUB_MAIL_SIGNAL);
+        return;
+    }
+    if (t->epoch != NULL && !same_numbering(t, a->epoch)) {
+        if (t->head != LEAT_HUB_UNKNOWN) {
+            hub_repair_want(t); /* the outbox knows which of the two is true */
+            return;
+        }
+        forget_heard(t);
+    }
+    if (t->epoch == NULL)
+        t->epoch = full_epoch(h, a->epoch);
+    if (a->seq <= t->head)
+        return;
+    if (a->seq > t->heard) {
+        t->gap = t->gap || (t->head != LEAT_HUB_UNKNOWN && a->seq > t->heard + 1);
+        t->heard = a->seq;
+    }
+    if (a->data.at != NULL) {
+        leat_event_kind kind =
+            a->kind == LEAT_ANNOUNCE_REVOKE ? LEAT_EVENT_REVOKE : LEAT_EVENT_DATA;
+        leat_event *e = leat_v1_event(kind, a->topic, a->seq, a->data);
+        if (a->seq == t->head + 1)
+            give_next(t, e);
+        else
+            keep(t, e);
+    }
+    advance(t);
+}
+
+void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq)
+{
+    hub_topic *t = hub_topic_find(h, name);
+    if (t == NULL)
+        return;
+    if (t->head == LEAT_HUB_UNKNOWN) {
+        if (t->epoch != NULL && !leat_slice_equal(leat_slice_of(t->epoch), epoch))
+            forget_heard(t);
+        if (t->epoch == NULL)
+            t->epoch = leat_memdup(epoch.at, epoch.len);
+        t->head = seq;
+        t->heard = t->heard > seq ? t->heard : seq;
+        advance(t);
+        return;
+    }
+    if (!leat_slice_equal(leat_slice_of(t->epoch), epoch)) {
+        hub_repair_want(t);
+    } else if (seq > t->heard) {
+        hub_repair_doubt(t); /* its announcement is most likely on its way */
+    }
+}
+
+void hub_topic_fetched(hub_topic *t, const leat_history_row *row)
+{
+    if (t->head == LEAT_HUB_UNKNOWN || !row->has_event || row->seq <= t->head)
+        return;
+    leat_event *e = leat_v1_event(row->kind, name_of(t), row->seq, row->data);
+    if (row->seq != t->head + 1) {
+        keep(t, e);
+        return;
+    }
+    if (t->gap || row->seq > t->heard) /* not only too large to announce */
+        leat_metrics_add(t->hub->metrics, LEAT_M_GAPS_REPAIRED, 1);
+    give_next(t, e);
+}
+
+void hub_topic_settle(hub_topic *t, const leat_history_row *last)
+{
+    if (t->head == LEAT_HUB_UNKNOWN)
+        return; /* reset while the fetch ran */
+    if (!leat_slice_equal(leat_slice_of(t->epoch), last->epoch) || last->head < last->after) {
+        hub_topic_reset(t, LEAT_RESET_EPOCH);
+        return;
+    }
+    if (last->head > t->head && (!last->has_event || last->seq > t->head)) {
+        hub_topic_reset(t, LEAT_RESET_HISTORY); /* trimmed: the outbox cannot fill the hole */
+        return;
+    }
+    if (last->head > t->heard)
+        t->heard = last->head;
+    advance(t);
+}
+
+void hub_topic_reset(hub_topic *t, int reason)
+{
+    forget_heard(t);
+    leat_list_unlink(&t->repair_link);
+    t->head = LEAT_HUB_UNKNOWN;
+    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
+        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+        hub_mail *m = hub_mail_new(HUB_MAIL_RESET, i->link, name_of(t), (leat_slice){NULL, 0});
+        m->generation = i->generation;
+        m->reason = reason;
+        hub_link_post(i->link, m);
+    }
+}

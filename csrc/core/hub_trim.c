@@ -1,0 +1,100 @@
+/* hub_trim.c - keeps the outbox short: every trim_interval_ms, old events go, a batch at a time.
+ *
+ * on_trim -> on_conn -> on_trimmed; a full batch is followed by the next one soon. Of several
+ * servers on one database, the one that gets leat.trim's advisory lock works; the others find
+ * nothing to do.
+ */
+#include "core/hub_private.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+enum { TRIM_BATCH = 1000, TRIM_SOON_MS = 20 };
+
+static void on_trim(leat_deadline *d);
+static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err);
+static void on_trimmed(leat_pg_query *q, leat_pg_result *res, int err);
+
+static void arm_trim(leat_hub *h, uint64_t in_ms)
+{
+    leat_deadline_arm(leat_loop_deadlines(h->loop), &h->trim, leat_loop_now(h->loop) + in_ms,
+                      on_trim);
+}
+
+void hub_trim_start(leat_hub *h)
+{
+    leat_deadline_init(&h->trim);
+    leat_pg_waiter_init(&h->trim_waiter);
+    h->trim_waiter.data = h;
+    h->trim_query.data = h;
+    arm_trim(h, h->options.limits->trim_interval_ms);
+}
+
+void hub_trim_stop(leat_hub *h)
+{
+    leat_deadline_cancel(&h->trim);
+    leat_pg_waiter_cancel(&h->trim_waiter);
+    if (h->trim_conn == NULL)
+        return;
+    leat_pg_conn_forget(&h->trim_query);
+    leat_pg_pool_release(h->pool, h->trim_conn);
+    h->trim_conn = NULL;
+}
+
+static uint64_t trim_deadline(leat_hub *h)
+{
+    return leat_loop_now(h->loop) + h->options.limits->control_timeout_ms;
+}
+
+static void on_trim(leat_deadline *d)
+{
+    leat_hub *h = LEAT_LIST_ENTRY(d, leat_hub, trim);
+    if (!h->up || leat_pg_pool_acquire(h->pool, &h->trim_waiter, trim_deadline(h), on_conn) < 0)
+        arm_trim(h, h->options.limits->trim_interval_ms);
+}
+
+static void end_trim(leat_hub *h, uint64_t next_ms)
+{
+    if (h->trim_conn != NULL)
+        leat_pg_pool_release(h->pool, h->trim_conn);
+    h->trim_conn = NULL;
+    arm_trim(h, next_ms);
+}
+
+static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
+{
+    leat_hub *h = w->data;
+    const leat_limits *limits = h->options.limits;
+    if (err < 0) {
+        end_trim(h, limits->trim_interval_ms);
+        return;
+    }
+    h->trim_conn = conn;
+    char age[24], count[24], batch[24];
+    leat_pg_param params[] = {
+        {age, (size_t)snprintf(age, sizeof(age), "%llu", (unsigned long long)limits->retention_s)},
+        {count, (size_t)snprintf(count, sizeof(count), "%llu",
+                                 (unsigned long long)limits->retention_events)},
+        {batch, (size_t)snprintf(batch, sizeof(batch), "%d", TRIM_BATCH)},
+    };
+    err = leat_pg_conn_query(conn, &h->trim_query,
+                             "select leat.trim(make_interval(secs => $1::float8), $2::bigint,"
+                             " $3::int)",
+                             params, 3, trim_deadline(h), on_trimmed);
+    if (err < 0)
+        end_trim(h, limits->trim_interval_ms);
+}
+
+static void on_trimmed(leat_pg_query *q, leat_pg_result *res, int err)
+{
+    leat_hub *h = q->data;
+    long long trimmed = 0;
+    if (err == 0 && leat_pg_result_rows(res) == 1)
+        trimmed = strtoll(leat_pg_result_value(res, 0, 0).at, NULL, 10);
+    else
+        LEAT_LOG_WARN("hub", "trimming the outbox failed sqlstate=%s",
+                      res == NULL ? "-" : leat_pg_result_sqlstate(res));
+    leat_metrics_add(h->metrics, LEAT_M_TRIMMED_EVENTS, trimmed);
+    end_trim(h, trimmed >= TRIM_BATCH ? TRIM_SOON_MS : h->options.limits->trim_interval_ms);
+}

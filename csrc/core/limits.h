@@ -1,0 +1,39 @@
+/* limits.h - every bound and timeout of the core, as configured (config/leat.lua says what each
+ * means).
+ *
+ * Ownership  one leat_limits, owned by the configuration, borrowed by everyone.
+ * Threads    read-only once the server runs.
+ * Units      _ms milliseconds, _bytes bytes, _s seconds, the rest counts.
+ * Errors     none.
+ */
+#ifndef LEAT_CORE_LIMITS_H
+#define LEAT_CORE_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct leat_limits {
+    uint64_t control_timeout_ms;
+    size_t max_connections;
+    size_t max_subscriptions; /* of one client */
+    size_t max_inflight;      /* requests of one client that are not yet answered */
+    size_t max_message_bytes; /* one message of a client */
+    size_t max_snapshot_bytes;
+    size_t max_send_buffer_bytes; /* unsent bytes of one client beyond which it is fed no more */
+    uint64_t slow_client_timeout_ms;
+    uint64_t ping_interval_ms;
+    uint64_t pong_timeout_ms;
+    uint64_t close_timeout_ms; /* how long a close handshake may take */
+    size_t ring_events;        /* of one topic */
+    size_t ring_bytes;         /* of one topic */
+    size_t history_events;     /* rows of one fetch from the outbox */
+    size_t hub_pending_bytes;  /* events of one topic that wait for a hole to be filled */
+    uint64_t compare_interval_ms;
+    uint64_t retention_s;
+    uint64_t retention_events;
+    uint64_t trim_interval_ms;
+    uint64_t drain_ms;
+    uint64_t topic_linger_ms; /* how long a topic without subscribers keeps its ring */
+} leat_limits;
+
+#endif

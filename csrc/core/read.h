@@ -1,0 +1,44 @@
+/* read.h - one snapshot read: position, refresh and snapshot, all of one MVCC snapshot, with
+ * retries and the fallback to the authorised row.
+ *
+ * Ownership  a read belongs to its starter until its callback ran or it was cancelled; the grant is
+ * borrowed until then. What the callback gets is borrowed during it. Threads    loop thread only.
+ * Units      absolute milliseconds.
+ * Errors     an outcome with a code, always, by the deadline.
+ *
+ * Each attempt is one REPEATABLE READ READ ONLY transaction on one connection. A re-read (refresh)
+ * that fails is given up: the next attempt composes the snapshot from the row already in hand, and
+ * the outcome says stale. A snapshot that fails is tried again with back-off.
+ */
+#ifndef LEAT_CORE_READ_H
+#define LEAT_CORE_READ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/core.h"
+#include "core/script.h"
+
+typedef struct leat_read leat_read;
+
+typedef struct leat_read_outcome {
+    leat_code code;
+    leat_slice message;
+    uint32_t retry_after_ms;
+    bool read_failed; /* not a decision: trying again later may help */
+    leat_slice epoch; /* LEAT_CODE_OK: what was read, and when */
+    int64_t seq;
+    bool stale;
+    leat_slice json;
+} leat_read_outcome;
+
+/* The read is finished; a commit of its transaction may go on behind it. */
+typedef void (*leat_read_cb)(leat_read *r, const leat_read_outcome *outcome, void *arg);
+
+/* fresh_only: a failing refresh fails the read (what a stale snapshot is to be replaced by). topic
+ * is for the position and for log lines; copied. cb runs once, never from inside this call. */
+leat_read *leat_read_start(leat_core *core, leat_slice topic, leat_grant *grant, bool fresh_only,
+                           uint64_t deadline_ms, leat_read_cb cb, void *arg);
+void leat_read_cancel(leat_read *r);
+
+#endif

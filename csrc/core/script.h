@@ -1,0 +1,105 @@
+/* script.h - what the core asks of the scripts, and what they answer.
+ *
+ * Ownership  a leat_call is embedded in whoever asks and stays valid until its callback or _cancel.
+ * Grants and sessions are the asker's once a verdict handed them over; they are given back through
+ * the ops. Threads    loop thread of the worker whose scripts they are. Units      absolute
+ * milliseconds on the loop clock; expires_at in seconds since 1970 (0: never). Errors     an answer
+ * is a verdict with a code; nothing here fails otherwise.
+ *
+ * The core knows no Lua: the script layer fills in the table of functions. Each request is answered
+ * exactly once, by call->cb, never from inside the request, and by deadline_ms at the latest (a
+ * script that waits longer is stopped, its reads cancelled, its connection given back). After
+ * _cancel there is no answer.
+ */
+#ifndef LEAT_CORE_SCRIPT_H
+#define LEAT_CORE_SCRIPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "pg/pg_conn.h"
+#include "wire/http.h"
+
+typedef struct leat_script leat_script;
+typedef struct leat_call leat_call;
+typedef struct leat_client leat_client;
+
+/* An authorised row together with who it was authorised for, and the functions that read. The
+ * script layer extends it (this is its first member). */
+typedef struct leat_grant {
+    leat_slice share; /* at == NULL: the snapshot is this viewer's own */
+    int64_t expires_at;
+    bool has_refresh;
+} leat_grant;
+
+/* Who a connection is: ctx.user and ctx.request. Extended likewise. */
+typedef struct leat_session {
+    leat_slice user_id; /* ctx.user.id as text; at == NULL if there is none */
+    int64_t expires_at;
+} leat_session;
+
+typedef struct leat_verdict {
+    leat_code code;     /* LEAT_CODE_OK, else why not */
+    leat_slice message; /* for people; at == NULL: none. Borrowed. */
+    uint32_t retry_after_ms;
+    bool read_failed; /* the code stems from a read that failed, uncaught (else: a decision or a bug
+                         of the script) */
+    leat_session *session; /* connect: owned by the asker from here on */
+    leat_grant *grant;     /* authorize: likewise */
+    leat_slice json; /* snapshot, publish, method, event: the encoded result; at == NULL: nothing.
+                        Borrowed. */
+} leat_verdict;
+
+typedef void (*leat_call_cb)(leat_call *call, const leat_verdict *verdict);
+
+struct leat_call {
+    void *task_; /* non-NULL while pending */
+    leat_call_cb cb;
+    void *data;          /* the asker's */
+    leat_client *client; /* whose request this is, for leat.subscribe; NULL if there is none */
+};
+
+typedef struct leat_script_ops {
+    /* The `connect` handler. Without one, everybody gets a session without a user. token.at != NULL
+     * replaces the request's (authenticate). request is borrowed only during this call. old: the
+     * session to be renewed, or NULL. */
+    void (*connect)(leat_script *s, leat_call *call, const leat_http_request *request,
+                    const char *remote, const leat_session *old, leat_slice token,
+                    uint64_t deadline_ms);
+    /* The topic's `subscribe` handler. No pattern: not_found. params: raw JSON or at == NULL. OK
+     * carries the grant. */
+    void (*authorize)(leat_script *s, leat_call *call, leat_session *session, leat_slice topic,
+                      leat_slice params, uint64_t deadline_ms);
+    /* refresh(db, row) of the grant, on conn. OK: the grant now holds the fresh row. Finding none:
+     * not_found. */
+    void (*refresh)(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
+                    uint64_t deadline_ms);
+    /* snapshot(db, row) of the grant, on conn, with the row last refreshed. OK carries json. */
+    void (*snapshot)(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
+                     uint64_t deadline_ms);
+    void (*publish)(leat_script *s, leat_call *call, leat_session *session, leat_slice topic,
+                    leat_slice data, uint64_t deadline_ms);
+    void (*method)(leat_script *s, leat_call *call, leat_session *session, leat_slice method,
+                   leat_slice params, uint64_t deadline_ms);
+    /* Whether the topic has an `event` hook; and the hook: OK carries json (at == NULL: nothing to
+     * show). */
+    bool (*has_event_hook)(leat_script *s, leat_slice topic);
+    void (*event)(leat_script *s, leat_call *call, leat_slice topic, int64_t seq, leat_slice data,
+                  uint64_t deadline_ms);
+
+    void (*cancel)(leat_call *call); /* harmless if nothing is pending */
+    leat_session *(*session_ref)(leat_session *session);
+    void (*session_unref)(leat_session *session);
+    void (*grant_free)(leat_grant *grant);
+    /* True if the grant was made by these scripts (not by ones that a reload replaced). */
+    bool (*grant_current)(leat_script *s, const leat_grant *grant);
+} leat_script_ops;
+
+/* The head of the script layer's own struct. */
+struct leat_script {
+    const leat_script_ops *ops;
+};
+
+#endif

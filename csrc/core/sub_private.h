@@ -1,0 +1,69 @@
+/* sub_private.h - what the files of a subscription share.
+ *
+ * Ownership  sub_work belongs to its subscription and exists while something is under way.
+ * Threads    loop thread only.
+ * Units      absolute milliseconds; seq.
+ * Errors     none.
+ */
+#ifndef LEAT_CORE_SUB_PRIVATE_H
+#define LEAT_CORE_SUB_PRIVATE_H
+
+#include "core/client_private.h"
+#include "core/history.h"
+#include "core/read.h"
+#include "core/share.h"
+#include "core/sub.h"
+
+typedef struct sub_work {
+    leat_sub *sub;
+    leat_call call;        /* the handler, authorising */
+    leat_read *read;       /* the snapshot, or NULL */
+    leat_share_wait share; /* or the shared one */
+    leat_history *history; /* events that the ring does not hold, or NULL */
+    leat_deadline wait;    /* the end of a wait that no part above bounds; or the next attempt */
+    leat_list slot;        /* in core->resyncs while waiting for a slot */
+    bool in_slot;
+    bool parked;     /* the resync begins when the client takes more */
+    bool asking;     /* the subscribe is not yet answered */
+    bool fresh_only; /* the read replaces a stale snapshot */
+    bool resumed;    /* from the client's position, without a snapshot */
+    bool refetch;    /* a fetch of history failed: the next one comes with `wait` */
+    bool resync;     /* once authorised anew, the client needs a snapshot */
+    uint64_t deadline_ms;
+    uint64_t started_ns;
+    char *id; /* raw JSON, or NULL */
+    char *since_epoch;
+    int64_t since_seq;
+    int64_t revoked_at; /* the revocation's seq, while the handler runs for it; else 0 */
+    unsigned attempts;
+    leat_client_subscribed_cb done;
+    void *done_arg;
+} sub_work;
+
+/* sub.c */
+void sub_set_state(leat_sub *s, leat_sub_state next);
+sub_work *sub_work_of(leat_sub *s); /* made if need be */
+void sub_settle(leat_sub *s);       /* LIVE and nothing under way: the work goes */
+leat_slice sub_name(const leat_sub *s);
+/* The subscribe is answered: counts the outcome, tells whoever else waits for it. */
+void sub_answered(leat_sub *s, leat_metric outcome);
+/* Ends the subscription with an error, a closed, or an answer to the server's side; frees it. */
+void sub_end(leat_sub *s, leat_code code, leat_slice message, uint32_t retry_after_ms);
+void sub_authorize(leat_sub *s, uint64_t deadline_ms);
+
+/* sub_read.c: READING */
+void sub_begin_reading(leat_sub *s);
+void sub_begin_resync(leat_sub *s);
+void sub_stop_reading(leat_sub *s);
+void sub_unpark(leat_sub *s);
+void sub_retry_stale(leat_sub *s);
+
+/* sub_replay.c: REPLAYING and LIVE */
+void sub_enter_replay(
+    leat_sub *s); /* the cursor is set: the subscribe, if it is open, is answered */
+void sub_begin_replay(leat_sub *s); /* and moves */
+/* Gives the client what a fetch brought, beginning at next_seq. */
+void sub_take_history(leat_sub *s, leat_history *h, int n_rows);
+void sub_pass_revocation(leat_sub *s, int64_t seq);
+
+#endif

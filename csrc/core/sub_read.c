@@ -1,0 +1,333 @@
+/* sub_read.c - READING: the snapshot of a new subscription, and the one that replaces what a client
+ * has.
+ *
+ * A new subscription reads at once (or resumes: the position that the client brought, checked
+ * against ring or outbox). A resync waits for a slot, so that a topic's thousands do not fall upon
+ * the database together, and for a client that takes more. While READING the cursor stands still;
+ * the snapshot at s puts it at s+1.
+ *
+ * A stale snapshot is followed by reads that accept no fallback, at first without holding the
+ * cursor up; only when one of them has succeeded but came too late for it does the next one hold
+ * it.
+ */
+#include "core/sub_private.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+enum {
+    RESYNC_SLOTS = 8,
+    RESYNC_BACKOFF_MIN_MS = 100,
+    RESYNC_BACKOFF_MAX_MS = 2000,
+    STALE_RETRY_MS = 500,
+    HISTORY_BYTES = 1024 * 1024,
+};
+
+static void on_outcome(leat_sub *s, const leat_read_outcome *o);
+static void on_resume(leat_history *h, int err, int n_rows, void *arg);
+static void on_retry(leat_deadline *d);
+static void on_fresh(leat_read *r, const leat_read_outcome *o, void *arg);
+
+static leat_core *core_of(const leat_sub *s)
+{
+    return s->client->core;
+}
+
+static void on_read(leat_read *r, const leat_read_outcome *o, void *arg)
+{
+    leat_sub *s = arg;
+    (void)r;
+    s->work->read = NULL;
+    on_outcome(s, o);
+}
+
+static void on_shared(leat_share_wait *wait, const leat_read_outcome *o)
+{
+    leat_sub *s = wait->data;
+    leat_deadline_cancel(&s->work->wait);
+    on_outcome(s, o);
+}
+
+static void on_share_deadline(leat_deadline *d)
+{
+    leat_sub *s = LEAT_LIST_ENTRY(d, sub_work, wait)->sub;
+    leat_share_leave(&s->work->share);
+    on_outcome(s, &(leat_read_outcome){.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true});
+}
+
+static void read_snapshot(leat_sub *s)
+{
+    leat_core *core = core_of(s);
+    sub_work *w = s->work;
+    if (s->grant->share.at == NULL || w->fresh_only) {
+        w->read =
+            leat_read_start(core, sub_name(s), s->grant, w->fresh_only, w->deadline_ms, on_read, s);
+        return;
+    }
+    leat_deadline_arm(leat_loop_deadlines(core->loop), &w->wait, w->deadline_ms, on_share_deadline);
+    leat_share_join(&w->share, s->topic, s->grant, w->deadline_ms, on_shared);
+}
+
+static void send_resumed(leat_sub *s)
+{
+    sub_work *w = s->work;
+    client_send_resumed(s->client, leat_slice_of(w->id), sub_name(s), leat_slice_of(w->since_epoch),
+                        w->since_seq);
+    s->next_seq = w->since_seq + 1;
+    w->resumed = true;
+}
+
+void sub_begin_reading(leat_sub *s)
+{
+    leat_core *core = core_of(s);
+    sub_work *w = s->work;
+    leat_topic *t = s->topic;
+    bool same_epoch = w->since_epoch != NULL && t->epoch != NULL &&
+                      leat_slice_equal(leat_slice_of(t->epoch), leat_slice_of(w->since_epoch));
+    if (same_epoch && leat_topic_holds(t, w->since_seq + 1)) {
+        send_resumed(s); /* the ring has it all: nothing is read */
+        sub_begin_replay(s);
+        return;
+    }
+    sub_set_state(s, LEAT_SUB_READING);
+    if (w->since_epoch == NULL || leat_topic_hooked(t)) {
+        read_snapshot(s);
+        return;
+    }
+    w->history = leat_history_new(core->loop, core->pool);
+    leat_history_ask(w->history, sub_name(s), w->since_seq);
+    leat_history_start(w->history, (int64_t)core->limits->history_events, HISTORY_BYTES,
+                       w->deadline_ms, on_resume, s);
+}
+
+/* Whether the outbox can take the client on from where it is. */
+static bool continues(const sub_work *w, const leat_history_row *first)
+{
+    return leat_slice_equal(first->epoch, leat_slice_of(w->since_epoch)) &&
+           first->head >= w->since_seq &&
+           (first->head == w->since_seq || (first->has_event && first->seq == w->since_seq + 1));
+}
+
+static void on_resume(leat_history *h, int err, int n_rows, void *arg)
+{
+    leat_sub *s = arg;
+    s->work->history = NULL;
+    if (err == 0 && n_rows > 0) {
+        leat_history_row first = leat_history_row_at(h, 0);
+        if (continues(s->work, &first) && leat_topic_position(s->topic, first.epoch, first.head)) {
+            send_resumed(s);
+            sub_enter_replay(s);
+            sub_take_history(s, h, n_rows);
+            leat_sub_pump(s);
+            return;
+        }
+    }
+    read_snapshot(
+        s); /* also where the outbox could not be read: it tries again, and knows the time */
+}
+
+void sub_stop_reading(leat_sub *s)
+{
+    leat_core *core = core_of(s);
+    sub_work *w = s->work;
+    if (w == NULL)
+        return;
+    if (w->read != NULL)
+        leat_read_cancel(w->read);
+    if (w->history != NULL)
+        leat_history_cancel(w->history);
+    w->read = NULL;
+    w->history = NULL;
+    leat_share_leave(&w->share);
+    leat_list_unlink(&w->slot);
+    w->parked = false;
+    if (!w->in_slot)
+        return;
+    w->in_slot = false;
+    core->n_resyncs--;
+    leat_core_next_resync(core);
+}
+
+static uint64_t in_ms(leat_sub *s, uint64_t ms)
+{
+    return leat_loop_now(core_of(s)->loop) + ms;
+}
+
+static void retry_later(leat_sub *s)
+{
+    sub_work *w = s->work;
+    uint64_t ms = RESYNC_BACKOFF_MIN_MS;
+    for (unsigned i = 0; i < w->attempts && ms < RESYNC_BACKOFF_MAX_MS; i++)
+        ms *= 2;
+    w->attempts++;
+    leat_deadline_arm(leat_loop_deadlines(core_of(s)->loop), &w->wait,
+                      in_ms(s, ms / 2 + (uint64_t)random() % (ms / 2 + 1)), on_retry);
+}
+
+static void on_retry(leat_deadline *d)
+{
+    sub_begin_resync(LEAT_LIST_ENTRY(d, sub_work, wait)->sub);
+}
+
+/* A read for an older state of affairs: another numbering has begun, or the cursor is already
+ * further. */
+static bool usable(leat_sub *s, const leat_read_outcome *o)
+{
+    if (!leat_topic_position(s->topic, o->epoch, o->seq))
+        return false;
+    return s->work->asking || o->seq + 1 >= s->next_seq;
+}
+
+static void give_snapshot(leat_sub *s, const leat_read_outcome *o)
+{
+    sub_work *w = s->work;
+    client_send_snapshot(s->client, leat_slice_of(w->asking ? w->id : NULL), sub_name(s), o->epoch,
+                         o->seq, o->stale, o->json);
+    s->next_seq = o->seq + 1;
+    s->stale = o->stale;
+    w->fresh_only = false;
+    w->attempts = 0;
+    if (o->stale)
+        leat_metrics_add(core_of(s)->metrics, LEAT_M_STALE_SNAPSHOTS, 1);
+    sub_begin_replay(s);
+}
+
+static void on_outcome(leat_sub *s, const leat_read_outcome *o)
+{
+    sub_work *w = s->work;
+    sub_stop_reading(s); /* gives the slot back */
+    if (o->code == LEAT_CODE_OK && usable(s, o)) {
+        give_snapshot(s, o);
+    } else if (o->code != LEAT_CODE_OK && (w->asking || !o->read_failed)) {
+        sub_end(s, o->code, o->message, o->retry_after_ms);
+    } else if (w->asking) {
+        read_snapshot(s);
+    } else if (w->fresh_only) {
+        w->fresh_only = false;
+        sub_begin_replay(s); /* the stale state stands, and its events go on */
+    } else {
+        retry_later(s);
+    }
+}
+
+void sub_begin_resync(leat_sub *s)
+{
+    leat_core *core = core_of(s);
+    sub_work *w = sub_work_of(s);
+    if (s->state != LEAT_SUB_READING)
+        sub_set_state(s, LEAT_SUB_READING);
+    if (!core->script->ops->grant_current(core->script, s->grant)) {
+        w->resync = true; /* the scripts were replaced: the new ones decide, and read */
+        sub_authorize(s, in_ms(s, core->limits->control_timeout_ms));
+        return;
+    }
+    if (!client_takes_more(s->client)) {
+        w->parked = true;
+        return;
+    }
+    if (core->n_resyncs >= RESYNC_SLOTS) {
+        leat_list_unlink(&w->slot);
+        leat_list_push(&core->resyncs, &w->slot);
+        return;
+    }
+    core->n_resyncs++;
+    w->in_slot = true;
+    w->deadline_ms = in_ms(s, core->limits->control_timeout_ms);
+    read_snapshot(s);
+}
+
+void leat_core_next_resync(leat_core *core)
+{
+    leat_list *l = core->n_resyncs < RESYNC_SLOTS ? leat_list_shift(&core->resyncs) : NULL;
+    if (l != NULL)
+        sub_begin_resync(LEAT_LIST_ENTRY(l, sub_work, slot)->sub);
+}
+
+void sub_unpark(leat_sub *s)
+{
+    if (s->work == NULL || !s->work->parked)
+        return;
+    s->work->parked = false;
+    sub_begin_resync(s);
+}
+
+static void count_resync(leat_sub *s, int reason)
+{
+    static const struct {
+        int reason;
+        leat_metric metric;
+    } metrics[] = {
+        {LEAT_RESET_HISTORY, LEAT_M_RESYNCS_HISTORY},
+        {LEAT_RESET_EPOCH, LEAT_M_RESYNCS_EPOCH},
+        {LEAT_RESET_REQUESTED, LEAT_M_RESYNCS_REQUESTED},
+        {LEAT_RESET_HOOK, LEAT_M_RESYNCS_HOOK},
+    };
+    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+        if (metrics[i].reason == reason)
+            leat_metrics_add(core_of(s)->metrics, metrics[i].metric, 1);
+}
+
+void leat_sub_resync(leat_sub *s, int reason)
+{
+    if (reason == LEAT_RESET_EPOCH)
+        s->next_seq = 0; /* the numbers begin anew: whatever is read is not behind */
+    if (s->state == LEAT_SUB_AUTHORIZING && s->topic != NULL && !s->work->asking)
+        s->work->resync = true;
+    if (s->state != LEAT_SUB_LIVE && s->state != LEAT_SUB_REPLAYING)
+        return; /* it reads anyway */
+    count_resync(s, reason);
+    sub_work *w = sub_work_of(s);
+    sub_stop_reading(s);
+    leat_deadline_cancel(&w->wait);
+    w->attempts = 0;
+    sub_begin_resync(s);
+}
+
+static void on_stale_retry(leat_deadline *d)
+{
+    leat_sub *s = LEAT_LIST_ENTRY(d, sub_work, wait)->sub;
+    leat_core *core = core_of(s);
+    if (!core->script->ops->grant_current(core->script, s->grant)) {
+        leat_metrics_add(core->metrics, LEAT_M_RESYNCS_STALE, 1);
+        sub_begin_resync(s);
+        return;
+    }
+    s->work->read = leat_read_start(core, sub_name(s), s->grant, true,
+                                    in_ms(s, core->limits->control_timeout_ms), on_fresh, s);
+}
+
+void sub_retry_stale(leat_sub *s)
+{
+    sub_work *w = sub_work_of(s);
+    if (w->read == NULL && !leat_deadline_armed(&w->wait))
+        leat_deadline_arm(leat_loop_deadlines(core_of(s)->loop), &w->wait,
+                          in_ms(s, STALE_RETRY_MS + (uint64_t)random() % STALE_RETRY_MS),
+                          on_stale_retry);
+}
+
+/* The row can be read again. The cursor was not held up: if it went past what was read, read again,
+ * holding it. */
+static void on_fresh(leat_read *r, const leat_read_outcome *o, void *arg)
+{
+    leat_sub *s = arg;
+    (void)r;
+    s->work->read = NULL;
+    sub_stop_reading(s); /* events that are being fetched are in the snapshot, or follow it */
+    if (o->code != LEAT_CODE_OK && !o->read_failed) {
+        sub_end(s, o->code, o->message, o->retry_after_ms);
+        return;
+    }
+    if (o->code != LEAT_CODE_OK) {
+        leat_sub_pump(s);
+        return;
+    }
+    leat_metrics_add(core_of(s)->metrics, LEAT_M_RESYNCS_STALE, 1);
+    sub_set_state(s, LEAT_SUB_READING);
+    if (usable(s, o)) {
+        give_snapshot(s, o);
+        return;
+    }
+    s->work->fresh_only = true;
+    sub_begin_resync(s);
+}

@@ -1,0 +1,86 @@
+/* topic.h - a topic on one worker: its ring of recent events and the cursors into it.
+ *
+ * Ownership  topics belong to core->topics; subscriptions attach and detach. A topic without
+ * subscriptions lingers (topic_linger_ms), then disarms and frees itself. Threads    loop thread
+ * only. Units      seq; bytes; milliseconds. Errors     none.
+ *
+ * The ring is contiguous and ends at `head`. A subscription takes event N if and only if N is its
+ * next_seq: there is no other queue and nothing to filter. What falls out of the ring at its old
+ * end (ring_events, ring_bytes) is in the outbox.
+ */
+#ifndef LEAT_CORE_TOPIC_H
+#define LEAT_CORE_TOPIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/event.h"
+#include "core/core.h"
+
+#define LEAT_TOPIC_UNKNOWN (-1)
+
+typedef struct leat_topic {
+    leat_map_entry entry; /* in core->topics; key points at name */
+    leat_core *core;
+    char *name;
+    uint64_t generation; /* of this life of the topic, towards the hub */
+    char *epoch;         /* NULL until a read told */
+    int64_t head;        /* last seq of the ring, or where it begins; LEAT_TOPIC_UNKNOWN before */
+    bool armed;
+    leat_list subs;    /* leat_sub by topic_link: those whose cursor has been moved in this round */
+    leat_list pending; /* likewise: those whose turn in the round is still to come */
+    size_t n_subs;
+    leat_list shares; /* leat_share by link */
+    /* private */
+    leat_event **ring_;
+    size_t ring_cap_; /* a power of two, or 0 */
+    size_t ring_count_;
+    size_t ring_bytes_;
+    leat_sweep fan_out_;
+    leat_deadline rest_; /* the next stretch of a long fan-out; or the end of lingering */
+    int hook_;           /* whether the scripts have an event hook for it: -1 unknown */
+    leat_list hooked_;   /* events that wait for the hook, in order (topic_hook.c) */
+    int64_t hooked_tip_; /* the last of them */
+    leat_call hook_call_;
+    bool again_; /* events came while a fan-out was under way */
+} leat_topic;
+
+/* The topic of that name, made and armed if need be. It stays while a subscription is attached. */
+leat_topic *leat_topic_get(leat_core *core, leat_slice name);
+
+/* Attaches link (a leat_sub's) and detaches it. */
+void leat_topic_attach(leat_topic *t, leat_list *link);
+void leat_topic_detach(leat_topic *t, leat_list *link);
+
+/* A read has seen the topic at that position: where it was unknown, the ring begins there; the hub
+ * is told where that helps. False if the position belongs to another numbering than the ring's. */
+bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq);
+
+/* Event seq of the ring, or NULL if it is not there. */
+leat_event *leat_topic_event(const leat_topic *t, int64_t seq);
+/* Whether a cursor at next_seq can go on from the ring alone. */
+bool leat_topic_holds(const leat_topic *t, int64_t next_seq);
+
+/* Whether events pass a hook of the scripts (then history is not for clients: it has not passed
+ * it). */
+bool leat_topic_hooked(leat_topic *t);
+/* The scripts were replaced. */
+void leat_topic_scripts_changed(leat_topic *t);
+
+/* From the hub. */
+void leat_topic_on_armed(leat_core *core, leat_slice name, uint64_t generation);
+void leat_topic_on_event(leat_core *core, leat_event *e);  /* takes a reference */
+void leat_topic_on_signal(leat_core *core, leat_event *e); /* takes a reference */
+void leat_topic_on_reset(leat_core *core, leat_slice name, uint64_t generation, int reason);
+
+/* Adds the next event (head + 1) to the ring and schedules the fan-out. Takes a reference. */
+void leat_topic_append(leat_topic *t, leat_event *e);
+/* Empties the ring; what comes next is head + 1 (LEAT_TOPIC_UNKNOWN: whatever a read or the hub
+ * says). Every subscription resyncs. reason: LEAT_RESET_*, or LEAT_RESET_HOOK. */
+#define LEAT_RESET_HOOK 100
+void leat_topic_restart(leat_topic *t, int64_t head, int reason);
+
+/* Frees all topics: none has subscriptions. */
+void leat_topic_free_all(leat_core *core);
+
+#endif

@@ -1,0 +1,185 @@
+#include "wire/http_head.h"
+
+#include <strings.h>
+
+/* RFC 9110 §5.6.2. */
+bool leat_http_head_is_token_char(char c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+leat_slice leat_http_head_trim(leat_slice s)
+{
+    while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t')) {
+        s.at++;
+        s.len--;
+    }
+    while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
+static bool is_token(leat_slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!leat_http_head_is_token_char(s.at[i]))
+            return false;
+    return s.len > 0;
+}
+
+static bool equals_nocase(leat_slice s, const char *lower)
+{
+    return s.len == strlen(lower) && strncasecmp(s.at, lower, s.len) == 0;
+}
+
+/* The targets of RFC 9112 §3.2 that we serve: origin-form, and absolute-form (which every server
+ * must take) of http. A fragment is no part of a target. */
+static bool target_ok(leat_slice target)
+{
+    static const char scheme[] = "http://";
+    for (size_t i = 0; i < target.len; i++)
+        if (target.at[i] <= ' ' || target.at[i] > '~' || target.at[i] == '#')
+            return false;
+    if (target.len > 0 && target.at[0] == '/')
+        return true;
+    size_t n = sizeof(scheme) - 1;
+    return target.len > n && strncasecmp(target.at, scheme, n) == 0 && target.at[n] != '/' &&
+           target.at[n] != '?';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static int check_version(leat_http_head *h, leat_slice version)
+{
+    const char *at = version.at;
+    if (version.len != 8 || memcmp(at, "HTTP/", 5) != 0 || !is_digit(at[5]) || at[6] != '.' ||
+        !is_digit(at[7]))
+        return 400;
+    if (at[5] != '1' || at[7] > '1')
+        return 505;
+    h->minor = at[7] - '0';
+    return 0;
+}
+
+int leat_http_head_request_line(leat_http_head *h, leat_slice line)
+{
+    const char *end = line.at + line.len;
+    const char *space = memchr(line.at, ' ', line.len);
+    if (space == NULL)
+        return 400;
+    leat_slice method = {line.at, (size_t)(space - line.at)};
+    const char *from = space + 1;
+    space = memchr(from, ' ', (size_t)(end - from));
+    if (space == NULL) /* HTTP/0.9 has no version */
+        return 400;
+    leat_slice target = {from, (size_t)(space - from)};
+    from = space + 1;
+    int status = check_version(h, (leat_slice){from, (size_t)(end - from)});
+    if (!is_token(method) || status == 400)
+        return 400;
+    if (status != 0) /* before the target, which another version may write otherwise */
+        return status;
+    /* Its target is an authority, and we are no proxy. */
+    bool connect = leat_slice_is(method, "CONNECT");
+    return target_ok(target) && !connect ? 0 : 400;
+}
+
+/* Splits "Name: value"; false if the line is no field line: no name, white space before the colon,
+ * a folded line (it begins with white space), a control character. */
+static bool split_field(leat_slice line, leat_slice *name, leat_slice *value)
+{
+    const char *colon = memchr(line.at, ':', line.len);
+    if (colon == NULL)
+        return false;
+    *name = (leat_slice){line.at, (size_t)(colon - line.at)};
+    *value = leat_http_head_trim((leat_slice){colon + 1, line.len - name->len - 1});
+    for (size_t i = 0; i < value->len; i++) {
+        unsigned char c = (unsigned char)value->at[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return is_token(*name);
+}
+
+int leat_http_head_field_form(leat_slice line)
+{
+    leat_slice name;
+    leat_slice value;
+    return split_field(line, &name, &value) ? 0 : 400;
+}
+
+/* uri-host [ ":" port ] of RFC 9110 §7.2, by its characters. */
+static bool host_ok(leat_slice host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.at[i];
+        if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+            (c == '\0' || strchr("-._~%!$&'()*+,;=:[]", c) == NULL))
+            return false;
+    }
+    return true;
+}
+
+/* 1*DIGIT; a number too large for 64 bits counts as the largest. */
+static bool parse_length(leat_slice text, uint64_t *out)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_digit(text.at[i]))
+            return false;
+        uint64_t digit = (uint64_t)(text.at[i] - '0');
+        n = n > (UINT64_MAX - digit) / 10 ? UINT64_MAX : n * 10 + digit;
+    }
+    *out = n;
+    return text.len > 0;
+}
+
+/* "chunked" alone is understood. Other codings before it: 501 (RFC 9112 §6.1); without it at the
+ * end, nobody knows where the body ends. */
+static int encoding_status(leat_slice value)
+{
+    static const char chunked[] = "chunked";
+    size_t n = sizeof(chunked) - 1;
+    if (equals_nocase(value, chunked))
+        return 0;
+    if (value.len > n && strncasecmp(value.at + value.len - n, chunked, n) == 0 &&
+        strchr(", \t", value.at[value.len - n - 1]) != NULL)
+        return 501;
+    return 400;
+}
+
+int leat_http_head_field(leat_http_head *h, leat_slice line)
+{
+    leat_slice name;
+    leat_slice value;
+    if (!split_field(line, &name, &value))
+        return 400;
+    h->n_fields++;
+    if (equals_nocase(name, "host"))
+        return ++h->n_hosts > 1 || !host_ok(value) ? 400 : 0;
+    if (equals_nocase(name, "content-length"))
+        return ++h->n_lengths > 1 || !parse_length(value, &h->content_length) ? 400 : 0;
+    if (equals_nocase(name, "transfer-encoding")) {
+        h->encoding_status = encoding_status(value);
+        return ++h->n_encodings > 1 ? 400 : 0;
+    }
+    return 0;
+}
+
+int leat_http_head_end(const leat_http_head *h, size_t max_body)
+{
+    if (h->minor >= 1 && h->n_hosts == 0)
+        return 400;
+    /* Both say where the body ends, and they may disagree; HTTP/1.0 has no codings (RFC 9112 §6.1).
+     */
+    if (h->n_encodings > 0 && (h->n_lengths > 0 || h->minor == 0))
+        return 400;
+    if (h->encoding_status != 0)
+        return h->encoding_status;
+    return h->content_length > max_body ? 413 : 0;
+}

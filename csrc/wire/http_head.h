@@ -1,0 +1,43 @@
+/* http_head.h - the strict part of reading a request head: what llhttp would let through.
+ *
+ * Ownership  nothing is kept but numbers; lines are borrowed during the call.
+ * Threads    any.
+ * Units      bytes.
+ * Errors     each check returns the HTTP status to answer with, 0 if all is well.
+ *
+ * The parser calls _request_line for the first line, _field for each of the others, and _end at the
+ * empty line; all are given without their CRLF.
+ */
+#ifndef LEAT_WIRE_HTTP_HEAD_H
+#define LEAT_WIRE_HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+typedef struct leat_http_head {
+    int minor;
+    size_t n_fields;
+    unsigned n_hosts;
+    unsigned n_lengths;
+    unsigned n_encodings;
+    int encoding_status; /* what to answer to its Transfer-Encoding */
+    uint64_t content_length;
+} leat_http_head;
+
+int leat_http_head_request_line(leat_http_head *h, leat_slice line);
+int leat_http_head_field(leat_http_head *h, leat_slice line);
+int leat_http_head_end(const leat_http_head *h, size_t max_body);
+
+/* A field line's form alone: what a trailer is held to. */
+int leat_http_head_field_form(leat_slice line);
+
+/* A character that may begin a method. */
+bool leat_http_head_is_token_char(char c);
+
+/* Without the spaces and tabs around it. */
+leat_slice leat_http_head_trim(leat_slice s);
+
+#endif

@@ -1,0 +1,90 @@
+/* Writing JSON. */
+#include "wire/json.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/utf8.h"
+
+/* What stands for a byte in a string: 0 itself, 'u' a \u00XX escape, else the letter behind the
+ * backslash. */
+static const char escapes[256] = {
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b',         't',           'n', 'u',
+    'f', 'r', 'u', 'u', 'u', 'u', 'u', 'u', 'u',         'u',           'u', 'u',
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\',
+};
+
+static void append_escape(leat_buf *out, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    char *at = leat_buf_reserve(out, 6);
+    at[0] = '\\';
+    at[1] = escapes[c];
+    if (escapes[c] != 'u') {
+        out->len += 2;
+        return;
+    }
+    at[2] = at[3] = '0';
+    at[4] = hex[c >> 4];
+    at[5] = hex[c & 15];
+    out->len += 6;
+}
+
+int leat_json_write_string(leat_buf *out, leat_slice text)
+{
+    if (!leat_utf8_valid(text.at, text.len))
+        return LEAT_EBADMSG;
+    leat_buf_reserve(out, text.len + 2);
+    leat_buf_char(out, '"');
+    size_t from = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        if (escapes[c] == 0)
+            continue;
+        leat_buf_append(out, text.at + from, i - from);
+        append_escape(out, c);
+        from = i + 1;
+    }
+    leat_buf_append(out, text.at + from, text.len - from);
+    leat_buf_char(out, '"');
+    return 0;
+}
+
+void leat_json_write_int(leat_buf *out, int64_t n)
+{
+    leat_buf_int(out, n);
+}
+
+/* Writes n with as few digits as read back to it. 15 digits survive in any normal double, so that
+ * fewer need not be tried; a subnormal one holds less. */
+static int shortest(char *out, size_t size, double n)
+{
+    int len = 0;
+    for (int digits = fabs(n) < DBL_MIN ? 1 : DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
+        len = snprintf(out, size, "%.*g", digits, n);
+        if (strtod(out, NULL) == n)
+            break;
+    }
+    return len;
+}
+
+int leat_json_write_double(leat_buf *out, double n)
+{
+    if (!isfinite(n))
+        return LEAT_EBADMSG;
+    char digits[40];
+    int len = shortest(digits, sizeof(digits), n);
+    bool is_float = false;
+    for (int i = 0; i < len; i++) {
+        char c = digits[i];
+        if ((c < '0' || c > '9') && c != '-' && c != '+' && c != 'e')
+            digits[i] = '.'; /* whatever the host's locale made of it */
+        is_float = is_float || digits[i] == '.' || c == 'e';
+    }
+    leat_buf_append(out, digits, (size_t)len);
+    if (!is_float)
+        leat_buf_text(out, ".0");
+    return 0;
+}

@@ -1,0 +1,75 @@
+/* leat_v1.h - the messages of subprotocol leat.v1, both ways; the only place that knows them.
+ *
+ * Ownership  a parsed message borrows from the text and from the scratch buffer passed in. Writers
+ * append complete WebSocket text frames to the caller's buffer, or return an owned event. Threads
+ * any. Units      seq < 2^53; timeout_ms > 0. Errors     parsing returns LEAT_EBADMSG and a
+ * sentence that names what was wrong; id is set if it could be read.
+ */
+#ifndef LEAT_WIRE_LEAT_V1_H
+#define LEAT_WIRE_LEAT_V1_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/event.h"
+#include "base/slice.h"
+
+#define LEAT_TOPIC_MAX 255
+#define LEAT_SEQ_MAX ((INT64_C(1) << 53) - 1)
+
+typedef enum leat_v1_op {
+    LEAT_V1_SUBSCRIBE,
+    LEAT_V1_UNSUBSCRIBE,
+    LEAT_V1_PUBLISH,
+    LEAT_V1_CALL,
+    LEAT_V1_AUTHENTICATE,
+} leat_v1_op;
+
+typedef struct leat_v1_message {
+    leat_v1_op op;
+    leat_slice id;     /* raw JSON (an integer or a string); at == NULL if absent */
+    leat_slice topic;  /* decoded, checked by leat_v1_topic_ok */
+    leat_slice method; /* decoded */
+    leat_slice token;  /* decoded */
+    leat_slice params; /* raw JSON; at == NULL if absent */
+    leat_slice data;   /* raw JSON; at == NULL if absent */
+    bool has_since;
+    leat_slice since_epoch; /* decoded */
+    int64_t since_seq;
+    uint64_t timeout_ms; /* 0: none given */
+} leat_v1_message;
+
+/* Parses one client message. reason (size bytes) gets the sentence for the error answer. Unknown
+ * members are ignored; members of the wrong type, a missing topic, a bad topic, a duplicate member,
+ * a seq out of range and a timeout that is not a positive integer are errors. Required: op always;
+ * topic for subscribe, unsubscribe, publish; data for publish; method for call; token for
+ * authenticate. An id is optional for all. */
+LEAT_MUST_CHECK int leat_v1_parse(leat_v1_message *out, leat_slice text, leat_buf *scratch,
+                                  char *reason, size_t reason_size);
+
+/* 1 to 255 bytes of UTF-8 without control characters (C0, DEL, C1). */
+bool leat_v1_topic_ok(leat_slice topic);
+
+/* Frames. id.at == NULL leaves "id" out; message == NULL (or "") leaves "message" out;
+ * retry_after_ms 0 leaves it out. */
+void leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+                            int64_t seq, bool stale, leat_slice data_json);
+void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+                           int64_t seq);
+void leat_v1_write_ok(leat_buf *out, leat_slice id,
+                      leat_slice data_json); /* data_json.at == NULL: no data */
+void leat_v1_write_error(leat_buf *out, leat_slice id, leat_code code, const char *message,
+                         uint32_t retry_after_ms);
+/* An error about one topic that answers no request (stream routes). */
+void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, leat_code code, const char *message,
+                               uint32_t retry_after_ms);
+void leat_v1_write_closed(leat_buf *out, leat_slice topic, leat_code code, const char *message);
+
+/* Encodes an event once (op event, skip or signal by kind; a REVOKE is framed as skip and keeps its
+ * subject as data). data_json is trusted to be valid JSON. Returns owned. */
+leat_event *leat_v1_event(leat_event_kind kind, leat_slice topic, int64_t seq,
+                          leat_slice data_json);
+
+#endif

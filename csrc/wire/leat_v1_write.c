@@ -1,0 +1,239 @@
+/* Writing the server's messages. What comes before the data is small and written first, behind a
+ * gap for the longest frame header; once the length is known the header is written and the small
+ * part moved up to it (end_frame). The data, which may be large, is copied once. */
+#include "wire/leat_v1.h"
+
+#include "wire/frame.h"
+#include "wire/json.h"
+
+enum {
+    HEADER_GAP = 10,
+    USUAL_HEAD = 160, /* room for most messages' small part */
+};
+
+/* Messages for people and names from outside may not be UTF-8, which the wire must be. */
+static void put_string(leat_buf *out, leat_slice text)
+{
+    if (leat_json_write_string(out, text) == 0)
+        return;
+    leat_buf clean = LEAT_BUF_INIT;
+    for (size_t i = 0; i < text.len; i++)
+        leat_buf_char(&clean, (unsigned char)text.at[i] < 0x80 ? text.at[i] : '?');
+    int err = leat_json_write_string(out, leat_buf_view(&clean));
+    LEAT_ASSERT(err == 0);
+    leat_buf_close(&clean);
+}
+
+/* {"op":"..." */
+static void put_op(leat_buf *out, const char *op)
+{
+    leat_buf_text(out, "{\"op\":\"");
+    leat_buf_text(out, op);
+    leat_buf_char(out, '"');
+}
+
+static void put_id(leat_buf *out, leat_slice id)
+{
+    if (id.at == NULL)
+        return;
+    leat_buf_text(out, ",\"id\":");
+    leat_buf_slice(out, id);
+}
+
+static void put_topic(leat_buf *out, leat_slice topic)
+{
+    leat_buf_text(out, ",\"topic\":");
+    put_string(out, topic);
+}
+
+static void put_seq(leat_buf *out, int64_t seq)
+{
+    leat_buf_text(out, ",\"seq\":");
+    leat_buf_int(out, seq);
+}
+
+static void put_position(leat_buf *out, leat_slice epoch, int64_t seq)
+{
+    leat_buf_text(out, ",\"epoch\":");
+    put_string(out, epoch);
+    put_seq(out, seq);
+}
+
+static void put_error(leat_buf *out, leat_code code, const char *message, uint32_t retry_after_ms)
+{
+    leat_buf_text(out, ",\"code\":\"");
+    leat_buf_text(out, leat_code_name(code));
+    leat_buf_char(out, '"');
+    if (message != NULL && message[0] != '\0') {
+        leat_buf_text(out, ",\"message\":");
+        put_string(out, leat_slice_of(message));
+    }
+    if (retry_after_ms > 0) {
+        leat_buf_text(out, ",\"retry_after_ms\":");
+        leat_buf_int(out, retry_after_ms);
+    }
+}
+
+/* Copies JSON. Ready-made JSON may have line breaks between its tokens (inside strings they are
+ * escaped): as spaces they mean the same, and SSE can carry the message on one line. */
+static void copy_json(char *to, leat_slice json)
+{
+    static const char breaks[] = {'\n', '\r'};
+    memcpy(to, json.at, json.len);
+    for (size_t i = 0; i < sizeof(breaks); i++) {
+        char *end = to + json.len;
+        char *at = to;
+        while ((at = memchr(at, breaks[i], (size_t)(end - at))) != NULL)
+            *at++ = ' ';
+    }
+}
+
+/* Opens a frame: what is appended from now on, up to end_frame, is its payload. */
+static size_t begin_frame(leat_buf *out, size_t data_len)
+{
+    size_t at = out->len;
+    leat_buf_reserve(out, HEADER_GAP + USUAL_HEAD + data_len);
+    out->len += HEADER_GAP;
+    return at;
+}
+
+/* Closes the message and the frame that begin_frame opened at `at`. data.at NULL: no data. */
+static void end_frame(leat_buf *out, size_t at, leat_slice data)
+{
+    if (data.at != NULL)
+        leat_buf_text(out, ",\"data\":");
+    size_t small = out->len - at - HEADER_GAP;
+    size_t payload = small + data.len + 1;
+    size_t header = leat_frame_header_len(payload);
+    leat_buf_reserve(out, data.len + 1);
+    memmove(out->at + at + header, out->at + at + HEADER_GAP, small);
+    leat_frame_write_header(out->at + at, LEAT_FRAME_TEXT, payload);
+    out->len = at + header + small;
+    if (data.len > 0)
+        copy_json(out->at + out->len, data);
+    out->len += data.len;
+    leat_buf_char(out, '}');
+}
+
+static const leat_slice no_data = {NULL, 0};
+
+static leat_slice or_null(leat_slice json)
+{
+    return json.at == NULL ? leat_slice_of("null") : json;
+}
+
+void leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+                            int64_t seq, bool stale, leat_slice data_json)
+{
+    size_t at = begin_frame(out, data_json.len);
+    put_op(out, "snapshot");
+    put_id(out, id);
+    put_topic(out, topic);
+    put_position(out, epoch, seq);
+    if (stale)
+        leat_buf_text(out, ",\"stale\":true");
+    end_frame(out, at, or_null(data_json));
+}
+
+void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+                           int64_t seq)
+{
+    size_t at = begin_frame(out, 0);
+    put_op(out, "resumed");
+    put_id(out, id);
+    put_topic(out, topic);
+    put_position(out, epoch, seq);
+    end_frame(out, at, no_data);
+}
+
+void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json)
+{
+    size_t at = begin_frame(out, data_json.len);
+    put_op(out, "ok");
+    put_id(out, id);
+    end_frame(out, at, data_json);
+}
+
+void leat_v1_write_error(leat_buf *out, leat_slice id, leat_code code, const char *message,
+                         uint32_t retry_after_ms)
+{
+    size_t at = begin_frame(out, 0);
+    put_op(out, "error");
+    put_id(out, id);
+    put_error(out, code, message, retry_after_ms);
+    end_frame(out, at, no_data);
+}
+
+void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, leat_code code, const char *message,
+                               uint32_t retry_after_ms)
+{
+    size_t at = begin_frame(out, 0);
+    put_op(out, "error");
+    put_topic(out, topic);
+    put_error(out, code, message, retry_after_ms);
+    end_frame(out, at, no_data);
+}
+
+void leat_v1_write_closed(leat_buf *out, leat_slice topic, leat_code code, const char *message)
+{
+    size_t at = begin_frame(out, 0);
+    put_op(out, "closed");
+    put_topic(out, topic);
+    put_error(out, code, message, 0);
+    end_frame(out, at, no_data);
+}
+
+static const char *op_of(leat_event_kind kind)
+{
+    switch (kind) {
+    case LEAT_EVENT_DATA:
+        return "event";
+    case LEAT_EVENT_SKIP:
+    case LEAT_EVENT_REVOKE:
+        return "skip";
+    case LEAT_EVENT_SIGNAL:
+        return "signal";
+    }
+    return NULL;
+}
+
+/* Writes the frame into the event's room: header, small part, data if the frame shows it, '}'. */
+static void fill_event(char *at, leat_slice small, leat_slice shown, size_t payload)
+{
+    at += leat_frame_write_header(at, LEAT_FRAME_TEXT, payload);
+    memcpy(at, small.at, small.len);
+    at += small.len;
+    if (shown.len > 0)
+        copy_json(at, shown);
+    at += shown.len;
+    *at = '}';
+}
+
+leat_event *leat_v1_event(leat_event_kind kind, leat_slice topic, int64_t seq, leat_slice data_json)
+{
+    bool shows_data = kind == LEAT_EVENT_DATA || kind == LEAT_EVENT_SIGNAL;
+    leat_slice shown = shows_data ? or_null(data_json) : no_data;
+    leat_buf small = LEAT_BUF_INIT;
+    leat_buf_reserve(&small, USUAL_HEAD);
+    put_op(&small, op_of(kind));
+    put_topic(&small, topic);
+    if (kind != LEAT_EVENT_SIGNAL)
+        put_seq(&small, seq);
+    if (shows_data)
+        leat_buf_text(&small, ",\"data\":");
+    size_t payload = small.len + shown.len + 1;
+    size_t header = leat_frame_header_len(payload);
+    size_t frame = header + payload;
+    /* The subject of a revocation is nobody's business but the server's: it lies behind the frame.
+     */
+    bool hidden = kind == LEAT_EVENT_REVOKE;
+    leat_event *e =
+        leat_event_new(kind, topic, seq, frame, header, hidden ? frame : header + small.len,
+                       hidden ? data_json.len : shown.len);
+    char *room = leat_event_frame_room(e);
+    fill_event(room, leat_buf_view(&small), shown, payload);
+    if (hidden && data_json.len > 0)
+        memcpy(room + frame, data_json.at, data_json.len);
+    leat_buf_close(&small);
+    return e;
+}

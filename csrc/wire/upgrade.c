@@ -1,0 +1,111 @@
+#include "wire/upgrade.h"
+
+#include <openssl/evp.h>
+
+#include "base/err.h"
+
+enum {
+    KEY_LEN = 24, /* base64 of 16 bytes */
+    SHA1_LEN = 20,
+    ACCEPT_LEN = 28, /* base64 of 20 bytes */
+};
+
+bool leat_upgrade_wanted(const leat_http_request *r)
+{
+    return leat_http_has_token(r, "upgrade", "websocket");
+}
+
+/* Whether key is the base64 of 16 bytes: 22 characters and two of padding. */
+static bool key_ok(leat_slice key)
+{
+    if (key.len != KEY_LEN || key.at[22] != '=' || key.at[23] != '=')
+        return false;
+    for (size_t i = 0; i < 22; i++) {
+        char c = key.at[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            c != '+' && c != '/')
+            return false;
+    }
+    return true;
+}
+
+/* Subprotocols may be listed on several lines; their names have a case (RFC 6455 §11.3.4). */
+static void read_subprotocols(const leat_http_request *r, leat_upgrade *out)
+{
+    for (size_t i = 0; i < r->n_headers; i++) {
+        if (!leat_slice_is(r->headers[i].name, "sec-websocket-protocol"))
+            continue;
+        leat_slice rest = r->headers[i].value;
+        leat_slice item;
+        while (leat_http_list_next(&rest, &item)) {
+            out->offers_subprotocols = true;
+            if (leat_slice_is(item, LEAT_UPGRADE_SUBPROTOCOL))
+                out->wants_leat_v1 = true;
+        }
+    }
+}
+
+static int refuse(const char **reason, int status, const char *sentence)
+{
+    *reason = sentence;
+    return status;
+}
+
+int leat_upgrade_check(const leat_http_request *r, leat_upgrade *out, const char **reason)
+{
+    if (!leat_slice_is(r->method, "GET"))
+        return refuse(reason, 405, "A WebSocket upgrade must be a GET request.");
+    if (r->minor < 1)
+        return refuse(reason, 400, "A WebSocket upgrade needs HTTP/1.1.");
+    if (!leat_upgrade_wanted(r))
+        return refuse(reason, 400, "The Upgrade header must be \"websocket\".");
+    if (!r->upgrade)
+        return refuse(reason, 400, "The Connection header must name \"Upgrade\".");
+    if (r->body.len > 0)
+        return refuse(reason, 400, "A WebSocket upgrade must not have a body.");
+    if (leat_http_count(r, "sec-websocket-version") > 1)
+        return refuse(reason, 400, "There must be one Sec-WebSocket-Version header.");
+    if (!leat_slice_is(leat_http_find(r, "sec-websocket-version"), "13"))
+        return refuse(reason, 426, "The Sec-WebSocket-Version must be 13.");
+    leat_slice key = leat_http_find(r, "sec-websocket-key");
+    if (leat_http_count(r, "sec-websocket-key") != 1 || !key_ok(key))
+        return refuse(reason, 400, "There must be one Sec-WebSocket-Key, of 16 bytes in base64.");
+    *out = (leat_upgrade){
+        .key = key,
+        .extensions = leat_http_find(r, "sec-websocket-extensions"),
+    };
+    read_subprotocols(r, out);
+    return 0;
+}
+
+/* base64(SHA-1(key + the GUID of RFC 6455 §1.3)). */
+static void write_accept_value(leat_buf *out, leat_slice key)
+{
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    leat_buf text = LEAT_BUF_INIT;
+    leat_buf_slice(&text, key);
+    leat_buf_text(&text, guid);
+    unsigned char digest[SHA1_LEN];
+    unsigned int digest_len = 0;
+    int ok = EVP_Digest(text.at, text.len, digest, &digest_len, EVP_sha1(), NULL);
+    LEAT_ASSERT(ok == 1 && digest_len == SHA1_LEN);
+    leat_buf_close(&text);
+    char *at = leat_buf_reserve(out, ACCEPT_LEN + 1); /* EVP_EncodeBlock ends it with a zero */
+    out->len += (size_t)EVP_EncodeBlock((unsigned char *)at, digest, SHA1_LEN);
+}
+
+void leat_upgrade_write_accept(leat_buf *out, leat_slice key, const char *subprotocol,
+                               const char *extra_headers)
+{
+    leat_buf_text(out, "HTTP/1.1 101 Switching Protocols\r\n"
+                       "Upgrade: websocket\r\n"
+                       "Connection: Upgrade\r\n"
+                       "Sec-WebSocket-Accept: ");
+    write_accept_value(out, key);
+    leat_buf_text(out, "\r\n");
+    if (subprotocol != NULL)
+        leat_buf_printf(out, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
+    if (extra_headers != NULL)
+        leat_buf_text(out, extra_headers);
+    leat_buf_text(out, "\r\n");
+}

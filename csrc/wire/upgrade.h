@@ -1,0 +1,39 @@
+/* upgrade.h - the WebSocket opening handshake, server side (RFC 6455 §4.2).
+ *
+ * Ownership  nothing is kept; slices point into the request.
+ * Threads    any.
+ * Units      none.
+ * Errors     leat_upgrade_check returns the HTTP status to refuse with (400, 405, 426 with
+ * Sec-WebSocket-Version: 13), 0 if all is well.
+ *
+ * Extensions are parsed and offered to the caller, so that permessage-deflate can be negotiated
+ * here; none is accepted yet.
+ */
+#ifndef LEAT_WIRE_UPGRADE_H
+#define LEAT_WIRE_UPGRADE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "wire/http.h"
+
+#define LEAT_UPGRADE_SUBPROTOCOL "leat.v1"
+
+typedef struct leat_upgrade {
+    leat_slice key;           /* Sec-WebSocket-Key */
+    bool wants_leat_v1;       /* the client offered the subprotocol */
+    bool offers_subprotocols; /* it offered some */
+    leat_slice extensions;    /* first Sec-WebSocket-Extensions value as sent; at == NULL if none */
+} leat_upgrade;
+
+/* True if this is meant as a WebSocket upgrade (Upgrade: websocket), well-formed or not. */
+bool leat_upgrade_wanted(const leat_http_request *r);
+
+/* Checks the handshake. On refusal *reason is a static sentence. */
+int leat_upgrade_check(const leat_http_request *r, leat_upgrade *out, const char **reason);
+
+/* Appends the 101 response. subprotocol and extra_headers may be NULL. */
+void leat_upgrade_write_accept(leat_buf *out, leat_slice key, const char *subprotocol,
+                               const char *extra_headers);
+
+#endif

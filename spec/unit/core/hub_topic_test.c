@@ -1,0 +1,324 @@
+/* hub_topic_test.c - whatever the broker does, a topic's events leave contiguous and in order.
+ *
+ * The test plays the broker (announcements lost, doubled, reordered, without data), the outbox (it
+ * answers what is asked, as of then) and the worker (it notes what it is given).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "core/hub_private.h"
+#include "wire/leat_v1.h"
+
+enum { N_EVENTS = 200 };
+
+static struct {
+    int64_t given[4 * N_EVENTS];
+    size_t n_given;
+    size_t n_armed;
+    size_t n_resets;
+    int last_reset;
+    bool wanted;
+    bool doubted;
+} seen;
+
+hub_mail *hub_mail_new(hub_mail_op op, leat_hub_link *link, leat_slice topic, leat_slice epoch)
+{
+    hub_mail *m = leat_calloc(1, sizeof(*m));
+    (void)topic;
+    (void)epoch;
+    m->op = op;
+    m->link = link;
+    return m;
+}
+
+void hub_link_post(leat_hub_link *l, hub_mail *m)
+{
+    (void)l;
+    if (m->op == HUB_MAIL_EVENT)
+        seen.given[seen.n_given++] = leat_event_seq(m->event);
+    seen.n_armed += m->op == HUB_MAIL_ARMED;
+    if (m->op == HUB_MAIL_RESET) {
+        seen.n_resets++;
+        seen.last_reset = m->reason;
+    }
+    if (m->event != NULL)
+        leat_event_unref(m->event);
+    free(m);
+}
+
+void hub_repair_want(hub_topic *t)
+{
+    (void)t;
+    seen.wanted = true;
+}
+
+void hub_repair_doubt(hub_topic *t)
+{
+    (void)t;
+    seen.doubted = true;
+}
+
+typedef struct world {
+    leat_limits limits;
+    leat_metrics_registry *registry;
+    leat_hub hub;
+    leat_hub_link link;
+} world;
+
+static int set_up(void **state)
+{
+    world *w = leat_calloc(1, sizeof(*w));
+    memset(&seen, 0, sizeof(seen));
+    w->limits.hub_pending_bytes = 1 << 20;
+    w->registry = leat_metrics_registry_new();
+    w->hub.options.limits = &w->limits;
+    w->hub.metrics = leat_metrics_new(w->registry);
+    w->hub.up = true;
+    strcpy(w->hub.timeline, "00000001");
+    leat_map_init(&w->hub.topics);
+    leat_list_init(&w->link.interests);
+    hub_topic_arm(&w->hub, &w->link, leat_slice_of("t"), 1);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *w = *state;
+    hub_topic_disarm(&w->hub, &w->link, leat_slice_of("t"), 1);
+    assert_int_equal(0, w->hub.topics.count);
+    leat_map_close(&w->hub.topics);
+    leat_metrics_registry_free(w->registry);
+    free(w);
+    return 0;
+}
+
+static void announce(world *w, const char *epoch, int64_t seq, bool with_data)
+{
+    leat_announcement a = {
+        .kind = LEAT_ANNOUNCE_EVENT,
+        .topic = leat_slice_of("t"),
+        .epoch = leat_slice_of(epoch),
+        .seq = seq,
+        .data = with_data ? leat_slice_of("{}") : (leat_slice){NULL, 0},
+    };
+    hub_topic_announce(&w->hub, &a);
+}
+
+static void position(world *w, const char *epoch, int64_t seq)
+{
+    hub_topic_position(&w->hub, leat_slice_of("t"), leat_slice_of(epoch), seq);
+}
+
+/* The outbox, which holds oldest..head, answers for everything after the hub's head. */
+static void answer(world *w, const char *epoch, int64_t oldest, int64_t head)
+{
+    hub_topic *t = hub_topic_find(&w->hub, leat_slice_of("t"));
+    leat_history_row row = {
+        .topic = leat_slice_of("t"),
+        .after = t->head,
+        .epoch = leat_slice_of(epoch),
+        .head = head,
+        .kind = LEAT_EVENT_DATA,
+        .data = leat_slice_of("{}"),
+    };
+    seen.wanted = false;
+    for (int64_t seq = row.after + 1 > oldest ? row.after + 1 : oldest; seq <= head; seq++) {
+        row.has_event = true;
+        row.seq = seq;
+        hub_topic_fetched(t, &row);
+    }
+    hub_topic_settle(t, &row);
+}
+
+static void assert_given(int64_t first, int64_t last)
+{
+    assert_int_equal(last - first + 1, seen.n_given);
+    for (size_t i = 0; i < seen.n_given; i++)
+        assert_int_equal(first + (int64_t)i, seen.given[i]);
+}
+
+static void test_confirms_at_once_while_the_broker_is_up(void **state)
+{
+    (void)state;
+    assert_int_equal(1, seen.n_armed);
+}
+
+static void test_gives_nothing_before_a_position_is_known(void **state)
+{
+    announce(*state, "a", 5, true);
+    assert_int_equal(0, seen.n_given);
+    position(*state, "00000001-a", 4);
+    assert_given(5, 5);
+}
+
+static void test_drops_what_the_first_read_has_seen(void **state)
+{
+    announce(*state, "a", 5, true);
+    announce(*state, "a", 6, true);
+    position(*state, "00000001-a", 5);
+    assert_given(6, 6);
+}
+
+static void test_drops_what_was_heard_of_another_numbering(void **state)
+{
+    announce(*state, "old", 7, true);
+    position(*state, "00000001-new", 0);
+    announce(*state, "new", 1, true);
+    assert_given(1, 1);
+    assert_false(seen.wanted);
+}
+
+static void test_passes_a_repetition_by(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 1, true);
+    announce(*state, "a", 1, true);
+    announce(*state, "a", 2, true);
+    announce(*state, "a", 1, true);
+    assert_given(1, 2);
+}
+
+static void test_holds_back_what_lies_behind_a_hole(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 1, true);
+    announce(*state, "a", 3, true);
+    assert_given(1, 1);
+    assert_true(seen.wanted);
+    answer(*state, "00000001-a", 1, 3);
+    assert_given(1, 3);
+    assert_false(seen.wanted);
+}
+
+static void test_fetches_what_was_too_large_to_announce(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 1, false);
+    assert_int_equal(0, seen.n_given);
+    assert_true(seen.wanted);
+    answer(*state, "00000001-a", 1, 1);
+    assert_given(1, 1);
+    world *w = *state;
+    assert_int_equal(0, leat_metrics_get(w->hub.metrics, LEAT_M_GAPS_REPAIRED));
+}
+
+static void test_finds_a_lost_last_event(void **state)
+{
+    position(*state, "00000001-a", 0);
+    answer(*state, "00000001-a", 1, 2);
+    assert_given(1, 2);
+    world *w = *state;
+    assert_int_equal(2, leat_metrics_get(w->hub.metrics, LEAT_M_GAPS_REPAIRED));
+}
+
+static void test_doubts_when_a_read_is_ahead(void **state)
+{
+    position(*state, "00000001-a", 0);
+    position(*state, "00000001-a", 3);
+    assert_true(seen.doubted);
+    assert_false(seen.wanted);
+}
+
+static void test_starts_over_when_history_is_gone(void **state)
+{
+    position(*state, "00000001-a", 1);
+    announce(*state, "a", 9, false);
+    answer(*state, "00000001-a", 5, 9);
+    assert_int_equal(0, seen.n_given);
+    assert_int_equal(1, seen.n_resets);
+    assert_int_equal(LEAT_RESET_HISTORY, seen.last_reset);
+}
+
+static void test_starts_over_in_another_numbering(void **state)
+{
+    position(*state, "00000001-a", 5);
+    announce(*state, "b", 1, true);
+    assert_true(seen.wanted);
+    answer(*state, "00000001-b", 1, 1);
+    assert_int_equal(0, seen.n_given);
+    assert_int_equal(1, seen.n_resets);
+    assert_int_equal(LEAT_RESET_EPOCH, seen.last_reset);
+    position(*state, "00000001-b", 1);
+    announce(*state, "b", 2, true);
+    assert_given(2, 2);
+}
+
+static void test_starts_over_after_a_promotion(void **state)
+{
+    world *w = *state;
+    position(w, "00000001-a", 5);
+    strcpy(w->hub.timeline, "00000002");
+    answer(w, "00000002-a", 1, 4);
+    assert_int_equal(LEAT_RESET_EPOCH, seen.last_reset);
+}
+
+static void test_waits_within_its_bytes(void **state)
+{
+    world *w = *state;
+    w->limits.hub_pending_bytes = 1000;
+    position(w, "00000001-a", 0);
+    for (int64_t seq = 2; seq <= 100; seq++)
+        announce(w, "a", seq, true);
+    hub_topic *t = hub_topic_find(&w->hub, leat_slice_of("t"));
+    assert_in_range(t->pending_bytes, 1, 1000);
+    answer(w, "00000001-a", 1, 100);
+    assert_given(1, 100);
+}
+
+/* Every broker that can be thought of, some hundred times over. */
+static void test_is_exact_whatever_the_broker_does(void **state)
+{
+    world *w = *state;
+    for (unsigned seed = 1; seed <= 300; seed++) {
+        unsigned dice = seed;
+        tear_down(state);
+        set_up(state);
+        w = *state;
+        int64_t start = rand_r(&dice) % 3;
+        int64_t committed = start;
+        position(w, "00000001-a", start);
+        while (committed < start + N_EVENTS) {
+            committed++;
+            int64_t heard = committed - rand_r(&dice) % 4;
+            if (rand_r(&dice) % 3 > 0 && heard > 0)
+                announce(w, "a", heard, rand_r(&dice) % 5 > 0);
+            if (rand_r(&dice) % 10 == 0)
+                position(w, "00000001-a", committed);
+            if (seen.wanted && rand_r(&dice) % 4 == 0)
+                answer(w, "00000001-a", 1, committed);
+        }
+        answer(w, "00000001-a", 1, committed);
+        assert_given(start + 1, committed);
+        assert_int_equal(0, seen.n_resets);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_confirms_at_once_while_the_broker_is_up),
+        TEST(test_gives_nothing_before_a_position_is_known),
+        TEST(test_drops_what_the_first_read_has_seen),
+        TEST(test_drops_what_was_heard_of_another_numbering),
+        TEST(test_passes_a_repetition_by),
+        TEST(test_holds_back_what_lies_behind_a_hole),
+        TEST(test_fetches_what_was_too_large_to_announce),
+        TEST(test_finds_a_lost_last_event),
+        TEST(test_doubts_when_a_read_is_ahead),
+        TEST(test_starts_over_when_history_is_gone),
+        TEST(test_starts_over_in_another_numbering),
+        TEST(test_starts_over_after_a_promotion),
+        TEST(test_waits_within_its_bytes),
+        TEST(test_is_exact_whatever_the_broker_does),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
