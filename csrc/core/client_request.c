@@ -18,6 +18,8 @@ typedef struct client_request {
     leat_call call;
     leat_core *core;
     leat_client *client; /* NULL: gone */
+    const leat_client
+        *line; /* whose line it stands in: only compared, also when the client is gone */
     leat_session *session;
     leat_v1_op op;
     bool started;
@@ -114,8 +116,8 @@ static client_request *next_in_line(leat_list *requests, const client_request *r
 {
     for (leat_list *l = requests->next; l != requests; l = l->next) {
         client_request *other = LEAT_LIST_ENTRY(l, client_request, link);
-        if (other != r && other->op == LEAT_V1_PUBLISH && other->client == r->client &&
-            other->session == r->session && leat_slice_equal(other->topic, r->topic))
+        if (other != r && other->op == LEAT_V1_PUBLISH && other->line == r->line &&
+            leat_slice_equal(other->topic, r->topic))
             return other;
     }
     return NULL;
@@ -131,6 +133,7 @@ static void request(leat_client *c, const leat_v1_message *m, leat_slice subject
     r->body = (leat_slice){body.at == NULL ? NULL : r->text + subject.len, body.len};
     r->core = c->core;
     r->client = c;
+    r->line = c;
     r->session = c->core->script->ops->session_ref(c->session);
     r->op = m->op;
     r->deadline_ms = deadline_of(c, m);

@@ -4,13 +4,14 @@
  * the workers and, for STOP, from the server. stop_parts closes everything in turn; when the last
  * handle is gone the loop ends and leat_hub_stop's join returns.
  */
-#include "core/hub_private.h"
+#include "core/hub.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "core/broker_postgres.h"
+#include "core/hub_private.h"
 
 static void on_up(void *arg, const char *timeline);
 static void on_down(void *arg);

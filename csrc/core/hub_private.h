@@ -36,6 +36,8 @@ typedef struct hub_topic {
     leat_list repair_link; /* on hub->wanting or hub->doubtful, or on none */
     bool gap;              /* a hole was seen that nobody announced as one */
     bool fetching;         /* the running fetch asks for it */
+    bool
+        unsure; /* the broker was away while the head was unknown: compare as soon as it is known */
 } hub_topic;
 
 /* One worker's interest in one topic. */

@@ -86,6 +86,8 @@ void hub_repair_compare_all(leat_hub *h)
         hub_topic *t = LEAT_LIST_ENTRY(e, hub_topic, entry);
         if (t->head != LEAT_HUB_UNKNOWN)
             hub_repair_want(t);
+        else
+            t->unsure = true;
     }
 }
 

@@ -271,6 +271,9 @@ void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t 
         t->head = seq;
         t->heard = t->heard > seq ? t->heard : seq;
         advance(t);
+        if (t->unsure)
+            hub_repair_want(t);
+        t->unsure = false;
         return;
     }
     if (!leat_slice_equal(leat_slice_of(t->epoch), epoch)) {
@@ -315,6 +318,7 @@ void hub_topic_reset(hub_topic *t, int reason)
 {
     forget_heard(t);
     leat_list_unlink(&t->repair_link);
+    t->fetching = false; /* a fetch that runs was asked from a position that is no more */
     t->head = LEAT_HUB_UNKNOWN;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
         hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);

@@ -346,7 +346,9 @@ static void await_arming(leat_sub *s)
 static void on_not_armed(leat_deadline *d)
 {
     leat_sub *s = LEAT_LIST_ENTRY(d, sub_work, wait)->sub;
-    sub_end(s, LEAT_CODE_DEADLINE_EXCEEDED, (leat_slice){NULL, 0}, 0);
+    bool listening = leat_hub_connected(core_of(s)->hub);
+    sub_end(s, listening ? LEAT_CODE_DEADLINE_EXCEEDED : LEAT_CODE_UNAVAILABLE,
+            (leat_slice){NULL, 0}, listening ? 0 : 1000);
 }
 
 void leat_sub_on_armed(leat_sub *s)

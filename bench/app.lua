@@ -1,0 +1,37 @@
+-- What scripts/bench measures: topics whose handlers do as little, or as much, as their names say.
+local leat = require "leat"
+local app = leat.app()
+
+-- Reads nothing: the price of connecting and subscribing itself.
+app:topic("bare:{id:int}", {
+  subscribe = function(ctx)
+    return leat.subscribe_authorized(ctx, { id = 1 }, {
+      snapshot = function()
+        return {}
+      end,
+    })
+  end,
+})
+
+-- Three reads: authorise, refresh, snapshot; as an ordinary application does.
+app:topic("room:{id:int}", {
+  subscribe = function(ctx, args)
+    local room = ctx.db:one("select id, title from rooms where id = $1", args.id)
+    if not room then
+      return leat.deny("not_found")
+    end
+    return leat.subscribe_authorized(ctx, room, {
+      refresh = function(db, row)
+        return db:one("select id, title from rooms where id = $1", row.id)
+      end,
+      snapshot = function(db, row)
+        return {
+          title = row.title,
+          notes = db:rows("select id, body from notes where room_id = $1 order by id", row.id),
+        }
+      end,
+    })
+  end,
+})
+
+return app

@@ -1,0 +1,107 @@
+# What scripts/dev, scripts/test and scripts/bench share: messages, steps, packages, the build.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+step_pid=
+work=${TMPDIR:-/tmp} # for logs; each script names its own
+
+say() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+die() {
+  say "$*"
+  exit 1
+}
+
+# Runs a command in the background and waits for it, so that a signal ends the wait at once. Its output
+# goes to a file, and is shown if it fails.
+step() {
+  local what=$1 log=$2
+  shift 2
+  mkdir -p "$(dirname "$log")"
+  "$@" >"$log" 2>&1 </dev/null 9>&- & # 9: the lock of scripts/dev is not for servers to inherit
+  step_pid=$!
+  if wait "$step_pid"; then
+    step_pid=
+    return
+  fi
+  step_pid=
+  tail -n 40 "$log" >&2
+  die "$what failed (all of it: $log)"
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    say "packages are missing and there is no sudo: run as root: $*"
+    return 1
+  fi
+}
+
+is_installed() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+install_packages() {
+  # Debian's postgresql makes and starts a cluster of its own unless it is told not to.
+  if ! is_installed postgresql-common; then
+    as_root mkdir -p /etc/postgresql-common/createcluster.d || return
+    printf 'create_main_cluster = off\n' |
+      as_root tee /etc/postgresql-common/createcluster.d/leat.conf >/dev/null || return
+  fi
+  as_root apt-get update -qq || return
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# need COMMAND-OR-EMPTY PACKAGE...: collects the packages that are missing. A command that is there
+# already, from wherever, stands for its package.
+missing=()
+need() {
+  local command=$1 package
+  shift
+  if [ -n "$command" ] && command -v "$command" >/dev/null; then
+    return
+  fi
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+}
+
+install_missing() {
+  [ ${#missing[@]} -eq 0 ] && return
+  command -v apt-get >/dev/null || die "needs Debian's packages: ${missing[*]}"
+  say "installing ${missing[*]}"
+  # sudo may have to ask for a password: in the foreground, with the terminal.
+  [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || sudo -v || die "cannot install packages"
+  step "installing packages" "$work/install.log" install_packages "${missing[@]}"
+  missing=()
+}
+
+need_for_build() {
+  need '' libuv1-dev libpq-dev liblua5.4-dev libssl-dev libc6-dev lua-cjson
+  need cc gcc
+  need cmake cmake
+  need ninja ninja-build
+  need pkg-config pkg-config
+  need psql postgresql-client
+  [ -n "$(pg_bindir)" ] || need '' postgresql
+  [ -e /usr/share/llhttp/llhttp.c ] || is_installed libllhttp-dev || need '' node-llhttp
+}
+
+# build PRESET [TARGET...]
+build() {
+  local preset=$1
+  shift
+  step "configuring the build" "$work/configure-$preset.log" \
+    cmake -S "$root" --preset "$preset"
+  if [ $# -gt 0 ]; then
+    step "the build" "$work/build-$preset.log" \
+      cmake --build "$root/build/$preset" --target "$@"
+  else
+    step "the build" "$work/build-$preset.log" cmake --build "$root/build/$preset"
+  fi
+}
