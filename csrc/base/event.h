@@ -7,8 +7,8 @@
  * Errors     none (sizes are bounded by the caller).
  *
  * One block holds the topic, then the WebSocket frame: header, `{"op":"event","topic":…,"seq":…,
- * "data":`, the data, `}`. Whoever encodes it (wire/leat_v1) says where in the frame the payload and
- * the data lie, so that nobody encodes or copies the data a second time.
+ * "data":`, the data, `}`. Whoever encodes it (wire/leat_v1) says where in the frame the payload
+ * and the data lie, so that nobody encodes or copies the data a second time.
  */
 #ifndef LEAT_BASE_EVENT_H
 #define LEAT_BASE_EVENT_H
@@ -28,7 +28,8 @@ typedef enum leat_event_kind {
 typedef struct leat_event leat_event;
 
 /* A new event with room for frame_len bytes of frame, to be filled through _frame_room before it
- * is shared. payload_at: where the frame's payload starts; data_at, data_len: the data in the frame. */
+ * is shared. payload_at: where the frame's payload starts; data_at, data_len: the data in the
+ * frame. */
 leat_event *leat_event_new(leat_event_kind kind, leat_slice topic, int64_t seq, size_t frame_len,
                            size_t payload_at, size_t data_at, size_t data_len);
 char *leat_event_frame_room(leat_event *e);

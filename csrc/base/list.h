@@ -17,7 +17,8 @@ typedef struct leat_list {
 } leat_list;
 
 /* The object of the given type whose member is the link. */
-#define LEAT_LIST_ENTRY(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define LEAT_LIST_ENTRY(link, type, member)                                                        \
+    ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 static inline void leat_list_init(leat_list *l)
 {

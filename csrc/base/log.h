@@ -41,7 +41,8 @@ LEAT_MUST_CHECK int leat_log_level_parse(leat_log_level *level, const char *name
 void leat_log_bind(leat_log *log);
 
 /* Writes text into out (size bytes, always terminated) as a value that is safe in a line: bare if
- * it needs no quotes, else in double quotes with \n, \" and \xNN escapes; cut if too long, ending in
+ * it needs no quotes, else in double quotes with \n, \" and \xNN escapes; cut if too long, ending
+ * in
  * "...". Returns out. */
 const char *leat_log_quote(char *out, size_t size, const char *text, size_t len);
 

@@ -14,54 +14,55 @@
 
 #include "base/buf.h"
 
-/* One time series each: a metric with labels has several ids. The order is the order of /metrics. */
+/* One time series each: a metric with labels has several ids. The order is the order of /metrics.
+ */
 typedef enum leat_metric {
     /* gauges and counters */
-    LEAT_M_CONNECTIONS,             /* leat_connections (gauge): WebSocket and SSE clients */
-    LEAT_M_SUBS_NEW,                /* leat_subscriptions{state=...} (gauge), in enum order */
+    LEAT_M_CONNECTIONS, /* leat_connections (gauge): WebSocket and SSE clients */
+    LEAT_M_SUBS_NEW,    /* leat_subscriptions{state=...} (gauge), in enum order */
     LEAT_M_SUBS_AUTHORIZING,
     LEAT_M_SUBS_ARMING,
     LEAT_M_SUBS_READING,
     LEAT_M_SUBS_REPLAYING,
     LEAT_M_SUBS_LIVE,
-    LEAT_M_TOPICS,                  /* leat_topics (gauge) */
-    LEAT_M_POOL_IDLE,               /* leat_pg_pool_connections{state="idle|busy|connecting"} */
+    LEAT_M_TOPICS,    /* leat_topics (gauge) */
+    LEAT_M_POOL_IDLE, /* leat_pg_pool_connections{state="idle|busy|connecting"} */
     LEAT_M_POOL_BUSY,
     LEAT_M_POOL_CONNECTING,
-    LEAT_M_POOL_WAITERS,            /* leat_pg_pool_waiters (gauge) */
-    LEAT_M_POOL_CANCELS,            /* leat_pg_cancels_total */
-    LEAT_M_LISTENER_CONNECTED,      /* leat_listener_connected (gauge 0/1) */
-    LEAT_M_LISTENER_RECONNECTS,     /* leat_listener_reconnects_total */
-    LEAT_M_HANDSHAKES_OK,           /* leat_handshakes_total{outcome=...} (counter) */
+    LEAT_M_POOL_WAITERS,        /* leat_pg_pool_waiters (gauge) */
+    LEAT_M_POOL_CANCELS,        /* leat_pg_cancels_total */
+    LEAT_M_LISTENER_CONNECTED,  /* leat_listener_connected (gauge 0/1) */
+    LEAT_M_LISTENER_RECONNECTS, /* leat_listener_reconnects_total */
+    LEAT_M_HANDSHAKES_OK,       /* leat_handshakes_total{outcome=...} (counter) */
     LEAT_M_HANDSHAKES_RESUMED,
     LEAT_M_HANDSHAKES_REFUSED,
     LEAT_M_HANDSHAKES_DEADLINE,
     LEAT_M_HANDSHAKES_UNAVAILABLE,
     LEAT_M_HANDSHAKES_INTERNAL,
     LEAT_M_HANDSHAKES_GONE,
-    LEAT_M_SNAPSHOT_READS,          /* leat_snapshot_reads_total */
-    LEAT_M_STALE_SNAPSHOTS,         /* leat_stale_snapshots_total */
-    LEAT_M_EVENTS,                  /* leat_events_total */
-    LEAT_M_DELIVERIES,              /* leat_deliveries_total */
-    LEAT_M_GAPS_REPAIRED,           /* leat_gaps_repaired_total */
-    LEAT_M_RESYNCS_STALE,           /* leat_resyncs_total{reason=...} */
+    LEAT_M_SNAPSHOT_READS,  /* leat_snapshot_reads_total */
+    LEAT_M_STALE_SNAPSHOTS, /* leat_stale_snapshots_total */
+    LEAT_M_EVENTS,          /* leat_events_total */
+    LEAT_M_DELIVERIES,      /* leat_deliveries_total */
+    LEAT_M_GAPS_REPAIRED,   /* leat_gaps_repaired_total */
+    LEAT_M_RESYNCS_STALE,   /* leat_resyncs_total{reason=...} */
     LEAT_M_RESYNCS_HISTORY,
     LEAT_M_RESYNCS_HOOK,
     LEAT_M_RESYNCS_EPOCH,
     LEAT_M_RESYNCS_REQUESTED,
-    LEAT_M_SLOW_CLOSED,             /* leat_slow_clients_closed_total */
-    LEAT_M_RING_BYTES,              /* leat_ring_bytes (gauge) */
-    LEAT_M_SEND_BUFFER_BYTES,       /* leat_send_buffer_bytes (gauge) */
-    LEAT_M_SCRIPT_ERRORS,           /* leat_script_errors_total */
-    LEAT_M_SCRIPT_BUDGET,           /* leat_script_budget_exceeded_total */
-    LEAT_M_SCRIPT_MEMORY,           /* leat_script_memory_bytes (gauge) */
-    LEAT_M_HTTP_REQUESTS,           /* leat_http_requests_total */
-    LEAT_M_HTTP_REJECTED,           /* leat_http_rejected_total: malformed, too large, too slow */
-    LEAT_M_PROTOCOL_ERRORS,         /* leat_protocol_errors_total: closes for RFC 6455 violations */
-    LEAT_M_BAD_REQUESTS,            /* leat_bad_requests_total: messages answered bad_request */
-    LEAT_M_CONNECTIONS_REFUSED,     /* leat_connections_refused_total: over max_connections */
-    LEAT_M_TRIMMED_EVENTS,          /* leat_trimmed_events_total */
-    LEAT_M_SIGNALS_DROPPED,         /* leat_signals_dropped_total */
+    LEAT_M_SLOW_CLOSED,         /* leat_slow_clients_closed_total */
+    LEAT_M_RING_BYTES,          /* leat_ring_bytes (gauge) */
+    LEAT_M_SEND_BUFFER_BYTES,   /* leat_send_buffer_bytes (gauge) */
+    LEAT_M_SCRIPT_ERRORS,       /* leat_script_errors_total */
+    LEAT_M_SCRIPT_BUDGET,       /* leat_script_budget_exceeded_total */
+    LEAT_M_SCRIPT_MEMORY,       /* leat_script_memory_bytes (gauge) */
+    LEAT_M_HTTP_REQUESTS,       /* leat_http_requests_total */
+    LEAT_M_HTTP_REJECTED,       /* leat_http_rejected_total: malformed, too large, too slow */
+    LEAT_M_PROTOCOL_ERRORS,     /* leat_protocol_errors_total: closes for RFC 6455 violations */
+    LEAT_M_BAD_REQUESTS,        /* leat_bad_requests_total: messages answered bad_request */
+    LEAT_M_CONNECTIONS_REFUSED, /* leat_connections_refused_total: over max_connections */
+    LEAT_M_TRIMMED_EVENTS,      /* leat_trimmed_events_total */
+    LEAT_M_SIGNALS_DROPPED,     /* leat_signals_dropped_total */
     LEAT_M_COUNT
 } leat_metric;
 

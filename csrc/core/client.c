@@ -81,8 +81,10 @@ static void on_read(void *owner, const char *bytes, size_t len)
 /* Reads on only while the client is not too far ahead of its answers. */
 void client_flow(leat_client *c)
 {
+    if (c->closing)
+        return;
     bool pause = c->n_inflight >= c->core->limits->max_inflight || !client_takes_more(c);
-    if (c->closing || pause == c->paused)
+    if (pause == c->paused)
         return;
     c->paused = pause;
     if (pause)

@@ -138,7 +138,8 @@ static const char *find_reason(const leat_pg_conn *c)
         if (severity != NULL && strcmp(severity, "FATAL") == 0)
             return PQresultErrorField(s->result, PG_DIAG_MESSAGE_PRIMARY);
     }
-    return PQerrorMessage(c->pg);
+    const char *message = PQerrorMessage(c->pg);
+    return message[0] != '\0' ? message : "the connection broke";
 }
 
 /* The connection is gone: everyone is told, the owner last. */
@@ -328,12 +329,12 @@ static void on_ready_poll(leat_pg_conn *c, int status)
         lose(c, NULL);
         return;
     }
-    if (status < 0) {
-        lose(c, uv_strerror(status));
+    if (c->writing && !flush(c))
         return;
-    }
-    if (!c->writing || flush(c))
-        take_input(c);
+    take_input(c);
+    /* What the server said before the socket broke has been heard now. */
+    if (status < 0 && c->state == LEAT_PG_CONN_READY)
+        lose(c, NULL);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)

@@ -1,15 +1,18 @@
 /* frame.h - WebSocket framing, server side (RFC 6455 §5).
  *
- * Ownership  the decoder owns a buffer for what is incomplete, allocated only when needed; payloads
- * it hands out are borrowed until the callback returns. Threads    any, one at a time. Units bytes.
+ * Ownership  the decoder owns a buffer for what is incomplete, allocated only when needed;
+ *            payloads it hands out are borrowed until the callback returns.
+ * Threads    any, one at a time.
+ * Units      bytes.
  * Errors     leat_frame_feed returns the close code to use (1002, 1007, 1009), 0 if all is well.
  *
  * A message that lies whole and unfragmented in the bytes fed is unmasked in place and handed on
- * without a copy. Checked: masking (clients must), reserved bits and opcodes, control frames (≤125,
- * not fragmented, allowed between fragments), continuation order, UTF-8 of text (fails at the first
- * bad byte, also in the middle of a fragment), minimal length encoding, message limit (sum of
- * fragments), valid close codes and reasons. Room for permessage-deflate: the decoder is told which
- * reserved bits extensions have claimed.
+ * without a copy. Checked: masking (clients must), reserved bits and opcodes, control frames (125
+ * bytes at most, not fragmented, allowed between fragments), continuation order, UTF-8 of text
+ * (fails at the first bad byte, also in the middle of a fragment), minimal length encoding, message
+ * limit (sum of fragments), valid close codes and reasons. Room for permessage-deflate: the decoder
+ * is told which reserved bits extensions have claimed, and leaves the UTF-8 of such messages to
+ * them.
  */
 #ifndef LEAT_WIRE_FRAME_H
 #define LEAT_WIRE_FRAME_H

@@ -1,9 +1,11 @@
 /* http.h - one HTTP/1.1 request, read by llhttp, with limits; and the writing of responses.
  *
  * Ownership  the parser owns the bytes of the request it has read; slices of leat_http_request are
- * borrowed from it until _reset or _free. Threads    any, one at a time. Units      bytes. Errors
- * _feed returns the HTTP status to answer with (400, 408 by the caller, 413, 414, 431, 501, 505), 0
- * if all is well.
+ *            borrowed from it until _reset or _free.
+ * Threads    any, one at a time.
+ * Units      bytes.
+ * Errors     _feed returns the HTTP status to answer with (400, 413, 414, 431, 501, 505; 408 is the
+ *            caller's), 0 if all is well. After a refusal the parser is good for _reset or _free.
  *
  * Stricter than llhttp: HTTP/1.0 and 1.1 only, no white space before ':', no folded lines, no bare
  * LF, exactly one Host on 1.1, no request with both Content-Length and Transfer-Encoding, no
@@ -24,8 +26,7 @@
 typedef struct leat_http_parser leat_http_parser;
 
 typedef struct leat_http_limits {
-    size_t
-        max_head; /* request line and headers together: 431 (414 if the target alone is too long) */
+    size_t max_head;    /* request line and headers: 431 (414 if the line alone is too long) */
     size_t max_headers; /* their number: 431 */
     size_t max_body;    /* 413 */
 } leat_http_limits;
@@ -37,7 +38,7 @@ typedef struct leat_http_header {
 
 typedef struct leat_http_request {
     leat_slice method; /* "GET" */
-    leat_slice target; /* as sent: "/a%20b?x=1" */
+    leat_slice target; /* path and query as sent: "/a%20b?x=1" */
     leat_slice path;   /* before '?', percent-encoding untouched */
     leat_slice query;  /* after '?', without it; at == NULL if there is none */
     const leat_http_header *headers;
@@ -102,9 +103,9 @@ void leat_http_write_date(leat_buf *out, int64_t unix_seconds);
 /* Appends the status line and the Date line, for responses that _write_response is not made for. */
 void leat_http_write_status(leat_buf *out, int status);
 
-/* Appends status line, Date, Content-Length, Connection, the extra header lines ("Name:
- * value\r\n"..., may be NULL) and the body. content_type NULL: none. head_only: no body (HEAD), its
- * length still told. 1xx, 204 and 304 have neither body nor length. */
+/* Appends status line, Date, Content-Length, Connection, the extra header lines (each with its
+ * CRLF; may be NULL) and the body. content_type NULL: none. head_only: no body (HEAD), its length
+ * still told. 1xx, 204 and 304 have neither body nor length. */
 void leat_http_write_response(leat_buf *out, int status, const char *content_type,
                               const char *extra_headers, leat_slice body, bool keep_alive,
                               bool head_only);

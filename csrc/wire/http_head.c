@@ -175,8 +175,7 @@ int leat_http_head_end(const leat_http_head *h, size_t max_body)
 {
     if (h->minor >= 1 && h->n_hosts == 0)
         return 400;
-    /* Both say where the body ends, and they may disagree; HTTP/1.0 has no codings (RFC 9112 §6.1).
-     */
+    /* Both say where the body ends, and may disagree; HTTP/1.0 has no codings (RFC 9112 §6.1). */
     if (h->n_encodings > 0 && (h->n_lengths > 0 || h->minor == 0))
         return 400;
     if (h->encoding_status != 0)

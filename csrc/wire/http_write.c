@@ -87,8 +87,7 @@ void leat_http_write_response(leat_buf *out, int status, const char *content_typ
                               const char *extra_headers, leat_slice body, bool keep_alive,
                               bool head_only)
 {
-    /* These have no body by definition, and 1xx and 204 may not even tell a length (RFC 9110 §8.6).
-     */
+    /* No body by definition; 1xx and 204 may not even tell a length (RFC 9110 §8.6). */
     bool bodiless = status < 200 || status == 204 || status == 304;
     leat_http_write_status(out, status);
     if (content_type != NULL)

@@ -1,9 +1,10 @@
 /* json.h - the wire's JSON: strict reading (RFC 8259), exact writing.
  *
  * Ownership  a reader borrows its text; slices it returns point into the text or into the scratch
- * buffer that the caller passes. A writer appends to the caller's leat_buf. Threads    any. Units
- * bytes; depth counts open arrays and objects. Errors     LEAT_EBADMSG with a reason and an offset
- * in the reader.
+ *            buffer that the caller passes. A writer appends to the caller's leat_buf.
+ * Threads    any.
+ * Units      bytes; depth counts open arrays and objects.
+ * Errors     LEAT_EBADMSG with a reason and an offset in the reader.
  *
  * Strict: no comments, no trailing commas, no NaN, no leading zeros, valid UTF-8 only, no lone
  * surrogates in \u escapes, nothing but white space after the value, bounded depth. Numbers are

@@ -47,7 +47,8 @@ int leat_json_write_string(leat_buf *out, leat_slice text)
         append_escape(out, c);
         from = i + 1;
     }
-    leat_buf_append(out, text.at + from, text.len - from);
+    if (from < text.len)
+        leat_buf_append(out, text.at + from, text.len - from);
     leat_buf_char(out, '"');
     return 0;
 }

@@ -1,9 +1,16 @@
 /* leat_v1.h - the messages of subprotocol leat.v1, both ways; the only place that knows them.
  *
  * Ownership  a parsed message borrows from the text and from the scratch buffer passed in. Writers
- * append complete WebSocket text frames to the caller's buffer, or return an owned event. Threads
- * any. Units      seq < 2^53; timeout_ms > 0. Errors     parsing returns LEAT_EBADMSG and a
- * sentence that names what was wrong; id is set if it could be read.
+ *            append complete WebSocket text frames to the caller's buffer, or return an owned
+ *            event.
+ * Threads    any.
+ * Units      seq < 2^53; 0 < timeout_ms <= 2^53.
+ * Errors     parsing returns LEAT_EBADMSG and a sentence that names what was wrong; id is set if it
+ *            could be read. Writing cannot fail.
+ *
+ * Ready-made JSON is trusted to be valid. Line breaks in it, which can only be white space, are
+ * written as spaces, so that a message is one line (SSE relies on it). Text for people that is not
+ * UTF-8 is written with '?'.
  */
 #ifndef LEAT_WIRE_LEAT_V1_H
 #define LEAT_WIRE_LEAT_V1_H
@@ -41,11 +48,12 @@ typedef struct leat_v1_message {
     uint64_t timeout_ms; /* 0: none given */
 } leat_v1_message;
 
-/* Parses one client message. reason (size bytes) gets the sentence for the error answer. Unknown
- * members are ignored; members of the wrong type, a missing topic, a bad topic, a duplicate member,
- * a seq out of range and a timeout that is not a positive integer are errors. Required: op always;
- * topic for subscribe, unsubscribe, publish; data for publish; method for call; token for
- * authenticate. An id is optional for all. */
+/* Parses one client message; scratch is emptied first. reason (size bytes) gets the sentence for
+ * the error answer. Unknown members are ignored; members of the wrong type, a missing topic, a bad
+ * topic, a duplicate member, a seq out of range and a timeout that is not a positive integer are
+ * errors. Required: op always; topic for subscribe, unsubscribe, publish; data for publish; method
+ * for call; token for authenticate. An id is optional for all; it is at most 128 bytes of JSON. On
+ * an error nothing of *out is set but id. */
 LEAT_MUST_CHECK int leat_v1_parse(leat_v1_message *out, leat_slice text, leat_buf *scratch,
                                   char *reason, size_t reason_size);
 
@@ -58,8 +66,8 @@ void leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat
                             int64_t seq, bool stale, leat_slice data_json);
 void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                            int64_t seq);
-void leat_v1_write_ok(leat_buf *out, leat_slice id,
-                      leat_slice data_json); /* data_json.at == NULL: no data */
+/* data_json.at == NULL: no data. */
+void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json);
 void leat_v1_write_error(leat_buf *out, leat_slice id, leat_code code, const char *message,
                          uint32_t retry_after_ms);
 /* An error about one topic that answers no request (stream routes). */
@@ -67,8 +75,8 @@ void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, leat_code code, 
                                uint32_t retry_after_ms);
 void leat_v1_write_closed(leat_buf *out, leat_slice topic, leat_code code, const char *message);
 
-/* Encodes an event once (op event, skip or signal by kind; a REVOKE is framed as skip and keeps its
- * subject as data). data_json is trusted to be valid JSON. Returns owned. */
+/* Encodes an event once: op event, skip or signal by kind. A REVOKE is framed as skip; its subject
+ * is the event's data, which lies behind the frame and is never sent. Returns owned. */
 leat_event *leat_v1_event(leat_event_kind kind, leat_slice topic, int64_t seq,
                           leat_slice data_json);
 

@@ -224,8 +224,7 @@ leat_event *leat_v1_event(leat_event_kind kind, leat_slice topic, int64_t seq, l
     size_t payload = small.len + shown.len + 1;
     size_t header = leat_frame_header_len(payload);
     size_t frame = header + payload;
-    /* The subject of a revocation is nobody's business but the server's: it lies behind the frame.
-     */
+    /* Who is revoked is nobody's business but the server's: it lies behind the frame. */
     bool hidden = kind == LEAT_EVENT_REVOKE;
     leat_event *e =
         leat_event_new(kind, topic, seq, frame, header, hidden ? frame : header + small.len,

@@ -4,10 +4,10 @@
  * Threads    any.
  * Units      none.
  * Errors     leat_upgrade_check returns the HTTP status to refuse with (400, 405, 426 with
- * Sec-WebSocket-Version: 13), 0 if all is well.
+ *            Sec-WebSocket-Version: 13), 0 if all is well.
  *
- * Extensions are parsed and offered to the caller, so that permessage-deflate can be negotiated
- * here; none is accepted yet.
+ * Extensions are offered to the caller as sent, so that permessage-deflate can be negotiated here;
+ * none is accepted yet.
  */
 #ifndef LEAT_WIRE_UPGRADE_H
 #define LEAT_WIRE_UPGRADE_H

@@ -64,8 +64,7 @@ static void on_result(leat_pg_query *q, leat_pg_result *res, int err)
 static void open_conn(pg_fixture *f, struct conn *c)
 {
     *c = (struct conn){0};
-    assert_int_equal(
-        leat_pg_conn_open(&c->pg, f->loop, f->metrics, &f->options, on_conn, c), 0);
+    assert_int_equal(leat_pg_conn_open(&c->pg, f->loop, f->metrics, &f->options, on_conn, c), 0);
     assert_int_equal(c->events, 0);
     RUN_UNTIL(f, c->events == 1);
 }
@@ -82,9 +81,9 @@ static void query_by(pg_fixture *f, struct conn *c, leat_pg_query *q, const char
                      uint64_t timeout_ms)
 {
     q->data = c;
-    assert_int_equal(leat_pg_conn_query(c->pg, q, sql, NULL, 0,
-                                        leat_loop_now(f->loop) + timeout_ms, on_result),
-                     0);
+    assert_int_equal(
+        leat_pg_conn_query(c->pg, q, sql, NULL, 0, leat_loop_now(f->loop) + timeout_ms, on_result),
+        0);
     assert_true(leat_pg_query_pending(q));
 }
 
@@ -208,14 +207,19 @@ static void closing_while_it_looks_a_name_up_leaves_nothing(void **state)
     pg_fixture *f = pg_fixture_use(state);
     struct conn c = {0};
     f->options.conninfo = "host=does-not-exist.invalid";
-    assert_int_equal(
-        leat_pg_conn_open(&c.pg, f->loop, f->metrics, &f->options, on_conn, &c), 0);
+    assert_int_equal(leat_pg_conn_open(&c.pg, f->loop, f->metrics, &f->options, on_conn, &c), 0);
     uv_run(&f->uv, UV_RUN_NOWAIT);
 
     leat_pg_conn_close(c.pg);
     uv_run(&f->uv, UV_RUN_NOWAIT);
 
     assert_int_equal(c.events, 0);
+}
+
+static void on_connection(uv_stream_t *server, int status)
+{
+    (void)server;
+    (void)status;
 }
 
 /* A socket that takes connections and never says a word. */
@@ -226,16 +230,9 @@ static int listen_mutely(uv_tcp_t *tcp, uv_loop_t *uv)
     uv_ip4_addr("127.0.0.1", 0, (struct sockaddr_in *)&addr);
     assert_int_equal(uv_tcp_init(uv, tcp), 0);
     assert_int_equal(uv_tcp_bind(tcp, (struct sockaddr *)&addr, 0), 0);
-    assert_int_equal(uv_listen((uv_stream_t *)tcp, 8, NULL), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)tcp, 8, on_connection), 0);
     assert_int_equal(uv_tcp_getsockname(tcp, (struct sockaddr *)&addr, &len), 0);
     return ntohs(((struct sockaddr_in *)&addr)->sin_port);
-}
-
-/* The host and port of the server under test, as conninfo wants them in a list. */
-static void build_two_hosts(pg_fixture *f, char *out, size_t size, int mute_port)
-{
-    snprintf(out, size, "host=127.0.0.1,%s port=%d,%s dbname=%s user=%s", PQhost(f->admin),
-             mute_port, PQport(f->admin), PQdb(f->admin), PQuser(f->admin));
 }
 
 static void a_host_that_never_answers_gives_way_to_the_next(void **state)
@@ -243,9 +240,9 @@ static void a_host_that_never_answers_gives_way_to_the_next(void **state)
     pg_fixture *f = pg_fixture_use(state);
     struct conn c;
     uv_tcp_t mute;
-    char conninfo[512];
-    build_two_hosts(f, conninfo, sizeof(conninfo), listen_mutely(&mute, &f->uv));
-    f->options.conninfo = conninfo;
+    char port[16];
+    snprintf(port, sizeof(port), "%d,", listen_mutely(&mute, &f->uv));
+    f->options.conninfo = pg_fixture_conninfo(f, "127.0.0.1,", port, PQdb(f->admin));
     f->options.connect_timeout_ms = 150;
 
     open_ready(f, &c);
@@ -277,10 +274,9 @@ static void prefer_standby_takes_a_primary_if_there_is_no_other(void **state)
 {
     pg_fixture *f = pg_fixture_use(state);
     struct conn c;
-    char conninfo[512];
-    snprintf(conninfo, sizeof(conninfo),
-             "host=%s port=%s dbname=%s user=%s target_session_attrs=prefer-standby",
-             PQhost(f->admin), PQport(f->admin), PQdb(f->admin), PQuser(f->admin));
+    char conninfo[600];
+    snprintf(conninfo, sizeof(conninfo), "%s target_session_attrs=prefer-standby",
+             pg_fixture_conninfo(f, "", "", PQdb(f->admin)));
     f->options.conninfo = conninfo;
 
     open_ready(f, &c);
@@ -354,11 +350,11 @@ static void values_come_back_exactly(void **state)
     open_ready(f, &c);
     leat_pg_query q = {.data = &c};
     /* Neither is terminated where it ends. */
-    const leat_pg_param params[3] = {{"90071992547409931", 16}, {NULL, 0}, {"\xf0\x9f\x8c\x8a!", 4}};
+    const leat_pg_param params[3] = {
+        {"90071992547409931", 16}, {NULL, 0}, {"\xf0\x9f\x8c\x8a!", 4}};
     assert_int_equal(leat_pg_conn_query(c.pg, &q,
                                         "select $1::int8 as big, $2::text as nothing, $3::text",
-                                        params, 3, leat_loop_now(f->loop) + 5000,
-                                        on_typed_result),
+                                        params, 3, leat_loop_now(f->loop) + 5000, on_typed_result),
                      0);
 
     RUN_UNTIL(f, c.log.count == 1);
@@ -461,6 +457,20 @@ static void copy_ends_the_connection_and_nothing_else(void **state)
     assert_true(leat_pg_conn_broken(c.pg));
     assert_non_null(strstr(leat_pg_conn_error(c.pg), "COPY"));
     leat_pg_conn_close(c.pg);
+}
+
+static void copy_from_the_client_ends_it_too(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct conn c;
+    open_ready(f, &c);
+    int pid = leat_pg_conn_backend_pid(c.pg);
+    assert_int_equal(run(f, &c, "create temporary table t (n int)"), 0);
+
+    assert_int_equal(run(f, &c, "copy t from stdin"), LEAT_EPG_LOST);
+
+    leat_pg_conn_close(c.pg);
+    RUN_UNTIL(f, pg_fixture_backend_exists(f, pid) == 0);
 }
 
 static void statements_are_prepared_once_and_the_oldest_go(void **state)
@@ -692,13 +702,6 @@ static void a_forgotten_query_is_not_called_back(void **state)
     leat_pg_conn_close(c.pg);
 }
 
-static void kill_backend(pg_fixture *f, int pid)
-{
-    char sql[64];
-    snprintf(sql, sizeof(sql), "select pg_terminate_backend(%d)::int", pid);
-    assert_int_equal(pg_fixture_number(f, sql), 1);
-}
-
 static void losing_the_backend_ends_pending_queries_then_tells_the_owner(void **state)
 {
     pg_fixture *f = pg_fixture_use(state);
@@ -710,7 +713,7 @@ static void losing_the_backend_ends_pending_queries_then_tells_the_owner(void **
     uv_run(&f->uv, UV_RUN_NOWAIT);
     assert_int_equal(c.events, 1);
 
-    kill_backend(f, leat_pg_conn_backend_pid(c.pg));
+    pg_fixture_terminate(f, leat_pg_conn_backend_pid(c.pg));
     RUN_UNTIL(f, c.events == 2);
 
     assert_int_equal(c.log.count, 3);
@@ -728,7 +731,7 @@ static void losing_an_idle_backend_tells_the_owner(void **state)
     struct conn c;
     open_ready(f, &c);
 
-    kill_backend(f, leat_pg_conn_backend_pid(c.pg));
+    pg_fixture_terminate(f, leat_pg_conn_backend_pid(c.pg));
     RUN_UNTIL(f, c.events == 2);
 
     assert_int_equal(c.err, LEAT_EPG_LOST);
@@ -762,7 +765,7 @@ static void a_callback_may_close_the_connection(void **state)
         }
         uv_run(&f->uv, UV_RUN_NOWAIT);
         if (lost)
-            kill_backend(f, leat_pg_conn_backend_pid(c.pg));
+            pg_fixture_terminate(f, leat_pg_conn_backend_pid(c.pg));
 
         RUN_UNTIL(f, c.log.count == 3);
 
@@ -849,6 +852,7 @@ int main(void)
         PG_TEST(a_result_over_the_limit_fails_alone),
         PG_TEST(a_command_says_how_many_rows_it_changed),
         PG_TEST(copy_ends_the_connection_and_nothing_else),
+        PG_TEST(copy_from_the_client_ends_it_too),
         PG_TEST(statements_are_prepared_once_and_the_oldest_go),
         PG_TEST(statements_may_be_evicted_while_they_are_in_flight),
         PG_TEST(a_statement_out_of_date_is_prepared_again),

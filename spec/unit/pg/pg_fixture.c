@@ -13,9 +13,22 @@
 
 #include "base/mem.h"
 
-static void on_limit(uv_timer_t *timer)
+enum { TICK_MS = 5, LIMIT_MS = 10000 };
+
+/* The loop may have nothing else to wake it, and conditions may hold from its first moment on. */
+static void on_tick(uv_timer_t *timer)
 {
-    ((pg_fixture *)timer->data)->timed_out = true;
+    pg_fixture *f = timer->data;
+    if (uv_now(&f->uv) >= f->limit_ms)
+        f->timed_out = true;
+}
+
+static void start_limit(pg_fixture *f, uint64_t ms)
+{
+    f->timed_out = false;
+    uv_update_time(&f->uv);
+    f->limit_ms = uv_now(&f->uv) + ms;
+    uv_timer_start(&f->tick, on_tick, TICK_MS, TICK_MS);
 }
 
 int pg_fixture_open(void **state)
@@ -41,8 +54,8 @@ int pg_fixture_open(void **state)
     }
     if (uv_loop_init(&f->uv) < 0 || leat_loop_new(&f->loop, &f->uv) < 0)
         return -1;
-    uv_timer_init(&f->uv, &f->limit);
-    f->limit.data = f;
+    uv_timer_init(&f->uv, &f->tick);
+    f->tick.data = f;
     return 0;
 }
 
@@ -52,7 +65,7 @@ int pg_fixture_close(void **state)
     if (f == NULL)
         return 0;
     leat_loop_close(f->loop, NULL, NULL);
-    uv_close((uv_handle_t *)&f->limit, NULL);
+    uv_close((uv_handle_t *)&f->tick, NULL);
     uv_run(&f->uv, UV_RUN_DEFAULT);
     int left = uv_loop_close(&f->uv);
     PQfinish(f->admin);
@@ -72,9 +85,7 @@ pg_fixture *pg_fixture_use(void **state)
 
 void pg_fixture_start_limit(pg_fixture *f)
 {
-    f->timed_out = false;
-    uv_update_time(&f->uv);
-    uv_timer_start(&f->limit, on_limit, PG_FIXTURE_LIMIT_MS, 0);
+    start_limit(f, LIMIT_MS);
 }
 
 bool pg_fixture_turn(pg_fixture *f)
@@ -85,9 +96,7 @@ bool pg_fixture_turn(pg_fixture *f)
 
 void pg_fixture_run_for(pg_fixture *f, uint64_t ms)
 {
-    f->timed_out = false;
-    uv_update_time(&f->uv);
-    uv_timer_start(&f->limit, on_limit, ms, 0);
+    start_limit(f, ms);
     while (!f->timed_out)
         uv_run(&f->uv, UV_RUN_ONCE);
 }
@@ -108,6 +117,22 @@ void pg_fixture_exec(pg_fixture *f, const char *sql)
     if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
         fail_msg("%s: %s", sql, PQerrorMessage(f->admin));
     PQclear(res);
+}
+
+const char *pg_fixture_conninfo(pg_fixture *f, const char *hosts, const char *ports,
+                                const char *database)
+{
+    snprintf(f->conninfo, sizeof(f->conninfo),
+             "host='%s%s' port='%s%s' dbname='%s' user='%s' password='%s'", hosts, PQhost(f->admin),
+             ports, PQport(f->admin), database, PQuser(f->admin), PQpass(f->admin));
+    return f->conninfo;
+}
+
+void pg_fixture_terminate(pg_fixture *f, int pid)
+{
+    char sql[64];
+    snprintf(sql, sizeof(sql), "select pg_terminate_backend(%d)::int", pid);
+    assert_int_equal(pg_fixture_number(f, sql), 1);
 }
 
 long pg_fixture_backend_exists(pg_fixture *f, int pid)

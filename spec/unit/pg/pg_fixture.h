@@ -1,5 +1,5 @@
-/* pg_fixture.h - a loop with its metrics, and a second, blocking connection to look at the server from
- * outside.
+/* pg_fixture.h - a loop with its metrics, and a second, blocking connection to look at the server
+ * from outside.
  *
  * Ownership  cmocka's setup and teardown, pg_fixture_open and pg_fixture_close, own everything.
  * Threads    the test's.
@@ -25,11 +25,11 @@ typedef struct pg_fixture {
     leat_metrics *metrics;
     PGconn *admin;
     leat_pg_options options;
-    uv_timer_t limit;
+    uv_timer_t tick;
+    uint64_t limit_ms;
     bool timed_out;
+    char conninfo[512];
 } pg_fixture;
-
-enum { PG_FIXTURE_LIMIT_MS = 10000 };
 
 int pg_fixture_open(void **state);
 
@@ -59,8 +59,15 @@ void pg_fixture_run_for(pg_fixture *f, uint64_t ms);
 long pg_fixture_number(pg_fixture *f, const char *sql);
 void pg_fixture_exec(pg_fixture *f, const char *sql);
 
+/* Fills f->conninfo with what leads to that database as key=value pairs, and returns it. hosts,
+ * ports: put in front of the server's own, as in "other,"; else "". */
+const char *pg_fixture_conninfo(pg_fixture *f, const char *hosts, const char *ports,
+                                const char *database);
+
 /* 1 if the backend still exists. */
 long pg_fixture_backend_exists(pg_fixture *f, int pid);
+
+void pg_fixture_terminate(pg_fixture *f, int pid);
 
 /* Stops or continues a backend; skips the test if it is not ours to signal. */
 void pg_fixture_signal(int pid, int signal);

@@ -1,1 +1,507 @@
-int main(void){return 0;}
+#include "pg/pg_pool.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pg_fixture.h"
+
+struct pool_test {
+    leat_pg_pool_options options;
+    leat_pg_pool *pool;
+    int closed;
+};
+
+struct caller {
+    leat_pg_waiter waiter;
+    leat_pg_query query;
+    leat_pg_pool *pool;
+    struct pool_test *test;
+    leat_pg_conn *conn;
+    int calls;
+    int err;
+    int nth; /* in the order in which callers were served */
+    int *served;
+    int answers;
+    int answer_err;
+};
+
+static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err)
+{
+    struct caller *c = w->data;
+    assert_false(leat_pg_waiter_waiting(w));
+    assert_true((conn != NULL) == (err == 0));
+    c->calls++;
+    c->conn = conn;
+    c->err = err;
+    if (c->served != NULL)
+        c->nth = (*c->served)++;
+}
+
+static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
+{
+    struct caller *c = q->data;
+    (void)res;
+    c->answers++;
+    c->answer_err = err;
+}
+
+static void open_pool(pg_fixture *f, struct pool_test *t, size_t size)
+{
+    t->closed = 0;
+    t->options = (leat_pg_pool_options){
+        .pg = f->options,
+        .size = size,
+        .max_waiters = 4,
+        .idle_timeout_ms = 60000,
+        .clean_timeout_ms = 3000,
+        .max_backoff_ms = 200,
+    };
+    assert_int_equal(leat_pg_pool_new(&t->pool, f->loop, f->metrics, &t->options), 0);
+    assert_false(leat_pg_pool_healthy(t->pool));
+}
+
+static void on_closed(void *arg)
+{
+    ((struct pool_test *)arg)->closed++;
+}
+
+static int64_t gauge(pg_fixture *f, leat_metric id)
+{
+    return leat_metrics_get(f->metrics, id);
+}
+
+static void close_pool(pg_fixture *f, struct pool_test *t)
+{
+    leat_pg_pool_close(t->pool, on_closed, t);
+    assert_int_equal(t->closed, 0);
+    RUN_UNTIL(f, t->closed == 1);
+    assert_int_equal(gauge(f, LEAT_M_POOL_IDLE), 0);
+    assert_int_equal(gauge(f, LEAT_M_POOL_BUSY), 0);
+    assert_int_equal(gauge(f, LEAT_M_POOL_CONNECTING), 0);
+    assert_int_equal(gauge(f, LEAT_M_POOL_WAITERS), 0);
+}
+
+static int try_acquire(pg_fixture *f, struct pool_test *t, struct caller *c, uint64_t timeout_ms)
+{
+    int *served = c->served;
+    *c = (struct caller){.pool = t->pool, .served = served};
+    leat_pg_waiter_init(&c->waiter);
+    c->waiter.data = c;
+    c->query.data = c;
+    return leat_pg_pool_acquire(t->pool, &c->waiter, leat_loop_now(f->loop) + timeout_ms,
+                                on_acquired);
+}
+
+static void acquire(pg_fixture *f, struct pool_test *t, struct caller *c)
+{
+    assert_int_equal(try_acquire(f, t, c, 5000), 0);
+    assert_int_equal(c->calls, 0);
+    assert_true(leat_pg_waiter_waiting(&c->waiter));
+}
+
+static void acquire_now(pg_fixture *f, struct pool_test *t, struct caller *c)
+{
+    acquire(f, t, c);
+    RUN_UNTIL(f, c->calls == 1);
+    assert_int_equal(c->err, 0);
+}
+
+static void release(struct caller *c)
+{
+    leat_pg_pool_release(c->pool, c->conn);
+    c->conn = NULL;
+}
+
+static void query(pg_fixture *f, struct caller *c, const char *sql, uint64_t timeout_ms)
+{
+    assert_int_equal(leat_pg_conn_query(c->conn, &c->query, sql, NULL, 0,
+                                        leat_loop_now(f->loop) + timeout_ms, on_answer),
+                     0);
+}
+
+static int run(pg_fixture *f, struct caller *c, const char *sql)
+{
+    c->answers = 0;
+    query(f, c, sql, 5000);
+    RUN_UNTIL(f, c->answers == 1);
+    return c->answer_err;
+}
+
+static void it_opens_one_connection_at_once(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    open_pool(f, &t, 3);
+
+    RUN_UNTIL(f, leat_pg_pool_healthy(t.pool));
+
+    assert_int_equal(gauge(f, LEAT_M_POOL_IDLE), 1);
+    assert_int_equal(gauge(f, LEAT_M_POOL_CONNECTING), 0);
+    close_pool(f, &t);
+}
+
+static void it_opens_as_many_as_are_waited_for_up_to_its_size(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller c[3] = {0};
+    open_pool(f, &t, 2);
+    for (int i = 0; i < 3; i++)
+        acquire(f, &t, &c[i]);
+    assert_int_equal(gauge(f, LEAT_M_POOL_WAITERS), 3);
+
+    RUN_UNTIL(f, c[0].calls == 1 && c[1].calls == 1);
+    pg_fixture_run_for(f, 50);
+    assert_int_equal(gauge(f, LEAT_M_POOL_BUSY), 2);
+    assert_int_equal(gauge(f, LEAT_M_POOL_WAITERS), 1);
+    assert_int_equal(c[2].calls, 0);
+    assert_ptr_not_equal(c[0].conn, c[1].conn);
+
+    release(&c[0]);
+    assert_int_equal(c[2].calls, 0);
+    RUN_UNTIL(f, c[2].calls == 1);
+    release(&c[1]);
+    release(&c[2]);
+    assert_int_equal(gauge(f, LEAT_M_POOL_IDLE), 2);
+    close_pool(f, &t);
+}
+
+static void waiters_are_served_first_come_first_served(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller holder = {0}, c[4] = {0};
+    int served = 0;
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &holder);
+    for (int i = 0; i < 4; i++) {
+        c[i].served = &served;
+        acquire(f, &t, &c[i]);
+    }
+    leat_pg_waiter_cancel(&c[1].waiter);
+    leat_pg_waiter_cancel(&c[1].waiter);
+
+    release(&holder);
+    for (int i = 0; i < 4; i++) {
+        if (i == 1)
+            continue;
+        RUN_UNTIL(f, c[i].calls == 1);
+        release(&c[i]);
+    }
+
+    assert_int_equal(c[0].nth, 0);
+    assert_int_equal(c[1].calls, 0);
+    assert_int_equal(c[2].nth, 1);
+    assert_int_equal(c[3].nth, 2);
+    close_pool(f, &t);
+}
+
+static void a_waiter_s_deadline_holds(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller holder = {0}, late = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &holder);
+
+    assert_int_equal(try_acquire(f, &t, &late, 50), 0);
+    RUN_UNTIL(f, late.calls == 1);
+
+    assert_int_equal(late.err, LEAT_EDEADLINE);
+    assert_int_equal(gauge(f, LEAT_M_POOL_WAITERS), 0);
+    release(&holder);
+    close_pool(f, &t);
+}
+
+static void the_queue_is_bounded(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller holder = {0}, c[5] = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &holder);
+    for (int i = 0; i < 4; i++)
+        acquire(f, &t, &c[i]);
+
+    assert_int_equal(try_acquire(f, &t, &c[4], 5000), LEAT_EBUSY);
+    assert_false(leat_pg_waiter_waiting(&c[4].waiter));
+
+    for (int i = 0; i < 4; i++)
+        leat_pg_waiter_cancel(&c[i].waiter);
+    release(&holder);
+    close_pool(f, &t);
+}
+
+static void what_was_left_running_is_cancelled_before_anyone_gets_it(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller a = {0}, b = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &a);
+    int pid = leat_pg_conn_backend_pid(a.conn);
+    query(f, &a, "select pg_sleep(60)", 50);
+    RUN_UNTIL(f, a.answers == 1);
+    assert_int_equal(a.answer_err, LEAT_EDEADLINE);
+
+    release(&a);
+    assert_int_equal(gauge(f, LEAT_M_POOL_BUSY), 1);
+    acquire_now(f, &t, &b);
+
+    assert_int_equal(leat_pg_conn_backend_pid(b.conn), pid);
+    assert_int_equal(gauge(f, LEAT_M_POOL_CANCELS), 1);
+    assert_int_equal(run(f, &b, "select 1"), 0);
+    release(&b);
+    close_pool(f, &t);
+}
+
+static void a_pending_query_is_forgotten_at_release(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller a = {0}, b = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &a);
+    assert_int_equal(run(f, &a, "begin"), 0);
+    a.answers = 0;
+    query(f, &a, "select pg_sleep(60)", 5000);
+    uv_run(&f->uv, UV_RUN_NOWAIT);
+
+    release(&a);
+    assert_false(leat_pg_query_pending(&a.query));
+    acquire_now(f, &t, &b);
+
+    assert_int_equal(a.answers, 0);
+    assert_true(leat_pg_conn_idle(b.conn));
+    release(&b);
+    close_pool(f, &t);
+}
+
+static void a_lost_connection_is_replaced(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller a = {0}, b = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &a);
+    int pid = leat_pg_conn_backend_pid(a.conn);
+    query(f, &a, "select pg_sleep(60)", 5000);
+    uv_run(&f->uv, UV_RUN_NOWAIT);
+    pg_fixture_terminate(f, pid);
+    RUN_UNTIL(f, a.answers == 1);
+    assert_int_equal(a.answer_err, LEAT_EPG_LOST);
+
+    release(&a);
+    acquire_now(f, &t, &b);
+
+    assert_int_not_equal(leat_pg_conn_backend_pid(b.conn), pid);
+    release(&b);
+    close_pool(f, &t);
+}
+
+static void an_idle_connection_that_is_lost_is_replaced(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller a = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &a);
+    int pid = leat_pg_conn_backend_pid(a.conn);
+    release(&a);
+
+    pg_fixture_terminate(f, pid);
+    RUN_UNTIL(f, gauge(f, LEAT_M_POOL_IDLE) == 0);
+    RUN_UNTIL(f, gauge(f, LEAT_M_POOL_IDLE) == 1);
+    acquire_now(f, &t, &a);
+
+    assert_int_not_equal(leat_pg_conn_backend_pid(a.conn), pid);
+    release(&a);
+    close_pool(f, &t);
+}
+
+static void idle_connections_beyond_the_first_are_closed(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller c[3] = {0};
+    open_pool(f, &t, 3);
+    t.options.idle_timeout_ms = 50;
+    for (int i = 0; i < 3; i++)
+        acquire(f, &t, &c[i]);
+    RUN_UNTIL(f, c[0].calls + c[1].calls + c[2].calls == 3);
+    for (int i = 0; i < 3; i++)
+        release(&c[i]);
+    assert_int_equal(gauge(f, LEAT_M_POOL_IDLE), 3);
+
+    RUN_UNTIL(f, gauge(f, LEAT_M_POOL_IDLE) == 1);
+    pg_fixture_run_for(f, 150);
+
+    assert_int_equal(gauge(f, LEAT_M_POOL_IDLE), 1);
+    close_pool(f, &t);
+}
+
+/* A database of its own, that lets nobody in while it is closed. */
+static void make_database(pg_fixture *f)
+{
+    pg_fixture_exec(f, "drop database if exists leat_unit_pool with (force)");
+    pg_fixture_exec(f, "create database leat_unit_pool");
+    f->options.conninfo = pg_fixture_conninfo(f, "", "", "leat_unit_pool");
+}
+
+static void allow_connections(pg_fixture *f, bool allow)
+{
+    pg_fixture_exec(f, allow ? "alter database leat_unit_pool allow_connections true"
+                             : "alter database leat_unit_pool allow_connections false");
+    if (!allow)
+        pg_fixture_exec(f, "select pg_terminate_backend(pid) from pg_stat_activity "
+                           "where datname = 'leat_unit_pool'");
+}
+
+static void it_recovers_by_itself_when_the_server_is_back(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller patient = {0}, hasty = {0};
+    make_database(f);
+    open_pool(f, &t, 2);
+    RUN_UNTIL(f, leat_pg_pool_healthy(t.pool));
+
+    allow_connections(f, false);
+    RUN_UNTIL(f, !leat_pg_pool_healthy(t.pool));
+    acquire(f, &t, &patient);
+    assert_int_equal(try_acquire(f, &t, &hasty, 100), 0);
+    RUN_UNTIL(f, hasty.calls == 1);
+    assert_int_equal(hasty.err, LEAT_EPG_LOST);
+    assert_int_equal(patient.calls, 0);
+
+    allow_connections(f, true);
+    RUN_UNTIL(f, patient.calls == 1);
+    assert_int_equal(patient.err, 0);
+    assert_true(leat_pg_pool_healthy(t.pool));
+    release(&patient);
+
+    allow_connections(f, false);
+    RUN_UNTIL(f, !leat_pg_pool_healthy(t.pool));
+    allow_connections(f, true);
+    RUN_UNTIL(f, leat_pg_pool_healthy(t.pool)); /* though nobody waits */
+    close_pool(f, &t);
+    pg_fixture_exec(f, "drop database leat_unit_pool with (force)");
+}
+
+static void a_stopped_backend_is_given_up_and_replaced(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller a = {0}, b = {0};
+    open_pool(f, &t, 1);
+    t.options.clean_timeout_ms = 100;
+    acquire_now(f, &t, &a);
+    int pid = leat_pg_conn_backend_pid(a.conn);
+    pg_fixture_signal(pid, SIGSTOP);
+    query(f, &a, "select 1", 50);
+    RUN_UNTIL(f, a.answers == 1);
+    assert_int_equal(a.answer_err, LEAT_EDEADLINE);
+
+    release(&a);
+    acquire_now(f, &t, &b);
+    pg_fixture_signal(pid, SIGCONT);
+
+    assert_int_not_equal(leat_pg_conn_backend_pid(b.conn), pid);
+    release(&b);
+    close_pool(f, &t);
+    RUN_UNTIL(f, pg_fixture_backend_exists(f, pid) == 0);
+}
+
+static void closing_ends_waiters_and_waits_for_leases(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller holder = {0}, waiting = {0}, after = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &holder);
+    acquire(f, &t, &waiting);
+
+    leat_pg_pool_close(t.pool, on_closed, &t);
+    assert_int_equal(waiting.calls, 1);
+    assert_int_equal(waiting.err, LEAT_ECLOSED);
+    assert_int_equal(try_acquire(f, &t, &after, 100), LEAT_ECLOSED);
+    pg_fixture_run_for(f, 30);
+    assert_int_equal(t.closed, 0);
+    assert_int_equal(run(f, &holder, "select 1"), 0);
+
+    release(&holder);
+    RUN_UNTIL(f, t.closed == 1);
+}
+
+static void on_acquired_close(leat_pg_waiter *w, leat_pg_conn *conn, int err)
+{
+    struct caller *c = w->data;
+    on_acquired(w, conn, err);
+    leat_pg_pool_close(c->pool, on_closed, c->test);
+    release(c);
+}
+
+static void a_caller_may_close_the_pool(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller c = {0}, other = {0};
+    open_pool(f, &t, 1);
+    c.pool = t.pool;
+    c.test = &t;
+    leat_pg_waiter_init(&c.waiter);
+    c.waiter.data = &c;
+    assert_int_equal(
+        leat_pg_pool_acquire(t.pool, &c.waiter, leat_loop_now(f->loop) + 5000, on_acquired_close),
+        0);
+    acquire(f, &t, &other);
+
+    RUN_UNTIL(f, t.closed == 1);
+
+    assert_int_equal(other.calls, 1);
+    assert_int_equal(c.calls, 1);
+    assert_int_equal(c.err, 0);
+    assert_int_equal(other.err, LEAT_ECLOSED);
+}
+
+static void closing_while_it_connects_leaves_nothing(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    open_pool(f, &t, 2);
+    uv_run(&f->uv, UV_RUN_NOWAIT);
+    assert_int_equal(gauge(f, LEAT_M_POOL_CONNECTING), 1);
+
+    close_pool(f, &t);
+}
+
+#define PG_TEST(t) cmocka_unit_test_setup_teardown(t, pg_fixture_open, pg_fixture_close)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PG_TEST(it_opens_one_connection_at_once),
+        PG_TEST(it_opens_as_many_as_are_waited_for_up_to_its_size),
+        PG_TEST(waiters_are_served_first_come_first_served),
+        PG_TEST(a_waiter_s_deadline_holds),
+        PG_TEST(the_queue_is_bounded),
+        PG_TEST(what_was_left_running_is_cancelled_before_anyone_gets_it),
+        PG_TEST(a_pending_query_is_forgotten_at_release),
+        PG_TEST(a_lost_connection_is_replaced),
+        PG_TEST(an_idle_connection_that_is_lost_is_replaced),
+        PG_TEST(idle_connections_beyond_the_first_are_closed),
+        PG_TEST(it_recovers_by_itself_when_the_server_is_back),
+        PG_TEST(a_stopped_backend_is_given_up_and_replaced),
+        PG_TEST(closing_ends_waiters_and_waits_for_leases),
+        PG_TEST(a_caller_may_close_the_pool),
+        PG_TEST(closing_while_it_connects_leaves_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,129 @@
+-- leat.lua - the configuration of Leat: a Lua file that returns a table.
+--
+-- Every key is here, with its default. A key that is left out has its default; an unknown key, or a
+-- value of the wrong type or out of range, stops the start with a message. Each key can be set by
+-- an environment variable instead: LEAT_ and the key in upper case, with _ for a dot: LEAT_LISTEN,
+-- LEAT_RETENTION_SECONDS. (DATABASE_URL is honoured too, below LEAT_DATABASE_URL.) What counts is
+-- the command line, then the environment, then this file, then the default.
+--
+-- _ms are milliseconds, _bytes bytes. Relative paths start at the folder of this file; in the
+-- environment and on the command line they start at the working directory. os.getenv can be called
+-- here.
+
+return {
+  -- The address and port to serve on: "127.0.0.1:8080", "[::1]:8080", ":8080" (all addresses); with
+  -- port 0 the system picks one.
+  listen = "127.0.0.1:8080",
+
+  -- The database, as a URL or as key=value pairs, with everything that libpq knows: several hosts,
+  -- TLS, passwords. Empty: what libpq takes by default, PGHOST and its kin included.
+  database_url = "",
+
+  -- The application: a Lua file. Empty: the example, a chat.
+  app = "",
+
+  -- A folder of static files, served where neither Leat nor the application answers. Symbolic links
+  -- are followed only inside it; names that begin with a dot are not served, but for .well-known.
+  -- Empty: the folder public beside the application's file, if it is there.
+  static_dir = "",
+
+  -- Web pages of which origins may open a WebSocket, separated by commas:
+  -- "https://example.org,https://www.example.org". Empty: any. Clients that are no browsers send no
+  -- origin, and are let in.
+  allowed_origins = "",
+
+  -- "debug", "info", "warn" or "error". The log goes to the standard error, a line each.
+  log_level = "info",
+
+  -- Threads that serve, each with a loop, a Lua state, and database connections of its own.
+  workers = 1,
+
+  --------------------------------------------------------------------------------------------------
+  -- The database
+
+  -- Connections of one worker, at most; they are opened when needed.
+  pool_size = 10,
+  -- Requests of one worker that may wait for a connection; further ones get "unavailable" at once.
+  pool_max_waiters = 1024,
+  -- A connection that was not used for so long is closed, but for the last one.
+  pool_idle_timeout_ms = 60000,
+  -- One attempt to connect. (At the start, for each host that the URL names, in whole seconds, and
+  -- at least two.)
+  database_connect_timeout_ms = 5000,
+  -- Prepared statements kept on one connection.
+  max_statements = 256,
+  -- The NOTIFY channel of the announcements. The functions in schema leat write to "leat".
+  channel = "leat",
+
+  --------------------------------------------------------------------------------------------------
+  -- Clients
+
+  -- The deadline of every read on behalf of a caller who gave none of his own.
+  control_timeout_ms = 5000,
+  -- Connections, shared out evenly among the workers; one more is answered 503.
+  max_connections = 10000,
+  -- Subscriptions of one client, and its requests that are not yet answered.
+  max_subscriptions = 256,
+  max_inflight = 64,
+  -- One message of a client, and one snapshot.
+  max_message_bytes = 4194304,
+  max_snapshot_bytes = 16777216,
+  -- Unsent bytes of one client. Beyond them it is fed no more until it has caught up.
+  max_send_buffer_bytes = 1048576,
+  -- A client that takes nothing for so long, though something waits for it, is closed (4008).
+  slow_client_timeout_ms = 15000,
+  -- A client that says nothing is pinged, and closed if no answer comes.
+  ping_interval_ms = 25000,
+  pong_timeout_ms = 10000,
+  -- How long a closing handshake may take.
+  close_timeout_ms = 5000,
+
+  --------------------------------------------------------------------------------------------------
+  -- HTTP
+
+  -- How long a request may take to arrive, its body included; then 408.
+  header_timeout_ms = 10000,
+  -- How long a connection may stay open between two requests.
+  keep_alive_timeout_ms = 75000,
+  -- Request line and headers together, their number, and the body.
+  max_header_bytes = 16384,
+  max_headers = 100,
+  max_body_bytes = 1048576,
+
+  --------------------------------------------------------------------------------------------------
+  -- Topics and their events
+
+  -- What is kept in memory of one topic, so that clients can go on from there without a read.
+  ring_events = 1024,
+  ring_bytes = 4194304,
+  -- Rows of one fetch from the outbox.
+  history_events = 500,
+  -- Events of one topic that may wait until a hole before them has been filled.
+  hub_pending_bytes = 4194304,
+  -- How often the positions of all topics in use are compared with the database, in case a last
+  -- announcement was lost.
+  compare_interval_ms = 10000,
+  -- What stays in the outbox, leat.event: events not older than so many seconds, and of one topic
+  -- not more than so many.
+  retention = { seconds = 86400, events = 10000 },
+  -- How often the outbox is trimmed to that.
+  trim_interval_ms = 5000,
+  -- How long a topic that has lost its last subscriber stays in memory.
+  topic_linger_ms = 5000,
+
+  --------------------------------------------------------------------------------------------------
+  -- The application's scripts
+
+  -- How long a script may compute without a wait. Then it is stopped, and its caller gets
+  -- "internal".
+  script_budget_ms = 200,
+  -- Memory of one worker's scripts.
+  script_memory_bytes = 268435456,
+
+  --------------------------------------------------------------------------------------------------
+  -- Stopping
+
+  -- On SIGTERM the clients are sent away spread over that time, so that they do not all come back
+  -- at once.
+  drain_ms = 5000,
+}

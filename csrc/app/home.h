@@ -1,0 +1,18 @@
+/* home.h - where the files are that come with the binary: lua/ and config/schema/.
+ *
+ * Ownership  the path returned is the caller's.
+ * Threads    any.
+ * Units      none.
+ * Errors     LEAT_ECONFIG if they are nowhere.
+ */
+#ifndef LEAT_APP_HOME_H
+#define LEAT_APP_HOME_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* The folder that holds lua/ and config/schema/: the source tree that the binary was built in, or
+ * share/leat of the prefix that it was installed to (also if that was moved as a whole). */
+LEAT_MUST_CHECK int leat_home_find(char **out, leat_buf *error);
+
+#endif

@@ -1,0 +1,66 @@
+/* http_conn.h - one connection that speaks HTTP: requests one at a time, in order, until it closes
+ * or is handed on.
+ *
+ * Ownership  a connection frees itself at the end of the turn in which its socket closed or was
+ * detached. Threads    loop thread of the worker. Units      milliseconds; bytes. Errors     a
+ * malformed, oversized or slow request is answered here, and the connection closed.
+ *
+ * leat_http_route (http_route.h) is called once a request and answers it now or later. What it
+ * starts, it registers with _set_task; if the peer goes away meanwhile, the task is cancelled and
+ * nothing of the connection may be touched any more.
+ */
+#ifndef LEAT_APP_HTTP_CONN_H
+#define LEAT_APP_HTTP_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/http_side.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "net/conn.h"
+#include "wire/http.h"
+
+typedef struct leat_http_conn leat_http_conn;
+
+typedef struct leat_http_task {
+    void (*cancel)(void *arg); /* the peer is gone, or the server stops: free what is under way */
+    void (*on_writable)(void *arg); /* asked for with _await_writable; may be NULL */
+    void *arg;
+} leat_http_task;
+
+leat_http_side *leat_http_conn_side(leat_http_conn *c);
+/* The request, until it is answered. */
+const leat_http_request *leat_http_conn_request(leat_http_conn *c);
+const char *leat_http_conn_remote(leat_http_conn *c);
+
+/* What is under way for the request; cleared by answering. */
+void leat_http_conn_set_task(leat_http_conn *c, leat_http_task task);
+
+/* Answers the request, as _write_response of wire/http.h words it. content_type and extra_headers
+ * may be NULL. A body is left out for HEAD. These are the last acts upon the request. */
+void leat_http_conn_respond(leat_http_conn *c, int status, const char *content_type,
+                            const char *extra_headers, leat_slice body);
+/* The same with {"code":…,"message":…} as the body; message and extra_headers may be absent. With
+ * retry_after_ms > 0 there is a Retry-After header, too. */
+void leat_http_conn_refuse(leat_http_conn *c, int status, const char *code, leat_slice message,
+                           uint32_t retry_after_ms, const char *extra_headers);
+
+/* A body in pieces: the head (with a length that stands), then bytes, then the end. */
+void leat_http_conn_stream_begin(leat_http_conn *c, int status, const char *content_type,
+                                 const char *extra_headers, size_t length);
+/* True if nothing waits to be sent, so that the next piece may be given. */
+bool leat_http_conn_writable(leat_http_conn *c);
+/* Calls the task's on_writable once that is so; not from inside this call. */
+void leat_http_conn_await_writable(leat_http_conn *c);
+void leat_http_conn_stream_send(leat_http_conn *c, leat_buf *bytes);
+void leat_http_conn_stream_end(leat_http_conn *c);
+/* The promised length cannot be kept: closes the connection. */
+void leat_http_conn_stream_abort(leat_http_conn *c);
+
+/* Takes the socket over for another protocol. *rest gets the bytes that came after the request's
+ * head, owned. The request stays readable until the end of this turn. */
+leat_conn *leat_http_conn_detach(leat_http_conn *c, leat_buf *rest);
+
+#endif

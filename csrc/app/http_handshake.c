@@ -1,0 +1,362 @@
+/* A handshake's course: the request is checked (`check_upgrade`), the connect handler runs
+ * (on_connected; public routes skip it), then, by goal: a client is opened; a stream's topic is
+ * authorised (on_authorized) and its client opened; a route's handler answers (on_answered); or a
+ * raw socket is opened. The scripts that it began with see it through, whatever a reload brings. */
+#include "app/http_handshake.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "app/http_refusal.h"
+#include "app/http_stream.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "wire/sse.h"
+#include "wire/upgrade.h"
+
+#define WEBSOCKET_ONLY "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+#define DEFAULT_RETRY_MS 1000
+
+enum goal { GOAL_CLIENT, GOAL_STREAM_WS, GOAL_STREAM_SSE, GOAL_ROUTE, GOAL_RAW };
+
+struct handshake {
+    leat_http_conn *conn;
+    leat_http_side *side;
+    leat_lua *lua;
+    leat_script *script;
+    leat_call call;
+    leat_session *session; /* NULL before the guard, and on public routes */
+    leat_route_match match;
+    leat_upgrade upgrade;
+    enum goal goal;
+    bool in_route; /* the pending call is a route's handler */
+    uint64_t deadline_ms;
+    leat_buf params; /* of a stream: JSON */
+    leat_buf epoch;  /* what since points into */
+    leat_since since;
+};
+
+static void start(leat_http_conn *c, const leat_route_match *match, enum goal goal,
+                  const leat_upgrade *upgrade);
+static void refuse(struct handshake *h, int status, leat_code code, leat_slice message,
+                   uint32_t retry_after_ms);
+static void on_connected(leat_call *call, const leat_verdict *verdict);
+static void go_on(struct handshake *h);
+static void on_authorized(leat_call *call, const leat_verdict *verdict);
+static void on_answered(leat_call *call, const leat_http_answer *answer);
+static void open_client(struct handshake *h);
+static void open_stream(struct handshake *h, leat_grant *grant);
+static void open_raw(struct handshake *h);
+static void on_cancel(void *arg);
+
+/* --- before the scripts --- */
+
+static bool origin_listed(leat_slice origin, const char *list)
+{
+    leat_slice rest = leat_slice_of(list);
+    leat_slice item;
+    while (leat_http_list_next(&rest, &item))
+        if (item.len == origin.len && strncasecmp(item.at, origin.at, item.len) == 0)
+            return true;
+    return false;
+}
+
+/* Browsers send an Origin and let any page open a WebSocket (RFC 6455 §10.2); other clients send
+ * none. */
+static bool origin_allowed(const leat_http_side *side, const leat_http_request *r)
+{
+    leat_slice origin = leat_http_find(r, "origin");
+    const char *list = side->config->allowed_origins;
+    return origin.at == NULL || list[0] == '\0' || origin_listed(origin, list);
+}
+
+/* False if the request was answered: it is no WebSocket handshake, or one that may not be. */
+static bool check_upgrade(leat_http_conn *c, leat_upgrade *upgrade)
+{
+    const leat_http_request *r = leat_http_conn_request(c);
+    const char *reason = "this path is for WebSockets";
+    int status = leat_slice_is(r->method, "GET") && !leat_upgrade_wanted(r)
+                     ? 426
+                     : leat_upgrade_check(r, upgrade, &reason);
+    if (status == 0) {
+        if (origin_allowed(leat_http_conn_side(c), r))
+            return true;
+        leat_http_conn_refuse(c, 403, "forbidden",
+                              leat_slice_of("this origin may not open a WebSocket"), 0, NULL);
+        return false;
+    }
+    const char *extra = status == 426 ? WEBSOCKET_ONLY : status == 405 ? "Allow: GET\r\n" : NULL;
+    leat_http_conn_refuse(c, status, "bad_request", leat_slice_of(reason), 0, extra);
+    return false;
+}
+
+void leat_http_handshake_client(leat_http_conn *c)
+{
+    leat_upgrade upgrade;
+    leat_route_match match = {.kind = LEAT_ROUTE_NONE};
+    if (!check_upgrade(c, &upgrade))
+        return;
+    if (leat_http_conn_side(c)->draining)
+        leat_http_conn_refuse(c, 503, "unavailable", leat_slice_of("the server is stopping"),
+                              DEFAULT_RETRY_MS, NULL);
+    else
+        start(c, &match, GOAL_CLIENT, &upgrade);
+}
+
+void leat_http_handshake_route(leat_http_conn *c, const leat_route_match *match)
+{
+    leat_upgrade upgrade = {0};
+    const leat_http_request *r = leat_http_conn_request(c);
+    bool sse = match->kind == LEAT_ROUTE_STREAM && !leat_upgrade_wanted(r) &&
+               leat_http_stream_wants_sse(r);
+    if (match->kind == LEAT_ROUTE_HTTP)
+        start(c, match, GOAL_ROUTE, &upgrade);
+    else if (sse)
+        start(c, match, GOAL_STREAM_SSE, &upgrade);
+    else if (check_upgrade(c, &upgrade))
+        start(c, match, match->kind == LEAT_ROUTE_STREAM ? GOAL_STREAM_WS : GOAL_RAW, &upgrade);
+}
+
+/* --- the guard --- */
+
+static bool is_stream(const struct handshake *h)
+{
+    return h->goal == GOAL_STREAM_WS || h->goal == GOAL_STREAM_SSE;
+}
+
+/* Reads what the request asks for, so that nobody is let in, and nothing read, for a request that
+ * cannot be answered. */
+static int read_stream_request(struct handshake *h, const char **reason)
+{
+    const leat_http_request *r = leat_http_conn_request(h->conn);
+    int err = leat_http_stream_params(r, &h->params, reason);
+    return err < 0 ? err
+                   : leat_http_stream_since(r, h->goal == GOAL_STREAM_SSE, &h->epoch, &h->since,
+                                            reason);
+}
+
+static void start(leat_http_conn *c, const leat_route_match *match, enum goal goal,
+                  const leat_upgrade *upgrade)
+{
+    struct handshake *h = leat_calloc(1, sizeof(*h));
+    leat_http_side *side = leat_http_conn_side(c);
+    uint64_t now = leat_loop_now(side->loop);
+    h->conn = c;
+    h->side = side;
+    h->lua = side->lua;
+    h->script = leat_lua_script(side->lua);
+    h->match = *match;
+    h->goal = goal;
+    h->upgrade = *upgrade;
+    h->deadline_ms =
+        leat_control_deadline(LEAT_DEADLINE_NEVER, now, side->config->limits.control_timeout_ms);
+    h->call = (leat_call){.cb = on_connected, .data = h};
+    leat_http_conn_set_task(c, (leat_http_task){.cancel = on_cancel, .arg = h});
+    const char *reason = NULL;
+    if (is_stream(h) && read_stream_request(h, &reason) < 0)
+        refuse(h, 400, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
+    else if (match->is_public)
+        go_on(h);
+    else
+        h->script->ops->connect(h->script, &h->call, leat_http_conn_request(c),
+                                leat_http_conn_remote(c), NULL, (leat_slice){NULL, 0},
+                                h->deadline_ms);
+}
+
+static void free_handshake(struct handshake *h)
+{
+    if (h->session != NULL)
+        h->script->ops->session_unref(h->session);
+    leat_buf_close(&h->params);
+    leat_buf_close(&h->epoch);
+    free(h);
+}
+
+static void on_cancel(void *arg)
+{
+    struct handshake *h = arg;
+    if (h->in_route)
+        leat_lua_cancel(&h->call);
+    else
+        h->script->ops->cancel(&h->call);
+    if (is_stream(h))
+        leat_metrics_add(h->side->metrics, LEAT_M_HANDSHAKES_GONE, 1);
+    free_handshake(h);
+}
+
+/* Refusals are no faults of ours: one line each, and a counter. */
+static void log_refusal(const struct handshake *h, leat_code code, int status)
+{
+    leat_slice path = leat_http_conn_request(h->conn)->path;
+    char quoted[160];
+    LEAT_LOG_INFO("http", "refused path=%s status=%d code=%s remote=%s",
+                  leat_log_quote(quoted, sizeof(quoted), path.at, path.len), status,
+                  leat_code_name(code), leat_http_conn_remote(h->conn));
+}
+
+static void refuse(struct handshake *h, int status, leat_code code, leat_slice message,
+                   uint32_t retry_after_ms)
+{
+    leat_http_conn *c = h->conn;
+    if ((status == 503 || status == 429) && retry_after_ms == 0)
+        retry_after_ms = DEFAULT_RETRY_MS;
+    leat_metrics_add(h->side->metrics, leat_http_refusal_metric(code), 1);
+    log_refusal(h, code, status);
+    leat_http_conn_refuse(c, status, leat_code_name(code), message, retry_after_ms,
+                          status == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL);
+    free_handshake(h);
+}
+
+/* What was under way when the server began to stop ends here, before it becomes a client. */
+static void refuse_stopping(struct handshake *h)
+{
+    refuse(h, 503, LEAT_CODE_UNAVAILABLE, leat_slice_of("the server is stopping"), 0);
+}
+
+static void on_connected(leat_call *call, const leat_verdict *verdict)
+{
+    struct handshake *h = call->data;
+    h->session = verdict->session;
+    if (verdict->code != LEAT_CODE_OK)
+        refuse(h, leat_http_refusal_connect_status(verdict->code), verdict->code, verdict->message,
+               verdict->retry_after_ms);
+    else if (h->side->draining)
+        refuse_stopping(h);
+    else
+        go_on(h);
+}
+
+/* --- what the guard let pass --- */
+
+static void authorize(struct handshake *h)
+{
+    h->call = (leat_call){.cb = on_authorized, .data = h};
+    h->script->ops->authorize(h->script, &h->call, h->session, leat_slice_of(h->match.topic),
+                              leat_buf_view(&h->params), h->deadline_ms);
+}
+
+static void run_route(struct handshake *h)
+{
+    h->call = (leat_call){.data = h};
+    h->in_route = true;
+    leat_lua_route(h->lua, &h->call, h->match.route, h->session, leat_http_conn_request(h->conn),
+                   leat_http_conn_remote(h->conn), h->deadline_ms, on_answered);
+}
+
+static void go_on(struct handshake *h)
+{
+    switch (h->goal) {
+    case GOAL_CLIENT:
+        open_client(h);
+        break;
+    case GOAL_STREAM_WS:
+    case GOAL_STREAM_SSE:
+        authorize(h);
+        break;
+    case GOAL_ROUTE:
+        run_route(h);
+        break;
+    case GOAL_RAW:
+        open_raw(h);
+        break;
+    }
+}
+
+static void on_answered(leat_call *call, const leat_http_answer *answer)
+{
+    struct handshake *h = call->data;
+    leat_http_conn *c = h->conn;
+    leat_buf text = LEAT_BUF_INIT;
+    /* Two C strings in one buffer: the type, then the headers. */
+    leat_buf_slice(&text, answer->content_type);
+    leat_buf_char(&text, '\0');
+    size_t headers_at = text.len;
+    leat_buf_slice(&text, answer->headers);
+    leat_buf_char(&text, '\0');
+    leat_http_conn_respond(c, answer->status, answer->content_type.len > 0 ? text.at : NULL,
+                           text.at + headers_at, answer->body);
+    leat_buf_close(&text);
+    free_handshake(h);
+}
+
+static void on_authorized(leat_call *call, const leat_verdict *verdict)
+{
+    struct handshake *h = call->data;
+    if (verdict->code != LEAT_CODE_OK) {
+        refuse(h, leat_http_refusal_status(verdict->code), verdict->code, verdict->message,
+               verdict->retry_after_ms);
+    } else if (h->side->draining) {
+        h->script->ops->grant_free(verdict->grant);
+        refuse_stopping(h);
+    } else {
+        open_stream(h, verdict->grant);
+    }
+}
+
+/* --- opening --- */
+
+/* Queues the 101 and takes the socket. */
+static leat_conn *switch_protocols(struct handshake *h, const char *subprotocol, leat_buf *rest)
+{
+    leat_buf head = LEAT_BUF_INIT;
+    leat_upgrade_write_accept(&head, h->upgrade.key, subprotocol, NULL);
+    leat_conn *conn = leat_http_conn_detach(h->conn, rest);
+    leat_conn_send_owned(conn, &head);
+    return conn;
+}
+
+static const char *subprotocol_of(const struct handshake *h)
+{
+    return h->upgrade.wants_leat_v1 ? LEAT_UPGRADE_SUBPROTOCOL : NULL;
+}
+
+static leat_session *take_session(struct handshake *h)
+{
+    leat_session *session = h->session;
+    h->session = NULL;
+    return session;
+}
+
+static void open_client(struct handshake *h)
+{
+    leat_buf rest;
+    leat_conn *conn = switch_protocols(h, subprotocol_of(h), &rest);
+    leat_client *client = leat_client_new(h->side->core, conn, LEAT_TRANSPORT_WS, take_session(h));
+    free_handshake(h);
+    if (rest.len > 0)
+        leat_client_feed(client, rest.at, rest.len);
+    leat_buf_close(&rest);
+}
+
+static leat_conn *begin_sse(struct handshake *h, leat_buf *rest)
+{
+    leat_buf head = LEAT_BUF_INIT;
+    leat_sse_write_head(&head);
+    leat_conn *conn = leat_http_conn_detach(h->conn, rest);
+    leat_conn_send_owned(conn, &head);
+    return conn;
+}
+
+static void open_stream(struct handshake *h, leat_grant *grant)
+{
+    bool sse = h->goal == GOAL_STREAM_SSE;
+    leat_buf rest;
+    leat_conn *conn = sse ? begin_sse(h, &rest) : switch_protocols(h, subprotocol_of(h), &rest);
+    leat_client *client = leat_client_new(
+        h->side->core, conn, sse ? LEAT_TRANSPORT_SSE : LEAT_TRANSPORT_WS_STREAM, take_session(h));
+    leat_client_stream(client, leat_slice_of(h->match.topic), grant, h->since, h->deadline_ms);
+    if (rest.len > 0)
+        leat_client_feed(client, rest.at, rest.len);
+    leat_buf_close(&rest);
+    free_handshake(h);
+}
+
+static void open_raw(struct handshake *h)
+{
+    leat_buf rest;
+    const leat_http_request *r = leat_http_conn_request(h->conn);
+    leat_conn *conn = switch_protocols(h, NULL, &rest);
+    leat_lua_raw_open(h->lua, h->match.route, take_session(h), conn, r, rest.at, rest.len);
+    leat_buf_close(&rest);
+    free_handshake(h);
+}

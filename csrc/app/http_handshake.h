@@ -1,0 +1,19 @@
+/* http_handshake.h - requests that the scripts have a say in: /ws and their routes, from the guard
+ * to the answer.
+ *
+ * Ownership  a handshake belongs to its connection's task and frees itself when the request is
+ * answered or cancelled. Threads    loop thread of the worker. Units      milliseconds. Errors a
+ * refusal is a plain HTTP answer, before any upgrade.
+ */
+#ifndef LEAT_APP_HTTP_HANDSHAKE_H
+#define LEAT_APP_HTTP_HANDSHAKE_H
+
+#include "app/http_conn.h"
+
+/* /ws: the connect handler, then 101 and a client. */
+void leat_http_handshake_client(leat_http_conn *c);
+
+/* A route of the scripts, of any kind but NONE. */
+void leat_http_handshake_route(leat_http_conn *c, const leat_route_match *match);
+
+#endif

@@ -1,0 +1,19 @@
+/* http_health.h - /healthz, /readyz and /metrics.
+ *
+ * Ownership  nothing is kept.
+ * Threads    loop thread of the worker.
+ * Units      none.
+ * Errors     answered on the connection.
+ */
+#ifndef LEAT_APP_HTTP_HEALTH_H
+#define LEAT_APP_HTTP_HEALTH_H
+
+#include "app/http_conn.h"
+
+/* 200 as long as the process lives. */
+void leat_http_health_alive(leat_http_conn *c);
+/* 200 if subscriptions can be served, else 503 and a line for each thing that stands in the way. */
+void leat_http_health_ready(leat_http_conn *c);
+void leat_http_health_metrics(leat_http_conn *c);
+
+#endif

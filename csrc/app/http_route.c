@@ -1,0 +1,75 @@
+#include "app/http_route.h"
+
+#include "app/http_handshake.h"
+#include "app/http_health.h"
+#include "app/http_static.h"
+
+struct endpoint {
+    const char *path;
+    void (*answer)(leat_http_conn *c);
+};
+
+static const struct endpoint endpoints[] = {
+    {"/ws", leat_http_handshake_client},
+    {"/healthz", leat_http_health_alive},
+    {"/readyz", leat_http_health_ready},
+    {"/metrics", leat_http_health_metrics},
+};
+
+/* The methods that a path answers, for Allow (RFC 9110 §15.5.6). */
+static void refuse_method(leat_http_conn *c)
+{
+    static const char *const methods[] = {"GET",   "HEAD",   "POST",   "PUT",
+                                          "PATCH", "DELETE", "OPTIONS"};
+    leat_slice path = leat_http_conn_request(c)->path;
+    leat_buf allow = LEAT_BUF_INIT;
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        leat_route_match match;
+        leat_lua_match(leat_http_conn_side(c)->lua, leat_slice_of(methods[i]), path, &match);
+        if (match.kind != LEAT_ROUTE_NONE) {
+            leat_buf_text(&allow, allow.len == 0 ? "Allow: " : ", ");
+            leat_buf_text(&allow, methods[i]);
+        }
+    }
+    leat_buf_text(&allow, allow.len == 0 ? "Allow:\r\n" : "\r\n");
+    leat_buf_char(&allow, '\0');
+    leat_http_conn_refuse(c, 405, "bad_request",
+                          leat_slice_of("this path does not answer that method"), 0, allow.at);
+    leat_buf_close(&allow);
+}
+
+/* HEAD is GET without a body, where a script says nothing else. */
+static void match_route(leat_http_conn *c, leat_route_match *match)
+{
+    const leat_http_request *r = leat_http_conn_request(c);
+    leat_lua *lua = leat_http_conn_side(c)->lua;
+    leat_lua_match(lua, r->method, r->path, match);
+    if (match->kind == LEAT_ROUTE_NONE && match->path_known && leat_slice_is(r->method, "HEAD")) {
+        leat_lua_match(lua, leat_slice_of("GET"), r->path, match);
+        if (match->kind != LEAT_ROUTE_HTTP)
+            *match = (leat_route_match){.kind = LEAT_ROUTE_NONE, .path_known = true};
+    }
+}
+
+void leat_http_route(leat_http_conn *c)
+{
+    const leat_http_request *r = leat_http_conn_request(c);
+    for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
+        if (leat_slice_is(r->path, endpoints[i].path)) {
+            endpoints[i].answer(c);
+            return;
+        }
+    if (leat_http_conn_side(c)->draining) {
+        leat_http_conn_refuse(c, 503, "unavailable", leat_slice_of("the server is stopping"), 1000,
+                              NULL);
+        return;
+    }
+    leat_route_match match;
+    match_route(c, &match);
+    if (match.kind != LEAT_ROUTE_NONE)
+        leat_http_handshake_route(c, &match);
+    else if (match.path_known)
+        refuse_method(c);
+    else
+        leat_http_static_answer(c);
+}

@@ -1,0 +1,16 @@
+/* http_route.h - who answers which request: fixed endpoints, then the script's routes, then static
+ * files.
+ *
+ * Ownership  nothing is kept.
+ * Threads    loop thread of the worker.
+ * Units      none.
+ * Errors     answered on the connection.
+ */
+#ifndef LEAT_APP_HTTP_ROUTE_H
+#define LEAT_APP_HTTP_ROUTE_H
+
+#include "app/http_conn.h"
+
+void leat_http_route(leat_http_conn *c);
+
+#endif

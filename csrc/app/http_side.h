@@ -1,0 +1,55 @@
+/* http_side.h - what the HTTP connections of one worker share.
+ *
+ * Ownership  embedded in the worker, which sets what is borrowed; connections put themselves on the
+ * list and take themselves off. Threads    loop thread of the worker. Units      milliseconds,
+ * bytes. Errors     none.
+ */
+#ifndef LEAT_APP_HTTP_SIDE_H
+#define LEAT_APP_HTTP_SIDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "app/config.h"
+#include "base/list.h"
+#include "base/metrics.h"
+#include "core/core.h"
+#include "core/hub.h"
+#include "loop/loop.h"
+#include "pg/pg_pool.h"
+#include "script/script.h"
+#include "wire/http.h"
+
+typedef struct leat_http_side {
+    /* Set by the worker. */
+    leat_loop *loop;
+    leat_metrics *metrics;
+    leat_metrics_registry *registry;
+    leat_core *core;
+    leat_hub *hub;
+    leat_pg_pool *pool;
+    leat_lua *lua; /* the current scripts */
+    const leat_config *config;
+    leat_http_limits limits;
+    size_t max_connections; /* this worker's share */
+    bool draining;
+    /* While draining: the last request has been answered; or all connections are gone. May be NULL.
+     */
+    void (*on_quiet)(void *arg);
+    void *on_quiet_arg;
+
+    /* The connections' own. */
+    leat_list conns;
+    size_t n_conns;   /* that have not been handed on */
+    size_t n_busy;    /* of these, with a request that is not yet answered */
+    size_t n_refused; /* of these, only to be told 503 */
+} leat_http_side;
+
+/* Takes an accepted socket. */
+void leat_http_side_accept(leat_http_side *side, uv_os_sock_t socket);
+
+/* Closes every connection, at once but for answers that are on their way out; on_quiet tells when
+ * the last is gone (not if there are none). */
+void leat_http_side_close(leat_http_side *side);
+
+#endif

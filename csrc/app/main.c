@@ -1,0 +1,201 @@
+/* leat - the command line. Everything that prints, and everything that ends the process, is here.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "app/check.h"
+#include "app/config.h"
+#include "app/home.h"
+#include "app/migrate.h"
+#include "app/options.h"
+#include "app/server.h"
+#include "base/log.h"
+#include "pg/pg_sync.h"
+
+enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* Descriptors that are not clients: the database, files, the loops' own. */
+#define OTHER_DESCRIPTORS 128
+
+static const char usage[] =
+    "usage: leat serve   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
+    "       leat migrate [--config FILE] [--database URL]\n"
+    "       leat check   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
+    "       leat version\n"
+    "\n"
+    "serve    serves until SIGTERM, which drains; SIGHUP reloads the app\n"
+    "migrate  installs or upgrades schema leat\n"
+    "check    loads configuration and app, connects, reports; changes nothing\n"
+    "\n"
+    "Exit codes: 0 stopped as asked, 1 a failure, 2 wrong usage or configuration.\n"
+    "leat serve --help lists the configuration's keys.\n";
+
+static int fail(int code, const leat_buf *error)
+{
+    fprintf(stderr, "leat: %.*s\n", (int)error->len, error->at == NULL ? "" : error->at);
+    return code;
+}
+
+static void print(FILE *out, const leat_buf *text)
+{
+    if (text->len > 0)
+        fwrite(text->at, 1, text->len, out);
+}
+
+static int help(const leat_options *options)
+{
+    fputs(usage, stdout);
+    if (options->command == LEAT_OPTIONS_SERVE) {
+        leat_buf text = LEAT_BUF_INIT;
+        leat_buf_text(&text, "\nKeys of the configuration file, their defaults and variables:\n\n");
+        leat_config_describe(&text);
+        print(stdout, &text);
+        leat_buf_close(&text);
+    }
+    return EXIT_STOPPED;
+}
+
+static int load_config(leat_config *config, const leat_options *options, leat_buf *error)
+{
+    char *home = NULL;
+    int err = leat_home_find(&home, error);
+    if (err < 0)
+        return err;
+    leat_config_sources sources = {
+        .home = home,
+        .file = options->config,
+        .listen = options->listen,
+        .database_url = options->database,
+        .app = options->app,
+        .getenv = getenv,
+    };
+    err = leat_config_load(config, &sources, error);
+    free(home);
+    return err;
+}
+
+/* --- leat migrate, leat check --- */
+
+static int migrate(const leat_config *config, leat_buf *error)
+{
+    leat_pg_sync *db = NULL;
+    leat_buf report = LEAT_BUF_INIT;
+    int err = leat_pg_sync_open(&db, config->database_url, "leat migrate",
+                                config->database_connect_timeout_ms, error);
+    if (err == 0)
+        err = leat_migrate_run(db, config->schema_dir, &report, error);
+    leat_pg_sync_close(db);
+    print(stdout, &report);
+    leat_buf_close(&report);
+    return err < 0 ? fail(EXIT_FAILED, error) : EXIT_STOPPED;
+}
+
+static int check(const leat_config *config, leat_buf *error)
+{
+    leat_buf report = LEAT_BUF_INIT;
+    if (leat_config_check_files(config, error) < 0)
+        return fail(EXIT_USAGE, error);
+    int err = leat_check_run(config, &report);
+    print(stdout, &report);
+    leat_buf_close(&report);
+    return err < 0 ? EXIT_FAILED : EXIT_STOPPED;
+}
+
+/* --- leat serve --- */
+
+/* One write a line, so that lines of a supervisor's other children do not come in between. */
+static void write_line(void *arg, leat_log_level level, const char *line, size_t len)
+{
+    (void)arg;
+    (void)level;
+    struct iovec parts[] = {{(void *)(uintptr_t)line, len}, {(void *)(uintptr_t) "\n", 1}};
+    ssize_t n = 0;
+    do {
+        n = writev(STDERR_FILENO, parts, 2);
+    } while (n < 0 && errno == EINTR);
+}
+
+static void raise_descriptor_limit(const leat_config *config)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        LEAT_LOG_WARN("server", "limit of open files not raised err=%s", strerror(errno));
+    if (limit.rlim_max != RLIM_INFINITY &&
+        limit.rlim_max < config->limits.max_connections + OTHER_DESCRIPTORS)
+        LEAT_LOG_WARN("server", "too few open files allowed limit=%llu max_connections=%zu",
+                      (unsigned long long)limit.rlim_max, config->limits.max_connections);
+}
+
+static int run_server(const leat_config *config, leat_log *log, leat_buf *error)
+{
+    leat_server *server = leat_server_new(config, log);
+    int err = leat_server_start(server, error);
+    if (err == 0) {
+        err = leat_server_run(server);
+        if (err < 0)
+            _exit(EXIT_STOPPED); /* asked to twice, or waited long enough: threads still run,
+                                    nothing can be freed */
+    }
+    leat_server_free(server);
+    return err < 0 ? fail(EXIT_FAILED, error) : EXIT_STOPPED;
+}
+
+static int serve(const leat_config *config, leat_buf *error)
+{
+    if (leat_config_check_files(config, error) < 0)
+        return fail(EXIT_USAGE, error);
+    if (leat_check_schema(config, error) < 0)
+        return fail(EXIT_FAILED, error);
+    signal(SIGPIPE, SIG_IGN);
+    leat_log *log = leat_log_new(config->level, write_line, NULL);
+    leat_log_bind(log);
+    raise_descriptor_limit(config);
+    int code = run_server(config, log, error);
+    leat_log_bind(NULL);
+    leat_log_free(log);
+    return code;
+}
+
+static int run(const leat_options *options, leat_buf *error)
+{
+    leat_config config;
+    if (load_config(&config, options, error) < 0)
+        return fail(EXIT_USAGE, error);
+    int code = EXIT_FAILED;
+    if (options->command == LEAT_OPTIONS_SERVE)
+        code = serve(&config, error);
+    else if (options->command == LEAT_OPTIONS_MIGRATE)
+        code = migrate(&config, error);
+    else
+        code = check(&config, error);
+    leat_config_free(&config);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    leat_buf error = LEAT_BUF_INIT;
+    leat_options options;
+    int code = EXIT_STOPPED;
+    if (leat_options_parse(&options, argc, argv, &error) < 0) {
+        code = fail(EXIT_USAGE, &error);
+        fputs(usage, stderr);
+    } else if (options.command == LEAT_OPTIONS_VERSION) {
+        puts("leat " LEAT_VERSION);
+    } else if (options.help || options.command == LEAT_OPTIONS_HELP) {
+        code = help(&options);
+    } else {
+        code = run(&options, &error);
+    }
+    leat_buf_close(&error);
+    return code;
+}

@@ -1,0 +1,251 @@
+#include "app/migrate.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Any number that no other program locks: "leat" in ASCII. */
+#define LOCK_SQL "select pg_advisory_lock(1818583412)"
+
+/* A migration may have to wait for other sessions or rewrite a table; what only looks must not
+ * hang. */
+#define NO_TIMEOUT 0
+#define LOOK_TIMEOUT_MS 10000
+
+#define MAX_MIGRATIONS 9999
+#define MAX_FILE_BYTES (4u << 20)
+
+struct migration {
+    int version;
+    char *name; /* "0001_outbox.sql" */
+};
+
+struct migrations {
+    struct migration *at; /* sorted by version: 1, 2, 3 ... */
+    int count;
+};
+
+/* --- the files --- */
+
+static void free_migrations(struct migrations *m)
+{
+    for (int i = 0; i < m->count; i++)
+        free(m->at[i].name);
+    free(m->at);
+}
+
+/* The version of NNNN_name.sql, 0 for any other name. */
+static int parse_version(const char *name)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    if (strspn(name, "0123456789") != 4 || name[4] != '_')
+        return 0;
+    return strcmp(name + 5 + strspn(name + 5, letters), ".sql") == 0 ? atoi(name) : 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return ((const struct migration *)a)->version - ((const struct migration *)b)->version;
+}
+
+static int check_numbers(const struct migrations *m, const char *dir, leat_buf *error)
+{
+    if (m->count == 0) {
+        leat_buf_printf(error, "%s holds no migrations", dir);
+        return LEAT_ECONFIG;
+    }
+    for (int i = 0; i < m->count; i++)
+        if (m->at[i].version != i + 1) {
+            leat_buf_printf(error, "%s: expected migration %04d, found %s", dir, i + 1,
+                            m->at[i].name);
+            return LEAT_ECONFIG;
+        }
+    return 0;
+}
+
+static int list_migrations(struct migrations *out, const char *dir, leat_buf *error)
+{
+    DIR *d = opendir(dir);
+    if (d == NULL) {
+        leat_buf_printf(error, "%s: %s", dir, strerror(errno));
+        return LEAT_ECONFIG;
+    }
+    struct migrations m = {NULL, 0};
+    for (struct dirent *entry = readdir(d); entry != NULL; entry = readdir(d)) {
+        int version = parse_version(entry->d_name);
+        if (version == 0 || m.count == MAX_MIGRATIONS)
+            continue;
+        m.at = leat_realloc(m.at, ((size_t)m.count + 1) * sizeof(*m.at));
+        m.at[m.count++] = (struct migration){version, leat_strdup(entry->d_name)};
+    }
+    closedir(d);
+    if (m.count > 0)
+        qsort(m.at, (size_t)m.count, sizeof(*m.at), compare);
+    int err = check_numbers(&m, dir, error);
+    if (err < 0)
+        free_migrations(&m);
+    else
+        *out = m;
+    return err;
+}
+
+static int read_sql(leat_buf *out, const char *dir, const char *name, leat_buf *error)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = fopen(path, "re");
+    if (f == NULL) {
+        leat_buf_printf(error, "%s: %s", path, strerror(errno));
+        return LEAT_ECONFIG;
+    }
+    size_t n = 0;
+    do {
+        n = fread(leat_buf_reserve(out, 65536), 1, 65536, f);
+        out->len += n;
+    } while (n > 0 && out->len <= MAX_FILE_BYTES);
+    int failed = ferror(f);
+    fclose(f);
+    if (failed != 0 || out->len > MAX_FILE_BYTES || memchr(out->at, '\0', out->len) != NULL) {
+        leat_buf_printf(error, "%s: not a readable SQL file", path);
+        return LEAT_ECONFIG;
+    }
+    leat_buf_char(out, '\0');
+    return 0;
+}
+
+/* --- the database --- */
+
+static int read_version(leat_pg_sync *db, int *version, leat_buf *error)
+{
+    leat_buf value = LEAT_BUF_INIT;
+    bool absent = true;
+    int err = leat_pg_sync_value(db, "select to_regclass('leat.migration')", LOOK_TIMEOUT_MS,
+                                 &value, &absent, error);
+    *version = 0;
+    if (err == 0 && !absent) {
+        value.len = 0;
+        err = leat_pg_sync_value(db, "select coalesce(max(version), 0) from leat.migration",
+                                 LOOK_TIMEOUT_MS, &value, &absent, error);
+        leat_buf_char(&value, '\0');
+        if (err == 0)
+            *version = atoi(value.at);
+    }
+    leat_buf_close(&value);
+    return err;
+}
+
+static int refuse_newer(int installed, int known, leat_buf *error)
+{
+    leat_buf_printf(
+        error,
+        "schema leat is at version %d, newer than this leat, which knows %d: use the newer leat",
+        installed, known);
+    return LEAT_ESCHEMA;
+}
+
+/* The table comes after the first file, which makes the schema; the name needs no escaping, as
+ * parse_version lets only letters pass that need none. */
+static int record(leat_pg_sync *db, const struct migration *m, leat_buf *error)
+{
+    leat_buf sql = LEAT_BUF_INIT;
+    leat_buf_printf(
+        &sql,
+        "create schema if not exists leat;"
+        "create table if not exists leat.migration (version int primary key, name text not null,"
+        " applied_at timestamptz not null default now());"
+        "insert into leat.migration (version, name) values (%d, '%s')",
+        m->version, m->name);
+    int err = leat_pg_sync_exec(db, sql.at, NO_TIMEOUT, error);
+    leat_buf_close(&sql);
+    return err;
+}
+
+static int apply(leat_pg_sync *db, const char *dir, const struct migration *m, leat_buf *error)
+{
+    leat_buf sql = LEAT_BUF_INIT;
+    leat_buf why = LEAT_BUF_INIT;
+    int err = read_sql(&sql, dir, m->name, &why);
+    if (err == 0)
+        err = leat_pg_sync_exec(db, "begin", NO_TIMEOUT, &why);
+    if (err == 0)
+        err = leat_pg_sync_exec(db, sql.at, NO_TIMEOUT, &why);
+    if (err == 0 && !leat_pg_sync_in_transaction(db)) {
+        leat_buf_text(&why, "it must not end the transaction that it runs in");
+        err = LEAT_ECONFIG;
+    }
+    if (err == 0)
+        err = record(db, m, &why);
+    if (err == 0)
+        err = leat_pg_sync_exec(db, "commit", NO_TIMEOUT, &why);
+    if (err < 0)
+        leat_buf_printf(error, "%s: %.*s", m->name, (int)why.len, why.at);
+    leat_buf_close(&sql);
+    leat_buf_close(&why);
+    return err;
+}
+
+static int upgrade(leat_pg_sync *db, const char *dir, const struct migrations *m, leat_buf *report,
+                   leat_buf *error)
+{
+    int installed = 0;
+    int err = read_version(db, &installed, error);
+    if (err < 0)
+        return err;
+    if (installed > m->count)
+        return refuse_newer(installed, m->count, error);
+    for (int i = installed; i < m->count; i++) {
+        err = apply(db, dir, &m->at[i], error);
+        if (err < 0)
+            return err;
+        leat_buf_printf(report, "applied %s\n", m->at[i].name);
+    }
+    leat_buf_printf(report, "schema leat is at version %d%s\n", m->count,
+                    installed == m->count ? ", nothing to do" : "");
+    return 0;
+}
+
+int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, leat_buf *report, leat_buf *error)
+{
+    struct migrations m;
+    int err = list_migrations(&m, schema_dir, error);
+    if (err < 0)
+        return err;
+    /* Held until the connection closes. */
+    err = leat_pg_sync_exec(db, LOCK_SQL, NO_TIMEOUT, error);
+    if (err == 0)
+        err = upgrade(db, schema_dir, &m, report, error);
+    free_migrations(&m);
+    return err;
+}
+
+int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version, leat_buf *error)
+{
+    struct migrations m;
+    int err = list_migrations(&m, schema_dir, error);
+    if (err < 0)
+        return err;
+    int known = m.count;
+    free_migrations(&m);
+    int installed = 0;
+    err = read_version(db, &installed, error);
+    if (err < 0)
+        return err;
+    if (installed > known)
+        return refuse_newer(installed, known, error);
+    if (installed == known) {
+        *version = installed;
+        return 0;
+    }
+    if (installed == 0)
+        leat_buf_text(error, "schema leat is not installed: run leat migrate");
+    else
+        leat_buf_printf(error, "schema leat is at version %d, this leat needs %d: run leat migrate",
+                        installed, known);
+    return LEAT_ESCHEMA;
+}

@@ -1,0 +1,29 @@
+/* migrate.h - installs and upgrades schema leat; says whether it fits this binary.
+ *
+ * Ownership  nothing is kept.
+ * Threads    main thread; it blocks.
+ * Units      versions count from 1; 0: not installed.
+ * Errors     LEAT_ESCHEMA, LEAT_EPG_*, LEAT_ECONFIG (the migration files), with a message for
+ * people.
+ *
+ * A migration is a file NNNN_name.sql of the schema folder. Each runs in a transaction of its own,
+ * together with the row in leat.migration that records it, while the session holds an advisory
+ * lock: two that run at once wait for each other.
+ */
+#ifndef LEAT_APP_MIGRATE_H
+#define LEAT_APP_MIGRATE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "pg/pg_sync.h"
+
+/* Brings the database up to the newest file. Appends a line for each thing done to report. */
+LEAT_MUST_CHECK int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, leat_buf *report,
+                                     leat_buf *error);
+
+/* Returns 0 and writes *version if the installed schema is the one that belongs to the files, else
+ * LEAT_ESCHEMA. */
+LEAT_MUST_CHECK int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version,
+                                       leat_buf *error);
+
+#endif

@@ -1,0 +1,89 @@
+#include "app/options.h"
+
+#include <stddef.h>
+#include <string.h>
+
+struct command {
+    const char *name;
+    leat_options_command command;
+};
+
+static const struct command commands[] = {
+    {"serve", LEAT_OPTIONS_SERVE}, {"migrate", LEAT_OPTIONS_MIGRATE},
+    {"check", LEAT_OPTIONS_CHECK}, {"version", LEAT_OPTIONS_VERSION},
+    {"help", LEAT_OPTIONS_HELP},   {"--version", LEAT_OPTIONS_VERSION},
+    {"--help", LEAT_OPTIONS_HELP}, {"-h", LEAT_OPTIONS_HELP},
+};
+
+struct option {
+    const char *name;
+    size_t offset;
+    unsigned commands; /* bit set of the commands that take it */
+};
+
+#define TAKES_DATABASE                                                                             \
+    (1u << LEAT_OPTIONS_SERVE | 1u << LEAT_OPTIONS_MIGRATE | 1u << LEAT_OPTIONS_CHECK)
+#define TAKES_APP (1u << LEAT_OPTIONS_SERVE | 1u << LEAT_OPTIONS_CHECK)
+
+static const struct option options[] = {
+    {"--config", offsetof(leat_options, config), TAKES_DATABASE},
+    {"--database", offsetof(leat_options, database), TAKES_DATABASE},
+    {"--app", offsetof(leat_options, app), TAKES_APP},
+    {"--listen", offsetof(leat_options, listen), TAKES_APP},
+};
+
+static const struct option *find_option(const char *arg, leat_options_command command,
+                                        const char **value)
+{
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        size_t len = strlen(options[i].name);
+        if ((options[i].commands & (1u << command)) == 0 || strncmp(arg, options[i].name, len) != 0)
+            continue;
+        if (arg[len] == '\0' || arg[len] == '=') {
+            *value = arg[len] == '=' ? arg + len + 1 : NULL;
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static int parse_command(leat_options *out, const char *name, leat_buf *error)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(commands[i].name, name) == 0) {
+            out->command = commands[i].command;
+            return 0;
+        }
+    leat_buf_printf(error, "unknown command %s: expected serve, migrate, check or version", name);
+    return LEAT_ECONFIG;
+}
+
+int leat_options_parse(leat_options *out, int argc, char **argv, leat_buf *error)
+{
+    *out = (leat_options){.command = LEAT_OPTIONS_HELP};
+    if (argc < 2) {
+        leat_buf_text(error, "a command is missing: expected serve, migrate, check or version");
+        return LEAT_ECONFIG;
+    }
+    int err = parse_command(out, argv[1], error);
+    for (int i = 2; i < argc && err == 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            out->help = true;
+            continue;
+        }
+        const char *value = NULL;
+        const struct option *option = find_option(argv[i], out->command, &value);
+        if (option == NULL) {
+            leat_buf_printf(error, "unknown option %s for leat %s", argv[i], argv[1]);
+            return LEAT_ECONFIG;
+        }
+        if (value == NULL && i + 1 < argc)
+            value = argv[++i];
+        if (value == NULL) {
+            leat_buf_printf(error, "%s: expected a value", option->name);
+            return LEAT_ECONFIG;
+        }
+        *(const char **)(void *)((char *)out + option->offset) = value;
+    }
+    return err;
+}

@@ -1,0 +1,36 @@
+/* options.h - the command line.
+ *
+ * Ownership  strings point into argv.
+ * Threads    main thread.
+ * Units      none.
+ * Errors     LEAT_ECONFIG and a message.
+ */
+#ifndef LEAT_APP_OPTIONS_H
+#define LEAT_APP_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+typedef enum leat_options_command {
+    LEAT_OPTIONS_SERVE,
+    LEAT_OPTIONS_MIGRATE,
+    LEAT_OPTIONS_CHECK,
+    LEAT_OPTIONS_VERSION,
+    LEAT_OPTIONS_HELP,
+} leat_options_command;
+
+typedef struct leat_options {
+    leat_options_command command;
+    bool help; /* leat COMMAND --help */
+    const char *config;
+    const char *app;
+    const char *listen;
+    const char *database;
+} leat_options;
+
+/* Reads `leat COMMAND [--option VALUE | --option=VALUE]...`. */
+LEAT_MUST_CHECK int leat_options_parse(leat_options *out, int argc, char **argv, leat_buf *error);
+
+#endif

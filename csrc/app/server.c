@@ -1,0 +1,312 @@
+/* The course: leat_server_start starts the hub's thread and then the workers, one after the other,
+ * so that the first one's port serves the others. leat_server_run turns the main loop, where
+ * signals arrive: the first SIGTERM tells every worker to stop, each reports when it is over
+ * (on_mail), and after the last one the loop runs empty. */
+#include "app/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "app/worker.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "core/hub.h"
+#include "loop/mailbox.h"
+#include "net/listener.h"
+
+#define APPLICATION_NAME "leat"
+#define POOL_CLEAN_TIMEOUT_MS 5000
+#define MAX_BACKOFF_MS 2000
+#define HUB_POOL_SIZE 2
+#define KEEPALIVE_MS 5000
+#define KEEPALIVE_TIMEOUT_MS 5000
+/* Beyond what the clients' good-byes may take. */
+#define DRAIN_RESERVE_MS 2000
+/* A query's result in memory is somewhat larger than the JSON made of it. */
+#define RESULT_PER_SNAPSHOT 4
+
+enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, N_SIGNALS };
+
+struct leat_server {
+    const leat_config *config;
+    leat_log *log;
+    leat_metrics_registry *metrics;
+    uv_loop_t uv;
+    bool has_loop;
+    leat_mailbox *mailbox;
+    uv_signal_t signals[N_SIGNALS];
+    uv_timer_t limit;
+    bool has_handles;
+    leat_hub *hub;
+    bool hub_runs;
+    leat_pg_pool_options pool;
+    struct sockaddr_storage addr;
+    leat_worker **workers;
+    size_t n_started;
+    size_t n_over;
+    bool draining;
+    bool forced;
+};
+
+static int open_handles(leat_server *s);
+static void close_handles(leat_server *s);
+static int start_hub(leat_server *s);
+static int start_workers(leat_server *s, leat_buf *error);
+static void on_signal(uv_signal_t *handle, int number);
+static void on_mail(void *arg, leat_mail *mail);
+static void stop_workers(leat_server *s);
+
+leat_server *leat_server_new(const leat_config *config, leat_log *log)
+{
+    leat_server *s = leat_calloc(1, sizeof(*s));
+    s->config = config;
+    s->log = log;
+    s->metrics = leat_metrics_registry_new();
+    s->workers = leat_calloc(config->workers, sizeof(*s->workers));
+    s->pool = (leat_pg_pool_options){
+        .pg =
+            {
+                .conninfo = config->database_url,
+                .application_name = APPLICATION_NAME,
+                .max_statements = config->max_statements,
+                .connect_timeout_ms = config->database_connect_timeout_ms,
+                .max_result_bytes = config->limits.max_snapshot_bytes * RESULT_PER_SNAPSHOT,
+            },
+        .size = config->pool_size,
+        .max_waiters = config->pool_max_waiters,
+        .idle_timeout_ms = config->pool_idle_timeout_ms,
+        .clean_timeout_ms = POOL_CLEAN_TIMEOUT_MS,
+        .max_backoff_ms = MAX_BACKOFF_MS,
+    };
+    return s;
+}
+
+int leat_server_start(leat_server *s, leat_buf *error)
+{
+    int err = open_handles(s);
+    if (err == 0)
+        err = start_hub(s);
+    if (err == 0)
+        err = start_workers(s, error);
+    if (err < 0) {
+        if (error->len == 0)
+            leat_buf_printf(error, "cannot start: %s",
+                            leat_err_name(err) != NULL ? leat_err_name(err) : uv_strerror(err));
+        stop_workers(s);
+        if (s->n_over == s->n_started)
+            close_handles(s);
+        if (s->has_loop)
+            uv_run(&s->uv, UV_RUN_DEFAULT);
+        return err;
+    }
+    LEAT_LOG_INFO("server", "listening address=%s", leat_worker_address(s->workers[0]));
+    return 0;
+}
+
+int leat_server_run(leat_server *s)
+{
+    uv_run(&s->uv, UV_RUN_DEFAULT);
+    if (s->forced)
+        return LEAT_EDEADLINE;
+    LEAT_LOG_INFO("server", "stopped");
+    return 0;
+}
+
+void leat_server_free(leat_server *s)
+{
+    for (size_t i = 0; i < s->config->workers; i++) {
+        if (i < s->n_started)
+            leat_worker_join(s->workers[i]);
+        if (s->workers[i] != NULL)
+            leat_worker_free(s->workers[i]);
+    }
+    if (s->hub_runs)
+        leat_hub_stop(s->hub);
+    if (s->hub != NULL)
+        leat_hub_free(s->hub);
+    leat_mailbox_free(s->mailbox);
+    if (s->has_loop)
+        LEAT_ASSERT(uv_loop_close(&s->uv) == 0);
+    leat_metrics_registry_free(s->metrics);
+    free(s->workers);
+    free(s);
+}
+
+/* --- starting --- */
+
+static int open_handles(leat_server *s)
+{
+    static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    int err = uv_loop_init(&s->uv);
+    if (err < 0)
+        return err;
+    s->has_loop = true;
+    err = leat_mailbox_new(&s->mailbox, &s->uv, on_mail, s);
+    if (err < 0)
+        return err;
+    s->has_handles = true;
+    uv_timer_init(&s->uv, &s->limit);
+    s->limit.data = s;
+    for (int i = 0; i < N_SIGNALS; i++) {
+        uv_signal_init(&s->uv, &s->signals[i]);
+        s->signals[i].data = s;
+    }
+    for (int i = 0; i < N_SIGNALS && err == 0; i++)
+        err = uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    return err;
+}
+
+static int start_hub(leat_server *s)
+{
+    leat_hub_options options = {
+        .limits = &s->config->limits,
+        .pool = s->pool,
+        .listener =
+            {
+                .pg = s->pool.pg,
+                .channel = s->config->channel,
+                .max_backoff_ms = MAX_BACKOFF_MS,
+                .keepalive_ms = KEEPALIVE_MS,
+                .keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+            },
+        .log = s->log,
+        .metrics = s->metrics,
+    };
+    options.pool.size = HUB_POOL_SIZE;
+    options.pool.pg.max_result_bytes = 0; /* the hub bounds its fetches itself */
+    int err = leat_hub_new(&s->hub, &options);
+    if (err < 0)
+        return err;
+    err = leat_hub_start(s->hub);
+    s->hub_runs = err == 0;
+    return err;
+}
+
+/* Sockets that share a port would also share it with another server of the same user: see first
+ * that nobody is there. */
+static int probe(const struct sockaddr_storage *addr)
+{
+    int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return uv_translate_sys_error(errno);
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    socklen_t len =
+        addr->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    int err = bind(fd, (const struct sockaddr *)addr, len) < 0 || listen(fd, 1) < 0
+                  ? uv_translate_sys_error(errno)
+                  : 0;
+    close(fd);
+    return err;
+}
+
+static int start_worker(leat_server *s, size_t i, leat_buf *error)
+{
+    leat_worker_options options = {
+        .config = s->config,
+        .log = s->log,
+        .registry = s->metrics,
+        .hub = s->hub,
+        .pool = &s->pool,
+        .home = s->mailbox,
+    };
+    s->workers[i] = leat_worker_new(&options);
+    int err = leat_worker_start(s->workers[i], &s->addr, s->config->workers > 1, error);
+    if (err == 0)
+        s->n_started++;
+    return err;
+}
+
+static int start_workers(leat_server *s, leat_buf *error)
+{
+    int err = leat_listener_parse(&s->addr, s->config->listen);
+    if (err == 0 && s->config->workers > 1) {
+        err = probe(&s->addr);
+        if (err < 0)
+            leat_buf_printf(error, "cannot listen on %s: %s", s->config->listen, uv_strerror(err));
+    }
+    for (size_t i = 0; i < s->config->workers && err == 0; i++) {
+        err = start_worker(s, i, error);
+        /* With port 0 the kernel picked one, which the others share. */
+        if (err == 0 && i == 0)
+            err = leat_listener_parse(&s->addr, leat_worker_address(s->workers[0]));
+    }
+    return err;
+}
+
+/* --- signals and the end --- */
+
+static void reload(leat_server *s)
+{
+    LEAT_LOG_INFO("server", "reloading");
+    for (size_t i = 0; i < s->n_started; i++)
+        leat_worker_post(s->workers[i], LEAT_WORKER_RELOAD);
+}
+
+static void force(leat_server *s, const char *reason)
+{
+    LEAT_LOG_WARN("server", "stopped at once reason=%s", reason);
+    s->forced = true;
+    uv_stop(&s->uv);
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+    force(timer->data, "drain_timeout");
+}
+
+static void stop_workers(leat_server *s)
+{
+    s->draining = true;
+    for (size_t i = 0; i < s->n_started; i++)
+        leat_worker_post(s->workers[i], LEAT_WORKER_STOP);
+}
+
+static void drain(leat_server *s)
+{
+    const leat_limits *limits = &s->config->limits;
+    uint64_t limit_ms =
+        limits->drain_ms + limits->close_timeout_ms + limits->control_timeout_ms + DRAIN_RESERVE_MS;
+    LEAT_LOG_INFO("server", "draining drain_ms=%" PRIu64, limits->drain_ms);
+    stop_workers(s);
+    uv_timer_start(&s->limit, on_limit, limit_ms, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    leat_server *s = handle->data;
+    if (number == SIGHUP) {
+        if (!s->draining)
+            reload(s);
+    } else if (s->draining) {
+        force(s, "second_signal");
+    } else {
+        drain(s);
+    }
+}
+
+static void on_mail(void *arg, leat_mail *mail)
+{
+    (void)mail; /* part of the worker that is over */
+    leat_server *s = arg;
+    s->n_over++;
+    if (s->n_over == s->n_started)
+        close_handles(s);
+}
+
+static void close_handles(leat_server *s)
+{
+    if (s->mailbox != NULL)
+        leat_mailbox_close(s->mailbox, NULL, NULL);
+    if (!s->has_handles)
+        return;
+    uv_close((uv_handle_t *)&s->limit, NULL);
+    for (int i = 0; i < N_SIGNALS; i++)
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
+}

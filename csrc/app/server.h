@@ -1,0 +1,29 @@
+/* server.h - the process that serves: the hub, the workers, and the signals that end it.
+ *
+ * Ownership  the server owns hub, workers and metrics; configuration and log are borrowed and
+ * outlive it. Threads    main thread. Units      milliseconds. Errors     _start returns what kept
+ * it from serving, with a message for people; it is then only to be freed.
+ */
+#ifndef LEAT_APP_SERVER_H
+#define LEAT_APP_SERVER_H
+
+#include "app/config.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+
+typedef struct leat_server leat_server;
+
+leat_server *leat_server_new(const leat_config *config, leat_log *log);
+
+/* Starts everything and logs the line "listening address=…". */
+LEAT_MUST_CHECK int leat_server_start(leat_server *s, leat_buf *error);
+
+/* Serves until SIGTERM or SIGINT, then drains; SIGHUP reloads the scripts. Returns 0 when all is
+ * over. LEAT_EDEADLINE if a second signal came, or draining did not end in time: threads still run,
+ * and nothing is left but to end the process. */
+LEAT_MUST_CHECK int leat_server_run(leat_server *s);
+
+void leat_server_free(leat_server *s);
+
+#endif

@@ -1,0 +1,440 @@
+/* A worker's life: leat_worker_start starts `run`, which sets everything up, from the loop to the
+ * listener, and then turns the loop. A STOP brings `drain`: the listener closes, clients get their
+ * good-byes, requests under way are answered. Once all that is over
+ * (`check_drained`), it is taken down in reverse: close_http, stop_core, retire_scripts,
+ * close_pool, close_mailbox, close_loop, each step starting the next when it is done. A set-up that
+ * fails half-way takes the same way down, past what was never made. */
+#include "app/worker.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "app/http_side.h"
+#include "base/mem.h"
+#include "core/core.h"
+#include "net/listener.h"
+#include "script/script.h"
+#include "wire/frame.h"
+
+/* How often raw connections are counted while they say good-bye: nobody tells when the last is
+ * gone. */
+#define RAW_CHECK_MS 20
+
+/* Scripts that are loaded: the current ones, and older ones until their last user lets go. */
+struct loaded {
+    leat_list link;
+    leat_worker *worker;
+    leat_lua *lua;
+};
+
+struct command_mail {
+    leat_mail mail; /* first: a leat_mail is one of these */
+    leat_worker_command command;
+};
+
+struct leat_worker {
+    leat_mail over; /* posted to home at the end */
+    leat_worker_options options;
+    const struct sockaddr_storage *addr;
+    bool reuse_port;
+    char address[64];
+    uv_thread_t thread;
+    uv_sem_t started;
+    int start_err;
+    leat_buf start_error;
+
+    uv_loop_t uv;
+    leat_loop *loop;
+    leat_metrics *metrics;
+    leat_mailbox *mailbox;
+    leat_pg_pool *pool;
+    leat_core core;
+    bool core_started;
+    leat_list scripts; /* of loaded; the last is current */
+    leat_http_side http;
+    leat_listener *listener;
+    leat_deadline raw_check;
+    bool draining;
+    bool core_drained;
+    bool going_down;
+    bool retiring;
+};
+
+static void run(void *arg);
+static int set_up(leat_worker *w);
+static void on_mail(void *arg, leat_mail *mail);
+static void on_accept(void *arg, uv_os_sock_t socket);
+static void reload(leat_worker *w);
+static void drain(leat_worker *w);
+static void check_drained(void *arg);
+static void close_http(leat_worker *w);
+static void stop_core(leat_worker *w);
+static void retire_scripts(void *arg);
+static void close_pool(leat_worker *w);
+static void close_mailbox(void *arg);
+static void close_loop(void *arg);
+
+leat_worker *leat_worker_new(const leat_worker_options *options)
+{
+    leat_worker *w = leat_calloc(1, sizeof(*w));
+    w->options = *options;
+    w->metrics = leat_metrics_new(options->registry);
+    leat_list_init(&w->scripts);
+    leat_deadline_init(&w->raw_check);
+    return w;
+}
+
+int leat_worker_start(leat_worker *w, const struct sockaddr_storage *addr, bool reuse_port,
+                      leat_buf *error)
+{
+    w->addr = addr;
+    w->reuse_port = reuse_port;
+    int err = uv_sem_init(&w->started, 0);
+    if (err < 0)
+        return err;
+    err = uv_thread_create(&w->thread, run, w);
+    if (err == 0) {
+        uv_sem_wait(&w->started);
+        err = w->start_err;
+        if (err < 0)
+            leat_worker_join(w);
+    }
+    uv_sem_destroy(&w->started);
+    leat_buf_slice(error, leat_buf_view(&w->start_error));
+    return err;
+}
+
+const char *leat_worker_address(const leat_worker *w)
+{
+    return w->address;
+}
+
+void leat_worker_join(leat_worker *w)
+{
+    uv_thread_join(&w->thread);
+}
+
+void leat_worker_free(leat_worker *w)
+{
+    leat_mailbox_free(w->mailbox);
+    leat_buf_close(&w->start_error);
+    free(w);
+}
+
+void leat_worker_post(leat_worker *w, leat_worker_command command)
+{
+    struct command_mail *m = leat_calloc(1, sizeof(*m));
+    m->command = command;
+    if (!leat_mailbox_post(w->mailbox, &m->mail))
+        free(m); /* it is on its way down already */
+}
+
+static const char *error_text(int err)
+{
+    const char *name = leat_err_name(err);
+    return name != NULL ? name : uv_strerror(err);
+}
+
+static void turn(leat_worker *w)
+{
+    uv_run(&w->uv, UV_RUN_DEFAULT);
+    LEAT_ASSERT(uv_loop_close(&w->uv) == 0);
+}
+
+static void run(void *arg)
+{
+    leat_worker *w = arg;
+    leat_log_bind(w->options.log);
+    int err = uv_loop_init(&w->uv);
+    if (err == 0) {
+        err = set_up(w);
+        if (err < 0) {
+            close_http(w);
+            turn(w);
+        }
+    }
+    if (err < 0 && w->start_error.len == 0)
+        leat_buf_printf(&w->start_error, "a worker cannot start: %s", error_text(err));
+    w->start_err = err;
+    uv_sem_post(
+        &w->started); /* if err < 0, the server may free w from here on only after joining */
+    if (err < 0)
+        return;
+    turn(w);
+    leat_log_bind(NULL);
+    LEAT_ASSERT(leat_mailbox_post(w->options.home, &w->over)); /* the server waits for it */
+}
+
+/* --- set-up --- */
+
+static int load_scripts(leat_worker *w, leat_buf *error)
+{
+    const leat_config *config = w->options.config;
+    leat_lua_options options = {
+        .app_path = config->app,
+        .lua_dir = config->lua_dir,
+        .budget_ms = config->script_budget_ms,
+        .memory_bytes = config->script_memory_bytes,
+        .core = &w->core,
+    };
+    leat_lua *lua = NULL;
+    int err = leat_lua_new(&lua, &options, error);
+    if (err < 0)
+        return err;
+    struct loaded *l = leat_calloc(1, sizeof(*l));
+    l->worker = w;
+    l->lua = lua;
+    leat_list_push(&w->scripts, &l->link);
+    w->http.lua = lua;
+    return 0;
+}
+
+static void fill_core(leat_worker *w)
+{
+    w->core.loop = w->loop;
+    w->core.metrics = w->metrics;
+    w->core.pool = w->pool;
+    w->core.hub = w->options.hub;
+    w->core.limits = &w->options.config->limits;
+}
+
+static void fill_http(leat_worker *w)
+{
+    const leat_config *config = w->options.config;
+    w->http.loop = w->loop;
+    w->http.metrics = w->metrics;
+    w->http.registry = w->options.registry;
+    w->http.core = &w->core;
+    w->http.hub = w->options.hub;
+    w->http.pool = w->pool;
+    w->http.config = config;
+    w->http.limits =
+        (leat_http_limits){config->max_header_bytes, config->max_headers, config->max_body_bytes};
+    w->http.max_connections =
+        (config->limits.max_connections + config->workers - 1) / config->workers;
+    w->http.on_quiet = check_drained;
+    w->http.on_quiet_arg = w;
+}
+
+static int open_listener(leat_worker *w)
+{
+    int err = leat_listener_open(&w->listener, w->loop, w->addr, w->reuse_port, on_accept, w);
+    if (err < 0) {
+        leat_buf_printf(&w->start_error, "cannot listen on %s: %s", w->options.config->listen,
+                        error_text(err));
+        return err;
+    }
+    leat_listener_address(w->listener, w->address, sizeof(w->address));
+    return 0;
+}
+
+static int start_core(leat_worker *w)
+{
+    w->core.script = leat_lua_script(w->http.lua);
+    int err = leat_core_start(&w->core);
+    w->core_started = err == 0;
+    return err;
+}
+
+static int set_up(leat_worker *w)
+{
+    leat_list_init(&w->http.conns);
+    int err = leat_loop_new(&w->loop, &w->uv);
+    if (err == 0)
+        err = leat_mailbox_new(&w->mailbox, &w->uv, on_mail, w);
+    if (err == 0)
+        err = leat_pg_pool_new(&w->pool, w->loop, w->metrics, w->options.pool);
+    if (err == 0) {
+        fill_core(w);
+        fill_http(w);
+        err = load_scripts(w, &w->start_error);
+    }
+    if (err == 0)
+        err = start_core(w);
+    if (err == 0)
+        err = open_listener(w);
+    return err;
+}
+
+/* --- serving --- */
+
+static void on_accept(void *arg, uv_os_sock_t socket)
+{
+    leat_worker *w = arg;
+    leat_http_side_accept(&w->http, socket);
+}
+
+static void on_mail(void *arg, leat_mail *mail)
+{
+    leat_worker *w = arg;
+    struct command_mail *m = LEAT_LIST_ENTRY(&mail->link_, struct command_mail, mail.link_);
+    leat_worker_command command = m->command;
+    free(m);
+    if (w->draining)
+        return;
+    switch (command) {
+    case LEAT_WORKER_RELOAD:
+        reload(w);
+        break;
+    case LEAT_WORKER_STOP:
+        drain(w);
+        break;
+    }
+}
+
+static void on_retired(void *arg)
+{
+    struct loaded *l = arg;
+    leat_worker *w = l->worker;
+    leat_list_unlink(&l->link);
+    free(l);
+    if (w->retiring && leat_list_empty(&w->scripts))
+        close_pool(w);
+}
+
+/* One line of the log for each line of the message, which has the traceback. */
+static void log_script_error(const leat_buf *error)
+{
+    const char *at = error->at;
+    const char *end = at + error->len;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t len = newline == NULL ? (size_t)(end - at) : (size_t)(newline - at);
+        char quoted[512];
+        LEAT_LOG_ERROR("worker", "scripts not loaded, the old ones stay err=%s",
+                       leat_log_quote(quoted, sizeof(quoted), at, len));
+        at += len + 1;
+    }
+}
+
+static void reload(leat_worker *w)
+{
+    struct loaded *old = LEAT_LIST_ENTRY(w->scripts.prev, struct loaded, link);
+    leat_buf error = LEAT_BUF_INIT;
+    if (load_scripts(w, &error) < 0) {
+        log_script_error(&error);
+        leat_buf_close(&error);
+        return;
+    }
+    leat_buf_close(&error);
+    leat_core_set_script(&w->core, leat_lua_script(w->http.lua));
+    LEAT_LOG_INFO("worker", "scripts reloaded");
+    leat_lua_retire(old->lua, on_retired, old);
+}
+
+/* --- draining --- */
+
+static void on_core_drained(void *arg)
+{
+    leat_worker *w = arg;
+    w->core_drained = true;
+    check_drained(w);
+}
+
+static size_t close_raw(leat_worker *w, bool say_so)
+{
+    size_t count = 0;
+    for (leat_list *link = w->scripts.next; link != &w->scripts; link = link->next) {
+        leat_lua *lua = LEAT_LIST_ENTRY(link, struct loaded, link)->lua;
+        if (say_so)
+            leat_lua_raw_close_all(lua, LEAT_CLOSE_GOING_AWAY, "the server is stopping");
+        count += leat_lua_raw_count(lua);
+    }
+    return count;
+}
+
+static void drain(leat_worker *w)
+{
+    w->draining = true;
+    w->http.draining = true;
+    leat_listener_close(w->listener, NULL, NULL);
+    w->listener = NULL;
+    close_raw(w, true);
+    leat_core_drain(&w->core, on_core_drained, w);
+}
+
+static void on_raw_check(leat_deadline *d)
+{
+    check_drained(LEAT_LIST_ENTRY(d, leat_worker, raw_check));
+}
+
+/* Called whenever something of what is waited for has ended. */
+static void check_drained(void *arg)
+{
+    leat_worker *w = arg;
+    if (w->going_down) {
+        if (w->http.n_conns == 0)
+            stop_core(w);
+        return;
+    }
+    if (!w->core_drained || w->http.n_busy > 0)
+        return;
+    if (close_raw(w, false) > 0) {
+        leat_deadline_arm(leat_loop_deadlines(w->loop), &w->raw_check,
+                          leat_loop_now(w->loop) + RAW_CHECK_MS, on_raw_check);
+        return;
+    }
+    close_http(w);
+}
+
+/* --- the way down --- */
+
+static void close_http(leat_worker *w)
+{
+    w->going_down = true;
+    w->http.draining = true; /* so that it tells when the last connection is gone */
+    leat_deadline_cancel(&w->raw_check);
+    leat_http_side_close(&w->http);
+    if (w->http.n_conns == 0)
+        stop_core(w);
+}
+
+static void on_core_stopped(void *arg)
+{
+    retire_scripts(arg);
+}
+
+static void stop_core(leat_worker *w)
+{
+    w->http.on_quiet = NULL;
+    if (w->core_started)
+        leat_core_stop(&w->core, on_core_stopped, w);
+    else
+        retire_scripts(w);
+}
+
+static void retire_scripts(void *arg)
+{
+    leat_worker *w = arg;
+    leat_lua *current = w->http.lua;
+    w->http.lua = NULL;
+    w->retiring = true;
+    if (current != NULL)
+        leat_lua_retire(current, on_retired, LEAT_LIST_ENTRY(w->scripts.prev, struct loaded, link));
+    else if (leat_list_empty(&w->scripts))
+        close_pool(w);
+}
+
+static void close_pool(leat_worker *w)
+{
+    if (w->pool != NULL)
+        leat_pg_pool_close(w->pool, close_mailbox, w);
+    else
+        close_mailbox(w);
+}
+
+static void close_mailbox(void *arg)
+{
+    leat_worker *w = arg;
+    if (w->mailbox != NULL)
+        leat_mailbox_close(w->mailbox, close_loop, w);
+    else
+        close_loop(w);
+}
+
+static void close_loop(void *arg)
+{
+    leat_worker *w = arg;
+    if (w->loop != NULL)
+        leat_loop_close(w->loop, NULL, NULL);
+}

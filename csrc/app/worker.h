@@ -1,0 +1,54 @@
+/* worker.h - one thread: a loop, the scripts, a pool of database connections, a listening socket
+ * and its clients.
+ *
+ * Ownership  the worker owns all of that; the server owns the worker.
+ * Threads    _new, _start, _join, _free: the server's thread. _post: any. Everything else happens
+ * on the worker's own. Units      none. Errors     _start returns what kept the worker from
+ * serving, with a message; the worker is then over and only to be freed.
+ */
+#ifndef LEAT_APP_WORKER_H
+#define LEAT_APP_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "app/config.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "core/hub.h"
+#include "loop/mailbox.h"
+#include "pg/pg_pool.h"
+
+typedef struct leat_worker leat_worker;
+
+typedef struct leat_worker_options {
+    const leat_config *config; /* all borrowed for the worker's life */
+    leat_log *log;
+    leat_metrics_registry *registry;
+    leat_hub *hub;
+    const leat_pg_pool_options *pool;
+    leat_mailbox *home; /* gets the worker's mail when it is over; it belongs to the worker, and is
+                           not to be freed */
+} leat_worker_options;
+
+typedef enum leat_worker_command {
+    LEAT_WORKER_RELOAD, /* load the scripts anew; if they do not load, the old ones stay */
+    LEAT_WORKER_STOP,   /* drain: no new connections, good-bye to every client; then end */
+} leat_worker_command;
+
+leat_worker *leat_worker_new(const leat_worker_options *options);
+
+/* Starts the thread and waits until it accepts connections on addr. */
+LEAT_MUST_CHECK int leat_worker_start(leat_worker *w, const struct sockaddr_storage *addr,
+                                      bool reuse_port, leat_buf *error);
+
+/* The address really bound, "127.0.0.1:40123", once started. */
+const char *leat_worker_address(const leat_worker *w);
+
+void leat_worker_post(leat_worker *w, leat_worker_command command);
+
+/* Waits for the thread, which has told home that it is over. */
+void leat_worker_join(leat_worker *w);
+void leat_worker_free(leat_worker *w);
+
+#endif

@@ -1,0 +1,190 @@
+/* api_ctx.c - ctx.user, ctx.request, ctx.deadline, ctx.db, ctx.topic, ctx.params, ctx:with_timeout.
+ *
+ * What is costly is made when it is first asked for and kept in the user values. ctx.user is decoded for
+ * each ctx anew: a handler that changes it changes its own, so that nothing depends on when a session
+ * was last looked at.
+ */
+#include "script/api_ctx.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "script/api_db.h"
+#include "script/api_log.h"
+#include "script/api_request.h"
+#include "script/lua_json.h"
+
+#define TYPE "leat.ctx"
+
+enum { USER = 1, REQUEST, DB, TOPIC, PARAMS, N_USER_VALUES = PARAMS };
+
+/* [-0, +1, m] */
+static leat_api_ctx *push(lua_State *L, const leat_api_ctx *from)
+{
+    leat_api_ctx *c = lua_newuserdatauv(L, sizeof(*c), N_USER_VALUES);
+    *c = *from;
+    c->session = NULL; /* its count goes up only once the finalizer is there to lower it */
+    luaL_setmetatable(L, TYPE);
+    if (from->session != NULL)
+        c->session = leat_session_ref(from->session);
+    return c;
+}
+
+static void set_topic(lua_State *L, leat_slice topic)
+{
+    if (topic.at == NULL)
+        return;
+    lua_pushlstring(L, topic.at, topic.len);
+    lua_setiuservalue(L, -2, TOPIC);
+}
+
+void leat_api_ctx_push(lua_State *L, leat_task *t, leat_slice topic, leat_slice params)
+{
+    leat_api_ctx from = {t->lua, t->id, t->deadline_ms, t->session};
+    push(L, &from);
+    set_topic(L, topic);
+    if (params.at == NULL)
+        return;
+    char reason[200];
+    if (leat_lua_json_push(L, params, reason, sizeof(reason)) < 0)
+        luaL_error(L, "params: %s", reason);
+    lua_setiuservalue(L, -2, PARAMS);
+}
+
+void leat_api_ctx_push_like(lua_State *L, int index, leat_slice topic)
+{
+    int at = lua_absindex(L, index);
+    push(L, lua_touserdata(L, at));
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, PARAMS);
+    set_topic(L, topic);
+    for (int i = USER; i <= DB; i++) {
+        lua_getiuservalue(L, at, i);
+        lua_setiuservalue(L, -2, i);
+    }
+}
+
+void leat_api_ctx_set_request(lua_State *L, int index)
+{
+    lua_setiuservalue(L, index, REQUEST);
+}
+
+leat_api_ctx *leat_api_ctx_check(lua_State *L, int index)
+{
+    return luaL_checkudata(L, index, TYPE);
+}
+
+void leat_api_ctx_push_user(lua_State *L, const leat_session *session)
+{
+    leat_slice json = session == NULL ? (leat_slice){NULL, 0} : leat_session_user(session);
+    char reason[200];
+    if (leat_lua_json_push(L, json, reason, sizeof(reason)) < 0)
+        luaL_error(L, "ctx.user: %s", reason); /* it was written by the same codec: never */
+}
+
+/* --- fields --- */
+
+/* Pushes what is kept in a user value; if there is nothing, makes and keeps it. [-0, +1, e] */
+static int index_kept(lua_State *L, leat_api_ctx *c, int which,
+                      void (*make)(lua_State *L, leat_api_ctx *c))
+{
+    if (lua_getiuservalue(L, 1, which) != LUA_TNIL)
+        return 1;
+    lua_pop(L, 1);
+    make(L, c);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, which);
+    return 1;
+}
+
+static void make_user(lua_State *L, leat_api_ctx *c)
+{
+    leat_api_ctx_push_user(L, c->session);
+}
+
+static void make_request(lua_State *L, leat_api_ctx *c)
+{
+    if (c->session == NULL)
+        lua_pushnil(L);
+    else
+        leat_api_request_push(L, c->lua, leat_session_head(c->session));
+}
+
+static void make_db(lua_State *L, leat_api_ctx *c)
+{
+    leat_task *t = c->lua->running;
+    if (t == NULL || t->id != c->task_id)
+        luaL_error(L, "ctx.db has ended with its handler (in refresh and snapshot, read with the "
+                      "db that they are given)");
+    leat_api_db_push(L, t, c->deadline_ms);
+}
+
+/* ctx:with_timeout(ms) -> ctx                                       [-0, +1, arg]
+ * The same ctx, but its reads end ms from now, if that is sooner. */
+static int ctx_with_timeout(lua_State *L)
+{
+    leat_api_ctx *c = leat_api_ctx_check(L, 1);
+    lua_Number ms = luaL_checknumber(L, 2);
+    luaL_argcheck(L, ms >= 0, 2, "a timeout is a number of milliseconds");
+    uint64_t now_ms = leat_loop_now(c->lua->core->loop);
+    leat_api_ctx from = *c;
+    if (ms < (lua_Number)(UINT32_MAX) && now_ms + (uint64_t)ms < c->deadline_ms)
+        from.deadline_ms = now_ms + (uint64_t)ms;
+    push(L, &from);
+    for (int i = USER; i <= N_USER_VALUES; i++) {
+        if (i == DB)
+            continue;
+        lua_getiuservalue(L, 1, i);
+        lua_setiuservalue(L, -2, i);
+    }
+    return 1;
+}
+
+/* ctx.key -> value                                                  [-0, +1, e] */
+static int ctx_index(lua_State *L)
+{
+    leat_api_ctx *c = leat_api_ctx_check(L, 1);
+    const char *key = luaL_checkstring(L, 2);
+    if (strcmp(key, "user") == 0)
+        return index_kept(L, c, USER, make_user);
+    if (strcmp(key, "db") == 0)
+        return index_kept(L, c, DB, make_db);
+    if (strcmp(key, "request") == 0)
+        return index_kept(L, c, REQUEST, make_request);
+    if (strcmp(key, "topic") == 0)
+        lua_getiuservalue(L, 1, TOPIC);
+    else if (strcmp(key, "params") == 0)
+        lua_getiuservalue(L, 1, PARAMS);
+    else if (strcmp(key, "deadline") == 0)
+        lua_pushinteger(L, (lua_Integer)c->deadline_ms);
+    else if (strcmp(key, "with_timeout") == 0)
+        lua_pushcfunction(L, ctx_with_timeout);
+    else if (strcmp(key, "log") == 0)
+        leat_api_log_push(L);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* Collected: lets go of the session.                                [-0, +0, -] */
+static int ctx_gc(lua_State *L)
+{
+    leat_api_ctx *c = lua_touserdata(L, 1);
+    leat_session_unref(c->session);
+    c->session = NULL;
+    return 0;
+}
+
+void leat_api_ctx_open(lua_State *L)
+{
+    luaL_newmetatable(L, TYPE);
+    lua_pushcfunction(L, ctx_index);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, ctx_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushliteral(L, TYPE);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+    leat_api_log_open(L);
+}

@@ -1,0 +1,314 @@
+/* db.c - leat_db_wait -> start_query -> (on_acquired ->) send_query -> on_result -> leat_task_wake.
+ *
+ * Without a transaction each query leases a connection and gives it back before the handler goes on: a
+ * script that computes, or waits for something else, holds none. In a transaction the connection stays
+ * until COMMIT or ROLLBACK has been answered (start_end), and if the task ends sooner, the pool rolls
+ * back. Connections are given back from here and never from a Lua function, because that
+ * may hand them to another task at once.
+ */
+#include "script/db.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "script/refusal.h"
+#include "script/task.h"
+
+struct param {
+    size_t at; /* in texts */
+    size_t len;
+    bool is_null;
+};
+
+enum {
+    UNAVAILABLE_RETRY_MS = 1000,
+    MAX_SPARE_BYTES = 16 * 1024 /* of a buffer that an ended task keeps */
+};
+
+static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err);
+static void on_result(leat_pg_query *q, leat_pg_result *result, int err);
+static void on_begun(leat_pg_query *q, leat_pg_result *result, int err);
+
+/* --- the statement --- */
+
+void leat_db_init(leat_db *db, leat_task *t)
+{
+    leat_pg_waiter_init(&db->waiter);
+    db->waiter.data = t;
+    db->query.data = t;
+    db->begin.data = t;
+}
+
+void leat_db_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms)
+{
+    db->sql.len = db->texts.len = db->params.len = 0;
+    leat_buf_slice(&db->sql, sql);
+    leat_buf_char(&db->sql, '\0');
+    db->deadline_ms = deadline_ms;
+}
+
+leat_buf *leat_db_param_begin(leat_db *db)
+{
+    return &db->texts;
+}
+
+void leat_db_param_end(leat_db *db, size_t began_at, bool is_null)
+{
+    struct param p = {.at = began_at, .len = db->texts.len - began_at, .is_null = is_null};
+    leat_buf_append(&db->params, &p, sizeof(p));
+}
+
+/* --- the connection --- */
+
+static void release(leat_db *db, leat_task *t)
+{
+    leat_pg_conn *conn = db->conn;
+    bool leased = db->leased;
+    db->conn = NULL;
+    db->leased = db->aborted = false;
+    db->depth = 0;
+    db->broken = 0;
+    if (leat_pg_query_pending(&db->begin))
+        leat_pg_conn_forget(&db->begin);
+    if (leased)
+        leat_pg_pool_release(t->lua->core->pool, conn);
+}
+
+void leat_db_drop_result(leat_db *db)
+{
+    leat_pg_result_free(db->result);
+    db->result = NULL;
+}
+
+static void stop_waiting(leat_task *t)
+{
+    leat_pg_waiter_cancel(&t->db.waiter);
+    if (leat_pg_query_pending(&t->db.query))
+        leat_pg_conn_forget(&t->db.query);
+}
+
+bool leat_db_is_cut_off(const leat_db *db, const leat_task *t)
+{
+    return leat_pg_waiter_waiting(&db->waiter) && !leat_pg_pool_healthy(t->lua->core->pool);
+}
+
+void leat_db_end(leat_db *db, leat_task *t)
+{
+    stop_waiting(t);
+    if (db->conn != NULL)
+        release(db, t);
+    leat_db_drop_result(db);
+    leat_buf *buffers[] = {&db->sql, &db->texts, &db->params};
+    for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) {
+        if (buffers[i]->cap > MAX_SPARE_BYTES)
+            leat_buf_close(buffers[i]);
+    }
+}
+
+void leat_db_free(leat_db *db)
+{
+    leat_buf_close(&db->sql);
+    leat_buf_close(&db->texts);
+    leat_buf_close(&db->params);
+}
+
+/* --- one query --- */
+
+static int send_query(leat_task *t)
+{
+    leat_db *db = &t->db;
+    size_t n = db->params.len / sizeof(struct param);
+    const struct param *params = (const struct param *)(const void *)db->params.at;
+    leat_pg_param *bound = n == 0 ? NULL : malloc(n * sizeof(*bound));
+    if (n > 0 && bound == NULL)
+        return LEAT_ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        bound[i] = (leat_pg_param){NULL, 0};
+        if (!params[i].is_null)
+            bound[i] = (leat_pg_param){params[i].len == 0 ? "" : db->texts.at + params[i].at,
+                                       params[i].len};
+    }
+    int err = leat_pg_conn_query(db->conn, &db->query, db->sql.at, bound, (int)n, db->deadline_ms,
+                                 on_result);
+    free(bound);
+    return err;
+}
+
+static int acquire(leat_task *t)
+{
+    return leat_pg_pool_acquire(t->lua->core->pool, &t->db.waiter, t->db.deadline_ms, on_acquired);
+}
+
+static int start_query(leat_task *t)
+{
+    leat_db *db = &t->db;
+    leat_db_drop_result(db);
+    if (db->conn == NULL)
+        return acquire(t);
+    return db->broken != 0 ? db->broken : send_query(t);
+}
+
+static const leat_task_wait_kind query_wait = {start_query, stop_waiting};
+
+int leat_db_wait(lua_State *L, leat_task *t, lua_KFunction k)
+{
+    return leat_task_wait(L, t, &query_wait, k);
+}
+
+/* BEGIN needs no answer of its own: it leaves together with the first statement, and were it to
+ * fail, so would that. */
+static int send_begin(leat_task *t)
+{
+    return leat_pg_conn_query(t->db.conn, &t->db.begin, "begin", NULL, 0, t->deadline_ms, on_begun);
+}
+
+static int start_begin(leat_task *t)
+{
+    leat_db_drop_result(&t->db);
+    return acquire(t);
+}
+
+static const leat_task_wait_kind begin_wait = {start_begin, stop_waiting};
+
+int leat_db_begin_wait(lua_State *L, leat_task *t, lua_KFunction k)
+{
+    return leat_task_wait(L, t, &begin_wait, k);
+}
+
+static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err)
+{
+    leat_task *t = w->data;
+    if (err < 0) {
+        leat_task_wake(t, err);
+        return;
+    }
+    t->db.conn = conn;
+    t->db.leased = true;
+    bool begins = t->wait == &begin_wait;
+    err = begins ? send_begin(t) : send_query(t);
+    if (err < 0)
+        release(&t->db, t);
+    if (begins || err < 0)
+        leat_task_wake(t, err);
+}
+
+/* A connection on which something was lost or left running is of no more use to a transaction. */
+static void note_break(leat_db *db, int err)
+{
+    if (err < 0 && err != LEAT_EPG_SERVER && err != LEAT_ETOOLARGE && err != LEAT_EBADMSG)
+        db->broken = LEAT_EPG_LOST;
+}
+
+static void on_begun(leat_pg_query *q, leat_pg_result *result, int err)
+{
+    (void)result;
+    leat_task *t = q->data;
+    if (err < 0)
+        t->db.broken = LEAT_EPG_LOST;
+}
+
+/* --- the end of a transaction --- */
+
+static int start_end(leat_task *t)
+{
+    leat_db *db = &t->db;
+    leat_db_drop_result(db);
+    int err = db->broken != 0 ? db->broken : send_query(t);
+    if (err < 0)
+        release(db, t);
+    return err;
+}
+
+static const leat_task_wait_kind end_wait = {start_end, stop_waiting};
+
+int leat_db_end_wait(lua_State *L, leat_task *t, lua_KFunction k)
+{
+    return leat_task_wait(L, t, &end_wait, k);
+}
+
+static void on_result(leat_pg_query *q, leat_pg_result *result, int err)
+{
+    leat_task *t = q->data;
+    leat_db *db = &t->db;
+    if (result != NULL)
+        db->result = leat_pg_result_keep(result);
+    if (err == 0 || err == LEAT_EPG_SERVER) /* Postgres answers in an aborted transaction with errors only */
+        db->aborted = err < 0;
+    note_break(db, err);
+    if (db->leased && (db->depth == 0 || t->wait == &end_wait))
+        release(db, t);
+    leat_task_wake(t, err);
+}
+
+/* --- what a failed read is called --- */
+
+/* Classes of SQLSTATE that tell of a mistake in the script (data exception, constraint violation, syntax
+ * or missing object), and "the transaction is aborted", which tells of a failure that was ignored. */
+static bool is_script_bug(const char *sqlstate)
+{
+    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0 ||
+           strncmp(sqlstate, "42", 2) == 0 || strcmp(sqlstate, "25P02") == 0;
+}
+
+static leat_code code_of(const leat_task *t, int err, const char *sqlstate)
+{
+    switch (err) {
+    case LEAT_EDEADLINE:
+        return LEAT_CODE_DEADLINE_EXCEEDED;
+    case LEAT_ETOOLARGE:
+        return LEAT_CODE_TOO_LARGE;
+    case LEAT_EBADMSG:
+        return LEAT_CODE_INTERNAL;
+    case LEAT_EPG_SERVER:
+        break;
+    default:
+        return LEAT_CODE_UNAVAILABLE;
+    }
+    if (is_script_bug(sqlstate))
+        return LEAT_CODE_INTERNAL;
+    bool canceled = strcmp(sqlstate, "57014") == 0;
+    if (canceled && leat_loop_now(t->lua->core->loop) >= t->db.deadline_ms)
+        return LEAT_CODE_DEADLINE_EXCEEDED;
+    return LEAT_CODE_UNAVAILABLE;
+}
+
+static const char *sentence_of(int err)
+{
+    switch (err) {
+    case LEAT_EDEADLINE:
+        return "the deadline passed";
+    case LEAT_ETOOLARGE:
+        return "the result is too large";
+    case LEAT_EBADMSG:
+        return "a parameter holds a zero byte";
+    case LEAT_EBUSY:
+        return "too many queries wait for a connection";
+    case LEAT_EPG_LOST:
+        return "the connection to the database is lost";
+    default:
+        return "the database is not available";
+    }
+}
+
+int leat_db_raise(lua_State *L, leat_task *t)
+{
+    int err = t->err;
+    const leat_pg_result *r = t->db.result;
+    bool told = err == LEAT_EPG_SERVER && r != NULL;
+    const char *sqlstate = told ? leat_pg_result_sqlstate(r) : err == LEAT_EBADMSG ? "22021" : "";
+    const char *sentence = told ? leat_pg_result_message(r) : sentence_of(err);
+    leat_code code = code_of(t, err, sqlstate);
+    leat_refusal_push_read_error(L, code, sqlstate, leat_slice_of(sentence),
+                                 code == LEAT_CODE_UNAVAILABLE ? UNAVAILABLE_RETRY_MS : 0);
+    return lua_error(L);
+}
+
+int leat_db_raise_aborted(lua_State *L)
+{
+    static const char sentence[] =
+        "the transaction was rolled back: a statement in it had failed and was ignored";
+    leat_refusal_push_read_error(L, LEAT_CODE_INTERNAL, "25P02", leat_slice_of(sentence), 0);
+    return lua_error(L);
+}

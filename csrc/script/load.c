@@ -1,0 +1,237 @@
+/* load.c - the life of a leat_lua: made, loaded, retired, freed.
+ *
+ * leat_lua_new opens a sandbox, puts module `leat` into it and runs the app's file as a coroutine within
+ * the budget, like any handler; the file registers what it serves (api_app.c) and returns the app.
+ */
+#include "script/script.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "base/mem.h"
+#include "script/api_app.h"
+#include "script/api_conn.h"
+#include "script/api_ctx.h"
+#include "script/api_db.h"
+#include "script/api_leat.h"
+#include "script/api_request.h"
+#include "script/lua_json.h"
+#include "script/ops.h"
+#include "script/raw.h"
+#include "script/refusal.h"
+#include "script/task.h"
+#include "script/vm.h"
+
+struct loading {
+    leat_lua *lua;
+    const leat_lua_options *options;
+    lua_State *co;
+    leat_buf *error;
+    bool failed;
+};
+
+/* The app's own folder first, then the framework's, then what the sandbox allows anyway. [-0, +0, m] */
+static void set_package_path(lua_State *L, const leat_lua_options *o)
+{
+    const char *slash = strrchr(o->app_path, '/');
+    const char *dir = slash == NULL
+                          ? lua_pushliteral(L, ".")
+                          : lua_pushlstring(L, o->app_path, (size_t)(slash - o->app_path));
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "path");
+    const char *rest = lua_tostring(L, -1);
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s/?.lua;%s/?/init.lua;%s", dir, dir, o->lua_dir,
+                    o->lua_dir, rest != NULL ? rest : "");
+    lua_setfield(L, -3, "path");
+    lua_pop(L, 3);
+}
+
+/* [-0, +0, m] */
+static int open_modules(lua_State *L)
+{
+    struct loading *l = lua_touserdata(L, 1);
+    leat_lua_json_open(L);
+    leat_refusal_open(L);
+    leat_api_request_open(L);
+    leat_api_db_open(L);
+    leat_api_ctx_open(L);
+    leat_api_conn_open(L);
+    leat_api_app_open(L, l->lua);
+    leat_api_leat_open(L, l->lua);
+    set_package_path(L, l->options);
+    return 0;
+}
+
+/* Leaves the app's chunk on the coroutine. [-0, +0, m] */
+static int load_chunk(lua_State *L)
+{
+    struct loading *l = lua_touserdata(L, 1);
+    if (luaL_loadfilex(L, l->options->app_path, "t") != LUA_OK) {
+        leat_buf_text(l->error, lua_tostring(L, -1));
+        l->failed = true;
+        return 0;
+    }
+    lua_xmove(L, l->co, 1);
+    return 0;
+}
+
+/* [-0, +0, m] */
+static int check_result(lua_State *L)
+{
+    struct loading *l = lua_touserdata(L, 1);
+    if (lua_gettop(l->co) > 0 && leat_api_app_is(l->co, 1))
+        return 0;
+    leat_buf_printf(l->error, "%s: must end with 'return app', the value of leat.app()",
+                    l->options->app_path);
+    l->failed = true;
+    return 0;
+}
+
+static void tell_failure(struct loading *l, leat_vm_outcome outcome)
+{
+    leat_vm_failure f = {.code = LEAT_CODE_INTERNAL};
+    leat_vm_examine(l->lua, l->co, outcome, &f);
+    if (f.trace.len > 0)
+        leat_buf_slice(l->error, leat_buf_view(&f.trace));
+    else
+        leat_buf_printf(l->error, "%s: refused to load: %s: %.*s", l->options->app_path,
+                        leat_code_name(f.code), (int)f.message.len,
+                        f.message.len > 0 ? f.message.at : "");
+    leat_buf_close(&f.trace);
+    leat_buf_close(&f.message);
+    l->failed = true;
+}
+
+static void run_chunk(struct loading *l)
+{
+    leat_vm_outcome outcome = leat_vm_call(l->lua, l->co, 0);
+    switch (outcome) {
+    case LEAT_VM_DONE:
+        if (leat_vm_protect(l->lua, check_result, l) < 0)
+            l->failed = true;
+        return;
+    case LEAT_VM_YIELDED:
+        leat_buf_printf(l->error, "%s: an app may not yield while it loads",
+                        l->options->app_path);
+        l->failed = true;
+        return;
+    case LEAT_VM_FAILED:
+    case LEAT_VM_BUDGET:
+        tell_failure(l, outcome);
+        return;
+    }
+}
+
+static int load_app(leat_lua *lua, const leat_lua_options *options, leat_buf *error)
+{
+    struct loading l = {.lua = lua, .options = options, .error = error};
+    int ref = LUA_NOREF;
+    l.failed = leat_vm_protect(lua, open_modules, &l) < 0;
+    if (!l.failed)
+        l.co = leat_vm_new_coroutine(lua, &ref);
+    if (l.co == NULL || leat_vm_protect(lua, load_chunk, &l) < 0)
+        l.failed = true;
+    if (!l.failed)
+        run_chunk(&l);
+    if (l.co != NULL)
+        leat_vm_reset_coroutine(lua, l.co);
+    leat_vm_unref(lua, &ref);
+    if (!l.failed)
+        return 0;
+    if (error->len == 0)
+        leat_buf_printf(error, "%s: not enough memory to load it", options->app_path);
+    return LEAT_ESCRIPT;
+}
+
+static void free_routes(leat_lua *lua)
+{
+    for (size_t i = 0; i < lua->n_routes; i++) {
+        leat_vm_route *r = &lua->routes[i];
+        leat_pattern_free(r->pattern);
+        free(r->method);
+        free(r->path);
+        free(r->topic);
+    }
+    free(lua->routes);
+}
+
+static void free_lua(leat_lua *lua)
+{
+    LEAT_ASSERT(leat_list_empty(&lua->ready) && leat_list_empty(&lua->waiting));
+    leat_sweep_cancel(&lua->sweep);
+    leat_task_free_spare(lua);
+    leat_sandbox_free(lua->sandbox);
+    leat_metrics_add(lua->core->metrics, LEAT_M_SCRIPT_MEMORY, -(int64_t)lua->gauged_memory);
+    for (size_t i = 0; i < lua->n_topics; i++) {
+        leat_pattern_free(lua->topics[i].pattern);
+        free(lua->topics[i].text);
+    }
+    free(lua->topics);
+    free_routes(lua);
+    leat_map_entry *e;
+    while ((e = leat_map_next(&lua->methods, NULL)) != NULL) {
+        leat_map_remove(&lua->methods, e);
+        free(LEAT_LIST_ENTRY(e, leat_vm_method, entry));
+    }
+    leat_map_close(&lua->methods);
+    leat_buf_close(&lua->scratch[0]);
+    leat_buf_close(&lua->scratch[1]);
+    free(lua);
+}
+
+int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *error)
+{
+    leat_lua *lua = leat_calloc(1, sizeof(*lua));
+    int err = leat_sandbox_new(&lua->sandbox, options->memory_bytes, options->budget_ms);
+    if (err < 0) {
+        free(lua);
+        return err;
+    }
+    lua->script.ops = leat_ops_table();
+    lua->core = options->core;
+    lua->L = leat_sandbox_state(lua->sandbox);
+    lua->connect = LUA_NOREF;
+    leat_map_init(&lua->methods);
+    leat_list_init(&lua->raws);
+    leat_task_init_lists(lua);
+    err = load_app(lua, options, error);
+    if (err < 0) {
+        free_lua(lua);
+        return err;
+    }
+    lua->loaded = true;
+    *out = lua;
+    return 0;
+}
+
+leat_script *leat_lua_script(leat_lua *lua)
+{
+    return &lua->script;
+}
+
+static void finish_retirement(leat_lua *lua)
+{
+    void (*done)(void *) = lua->retired_cb;
+    void *arg = lua->retired_arg;
+    free_lua(lua);
+    if (done != NULL)
+        done(arg);
+}
+
+void leat_vm_drop(leat_lua *lua)
+{
+    LEAT_ASSERT(lua->holds > 0);
+    if (--lua->holds == 0 && lua->retired)
+        finish_retirement(lua);
+}
+
+void leat_lua_retire(leat_lua *lua, void (*done)(void *arg), void *arg)
+{
+    lua->retired = true;
+    lua->retired_cb = done;
+    lua->retired_arg = arg;
+    if (lua->holds == 0)
+        finish_retirement(lua);
+}

@@ -1,0 +1,175 @@
+/* vm.c - into Lua and out of it again.
+ *
+ * A handler runs as a coroutine that task.c resumes through leat_vm_call. When that fails, the
+ * coroutine still stands where it failed: leat_vm_examine reads the error value and the traceback off
+ * it, and leat_vm_reset_coroutine clears it. leat_vm_protect is for C functions of ours that
+ * need the main state's stack and may run out of memory.
+ */
+#include "script/vm.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "base/log.h"
+#include "script/refusal.h"
+
+static void gauge_memory(leat_lua *lua)
+{
+    size_t bytes = leat_sandbox_memory(lua->sandbox);
+    leat_metrics_add(lua->core->metrics, LEAT_M_SCRIPT_MEMORY,
+                     (int64_t)bytes - (int64_t)lua->gauged_memory);
+    lua->gauged_memory = bytes;
+}
+
+leat_vm_outcome leat_vm_call(leat_lua *lua, lua_State *co, int n_args)
+{
+    int n_results = 0;
+    leat_sandbox_run_begin(lua->sandbox, co);
+    int status = lua_resume(co, NULL, n_args, &n_results);
+    leat_sandbox_run_end(lua->sandbox);
+    gauge_memory(lua);
+    if (leat_sandbox_expired(lua->sandbox))
+        return LEAT_VM_BUDGET;
+    if (status == LUA_YIELD) {
+        lua_pop(co, n_results);
+        return LEAT_VM_YIELDED;
+    }
+    return status == LUA_OK ? LEAT_VM_DONE : LEAT_VM_FAILED;
+}
+
+int leat_vm_protect(leat_lua *lua, lua_CFunction fn, void *arg)
+{
+    lua_State *L = lua->L;
+    leat_sandbox_run_begin(lua->sandbox, L);
+    lua_pushcfunction(L, fn);
+    lua_pushlightuserdata(L, arg);
+    int status = lua_pcall(L, 1, 0, 0);
+    if (status != LUA_OK)
+        lua_pop(L, 1);
+    leat_sandbox_run_end(lua->sandbox);
+    return status == LUA_OK ? 0 : LEAT_ENOMEM;
+}
+
+struct examination {
+    lua_State *co;
+    leat_vm_outcome outcome;
+    leat_vm_failure *out;
+    char where[128]; /* of a budget that ran out */
+};
+
+static void take_refusal(const leat_refusal *r, leat_vm_failure *out)
+{
+    out->code = r->code;
+    out->retry_after_ms = r->retry_after_ms;
+    out->read_failed = r->read_failed;
+    out->refused = !r->read_failed;
+    memcpy(out->sqlstate, r->sqlstate, sizeof(out->sqlstate));
+    leat_buf_append(&out->message, r->message, r->message_len);
+}
+
+/* Puts the message of whatever was raised on the stack: an error value may be anything. */
+static void push_message(lua_State *L, const struct examination *x)
+{
+    if (x->outcome == LEAT_VM_BUDGET || lua_gettop(x->co) == 0) {
+        lua_pushfstring(L, "%s%scomputed for longer than script_budget_ms without a wait",
+                        x->where, x->where[0] != '\0' ? ": " : "");
+        return;
+    }
+    lua_pushvalue(x->co, -1);
+    lua_xmove(x->co, L, 1);
+    luaL_tolstring(L, -1, NULL);
+}
+
+/* Runs protected: tostring of an error value may be a script's own function. [-0, +0, e] */
+static int examine(lua_State *L)
+{
+    struct examination *x = lua_touserdata(L, 1);
+    if (!lua_checkstack(x->co, 4))
+        return 0;
+    const leat_refusal *r = x->outcome == LEAT_VM_FAILED ? leat_refusal_at(x->co, -1) : NULL;
+    if (r != NULL)
+        take_refusal(r, x->out);
+    if (x->out->code != LEAT_CODE_INTERNAL || x->out->refused)
+        return 0;
+    push_message(L, x);
+    const char *message = lua_tostring(L, -1);
+    luaL_traceback(L, x->co, message, 0);
+    size_t len = 0;
+    const char *trace = lua_tolstring(L, -1, &len);
+    leat_buf_append(&x->out->trace, trace, len);
+    return 0;
+}
+
+void leat_vm_examine(leat_lua *lua, lua_State *co, leat_vm_outcome outcome, leat_vm_failure *out)
+{
+    out->code = LEAT_CODE_INTERNAL;
+    struct examination x = {.co = co, .outcome = outcome, .out = out};
+    if (outcome == LEAT_VM_BUDGET) /* the next run forgets it */
+        snprintf(x.where, sizeof(x.where), "%s", leat_sandbox_where(lua->sandbox));
+    int err = leat_vm_protect(lua, examine, &x);
+    if (err < 0 || (out->code == LEAT_CODE_INTERNAL && !out->refused && out->trace.len == 0))
+        leat_buf_text(&out->trace, "(an error that cannot be told)");
+    if (outcome == LEAT_VM_BUDGET)
+        leat_metrics_add(lua->core->metrics, LEAT_M_SCRIPT_BUDGET, 1);
+    else if (out->code == LEAT_CODE_INTERNAL && !out->refused)
+        leat_metrics_add(lua->core->metrics, LEAT_M_SCRIPT_ERRORS, 1);
+}
+
+struct new_coroutine {
+    lua_State *co;
+    int ref;
+};
+
+/* [-0, +0, m] */
+static int new_coroutine(lua_State *L)
+{
+    struct new_coroutine *n = lua_touserdata(L, 1);
+    lua_State *co = lua_newthread(L);
+    n->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    n->co = co;
+    return 0;
+}
+
+lua_State *leat_vm_new_coroutine(leat_lua *lua, int *ref)
+{
+    struct new_coroutine n = {NULL, LUA_NOREF};
+    if (leat_vm_protect(lua, new_coroutine, &n) < 0)
+        return NULL;
+    *ref = n.ref;
+    return n.co;
+}
+
+bool leat_vm_reset_coroutine(leat_lua *lua, lua_State *co)
+{
+    bool usable = leat_sandbox_reset(lua->sandbox, co);
+    gauge_memory(lua);
+    return usable;
+}
+
+void leat_vm_unref(leat_lua *lua, int *ref)
+{
+    luaL_unref(lua->L, LUA_REGISTRYINDEX, *ref);
+    *ref = LUA_NOREF;
+}
+
+void leat_vm_hold(leat_lua *lua)
+{
+    lua->holds++;
+}
+
+const leat_vm_topic *leat_vm_find_topic(const leat_lua *lua, leat_slice topic)
+{
+    for (size_t i = 0; i < lua->n_topics; i++) {
+        if (leat_pattern_matches(lua->topics[i].pattern, topic))
+            return &lua->topics[i];
+    }
+    return NULL;
+}
+
+const leat_vm_method *leat_vm_find_method(const leat_lua *lua, leat_slice name)
+{
+    leat_map_entry *e = leat_map_get(&lua->methods, name);
+    return e == NULL ? NULL : LEAT_LIST_ENTRY(e, leat_vm_method, entry);
+}

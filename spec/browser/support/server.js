@@ -1,0 +1,116 @@
+/*
+ * A Leat server of the test's own: the binary LEAT_BIN serving the example chat, on a database made
+ * for it in the cluster of LEAT_TEST_DATABASE_URL and dropped again at the end.
+ */
+
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { dirname, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
+const chat = resolve(repository, "lua/apps/chat");
+let databases = 0;
+
+export async function startServer() {
+  const cluster = required("LEAT_TEST_DATABASE_URL");
+  const name = `leat_browser_${process.pid}_${databases++}`;
+  await psql(cluster, `create database ${name}`);
+
+  const server = new Server(cluster, name);
+  await server.prepare();
+  await server.start();
+  return server;
+}
+
+class Server {
+  #cluster;
+  #name;
+  #database;
+  #child = null;
+  #listen = "127.0.0.1:0";
+  #log = [];
+
+  constructor(cluster, name) {
+    this.#cluster = cluster;
+    this.#name = name;
+    this.#database = withDatabase(cluster, name);
+  }
+
+  get url() {
+    return `http://${this.#listen}/`;
+  }
+
+  /** Runs SQL in one transaction, past the server, and returns what psql printed. */
+  sql(text) {
+    return psql(this.#database, text);
+  }
+
+  async prepare() {
+    const env = this.#environment();
+    await run(required("LEAT_BIN"), ["migrate"], { env, cwd: repository });
+    await run("psql", [...QUIETLY, "-f", resolve(chat, "schema.sql"), this.#database]);
+  }
+
+  /** Starts it; again on the same port after kill(). */
+  async start() {
+    const options = ["serve", "--app", resolve(chat, "app.lua"), "--listen", this.#listen];
+    const stdio = ["ignore", "inherit", "pipe"];
+    const env = this.#environment();
+    this.#child = spawn(required("LEAT_BIN"), options, { env, stdio, cwd: repository });
+
+    const lines = createInterface(this.#child.stderr);
+    const listening = new Promise((resolve) => {
+      lines.on("line", (line) => {
+        this.#log = [...this.#log, line].slice(-200);
+        const address = /listening address=(\S+)/.exec(line)?.[1];
+        if (address) resolve(address);
+      });
+    });
+    const died = once(this.#child, "exit").then(([code, signal]) => {
+      throw new Error(`the server ended (${signal ?? code}):\n${this.#log.join("\n")}`);
+    });
+    died.catch(() => {}); // it is expected to, later
+    this.#listen = await Promise.race([listening, died]);
+  }
+
+  /** SIGKILL is a crash; SIGTERM lets it drain. */
+  async kill(signal = "SIGKILL") {
+    if (this.#child === null) return;
+    const gone = once(this.#child, "exit");
+    this.#child.kill(signal);
+    await gone;
+    this.#child = null;
+  }
+
+  async stop() {
+    await this.kill();
+    await psql(this.#cluster, `drop database ${this.#name} with (force)`);
+  }
+
+  #environment() {
+    return { ...process.env, LEAT_DATABASE_URL: this.#database };
+  }
+}
+
+const QUIETLY = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1"];
+
+async function psql(database, text) {
+  const { stdout } = await run("psql", [...QUIETLY, "-c", text, database]);
+  return stdout.trim();
+}
+
+// A URL, or libpq's keywords and values, of which the last one counts.
+function withDatabase(url, name) {
+  if (!/^postgres(ql)?:\/\//.test(url)) return `${url} dbname=${name}`;
+  return url.replace(/^([^/]*\/\/[^/?]*)(\/[^?]*)?/, `$1/${name}`);
+}
+
+function required(variable) {
+  const value = process.env[variable];
+  if (!value) throw new Error(`${variable} is not set: scripts/test does it`);
+  return value;
+}

@@ -1,0 +1,43 @@
+-- Temporary folders, and the apps and files in them.
+
+local uv = require "luv"
+
+local M = {}
+
+--- A new folder.
+function M.folder()
+  return assert(uv.fs_mkdtemp("/tmp/leat-spec-XXXXXX"))
+end
+
+function M.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+function M.read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+function M.exists(path)
+  return uv.fs_stat(path) ~= nil
+end
+
+--- Removes a folder and all in it.
+function M.remove(path)
+  local dir = uv.fs_scandir(path)
+  if not dir then return end
+  for name, kind in function() return uv.fs_scandir_next(dir) end do
+    if kind == "directory" then
+      M.remove(path .. "/" .. name)
+    else
+      uv.fs_unlink(path .. "/" .. name)
+    end
+  end
+  uv.fs_rmdir(path)
+end
+
+return M
