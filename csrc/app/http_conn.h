@@ -2,8 +2,10 @@
  * or is handed on.
  *
  * Ownership  a connection frees itself at the end of the turn in which its socket closed or was
- * detached. Threads    loop thread of the worker. Units      milliseconds; bytes. Errors     a
- * malformed, oversized or slow request is answered here, and the connection closed.
+ *            detached.
+ * Threads    loop thread of the worker.
+ * Units      milliseconds; bytes.
+ * Errors     a malformed, oversized or slow request is answered here, and the connection closed.
  *
  * leat_http_route (http_route.h) is called once a request and answers it now or later. What it
  * starts, it registers with _set_task; if the peer goes away meanwhile, the task is cancelled and

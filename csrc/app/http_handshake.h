@@ -2,8 +2,10 @@
  * to the answer.
  *
  * Ownership  a handshake belongs to its connection's task and frees itself when the request is
- * answered or cancelled. Threads    loop thread of the worker. Units      milliseconds. Errors a
- * refusal is a plain HTTP answer, before any upgrade.
+ *            answered or cancelled.
+ * Threads    loop thread of the worker.
+ * Units      milliseconds.
+ * Errors     a refusal is a plain HTTP answer, before any upgrade.
  */
 #ifndef LEAT_APP_HTTP_HANDSHAKE_H
 #define LEAT_APP_HTTP_HANDSHAKE_H

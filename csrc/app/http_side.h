@@ -1,8 +1,10 @@
 /* http_side.h - what the HTTP connections of one worker share.
  *
- * Ownership  embedded in the worker, which sets what is borrowed; connections put themselves on the
- * list and take themselves off. Threads    loop thread of the worker. Units      milliseconds,
- * bytes. Errors     none.
+ * Ownership  embedded in the worker, which sets what is borrowed; connections put themselves on
+ *            the list and take themselves off.
+ * Threads    loop thread of the worker.
+ * Units      milliseconds, bytes.
+ * Errors     none.
  */
 #ifndef LEAT_APP_HTTP_SIDE_H
 #define LEAT_APP_HTTP_SIDE_H

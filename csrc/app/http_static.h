@@ -1,9 +1,10 @@
 /* http_static.h - files of one folder, and nothing outside it.
  *
  * Ownership  an answer under way belongs to its connection's task; it outlives that only to let a
- * read of libuv's thread pool end. Threads    loop thread of the worker; opening and reading happen
- * on libuv's thread pool. Units      bytes. Errors     answered on the connection. The helpers
- * return false, or a negative errno.
+ *            read of libuv's thread pool end.
+ * Threads    loop thread of the worker; opening and reading happen on libuv's thread pool.
+ * Units      bytes.
+ * Errors     answered on the connection. The helpers return false, or a negative errno.
  */
 #ifndef LEAT_APP_HTTP_STATIC_H
 #define LEAT_APP_HTTP_STATIC_H

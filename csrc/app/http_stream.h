@@ -1,7 +1,10 @@
 /* http_stream.h - what the request of a stream route asks for.
  *
  * Ownership  results are appended to the caller's buffers; slices point into those or into the
- * request. Threads    any. Units      seq < 2^53. Errors     LEAT_EBADMSG and a static sentence.
+ *            request.
+ * Threads    any.
+ * Units      seq < 2^53.
+ * Errors     LEAT_EBADMSG and a static sentence.
  */
 #ifndef LEAT_APP_HTTP_STREAM_H
 #define LEAT_APP_HTTP_STREAM_H

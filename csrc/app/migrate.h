@@ -4,7 +4,7 @@
  * Threads    main thread; it blocks.
  * Units      versions count from 1; 0: not installed.
  * Errors     LEAT_ESCHEMA, LEAT_EPG_*, LEAT_ECONFIG (the migration files), with a message for
- * people.
+ *            people.
  *
  * A migration is a file NNNN_name.sql of the schema folder. Each runs in a transaction of its own,
  * together with the row in leat.migration that records it, while the session holds an advisory

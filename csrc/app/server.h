@@ -1,8 +1,11 @@
 /* server.h - the process that serves: the hub, the workers, and the signals that end it.
  *
  * Ownership  the server owns hub, workers and metrics; configuration and log are borrowed and
- * outlive it. Threads    main thread. Units      milliseconds. Errors     _start returns what kept
- * it from serving, with a message for people; it is then only to be freed.
+ *            outlive it.
+ * Threads    main thread.
+ * Units      milliseconds.
+ * Errors     _start returns what kept it from serving, with a message for people; it is then only
+ *            to be freed.
  */
 #ifndef LEAT_APP_SERVER_H
 #define LEAT_APP_SERVER_H

@@ -3,8 +3,10 @@
  *
  * Ownership  the worker owns all of that; the server owns the worker.
  * Threads    _new, _start, _join, _free: the server's thread. _post: any. Everything else happens
- * on the worker's own. Units      none. Errors     _start returns what kept the worker from
- * serving, with a message; the worker is then over and only to be freed.
+ *            on the worker's own.
+ * Units      none.
+ * Errors     _start returns what kept the worker from serving, with a message; the worker is then
+ *            over and only to be freed.
  */
 #ifndef LEAT_APP_WORKER_H
 #define LEAT_APP_WORKER_H

@@ -3,8 +3,8 @@
  * Ownership  the buffer owns its bytes until _close or _detach.
  * Threads    the owner's.
  * Units      bytes.
- * Errors     appending never fails (out of memory aborts): bound what a peer chooses
- *            before appending it.
+ * Errors     appending never fails (out of memory aborts): bound what a peer chooses before
+ *            appending it.
  */
 #ifndef LEAT_BASE_BUF_H
 #define LEAT_BASE_BUF_H

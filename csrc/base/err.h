@@ -3,8 +3,8 @@
  * Ownership  nothing is owned; every string returned is static.
  * Threads    any.
  * Units      none.
- * Errors     negative is an error. libuv's UV_E* pass through unchanged (they lie
- *            above -4096, UV_EOF at -4095); Leat's own lie below LEAT_E_FIRST.
+ * Errors     negative is an error. libuv's UV_E* pass through unchanged (they lie above -4096,
+ *            UV_EOF at -4095); Leat's own lie below LEAT_E_FIRST.
  */
 #ifndef LEAT_BASE_ERR_H
 #define LEAT_BASE_ERR_H

@@ -23,8 +23,10 @@ leat_event *leat_event_new(leat_event_kind kind, leat_slice topic, int64_t seq, 
 {
     LEAT_ASSERT(topic.len <= UINT32_MAX && frame_len <= UINT32_MAX);
     LEAT_ASSERT(payload_at <= frame_len && data_at <= frame_len);
-    LEAT_ASSERT(data_len <= frame_len - data_at);
-    leat_event *e = leat_calloc(1, sizeof(*e) + topic.len + frame_len);
+    /* Data behind the frame is kept and not sent. */
+    size_t hidden_len = data_at == frame_len ? data_len : 0;
+    LEAT_ASSERT(data_len <= frame_len + hidden_len - data_at);
+    leat_event *e = leat_calloc(1, sizeof(*e) + topic.len + frame_len + hidden_len);
     atomic_init(&e->refs, 1);
     e->kind = kind;
     e->seq = seq;
@@ -91,5 +93,6 @@ leat_slice leat_event_data(const leat_event *e)
 
 size_t leat_event_bytes(const leat_event *e)
 {
-    return sizeof(*e) + e->topic_len + e->frame_len;
+    size_t hidden_len = e->data_at == e->frame_len ? e->data_len : 0;
+    return sizeof(*e) + e->topic_len + e->frame_len + hidden_len;
 }

@@ -1,11 +1,11 @@
 /* map.h - an intrusive hash map from byte strings to objects.
  *
- * Ownership  an entry is embedded in its owner, and so is the key it points at; the map
- *            owns only its bucket array.
+ * Ownership  an entry is embedded in its owner, and so is the key it points at; the map owns only
+ *            its bucket array.
  * Threads    the owner's.
  * Units      none.
- * Errors     none (out of memory aborts). Keys are hashed with a seed of the map's own, so
- *            that a peer who chooses keys cannot choose collisions.
+ * Errors     none (out of memory aborts). Keys are hashed with a seed of the map's own, so that a
+ *            peer who chooses keys cannot choose collisions.
  */
 #ifndef LEAT_BASE_MAP_H
 #define LEAT_BASE_MAP_H

@@ -3,8 +3,8 @@
  * Ownership  the caller owns what is returned and releases it with free().
  * Threads    any.
  * Units      bytes.
- * Errors     none return NULL: out of memory aborts. A size that a peer chooses is
- *            checked against a configured limit first.
+ * Errors     none return NULL: out of memory aborts. A size that a peer chooses is checked against
+ *            a configured limit first.
  */
 #ifndef LEAT_BASE_MEM_H
 #define LEAT_BASE_MEM_H

@@ -4,7 +4,7 @@
  * Threads    the hub's loop thread.
  * Units      seq counts from 1.
  * Errors     none reach the hub: a broker heals by itself and says when it was down. It may lose,
- * repeat and reorder announcements; the hub repairs from the outbox.
+ *            repeat and reorder announcements; the hub repairs from the outbox.
  */
 #ifndef LEAT_CORE_BROKER_H
 #define LEAT_CORE_BROKER_H

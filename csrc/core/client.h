@@ -1,8 +1,10 @@
 /* client.h - one connected client: its protocol, its subscriptions, its flow control.
  *
  * Ownership  a client owns its conn, its session and its subscriptions, and frees itself once the
- * conn has closed. Threads    loop thread only. Units      bytes; milliseconds. Errors     what a
- * client does wrong is answered on its wire; nothing is returned.
+ *            conn has closed.
+ * Threads    loop thread only.
+ * Units      bytes; milliseconds.
+ * Errors     what a client does wrong is answered on its wire; nothing is returned.
  */
 #ifndef LEAT_CORE_CLIENT_H
 #define LEAT_CORE_CLIENT_H

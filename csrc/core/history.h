@@ -2,9 +2,11 @@
  * what came after?"
  *
  * Ownership  a fetch belongs to its starter until its callback ran or it was cancelled; the answer
- * is borrowed during the callback. Threads    the loop thread of the pool. Units      seq; bytes;
- * absolute milliseconds. Errors     as the pool's and the connection's (LEAT_EDEADLINE,
- * LEAT_EPG_LOST, LEAT_EPG_SERVER, LEAT_EBUSY, LEAT_ECLOSED).
+ *            is borrowed during the callback.
+ * Threads    the loop thread of the pool.
+ * Units      seq; bytes; absolute milliseconds.
+ * Errors     as the pool's and the connection's (LEAT_EDEADLINE, LEAT_EPG_LOST, LEAT_EPG_SERVER,
+ *            LEAT_EBUSY, LEAT_ECLOSED).
  *
  * Every repair is this: a hole in seq, an announcement without data, a reconnect, the regular
  * comparison, a resume, a client that fell off the ring. Positions and events of one fetch are of

@@ -2,10 +2,11 @@
  * repaired.
  *
  * Ownership  a leat_hub belongs to the server; a leat_hub_link to the core of one worker.
- * Threads    the hub runs a loop and a thread of its own. leat_hub_new, _start, _stop: the server's
- * main thread. _link functions: the worker's loop thread; callbacks of a link run there too,
- * through its mailbox. Units      seq counts from 1; milliseconds. Errors     _new and _start
- * return negative errors; after that the hub heals by itself.
+ * Threads    the hub runs a loop and a thread of its own. leat_hub_new, _start, _stop: the
+ *            server's main thread. _link functions: the worker's loop thread; callbacks of a link
+ *            run there too, through its mailbox.
+ * Units      seq counts from 1; milliseconds.
+ * Errors     _new and _start return negative errors; after that the hub heals by itself.
  */
 #ifndef LEAT_CORE_HUB_H
 #define LEAT_CORE_HUB_H

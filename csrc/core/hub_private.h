@@ -2,9 +2,11 @@
  * workers.
  *
  * Ownership  the hub owns its topics; a topic lives while a link is interested in it. Mails belong
- * to the mailbox they were posted to, then to the receiver. Threads    everything here is the hub's
- * thread, but for leat_hub_link's worker side (hub_link.c says which). Units      seq; bytes;
- * milliseconds. Errors     none.
+ *            to the mailbox they were posted to, then to the receiver.
+ * Threads    everything here is the hub's thread, but for leat_hub_link's worker side (hub_link.c
+ *            says which).
+ * Units      seq; bytes; milliseconds.
+ * Errors     none.
  */
 #ifndef LEAT_CORE_HUB_PRIVATE_H
 #define LEAT_CORE_HUB_PRIVATE_H

@@ -1,8 +1,9 @@
 /* read.h - one snapshot read: position, refresh and snapshot, all of one MVCC snapshot, with
  * retries and the fallback to the authorised row.
  *
- * Ownership  a read belongs to its starter until its callback ran or it was cancelled; the grant is
- * borrowed until then. What the callback gets is borrowed during it. Threads    loop thread only.
+ * Ownership  a read belongs to its starter until its callback ran or it was cancelled; the grant
+ *            is borrowed until then. What the callback gets is borrowed during it.
+ * Threads    loop thread only.
  * Units      absolute milliseconds.
  * Errors     an outcome with a code, always, by the deadline.
  *

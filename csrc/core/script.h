@@ -1,10 +1,11 @@
 /* script.h - what the core asks of the scripts, and what they answer.
  *
- * Ownership  a leat_call is embedded in whoever asks and stays valid until its callback or _cancel.
- * Grants and sessions are the asker's once a verdict handed them over; they are given back through
- * the ops. Threads    loop thread of the worker whose scripts they are. Units      absolute
- * milliseconds on the loop clock; expires_at in seconds since 1970 (0: never). Errors     an answer
- * is a verdict with a code; nothing here fails otherwise.
+ * Ownership  a leat_call is embedded in whoever asks and stays valid until its callback or
+ *            _cancel. Grants and sessions are the asker's once a verdict handed them over; they
+ *            are given back through the ops.
+ * Threads    loop thread of the worker whose scripts they are.
+ * Units      absolute milliseconds on the loop clock; expires_at in seconds since 1970 (0: never).
+ * Errors     an answer is a verdict with a code; nothing here fails otherwise.
  *
  * The core knows no Lua: the script layer fills in the table of functions. Each request is answered
  * exactly once, by call->cb, never from inside the request, and by deadline_ms at the latest (a

@@ -4,7 +4,7 @@
  * Threads    loop thread only.
  * Units      absolute milliseconds.
  * Errors     as leat_read; a failure concerns only the waiter whose grant the read used: the next
- * one leads then.
+ *            one leads then.
  *
  * A finished snapshot at seq s is good for everyone as long as the topic's ring holds s+1 and on:
  * the cursor starts there.

@@ -1,8 +1,11 @@
 /* sub.h - one subscription: the handshake's state machine and the cursor.
  *
  * Ownership  a subscription belongs to its client; it attaches to its topic while armed. It frees
- * itself when it ends. Threads    loop thread only. Units      absolute milliseconds; seq. Errors
- * an end is told to the client (error, closed) or to whoever asked for it on the server's side.
+ *            itself when it ends.
+ * Threads    loop thread only.
+ * Units      absolute milliseconds; seq.
+ * Errors     an end is told to the client (error, closed) or to whoever asked for it on the
+ *            server's side.
  *
  * NEW -> AUTHORIZING -> ARMING -> READING -> REPLAYING -> LIVE -> CLOSED; back to READING for a
  * resync, back to AUTHORIZING when the right to it is in doubt. A settled (LIVE) subscription is

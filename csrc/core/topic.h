@@ -1,8 +1,10 @@
 /* topic.h - a topic on one worker: its ring of recent events and the cursors into it.
  *
  * Ownership  topics belong to core->topics; subscriptions attach and detach. A topic without
- * subscriptions lingers (topic_linger_ms), then disarms and frees itself. Threads    loop thread
- * only. Units      seq; bytes; milliseconds. Errors     none.
+ *            subscriptions lingers (topic_linger_ms), then disarms and frees itself.
+ * Threads    loop thread only.
+ * Units      seq; bytes; milliseconds.
+ * Errors     none.
  *
  * The ring is contiguous and ends at `head`. A subscription takes event N if and only if N is its
  * next_seq: there is no other queue and nothing to filter. What falls out of the ring at its old

@@ -4,7 +4,7 @@
  * Threads    loop thread only.
  * Units      none.
  * Errors     a hook that fails never lets the raw data through: the topic restarts behind the
- * event, and its subscriptions resync.
+ *            event, and its subscriptions resync.
  */
 #ifndef LEAT_CORE_TOPIC_HOOK_H
 #define LEAT_CORE_TOPIC_HOOK_H

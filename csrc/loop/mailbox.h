@@ -1,7 +1,7 @@
 /* mailbox.h - messages between loops: many senders, one receiving loop.
  *
- * Ownership  a message is embedded in its sender's allocation and belongs to the mailbox from
- *            post until it is handed to the receiver, who then owns it.
+ * Ownership  a message is embedded in its sender's allocation and belongs to the mailbox from post
+ *            until it is handed to the receiver, who then owns it.
  * Threads    post: any thread. Everything else: the receiving loop's thread.
  * Units      messages.
  * Errors     post returns false once the mailbox is closed: the message is still the sender's.

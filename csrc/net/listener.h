@@ -2,9 +2,11 @@
  *
  * Ownership  the listener owns its handle; accepted sockets belong to on_accept.
  * Threads    loop thread only. Several listeners, one a worker, may share an address
- * (SO_REUSEPORT). Units      none. Errors     opening returns UV_E* (UV_EADDRINUSE, UV_EACCES,
- * ...); failures to accept are logged, and when descriptors are out (EMFILE) accepting pauses for
- * 100 ms instead of spinning.
+ *            (SO_REUSEPORT).
+ * Units      none.
+ * Errors     opening returns UV_E* (UV_EADDRINUSE, UV_EACCES, ...); failures to accept are logged,
+ *            and when descriptors are out (EMFILE) accepting pauses for 100 ms instead of
+ *            spinning.
  */
 #ifndef LEAT_NET_LISTENER_H
 #define LEAT_NET_LISTENER_H

@@ -1,7 +1,7 @@
 /* send_queue.h - bytes that wait to be sent, in pieces that are copied as seldom as possible.
  *
- * Ownership  the queue owns what _copy and _take give it and holds a reference of each event, until
- *            the bytes are consumed or the queue is closed. It must not be moved in memory.
+ * Ownership  the queue owns what _copy and _take give it and holds a reference of each event,
+ *            until the bytes are consumed or the queue is closed. It must not be moved in memory.
  * Threads    the owner's.
  * Units      bytes.
  * Errors     none (out of memory aborts): the owner limits what it queues.

@@ -124,7 +124,7 @@ void leat_pg_clean_go_on(leat_pg_conn *c)
             break;
         c->clean.rolling_back = true;
         leat_deadline_cancel(&c->clean.again);
-        leat_pg_conn_send_own(c, "ROLLBACK");
+        leat_pg_pipeline_send_own(c, "ROLLBACK");
         return;
     default:
         break;

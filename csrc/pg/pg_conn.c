@@ -1,43 +1,19 @@
-/* The life of a query: leat_pg_conn_query copies it into a slot and queues that; the end-of-turn
- * sweep sends all queued slots, each with a sync of its own, in libpq's pipeline mode; on_poll
- * reads what comes back, and take_result gathers it into the slot at the head of the flight until
- * its sync arrives; then finish_slot calls back.
+/* The socket and the states of a connection. on_sweep, at the end of a turn, begins what the turn
+ * asked for: an attempt to connect (pg_connect.c), sending what was queued (pg_pipeline.c),
+ * cleaning (pg_clean.c). on_poll passes on what the socket says.
  *
- * The slot outlives its query's interest in it: a query that is forgotten, or past its deadline,
- * lets go of its slot, which stays in the flight until the server has answered.
- *
- * libpq may close its socket whenever it reads or writes. So it does either only in on_sweep and
- * on_poll, which look at once whether the connection is still there (lose), before libuv can meet
- * the closed socket.
+ * libpq may close its socket whenever it reads or writes. So it does either only from these two,
+ * which look at once whether the connection is still there (leat_pg_conn_lose), before libuv can
+ * meet the closed socket.
  */
 #include "pg/pg_conn.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "pg/pg_conn_private.h"
-#include "pg/pg_result_private.h"
 
-enum {
-    MAX_PARAMS = 65535,     /* the protocol's */
-    CLOSE_CANCEL_MS = 1000, /* how long a closed connection waits for its cancel to get through */
-    DEALLOCATE_AT_ONCE = 16,
-};
-
-typedef struct slot {
-    leat_list link;
-    leat_pg_query *query;         /* NULL: nobody waits for it */
-    leat_pg_statement *statement; /* NULL: text is sent, unprepared */
-    const char *text;
-    bool sent;
-    bool prepares; /* sent with a Prepare in front */
-    bool parsed;   /* which has succeeded */
-    bool retried;
-    PGresult *result; /* what the query will be told */
-    int n_params;
-    const char *values[];
-} slot;
+enum { CLOSE_CANCEL_MS = 1000 }; /* how long a closed connection waits for its cancel */
 
 char *leat_pg_conn_one_line(char *out, size_t size, const char *text)
 {
@@ -91,66 +67,15 @@ void leat_pg_conn_unwatch(leat_pg_conn *c)
     c->poll = NULL;
 }
 
-static void free_slot(leat_pg_conn *c, slot *s)
-{
-    leat_list_unlink(&s->link);
-    if (s->statement != NULL)
-        leat_pg_statements_let_go(&c->statements, s->statement);
-    PQclear(s->result);
-    free(s);
-}
-
-static void complete(leat_pg_conn *c, leat_pg_query *q, leat_pg_result *res, int err)
-{
-    leat_deadline_cancel(&q->deadline_);
-    q->conn_ = NULL;
-    q->slot_ = NULL;
-    leat_metrics_observe(c->metrics, LEAT_H_QUERY, (double)(uv_hrtime() - q->started_ns_) / 1e9);
-    q->cb_(q, res, err);
-}
-
-/* Ends all that is pending; false if a callback closed the connection. */
-static bool fail_pending(leat_pg_conn *c, int err)
-{
-    for (leat_list *link; (link = leat_list_shift(&c->queued)) != NULL;)
-        leat_list_push(&c->flight, link);
-    leat_pg_conn_state before = c->state;
-    while (!leat_list_empty(&c->flight)) {
-        slot *s = LEAT_LIST_ENTRY(c->flight.next, slot, link);
-        leat_pg_query *q = s->query;
-        free_slot(c, s);
-        if (q != NULL)
-            complete(c, q, NULL, err);
-        if (c->state != before)
-            return false;
-    }
-    return true;
-}
-
-/* The server's last words, if it had any: as a notice, or as the answer to what ran. */
-static const char *find_reason(const leat_pg_conn *c)
-{
-    if (c->last_words[0] != '\0')
-        return c->last_words;
-    if (!leat_list_empty(&c->flight)) {
-        const slot *s = LEAT_LIST_ENTRY(c->flight.next, slot, link);
-        const char *severity = PQresultErrorField(s->result, PG_DIAG_SEVERITY_NONLOCALIZED);
-        if (severity != NULL && strcmp(severity, "FATAL") == 0)
-            return PQresultErrorField(s->result, PG_DIAG_MESSAGE_PRIMARY);
-    }
-    const char *message = PQerrorMessage(c->pg);
-    return message[0] != '\0' ? message : "the connection broke";
-}
-
 /* The connection is gone: everyone is told, the owner last. */
-static void lose(leat_pg_conn *c, const char *why)
+void leat_pg_conn_lose(leat_pg_conn *c, const char *why)
 {
     if (why == NULL)
-        why = find_reason(c);
+        why = leat_pg_pipeline_reason(c);
     leat_pg_conn_one_line(c->error, sizeof(c->error), why);
     c->state = LEAT_PG_CONN_BROKEN;
     leat_pg_conn_unwatch(c);
-    if (!fail_pending(c, LEAT_EPG_LOST))
+    if (!leat_pg_pipeline_fail(c, LEAT_EPG_LOST))
         return;
     if (c->clean.cb != NULL)
         leat_pg_clean_finish(c, LEAT_EPG_LOST);
@@ -158,158 +83,12 @@ static void lose(leat_pg_conn *c, const char *why)
         c->cb(c, LEAT_EPG_LOST, c->arg);
 }
 
-static bool is_error(const PGresult *res)
-{
-    ExecStatusType status = PQresultStatus(res);
-    return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE ||
-           status == PGRES_NONFATAL_ERROR;
-}
-
-/* The statement is no longer at the server (DISCARD, DEALLOCATE ALL), or what it returns has
- * changed since it was prepared. */
-static bool is_stale(const slot *s)
-{
-    if (s->statement == NULL || s->prepares)
-        return false;
-    const char *state = PQresultErrorField(s->result, PG_DIAG_SQLSTATE);
-    if (state == NULL)
-        return false;
-    if (strcmp(state, "26000") == 0)
-        s->statement->at_server = false;
-    return strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0;
-}
-
-/* Both complaints come before a query has done anything. Still it is repeated only where nobody can
- * tell: outside a transaction block, with nothing sent behind it. */
-static bool retry(leat_pg_conn *c, slot *s)
-{
-    if (s->retried || s->query == NULL || !leat_list_empty(&c->flight) ||
-        PQtransactionStatus(c->pg) != PQTRANS_IDLE)
-        return false;
-    leat_pg_statement *fresh = leat_pg_statements_hold(&c->statements, s->statement->sql);
-    leat_pg_statements_let_go(&c->statements, s->statement);
-    s->statement = fresh;
-    s->sent = s->prepares = s->parsed = false;
-    s->retried = true;
-    PQclear(s->result);
-    s->result = NULL;
-    leat_list_push(c->queued.next, &s->link); /* in front of all others */
-    leat_sweep_schedule(c->loop, &c->sweep);
-    return true;
-}
-
-static void finish_slot(leat_pg_conn *c, slot *s)
-{
-    leat_list_unlink(&s->link);
-    bool failed = is_error(s->result);
-    if (s->prepares && !s->parsed) {
-        s->statement->sent = false;
-        leat_pg_statements_drop(&c->statements, s->statement);
-    }
-    if (failed && is_stale(s)) {
-        leat_pg_statements_drop(&c->statements, s->statement);
-        if (retry(c, s))
-            return;
-    }
-
-    leat_pg_result res;
-    leat_pg_result_open(&res, s->result);
-    s->result = NULL;
-    leat_pg_query *q = s->query;
-    free_slot(c, s);
-    if (q == NULL) {
-        leat_pg_result_close(&res);
-        if (c->clean.cb != NULL)
-            leat_pg_clean_go_on(c);
-        return;
-    }
-    size_t limit = c->options->max_result_bytes;
-    if (limit > 0 && PQresultMemorySize(res.pg) > limit)
-        complete(c, q, NULL, LEAT_ETOOLARGE);
-    else
-        complete(c, q, &res, failed ? LEAT_EPG_SERVER : 0);
-    leat_pg_result_close(&res);
-}
-
-/* One result of the slot at the head of the flight. Returns false if it cannot go on. */
-static bool take_result(leat_pg_conn *c, PGresult *res)
-{
-    slot *s = LEAT_LIST_ENTRY(c->flight.next, slot, link);
-    switch (PQresultStatus(res)) {
-    case PGRES_PIPELINE_SYNC:
-        PQclear(res);
-        if (s->result == NULL) {
-            lose(c, "the server answered a query with nothing");
-            return false;
-        }
-        finish_slot(c, s);
-        return c->state == LEAT_PG_CONN_READY;
-    case PGRES_COPY_IN:
-    case PGRES_COPY_OUT:
-    case PGRES_COPY_BOTH:
-        PQclear(res);
-        lose(c, "COPY is not supported");
-        return false;
-    case PGRES_PIPELINE_ABORTED: /* the query, after its Prepare has failed */
-        PQclear(res);
-        return true;
-    default:
-        break;
-    }
-    if (s->prepares && !s->parsed && !is_error(res)) {
-        s->parsed = s->statement->at_server = true;
-        PQclear(res);
-    } else if (s->result == NULL) {
-        s->result = res;
-    } else {
-        PQclear(res);
-    }
-    return true;
-}
-
-static bool take_results(leat_pg_conn *c)
-{
-    while (!leat_list_empty(&c->flight) && !PQisBusy(c->pg)) {
-        PGresult *res = PQgetResult(c->pg);
-        if (PQstatus(c->pg) == CONNECTION_BAD) {
-            PQclear(res);
-            lose(c, NULL);
-            return false;
-        }
-        if (res != NULL && !take_result(c, res)) /* NULL: the end of one command of several */
-            return false;
-    }
-    return true;
-}
-
-/* Takes in all that libpq has read. Notifications may lie between results, and libpq sees either
- * only after it was asked for the other. */
-static void take_input(leat_pg_conn *c)
-{
-    bool more = true;
-    while (more) {
-        if (!take_results(c))
-            return;
-        more = false;
-        for (PGnotify *n; (n = PQnotifies(c->pg)) != NULL;) {
-            more = true;
-            if (c->notify_cb != NULL)
-                c->notify_cb(c, n->relname, n->extra, c->notify_arg);
-            PQfreemem(n);
-            if (c->state != LEAT_PG_CONN_READY)
-                return;
-        }
-        if (!leat_list_empty(&c->flight) && !PQisBusy(c->pg))
-            more = true;
-    }
-}
-
 /* Writes what libpq holds; false if the connection was lost. */
-static bool flush(leat_pg_conn *c)
+bool leat_pg_conn_flush(leat_pg_conn *c)
 {
     int left = PQflush(c->pg);
     if (left < 0 || PQstatus(c->pg) == CONNECTION_BAD) {
-        lose(c, NULL);
+        leat_pg_conn_lose(c, NULL);
         return false;
     }
     if ((left > 0) == c->writing)
@@ -317,7 +96,7 @@ static bool flush(leat_pg_conn *c)
     c->writing = left > 0;
     int err = leat_pg_conn_watch(c, c->writing ? UV_READABLE | UV_WRITABLE : UV_READABLE);
     if (err < 0) {
-        lose(c, uv_strerror(err));
+        leat_pg_conn_lose(c, uv_strerror(err));
         return false;
     }
     return true;
@@ -326,15 +105,15 @@ static bool flush(leat_pg_conn *c)
 static void on_ready_poll(leat_pg_conn *c, int status)
 {
     if (PQconsumeInput(c->pg) == 0 || PQstatus(c->pg) == CONNECTION_BAD) {
-        lose(c, NULL);
+        leat_pg_conn_lose(c, NULL);
         return;
     }
-    if (c->writing && !flush(c))
+    if (c->writing && !leat_pg_conn_flush(c))
         return;
-    take_input(c);
+    leat_pg_pipeline_take_input(c);
     /* What the server said before the socket broke has been heard now. */
     if (status < 0 && c->state == LEAT_PG_CONN_READY)
-        lose(c, NULL);
+        leat_pg_conn_lose(c, NULL);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -354,58 +133,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-static bool send_slot(leat_pg_conn *c, slot *s)
-{
-    leat_list_unlink(&s->link);
-    leat_list_push(&c->flight, &s->link);
-    s->sent = true;
-    leat_pg_statement *statement = s->statement;
-    int ok = 1;
-    if (statement == NULL) {
-        ok = PQsendQueryParams(c->pg, s->text, 0, NULL, NULL, NULL, NULL, 0);
-    } else {
-        if (!statement->sent) {
-            statement->sent = s->prepares = true;
-            ok = PQsendPrepare(c->pg, statement->name, statement->sql, 0, NULL);
-        }
-        ok = ok &&
-             PQsendQueryPrepared(c->pg, statement->name, s->n_params, s->values, NULL, NULL, 0);
-    }
-    return ok && PQpipelineSync(c->pg);
-}
-
-/* Only between transactions: in one that failed, the server would refuse it. */
-static bool deallocate(leat_pg_conn *c)
-{
-    if (!leat_list_empty(&c->flight) || PQtransactionStatus(c->pg) != PQTRANS_IDLE)
-        return true;
-    char sql[64];
-    for (int i = 0; i < DEALLOCATE_AT_ONCE; i++) {
-        if (!leat_pg_statements_next_doomed(&c->statements, sql, sizeof(sql)))
-            return true;
-        leat_pg_conn_send_own(c, sql);
-        if (!send_slot(c, LEAT_LIST_ENTRY(c->queued.prev, slot, link)))
-            return false;
-    }
-    return true;
-}
-
-static void send_queued(leat_pg_conn *c)
-{
-    if (leat_list_empty(&c->queued))
-        return;
-    bool ok = deallocate(c);
-    while (ok && !leat_list_empty(&c->queued))
-        ok = send_slot(c, LEAT_LIST_ENTRY(c->queued.next, slot, link));
-    if (!ok) {
-        lose(c, NULL);
-        return;
-    }
-    /* While it writes, libpq also reads: what it has read will not wake the poll handle again. */
-    if (flush(c))
-        take_input(c);
-}
-
 static void on_sweep(leat_sweep *s)
 {
     leat_pg_conn *c = LEAT_LIST_ENTRY(s, leat_pg_conn, sweep);
@@ -414,7 +141,7 @@ static void on_sweep(leat_sweep *s)
         leat_pg_connect_next(c);
         return;
     case LEAT_PG_CONN_READY:
-        send_queued(c);
+        leat_pg_pipeline_send(c);
         if (c->state == LEAT_PG_CONN_READY && c->clean.cb != NULL)
             leat_pg_clean_go_on(c);
         return;
@@ -458,112 +185,6 @@ void leat_pg_conn_on_notify(leat_pg_conn *c, leat_pg_notify_cb cb, void *arg)
 {
     c->notify_cb = cb;
     c->notify_arg = arg;
-}
-
-/* Copies the parameters behind the slot, each with a terminator, as libpq wants them. */
-static slot *make_slot(const leat_pg_param *params, int n_params)
-{
-    size_t bytes = 0;
-    for (int i = 0; i < n_params; i++)
-        bytes += params[i].len + 1;
-    slot *s = leat_calloc(1, sizeof(*s) + (size_t)n_params * sizeof(s->values[0]) + bytes);
-    char *at = (char *)&s->values[n_params];
-    for (int i = 0; i < n_params; i++) {
-        if (params[i].at == NULL)
-            continue;
-        memcpy(at, params[i].at, params[i].len);
-        s->values[i] = at;
-        at += params[i].len + 1;
-    }
-    s->n_params = n_params;
-    leat_list_init(&s->link);
-    return s;
-}
-
-static void on_query_deadline(leat_deadline *d)
-{
-    leat_pg_query *q = LEAT_LIST_ENTRY(d, leat_pg_query, deadline_);
-    leat_pg_conn *c = q->conn_;
-    leat_pg_conn_forget(q);
-    complete(c, q, NULL, LEAT_EDEADLINE);
-}
-
-static bool has_zero_byte(const leat_pg_param *params, int n_params)
-{
-    for (int i = 0; i < n_params; i++)
-        if (params[i].len > 0 && memchr(params[i].at, '\0', params[i].len) != NULL)
-            return true;
-    return false;
-}
-
-int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
-                       const leat_pg_param *params, int n_params, uint64_t deadline_ms,
-                       leat_pg_query_cb cb)
-{
-    LEAT_ASSERT(deadline_ms != LEAT_DEADLINE_NEVER && q->conn_ == NULL && c->clean.cb == NULL);
-    if (c->state != LEAT_PG_CONN_READY)
-        return LEAT_EPG_LOST;
-    if (has_zero_byte(params, n_params))
-        return LEAT_EBADMSG;
-    if (n_params > MAX_PARAMS)
-        return LEAT_ETOOLARGE;
-
-    slot *s = make_slot(params, n_params);
-    s->query = q;
-    s->statement = leat_pg_statements_hold(&c->statements, sql);
-    q->conn_ = c;
-    q->slot_ = s;
-    q->cb_ = cb;
-    q->started_ns_ = uv_hrtime();
-    leat_deadline_init(&q->deadline_);
-    leat_deadline_arm(leat_loop_deadlines(c->loop), &q->deadline_, deadline_ms, on_query_deadline);
-    leat_list_push(&c->queued, &s->link);
-    leat_sweep_schedule(c->loop, &c->sweep);
-    return 0;
-}
-
-void leat_pg_conn_send_own(leat_pg_conn *c, const char *sql)
-{
-    leat_slice text = leat_slice_of(sql);
-    slot *s = make_slot(&text, 1);
-    s->text = s->values[0];
-    leat_list_push(&c->queued, &s->link);
-    leat_sweep_schedule(c->loop, &c->sweep);
-}
-
-void leat_pg_conn_forget(leat_pg_query *q)
-{
-    leat_pg_conn *c = q->conn_;
-    if (c == NULL)
-        return;
-    slot *s = q->slot_;
-    leat_deadline_cancel(&q->deadline_);
-    q->conn_ = NULL;
-    q->slot_ = NULL;
-    s->query = NULL;
-    if (!s->sent)
-        free_slot(c, s);
-}
-
-void leat_pg_conn_forget_all(leat_pg_conn *c)
-{
-    while (!leat_list_empty(&c->queued)) {
-        slot *s = LEAT_LIST_ENTRY(c->queued.next, slot, link);
-        if (s->query != NULL)
-            leat_pg_conn_forget(s->query);
-        else
-            free_slot(c, s);
-    }
-    for (leat_list *link = c->flight.next; link != &c->flight; link = link->next) {
-        slot *s = LEAT_LIST_ENTRY(link, slot, link);
-        if (s->query != NULL)
-            leat_pg_conn_forget(s->query);
-    }
-}
-
-bool leat_pg_query_pending(const leat_pg_query *q)
-{
-    return q->conn_ != NULL;
 }
 
 bool leat_pg_conn_idle(const leat_pg_conn *c)
@@ -623,7 +244,7 @@ void leat_pg_conn_close(leat_pg_conn *c)
     PQfinish(c->pg);
     c->pg = NULL;
     uv_close((uv_handle_t *)&c->anchor, on_anchor_closed);
-    fail_pending(c, LEAT_ECLOSED);
+    leat_pg_pipeline_fail(c, LEAT_ECLOSED);
     leat_pg_statements_close(&c->statements);
 }
 

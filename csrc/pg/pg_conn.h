@@ -1,10 +1,12 @@
 /* pg_conn.h - one asynchronous connection to Postgres: connect, pipelined queries, cancel.
  *
  * Ownership  the conn belongs to whoever opened it (the pool, the listener, the hub). A query is
- * embedded in its owner and must stay valid until its callback, or until leat_pg_conn_forget.
- * Threads    loop thread only. Cancelling at the server runs on libuv's thread pool (PQcancel
- * blocks). Units      absolute milliseconds on the loop clock. Errors     LEAT_EPG_SERVER (the
- * result says what), LEAT_EPG_LOST, LEAT_EDEADLINE, LEAT_ECLOSED.
+ *            embedded in its owner and must stay valid until its callback, or until
+ *            leat_pg_conn_forget.
+ * Threads    loop thread only. Cancelling at the server and looking up host names block, and run on
+ *            threads of their own; nothing ever waits for those.
+ * Units      absolute milliseconds on the loop clock.
+ * Errors     LEAT_EPG_SERVER (the result says what), LEAT_EPG_LOST, LEAT_EDEADLINE, LEAT_ECLOSED.
  *
  * Every query's callback runs exactly once and never before the call that queued it returned.
  * Queries run in the order given; each is its own sync point, so that an error in one leaves the
@@ -70,9 +72,11 @@ LEAT_MUST_CHECK int leat_pg_conn_open(leat_pg_conn **out, leat_loop *loop, leat_
                                       void *arg);
 void leat_pg_conn_on_notify(leat_pg_conn *c, leat_pg_notify_cb cb, void *arg);
 
-/* Queues a query. All of a turn leave in one write. Returns 0, LEAT_EPG_LOST if the connection is
- * unusable, LEAT_EBADMSG for a parameter with a zero byte: then cb will not run. A deadline of
- * LEAT_DEADLINE_NEVER is a bug (asserted): every wait has one. */
+/* Queues a query, to be sent with all others of this turn at its end. q must be all zero before its
+ * first use. Returns 0, LEAT_EPG_LOST if the connection is unusable, LEAT_EBADMSG for a parameter
+ * with a zero byte, LEAT_ETOOLARGE for more than 65,535 of them: then cb will not run. A deadline
+ * of LEAT_DEADLINE_NEVER is a bug (asserted): every wait has one. COPY is not supported and costs
+ * the connection. */
 LEAT_MUST_CHECK int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
                                        const leat_pg_param *params, int n_params,
                                        uint64_t deadline_ms, leat_pg_query_cb cb);

@@ -1,5 +1,6 @@
-/* pg_conn_private.h - what the files of pg share of a connection: pg_conn.c (queries and their
- * results), pg_connect.c (until it is ready), pg_clean.c (cancelling, and making it fit for reuse).
+/* pg_conn_private.h - what the files of pg share of a connection: pg_conn.c (its socket and
+ * states), pg_connect.c (until it is ready), pg_pipeline.c (queries and their results), pg_clean.c
+ * (cancelling, and making it fit for reuse).
  *
  * Ownership  see pg_conn.h.
  * Threads    loop thread only.
@@ -80,22 +81,34 @@ struct leat_pg_conn {
 };
 
 /* pg_conn.c */
-void leat_pg_conn_forget_all(leat_pg_conn *c);
 void *leat_pg_conn_arg(const leat_pg_conn *c);
 /* cb runs once c is freed. Before leat_pg_conn_close. */
 void leat_pg_conn_on_gone(leat_pg_conn *c, void (*cb)(void *arg), void *arg);
 void leat_pg_conn_let_go(leat_pg_conn *c);
 LEAT_MUST_CHECK int leat_pg_conn_watch(leat_pg_conn *c, int events);
 void leat_pg_conn_unwatch(leat_pg_conn *c);
-void leat_pg_conn_send_own(leat_pg_conn *c, const char *sql);
+/* Writes what libpq holds; false if the connection was lost. */
+LEAT_MUST_CHECK bool leat_pg_conn_flush(leat_pg_conn *c);
+/* Tells everyone that the connection is gone, the owner last. why may be NULL. */
+void leat_pg_conn_lose(leat_pg_conn *c, const char *why);
 /* Copies text as one line. Returns out. */
 char *leat_pg_conn_one_line(char *out, size_t size, const char *text);
 
-/* pg_connect.c. The last of these runs the owner's callback when it is ready or has failed. */
+/* pg_connect.c. The last two run the owner's callback when it is ready or has failed. */
 void leat_pg_connect_init(leat_pg_conn *c);
 void leat_pg_connect_close(leat_pg_conn *c);
 void leat_pg_connect_next(leat_pg_conn *c);
 void leat_pg_connect_on_poll(leat_pg_conn *c, int status);
+
+/* pg_pipeline.c */
+void leat_pg_conn_forget_all(leat_pg_conn *c);
+void leat_pg_pipeline_send_own(leat_pg_conn *c, const char *sql);
+void leat_pg_pipeline_send(leat_pg_conn *c);
+void leat_pg_pipeline_take_input(leat_pg_conn *c);
+/* Ends all that is pending; false if a callback closed the connection meanwhile. */
+bool leat_pg_pipeline_fail(leat_pg_conn *c, int err);
+/* Why the connection broke: the server's last words, or libpq's. */
+const char *leat_pg_pipeline_reason(const leat_pg_conn *c);
 
 /* pg_clean.c. Starting a cancel does nothing if one runs already. */
 void leat_pg_clean_init(leat_pg_conn *c);

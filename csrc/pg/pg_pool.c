@@ -111,6 +111,8 @@ static void fail(leat_pg_pool *p, const char *phrase, const char *error)
     uint64_t now_ms = leat_loop_now(p->loop);
     leat_pg_backoff_warn(&p->backoff, now_ms, phrase, error);
     p->healthy = false;
+    if (leat_deadline_armed(&p->retry))
+        return; /* several attempts that fail together are one failure */
     leat_deadline_arm(leat_loop_deadlines(p->loop), &p->retry,
                       now_ms + leat_pg_backoff_next(&p->backoff), on_retry);
 }

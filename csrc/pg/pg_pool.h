@@ -4,8 +4,8 @@
  * Threads    loop thread only; one pool a worker.
  * Units      absolute milliseconds.
  * Errors     LEAT_EDEADLINE (waited too long), LEAT_EBUSY (max_waiters reached), LEAT_EPG_LOST (no
- *            connection can be had: the server refuses or is unreachable, and the waiter's deadline
- *            came), LEAT_ECLOSED.
+ *            connection can be had: the server refuses or is unreachable, and the waiter's
+ *            deadline came), LEAT_ECLOSED.
  *
  * Waiters are served first come, first served. Connections are opened when somebody waits, up to
  * size; after a failure to connect the pool backs off with jitter (50 ms doubling to

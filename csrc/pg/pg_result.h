@@ -1,7 +1,7 @@
 /* pg_result.h - what a query returned: rows in text format, or a server error.
  *
- * Ownership  a result is borrowed by the query callback; leat_pg_result_keep makes it the caller's,
- *            who then frees it.
+ * Ownership  a result is borrowed by the query callback; leat_pg_result_keep makes it the
+ *            caller's, who then frees it.
  * Threads    any, one at a time.
  * Units      rows and columns count from 0.
  * Errors     accessors of an error result see no rows.

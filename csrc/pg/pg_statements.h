@@ -2,7 +2,10 @@
  *
  * Ownership  a statement is counted: the cache holds it while it is kept, and each query that uses
  *            it. When the last lets go of one that the server knows, its number waits in the list
- * of those to be deallocated. Threads    loop thread only. Units      statements. Errors     none.
+ *            of those to be deallocated.
+ * Threads    loop thread only.
+ * Units      statements.
+ * Errors     none.
  */
 #ifndef LEAT_PG_PG_STATEMENTS_H
 #define LEAT_PG_PG_STATEMENTS_H

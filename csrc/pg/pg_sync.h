@@ -4,7 +4,7 @@
  * Threads    the caller's, which blocks.
  * Units      timeouts in milliseconds; 0: wait as long as it takes.
  * Errors     LEAT_EPG_LOST (no connection), LEAT_EPG_SERVER (the server refused), LEAT_EDEADLINE;
- * what was said about it is appended to error, without secrets.
+ *            what was said about it is appended to error, without secrets.
  */
 #ifndef LEAT_PG_PG_SYNC_H
 #define LEAT_PG_PG_SYNC_H

@@ -132,6 +132,8 @@ bool leat_pg_target_is_name(const leat_pg_target *target)
         return false;
     if (target->host[0] == '/' || target->host[0] == '@')
         return false; /* the folder of a unix socket, or an abstract one */
+    if (strchr(target->host, ',') != NULL)
+        return false; /* lists that do not match */
     unsigned char ip[16];
     return uv_inet_pton(AF_INET, target->host, ip) != 0 &&
            uv_inet_pton(AF_INET6, target->host, ip) != 0;

@@ -1,7 +1,8 @@
 /* api_app.c - app:connect, app:topic, app:method, app:route, app:stream, app:websocket fill the
  * registries of the leat_lua; app:signal and app:resync work in handlers.
  *
- * Patterns are kept in the order in which they are tried: more literal ones first, else as registered.
+ * Patterns are kept in the order in which they are tried: more literal ones first, else as
+ * registered.
  */
 #include "script/api_app.h"
 
@@ -222,9 +223,9 @@ static bool public_field(lua_State *L, int index, const char *what)
 }
 
 /* app:route("GET /hello/{name}", fn [, { public = true }])               [-0, +0, arg]
- * fn(ctx, request) returns { status = 200, body = text or a table (sent as JSON), content_type = text,
- * headers = { name = text or list } } or a leat.deny; request.params has the holes. Unless it is
- * public, the connect handler runs first. */
+ * fn(ctx, request) returns { status = 200, body = text or a table (sent as JSON), content_type =
+ * text, headers = { name = text or list } } or a leat.deny; request.params has the holes. Unless it
+ * is public, the connect handler runs first. */
 static int app_route(lua_State *L)
 {
     static const char *const known[] = {"public", NULL};
@@ -356,9 +357,9 @@ static int app_resync(lua_State *L)
 /* --- the object --- */
 
 static const luaL_Reg methods[] = {
-    {"connect", app_connect}, {"topic", app_topic},         {"method", app_method},
-    {"route", app_route},     {"stream", app_stream},       {"websocket", app_websocket},
-    {"signal", app_signal},   {"resync", app_resync},       {NULL, NULL},
+    {"connect", app_connect}, {"topic", app_topic},   {"method", app_method},
+    {"route", app_route},     {"stream", app_stream}, {"websocket", app_websocket},
+    {"signal", app_signal},   {"resync", app_resync}, {NULL, NULL},
 };
 
 void leat_api_app_open(lua_State *L, leat_lua *lua)

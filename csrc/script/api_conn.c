@@ -1,7 +1,7 @@
 /* api_conn.c - conn.user, conn.request, conn.db, conn:send, conn:close.
  *
- * A script may keep a conn, and send to it from any other handler: once the connection is gone, sending
- * says so. Two uses of one connection give the same object, so that it can be a key.
+ * A script may keep a conn, and send to it from any other handler: once the connection is gone,
+ * sending says so. Two uses of one connection give the same object, so that it can be a key.
  */
 #include "script/api_conn.h"
 
@@ -52,8 +52,8 @@ static leat_raw *check(lua_State *L)
 }
 
 /* conn:send(data [, kind]) -> true | nil, why                       [-0, +1|+2, arg]
- * kind: "text" (the default) or "binary". why: "closed"; "full", while the peer has not taken what was
- * sent before; "too large" for what could never be sent; "invalid UTF-8". */
+ * kind: "text" (the default) or "binary". why: "closed"; "full", while the peer has not taken what
+ * was sent before; "too large" for what could never be sent; "invalid UTF-8". */
 static int conn_send(lua_State *L)
 {
     static const char *const kinds[] = {"text", "binary", NULL};

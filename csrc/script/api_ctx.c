@@ -1,8 +1,8 @@
 /* api_ctx.c - ctx.user, ctx.request, ctx.deadline, ctx.db, ctx.topic, ctx.params, ctx:with_timeout.
  *
- * What is costly is made when it is first asked for and kept in the user values. ctx.user is decoded for
- * each ctx anew: a handler that changes it changes its own, so that nothing depends on when a session
- * was last looked at.
+ * What is costly is made when it is first asked for and kept in the user values. ctx.user is
+ * decoded for each ctx anew: a handler that changes it changes its own, so that nothing depends on
+ * when a session was last looked at.
  */
 #include "script/api_ctx.h"
 
@@ -113,11 +113,15 @@ static void make_request(lua_State *L, leat_api_ctx *c)
 
 static void make_db(lua_State *L, leat_api_ctx *c)
 {
-    leat_task *t = c->lua->running;
+    leat_api_db_push(L, c->lua->running, c->deadline_ms);
+}
+
+static void check_db(lua_State *L, const leat_api_ctx *c)
+{
+    const leat_task *t = c->lua->running;
     if (t == NULL || t->id != c->task_id)
         luaL_error(L, "ctx.db has ended with its handler (in refresh and snapshot, read with the "
                       "db that they are given)");
-    leat_api_db_push(L, t, c->deadline_ms);
 }
 
 /* ctx:with_timeout(ms) -> ctx                                       [-0, +1, arg]
@@ -148,8 +152,10 @@ static int ctx_index(lua_State *L)
     const char *key = luaL_checkstring(L, 2);
     if (strcmp(key, "user") == 0)
         return index_kept(L, c, USER, make_user);
-    if (strcmp(key, "db") == 0)
+    if (strcmp(key, "db") == 0) {
+        check_db(L, c);
         return index_kept(L, c, DB, make_db);
+    }
     if (strcmp(key, "request") == 0)
         return index_kept(L, c, REQUEST, make_request);
     if (strcmp(key, "topic") == 0)

@@ -5,8 +5,9 @@
  * Units      ctx.deadline in absolute milliseconds on the loop's monotonic clock.
  * Errors     pushing raises for lack of memory only.
  *
- * user, request, topic, params, deadline and log stay readable for as long as a script keeps the ctx
- * (refresh and snapshot use what the subscribe handler left them); ctx.db ends with its handler.
+ * user, request, topic, params, deadline and log stay readable for as long as a script keeps the
+ * ctx (refresh and snapshot use what the subscribe handler left them); ctx.db ends with its
+ * handler.
  */
 #ifndef LEAT_SCRIPT_API_CTX_H
 #define LEAT_SCRIPT_API_CTX_H
@@ -27,7 +28,8 @@ void leat_api_ctx_open(lua_State *L);
 /* The ctx of a task. topic.at == NULL: none; params: JSON, at == NULL: none. */
 void leat_api_ctx_push(lua_State *L, leat_task *t, leat_slice topic, leat_slice params);
 
-/* A ctx like the one at index, for another topic and its params, whose value is on top. [-1, +1, m] */
+/* A ctx like the one at index, for another topic and its params, whose value is on top. [-1, +1, m]
+ */
 void leat_api_ctx_push_like(lua_State *L, int index, leat_slice topic);
 
 /* Makes the value on top the ctx.request of the ctx at index. [-1, +0, -] */

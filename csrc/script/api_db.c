@@ -35,7 +35,8 @@ void leat_api_db_push(lua_State *L, leat_task *t, uint64_t deadline_ms)
     luaL_setmetatable(L, TYPE);
 }
 
-/* The handle at index 1 and the task it belongs to, which must be the one that runs. [-0, +0, arg] */
+/* The handle at index 1 and the task it belongs to, which must be the one that runs. [-0, +0, arg]
+ */
 static leat_task *check(lua_State *L, struct handle **out)
 {
     struct handle *h = luaL_checkudata(L, 1, TYPE);
@@ -212,10 +213,10 @@ static int on_begun(lua_State *L, int status, lua_KContext ticket)
 }
 
 /* db:transaction(fn) -> fn's results                                [-0, +n, e] yields
- * Runs fn(tx) in a transaction and commits. If fn raises, it is rolled back and the error goes on; if fn
- * returns a leat.deny, it is rolled back and the refusal returned. A statement that failed and whose
- * error fn has caught still fails the transaction, unless it was in a nested one: that is a
- * savepoint. tx is a db for as long as fn runs. */
+ * Runs fn(tx) in a transaction and commits. If fn raises, it is rolled back and the error goes on;
+ * if fn returns a leat.deny, it is rolled back and the refusal returned. A statement that failed
+ * and whose error fn has caught still fails the transaction, unless it was in a nested one: that is
+ * a savepoint. tx is a db for as long as fn runs. */
 static int db_transaction(lua_State *L)
 {
     struct handle *h = NULL;
@@ -232,10 +233,7 @@ static int db_transaction(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"one", db_one},
-    {"rows", db_rows},
-    {"exec", db_exec},
-    {"transaction", db_transaction},
+    {"one", db_one}, {"rows", db_rows}, {"exec", db_exec}, {"transaction", db_transaction},
     {NULL, NULL},
 };
 

@@ -3,7 +3,8 @@
  * Ownership  a handle is a userdata that names its task; it owns no connection.
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds on the loop clock.
- * Errors     a read that fails raises a read error value; a handle whose handler has ended, a script error.
+ * Errors     a read that fails raises a read error value; a handle whose handler has ended, a
+ *            script error.
  */
 #ifndef LEAT_SCRIPT_API_DB_H
 #define LEAT_SCRIPT_API_DB_H
@@ -16,7 +17,8 @@
 
 void leat_api_db_open(lua_State *L);
 
-/* Pushes a handle of the task, whose reads end by deadline_ms (or the task's, if that is sooner). */
+/* Pushes a handle of the task, whose reads end by deadline_ms (or the task's, if that is sooner).
+ */
 void leat_api_db_push(lua_State *L, leat_task *t, uint64_t deadline_ms);
 
 /* Makes the value at index the next parameter of the task's statement. [-0, +0, e] */

@@ -116,7 +116,8 @@ static int log_error(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"debug", log_debug}, {"info", log_info}, {"warn", log_warn}, {"error", log_error}, {NULL, NULL},
+    {"debug", log_debug}, {"info", log_info}, {"warn", log_warn},
+    {"error", log_error}, {NULL, NULL},
 };
 
 void leat_api_log_open(lua_State *L)

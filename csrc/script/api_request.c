@@ -1,5 +1,5 @@
-/* api_request.c - __index finds what is there in the request's own table (its user value), and makes
- * the rest from the packed head.
+/* api_request.c - __index finds what is there in the request's own table (its user value), and
+ * makes the rest from the packed head.
  */
 #include "script/api_request.h"
 

@@ -1,9 +1,9 @@
 /* api_subscribe.c - subscribe_authorized records, subscribe delegates.
  *
- * Nothing is armed here: subscribe_authorized only notes the row and the functions that read, in a grant. The core arms
- * once the handler has returned and its verdict is known, and calls the functions after that. So there
- * is no way for a script to get at a snapshot's db too early, and a handler that raises or refuses
- * after all leaves nothing behind.
+ * Nothing is armed here: subscribe_authorized only notes the row and the functions that read, in a
+ * grant. The core arms once the handler has returned and its verdict is known, and calls the
+ * functions after that. So there is no way for a script to get at a snapshot's db too early, and a
+ * handler that raises or refuses after all leaves nothing behind.
  */
 #include "script/api_subscribe.h"
 
@@ -126,8 +126,7 @@ static int subscribe_authorized(lua_State *L)
     int64_t expires_at = leat_api_subscribe_expiry(L, -1, "expires_at");
     leat_slice share = check_share(L, 3);
 
-    leat_session_grant *g =
-        leat_session_grant_new(t->lua, leat_task_name(t), share, expires_at);
+    leat_session_grant *g = leat_session_grant_new(t->lua, leat_task_name(t), share, expires_at);
     t->grant = g;
     t->owns_grant = true;
     lua_pushvalue(L, 2);
@@ -267,12 +266,13 @@ static void take_options(lua_State *L, leat_task *t)
 
 /* leat.subscribe(ctx, topic [, opts]) -> true | nil, code, message       [-0, +1|+3, e] yields
  * Subscribes the client whose request runs to a topic, as if it had asked: the topic's handler
- * authorises, and the snapshot reaches the client without an id. opts: params, since = { epoch, seq }.
+ * authorises, and the snapshot reaches the client without an id. opts: params, since = { epoch, seq
+ * }.
  *
  * Within a subscribe handler it decides about that handler's own subscription instead: the other
- * topic's subscribe handler runs in its place (its subscribe_authorized counts), and what it returned is
- * returned, so that `return leat.subscribe(ctx, "chat:42")` authorises as chat:42 does, with its
- * snapshot. No such topic: a refusal, not_found. */
+ * topic's subscribe handler runs in its place (its subscribe_authorized counts), and what it
+ * returned is returned, so that `return leat.subscribe(ctx, "chat:42")` authorises as chat:42 does,
+ * with its snapshot. No such topic: a refusal, not_found. */
 static int subscribe(lua_State *L)
 {
     static const char *const known[] = {"params", "since", NULL};

@@ -1,10 +1,10 @@
 /* db.c - leat_db_wait -> start_query -> (on_acquired ->) send_query -> on_result -> leat_task_wake.
  *
- * Without a transaction each query leases a connection and gives it back before the handler goes on: a
- * script that computes, or waits for something else, holds none. In a transaction the connection stays
- * until COMMIT or ROLLBACK has been answered (start_end), and if the task ends sooner, the pool rolls
- * back. Connections are given back from here and never from a Lua function, because that
- * may hand them to another task at once.
+ * Without a transaction each query leases a connection and gives it back before the handler goes
+ * on: a script that computes, or waits for something else, holds none. In a transaction the
+ * connection stays until COMMIT or ROLLBACK has been answered (start_end), and if the task ends
+ * sooner, the pool rolls back. Connections are given back from here and never from a Lua function,
+ * because that may hand them to another task at once.
  */
 #include "script/db.h"
 
@@ -234,7 +234,8 @@ static void on_result(leat_pg_query *q, leat_pg_result *result, int err)
     leat_db *db = &t->db;
     if (result != NULL)
         db->result = leat_pg_result_keep(result);
-    if (err == 0 || err == LEAT_EPG_SERVER) /* Postgres answers in an aborted transaction with errors only */
+    if (err == 0 ||
+        err == LEAT_EPG_SERVER) /* Postgres answers in an aborted transaction with errors only */
         db->aborted = err < 0;
     note_break(db, err);
     if (db->leased && (db->depth == 0 || t->wait == &end_wait))
@@ -244,12 +245,11 @@ static void on_result(leat_pg_query *q, leat_pg_result *result, int err)
 
 /* --- what a failed read is called --- */
 
-/* Classes of SQLSTATE that tell of a mistake in the script (data exception, constraint violation, syntax
- * or missing object), and "the transaction is aborted", which tells of a failure that was ignored. */
+/* What no read meets, so that it is no failed read: a constraint that a write violated (class 23),
+ * and "the transaction is aborted", which tells of a failure that the script ignored. */
 static bool is_script_bug(const char *sqlstate)
 {
-    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0 ||
-           strncmp(sqlstate, "42", 2) == 0 || strcmp(sqlstate, "25P02") == 0;
+    return strncmp(sqlstate, "23", 2) == 0 || strcmp(sqlstate, "25P02") == 0;
 }
 
 static leat_code code_of(const leat_task *t, int err, const char *sqlstate)

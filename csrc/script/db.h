@@ -1,8 +1,8 @@
-/* db.h - a task's use of Postgres: one query at a time, on a connection of its own, of its transaction,
- * or of whoever asked.
+/* db.h - a task's use of Postgres: one query at a time, on a connection of its own, of its
+ * transaction, or of whoever asked.
  *
- * Ownership  the state is embedded in its task. A leased connection goes back to the pool after each
- *            query, or with the transaction, or when the task ends, whichever comes first.
+ * Ownership  the state is embedded in its task. A leased connection goes back to the pool after
+ *            each query, or with the transaction, or when the task ends, whichever comes first.
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds on the loop clock.
  * Errors     the task is woken with a negative error; leat_db_raise makes it a Lua error value.
@@ -24,11 +24,12 @@
 struct leat_task;
 
 typedef struct leat_db {
-    leat_pg_conn *conn; /* of the transaction, or given with the call; NULL: each query leases one */
-    bool leased;        /* conn is the pool's, and ours to give back */
-    bool aborted;       /* a statement failed since the last savepoint: Postgres refuses further ones */
-    int depth;          /* open transactions, one inside the other */
-    int broken;         /* why conn cannot be used any more; 0: it can */
+    leat_pg_conn
+        *conn;    /* of the transaction, or given with the call; NULL: each query leases one */
+    bool leased;  /* conn is the pool's, and ours to give back */
+    bool aborted; /* a statement failed since the last savepoint: Postgres refuses further ones */
+    int depth;    /* open transactions, one inside the other */
+    int broken;   /* why conn cannot be used any more; 0: it can */
     leat_pg_waiter waiter;
     leat_pg_query query;
     leat_pg_query begin; /* BEGIN leaves together with the first statement */
@@ -50,13 +51,14 @@ void leat_db_free(leat_db *db);
 
 /* Sets the statement (copied) and forgets the parameters of the last. */
 void leat_db_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms);
-/* The buffer to which a parameter's text is appended; then _param_end, which says where it began. */
+/* The buffer to which a parameter's text is appended; then _param_end, which says where it began.
+ */
 leat_buf *leat_db_param_begin(leat_db *db);
 void leat_db_param_end(leat_db *db, size_t began_at, bool is_null);
 
-/* Waits (leat_task_wait): for the statement's result; for a connection, on which BEGIN is then sent;
- * for the result of the leased connection's last statement, with which it is given back (at once,
- * without the statement, if it is broken). */
+/* Waits (leat_task_wait): for the statement's result; for a connection, on which BEGIN is then
+ * sent; for the result of the leased connection's last statement, with which it is given back (at
+ * once, without the statement, if it is broken). */
 int leat_db_wait(lua_State *L, struct leat_task *t, lua_KFunction k);
 int leat_db_begin_wait(lua_State *L, struct leat_task *t, lua_KFunction k);
 int leat_db_end_wait(lua_State *L, struct leat_task *t, lua_KFunction k);

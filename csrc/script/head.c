@@ -1,5 +1,5 @@
-/* head.c - fields one after another, each with its length in four bytes before it; the headers, a name and
- * a value each, come last.
+/* head.c - fields one after another, each with its length in four bytes before it; the headers, a
+ * name and a value each, come last.
  */
 #include "script/head.h"
 
@@ -50,8 +50,10 @@ void leat_head_pack(leat_buf *out, const leat_http_request *request, const char 
 static bool is_opening_header(leat_slice name)
 {
     static const char *const names[] = {
-        "connection",           "upgrade",
-        "sec-websocket-key",    "sec-websocket-version",
+        "connection",
+        "upgrade",
+        "sec-websocket-key",
+        "sec-websocket-version",
         "sec-websocket-extensions",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

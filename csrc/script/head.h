@@ -2,8 +2,10 @@
  * reads.
  *
  * Ownership  packing appends to the caller's buffer; slices of a leat_head point into the packed
- * bytes. Threads    any. Units      bytes. Errors     none: only what _pack and _repack wrote is
- * ever read.
+ *            bytes.
+ * Threads    any.
+ * Units      bytes.
+ * Errors     none: only what _pack and _repack wrote is ever read.
  */
 #ifndef LEAT_SCRIPT_HEAD_H
 #define LEAT_SCRIPT_HEAD_H

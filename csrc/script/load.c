@@ -1,7 +1,8 @@
 /* load.c - the life of a leat_lua: made, loaded, retired, freed.
  *
- * leat_lua_new opens a sandbox, puts module `leat` into it and runs the app's file as a coroutine within
- * the budget, like any handler; the file registers what it serves (api_app.c) and returns the app.
+ * leat_lua_new opens a sandbox, puts module `leat` into it and runs the app's file as a coroutine
+ * within the budget, like any handler; the file registers what it serves (api_app.c) and returns
+ * the app.
  */
 #include "script/script.h"
 
@@ -32,7 +33,8 @@ struct loading {
     bool failed;
 };
 
-/* The app's own folder first, then the framework's, then what the sandbox allows anyway. [-0, +0, m] */
+/* The app's own folder first, then the framework's, then what the sandbox allows anyway. [-0, +0,
+ * m] */
 static void set_package_path(lua_State *L, const leat_lua_options *o)
 {
     const char *slash = strrchr(o->app_path, '/');
@@ -113,8 +115,7 @@ static void run_chunk(struct loading *l)
             l->failed = true;
         return;
     case LEAT_VM_YIELDED:
-        leat_buf_printf(l->error, "%s: an app may not yield while it loads",
-                        l->options->app_path);
+        leat_buf_printf(l->error, "%s: an app may not yield while it loads", l->options->app_path);
         l->failed = true;
         return;
     case LEAT_VM_FAILED:

@@ -1,9 +1,12 @@
 /* lua_pattern.h - a Lua pattern (manual §6.4.1), compiled, and its match against a subject.
  *
  * Ownership  a pattern lives in its caller's frame; one that is longer than most takes memory from
- * Lua, which compiling leaves on the stack. It points into the text of the pattern and into the
- * subject. Threads    the Lua state's. Units      bytes. Errors     compiling raises for a
- * malformed pattern. Matching counts its steps and now and then calls leat_sandbox_check.
+ *            Lua, which compiling leaves on the stack. It points into the text of the pattern and
+ *            into the subject.
+ * Threads    the Lua state's.
+ * Units      bytes.
+ * Errors     compiling raises for a malformed pattern. Matching counts its steps and now and then
+ *            calls leat_sandbox_check.
  */
 #ifndef LEAT_SCRIPT_LUA_PATTERN_H
 #define LEAT_SCRIPT_LUA_PATTERN_H

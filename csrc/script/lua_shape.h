@@ -3,8 +3,8 @@
  * Ownership  the codec belongs to the Lua state, which frees it when it is closed.
  * Threads    the Lua state's.
  * Units      bytes.
- * Errors     what pushes may raise for lack of memory. The buffers are the codec's, so that nothing
- * is lost then.
+ * Errors     what pushes may raise for lack of memory. The buffers are the codec's, so that
+ *            nothing is lost then.
  *
  * A shape is a metatable: the names of an object's members in their order and, for each, what to
  * write if the table has none: null (a column, a member that was null) or nothing (a member that

@@ -1,5 +1,5 @@
-/* ops.c - a request becomes a task: the op fills it in, its kind's push gives the handler its arguments,
- * and its kind's finish turns the handler's result into the verdict.
+/* ops.c - a request becomes a task: the op fills it in, its kind's push gives the handler its
+ * arguments, and its kind's finish turns the handler's result into the verdict.
  */
 #include "script/ops.h"
 
@@ -35,8 +35,8 @@ bool leat_ops_take_json(lua_State *L, leat_task *t)
     if (err == LEAT_ETOOLARGE) {
         char name[300];
         LEAT_LOG_WARN("script", "result too large handler=%s %s=%s limit=%zu", t->kind->name,
-                      t->kind->label,
-                      leat_log_quote(name, sizeof(name), t->name.at, t->name.len), max_bytes);
+                      t->kind->label, leat_log_quote(name, sizeof(name), t->name.at, t->name.len),
+                      max_bytes);
         leat_task_refusal(t, LEAT_CODE_TOO_LARGE, leat_slice_of("the result is too large"), 0);
         return false;
     }
@@ -159,12 +159,13 @@ static const leat_task_kind connect_kind = {"connect", "path", push_connect, fin
 static const leat_task_kind welcome_kind = {"connect", "path", NULL, NULL, leat_task_answer_call};
 
 static void let_in(leat_script *s, leat_call *call, const leat_http_request *request,
-                    const char *remote, const leat_session *old, leat_slice token,
-                    uint64_t deadline_ms)
+                   const char *remote, const leat_session *old, leat_slice token,
+                   uint64_t deadline_ms)
 {
     leat_lua *lua = (leat_lua *)s;
     bool has_handler = lua->connect != LUA_NOREF;
-    leat_task *t = leat_task_new(lua, has_handler ? &connect_kind : &welcome_kind, call, deadline_ms);
+    leat_task *t =
+        leat_task_new(lua, has_handler ? &connect_kind : &welcome_kind, call, deadline_ms);
     if (request != NULL) {
         leat_head_pack(&t->head, request, remote, token);
     } else {
@@ -198,8 +199,9 @@ static void finish_subscribe(lua_State *L, leat_task *t)
         luaL_error(L, "the subscribe handler did not authorise: it must return "
                       "leat.subscribe_authorized(...) or leat.deny(...)");
     if (!lua_isnil(L, -1) && !(lua_isboolean(L, -1) && lua_toboolean(L, -1)))
-        luaL_error(L, "the subscribe handler must return what leat.subscribe_authorized returned, "
-                      "or leat.deny(...), not a %s",
+        luaL_error(L,
+                   "the subscribe handler must return what leat.subscribe_authorized returned, "
+                   "or leat.deny(...), not a %s",
                    luaL_typename(L, -1));
     t->verdict.grant = &t->grant->base;
 }

@@ -1,7 +1,7 @@
 /* raw.h - one connection of an app:websocket route: frames in and out, handlers one at a time.
  *
- * Ownership  a leat_raw owns its conn and its session, holds its leat_lua, and frees itself once the conn is gone and
- *            the last handler has run.
+ * Ownership  a leat_raw owns its conn and its session, holds its leat_lua, and frees itself once
+ *            the conn is gone and the last handler has run.
  * Threads    loop thread of the worker.
  * Units      bytes, milliseconds.
  * Errors     what the peer does wrong closes its connection with the code of RFC 6455.

@@ -134,8 +134,8 @@ static uint32_t check_retry(lua_State *L, int index)
     luaL_checktype(L, index, LUA_TTABLE);
     uint32_t retry_after_ms = 0;
     for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        bool known = lua_type(L, -2) == LUA_TSTRING &&
-                     strcmp(lua_tostring(L, -2), "retry_after_ms") == 0;
+        bool known =
+            lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "retry_after_ms") == 0;
         if (!known)
             luaL_argerror(L, index, "only retry_after_ms is known");
         lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;

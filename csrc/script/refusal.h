@@ -2,8 +2,10 @@
  * of a read that failed, which db functions raise.
  *
  * Ownership  both are userdata of the Lua state; what the accessors return lives as long as the
- * value. Threads    the Lua state's. Units      retry_after_ms in milliseconds, 0: not told. Errors
- * pushing raises for lack of memory only.
+ *            value.
+ * Threads    the Lua state's.
+ * Units      retry_after_ms in milliseconds, 0: not told.
+ * Errors     pushing raises for lack of memory only.
  *
  * To scripts both have the fields code, message, retry_after_ms and (read errors) sqlstate, nil
  * where there is none, and tostring() gives one line. Neither can be made or changed by other

@@ -1,5 +1,5 @@
-/* route.c - which handler serves a path (leat_lua_match), and app:route's handlers: leat_lua_route ->
- * push_route -> the handler -> finish_route (its table becomes status, headers and body) ->
+/* route.c - which handler serves a path (leat_lua_match), and app:route's handlers: leat_lua_route
+ * -> push_route -> the handler -> finish_route (its table becomes status, headers and body) ->
  * answer_route.
  */
 #include <ctype.h>
@@ -213,8 +213,9 @@ static void finish_route(lua_State *L, leat_task *t)
     if (leat_ops_take_refusal(L, t, response))
         return;
     if (!lua_istable(L, response))
-        luaL_error(L, "a route must return a table { status = 200, body = \"...\" } or leat.deny, "
-                      "not a %s",
+        luaL_error(L,
+                   "a route must return a table { status = 200, body = \"...\" } or leat.deny, "
+                   "not a %s",
                    luaL_typename(L, response));
     check_keys(L, response);
     t->status = take_status(L, response);

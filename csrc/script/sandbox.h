@@ -6,8 +6,8 @@
  * Units      milliseconds of computing (processor time of the owner's thread) without a wait;
  *            bytes of memory.
  * Errors     running out of memory is a Lua error (LUA_ERRMEM), and can happen only within a run,
- *            so that the host's own bookkeeping between runs never meets it; running out of
- *            time ends the task, pcall or not.
+ *            so that the host's own bookkeeping between runs never meets it; running out of time
+ *            ends the task, pcall or not.
  *
  * Budget: _run_begin before a lua_resume (or lua_pcall on the main state), _run_end after it. If
  * more than budget_ms is computed between, a hook is set that yields out of the coroutine (nested

@@ -2,9 +2,11 @@
  * through core/script.h's table; what the HTTP side of a worker asks is here.
  *
  * Ownership  leat_lua_new returns owned; leat_lua_retire frees it once its last task, session and
- * grant are gone. Threads    one leat_lua a worker and load, on that worker's loop thread. (The
- * budget's watchdog thread only sets a hook.) Units      milliseconds, bytes. Errors LEAT_ESCRIPT
- * with a message (file:line: what) for people.
+ *            grant are gone.
+ * Threads    one leat_lua a worker and load, on that worker's loop thread. (The budget's watchdog
+ *            thread only sets a hook.)
+ * Units      milliseconds, bytes.
+ * Errors     LEAT_ESCRIPT with a message (file:line: what) for people.
  */
 #ifndef LEAT_SCRIPT_SCRIPT_H
 #define LEAT_SCRIPT_SCRIPT_H

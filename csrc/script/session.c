@@ -26,8 +26,7 @@ static char *append(char *at, leat_slice s)
 leat_session *leat_session_new(leat_slice user_id, leat_slice user_json, leat_slice head,
                                int64_t expires_at)
 {
-    struct session *s =
-        leat_calloc(1, sizeof(*s) + user_json.len + head.len + user_id.len + 1);
+    struct session *s = leat_calloc(1, sizeof(*s) + user_json.len + head.len + user_id.len + 1);
     s->refs = 1;
     s->user_len = user_json.at == NULL ? UINT32_MAX : (uint32_t)user_json.len;
     s->head_len = (uint32_t)head.len;

@@ -2,9 +2,12 @@
  * leat_grant.
  *
  * Ownership  a session is counted: _new returns one reference, the ops' session_ref adds, _unref
- * drops. It belongs to no load of the scripts and outlives reloads. A grant is owned by whoever got
- * it (leat_session_grant_free) and holds the leat_lua whose functions and row it refers to. Threads
- * loop thread of the worker. Units      expires_at in seconds since 1970, 0: never. Errors none.
+ *            drops. It belongs to no load of the scripts and outlives reloads. A grant is owned by
+ *            whoever got it (leat_session_grant_free) and holds the leat_lua whose functions and
+ *            row it refers to.
+ * Threads    loop thread of the worker.
+ * Units      expires_at in seconds since 1970, 0: never.
+ * Errors     none.
  *
  * There may be a million idle sessions, so each is one block: ctx.user as JSON, the head of the
  * request packed, both turned into Lua values when a handler asks.

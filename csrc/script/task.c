@@ -1,12 +1,12 @@
 /* task.c - leat_task_start -> (end of the turn) begin -> resume -> answer, or
  * resume -> begin_wait -> leat_task_wake -> resume -> ...
  *
- * No task runs inside the request for it, nor inside another: all begin in one sweep. Everything that
- * may raise (decoding arguments, encoding results) happens on the coroutine, in run_handler around
- * the handler itself, so that one leat_vm_call protects all of it.
+ * No task runs inside the request for it, nor inside another: all begin in one sweep. Everything
+ * that may raise (decoding arguments, encoding results) happens on the coroutine, in run_handler
+ * around the handler itself, so that one leat_vm_call protects all of it.
  *
- * A wait is begun here and not where the handler called for it, because the yield may fail on its way
- * out (a comparator of table.sort): then nothing must be under way. The ticket tells the
+ * A wait is begun here and not where the handler called for it, because the yield may fail on its
+ * way out (a comparator of table.sort): then nothing must be under way. The ticket tells the
  * continuation of an abandoned wait that it is not its answer that has come.
  */
 #include "script/task.h"
@@ -19,7 +19,7 @@
 #include "base/mem.h"
 
 enum {
-    MAX_SPARE = 64,             /* ended tasks kept for the next */
+    MAX_SPARE = 64,              /* ended tasks kept for the next */
     MAX_SPARE_BYTES = 16 * 1024, /* of a buffer of these */
     RETRY_AFTER_MS = 1000,
 };
@@ -74,8 +74,8 @@ leat_task *leat_task_new(leat_lua *lua, const leat_task_kind *kind, leat_call *c
 
 static leat_buf *buffer(leat_task *t, int i)
 {
-    leat_buf *all[] = {&t->name, &t->payload, &t->head, &t->out, &t->message, &t->lines,
-                       &t->asked.text};
+    leat_buf *all[] = {&t->name,    &t->payload, &t->head,      &t->out,
+                       &t->message, &t->lines,   &t->asked.text};
     return i < (int)(sizeof(all) / sizeof(all[0])) ? all[i] : NULL;
 }
 

@@ -1,8 +1,8 @@
 /* task.h - one run of a handler: a coroutine, what it works on, what it waits for, its answer.
  *
- * Ownership  a task belongs to its leat_lua, which keeps ended ones for the next. Whoever starts one fills it
- *            in between leat_task_new and leat_task_start; afterwards it goes its own way, to
- *            kind->answer or to leat_task_cancel.
+ * Ownership  a task belongs to its leat_lua, which keeps ended ones for the next. Whoever starts
+ *            one fills it in between leat_task_new and leat_task_start; afterwards it goes its own
+ *            way, to kind->answer or to leat_task_cancel.
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds on the loop clock.
  * Errors     end in the verdict.
@@ -68,7 +68,8 @@ struct leat_task {
     const leat_vm_topic *topic;
     const leat_vm_route *route;
     int64_t seq;
-    leat_session_grant *grant; /* subscribe: made by the handler, owned; refresh, snapshot: borrowed */
+    leat_session_grant
+        *grant; /* subscribe: made by the handler, owned; refresh, snapshot: borrowed */
     bool owns_grant;
     void *owner; /* raw.c's */
     leat_lua_route_cb route_cb;
@@ -87,7 +88,7 @@ struct leat_task {
         int64_t seq;
         uint64_t deadline_ms;
         leat_code code; /* leat.subscribe's outcome; its message is in text */
-    } asked; /* of the core, by leat.subscribe or app:resync */
+    } asked;            /* of the core, by leat.subscribe or app:resync */
 
     /* The answer. */
     leat_verdict verdict;
@@ -113,7 +114,8 @@ void leat_task_refuse(leat_task *t, leat_code code);
 /* Ends it wherever it is; no answer. */
 void leat_task_cancel(leat_task *t);
 
-/* The task whose coroutine, or one within it, is running. Raises outside of handlers. [-0, +0, e] */
+/* The task whose coroutine, or one within it, is running. Raises outside of handlers. [-0, +0, e]
+ */
 leat_task *leat_task_running(lua_State *L, leat_lua *lua);
 
 /* Waits: `return leat_task_wait(L, t, kind, k)`. [-0, +0, e] yields */

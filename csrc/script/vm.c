@@ -1,8 +1,8 @@
 /* vm.c - into Lua and out of it again.
  *
  * A handler runs as a coroutine that task.c resumes through leat_vm_call. When that fails, the
- * coroutine still stands where it failed: leat_vm_examine reads the error value and the traceback off
- * it, and leat_vm_reset_coroutine clears it. leat_vm_protect is for C functions of ours that
+ * coroutine still stands where it failed: leat_vm_examine reads the error value and the traceback
+ * off it, and leat_vm_reset_coroutine clears it. leat_vm_protect is for C functions of ours that
  * need the main state's stack and may run out of memory.
  */
 #include "script/vm.h"
@@ -73,8 +73,8 @@ static void take_refusal(const leat_refusal *r, leat_vm_failure *out)
 static void push_message(lua_State *L, const struct examination *x)
 {
     if (x->outcome == LEAT_VM_BUDGET || lua_gettop(x->co) == 0) {
-        lua_pushfstring(L, "%s%scomputed for longer than script_budget_ms without a wait",
-                        x->where, x->where[0] != '\0' ? ": " : "");
+        lua_pushfstring(L, "%s%scomputed for longer than script_budget_ms without a wait", x->where,
+                        x->where[0] != '\0' ? ": " : "");
         return;
     }
     lua_pushvalue(x->co, -1);

@@ -130,8 +130,9 @@ void leat_vm_examine(leat_lua *lua, lua_State *co, leat_vm_outcome outcome, leat
 /* A new coroutine, kept by the registry reference *ref; NULL if memory is out. */
 lua_State *leat_vm_new_coroutine(leat_lua *lua, int *ref);
 
-/* Ends a coroutine wherever it stands (its to-be-closed variables are closed, within the budget; they
- * cannot wait). Returns whether it can be used again; it is to be let go of (leat_vm_unref) otherwise. */
+/* Ends a coroutine wherever it stands (its to-be-closed variables are closed, within the budget;
+ * they cannot wait). Returns whether it can be used again; it is to be let go of (leat_vm_unref)
+ * otherwise. */
 bool leat_vm_reset_coroutine(leat_lua *lua, lua_State *co);
 
 /* Drops a registry reference and sets it to LUA_NOREF. Harmless for LUA_NOREF. */

@@ -3,8 +3,8 @@
  * Ownership  the watchdog owns its thread; the Lua state belongs to the sandbox and outlives it.
  * Threads    _new, _free and everything else are the sandbox owner's; inside, the watchdog's own
  *            thread calls lua_sethook and nothing else of Lua.
- * Units      milliseconds of processor time of the thread that runs the script, so that a script is
- *            not blamed for a busy machine.
+ * Units      milliseconds of processor time of the thread that runs the script, so that a script
+ *            is not blamed for a busy machine.
  * Errors     _new: LEAT_ENOMEM if there is no thread to be had.
  *
  * A run costs two atomic stores while nothing goes wrong. lua_sethook is made for being called

@@ -4,8 +4,9 @@
  *            borrowed from it until _reset or _free.
  * Threads    any, one at a time.
  * Units      bytes.
- * Errors     _feed returns the HTTP status to answer with (400, 413, 414, 431, 501, 505; 408 is the
- *            caller's), 0 if all is well. After a refusal the parser is good for _reset or _free.
+ * Errors     _feed returns the HTTP status to answer with (400, 413, 414, 431, 501, 505; 408 is
+ *            the caller's), 0 if all is well. After a refusal the parser is good for _reset or
+ *            _free.
  *
  * Stricter than llhttp: HTTP/1.0 and 1.1 only, no white space before ':', no folded lines, no bare
  * LF, exactly one Host on 1.1, no request with both Content-Length and Transfer-Encoding, no

@@ -5,8 +5,8 @@
  *            event.
  * Threads    any.
  * Units      seq < 2^53; 0 < timeout_ms <= 2^53.
- * Errors     parsing returns LEAT_EBADMSG and a sentence that names what was wrong; id is set if it
- *            could be read. Writing cannot fail.
+ * Errors     parsing returns LEAT_EBADMSG and a sentence that names what was wrong; id is set if
+ *            it could be read. Writing cannot fail.
  *
  * Ready-made JSON is trusted to be valid. Line breaks in it, which can only be white space, are
  * written as spaces, so that a message is one line (SSE relies on it). Text for people that is not

@@ -3,8 +3,8 @@
  * Ownership  nothing is kept; slices point into the request.
  * Threads    any.
  * Units      none.
- * Errors     leat_upgrade_check returns the HTTP status to refuse with (400, 405, 426 with
- *            Sec-WebSocket-Version: 13), 0 if all is well.
+ * Errors     leat_upgrade_check returns the HTTP status to refuse with (400, 405, 426 with Sec-
+ *            WebSocket-Version: 13), 0 if all is well.
  *
  * Extensions are offered to the caller as sent, so that permessage-deflate can be negotiated here;
  * none is accepted yet.

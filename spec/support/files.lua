@@ -15,6 +15,16 @@ function M.write(path, text)
   assert(file:close())
 end
 
+--- Makes the folder and writes the texts, by file name; a name may have folders in it.
+function M.write_all(folder, texts)
+  uv.fs_mkdir(folder, tonumber("755", 8))
+  for name, text in pairs(texts) do
+    local sub = name:match("^(.*)/")
+    if sub then uv.fs_mkdir(folder .. "/" .. sub, tonumber("755", 8)) end
+    M.write(folder .. "/" .. name, text)
+  end
+end
+
 function M.read(path)
   local file = assert(io.open(path, "rb"))
   local text = file:read("a")

@@ -18,6 +18,7 @@ function M.open(options)
   self.folder = files.folder()
   self.app = self.folder .. "/app.lua"
   files.write(self.app, options.app)
+  if options.public then files.write_all(self.folder .. "/public", options.public) end
   self.db = options.cluster and options.cluster:database(options.schema) or postgres.database(options.schema)
   self.session = self.db.session
   self:serve(options.env)

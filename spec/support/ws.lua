@@ -45,7 +45,7 @@ function M.attempt(server, options)
   options = options or {}
   local headers = M.headers(options.headers)
   if options.token then headers["Authorization"] = "Bearer " .. options.token end
-  local self = setmetatable({ queue = {}, first = 1, pongs = {}, tcp = tcp.connect(server.port) }, Ws)
+  local self = setmetatable({ queue = {}, first = 1, last = 0, pongs = {}, tcp = tcp.connect(server.port) }, Ws)
   self.tcp:write(http.text { path = options.path or "/ws", headers = headers })
   if not options.pipelined then take_answer(self, options.limit_ms) end
   return self
@@ -71,7 +71,8 @@ local function pump(self)
     assert(f.fin, "this server sends no fragments")
     at = at + length
     if f.op == frame.TEXT or f.op == frame.BINARY then
-      self.queue[#self.queue + 1] = f
+      self.last = self.last + 1
+      self.queue[self.last] = f
     elseif f.op == frame.PONG then
       self.pongs[f.payload] = true
     elseif f.op == frame.PING then
@@ -195,7 +196,7 @@ end
 --- How many messages have come and were not taken.
 function Ws:waiting()
   pump(self)
-  return #self.queue - self.first + 1
+  return self.last - self.first + 1
 end
 
 -- The end ---------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ static const struct {
      2,
      {{"a", "10.0.0.1", "5432"}, {"b", NULL, "5432"}},
      {false, true}},
-    {"host=a,b port=1,2,3", 1, {{"a,b", NULL, "1,2,3"}}, {true}},
+    {"host=a,b port=1,2,3", 1, {{"a,b", NULL, "1,2,3"}}, {false}},
     {"service=s", 1, {{NULL, NULL, NULL}}, {false}},
 };
 

@@ -261,6 +261,7 @@ static void what_the_ctx_says_outlives_its_handler_but_not_its_db(void **state)
 
     script_answer *s = script_fixture_snapshot(f, a->grant, NULL);
 
+    assert_true(s->has_json);
     assert_non_null(strstr(s->json, "[\"ann\",\"t\",\"/ws\",false,"));
     assert_non_null(strstr(s->json, "ctx.db has ended with its handler"));
     assert_non_null(strstr(s->json, "false,\"this db has ended with its handler"));
