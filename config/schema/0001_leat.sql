@@ -117,11 +117,15 @@ create function leat.timeline() returns text
   language sql stable
   return left(pg_walfile_name(pg_current_wal_lsn()), 8);
 
--- A topic's position as clients see it. Always one row. Inlined into the calling query.
+-- A topic's position as clients see it. Always one row. Inlined into the calling query. Asking for the
+-- first name from the topic on, not for the topic, keeps the plan on the index whatever the table's size.
 create function leat.position(topic text) returns table (epoch text, seq bigint)
   language sql stable as $$
   select leat.timeline() || '-' || coalesce(t.epoch, i.epoch), coalesce(t.seq, 0)
-    from leat.installation i left join leat.topic t on t.name = position.topic
+    from leat.installation i
+    left join lateral (
+      select n.name, n.epoch, n.seq from leat.topic n
+       where n.name >= position.topic order by n.name limit 1) t on t.name = position.topic
 $$;
 
 -- Publishing --------------------------------------------------------------------------------------
@@ -155,59 +159,55 @@ create function leat.fits(payload text) returns boolean
   language sql immutable parallel safe
   return octet_length(payload) <= 7999;
 
--- Sends an outbox row's announcement, with the data if that fits. Text is never shorter than a sixth of jsonb's
--- own form, so that what is far too large need not be converted to find out.
-create function leat.announce(kind text, epoch text, seq bigint, topic text, data jsonb)
-  returns void
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  payload text;
-begin
-  if pg_column_size(data) < 50000 then
-    payload := leat.payload(case kind when 'revoke' then 'r' else 'e' end,
-                            epoch, seq, topic, data::text);
-  end if;
-  if leat.fits(payload) is not true then
-    payload := leat.payload('E', epoch, seq, topic, '');
-  end if;
-  perform pg_notify('leat', payload);
-end $$;
+-- False if the data cannot fit: text is never shorter than a sixth of jsonb's own form. So what is far
+-- too large need not be converted to find out.
+create function leat.may_fit(data jsonb) returns boolean
+  language sql stable parallel safe
+  return pg_column_size(data) < 50000;
 
--- The setting leat.publishing holds the transaction's id once it has published, and a '+' after it from the second
--- time on. Settings that are local to a transaction follow its savepoints exactly as the pending
--- rows do.
+-- The announcement of an outbox row. Data that does not fit stays behind, and kind E says so.
+create function leat.announcement(kind text, epoch text, seq bigint, topic text, data jsonb)
+  returns text
+  language sql stable parallel safe
+  return case
+    when leat.may_fit(data) and leat.fits(leat.payload('e', epoch, seq, topic, data::text))
+    then leat.payload(case kind when 'revoke' then 'r' else 'e' end, epoch, seq, topic, data::text)
+    else leat.payload('E', epoch, seq, topic, '')
+  end;
+
+-- The setting leat.publishing holds the transaction's id once it has published an event, and a '+' after it if
+-- there is more. A setting that is local to the transaction follows its savepoints exactly as the
+-- pending rows do.
 create function leat.has_published(me text) returns boolean
   language sql stable
   return rtrim(current_setting('leat.publishing', true), '+') = me;
 
-create function leat.has_published_once() returns boolean
+create function leat.has_one_event() returns boolean
   language sql volatile
   return current_setting('leat.publishing', true) = pg_current_xact_id()::text;
 
--- Queues a row for the trigger. Operators see no reason to call it.
+-- Queues anything. publish does the same, faster, for a transaction's first event.
 create function leat.enqueue(topic text, kind text, data jsonb) returns void
-  language plpgsql as $$
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  me text := pg_catalog.pg_current_xact_id();
+  me constant text := pg_current_xact_id();
 begin
   if leat.has_published(me) then
-    insert into leat.pending_more (tx, topic, kind, data)
-      values (pg_catalog.pg_current_xact_id(), topic, kind, data);
-    me := pg_catalog.set_config('leat.publishing', pg_catalog.concat(me, '+'), true);
+    insert into leat.pending_more (tx, topic, kind, data) values (me::xid8, topic, kind, data);
   else
     insert into leat.pending (topic, kind, data) values (topic, kind, data);
-    me := pg_catalog.set_config('leat.publishing', me, true);
   end if;
+  perform set_config('leat.publishing', me || '+', true);
 end $$;
 
 revoke execute on function leat.enqueue(text, text, jsonb) from public;
 
--- Publishes an event on the topic when the transaction commits. Data may be any JSON value, null included, but
--- not SQL's NULL.
+-- Publishes an event on the topic when the transaction commits. Data may be any JSON value, null included,
+-- but not SQL's NULL.
 create function leat.publish(topic text, data jsonb) returns void
   language plpgsql security definer as $$
 declare
-  _ boolean;
+  me text := pg_catalog.pg_current_xact_id();
 begin
   if leat.is_topic(topic) is not true then
     perform leat.refuse_topic(topic);
@@ -216,7 +216,12 @@ begin
     raise exception 'data of an event must not be NULL' using errcode = 'null_value_not_allowed',
       hint = 'For JSON null, write ''null''::jsonb.';
   end if;
-  _ := leat.enqueue(topic, 'event', data) is null;
+  if leat.has_published(me) then
+    perform leat.enqueue(topic, 'event', data);
+  else
+    insert into leat.pending (topic, kind, data) values (topic, 'event', data);
+    me := pg_catalog.set_config('leat.publishing', me, true);
+  end if;
 end $$;
 
 -- Ends the right to the topic, of the subject (a user's id as text) or of everybody, until the subscribe handler
@@ -318,7 +323,8 @@ begin
           from queued order by id
         returning seq, kind, data
     )
-    select count(leat.announce(kind, adopted, seq, name, data)) into n from stored;
+    select count(pg_notify('leat', leat.announcement(kind, adopted, seq, name, data)))
+      into n from stored;
   end loop;
 
   delete from leat.pending where ctid = first_at;
@@ -349,7 +355,7 @@ declare
   payload text;
   _ text;
 begin
-  if leat.has_published_once() then
+  if leat.has_one_event() then
     -- An upsert, not an update, for its plan: it always goes by the index, whatever statistics say.
     insert into leat.topic as t (name, epoch, seq) values (new.topic, '', 1)
       on conflict (name) do update set seq = t.seq operator(pg_catalog.+) 1
@@ -357,11 +363,17 @@ begin
     if adopted operator(pg_catalog.=) '' then
       adopted := leat.adopt_epoch(new.topic);
     end if;
-    insert into leat.event (topic, seq, kind, data) values (new.topic, n, new.kind, new.data);
-    delete from leat.pending where ctid operator(pg_catalog.=) new.ctid;
-    _ := leat.announce(new.kind, adopted, n, new.topic, new.data) is null;
+    with done as (delete from leat.pending where ctid operator(pg_catalog.=) new.ctid)
+      insert into leat.event (topic, seq, kind, data) values (new.topic, n, 'event', new.data);
+    if leat.may_fit(new.data) then
+      payload := leat.payload('e', adopted, n, new.topic, new.data::pg_catalog.text);
+    end if;
+    if leat.fits(payload) is not true then
+      payload := leat.payload('E', adopted, n, new.topic, '');
+    end if;
+    _ := pg_catalog.pg_notify('leat', payload) is null;
   else
-    _ := leat.sequence_many(new.ctid) is null;
+    perform leat.sequence_many(new.ctid);
   end if;
 
   -- SET CONSTRAINTS, or a deferred trigger of the application's, may come here before the last publication.

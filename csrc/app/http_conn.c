@@ -72,9 +72,11 @@ static void arm(leat_http_conn *c, uint64_t in_ms, leat_deadline_cb cb)
     leat_deadline_arm(leat_loop_deadlines(c->side->loop), &c->deadline, now_of(c) + in_ms, cb);
 }
 
+/* Those that still speak HTTP, and those that were handed on, whoever serves them now. */
 static size_t count_connections(const leat_http_side *side)
 {
-    return side->n_conns - side->n_refused + side->core->n_clients + leat_lua_raw_count(side->lua);
+    int64_t handed_on = leat_metrics_get(side->metrics, LEAT_M_CONNECTIONS);
+    return side->n_conns - side->n_refused + (handed_on > 0 ? (size_t)handed_on : 0);
 }
 
 static leat_http_conn *make(leat_http_side *side, leat_conn *conn)

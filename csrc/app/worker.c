@@ -156,8 +156,7 @@ static void run(void *arg)
     if (err < 0 && w->start_error.len == 0)
         leat_buf_printf(&w->start_error, "a worker cannot start: %s", error_text(err));
     w->start_err = err;
-    uv_sem_post(
-        &w->started); /* if err < 0, the server may free w from here on only after joining */
+    uv_sem_post(&w->started);
     if (err < 0)
         return;
     turn(w);

@@ -37,7 +37,8 @@ typedef struct hub_topic {
     leat_list interests;   /* hub_interest by topic_link */
     leat_list repair_link; /* on hub->wanting or hub->doubtful, or on none */
     bool gap;              /* a hole was seen that nobody announced as one */
-    bool fetching;         /* the running fetch asks for it */
+    bool blind;    /* the running fetch was begun although nothing was known to be missing */
+    bool fetching; /* the running fetch asks for it */
     bool
         unsure; /* the broker was away while the head was unknown: compare as soon as it is known */
 } hub_topic;

@@ -113,6 +113,7 @@ static void on_repair(leat_sweep *s)
         if (t->head == LEAT_HUB_UNKNOWN)
             continue;
         t->fetching = true;
+        t->blind = t->heard == t->head;
         leat_history_ask(h->fetch, t->entry.key, t->head);
     }
     int64_t n = (int64_t)leat_history_count(h->fetch);

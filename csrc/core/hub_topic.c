@@ -292,7 +292,7 @@ void hub_topic_fetched(hub_topic *t, const leat_history_row *row)
         keep(t, e);
         return;
     }
-    if (t->gap || row->seq > t->heard) /* not only too large to announce */
+    if (t->gap || t->blind) /* not only too large to announce */
         leat_metrics_add(t->hub->metrics, LEAT_M_GAPS_REPAIRED, 1);
     give_next(t, e);
 }

@@ -42,7 +42,7 @@ describe("a page whose connection breaks", () => {
     await say(alice, "before");
     await hasSaid(bob, ["before"]);
 
-    await server.kill();
+    await server.crash();
     await bob.waitForSelector('#connection[data-state="waiting"]');
     await hasText(bob, "#connection-text", /^Reconnecting/);
     await server.sql(saySql("meanwhile"));
@@ -63,7 +63,7 @@ describe("a page whose connection breaks", () => {
   it("continues when a server was stopped and started", async () => {
     const alice = await enter(browser, server, "alice-token");
 
-    await server.kill("SIGTERM");
+    await server.shutDown();
     await alice.waitForSelector('#connection[data-state="waiting"]');
     await server.sql(saySql("meanwhile"));
     await server.start();

@@ -65,6 +65,15 @@ function Server:expect_log(pattern)
   self.expected[#self.expected + 1] = pattern
 end
 
+--- The backend of the connection that listens.
+function Server:listener_pid()
+  for i = #self.log, 1, -1 do
+    local pid = self.log[i]:match("INFO pg listening pid=(%d+)")
+    if pid then return tonumber(pid) end
+  end
+  error("it does not listen yet", 2)
+end
+
 function Server:running()
   return self.process:running()
 end

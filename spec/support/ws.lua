@@ -51,6 +51,12 @@ function M.attempt(server, options)
   return self
 end
 
+--- Waits for the answer to an attempt that did not (options.pipelined).
+function Ws:await_upgrade(limit_ms)
+  take_answer(self, limit_ms)
+  if self.status ~= 101 then error("upgrade refused: " .. tostring(self.status), 2) end
+end
+
 --- Connects, or fails.
 function M.connect(server, options)
   local self = M.attempt(server, options)

@@ -55,7 +55,7 @@ class Server {
     await run("psql", [...QUIETLY, "-f", resolve(chat, "schema.sql"), this.#database]);
   }
 
-  /** Starts it; again on the same port after kill(). */
+  /** Starts it; again on the same port once it has ended. */
   async start() {
     const options = ["serve", "--app", resolve(chat, "app.lua"), "--listen", this.#listen];
     const stdio = ["ignore", "inherit", "pipe"];
@@ -77,18 +77,30 @@ class Server {
     this.#listen = await Promise.race([listening, died]);
   }
 
-  /** SIGKILL is a crash; SIGTERM lets it drain. */
-  async kill(signal = "SIGKILL") {
-    if (this.#child === null) return;
-    const gone = once(this.#child, "exit");
-    this.#child.kill(signal);
-    await gone;
-    this.#child = null;
+  /** A crash. */
+  crash() {
+    return this.#end("SIGKILL");
+  }
+
+  /** An orderly end: a server that does not exit with 0, for a leak say, fails the test. */
+  async shutDown() {
+    const code = await this.#end("SIGTERM");
+    if (code !== 0) throw new Error(`the server exited with ${code}:\n${this.#log.join("\n")}`);
   }
 
   async stop() {
-    await this.kill();
+    if (this.#child) await this.shutDown();
     await psql(this.#cluster, `drop database ${this.#name} with (force)`);
+  }
+
+  async #end(signal) {
+    const child = this.#child;
+    this.#child = null;
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode; // by itself
+    const gone = once(child, "exit");
+    child.kill(signal);
+    const [code] = await gone;
+    return code;
   }
 
   #environment() {

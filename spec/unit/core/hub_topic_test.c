@@ -129,6 +129,7 @@ static void answer(world *w, const char *epoch, int64_t oldest, int64_t head)
         .data = leat_slice_of("{}"),
     };
     seen.wanted = false;
+    t->blind = t->heard == t->head; /* as when the question is asked */
     for (int64_t seq = row.after + 1 > oldest ? row.after + 1 : oldest; seq <= head; seq++) {
         row.has_event = true;
         row.seq = seq;

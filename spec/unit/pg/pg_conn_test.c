@@ -641,11 +641,11 @@ static void cleaning_rolls_an_open_transaction_back(void **state)
 
 static void cleaning_a_stopped_backend_gives_up_in_time(void **state)
 {
-    pg_fixture *f = pg_fixture_use(state);
+    pg_fixture *f = pg_fixture_use_signals(state);
     struct conn c;
     open_ready(f, &c);
     int pid = leat_pg_conn_backend_pid(c.pg);
-    pg_fixture_signal(pid, SIGSTOP);
+    kill(pid, SIGSTOP);
     leat_pg_query q = {0};
     query_by(f, &c, &q, "select 1", 50);
     RUN_UNTIL(f, c.log.count == 1);
@@ -654,7 +654,7 @@ static void cleaning_a_stopped_backend_gives_up_in_time(void **state)
     clean(f, &c, 200);
     assert_int_equal(c.clean_err, LEAT_EDEADLINE);
     leat_pg_conn_close(c.pg);
-    pg_fixture_signal(pid, SIGCONT);
+    kill(pid, SIGCONT);
 
     RUN_UNTIL(f, pg_fixture_backend_exists(f, pid) == 0);
 }
@@ -668,9 +668,11 @@ static void closing_cancels_what_runs_at_the_server(void **state)
     leat_pg_query q[2] = {0};
     query(f, &c, &q[0], "select pg_sleep(60)");
     query(f, &c, &q[1], "select 1");
-    RUN_UNTIL(f, pg_fixture_number(f, "select count(*) from pg_stat_activity "
-                                      "where query like 'select pg_sleep(60)' "
-                                      "and state = 'active'") == 1);
+    char running[128];
+    snprintf(running, sizeof(running),
+             "select count(*) from pg_stat_activity where pid = %d and wait_event = 'PgSleep'",
+             pid);
+    RUN_UNTIL(f, pg_fixture_number(f, running) == 1);
     leat_pg_conn_forget(&q[1]);
 
     leat_pg_conn_close(c.pg);

@@ -39,6 +39,9 @@ int pg_fixture_close(void **state);
 /* Returns the fixture, or skips the test if there is no server to test against. */
 pg_fixture *pg_fixture_use(void **state);
 
+/* As pg_fixture_use, for a test that stops backends: skips it if they are not ours to signal. */
+pg_fixture *pg_fixture_use_signals(void **state);
+
 /* One turn; false once the limit has passed since pg_fixture_start_limit. */
 bool pg_fixture_turn(pg_fixture *f);
 void pg_fixture_start_limit(pg_fixture *f);
@@ -68,8 +71,5 @@ const char *pg_fixture_conninfo(pg_fixture *f, const char *hosts, const char *po
 long pg_fixture_backend_exists(pg_fixture *f, int pid);
 
 void pg_fixture_terminate(pg_fixture *f, int pid);
-
-/* Stops or continues a backend; skips the test if it is not ours to signal. */
-void pg_fixture_signal(int pid, int signal);
 
 #endif

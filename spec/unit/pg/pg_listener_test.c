@@ -171,7 +171,7 @@ static void it_keeps_trying_while_the_server_is_away(void **state)
 
 static void a_stopped_backend_is_noticed_by_the_keepalive(void **state)
 {
-    pg_fixture *f = pg_fixture_use(state);
+    pg_fixture *f = pg_fixture_use_signals(state);
     struct listener l;
     open_listener(f, &l);
     l.options.keepalive_ms = 20;
@@ -181,11 +181,11 @@ static void a_stopped_backend_is_noticed_by_the_keepalive(void **state)
     assert_int_equal(l.downs, 0);
     int pid = backend_pid(f);
 
-    pg_fixture_signal(pid, SIGSTOP);
+    kill(pid, SIGSTOP);
     RUN_UNTIL(f, l.downs == 1);
     assert_int_equal(l.down_err, LEAT_EDEADLINE);
     RUN_UNTIL(f, l.ups == 2);
-    pg_fixture_signal(pid, SIGCONT);
+    kill(pid, SIGCONT);
 
     close_listener(f, &l);
     RUN_UNTIL(f, pg_fixture_backend_exists(f, pid) == 0);

@@ -397,21 +397,21 @@ static void it_recovers_by_itself_when_the_server_is_back(void **state)
 
 static void a_stopped_backend_is_given_up_and_replaced(void **state)
 {
-    pg_fixture *f = pg_fixture_use(state);
+    pg_fixture *f = pg_fixture_use_signals(state);
     struct pool_test t;
     struct caller a = {0}, b = {0};
     open_pool(f, &t, 1);
     t.options.clean_timeout_ms = 100;
     acquire_now(f, &t, &a);
     int pid = leat_pg_conn_backend_pid(a.conn);
-    pg_fixture_signal(pid, SIGSTOP);
+    kill(pid, SIGSTOP);
     query(f, &a, "select 1", 50);
     RUN_UNTIL(f, a.answers == 1);
     assert_int_equal(a.answer_err, LEAT_EDEADLINE);
 
     release(&a);
     acquire_now(f, &t, &b);
-    pg_fixture_signal(pid, SIGCONT);
+    kill(pid, SIGCONT);
 
     assert_int_not_equal(leat_pg_conn_backend_pid(b.conn), pid);
     release(&b);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <libpq-fe.h>
+
 #include "base/mem.h"
 #include "core/client.h"
 
@@ -128,9 +130,92 @@ int script_fixture_close(void **state)
     return 0;
 }
 
+/* --- the database --- */
+
+/* The program's own database: its conninfo ("" without a server), and a connection to it. */
+static leat_buf database;
+static PGconn *admin;
+
+static void run(PGconn *conn, const char *before, const char *after)
+{
+    char sql[128];
+    snprintf(sql, sizeof(sql), "%s leat_script_%d %s", before, getpid(), after);
+    PGresult *res = PQexec(conn, sql);
+    if (PQresultStatus(res) != PGRES_COMMAND_OK)
+        fprintf(stderr, "%s: %s", sql, PQerrorMessage(conn));
+    PQclear(res);
+}
+
+/* The conninfo of the given URL, but for its database. */
+static void set_database(const char *url, int number)
+{
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++) {
+        if (o->val != NULL && strcmp(o->keyword, "dbname") != 0)
+            leat_buf_printf(&database, "%s='%s' ", o->keyword, o->val);
+    }
+    PQconninfoFree(options);
+    leat_buf_printf(&database, "dbname=leat_script_%d", number);
+    leat_buf_char(&database, '\0');
+}
+
+int script_fixture_make_database(void **state)
+{
+    (void)state;
+    const char *url = getenv("LEAT_TEST_DATABASE_URL");
+    if (url == NULL)
+        return 0;
+    PGconn *conn = PQconnectdb(url);
+    run(conn, "create database", "template template0");
+    PQfinish(conn);
+    set_database(url, getpid());
+    admin = PQconnectdb(database.at);
+    if (PQstatus(admin) == CONNECTION_OK)
+        return 0;
+    fprintf(stderr, "%s", PQerrorMessage(admin));
+    return -1;
+}
+
+int script_fixture_drop_database(void **state)
+{
+    (void)state;
+    if (admin == NULL)
+        return 0;
+    PQfinish(admin);
+    PGconn *conn = PQconnectdb(getenv("LEAT_TEST_DATABASE_URL"));
+    run(conn, "drop database", "with (force)");
+    PQfinish(conn);
+    leat_buf_close(&database);
+    return 0;
+}
+
+long script_fixture_number(const char *sql)
+{
+    PGresult *res = PQexec(admin, sql);
+    if (PQresultStatus(res) != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(admin));
+    long value = strtol(PQgetvalue(res, 0, 0), NULL, 10);
+    PQclear(res);
+    return value;
+}
+
+void script_fixture_exec(const char *sql)
+{
+    PGresult *res = PQexec(admin, sql);
+    if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(admin));
+    PQclear(res);
+}
+
+bool script_fixture_pool_is_quiet(const script_fixture *f)
+{
+    return leat_metrics_get(f->metrics, LEAT_M_POOL_WAITERS) == 0 &&
+           leat_metrics_get(f->metrics, LEAT_M_POOL_BUSY) == 0;
+}
+
 void script_fixture_use_pool(script_fixture *f, size_t size)
 {
-    const char *url = getenv("LEAT_TEST_DATABASE_URL");
+    const char *url = database.at;
     if (url == NULL) {
         print_message("LEAT_TEST_DATABASE_URL is not set\n");
         skip();

@@ -79,8 +79,20 @@ extern script_fixture_subscribed script_fixture_asked;
 int script_fixture_open(void **state);
 int script_fixture_close(void **state);
 
-/* Opens the pool, or skips the test if LEAT_TEST_DATABASE_URL is not set. */
+/* Group setup and teardown of tests that want a database: makes and drops one for this program, if
+ * LEAT_TEST_DATABASE_URL is set. */
+int script_fixture_make_database(void **state);
+int script_fixture_drop_database(void **state);
+
+/* Opens the pool, or skips the test if there is no database. */
 void script_fixture_use_pool(script_fixture *f, size_t size);
+
+/* Through a connection of the test's own: runs sql; the first value it returns, as a number. */
+long script_fixture_number(const char *sql);
+void script_fixture_exec(const char *sql);
+
+/* The pool is as it was: nobody waits, nothing is leased or cleaned. */
+bool script_fixture_pool_is_quiet(const script_fixture *f);
 
 /* Loads an app. body comes after `local leat = require "leat"; local app = leat.app()` on the same line, and before
  * `return app`. */

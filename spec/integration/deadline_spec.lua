@@ -1,0 +1,223 @@
+-- Nothing waits for ever: reads that hang end at their deadline, and leave nothing behind.
+
+local fixtures = require "spec.support.fixtures"
+local gate = require "spec.support.gate"
+local http = require "spec.support.http"
+local loop = require "spec.support.loop"
+local pg = require "spec.support.pg"
+local stage = require "spec.support.stage"
+local ws = require "spec.support.ws"
+
+local LOG = { "deadline passed", "read failed", "refresh failed" }
+
+-- Runs fn while nobody can read that table.
+local function with_lock(s, table_name, fn)
+  local locker = pg.connect(s.db.url)
+  locker:run("begin")
+  locker:run("lock table " .. table_name)
+  local ok, err = pcall(fn, locker)
+  locker:close()
+  if not ok then error(err, 0) end
+end
+
+-- The server's backends that wait for that lock are gone, though the lock is still held.
+local function await_no_blocked(session)
+  loop.eventually(function()
+    return session:value([[
+      select count(*) from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock']]) == "0"
+  end, nil, "the end of the blocked backend")
+end
+
+local function time(fn)
+  local began = loop.now()
+  local result = fn()
+  return result, loop.now() - began
+end
+
+local function assert_between(low, high, ms)
+  assert.is_true(ms >= low and ms < high, ("took %d ms, expected %d to %d"):format(ms, low, high))
+end
+
+describe("a read that hangs", function()
+  context("with control_timeout_ms = 400", function()
+    local s
+
+    lazy_setup(function()
+      s = stage.open { app = fixtures.app, schema = fixtures.schema, log = LOG,
+        env = { LEAT_CONTROL_TIMEOUT_MS = 400 } }
+    end)
+    lazy_teardown(function() s:close() end)
+    after_each(function() s:settle() end)
+
+    it("is answered deadline_exceeded at the caller's timeout_ms", function()
+      local client = s:connect { token = "alice" }
+      with_lock(s, "rooms", function(locker)
+        local answer, ms = time(function()
+          return client:ask({ op = "subscribe", id = 1, topic = "room:1", timeout_ms = 150 }, "error")
+        end)
+
+        assert.equal("deadline_exceeded", answer.code)
+        assert_between(145, 1000, ms)
+        await_no_blocked(locker)
+      end)
+      assert.equal("open", client:subscribe("room:1").data.status)
+    end)
+
+    it("keeps to the caller's timeout_ms also where that is later than ours", function()
+      local client = s:connect { token = "alice" }
+      with_lock(s, "rooms", function(locker)
+        local answer, ms = time(function()
+          return client:ask({ op = "subscribe", id = 1, topic = "room:1", timeout_ms = 1200 }, "error")
+        end)
+
+        assert.equal("deadline_exceeded", answer.code)
+        assert_between(1195, 2500, ms)
+        await_no_blocked(locker)
+      end)
+    end)
+
+    it("ends after control_timeout_ms if the caller gave none", function()
+      local client = s:connect { token = "alice" }
+      with_lock(s, "rooms", function(locker)
+        local answer, ms = time(function()
+          return client:ask({ op = "subscribe", id = 1, topic = "room:1" }, "error")
+        end)
+
+        assert.equal("deadline_exceeded", answer.code)
+        assert_between(395, 1500, ms)
+        await_no_blocked(locker)
+      end)
+    end)
+
+    it("ends a publish and a call, too", function()
+      local client = s:connect { token = "alice" }
+      with_lock(s, "notes", function(locker)
+        local answer = client:ask({ op = "publish", id = 1, topic = "room:1", data = { body = "x" },
+          timeout_ms = 150 }, "error")
+
+        assert.equal("deadline_exceeded", answer.code)
+        await_no_blocked(locker)
+      end)
+      assert.equal("0", s.session:value("select count(*) from notes"))
+    end)
+
+    it("makes the upgrade a 503 with Retry-After", function()
+      with_lock(s, "users", function(locker)
+        local attempt, ms = time(function() return ws.attempt(s.server, { token = "alice" }) end)
+        attempt:close()
+
+        assert.equal(503, attempt.status)
+        assert.matches("^%d+$", attempt.headers["retry-after"])
+        assert_between(395, 1500, ms)
+        await_no_blocked(locker)
+      end)
+    end)
+
+    it("makes a stream route's request a 503 with Retry-After, before the upgrade", function()
+      with_lock(s, "rooms", function(locker)
+        for _, headers in ipairs { ws.headers { Authorization = "Bearer alice" },
+          { Accept = "text/event-stream", Authorization = "Bearer alice" } } do
+          local answer = http.request(s.server, { path = "/rooms/1/stream", headers = headers })
+
+          assert.equal(503, answer.status)
+          assert.matches("^%d+$", answer.headers["retry-after"])
+        end
+        await_no_blocked(locker)
+      end)
+    end)
+
+    it("ends with a snapshot that hangs, though the refresh had its half", function()
+      local client = s:connect { token = "alice" }
+      with_lock(s, "notes", function(locker)
+        local answer, ms = time(function()
+          return client:ask({ op = "subscribe", id = 1, topic = "room:1", timeout_ms = 300 }, "error")
+        end)
+
+        assert.equal("deadline_exceeded", answer.code)
+        assert_between(295, 1500, ms)
+        await_no_blocked(locker)
+      end)
+    end)
+
+    it("is counted by its outcome", function()
+      local client = s:connect { token = "alice" }
+      local name = 'leat_handshakes_total{outcome="deadline_exceeded"}'
+      local before = s:metrics()[name]
+      with_lock(s, "rooms", function()
+        client:ask({ op = "subscribe", id = 1, topic = "room:1", timeout_ms = 50 }, "error")
+      end)
+
+      assert.equal(before + 1, s:metrics()[name])
+    end)
+  end)
+
+  context("with a pool of one connection", function()
+    local s
+
+    lazy_setup(function()
+      s = stage.open { app = fixtures.app, schema = fixtures.schema, log = LOG,
+        env = { LEAT_POOL_SIZE = 1, LEAT_POOL_MAX_WAITERS = 3 } }
+    end)
+    lazy_teardown(function() s:close() end)
+    after_each(function() s:settle() end)
+
+    it("makes others wait for the connection no longer than their own deadline", function()
+      local first, second = s:connect { token = "alice" }, s:connect { token = "bob" }
+      local shut = gate.shut(s.db, gate.AUTHORIZE)
+      first:send { op = "subscribe", id = 1, topic = "room:1" }
+      shut:await()
+
+      local answer, ms = time(function()
+        return second:ask({ op = "subscribe", id = 2, topic = "room:1", timeout_ms = 150 }, "error")
+      end)
+      shut:open()
+
+      assert.equal("deadline_exceeded", answer.code)
+      assert_between(145, 1000, ms)
+      first:expect("snapshot", 1)
+    end)
+
+    it("refuses at once whom the queue has no room for", function()
+      local client = s:connect { token = "alice" }
+      local shut = gate.shut(s.db, gate.AUTHORIZE)
+      client:send { op = "subscribe", id = 0, topic = "room:1" }
+      shut:await()
+      for i = 1, 3 do client:send { op = "publish", id = i, topic = "room:" .. i, data = { body = "x" } } end
+
+      local answer = client:ask({ op = "subscribe", id = 9, topic = "room:3" }, "error")
+      assert.equal("unavailable", answer.code)
+      assert.is_number(answer.retry_after_ms)
+      assert.equal(3, s:metrics().leat_pg_pool_waiters)
+      shut:open()
+
+      local answers = {}
+      for _ = 1, 4 do
+        local message = client:until_message(function(m) return m.id ~= nil end)
+        answers[message.id] = message.op
+      end
+      assert.same({ [0] = "snapshot", "ok", "ok", "ok" }, answers)
+    end)
+  end)
+
+  context("with everything as it is by default", function()
+    local s
+
+    lazy_setup(function() s = stage.open { app = fixtures.app, schema = fixtures.schema, log = LOG } end)
+    lazy_teardown(function() s:close() end)
+
+    it("ends after five seconds", function()
+      local client = s:connect { token = "alice" }
+      with_lock(s, "rooms", function(locker)
+        local answer, ms = time(function()
+          return client:ask({ op = "subscribe", id = 1, topic = "room:1" }, "error")
+        end)
+
+        assert.equal("deadline_exceeded", answer.code)
+        assert_between(4990, 6500, ms)
+        await_no_blocked(locker)
+      end)
+      s:settle()
+    end)
+  end)
+end)

@@ -1,0 +1,81 @@
+-- A refused caller leaves nothing armed, and nothing more is read.
+
+local fixtures = require "spec.support.fixtures"
+local http = require "spec.support.http"
+local stage = require "spec.support.stage"
+local ws = require "spec.support.ws"
+
+describe("a refused caller", function()
+  local s
+
+  lazy_setup(function()
+    -- A topic that had been armed would stay for a minute.
+    s = stage.open { app = fixtures.app, schema = fixtures.schema, env = { LEAT_TOPIC_LINGER_MS = 60000 } }
+  end)
+  lazy_teardown(function() s:close() end)
+
+  -- Runs fn; how many queries and snapshot reads it caused, and what is left.
+  local function traces(fn)
+    local before = s:metrics()
+    fn()
+    local after = s:metrics()
+    return {
+      queries = after.leat_query_seconds_count - before.leat_query_seconds_count,
+      snapshot_reads = after.leat_snapshot_reads_total - before.leat_snapshot_reads_total,
+      topics = after.leat_topics,
+      busy = after['leat_pg_pool_connections{state="busy"}'],
+      refused = after['leat_handshakes_total{outcome="refused"}'] - before['leat_handshakes_total{outcome="refused"}'],
+    }
+  end
+
+  it("by a subscribe handler leaves a log line and a counter", function()
+    local client = s:connect { token = "bob" }
+
+    local left = traces(function()
+      client:ask({ op = "subscribe", id = 1, topic = "room:2" }, "error")
+    end)
+
+    assert.same({ queries = 1, snapshot_reads = 0, topics = 0, busy = 0, refused = 1 }, left)
+    assert.is_not_nil(s.server:find_log("topic=room:2 code=forbidden"))
+    client:close()
+  end)
+
+  it("of an unknown topic causes no query at all", function()
+    local client = s:connect { token = "bob" }
+
+    local left = traces(function()
+      client:ask({ op = "subscribe", id = 1, topic = "nothing:2" }, "error")
+    end)
+
+    assert.same({ queries = 0, snapshot_reads = 0, topics = 0, busy = 0, refused = 1 }, left)
+    client:close()
+  end)
+
+  it("of a stream route gets a plain answer before the upgrade", function()
+    local cases = { { 401, "nobody", 1 }, { 403, "bob", 2 }, { 404, "bob", 99 } }
+    for _, case in ipairs(cases) do
+      local status, token, room = table.unpack(case)
+      for _, headers in ipairs { ws.headers(), { Accept = "text/event-stream" } } do
+        headers.Authorization = "Bearer " .. token
+        local answer
+        local left = traces(function()
+          answer = http.request(s.server, { path = ("/rooms/%d/stream"):format(room), headers = headers })
+        end)
+
+        assert.equal(status, answer.status)
+        assert.matches("application/json", answer.headers["content-type"], 1, true)
+        assert.same({ queries = status == 401 and 1 or 2, snapshot_reads = 0, topics = 0, busy = 0, refused = 1 },
+          left)
+      end
+    end
+  end)
+
+  it("never shows a token in the log", function()
+    local attempt = ws.attempt(s.server, { path = "/ws?token=very-secret", headers = {
+      Cookie = "session=very-secret", Authorization = "Bearer very-secret" } })
+    attempt:close()
+
+    assert.equal(401, attempt.status)
+    assert.is_nil(s.server:find_log("very%-secret"))
+  end)
+end)
