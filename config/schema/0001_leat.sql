@@ -89,9 +89,10 @@ create function leat.new_epoch() returns text
 
 insert into leat.installation (epoch) values (leat.new_epoch());
 
--- Deleting topics resets their numbering, so what they are numbered by next must be another epoch.
--- The table lock keeps out whoever is about to create a topic and has read the old one.
-create function leat.on_topics_deleted() returns trigger
+-- Deleting topics resets their numbering: what they are numbered by next must be another epoch, and their
+-- events go with them. The table lock keeps out whoever is about to create a topic and has read the
+-- old epoch.
+create function leat.before_topics_deleted() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   lock table leat.topic in share row exclusive mode;
@@ -99,8 +100,23 @@ begin
   return null;
 end $$;
 
-create trigger topics_deleted before delete or truncate on leat.topic
-  for each statement execute function leat.on_topics_deleted();
+create function leat.after_topics_deleted() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if tg_op = 'TRUNCATE' then
+    truncate leat.event;
+  else
+    delete from leat.event e using gone where e.topic = gone.name;
+  end if;
+  return null;
+end $$;
+
+create trigger before_deleted before delete or truncate on leat.topic
+  for each statement execute function leat.before_topics_deleted();
+create trigger after_deleted after delete on leat.topic referencing old table as gone
+  for each statement execute function leat.after_topics_deleted();
+create trigger after_truncated after truncate on leat.topic
+  for each statement execute function leat.after_topics_deleted();
 
 -- New epochs for everything: for an operator who has loaded a dump that is older than what clients
 -- have seen. (A promotion or a restore of the cluster shows in its timeline by itself.)
@@ -130,11 +146,11 @@ $$;
 
 -- Publishing --------------------------------------------------------------------------------------
 
--- The functions that every publication runs are security definers without a search_path of their own:
--- to set one costs a tenth of the whole. They are safe because nothing in them is looked up by it:
--- functions and operators are qualified, or stand in one of the functions with a bare RETURN,
--- which were bound when they were created and are inlined. For the same reason some calls are
--- assignments: PERFORM would start the executor.
+-- publish and on_commit run for every publication. They are security definers without a search_path of
+-- their own, since to set one costs a tenth of the whole; they are safe because nothing in them is
+-- looked up by it: functions, types and operators are qualified, or stand in one of the functions with a
+-- bare RETURN, which were bound when they were created (and are inlined). Keep it so. Their calls are
+-- assignments where PERFORM would start the executor for nothing.
 
 -- 1 to 255 bytes and no control characters (C0, DEL, C1).
 create function leat.is_topic(topic text) returns boolean
@@ -142,9 +158,9 @@ create function leat.is_topic(topic text) returns boolean
   return octet_length(topic) <= 255 and topic ~ '^[^\u0001-\u001f\u007f-\u009f]+$';
 
 create function leat.refuse_topic(topic text) returns void
-  language plpgsql as $$
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  raise exception 'malformed topic: %', coalesce(quote_literal(left(topic, 300)), 'null')
+  raise exception 'malformed topic: %', coalesce(to_json(left(topic, 100))::text, 'NULL')
     using errcode = 'invalid_parameter_value',
           detail = 'A topic is 1 to 255 bytes of UTF-8 without control characters.';
 end $$;
@@ -191,13 +207,14 @@ create function leat.enqueue(topic text, kind text, data jsonb) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   me constant text := pg_current_xact_id();
+  published constant boolean := leat.has_published(me);
 begin
-  if leat.has_published(me) then
+  perform set_config('leat.publishing', me || '+', true);
+  if published then
     insert into leat.pending_more (tx, topic, kind, data) values (me::xid8, topic, kind, data);
   else
     insert into leat.pending (topic, kind, data) values (topic, kind, data);
   end if;
-  perform set_config('leat.publishing', me || '+', true);
 end $$;
 
 revoke execute on function leat.enqueue(text, text, jsonb) from public;
@@ -207,7 +224,7 @@ revoke execute on function leat.enqueue(text, text, jsonb) from public;
 create function leat.publish(topic text, data jsonb) returns void
   language plpgsql security definer as $$
 declare
-  me text := pg_catalog.pg_current_xact_id();
+  me pg_catalog.text := pg_catalog.pg_current_xact_id();
 begin
   if leat.is_topic(topic) is not true then
     perform leat.refuse_topic(topic);
@@ -219,8 +236,9 @@ begin
   if leat.has_published(me) then
     perform leat.enqueue(topic, 'event', data);
   else
-    insert into leat.pending (topic, kind, data) values (topic, 'event', data);
+    -- First the mark: under SET CONSTRAINTS IMMEDIATE the trigger runs in the insert, and clears it.
     me := pg_catalog.set_config('leat.publishing', me, true);
+    insert into leat.pending (topic, kind, data) values (topic, 'event', data);
   end if;
 end $$;
 
@@ -281,7 +299,7 @@ create function leat.adopt_epoch(topic text) returns text
 declare
   adopted text;
 begin
-  select i.epoch into strict adopted from leat.installation i for share;
+  select i.epoch into strict adopted from leat.installation i where i.only_row for share;
   update leat.topic t set epoch = adopted where t.name = adopt_epoch.topic;
   return adopted;
 end $$;
@@ -292,7 +310,8 @@ revoke execute on function leat.adopt_epoch(text) from public;
 -- pending_more. Without enable_seqscan, since plans are kept and those tables are mostly empty when
 -- they are made.
 create function leat.sequence_many(first_at tid) returns void
-  language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+  language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   me constant xid8 := pg_current_xact_id();
   name text;
@@ -350,10 +369,10 @@ end $$;
 create function leat.on_commit() returns trigger
   language plpgsql security definer as $$
 declare
-  adopted text;
-  n bigint;
-  payload text;
-  _ text;
+  adopted pg_catalog.text;
+  n pg_catalog.int8;
+  payload pg_catalog.text;
+  _ pg_catalog.text;
 begin
   if leat.has_one_event() then
     -- An upsert, not an update, for its plan: it always goes by the index, whatever statistics say.

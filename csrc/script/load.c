@@ -25,6 +25,8 @@
 #include "script/task.h"
 #include "script/vm.h"
 
+static void on_farewell(leat_sweep *s);
+
 struct loading {
     leat_lua *lua;
     const leat_lua_options *options;
@@ -162,6 +164,7 @@ static void free_lua(leat_lua *lua)
 {
     LEAT_ASSERT(leat_list_empty(&lua->ready) && leat_list_empty(&lua->waiting));
     leat_sweep_cancel(&lua->sweep);
+    leat_sweep_cancel(&lua->farewell);
     leat_task_free_spare(lua);
     leat_sandbox_free(lua->sandbox);
     leat_metrics_add(lua->core->metrics, LEAT_M_SCRIPT_MEMORY, -(int64_t)lua->gauged_memory);
@@ -197,6 +200,7 @@ int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *erro
     leat_map_init(&lua->methods);
     leat_list_init(&lua->raws);
     leat_task_init_lists(lua);
+    leat_sweep_init(&lua->farewell, on_farewell);
     err = load_app(lua, options, error);
     if (err < 0) {
         free_lua(lua);
@@ -221,11 +225,20 @@ static void finish_retirement(leat_lua *lua)
         done(arg);
 }
 
+/* A caller that let go of the last hold may still have the table of functions in its hands: it goes
+ * at the end of the turn. */
+static void on_farewell(leat_sweep *s)
+{
+    leat_lua *lua = LEAT_LIST_ENTRY(s, leat_lua, farewell);
+    if (lua->holds == 0)
+        finish_retirement(lua);
+}
+
 void leat_vm_drop(leat_lua *lua)
 {
     LEAT_ASSERT(lua->holds > 0);
     if (--lua->holds == 0 && lua->retired)
-        finish_retirement(lua);
+        leat_sweep_schedule(lua->core->loop, &lua->farewell);
 }
 
 void leat_lua_retire(leat_lua *lua, void (*done)(void *arg), void *arg)

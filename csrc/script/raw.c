@@ -1,8 +1,9 @@
 /* raw.c - on_read -> on_frame -> inbox -> pump -> a task -> on_handled -> pump ...
  *
- * The connection ends in one of three ways: the peer's close frame is answered (on_close_frame), we
- * send ours and await the peer's (leat_raw_close), or the TCP connection breaks (on_conn_closed).
- * Whichever comes first queues the close handler, behind the messages that were there before.
+ * The connection ends in one of four ways: the peer sends a close frame, which is answered in its
+ * turn (answer_close), we send ours and await the peer's (leat_raw_close), the peer breaks the
+ * rules (break_off), or the TCP connection breaks (on_conn_closed). Whichever comes first queues
+ * the close handler, behind the messages that were there before.
  */
 #include "script/raw.h"
 
@@ -103,23 +104,15 @@ void leat_raw_close(leat_raw *r, int code, const char *reason)
 }
 
 /* Both close frames are out, or the peer has broken the rules: nothing more is said. */
-static void end_websocket(leat_raw *r, int code, leat_slice reason)
+static void end_websocket(leat_raw *r)
 {
     r->state = LEAT_RAW_CLOSED;
     leat_deadline_cancel(&r->timer);
-    put_close(r, code, reason);
     uint64_t now_ms = leat_loop_now(r->lua->core->loop);
     leat_conn_finish(r->conn, now_ms + limits(r)->close_timeout_ms);
 }
 
 /* --- frames in --- */
-
-static void on_close_frame(leat_raw *r, int code, leat_slice reason)
-{
-    if (r->state == LEAT_RAW_OPEN)
-        send_close(r, code, "");
-    end_websocket(r, code, reason);
-}
 
 static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_code)
 {
@@ -136,7 +129,7 @@ static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_
             send_frame(r, LEAT_FRAME_PONG, payload);
         break;
     case LEAT_FRAME_CLOSE:
-        on_close_frame(r, close_code, payload);
+        put_close(r, close_code, payload);
         return false;
     case LEAT_FRAME_PONG:
     case LEAT_FRAME_CONTINUATION:
@@ -145,17 +138,24 @@ static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_
     return true;
 }
 
+static void break_off(leat_raw *r, int code)
+{
+    leat_metrics_add(r->lua->core->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
+    put_close(r, code, (leat_slice){NULL, 0});
+    if (r->state == LEAT_RAW_OPEN)
+        send_close(r, code, "");
+    end_websocket(r);
+}
+
 static void feed(leat_raw *r, char *bytes, size_t len)
 {
     r->heard_ms = leat_loop_now(r->lua->core->loop);
     r->pinged = false;
+    if (r->last_told) /* nothing counts after a close frame */
+        return;
     int code = leat_frame_feed(&r->decoder, bytes, len, on_frame, r);
-    if (code != 0 && r->state != LEAT_RAW_CLOSED) {
-        leat_metrics_add(r->lua->core->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
-        if (r->state == LEAT_RAW_OPEN)
-            send_close(r, code, "");
-        end_websocket(r, code, (leat_slice){NULL, 0});
-    }
+    if (code != 0)
+        break_off(r, code);
     if (r->task != NULL && r->state == LEAT_RAW_OPEN)
         leat_conn_read_stop(r->conn);
     pump(r);
@@ -322,12 +322,24 @@ static void free_raw(leat_raw *r)
     leat_vm_drop(lua);
 }
 
+/* The peer's close frame is answered once the messages before it have been handled, so that these
+ * can still be answered, too. */
+static void answer_close(leat_raw *r, const leat_raw_item *item)
+{
+    if (item->kind != LEAT_RAW_ITEM_CLOSE || r->state == LEAT_RAW_CLOSED)
+        return;
+    if (r->state == LEAT_RAW_OPEN)
+        send_close(r, item->code, "");
+    end_websocket(r);
+}
+
 /* Starts the next handler; reads on when there is none left; frees r when nothing can follow. */
 static void pump(leat_raw *r)
 {
     if (r->task != NULL)
         return;
     while (!leat_list_empty(&r->inbox)) {
+        answer_close(r, first(r));
         int fn = handler_of(r, first(r));
         if (fn != LUA_NOREF) {
             start_handler(r, fn);

@@ -78,8 +78,7 @@ static int reset(lua_State *L, lua_State *co)
     return status;
 }
 
-/* A failed wrap raises the error, with the position if it is a text. The error is on top of L, or
- * of co for the others. */
+/* The error is on top of co. wrap raises it, with the position of its caller if it is a text. */
 static int finish_failed(lua_State *L, lua_State *co, enum kind kind, int status)
 {
     if (kind == RESUME) {

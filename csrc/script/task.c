@@ -105,7 +105,7 @@ static void clean_coroutine(leat_task *t)
     t->dirty = false;
 }
 
-/* The last act of every task: it may free the lua. */
+/* The last act of every task. */
 static void recycle(leat_task *t)
 {
     leat_lua *lua = t->lua;

@@ -87,7 +87,7 @@ static int examine(lua_State *L)
 {
     struct examination *x = lua_touserdata(L, 1);
     if (!lua_checkstack(x->co, 4))
-        return 0;
+        return luaL_error(L, "no room for the error value");
     const leat_refusal *r = x->outcome == LEAT_VM_FAILED ? leat_refusal_at(x->co, -1) : NULL;
     if (r != NULL)
         take_refusal(r, x->out);
@@ -102,6 +102,18 @@ static int examine(lua_State *L)
     return 0;
 }
 
+/* When examining failed, for lack of memory or because a tostring raised: needs neither. */
+static void tell_plainly(struct examination *x)
+{
+    leat_buf *out = &x->out->trace;
+    if (x->outcome == LEAT_VM_BUDGET)
+        leat_buf_printf(out, "%s: computed for longer than script_budget_ms", x->where);
+    else if (lua_type(x->co, -1) == LUA_TSTRING)
+        leat_buf_append(out, lua_tostring(x->co, -1), lua_rawlen(x->co, -1));
+    else
+        leat_buf_text(out, "(an error value that does not tell what it is)");
+}
+
 void leat_vm_examine(leat_lua *lua, lua_State *co, leat_vm_outcome outcome, leat_vm_failure *out)
 {
     out->code = LEAT_CODE_INTERNAL;
@@ -109,8 +121,8 @@ void leat_vm_examine(leat_lua *lua, lua_State *co, leat_vm_outcome outcome, leat
     if (outcome == LEAT_VM_BUDGET) /* the next run forgets it */
         snprintf(x.where, sizeof(x.where), "%s", leat_sandbox_where(lua->sandbox));
     int err = leat_vm_protect(lua, examine, &x);
-    if (err < 0 || (out->code == LEAT_CODE_INTERNAL && !out->refused && out->trace.len == 0))
-        leat_buf_text(&out->trace, "(an error that cannot be told)");
+    if (err < 0 && out->trace.len == 0)
+        tell_plainly(&x);
     if (outcome == LEAT_VM_BUDGET)
         leat_metrics_add(lua->core->metrics, LEAT_M_SCRIPT_BUDGET, 1);
     else if (out->code == LEAT_CODE_INTERNAL && !out->refused)

@@ -89,11 +89,12 @@ struct leat_lua {
     bool retired;
     void (*retired_cb)(void *arg);
     void *retired_arg;
+    leat_sweep farewell; /* frees a retired one when nobody holds it any more */
 };
 
 void leat_vm_hold(leat_lua *lua);
 
-/* Drops one hold; frees a retired lua with the last. */
+/* Drops one hold; with the last, a retired lua is freed at the end of the turn. */
 void leat_vm_drop(leat_lua *lua);
 
 typedef enum leat_vm_outcome {

@@ -16,7 +16,7 @@ describe("a client that disappears", function()
 
   lazy_setup(function()
     s = stage.open { app = APP, schema = fixtures.schema, log = { "connection failed", "connect failed", "WARN pg" },
-      env = { LEAT_MAX_SEND_BUFFER_BYTES = 4096, LEAT_RING_EVENTS = 10 } }
+      env = { LEAT_MAX_SEND_BUFFER_BYTES = 65536, LEAT_RING_EVENTS = 10 } }
   end)
   lazy_teardown(function() s:close() end)
 

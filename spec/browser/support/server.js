@@ -21,8 +21,13 @@ export async function startServer() {
   await psql(cluster, `create database ${name}`);
 
   const server = new Server(cluster, name);
-  await server.prepare();
-  await server.start();
+  try {
+    await server.prepare();
+    await server.start();
+  } catch (error) {
+    await server.stop().catch(() => {});
+    throw error;
+  }
   return server;
 }
 

@@ -110,7 +110,8 @@ static void an_expiry_in_the_past_is_not_never(void **state)
 static const char show[] =
     "local function sorted(t) local k = {} for n in pairs(t) do k[#k + 1] = n end\n"
     "  table.sort(k) return leat.array(k) end\n"
-    "local function show(r) return { token = r.token, query = r.query, headers = sorted(r.headers),\n"
+    "local function show(r) return { token = r.token, query = r.query, headers = "
+    "sorted(r.headers),\n"
     "  accept = r.headers.accept, cookies = r.cookies, path = r.path, method = r.method,\n"
     "  remote = r.remote, body = r.body, fields = sorted(r) } end\n"
     "local first\n"
@@ -124,7 +125,7 @@ static void the_request_is_whole_in_connect_and_remembered_after(void **state)
     script_fixture *f = *state;
     script_fixture_load(f, show);
     leat_http_header headers[] = {
-        header("sec-websocket-key", "k"), header("accept", "a"), header("accept", "b"),
+        header("sec-websocket-key", "k"), header("accept", "a"),          header("accept", "b"),
         header("cookie", "x=1; y=2"),     header("upgrade", "websocket"),
     };
     leat_http_request request = request_of(headers, 5, "token=t%20t&a=1&a=2&b");

@@ -53,8 +53,9 @@ static void tasks_read_side_by_side(void **state)
 {
     script_fixture *f = *state;
     script_fixture_use_pool(f, 2);
-    script_fixture_load(f, "app:method('m', function(ctx)\n"
-                           "  return ctx.db:one('select pg_backend_pid() as p, pg_sleep(0.1)').p end)");
+    script_fixture_load(
+        f, "app:method('m', function(ctx)\n"
+           "  return ctx.db:one('select pg_backend_pid() as p, pg_sleep(0.1)').p end)");
     script_answer *a[4];
     for (int i = 0; i < 4; i++) {
         a[i] = script_answer_new(f);
@@ -228,14 +229,15 @@ static void a_cancelled_call_leaves_nothing(void **state)
 {
     script_fixture *f = *state;
     script_fixture_use_pool(f, 1);
-    script_fixture_load(f, "local closed = 0\n"
-                           "app:method('m', function(ctx)\n"
-                           "  local _ <close> = setmetatable({}, { __close = function()\n"
-                           "    closed = closed + 1\n"
-                           "    pcall(ctx.db.one, ctx.db, 'select 1') end })\n"
-                           "  ctx.db:transaction(function() ctx.db:one('select pg_sleep(60)') end)\n"
-                           "end)\n"
-                           "app:method('closed', function() return closed end)");
+    script_fixture_load(f,
+                        "local closed = 0\n"
+                        "app:method('m', function(ctx)\n"
+                        "  local _ <close> = setmetatable({}, { __close = function()\n"
+                        "    closed = closed + 1\n"
+                        "    pcall(ctx.db.one, ctx.db, 'select 1') end })\n"
+                        "  ctx.db:transaction(function() ctx.db:one('select pg_sleep(60)') end)\n"
+                        "end)\n"
+                        "app:method('closed', function() return closed end)");
     /* In each state: not begun, waiting for the pool, for the query. */
     for (int busy = 0; busy < 3; busy++) {
         script_answer *a = script_answer_new(f);
@@ -318,6 +320,30 @@ static void signals_and_resyncs_are_sent(void **state)
     script_fixture_exec("drop schema leat cascade");
 }
 
+static void a_server_that_cannot_be_reached_is_unavailable(void **state)
+{
+    script_fixture *f = *state;
+    f->pool_options = (leat_pg_pool_options){.pg = {.conninfo = "host=/nonexistent",
+                                                    .application_name = "leat-script-unit",
+                                                    .connect_timeout_ms = 3000},
+                                             .size = 1,
+                                             .max_waiters = 2,
+                                             .max_backoff_ms = 500};
+    assert_int_equal(leat_pg_pool_new(&f->core.pool, f->loop, f->metrics, &f->pool_options), 0);
+    script_fixture_load(f, "app:method('m', function(ctx) return ctx.db:one('select 1') end)\n"
+                           "app:method('try', function(ctx) local short = ctx:with_timeout(50).db\n"
+                           "  local ok, e = pcall(short.one, short, 'x') return { e.code } end)");
+    f->deadline_ms = 100;
+
+    script_answer *a = script_fixture_method(f, NULL, "m", NULL);
+
+    assert_int_equal(a->code, LEAT_CODE_UNAVAILABLE);
+    assert_int_equal(a->retry_after_ms, 1000);
+    assert_true(a->read_failed);
+    script_fixture_expect(f, "try", "[\"unavailable\"]");
+    script_answer_free(a);
+}
+
 static void a_result_that_is_too_large_is_no_answer(void **state)
 {
     script_fixture *f = *state;
@@ -346,6 +372,7 @@ int main(void)
         TEST(db_calls_wait_through_the_scripts_own_coroutines),
         TEST(a_kept_db_ends_with_its_handler),
         TEST(signals_and_resyncs_are_sent),
+        TEST(a_server_that_cannot_be_reached_is_unavailable),
         TEST(a_result_that_is_too_large_is_no_answer),
     };
     return cmocka_run_group_tests(tests, script_fixture_make_database,

@@ -39,8 +39,9 @@ static void a_load_that_fails_leaves_nothing(void **state)
 {
     script_fixture *f = *state;
 
-    script_fixture_load_error(f, HEAD "app:topic('a', { subscribe = print }) app:method('m', print) "
-                                      "app:route('GET /', print) app:connect(print) error('x')");
+    script_fixture_load_error(f,
+                              HEAD "app:topic('a', { subscribe = print }) app:method('m', print) "
+                                   "app:route('GET /', print) app:connect(print) error('x')");
 
     assert_int_equal(leat_metrics_get(f->metrics, LEAT_M_SCRIPT_MEMORY), 0);
 }
@@ -49,8 +50,9 @@ static void modules_beside_the_app_can_be_required(void **state)
 {
     script_fixture *f = *state;
     script_fixture_write(f, "greeting.lua", "return { text = 'hello' }");
-    script_fixture_write(f, "parts.lua", "local app = require 'leat'.app()\n"
-                                         "app:method('part', function() return 1 end) return true");
+    script_fixture_write(f, "parts.lua",
+                         "local app = require 'leat'.app()\n"
+                         "app:method('part', function() return 1 end) return true");
 
     script_fixture_load(f, "require 'parts' local g = require 'greeting'\n"
                            "app:method('greet', function() return g.text end)");
@@ -133,7 +135,8 @@ static void a_reload_leaves_the_old_one_to_its_users(void **state)
     assert_false(freed);
     script_fixture_ops(f)->grant_free(grant);
 
-    assert_true(freed);
+    assert_false(freed); /* whoever gave it back may still have the old functions in hand */
+    SCRIPT_UNTIL(f, freed);
     script_answer_free(a);
     script_answer_free(s);
 }

@@ -1,11 +1,10 @@
-/* script_fixture.h - an app's scripts in a worker without clients: a loop, limits, a core whose own functions
- * are replaced by notes of how they were called, and, where there is a server to test against, a pool.
+/* script_fixture.h - an app's scripts in a worker without clients: a loop, limits, a core whose own
+ * functions are replaced by notes of how they were called, and, where there is a server to test
+ * against, a pool.
  *
- * Ownership  cmocka's setup and teardown, script_fixture_open and _close, own everything; sessions and grants
- *            of answers are given back by script_fixture_close, too.
- * Threads    the test's.
- * Units      milliseconds.
- * Errors     fail the test.
+ * Ownership  cmocka's setup and teardown, script_fixture_open and _close, own everything; sessions
+ * and grants of answers are given back by script_fixture_close, too. Threads    the test's. Units
+ * milliseconds. Errors     fail the test.
  */
 #ifndef LEAT_SPEC_SCRIPT_FIXTURE_H
 #define LEAT_SPEC_SCRIPT_FIXTURE_H
@@ -94,8 +93,8 @@ void script_fixture_exec(const char *sql);
 /* The pool is as it was: nobody waits, nothing is leased or cleaned. */
 bool script_fixture_pool_is_quiet(const script_fixture *f);
 
-/* Loads an app. body comes after `local leat = require "leat"; local app = leat.app()` on the same line, and before
- * `return app`. */
+/* Loads an app. body comes after `local leat = require "leat"; local app = leat.app()` on the same
+ * line, and before `return app`. */
 void script_fixture_load(script_fixture *f, const char *body);
 /* Loads the whole text, which must fail, and returns the message; freed by the next load. */
 const char *script_fixture_load_error(script_fixture *f, const char *text);

@@ -274,13 +274,14 @@ static void subscribing_within_a_subscribe_handler_delegates(void **state)
 {
     script_fixture *f = *state;
     script_fixture_load(
-        f, "app:topic('chat:{id:int}', { subscribe = function(ctx, args)\n"
-           "  if args.id == 0 then return leat.deny('forbidden') end\n"
-           "  return leat.subscribe_authorized(ctx, { args.id, ctx.topic, ctx.params },\n"
-           "    { snapshot = function(db, row) return row end }) end })\n"
-           "app:topic('my:{id}', { subscribe = function(ctx, args)\n"
-           "  return leat.subscribe(ctx, 'chat:' .. args.id, { params = { deep = true } }) end })\n"
-           "app:topic('loop', { subscribe = function(ctx) return leat.subscribe(ctx, 'loop') end })");
+        f,
+        "app:topic('chat:{id:int}', { subscribe = function(ctx, args)\n"
+        "  if args.id == 0 then return leat.deny('forbidden') end\n"
+        "  return leat.subscribe_authorized(ctx, { args.id, ctx.topic, ctx.params },\n"
+        "    { snapshot = function(db, row) return row end }) end })\n"
+        "app:topic('my:{id}', { subscribe = function(ctx, args)\n"
+        "  return leat.subscribe(ctx, 'chat:' .. args.id, { params = { deep = true } }) end })\n"
+        "app:topic('loop', { subscribe = function(ctx) return leat.subscribe(ctx, 'loop') end })");
 
     script_answer *a = script_fixture_authorize(f, NULL, "my:5", "1");
     script_answer *s = script_fixture_snapshot(f, a->grant, NULL);
@@ -300,9 +301,8 @@ static void subscribing_within_a_subscribe_handler_delegates(void **state)
     script_answer_free(loop);
 }
 
-static const char subscriber[] =
-    "app:method('join', function(ctx, p)\n"
-    "  return { leat.subscribe(ctx, p.topic, p.opts) } end)";
+static const char subscriber[] = "app:method('join', function(ctx, p)\n"
+                                 "  return { leat.subscribe(ctx, p.topic, p.opts) } end)";
 
 static void subscribing_elsewhere_asks_the_core(void **state)
 {

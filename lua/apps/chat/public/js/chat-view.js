@@ -15,6 +15,8 @@ export class ChatView {
   #chat = null;
   #scroller = byId("scroller");
   #draft = byId("draft");
+  #filled = null; // the chat whose messages are in the page
+  #arriving = false;
   #atEnd = true;
   #seenId = 0; // of the newest message that was there when the end was in sight
 
@@ -48,7 +50,7 @@ export class ChatView {
     byId("composer").hidden = !chat || chat.ended !== null;
     if (switched) this.#enter();
 
-    this.#showMessages(switched);
+    this.#showMessages();
     this.#showGate();
     this.#showTyping();
     if (switched || this.#atEnd) this.#scrollToEnd();
@@ -92,25 +94,20 @@ export class ChatView {
   #showNotice() {
     const chat = this.#chat;
     const notice = byId("notice");
-    let text = "";
-    if (chat?.ended)
-      text = ENDINGS[chat.ended.code] ?? `This chat has ended for you: ${chat.ended.message}.`;
-    else if (chat?.problem) text = `${sentence(chat.problem)}`;
-    else if (chat?.stale)
-      text = "The chat could not be read anew. This is as it was; a fresh one follows.";
+    const text = chat ? noticeFor(chat) : "";
     if (notice.textContent !== text) notice.textContent = text;
     notice.hidden = text === "";
   }
 
   // --- messages ---
 
-  #showMessages(switched) {
+  #showMessages() {
     const chat = this.#chat;
     const list = byId("messages");
-    const first = switched || list.childElementCount === 0;
     // A whole chat is not read aloud and does not dance in; what arrives after it is, and does.
-    list.setAttribute("aria-live", first ? "off" : "polite");
-    list.classList.toggle("still", first);
+    this.#arriving = this.#filled === chat;
+    list.setAttribute("aria-live", this.#arriving ? "polite" : "off");
+    this.#filled = chat?.data ? chat : null;
 
     reconcile(list, chat?.data ? grouped(chat.data.messages) : [], {
       key: (entry) => entry.key,
@@ -143,7 +140,7 @@ export class ChatView {
     const name = h("strong", { "data-colour": author.colour }, author.name);
     return h(
       "li",
-      { class: `message${heads ? " heads" : ""}${mine ? " mine" : ""}` },
+      { class: `message${heads ? " heads" : ""}${this.#arriving ? " arriving" : ""}` },
       heads && avatar(author),
       h(
         "p",
@@ -281,6 +278,12 @@ export class ChatView {
     jump.hidden = this.#atEnd;
     jump.lastElementChild.textContent = unseen > 0 ? `${unseen} new` : "Newest";
   }
+}
+
+function noticeFor({ ended, problem, stale }) {
+  if (ended) return ENDINGS[ended.code] ?? `This chat has ended for you: ${ended.message}.`;
+  if (problem) return sentence(problem);
+  return stale ? "The chat could not be read anew. This is as it was; a fresh one follows." : "";
 }
 
 const ENDINGS = {

@@ -1,0 +1,80 @@
+-- Limits, each with its name and its answer.
+
+local fixtures = require "spec.support.fixtures"
+local gate = require "spec.support.gate"
+local metrics = require "spec.support.metrics"
+local stage = require "spec.support.stage"
+local ws = require "spec.support.ws"
+
+describe("a limit", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { app = fixtures.app, schema = fixtures.schema, log = { "result too large" }, env = {
+      LEAT_MAX_SUBSCRIPTIONS = 2, LEAT_MAX_MESSAGE_BYTES = 2000, LEAT_MAX_CONNECTIONS = 8, LEAT_MAX_INFLIGHT = 4,
+      LEAT_MAX_SNAPSHOT_BYTES = 20000,
+    } }
+    s.session:run "insert into rooms (id) select generate_series(10, 40)"
+  end)
+  lazy_teardown(function() s:close() end)
+  after_each(function() s:settle() end)
+
+  it("of subscriptions on a connection is answered limit", function()
+    local client = s:connect { token = "alice" }
+    client:subscribe("room:1")
+    client:subscribe("room:2")
+
+    assert.equal("limit", client:ask({ op = "subscribe", id = 1, topic = "room:3" }, "error").code)
+    client:ask({ op = "unsubscribe", id = 2, topic = "room:1" }, "ok")
+    client:subscribe("room:3")
+  end)
+
+  it("of bytes in a message closes with 1009", function()
+    local client = s:connect { token = "alice" }
+
+    client:send_text('{"op":"call","method":"x","params":"' .. ("x"):rep(2000) .. '"}')
+
+    assert.equal(1009, (client:closed()))
+  end)
+
+  it("of connections is answered 503, and lets in again when one has gone", function()
+    local clients = {}
+    for i = 1, 8 do clients[i] = s:connect { token = "alice" } end
+
+    local refused = ws.attempt(s.server, { token = "alice" })
+    refused:close()
+    assert.equal(503, refused.status)
+    assert.matches("limit", refused.body, 1, true)
+    assert.matches("^%d+$", refused.headers["retry-after"])
+    clients[1]:close()
+    clients[2]:close()
+
+    metrics.await(s.server, "leat_connections", 6)
+    s:connect { token = "alice" }
+    assert.is_true(s:metrics().leat_connections_refused_total >= 1)
+  end)
+
+  it("of requests in flight makes the rest wait, and loses none", function()
+    local client = s:connect { token = "alice" }
+    local shut = gate.shut(s.db, gate.PUBLISH)
+    for i = 1, 20 do
+      client:send { op = "publish", id = i, topic = "room:" .. 10 + i, data = { body = "x" } }
+    end
+    shut:await(4)
+    shut:open()
+
+    local seen = {}
+    for _ = 1, 20 do seen[client:expect("ok").id] = true end
+    for i = 1, 20 do assert.is_true(seen[i]) end
+  end)
+
+  it("of bytes in a snapshot is answered too_large", function()
+    s.session:run("insert into notes (room_id, body) select 4, repeat('x', 1000) from generate_series(1, 30)")
+    local client = s:connect { token = "alice" }
+
+    assert.equal("too_large", client:ask({ op = "subscribe", id = 1, topic = "room:4" }, "error").code)
+    assert.equal("open", client:subscribe("room:1").data.status)
+    s.session:run("delete from notes where room_id = 4")
+  end)
+
+end)

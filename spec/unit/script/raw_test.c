@@ -1,0 +1,405 @@
+/* app:websocket, with a real connection whose other end is a socket of the test's. */
+#include "script_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "wire/frame.h"
+
+struct peer {
+    script_fixture *f;
+    leat_conn *conn;
+    int fd;
+    leat_buf heard;
+    bool eof;
+};
+
+static struct peer open_raw_with(script_fixture *f, leat_session *session, const char *bytes,
+                                 size_t len)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    struct peer p = {.f = f, .fd = fds[1]};
+    assert_int_equal(leat_conn_new(&p.conn, f->loop, f->metrics, fds[0]), 0);
+    leat_route_match m;
+    leat_lua_match(f->lua, leat_slice_of("GET"), leat_slice_of("/raw/7"), &m);
+    assert_int_equal(m.kind, LEAT_ROUTE_WEBSOCKET);
+    leat_http_request request = {.method = leat_slice_of("GET"),
+                                 .path = leat_slice_of("/raw/7"),
+                                 .query = leat_slice_of("token=t")};
+    leat_lua_raw_open(f->lua, m.route, session, p.conn, &request, bytes, len);
+    assert_int_equal(leat_lua_raw_count(f->lua), 1);
+    return p;
+}
+
+static struct peer open_raw(script_fixture *f)
+{
+    return open_raw_with(f, NULL, NULL, 0);
+}
+
+/* Reads what there is, and turns the loop once. */
+static bool hear(struct peer *p)
+{
+    bool in_time = script_fixture_turn(p->f);
+    for (;;) {
+        char *room = leat_buf_reserve(&p->heard, 65536);
+        ssize_t n = recv(p->fd, room, 65536, 0);
+        if (n <= 0) {
+            p->eof = p->eof || n == 0;
+            return in_time;
+        }
+        p->heard.len += (size_t)n;
+    }
+}
+
+#define HEAR_UNTIL(p, condition)                                                                   \
+    do {                                                                                           \
+        script_fixture_start_limit((p)->f);                                                        \
+        while (!(condition))                                                                       \
+            if (!hear(p))                                                                          \
+                fail_msg("not in time: %s", #condition);                                           \
+    } while (0)
+
+/* Sends one frame as a client does, masked. */
+static void say_op(struct peer *p, int op, const char *payload, size_t len)
+{
+    leat_buf b = LEAT_BUF_INIT;
+    leat_buf_char(&b, (char)(0x80 | op));
+    if (len < 126) {
+        leat_buf_char(&b, (char)(0x80 | len));
+    } else {
+        leat_buf_char(&b, (char)(0x80 | 126));
+        leat_buf_char(&b, (char)(len >> 8));
+        leat_buf_char(&b, (char)len);
+    }
+    leat_buf_append(&b, "\x01\x02\x03\x04", 4);
+    for (size_t i = 0; i < len; i++)
+        leat_buf_char(&b, (char)(payload[i] ^ (char)(i % 4 + 1)));
+    assert_int_equal(send(p->fd, b.at, b.len, 0), b.len);
+    leat_buf_close(&b);
+}
+
+static void say(struct peer *p, const char *text)
+{
+    say_op(p, LEAT_FRAME_TEXT, text, strlen(text));
+}
+
+/* Waits for exactly these bytes. */
+static void expect_bytes(struct peer *p, const char *bytes, size_t len)
+{
+    HEAR_UNTIL(p, p->heard.len >= len);
+    assert_int_equal(p->heard.len, len);
+    assert_memory_equal(p->heard.at, bytes, len);
+    p->heard.len = 0;
+}
+
+static void expect_text(struct peer *p, const char *text)
+{
+    leat_buf b = LEAT_BUF_INIT;
+    leat_frame_write(&b, LEAT_FRAME_TEXT, leat_slice_of(text));
+    expect_bytes(p, b.at, b.len);
+    leat_buf_close(&b);
+}
+
+static void expect_close(struct peer *p, int code, const char *reason)
+{
+    leat_buf b = LEAT_BUF_INIT;
+    leat_frame_write_close(&b, code, reason);
+    expect_bytes(p, b.at, b.len);
+    leat_buf_close(&b);
+}
+
+/* The peer hangs up, and nothing is left. */
+static void end(struct peer *p)
+{
+    close(p->fd);
+    SCRIPT_UNTIL(p->f, leat_lua_raw_count(p->f->lua) == 0);
+    assert_int_equal(leat_metrics_get(p->f->metrics, LEAT_M_CONNECTIONS), 0);
+    leat_buf_close(&p->heard);
+}
+
+static const char echo[] =
+    "local log = {}\n"
+    "app:websocket('/raw/{n:int}', {\n"
+    "  open = function(conn) conn:send('open ' .. conn.request.params.n .. conn.request.token) "
+    "end,\n"
+    "  message = function(conn, data, kind)\n"
+    "    if data == 'bye' then conn:close(4001, 'so long') return end\n"
+    "    conn:send(data, kind) end,\n"
+    "  close = function(conn, code, reason)\n"
+    "    log[#log + 1] = { code, reason, (select(2, conn:send('x'))) } end })\n"
+    "app:method('log', function() return log end)";
+
+static void messages_are_echoed_in_order(void **state)
+{
+    script_fixture *f = *state;
+    script_fixture_load(f, echo);
+    struct peer p = open_raw(f);
+    expect_text(&p, "open 7t");
+    assert_int_equal(leat_metrics_get(f->metrics, LEAT_M_CONNECTIONS), 1);
+
+    say(&p, "one");
+    say(&p, "");
+    say_op(&p, LEAT_FRAME_BINARY, "\xff\0", 2);
+    say_op(&p, LEAT_FRAME_PING, "p", 1);
+
+    HEAR_UNTIL(&p, p.heard.len >= 5 + 2 + 4 + 3);
+    assert_int_equal(p.heard.len, 14);
+    assert_memory_equal(p.heard.at, "\x8a\x01p\x81\x03one\x81\x00\x82\x02\xff\x00", 14);
+    p.heard.len = 0;
+    end(&p);
+    script_fixture_expect(f, "log", "[[1006,\"\",\"closed\"]]");
+}
+
+static void bytes_after_the_head_count(void **state)
+{
+    script_fixture *f = *state;
+    script_fixture_load(f, echo);
+
+    struct peer p = open_raw_with(f, NULL, "\x81\x82\0\0\0\0hi", 8);
+
+    HEAR_UNTIL(&p, p.heard.len >= 13);
+    assert_memory_equal(p.heard.at, "\x81\x07open 7t\x81\x02hi", 13);
+    end(&p);
+}
+
+static void the_peer_closes(void **state)
+{
+    script_fixture *f = *state;
+    script_fixture_load(f, echo);
+    struct peer p = open_raw(f);
+    expect_text(&p, "open 7t");
+
+    say(&p, "last");
+    say_op(&p, LEAT_FRAME_CLOSE, "\x0f\xa1why", 5);
+
+    HEAR_UNTIL(&p, p.eof);
+    assert_int_equal(p.heard.len, 10);
+    assert_memory_equal(p.heard.at, "\x81\x04last\x88\x02\x0f\xa1", 10);
+    end(&p);
+    script_fixture_expect(f, "log", "[[4001,\"why\",\"closed\"]]");
+}
+
+static void the_script_closes(void **state)
+{
+    script_fixture *f = *state;
+    script_fixture_load(f, echo);
+    struct peer p = open_raw(f);
+    expect_text(&p, "open 7t");
+
+    say(&p, "bye");
+    expect_close(&p, 4001, "so long");
+    say(&p, "ignored");
+    say_op(&p, LEAT_FRAME_CLOSE, "\x0f\xa1", 2);
+
+    HEAR_UNTIL(&p, p.eof);
+    assert_int_equal(p.heard.len, 0);
+    end(&p);
+    script_fixture_expect(f, "log", "[[4001,\"\",\"closed\"]]");
+}
+
+static void a_close_that_is_not_answered_ends_all_the_same(void **state)
+{
+    script_fixture *f = *state;
+    f->limits.close_timeout_ms = 50;
+    script_fixture_load(f, echo);
+    struct peer p = open_raw(f);
+    expect_text(&p, "open 7t");
+
+    leat_lua_raw_close_all(f->lua, 1001, "drain");
+    expect_close(&p, 1001, "drain");
+
+    HEAR_UNTIL(&p, leat_lua_raw_count(f->lua) == 0);
+    end(&p);
+    script_fixture_expect(f, "log", "[[1006,\"\",\"closed\"]]");
+}
+
+static void what_breaks_the_rules_is_closed(void **state)
+{
+    script_fixture *f = *state;
+    script_fixture_load(f, echo);
+    struct peer p = open_raw(f);
+    expect_text(&p, "open 7t");
+
+    say_op(&p, LEAT_FRAME_TEXT, "\xff", 1);
+
+    expect_close(&p, 1007, "");
+    HEAR_UNTIL(&p, p.eof);
+    assert_int_equal(leat_metrics_get(f->metrics, LEAT_M_PROTOCOL_ERRORS), 1);
+    end(&p);
+    script_fixture_expect(f, "log", "[[1007,\"\",\"closed\"]]");
+}
+
+static void a_silent_peer_is_pinged_and_given_up(void **state)
+{
+    script_fixture *f = *state;
+    f->limits.ping_interval_ms = 30;
+    f->limits.pong_timeout_ms = 30;
+    script_fixture_load(f, echo);
+    struct peer p = open_raw(f);
+    expect_text(&p, "open 7t");
+
+    expect_bytes(&p, "\x89\x00", 2);
+    say_op(&p, LEAT_FRAME_PONG, "", 0);
+    expect_bytes(&p, "\x89\x00", 2);
+    HEAR_UNTIL(&p, p.eof);
+
+    end(&p);
+    script_fixture_expect(f, "log", "[[1006,\"\",\"closed\"]]");
+}
+
+static void sending_has_its_bounds(void **state)
+{
+    script_fixture *f = *state;
+    f->limits.max_send_buffer_bytes = 3000;
+    script_fixture_load(f, "app:websocket('/raw/{n}', { open = function(conn)\n"
+                           "  local function why(...) return select(2, conn:send(...)) end\n"
+                           "  local bad, large = why('\\xff'), why(('x'):rep(3001))\n"
+                           "  local ok, sent, full = true, 0, nil\n"
+                           "  while true do ok, full = conn:send(('x'):rep(2000), 'binary')\n"
+                           "    if not ok then break end sent = sent + 1 end\n"
+                           "  log = { bad, large, full, sent } end })\n"
+                           "app:method('log', function() return log end)");
+    struct peer p = open_raw(f);
+
+    HEAR_UNTIL(&p, p.heard.len >= 2004);
+
+    script_fixture_expect(f, "log", "[\"invalid UTF-8\",\"too large\",\"full\",1]");
+    end(&p);
+}
+
+static void a_kept_conn_can_be_sent_to_from_elsewhere(void **state)
+{
+    script_fixture *f = *state;
+    script_fixture_load(f,
+                        "local conns, n = {}, 0\n"
+                        "app:connect(function() return { id = 'ann' } end)\n"
+                        "app:websocket('/raw/{n}', {\n"
+                        "  open = function(conn) conns[conn] = conn.user.id end,\n"
+                        "  close = function(conn) assert(conns[conn] == 'ann') n = n + 1 end })\n"
+                        "app:method('send', function() for conn, id in pairs(conns) do\n"
+                        "  return { conn:send('to ' .. id) } end end)\n"
+                        "app:method('closed', function() return n end)");
+    script_answer *c = script_fixture_connect(f, NULL);
+    struct peer p = open_raw_with(f, script_fixture_ops(f)->session_ref(c->session), NULL, 0);
+
+    script_fixture_expect(f, "send", "[true]");
+    expect_text(&p, "to ann");
+    end(&p);
+    script_answer *after = script_fixture_method(f, NULL, "send", NULL);
+
+    assert_int_equal(after->code, LEAT_CODE_INTERNAL); /* { nil, "closed" } is no list */
+    script_fixture_expect(f, "closed", "1");
+    script_answer_free(c);
+    script_answer_free(after);
+}
+
+static void an_open_that_fails_or_refuses_closes(void **state)
+{
+    script_fixture *f = *state;
+    const char *bodies[] = {"error('x')", "return leat.deny('unauthenticated')",
+                            "return leat.deny('forbidden')"};
+    const int codes[] = {1011, 4401, 1008};
+    const char *reasons[] = {"internal", "unauthenticated", "forbidden"};
+    for (int i = 0; i < 3; i++) {
+        leat_lua *before = f->lua;
+        leat_buf body = LEAT_BUF_INIT;
+        leat_buf_printf(&body, "app:websocket('/raw/{n}', { open = function() %s end })",
+                        bodies[i]);
+        leat_buf_char(&body, '\0');
+        script_fixture_load(f, body.at);
+        leat_buf_close(&body);
+        if (before != NULL)
+            leat_lua_retire(before, NULL, NULL);
+        struct peer p = open_raw(f);
+        expect_close(&p, codes[i], reasons[i]);
+        end(&p);
+    }
+}
+
+static void an_error_in_message_ends_only_that_handler(void **state)
+{
+    script_fixture *f = *state;
+    script_fixture_load(f, "app:websocket('/raw/{n}', { message = function(conn, data)\n"
+                           "  if data == 'bad' then error('oops') end conn:send(data) end })");
+    struct peer p = open_raw(f);
+
+    say(&p, "bad");
+    say(&p, "good");
+
+    expect_text(&p, "good");
+    script_fixture_expect_logged(f, "script failed handler=websocket path=/raw/{n}");
+    end(&p);
+}
+
+static void handlers_of_one_conn_run_one_at_a_time(void **state)
+{
+    script_fixture *f = *state;
+    script_fixture_use_pool(f, 2);
+    script_fixture_load(f, "local running = 0\n"
+                           "app:websocket('/raw/{n}', { message = function(conn, data)\n"
+                           "  running = running + 1 assert(running == 1)\n"
+                           "  conn.db:one('select pg_sleep($1::float8)', data)\n"
+                           "  running = running - 1 conn:send(data) end })");
+    struct peer p = open_raw(f);
+
+    say(&p, "0.05");
+    script_fixture_run_for(f, 10);
+    for (int i = 0; i < 10; i++)
+        say(&p, "0");
+    say_op(&p, LEAT_FRAME_CLOSE, "", 0);
+
+    HEAR_UNTIL(&p, p.eof);
+    assert_memory_equal(p.heard.at,
+                        "\x81\x04"
+                        "0.05\x81\x01"
+                        "0\x81\x01"
+                        "0",
+                        12);
+    end(&p);
+    SCRIPT_UNTIL(f, script_fixture_pool_is_quiet(f));
+}
+
+static void a_peer_that_goes_while_a_handler_waits_leaves_nothing(void **state)
+{
+    script_fixture *f = *state;
+    script_fixture_use_pool(f, 1);
+    f->limits.control_timeout_ms = 100;
+    script_fixture_load(f, "app:websocket('/raw/{n}', { message = function(conn, data)\n"
+                           "  conn.db:one('select pg_sleep(60)') end })");
+    struct peer p = open_raw(f);
+    say(&p, "x");
+    say(&p, "y");
+    SCRIPT_UNTIL(f, leat_metrics_get(f->metrics, LEAT_M_POOL_BUSY) == 1);
+
+    end(&p);
+
+    SCRIPT_UNTIL(f, script_fixture_pool_is_quiet(f));
+    script_fixture_expect_logged(f, "deadline passed handler=websocket");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, script_fixture_open, script_fixture_close)
+        TEST(messages_are_echoed_in_order),
+        TEST(bytes_after_the_head_count),
+        TEST(the_peer_closes),
+        TEST(the_script_closes),
+        TEST(a_close_that_is_not_answered_ends_all_the_same),
+        TEST(what_breaks_the_rules_is_closed),
+        TEST(a_silent_peer_is_pinged_and_given_up),
+        TEST(sending_has_its_bounds),
+        TEST(a_kept_conn_can_be_sent_to_from_elsewhere),
+        TEST(an_open_that_fails_or_refuses_closes),
+        TEST(an_error_in_message_ends_only_that_handler),
+        TEST(handlers_of_one_conn_run_one_at_a_time),
+        TEST(a_peer_that_goes_while_a_handler_waits_leaves_nothing),
+    };
+    return cmocka_run_group_tests(tests, script_fixture_make_database,
+                                  script_fixture_drop_database);
+}
