@@ -29,7 +29,7 @@ local app = leat.app()
 for _, name in ipairs { "room", "again", "shared" } do
   app:topic(name .. ":{id:int}", {
     subscribe = function(ctx, args)
-      return leat.subscribe_authorized(ctx, { topic = ctx.topic }, {
+      return leat.subscribe_authorized(ctx, { topic = name .. ":" .. args.id }, {
         snapshot = function(db, row)
           return db:rows("select writer, n from lines where topic = $1", row.topic)
         end,

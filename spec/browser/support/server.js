@@ -15,12 +15,13 @@ const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 const chat = resolve(repository, "lua/apps/chat");
 let databases = 0;
 
-export async function startServer() {
+/** Serves the example, or another app with the schema.sql in its folder. */
+export async function startServer(app = resolve(chat, "app.lua")) {
   const cluster = required("LEAT_TEST_DATABASE_URL");
   const name = `leat_browser_${process.pid}_${databases++}`;
   await psql(cluster, `create database ${name}`);
 
-  const server = new Server(cluster, name);
+  const server = new Server(cluster, name, app);
   try {
     await server.prepare();
     await server.start();
@@ -32,6 +33,7 @@ export async function startServer() {
 }
 
 class Server {
+  #app;
   #cluster;
   #name;
   #database;
@@ -39,7 +41,8 @@ class Server {
   #listen = "127.0.0.1:0";
   #log = [];
 
-  constructor(cluster, name) {
+  constructor(cluster, name, app) {
+    this.#app = app;
     this.#cluster = cluster;
     this.#name = name;
     this.#database = withDatabase(cluster, name);
@@ -57,12 +60,12 @@ class Server {
   async prepare() {
     const env = this.#environment();
     await run(required("LEAT_BIN"), ["migrate"], { env, cwd: repository });
-    await run("psql", [...QUIETLY, "-f", resolve(chat, "schema.sql"), this.#database]);
+    await run("psql", [...QUIETLY, "-f", resolve(dirname(this.#app), "schema.sql"), this.#database]);
   }
 
   /** Starts it; again on the same port once it has ended. */
   async start() {
-    const options = ["serve", "--app", resolve(chat, "app.lua"), "--listen", this.#listen];
+    const options = ["serve", "--app", this.#app, "--listen", this.#listen];
     const stdio = ["ignore", "inherit", "pipe"];
     const env = this.#environment();
     this.#child = spawn(required("LEAT_BIN"), options, { env, stdio, cwd: repository });

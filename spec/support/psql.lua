@@ -1,0 +1,39 @@
+-- psql as a session beside this process: what it runs may wait for locks, and it tells announcements.
+
+local env = require "spec.support.env"
+local process = require "spec.support.process"
+
+local M = {}
+
+--- Starts psql with a script on its standard input; it stops at the first error.
+function M.start(url, script)
+  return process.spawn(env.pg_program("psql"), {
+    args = { "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url },
+    input = script .. "\n",
+  })
+end
+
+--- Runs a script to its end. Returns its output; an error if it failed.
+function M.run(url, script)
+  local p = M.start(url, script)
+  local code = p:wait()
+  if code ~= 0 then error(table.concat(p.err, "\n"), 2) end
+  return table.concat(p.out, "\n")
+end
+
+local function parse(payload)
+  local kind, epoch, seq, topic, data = payload:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
+  assert(kind, "not five fields: " .. payload)
+  return { kind = kind, epoch = epoch, seq = tonumber(seq), topic = topic, data = data, bytes = #payload }
+end
+
+--- Runs a script in a session that listens. Returns the announcements that it got, in order.
+function M.announcements(url, script)
+  local out = M.run(url, "listen leat;\n" .. script .. ";\nselect;")
+  local list = {}
+  local pattern = 'Asynchronous notification "leat" with payload "(.-)" received from server process'
+  for payload in out:gmatch(pattern) do list[#list + 1] = parse(payload) end
+  return list
+end
+
+return M
