@@ -153,14 +153,17 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
     h->call = (leat_call){.cb = on_connected, .data = h};
     leat_http_conn_set_task(c, (leat_http_task){.cancel = on_cancel, .arg = h});
     const char *reason = NULL;
-    if (is_stream(h) && read_stream_request(h, &reason) < 0)
+    if (is_stream(h) && read_stream_request(h, &reason) < 0) {
         refuse(h, 400, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
-    else if (match->is_public)
+    } else if (match->is_public) {
+        if (is_stream(h))
+            h->session = leat_lua_guest(leat_http_conn_request(c), leat_http_conn_remote(c));
         go_on(h);
-    else
+    } else {
         h->script->ops->connect(h->script, &h->call, leat_http_conn_request(c),
                                 leat_http_conn_remote(c), NULL, (leat_slice){NULL, 0},
                                 h->deadline_ms);
+    }
 }
 
 static void free_handshake(struct handshake *h)

@@ -222,22 +222,26 @@ static bool public_field(lua_State *L, int index, const char *what)
     return is_public;
 }
 
+/* The options of a route, at index: nil or { public = true }. [-0, +0, arg] */
+static bool route_options(lua_State *L, int index, const char *what)
+{
+    static const char *const known[] = {"public", NULL};
+    if (lua_isnoneornil(L, index))
+        return false;
+    check_keys(L, index, known, what);
+    return public_field(L, index, what);
+}
+
 /* app:route("GET /hello/{name}", fn [, { public = true }])               [-0, +0, arg]
  * fn(ctx, request) returns { status = 200, body = text or a table (sent as JSON), content_type =
  * text, headers = { name = text or list } } or a leat.deny; request.params has the holes. Unless it
  * is public, the connect handler runs first. */
 static int app_route(lua_State *L)
 {
-    static const char *const known[] = {"public", NULL};
     leat_lua *lua = check_loading(L, "route");
     leat_slice text = check_text(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
-    lua_settop(L, 4);
-    bool is_public = false;
-    if (!lua_isnil(L, 4)) {
-        check_keys(L, 4, known, "app:route");
-        is_public = public_field(L, 4, "app:route");
-    }
+    bool is_public = route_options(L, 4, "app:route");
     size_t method_len = strspn(text.at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
     if (method_len == 0 || text.at[method_len] != ' ')
         return luaL_error(L, "app:route '%s': must be a method, a space and a path", text.at);
@@ -263,15 +267,18 @@ static void check_template(lua_State *L, const leat_pattern *pattern, const char
     }
 }
 
-/* app:stream("/chats/{id:int}/stream", "chat:{id}")                      [-0, +0, arg]
- * Serves the topic to WebSockets and as Server-Sent Events, authorised before the upgrade. */
+/* app:stream("/chats/{id:int}/stream", "chat:{id}" [, { public = true }])       [-0, +0, arg]
+ * Serves the topic to WebSockets and as Server-Sent Events, authorised before the upgrade. Unless
+ * it is public, the connect handler runs first; on a public one ctx.user is nil. */
 static int app_stream(lua_State *L)
 {
     leat_lua *lua = check_loading(L, "stream");
     leat_slice path = check_text(L, 2);
     leat_slice template = check_text(L, 3);
+    bool is_public = route_options(L, 4, "app:stream");
     leat_vm_route *r =
         insert_route(L, lua, LEAT_ROUTE_STREAM, leat_slice_of("GET"), path, "app:stream");
+    r->is_public = is_public;
     r->topic = leat_memdup(template.at, template.len);
     check_template(L, r->pattern, r->topic);
     return 0;

@@ -6,7 +6,9 @@
 
 #include <lauxlib.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
+#include "script/script.h"
 
 struct session {
     leat_session base;
@@ -35,6 +37,20 @@ leat_session *leat_session_new(leat_slice user_id, leat_slice user_json, leat_sl
     s->base.user_id = user_id.at == NULL ? user_id : (leat_slice){id, user_id.len};
     s->base.expires_at = expires_at;
     return &s->base;
+}
+
+leat_session *leat_lua_guest(const leat_http_request *request, const char *remote)
+{
+    leat_slice absent = {NULL, 0};
+    leat_buf whole = LEAT_BUF_INIT;
+    leat_buf kept = LEAT_BUF_INIT;
+    leat_head_pack(&whole, request, remote, absent);
+    leat_head head = leat_head_read(leat_buf_view(&whole));
+    leat_head_repack(&kept, &head, absent);
+    leat_session *session = leat_session_new(absent, absent, leat_buf_view(&kept), 0);
+    leat_buf_close(&kept);
+    leat_buf_close(&whole);
+    return session;
 }
 
 leat_session *leat_session_ref(leat_session *session)

@@ -34,7 +34,7 @@ local SCHEMA = [[
 describe("a client's identity", function()
   local s
 
-  lazy_setup(function() s = stage.open { app = APP, schema = SCHEMA } end)
+  lazy_setup(function() s = stage.open { app = APP, schema = SCHEMA, env = { LEAT_PONG_TIMEOUT_MS = 400 } } end)
   lazy_teardown(function() s:close() end)
   before_each(function()
     s.session:run("truncate members; insert into members values (1, 1, 'owner'), (1, 2, 'guest'), (2, 1, 'owner')")

@@ -9,17 +9,24 @@ local process = require "spec.support.process"
 local psql = require "spec.support.psql"
 
 describe("concurrent publishers", function()
-  local db, session
+  local db, session, observer
 
   lazy_setup(function()
     db = postgres.database "create table ledger (topic text, n int)"
     session = db.session
+    observer = pg.connect(db.url)
   end)
-  lazy_teardown(function() db:drop() end)
+  lazy_teardown(function()
+    observer:close()
+    db:drop()
+  end)
 
-  local function waiting()
-    return session:value(
-      "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+  local function await_waiting()
+    loop.eventually(function()
+      return observer:value [[
+        select count(*) from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock']] == "1"
+    end, nil, "a publisher that waits")
   end
 
   local function data(topic)
@@ -46,7 +53,7 @@ describe("concurrent publishers", function()
     session:run "set constraints all immediate"
 
     local other = psql.start(db.url, "select leat.publish('commit', '\"second\"')")
-    loop.eventually(function() return waiting() == "1" end, nil, "a publisher that waits")
+    await_waiting()
     session:run "commit"
 
     assert.equal(0, other:wait())
@@ -58,7 +65,7 @@ describe("concurrent publishers", function()
     session:publish("failed", '"never"')
     session:run "set constraints all immediate"
     local other = psql.start(db.url, "select leat.publish('failed', '\"second\"')")
-    loop.eventually(function() return waiting() == "1" end, nil, "a publisher that waits")
+    await_waiting()
     session:run "rollback"
 
     assert.equal(0, other:wait())
@@ -70,7 +77,7 @@ describe("concurrent publishers", function()
     session:publish("created", '"first"')
     session:run "set constraints all immediate"
     local other = psql.start(db.url, "select leat.publish('created', '\"second\"')")
-    loop.eventually(function() return waiting() == "1" end, nil, "a publisher that waits")
+    await_waiting()
     session:run "commit"
 
     assert.equal(0, other:wait())

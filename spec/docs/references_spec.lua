@@ -1,0 +1,148 @@
+-- What README.md and docs/ name is there: commands, metrics, configuration keys, files, codes.
+
+local env = require "spec.support.env"
+local files = require "spec.support.files"
+local fixtures = require "spec.support.fixtures"
+local loop = require "spec.support.loop"
+local markdown = require "spec.support.markdown"
+local metrics = require "spec.support.metrics"
+local process = require "spec.support.process"
+local stage = require "spec.support.stage"
+local uv = require "luv"
+
+local ROOT = env.root() .. "/"
+local DOCUMENTS = { "README.md", "docs/architecture.md", "docs/handshake.md", "docs/lua-api.md", "docs/operations.md",
+  "docs/protocol.md" }
+
+describe("the documentation", function()
+  local s
+
+  lazy_setup(function() s = stage.open { app = fixtures.app, schema = fixtures.schema } end)
+  lazy_teardown(function() s:close() end)
+
+  it("is all checked here", function()
+    local listed = {}
+    for _, name in ipairs(DOCUMENTS) do listed[name] = true end
+    for name in function(dir) return uv.fs_scandir_next(dir) end, uv.fs_scandir(ROOT .. "docs") do
+      if name:find("%.md$") then assert.is_true(listed["docs/" .. name], name .. " is not") end
+    end
+  end)
+
+  it("links to files that exist", function()
+    for _, name in ipairs(DOCUMENTS) do
+      local folder = name:match("^(.*/)") or ""
+      for _, target in ipairs(markdown.links(ROOT .. name)) do
+        if not target:find("^%a+://") and not target:find("^#") then
+          local path = ROOT .. folder .. target:gsub("#.*$", "")
+          assert.is_true(files.exists(path), name .. " links to " .. target)
+        end
+      end
+    end
+  end)
+
+  it("names files, folders and scripts that exist", function()
+    for _, name in ipairs(DOCUMENTS) do
+      for _, span in ipairs(markdown.code_spans(ROOT .. name)) do
+        for _, folder in ipairs { "scripts", "config", "spec", "lua", "csrc", "docs" } do
+          if span:find("^" .. folder .. "/[%w_/.-]+$") then
+            assert.is_true(files.exists(ROOT .. span), name .. " names " .. span)
+          end
+        end
+      end
+    end
+    for command in markdown.block(ROOT .. "README.md", "sh"):gmatch("%f[^\n\0]([%w/]+)") do
+      assert.equal("file", uv.fs_stat(ROOT .. command).type)
+      assert.is_true(uv.fs_access(ROOT .. command, "X"), command)
+    end
+  end)
+
+  it("names metrics that there are", function()
+    local _, text = metrics.read(s.server)
+    local count = 0
+    for _, name in ipairs(DOCUMENTS) do
+      for _, span in ipairs(markdown.code_spans(ROOT .. name)) do
+        local metric = span:match("^(leat_[%l_]+)$") or span:match("^(leat_[%l_]+){")
+        if metric then
+          count = count + 1
+          assert.is_not_nil(text:find("# TYPE " .. metric .. " ", 1, true), name .. " names " .. metric)
+        end
+      end
+    end
+    assert.is_true(count > 20)
+  end)
+
+  it("is not needed to know what a metric counts: each has a help", function()
+    local _, text = metrics.read(s.server)
+
+    for metric in text:gmatch("# TYPE (%S+) ") do
+      assert.is_not_nil(text:find("# HELP " .. metric .. " [^\n]+\n"), metric)
+    end
+  end)
+
+  -- The keys as they may be named: retention, retention.seconds, LEAT_RETENTION_SECONDS.
+  local function known_keys()
+    local known = {}
+    local function add(key)
+      known[key] = true
+      known["LEAT_" .. key:upper():gsub("%.", "_")] = true
+    end
+    for key, value in pairs(dofile(ROOT .. "config/leat.lua")) do
+      add(key)
+      if type(value) == "table" then
+        for inner in pairs(value) do add(key .. "." .. inner) end
+      end
+    end
+    return known
+  end
+
+  it("names configuration keys that there are", function()
+    local known = known_keys()
+    local messages = { timeout_ms = true, retry_after_ms = true } -- of the protocol
+    local count = 0
+    for _, name in ipairs(DOCUMENTS) do
+      for _, span in ipairs(markdown.code_spans(ROOT .. name)) do
+        local key = span:match("^LEAT_[%u_]+$") or span:match("^[%l_]+_ms$") or span:match("^[%l_]+_bytes$")
+          or span:match("^pool_[%l_]+$") or span:match("^max_[%l_]+$")
+        if key and key ~= "LEAT_" and not messages[key] and not key:find("^leat_") then
+          count = count + 1
+          assert.is_true(known[key], name .. " names " .. key)
+        end
+      end
+    end
+    assert.is_true(count > 5)
+  end)
+
+  it("has a configuration file with every key and its default", function()
+    local code, out = process.run(env.binary(), { args = { "serve", "--help" } })
+    assert.equal(0, code)
+    local file = dofile(ROOT .. "config/leat.lua")
+
+    for key, value in pairs(file) do
+      if type(value) == "number" then
+        assert.is_not_nil(out:find(("%s[^\n]*%d"):format(key, value)), key .. " = " .. value)
+      end
+    end
+    for key in out:gmatch("\n  ([%l_]+)[%s.=]") do assert.is_not_nil(file[key], key) end
+  end)
+
+  it("has commands that run as they stand", function()
+    local folder = files.folder()
+    files.write(folder .. "/app.lua", fixtures.app)
+    uv.fs_symlink(env.binary(), folder .. "/leat")
+    local variables = { DATABASE_URL = s.db.url, PATH = folder .. ":" .. os.getenv("PATH"), LEAT_APP = "app.lua" }
+    local count = 0
+    for line in (markdown.block(ROOT .. "docs/operations.md", "sh") .. "\n"):gmatch("(leat [^\n]+)\n") do
+      count = count + 1
+      local command = "exec " .. line:gsub(":8080", ":0")
+      local p = process.spawn("sh", { args = { "-c", command }, cwd = folder, env = variables })
+      if line:find("^leat serve") then
+        loop.eventually(function() return p:output():find("listening address=", 1, true) end, 20000,
+          function() return line .. "\n" .. p:output() end)
+        p:send_signal("sigterm")
+      end
+      assert.equal(0, p:wait(), line .. "\n" .. p:output())
+    end
+    files.remove(folder)
+    assert.equal(3, count)
+  end)
+end)
