@@ -286,7 +286,7 @@ static void on_authorized(leat_call *call, const leat_verdict *verdict)
 {
     struct handshake *h = call->data;
     if (verdict->code != LEAT_CODE_OK) {
-        refuse(h, leat_http_refusal_status(verdict->code), verdict->code, verdict->message,
+        refuse(h, leat_http_status_of(verdict->code), verdict->code, verdict->message,
                verdict->retry_after_ms);
     } else if (h->side->draining) {
         h->script->ops->grant_free(verdict->grant);

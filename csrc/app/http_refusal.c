@@ -1,35 +1,6 @@
 #include "app/http_refusal.h"
 
-int leat_http_refusal_status(leat_code code)
-{
-    switch (code) {
-    case LEAT_CODE_OK:
-        return 200;
-    case LEAT_CODE_BAD_REQUEST:
-        return 400;
-    case LEAT_CODE_UNAUTHENTICATED:
-        return 401;
-    case LEAT_CODE_FORBIDDEN:
-    case LEAT_CODE_REVOKED:
-        return 403;
-    case LEAT_CODE_NOT_FOUND:
-        return 404;
-    case LEAT_CODE_ALREADY_SUBSCRIBED:
-        return 409;
-    case LEAT_CODE_LIMIT:
-    case LEAT_CODE_RATE_LIMITED:
-        return 429;
-    case LEAT_CODE_DEADLINE_EXCEEDED:
-    case LEAT_CODE_UNAVAILABLE:
-        return 503;
-    case LEAT_CODE_TOO_LARGE:
-        return 413;
-    case LEAT_CODE_INTERNAL:
-    case LEAT_CODE_COUNT:
-        return 500;
-    }
-    return 500;
-}
+#include "wire/http.h"
 
 int leat_http_refusal_connect_status(leat_code code)
 {
@@ -40,7 +11,7 @@ int leat_http_refusal_connect_status(leat_code code)
     case LEAT_CODE_UNAVAILABLE:
     case LEAT_CODE_INTERNAL:
     case LEAT_CODE_COUNT:
-        return leat_http_refusal_status(code);
+        return leat_http_status_of(code);
     case LEAT_CODE_OK:
     case LEAT_CODE_BAD_REQUEST:
     case LEAT_CODE_UNAUTHENTICATED:

@@ -11,11 +11,8 @@
 #include "base/err.h"
 #include "base/metrics.h"
 
-/* Of a refused subscription: 401, 403, 404, 503 and so on. */
-int leat_http_refusal_status(leat_code code);
-
-/* Of a refused identity: 401 whatever the script's code was, but for failures that are not its
- * decision. */
+/* Of a refused identity (of a refused subscription: leat_http_status_of): 401 whatever the script's
+ * code was, but for failures that are not its decision. */
 int leat_http_refusal_connect_status(leat_code code);
 
 /* The outcome to count it as. */

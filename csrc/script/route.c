@@ -236,42 +236,11 @@ static void finish_route(lua_State *L, leat_task *t)
 
 /* --- the answer --- */
 
-static int status_of(leat_code code)
-{
-    switch (code) {
-    case LEAT_CODE_OK:
-        return 200;
-    case LEAT_CODE_BAD_REQUEST:
-        return 400;
-    case LEAT_CODE_UNAUTHENTICATED:
-        return 401;
-    case LEAT_CODE_FORBIDDEN:
-    case LEAT_CODE_REVOKED:
-        return 403;
-    case LEAT_CODE_NOT_FOUND:
-        return 404;
-    case LEAT_CODE_ALREADY_SUBSCRIBED:
-        return 409;
-    case LEAT_CODE_TOO_LARGE:
-        return 413;
-    case LEAT_CODE_LIMIT:
-    case LEAT_CODE_RATE_LIMITED:
-        return 429;
-    case LEAT_CODE_DEADLINE_EXCEEDED:
-    case LEAT_CODE_UNAVAILABLE:
-        return 503;
-    case LEAT_CODE_INTERNAL:
-    case LEAT_CODE_COUNT:
-        return 500;
-    }
-    return 500;
-}
-
 /* {"code":"forbidden","message":"..."}, as on the wire. */
 static void write_refusal(leat_task *t)
 {
     const leat_verdict *v = &t->verdict;
-    t->status = status_of(v->code);
+    t->status = leat_http_status_of(v->code);
     t->out.len = t->lines.len = 0;
     leat_buf_printf(&t->out, "{\"code\":\"%s\"", leat_code_name(v->code));
     if (v->message.at != NULL && leat_utf8_valid(v->message.at, v->message.len)) {

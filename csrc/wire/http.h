@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/slice.h"
 
 typedef struct leat_http_parser leat_http_parser;
@@ -97,6 +98,7 @@ bool leat_http_unescape(leat_buf *out, leat_slice text);
 bool leat_http_cookie_next(leat_slice *rest, leat_slice *name, leat_slice *value);
 
 const char *leat_http_reason(int status); /* "Not Found" */
+int leat_http_status_of(leat_code code);  /* of a refusal: 401, 403, 404, 503, ... */
 
 /* Appends a date as HTTP writes it: "Sun, 06 Nov 1994 08:49:37 GMT". */
 void leat_http_write_date(leat_buf *out, int64_t unix_seconds);

@@ -3,6 +3,37 @@
 
 #include <time.h>
 
+int leat_http_status_of(leat_code code)
+{
+    switch (code) {
+    case LEAT_CODE_OK:
+        return 200;
+    case LEAT_CODE_BAD_REQUEST:
+        return 400;
+    case LEAT_CODE_UNAUTHENTICATED:
+        return 401;
+    case LEAT_CODE_FORBIDDEN:
+    case LEAT_CODE_REVOKED:
+        return 403;
+    case LEAT_CODE_NOT_FOUND:
+        return 404;
+    case LEAT_CODE_ALREADY_SUBSCRIBED:
+        return 409;
+    case LEAT_CODE_LIMIT:
+    case LEAT_CODE_RATE_LIMITED:
+        return 429;
+    case LEAT_CODE_DEADLINE_EXCEEDED:
+    case LEAT_CODE_UNAVAILABLE:
+        return 503;
+    case LEAT_CODE_TOO_LARGE:
+        return 413;
+    case LEAT_CODE_INTERNAL:
+    case LEAT_CODE_COUNT:
+        return 500;
+    }
+    return 500;
+}
+
 const char *leat_http_reason(int status)
 {
     static const struct {

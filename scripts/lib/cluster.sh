@@ -9,10 +9,14 @@ pg_bindir() {
   printf '%s' "$best"
 }
 
-# Postgres refuses to run as root.
+# Nothing of the caller's may choose another server.
+unset PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGOPTIONS PGSERVICE PGDATA
+
+# Postgres refuses to run as root. A cluster that an ordinary user made stays that user's.
+cluster_user=postgres
 as_postgres() {
   if [ "$(id -u)" -eq 0 ]; then
-    (cd / && runuser -u postgres -- "$@")
+    (cd / && runuser -u "$cluster_user" -- "$@")
   else
     "$@"
   fi
@@ -34,29 +38,42 @@ short_hash() {
   printf '%s' "$1" | cksum | cut -d' ' -f1
 }
 
-# cluster_place DIR: sets cluster_data and cluster_socket. Both lie in DIR, unless the user that runs
-# Postgres cannot get there (a clone in /root), or the path is too long for a socket (107 bytes).
+# cluster_place DIR: sets cluster_data and cluster_socket. Both lie in DIR, unless the user that runs Postgres
+# cannot get there (a clone in /root), or the path does not suit a socket (107 bytes, no comma).
 cluster_place() {
-  local dir=$1 hash
-  hash=$(short_hash "$dir")
+  local dir=$1 owner elsewhere
   cluster_data=$dir/pg
   cluster_socket=$dir/run
   mkdir -p "$dir" || die "cannot make the folder $dir"
-  if ! as_postgres test -x "$dir"; then
-    cluster_data=/var/tmp/leat-$hash/pg
-    cluster_socket=/var/tmp/leat-$hash/run
+  if [ "$(id -u)" -eq 0 ] && [ -e "$cluster_data/PG_VERSION" ]; then
+    owner=$(stat -L -c %U "$cluster_data/PG_VERSION")
+    [ "$owner" = root ] || cluster_user=$owner
   fi
-  if [ ${#cluster_socket} -gt 85 ]; then
-    cluster_socket=/tmp/leat-$hash
+  if ! as_postgres test -x "$dir"; then
+    chmod a+x "$dir"
+  fi
+  if ! as_postgres test -x "$dir"; then
+    # A link to a folder of its own: who removes DIR has a new cluster next time.
+    if [ ! -e "$cluster_data/" ]; then
+      elsewhere=$(mktemp -d /var/tmp/leat-XXXXXX) || die "cannot make a folder in /var/tmp"
+      chmod 711 "$elsewhere"
+      mkdir "$elsewhere/pg"
+      ln -sfn "$elsewhere/pg" "$cluster_data"
+    fi
+    cluster_data=$(readlink -f "$cluster_data")
+    cluster_socket=$(dirname "$cluster_data")/run
+  fi
+  if [ ${#cluster_socket} -gt 85 ] || [[ $cluster_socket == *[!A-Za-z0-9._/\ -]* ]]; then
+    cluster_socket=/tmp/leat-$(id -u)-$(short_hash "$cluster_data")
   fi
   mkdir -p "$cluster_data" "$cluster_socket" || die "cannot make the folder $cluster_data"
   if [ "$(id -u)" -eq 0 ]; then
-    chown postgres "$cluster_data" "$cluster_socket"
-    chmod 755 "$(dirname "$cluster_data")"
+    chown "$cluster_user" "$cluster_data" "$cluster_socket"
   fi
-  [ -w "$cluster_data" ] || die "$cluster_data belongs to another user"
-  chmod 700 "$cluster_data"
-  chmod 755 "$cluster_socket"
+  if [ ! -O "$cluster_data" ] && [ "$(id -u)" -ne 0 ]; then
+    die "$cluster_data belongs to another user"
+  fi
+  chmod 700 "$cluster_data" "$cluster_socket" # trusting connections: nobody else's
 }
 
 cluster_make() {
@@ -65,21 +82,27 @@ cluster_make() {
     --locale=C.UTF-8 --no-sync --no-instructions
 }
 
+# Whether its postmaster runs: not some process that has the number of one that was killed.
 cluster_running() {
-  as_postgres "$(pg_bindir)/pg_ctl" -D "$cluster_data" status >/dev/null 2>&1
+  local pid
+  pid=$(as_postgres head -n 1 "$cluster_data/postmaster.pid" 2>/dev/null) || return
+  [ -n "$pid" ] && [ "$(as_postgres readlink "/proc/$pid/cwd" 2>/dev/null)" -ef "$cluster_data" ]
 }
 
 # cluster_start [SETTING=VALUE...]: one that runs already, left over from a killed start, is used as it is.
 cluster_start() {
   local options setting
-  cluster_running && return
-  options="-c listen_addresses='' -c unix_socket_directories='$cluster_socket'"
+  if cluster_running; then
+    return
+  fi
+  as_postgres rm -f "$cluster_data/postmaster.pid"
+  options="-c listen_addresses='' -c unix_socket_directories='$cluster_socket' -c unix_socket_permissions=0700"
   for setting in "$@"; do
     options+=" -c $setting"
   done
   as_postgres "$(pg_bindir)/pg_ctl" -D "$cluster_data" -w -t 60 -l "$cluster_socket/postgres.log" \
     -o "$options" start || {
-    tail -n 5 "$cluster_socket/postgres.log" 2>/dev/null
+    as_postgres tail -n 5 "$cluster_socket/postgres.log" 2>/dev/null
     return 1
   }
 }

@@ -3,6 +3,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 step_pid=
+step_is_quick=
 work=${TMPDIR:-/tmp} # for logs; each script names its own
 
 say() {
@@ -20,8 +21,10 @@ step() {
   local what=$1 log=$2
   shift 2
   mkdir -p "$(dirname "$log")"
+  set -m # a process group of its own, for stop_step
   "$@" >"$log" 2>&1 </dev/null 9>&- & # 9: the lock of scripts/dev is not for servers to inherit
   step_pid=$!
+  set +m
   if wait "$step_pid"; then
     step_pid=
     return
@@ -29,6 +32,22 @@ step() {
   step_pid=
   tail -n 40 "$log" >&2
   die "$what failed (all of it: $log)"
+}
+
+# As step, for what must not be stopped in the middle (a half-installed package, a server that is just
+# coming up) and does not take long: stop_step waits for its end.
+quick_step() {
+  step_is_quick=1
+  step "$@"
+  step_is_quick=
+}
+
+# For a script that ends: the step that runs, if any, ends first.
+stop_step() {
+  [ -n "$step_pid" ] || return
+  [ -n "$step_is_quick" ] || kill -- "-$step_pid" 2>/dev/null
+  wait "$step_pid" 2>/dev/null
+  step_pid=
 }
 
 as_root() {
@@ -77,7 +96,7 @@ install_missing() {
   say "installing ${missing[*]}"
   # sudo may have to ask for a password: in the foreground, with the terminal.
   [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || sudo -v || die "cannot install packages"
-  step "installing packages" "$work/install.log" install_packages "${missing[@]}"
+  quick_step "installing packages" "$work/install.log" install_packages "${missing[@]}"
   missing=()
 }
 

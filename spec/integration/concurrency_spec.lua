@@ -43,10 +43,10 @@ return app
 
 local WRITERS, EACH, CLIENTS, ROOMS = 4, 150, 24, 2
 
-describe("subscribers that join while writers write", function()
+for workers = 1, 2 do describe(("subscribers of %d workers that join while writers write"):format(workers), function()
   local s, writers
 
-  lazy_setup(function() s = stage.open { app = APP, schema = SCHEMA } end)
+  lazy_setup(function() s = stage.open { app = APP, schema = SCHEMA, env = { LEAT_WORKERS = workers } } end)
   lazy_teardown(function() s:close() end)
   before_each(function() writers = {} end)
   after_each(function()
@@ -188,4 +188,4 @@ describe("subscribers that join while writers write", function()
       assert_same(expected, sorted_text(client.state.lines))
     end
   end)
-end)
+end) end

@@ -4,6 +4,7 @@ local fixtures = require "spec.support.fixtures"
 local gate = require "spec.support.gate"
 local http = require "spec.support.http"
 local loop = require "spec.support.loop"
+local metrics = require "spec.support.metrics"
 local pg = require "spec.support.pg"
 local stage = require "spec.support.stage"
 local ws = require "spec.support.ws"
@@ -149,6 +150,41 @@ describe("a read that hangs", function()
       end)
 
       assert.equal(before + 1, s:metrics()[name])
+    end)
+  end)
+
+  context("because nothing listens", function()
+    local s, admin
+
+    lazy_setup(function()
+      s = stage.open { app = fixtures.app, schema = fixtures.schema, log = { "WARN pg" } }
+      metrics.await(s.server, "leat_listener_connected", 1)
+      admin = pg.connect(s.db.admin_url)
+    end)
+    lazy_teardown(function()
+      admin:close()
+      s:close()
+    end)
+
+    it("is answered unavailable, with a hint, and armed by itself when something listens again", function()
+      local client = s:connect { token = "alice" }
+      client:subscribe("room:3")
+      -- The pool's connection lives on; the listener's is gone and cannot come back.
+      admin:run(("alter database %s with allow_connections false"):format(s.db.name))
+      admin:run("select pg_terminate_backend(" .. s.server:listener_pid() .. ")")
+      metrics.await(s.server, "leat_listener_connected", 0)
+
+      local answer = client:ask({ op = "subscribe", id = 1, topic = "room:1", timeout_ms = 200 }, "error")
+      assert.equal("unavailable", answer.code)
+      assert.is_number(answer.retry_after_ms)
+      assert.same({ 503, "listener: down\n" }, { http.request(s.server, "/readyz").status,
+        http.request(s.server, "/readyz").body })
+
+      client:send { op = "subscribe", id = 2, topic = "room:1" }
+      metrics.await(s.server, 'leat_subscriptions{state="arming"}', 1)
+      admin:run(("alter database %s with allow_connections true"):format(s.db.name))
+      client:expect("snapshot", 2)
+      s:settle()
     end)
   end)
 

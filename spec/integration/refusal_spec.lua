@@ -70,6 +70,22 @@ describe("a refused caller", function()
     end
   end)
 
+  it("of an origin that is not listed gets 403", function()
+    s:stop()
+    s:serve { LEAT_ALLOWED_ORIGINS = "https://example.org,https://www.example.org" }
+    local function status_of(origin)
+      local attempt = ws.attempt(s.server, { token = "alice", headers = { Origin = origin } })
+      attempt:close()
+      return attempt.status
+    end
+
+    assert.equal(101, status_of "https://www.example.org")
+    assert.equal(101, status_of(nil))
+    for _, origin in ipairs { "https://evil.example", "http://example.org", "https://example.org.evil", "null" } do
+      assert.equal(403, status_of(origin), origin)
+    end
+  end)
+
   it("never shows a token in the log", function()
     local attempt = ws.attempt(s.server, { path = "/ws?token=very-secret", headers = {
       Cookie = "session=very-secret", Authorization = "Bearer very-secret" } })

@@ -82,3 +82,25 @@ describe("a client that does not read", function()
     assert.is_true(ring <= 17 * 7400, ring .. " bytes in the ring")
   end)
 end)
+
+describe("a client with the smallest buffer that the configuration allows", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { app = fixtures.app, schema = fixtures.schema,
+      env = { LEAT_MAX_SEND_BUFFER_BYTES = 4096, LEAT_RING_BYTES = 4096, LEAT_RING_EVENTS = 1 } }
+  end)
+  lazy_teardown(function() s:close() end)
+
+  it("gets every event, also those that are larger than it", function()
+    local client = s:connect { token = "alice" }
+    local seq = client:subscribe("room:1").seq
+    for size = 3000, 9000, 500 do
+      s.session:run(([[
+        select leat.publish('room:1', to_jsonb(repeat('x', %d))) from generate_series(1, 20)]]):format(size))
+    end
+
+    for i = 1, 13 * 20 do assert.equal(seq + i, client:expect("event").seq) end
+    s:settle()
+  end)
+end)

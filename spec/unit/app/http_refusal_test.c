@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "app/http_refusal.h"
+#include "wire/http.h"
 
 static const struct {
     leat_code code;
@@ -33,7 +34,7 @@ static void test_statuses(void **state)
     (void)state;
     assert_int_equal(sizeof(cases) / sizeof(cases[0]), LEAT_CODE_COUNT - 1);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(leat_http_refusal_status(cases[i].code), cases[i].status);
+        assert_int_equal(leat_http_status_of(cases[i].code), cases[i].status);
         assert_int_equal(leat_http_refusal_connect_status(cases[i].code), cases[i].connect_status);
         assert_int_equal(leat_http_refusal_metric(cases[i].code), cases[i].metric);
     }
