@@ -76,3 +76,38 @@ _Noreturn void leat_assert_failed(const char *cond, const char *file, int line)
     fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, cond);
     abort();
 }
+
+const char *leat_code_sentence(leat_code code)
+{
+    switch (code) {
+    case LEAT_CODE_OK:
+        return "";
+    case LEAT_CODE_BAD_REQUEST:
+        return "the request cannot be understood";
+    case LEAT_CODE_UNAUTHENTICATED:
+        return "identity required";
+    case LEAT_CODE_FORBIDDEN:
+        return "not allowed";
+    case LEAT_CODE_NOT_FOUND:
+        return "not found";
+    case LEAT_CODE_ALREADY_SUBSCRIBED:
+        return "already subscribed";
+    case LEAT_CODE_LIMIT:
+        return "a limit is reached";
+    case LEAT_CODE_RATE_LIMITED:
+        return "too many requests";
+    case LEAT_CODE_DEADLINE_EXCEEDED:
+        return "the deadline passed";
+    case LEAT_CODE_UNAVAILABLE:
+        return "the database cannot be read now";
+    case LEAT_CODE_TOO_LARGE:
+        return "too large";
+    case LEAT_CODE_INTERNAL:
+        return "internal error";
+    case LEAT_CODE_REVOKED:
+        return "the right to this topic was withdrawn";
+    case LEAT_CODE_COUNT:
+        break;
+    }
+    return "";
+}

@@ -52,6 +52,9 @@ typedef enum leat_code {
 /* Returns the static wire name, "bad_request"; "ok" for LEAT_CODE_OK. */
 const char *leat_code_name(leat_code code);
 
+/* Returns a static sentence for people, for where a script gave no words of its own. */
+const char *leat_code_sentence(leat_code code);
+
 /* Returns 0 and writes *code, or LEAT_EBADMSG if name is no error code of the wire. */
 LEAT_MUST_CHECK int leat_code_parse(leat_code *code, const char *name);
 

@@ -47,6 +47,7 @@ leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport tr
     leat_map_init(&c->subs);
     leat_list_init(&c->requests);
     leat_deadline_init(&c->tick);
+    leat_deadline_init(&c->resume);
     leat_frame_decoder_init(&c->decoder, core->limits->max_message_bytes);
     leat_list_push(&core->clients, &c->link);
     core->n_clients++;
@@ -99,6 +100,7 @@ void client_answered(leat_client *c)
     client_flow(c);
 }
 
+/* What stopped because too much was unsent goes on. */
 static void on_drain(void *owner)
 {
     leat_client *c = owner;
@@ -110,6 +112,14 @@ static void on_drain(void *owner)
         leat_sub_pump(LEAT_LIST_ENTRY(e, leat_sub, entry));
 }
 
+void client_on_resume(leat_deadline *d)
+{
+    leat_client *c = LEAT_LIST_ENTRY(d, leat_client, resume);
+    if (leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes)
+        on_drain(
+            c); /* else it is the socket that is full, and on_drain comes when it no longer is */
+}
+
 static void end_everything(leat_client *c)
 {
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
@@ -117,6 +127,7 @@ static void end_everything(leat_client *c)
         leat_sub_close(LEAT_LIST_ENTRY(e, leat_sub, entry), false);
     client_cancel_requests(c);
     leat_deadline_cancel(&c->tick);
+    leat_deadline_cancel(&c->resume);
 }
 
 void leat_client_close(leat_client *c, int code, const char *reason)

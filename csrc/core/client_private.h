@@ -18,11 +18,12 @@ struct leat_client {
     leat_core *core;
     leat_conn *conn;
     leat_session *session;
-    leat_map subs;      /* leat_sub by topic */
-    leat_list requests; /* client_request: publish, call, authenticate under way */
-    size_t n_inflight;  /* requests and handshakes not yet answered */
-    leat_deadline tick; /* ping, dead peer, slow client, close */
-    uint64_t heard_ms;  /* when the peer last sent anything */
+    leat_map subs;        /* leat_sub by topic */
+    leat_list requests;   /* client_request: publish, call, authenticate under way */
+    size_t n_inflight;    /* requests and handshakes not yet answered */
+    leat_deadline resume; /* the next turn, when more may be sent: see client_takes_more */
+    leat_deadline tick;   /* ping, dead peer, slow client, close */
+    uint64_t heard_ms;    /* when the peer last sent anything */
     leat_frame_decoder decoder;
     leat_transport transport;
     uint64_t drain_until_ms; /* 0: not draining */
@@ -43,7 +44,7 @@ void client_send_error(leat_client *c, leat_slice id, leat_slice topic, leat_cod
 void client_send_closed(leat_client *c, leat_slice topic, leat_code code, const char *message);
 void client_send_ok(leat_client *c, leat_slice id, leat_slice json);
 /* More may be sent than is in the way. */
-bool client_takes_more(const leat_client *c);
+bool client_takes_more(leat_client *c);
 
 /* client_request.c: what came in */
 bool client_on_message(void *arg, leat_frame_op op, leat_slice payload, int close_code);
@@ -53,6 +54,7 @@ void client_answered(leat_client *c);
 void client_flow(leat_client *c);
 
 /* client.c */
+void client_on_resume(leat_deadline *d);
 /* Why a subscription to the topic cannot begin; LEAT_CODE_OK if it can. *why: a sentence. */
 leat_code client_may_subscribe(const leat_client *c, leat_slice topic, const char **why);
 /* Closes it at some random time before until, when nothing of it is under way, or at until at the

@@ -7,9 +7,16 @@
 
 #include "wire/sse.h"
 
-bool client_takes_more(const leat_client *c)
+/* False is a promise that the cursors are moved again. If the socket takes everything at the end of
+ * this turn, no on_drain comes, so the next turn looks again. */
+bool client_takes_more(leat_client *c)
 {
-    return leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes;
+    if (leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes)
+        return true;
+    if (!c->closing && !leat_deadline_armed(&c->resume))
+        leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->resume,
+                          leat_loop_now(c->core->loop), client_on_resume);
+    return false;
 }
 
 /* The payload of one whole server frame. */
@@ -91,6 +98,8 @@ void client_send_error(leat_client *c, leat_slice id, leat_slice topic, leat_cod
                        const char *message, uint32_t retry_after_ms)
 {
     leat_buf frame = LEAT_BUF_INIT;
+    if (message == NULL || message[0] == '\0')
+        message = leat_code_sentence(code);
     if (topic.at == NULL)
         leat_v1_write_error(&frame, id, code, message, retry_after_ms);
     else

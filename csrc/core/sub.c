@@ -183,43 +183,12 @@ static leat_metric outcome_of(leat_code code)
     return LEAT_M_HANDSHAKES_REFUSED;
 }
 
-/* What the client is told if the script gave no words of its own. */
-static const char *default_message(leat_code code)
-{
-    switch (code) {
-    case LEAT_CODE_DEADLINE_EXCEEDED:
-        return "the database did not answer in time";
-    case LEAT_CODE_UNAVAILABLE:
-        return "the database cannot be read now";
-    case LEAT_CODE_INTERNAL:
-        return "internal error";
-    case LEAT_CODE_TOO_LARGE:
-        return "the snapshot is too large";
-    case LEAT_CODE_REVOKED:
-        return "the right to this topic was withdrawn";
-    case LEAT_CODE_NOT_FOUND:
-        return "no such topic";
-    case LEAT_CODE_FORBIDDEN:
-        return "not allowed";
-    case LEAT_CODE_UNAUTHENTICATED:
-        return "identity required";
-    case LEAT_CODE_OK:
-    case LEAT_CODE_BAD_REQUEST:
-    case LEAT_CODE_ALREADY_SUBSCRIBED:
-    case LEAT_CODE_LIMIT:
-    case LEAT_CODE_RATE_LIMITED:
-    case LEAT_CODE_COUNT:
-        break;
-    }
-    return "refused";
-}
-
 void sub_end(leat_sub *s, leat_code code, leat_slice message, uint32_t retry_after_ms)
 {
     leat_client *client = s->client;
     leat_core *core = client->core;
     sub_work *w = s->work;
-    char *text = message.len > 0 ? copy(message) : leat_strdup(default_message(code));
+    char *text = message.len > 0 ? copy(message) : leat_strdup(leat_code_sentence(code));
     char topic[160];
     LEAT_LOG_INFO("sub", "ended topic=%s code=%s",
                   leat_log_quote(topic, sizeof(topic), sub_name(s).at, sub_name(s).len),

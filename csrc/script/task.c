@@ -205,22 +205,13 @@ static void log_failure(const leat_task *t, const leat_vm_failure *f)
     }
 }
 
-/* What the asker is told of a read that failed; the rest is for the log. */
-static leat_slice public_message(leat_code code)
-{
-    if (code == LEAT_CODE_DEADLINE_EXCEEDED)
-        return leat_slice_of("the deadline passed");
-    if (code == LEAT_CODE_UNAVAILABLE)
-        return leat_slice_of("the database does not answer");
-    return (leat_slice){NULL, 0};
-}
-
 static void fail(leat_task *t, leat_vm_outcome outcome)
 {
     leat_vm_failure f = {.code = LEAT_CODE_INTERNAL};
     leat_vm_examine(t->lua, t->co, outcome, &f);
     log_failure(t, &f);
-    leat_slice message = f.refused ? leat_buf_view(&f.message) : public_message(f.code);
+    /* What failed is for the log. */
+    leat_slice message = f.refused ? leat_buf_view(&f.message) : (leat_slice){NULL, 0};
     leat_task_refusal(t, f.code, message, f.retry_after_ms);
     /* Reading what is too large again does not make it smaller. */
     t->verdict.read_failed = f.read_failed && f.code != LEAT_CODE_TOO_LARGE;
@@ -353,7 +344,7 @@ static void on_deadline(leat_deadline *d)
     LEAT_LOG_WARN("script", "deadline passed handler=%s %s=%s code=%s", t->kind->name,
                   t->kind->label, leat_log_quote(name, sizeof(name), t->name.at, t->name.len),
                   leat_code_name(code));
-    leat_task_refusal(t, code, public_message(code), cut_off ? RETRY_AFTER_MS : 0);
+    leat_task_refusal(t, code, (leat_slice){NULL, 0}, cut_off ? RETRY_AFTER_MS : 0);
     t->verdict.read_failed = true;
     answer(t);
 }

@@ -21,7 +21,8 @@ step() {
   local what=$1 log=$2
   shift 2
   mkdir -p "$(dirname "$log")"
-  set -m # a process group of its own, for stop_step
+  # A process group of its own, for stop_step to end; but sudo is better off in the terminal's.
+  [ -n "$step_is_quick" ] || set -m
   "$@" >"$log" 2>&1 </dev/null 9>&- & # 9: the lock of scripts/dev is not for servers to inherit
   step_pid=$!
   set +m
@@ -66,14 +67,20 @@ is_installed() {
 }
 
 install_packages() {
+  local code switch=/etc/postgresql-common/createcluster.d/leat.conf
   # Debian's postgresql makes and starts a cluster of its own unless it is told not to.
-  if ! is_installed postgresql-common; then
-    as_root mkdir -p /etc/postgresql-common/createcluster.d || return
-    printf 'create_main_cluster = off\n' |
-      as_root tee /etc/postgresql-common/createcluster.d/leat.conf >/dev/null || return
+  if is_installed postgresql-common; then
+    switch=
+  else
+    as_root mkdir -p "$(dirname "$switch")" || return
+    printf 'create_main_cluster = off\n' | as_root tee "$switch" >/dev/null || return
   fi
-  as_root apt-get update -qq || return
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+  as_root apt-get update -qq &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      -o DPkg::Lock::Timeout=300 "$@"
+  code=$?
+  [ -z "$switch" ] || as_root rm -f "$switch"
+  return "$code"
 }
 
 # need COMMAND-OR-EMPTY PACKAGE...: collects the packages that are missing. A command that is there

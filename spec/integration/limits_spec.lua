@@ -1,7 +1,9 @@
 -- Limits, each with its name and its answer.
 
 local fixtures = require "spec.support.fixtures"
+local frame = require "spec.support.frame"
 local gate = require "spec.support.gate"
+local loop = require "spec.support.loop"
 local metrics = require "spec.support.metrics"
 local stage = require "spec.support.stage"
 local ws = require "spec.support.ws"
@@ -57,11 +59,17 @@ describe("a limit", function()
   it("of requests in flight makes the rest wait, and loses none", function()
     local client = s:connect { token = "alice" }
     local shut = gate.shut(s.db, gate.PUBLISH)
+    local frames = {}
     for i = 1, 20 do
-      client:send { op = "publish", id = i, topic = "room:" .. 10 + i, data = { body = "x" } }
+      frames[i] = frame.encode { op = frame.TEXT,
+        payload = ('{"op":"publish","id":%d,"topic":"room:%d","data":{"body":"x"}}'):format(i, 10 + i) }
     end
-    shut:await(4)
+    client:send_bytes(table.concat(frames))
+    loop.eventually(function() return shut:waiting() >= 4 end)
+    metrics.await(s.server, 'leat_pg_pool_connections{state="connecting"}', 0)
+    local waiting, queued = shut:waiting(), s:metrics().leat_pg_pool_waiters
     shut:open()
+    assert.same({ 4, 0 }, { waiting, queued })
 
     local seen = {}
     for _ = 1, 20 do seen[client:expect("ok").id] = true end

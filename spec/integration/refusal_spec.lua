@@ -2,6 +2,7 @@
 
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
+local metrics = require "spec.support.metrics"
 local stage = require "spec.support.stage"
 local ws = require "spec.support.ws"
 
@@ -16,11 +17,12 @@ describe("a refused caller", function()
 
   -- Runs fn; how many queries and snapshot reads it caused, and what is left.
   local function traces(fn)
+    local queries = metrics.queries(s.server, fn)
     local before = s:metrics()
     fn()
     local after = s:metrics()
     return {
-      queries = after.leat_query_seconds_count - before.leat_query_seconds_count,
+      queries = queries,
       snapshot_reads = after.leat_snapshot_reads_total - before.leat_snapshot_reads_total,
       topics = after.leat_topics,
       busy = after['leat_pg_pool_connections{state="busy"}'],

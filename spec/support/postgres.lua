@@ -8,8 +8,6 @@ local process = require "spec.support.process"
 
 local M = {}
 
-local made = 0
-
 local function migrate(url)
   local code, out, err = process.run(env.binary(), {
     args = { "migrate" },
@@ -28,16 +26,20 @@ function Database:drop()
   admin:close()
 end
 
-local function make_database(url_of, schema)
-  made = made + 1
-  local name = ("leat_spec_%d_%d"):format(uv.os_getpid(), made)
+local function make_empty(url_of)
+  local name = ("leat_spec_%d_%x"):format(uv.os_getpid(), uv.hrtime()) -- one that no run left behind
   local self = setmetatable({ name = name, url = url_of(name), admin_url = url_of("postgres") }, Database)
   local admin = pg.connect(self.admin_url)
   admin:run("create database " .. name)
   admin:close()
-  migrate(self.url)
   self.session = pg.connect(self.url)
   self.session:run("set client_min_messages = warning")
+  return self
+end
+
+local function make_database(url_of, schema)
+  local self = make_empty(url_of)
+  migrate(self.url)
   if schema then self.session:run(schema) end
   return self
 end
@@ -49,15 +51,7 @@ end
 
 --- A database on the shared cluster that has nothing in it.
 function M.empty_database()
-  made = made + 1
-  local name = ("leat_spec_%d_%d"):format(uv.os_getpid(), made)
-  local self = setmetatable({ name = name, url = env.database_url(name),
-    admin_url = env.database_url("postgres") }, Database)
-  local admin = pg.connect(self.admin_url)
-  admin:run("create database " .. name)
-  admin:close()
-  self.session = pg.connect(self.url)
-  return self
+  return make_empty(env.database_url)
 end
 
 -- Postgres refuses to run as root.

@@ -53,10 +53,6 @@ function Tcp:take(n)
   return bytes:sub(1, n)
 end
 
-function Tcp:has_news()
-  return #self.parts > 1
-end
-
 function Tcp:write(bytes)
   if not self.handle:is_closing() then self.handle:write(bytes) end
 end
