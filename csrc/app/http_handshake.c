@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 #include "app/http_refusal.h"
 #include "app/http_stream.h"
@@ -223,6 +224,8 @@ static void on_connected(leat_call *call, const leat_verdict *verdict)
     if (verdict->code != LEAT_CODE_OK)
         refuse(h, leat_http_refusal_connect_status(verdict->code), verdict->code, verdict->message,
                verdict->retry_after_ms);
+    else if (h->session->expires_at > 0 && h->session->expires_at <= (int64_t)time(NULL))
+        refuse(h, 401, LEAT_CODE_UNAUTHENTICATED, leat_slice_of("the identity has expired"), 0);
     else if (h->side->draining)
         refuse_stopping(h);
     else

@@ -116,7 +116,7 @@ static const series histogram_table[LEAT_H_COUNT] = {
     [LEAT_H_HANDSHAKE] = {"leat_handshake_seconds", "histogram", NULL,
                           "From a subscribe request to its answer."},
     [LEAT_H_QUERY] = {"leat_query_seconds", "histogram", NULL,
-                      "time from sending a query to its answer"},
+                      "Time from sending a query to its answer."},
 };
 
 typedef struct bound {

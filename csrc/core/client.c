@@ -18,6 +18,7 @@ static void on_read(void *owner, const char *bytes, size_t len);
 static void on_drain(void *owner);
 static void on_close(void *owner, int err);
 static void on_tick(leat_deadline *d);
+static void on_resume(leat_deadline *d);
 
 static const leat_conn_handler conn_handler = {on_read, on_drain, on_close};
 
@@ -27,12 +28,23 @@ static uint64_t min3(uint64_t a, uint64_t b, uint64_t c)
     return m < c ? m : c;
 }
 
-static void arm_tick(leat_client *c)
+/* Milliseconds until the identity expires; UINT64_MAX if it does not. */
+static uint64_t until_expiry_ms(const leat_client *c)
+{
+    int64_t at = c->session->expires_at;
+    int64_t now = (int64_t)time(NULL);
+    if (at <= 0)
+        return UINT64_MAX;
+    return at <= now ? 0 : (uint64_t)(at - now) * 1000;
+}
+
+void client_arm_tick(leat_client *c)
 {
     const leat_limits *l = c->core->limits;
     uint64_t every = min3(l->ping_interval_ms, l->pong_timeout_ms, l->slow_client_timeout_ms) / 2;
+    uint64_t in_ms = min3(every, until_expiry_ms(c), UINT64_MAX);
     leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->tick,
-                      leat_loop_now(c->core->loop) + (every > 0 ? every : 1), on_tick);
+                      leat_loop_now(c->core->loop) + (in_ms > 0 ? in_ms : 1), on_tick);
 }
 
 leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport transport,
@@ -53,13 +65,27 @@ leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport tr
     core->n_clients++;
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
     leat_conn_set_handler(conn, &conn_handler, c);
-    arm_tick(c);
+    client_arm_tick(c);
     return c;
 }
 
 void leat_client_feed(leat_client *c, const char *bytes, size_t len)
 {
     on_read(c, bytes, len);
+}
+
+/* The bytes lie in a buffer that nobody else looks at: unmasking in place is ours to do. */
+static void feed(leat_client *c, char *bytes, size_t len)
+{
+    size_t fed = 0;
+    int code = leat_frame_feed(&c->decoder, bytes, len, client_on_message, c, &fed);
+    if (code != 0) {
+        leat_metrics_add(c->core->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
+        leat_client_close(c, code, code == LEAT_CLOSE_TOO_BIG ? "message too large" : "");
+    } else if (fed < len && !c->closing) {
+        leat_buf_append(&c->backlog, bytes + fed, len - fed);
+    }
+    client_flow(c);
 }
 
 static void on_read(void *owner, const char *bytes, size_t len)
@@ -69,22 +95,34 @@ static void on_read(void *owner, const char *bytes, size_t len)
         return;
     c->heard_ms = leat_loop_now(c->core->loop);
     c->pinged = false;
-    /* The bytes lie in the conn's read buffer, which nobody else looks at: unmasking in place is
-     * ours to do. */
-    int code = leat_frame_feed(&c->decoder, (char *)(uintptr_t)bytes, len, client_on_message, c);
-    if (code != 0) {
-        leat_metrics_add(c->core->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
-        leat_client_close(c, code, code == LEAT_CLOSE_TOO_BIG ? "message too large" : "");
-    }
-    client_flow(c);
+    if (c->backlog.len > 0)
+        leat_buf_append(&c->backlog, bytes, len);
+    else
+        feed(c, (char *)(uintptr_t)bytes, len);
 }
 
-/* Reads on only while the client is not too far ahead of its answers. */
+bool client_may_ask(leat_client *c)
+{
+    return c->n_inflight < c->core->limits->max_inflight && client_takes_more(c);
+}
+
+void client_resume(leat_client *c)
+{
+    if (!c->closing && !leat_deadline_armed(&c->resume))
+        leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->resume,
+                          leat_loop_now(c->core->loop), on_resume);
+}
+
+/* Reads on only while the client is not too far ahead of its answers. What was read already waits
+ * for a turn of its own: whoever is answered just now is in the middle of something. */
 void client_flow(leat_client *c)
 {
     if (c->closing)
         return;
-    bool pause = c->n_inflight >= c->core->limits->max_inflight || !client_takes_more(c);
+    bool may_ask = client_may_ask(c);
+    if (may_ask && c->backlog.len > 0)
+        client_resume(c);
+    bool pause = !may_ask || c->backlog.len > 0;
     if (pause == c->paused)
         return;
     c->paused = pause;
@@ -112,12 +150,18 @@ static void on_drain(void *owner)
         leat_sub_pump(LEAT_LIST_ENTRY(e, leat_sub, entry));
 }
 
-void client_on_resume(leat_deadline *d)
+static void on_resume(leat_deadline *d)
 {
     leat_client *c = LEAT_LIST_ENTRY(d, leat_client, resume);
-    if (leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes)
-        on_drain(
-            c); /* else it is the socket that is full, and on_drain comes when it no longer is */
+    if (leat_conn_queued(c->conn) >= c->core->limits->max_send_buffer_bytes)
+        return; /* it is the socket that is full: on_drain comes when it no longer is */
+    if (c->backlog.len > 0 && client_may_ask(c)) {
+        leat_buf own = c->backlog;
+        c->backlog = LEAT_BUF_INIT;
+        feed(c, own.at, own.len);
+        leat_buf_close(&own);
+    }
+    on_drain(c);
 }
 
 static void end_everything(leat_client *c)
@@ -153,6 +197,7 @@ static void on_close(void *owner, int err)
     c->closing = true;
     end_everything(c);
     leat_frame_decoder_close(&c->decoder);
+    leat_buf_close(&c->backlog);
     core->script->ops->session_unref(c->session);
     leat_map_close(&c->subs);
     leat_list_unlink(&c->link);
@@ -180,11 +225,6 @@ static void send_ping(leat_client *c)
     leat_conn_send_owned(c->conn, &ping);
 }
 
-static bool expired(const leat_client *c)
-{
-    return c->session->expires_at > 0 && (int64_t)time(NULL) >= c->session->expires_at;
-}
-
 static void on_tick(leat_deadline *d)
 {
     leat_client *c = LEAT_LIST_ENTRY(d, leat_client, tick);
@@ -193,10 +233,10 @@ static void on_tick(leat_deadline *d)
     bool stuck = leat_conn_queued(c->conn) > 0 &&
                  now - leat_conn_progress_ms(c->conn) >= l->slow_client_timeout_ms;
     uint64_t quiet = now - c->heard_ms;
-    arm_tick(c);
+    client_arm_tick(c);
     if (stuck) {
         close_slow(c);
-    } else if (expired(c)) {
+    } else if (until_expiry_ms(c) == 0) {
         leat_client_close(c, LEAT_CLOSE_IDENTITY, "identity expired");
     } else if (c->paused) {
         c->heard_ms = now; /* we are the ones who do not read */

@@ -25,6 +25,7 @@ struct leat_client {
     leat_deadline tick;   /* ping, dead peer, slow client, close */
     uint64_t heard_ms;    /* when the peer last sent anything */
     leat_frame_decoder decoder;
+    leat_buf backlog; /* read, and to be looked at when enough has been answered */
     leat_transport transport;
     uint64_t drain_until_ms; /* 0: not draining */
     bool closing;     /* a close frame was sent, or the stream was ended: nothing else is sent */
@@ -54,7 +55,13 @@ void client_answered(leat_client *c);
 void client_flow(leat_client *c);
 
 /* client.c */
-void client_on_resume(leat_deadline *d);
+/* The next turn: moves the cursors on, and looks at the backlog, if the client takes more by then.
+ */
+void client_resume(leat_client *c);
+/* The next look at the client: ping, expiry, slowness. */
+void client_arm_tick(leat_client *c);
+/* Whether one more message may be looked at. */
+bool client_may_ask(leat_client *c);
 /* Why a subscription to the topic cannot begin; LEAT_CODE_OK if it can. *why: a sentence. */
 leat_code client_may_subscribe(const leat_client *c, leat_slice topic, const char **why);
 /* Closes it at some random time before until, when nothing of it is under way, or at until at the

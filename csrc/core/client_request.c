@@ -158,6 +158,7 @@ static void renew_session(leat_client *c, leat_session *session)
 {
     c->core->script->ops->session_unref(c->session);
     c->session = session;
+    client_arm_tick(c); /* it may expire sooner */
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e))
         leat_sub_reauthorize(LEAT_LIST_ENTRY(e, leat_sub, entry));
@@ -295,5 +296,5 @@ bool client_on_message(void *arg, leat_frame_op op, leat_slice payload, int clos
         LEAT_ASSERT(op != LEAT_FRAME_CONTINUATION); /* the decoder hands on whole messages */
         break;
     }
-    return !c->closing;
+    return !c->closing && client_may_ask(c);
 }

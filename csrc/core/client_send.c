@@ -13,9 +13,7 @@ bool client_takes_more(leat_client *c)
 {
     if (leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes)
         return true;
-    if (!c->closing && !leat_deadline_armed(&c->resume))
-        leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->resume,
-                          leat_loop_now(c->core->loop), client_on_resume);
+    client_resume(c);
     return false;
 }
 

@@ -12,7 +12,8 @@
 enum {
     BATCH_TOPICS = 256,
     BATCH_BYTES = 8 * 1024 * 1024,
-    DOUBT_MS = 50, /* an announcement that is under way has arrived by then */
+    DOUBT_MS = 50,   /* an announcement that is under way has arrived by then */
+    FETCH_MS = 5000, /* no client waits for it, so it is not theirs to bound */
     RETRY_MIN_MS = 50,
     RETRY_MAX_MS = 2000,
 };
@@ -124,8 +125,7 @@ static void on_repair(leat_sweep *s)
     }
     int64_t events = (int64_t)h->options.limits->history_events;
     leat_history_start(h->fetch, n > 8 ? (events + 7) / 8 : events, BATCH_BYTES / n,
-                       leat_loop_now(h->loop) + h->options.limits->control_timeout_ms, on_history,
-                       h);
+                       leat_loop_now(h->loop) + FETCH_MS, on_history, h);
 }
 
 /* After a failed fetch: everything that it asked for is wanted again, a little later. */

@@ -153,7 +153,7 @@ static void feed(leat_raw *r, char *bytes, size_t len)
     r->pinged = false;
     if (r->last_told) /* nothing counts after a close frame */
         return;
-    int code = leat_frame_feed(&r->decoder, bytes, len, on_frame, r);
+    int code = leat_frame_feed(&r->decoder, bytes, len, on_frame, r, NULL);
     if (code != 0)
         break_off(r, code);
     if (r->task != NULL && r->state == LEAT_RAW_OPEN)

@@ -252,9 +252,14 @@ void leat_frame_decoder_close(leat_frame_decoder *d)
     d->phase_ = PHASE_DONE;
 }
 
-int leat_frame_feed(leat_frame_decoder *d, char *bytes, size_t len, leat_frame_cb cb, void *arg)
+int leat_frame_feed(leat_frame_decoder *d, char *bytes, size_t len, leat_frame_cb cb, void *arg,
+                    size_t *fed)
 {
     size_t at = 0;
+    size_t ignored;
+    if (fed == NULL)
+        fed = &ignored;
+    *fed = len;
     /* An empty frame is whole although no bytes of it are left to come. */
     while (d->phase_ != PHASE_DONE &&
            (at < len || (d->phase_ == PHASE_PAYLOAD && d->frame_len_ == 0))) {
@@ -263,8 +268,10 @@ int leat_frame_feed(leat_frame_decoder *d, char *bytes, size_t len, leat_frame_c
         int code = d->phase_ == PHASE_HEADER
                        ? gather_header(d, bytes + at, len - at, &used)
                        : take_payload(d, bytes + at, len - at, &used, cb, arg, &go_on);
-        if (!go_on)
-            return 0; /* the owner closed: d is not ours to touch */
+        if (!go_on) {
+            *fed = at + used; /* the owner may have closed: d is not ours to touch */
+            return 0;
+        }
         if (code != 0) {
             d->phase_ = PHASE_DONE;
             return code;

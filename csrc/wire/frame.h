@@ -82,8 +82,10 @@ void leat_frame_decoder_init(leat_frame_decoder *d, size_t max_message);
 void leat_frame_decoder_close(leat_frame_decoder *d);
 
 /* Feeds bytes, which may be changed (unmasked in place). Returns 0, or the code to close with;
- * after that the decoder is not fed again. */
-int leat_frame_feed(leat_frame_decoder *d, char *bytes, size_t len, leat_frame_cb cb, void *arg);
+ * after that the decoder is not fed again. fed (may be NULL): how many were taken, fewer than len
+ * if cb stopped it. */
+int leat_frame_feed(leat_frame_decoder *d, char *bytes, size_t len, leat_frame_cb cb, void *arg,
+                    size_t *fed);
 
 /* Length of a server frame's header for a payload of that length (2, 4 or 10), and the header
  * itself. */

@@ -32,7 +32,7 @@ static int decode(leat_slice input, journal *j, uint32_t random)
         size_t n = random == 0 ? input.len : next_piece(&random, input.len - at);
         char *piece = malloc(n);
         memcpy(piece, input.at + at, n);
-        code = leat_frame_feed(&d, piece, n, on_frame, j);
+        code = leat_frame_feed(&d, piece, n, on_frame, j, NULL);
         free(piece);
         at += n;
     }

@@ -164,7 +164,7 @@ static int feed(leat_frame_decoder *d, const char *bytes, size_t len, unsigned p
         size_t n = split_next(&s, len - at);
         char *piece = malloc(n);
         memcpy(piece, bytes + at, n);
-        code = leat_frame_feed(d, piece, n, on_frame, j);
+        code = leat_frame_feed(d, piece, n, on_frame, j, NULL);
         free(piece);
         at += n;
     }
@@ -319,7 +319,7 @@ static void lets_the_owner_go_in_the_callback(void **state)
         char bytes[14];
         memcpy(bytes, inputs[i], sizeof(bytes));
 
-        assert_int_equal(leat_frame_feed(d, bytes, sizeof(bytes), stop_and_free, d), 0);
+        assert_int_equal(leat_frame_feed(d, bytes, sizeof(bytes), stop_and_free, d, NULL), 0);
     }
 }
 
