@@ -28,21 +28,45 @@ static uint64_t min3(uint64_t a, uint64_t b, uint64_t c)
     return m < c ? m : c;
 }
 
-/* Milliseconds until the identity expires; UINT64_MAX if it does not. */
-static uint64_t until_expiry_ms(const leat_client *c)
+/* Milliseconds until a time in seconds since 1970; UINT64_MAX for 0, which is never. */
+static uint64_t until_ms(int64_t at)
 {
-    int64_t at = c->session->expires_at;
     int64_t now = (int64_t)time(NULL);
     if (at <= 0)
         return UINT64_MAX;
     return at <= now ? 0 : (uint64_t)(at - now) * 1000;
 }
 
+/* The first of the client's grants to expire. */
+static uint64_t until_grant_expiry_ms(const leat_client *c)
+{
+    uint64_t first = UINT64_MAX;
+    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
+         e = leat_map_next(&c->subs, e)) {
+        const leat_sub *s = LEAT_LIST_ENTRY(e, leat_sub, entry);
+        uint64_t ms = s->grant == NULL ? UINT64_MAX : until_ms(s->grant->expires_at);
+        first = ms < first ? ms : first;
+    }
+    return first;
+}
+
+/* Whose grant has expired proves its right anew. */
+static void renew_grants(leat_client *c)
+{
+    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
+         e = leat_map_next(&c->subs, e)) {
+        leat_sub *s = LEAT_LIST_ENTRY(e, leat_sub, entry);
+        if (s->grant != NULL && until_ms(s->grant->expires_at) == 0 &&
+            s->state != LEAT_SUB_AUTHORIZING)
+            leat_sub_reauthorize(s);
+    }
+}
+
 void client_arm_tick(leat_client *c)
 {
     const leat_limits *l = c->core->limits;
     uint64_t every = min3(l->ping_interval_ms, l->pong_timeout_ms, l->slow_client_timeout_ms) / 2;
-    uint64_t in_ms = min3(every, until_expiry_ms(c), UINT64_MAX);
+    uint64_t in_ms = min3(every, until_ms(c->session->expires_at), until_grant_expiry_ms(c));
     leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->tick,
                       leat_loop_now(c->core->loop) + (in_ms > 0 ? in_ms : 1), on_tick);
 }
@@ -233,10 +257,11 @@ static void on_tick(leat_deadline *d)
     bool stuck = leat_conn_queued(c->conn) > 0 &&
                  now - leat_conn_progress_ms(c->conn) >= l->slow_client_timeout_ms;
     uint64_t quiet = now - c->heard_ms;
+    renew_grants(c);
     client_arm_tick(c);
     if (stuck) {
         close_slow(c);
-    } else if (until_expiry_ms(c) == 0) {
+    } else if (until_ms(c->session->expires_at) == 0) {
         leat_client_close(c, LEAT_CLOSE_IDENTITY, "identity expired");
     } else if (c->paused) {
         c->heard_ms = now; /* we are the ones who do not read */

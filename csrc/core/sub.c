@@ -8,6 +8,7 @@
 #include "core/sub.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -249,11 +250,22 @@ void sub_authorize(leat_sub *s, uint64_t deadline_ms)
                                  leat_slice_of(s->params), deadline_ms);
 }
 
+static bool is_past(int64_t expires_at)
+{
+    return expires_at > 0 && expires_at <= (int64_t)time(NULL);
+}
+
 static void on_authorized(leat_call *call, const leat_verdict *v)
 {
     leat_sub *s = call->data;
     sub_work *w = s->work;
     bool again = s->topic != NULL;
+    if (v->code == LEAT_CODE_OK && is_past(v->grant->expires_at)) {
+        core_of(s)->script->ops->grant_free(v->grant);
+        sub_end(s, again && !w->asking ? LEAT_CODE_REVOKED : LEAT_CODE_FORBIDDEN,
+                leat_slice_of("the right to this topic has expired"), 0);
+        return;
+    }
     if (v->code != LEAT_CODE_OK) {
         /* A right that is gone is "revoked" to who had it; a database that does not answer is what
          * it is. */
@@ -268,6 +280,8 @@ static void on_authorized(leat_call *call, const leat_verdict *v)
     if (s->grant != NULL)
         core_of(s)->script->ops->grant_free(s->grant);
     s->grant = v->grant;
+    if (s->grant->expires_at > 0)
+        client_arm_tick(s->client);
     if (!again) {
         arm(s);
         return;

@@ -1,0 +1,187 @@
+/* torture.h - what the parts of the torture test share.
+ *
+ * Ownership  main.c owns the torture struct and everything in it, and outlives all parts.
+ * Threads    subscribers and proxy run on the main thread's loop; each writer, the revoker and the
+ *            fault-thrower have a thread of their own. What they share is atomic, or says whose it
+ *            is.
+ * Units      times are uv_hrtime's nanoseconds; durations milliseconds.
+ * Errors     what breaks a promise goes to torture_violation; what makes testing impossible ends
+ *            the process (torture_die).
+ */
+#ifndef TORTURE_H
+#define TORTURE_H
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+enum {
+    USERS = 8,
+    OUTSIDER = USERS - 1, /* never a member of anything */
+    MAX_WRITERS = 64,
+    PLAIN_TOPICS = 6,
+    SHARE_TOPICS = 4,
+    HOOK_TOPICS = 2,
+    ROOM_TOPICS = 4,
+    CLUB_TOPICS = 4,
+    TOPICS = PLAIN_TOPICS + SHARE_TOPICS + HOOK_TOPICS + ROOM_TOPICS + CLUB_TOPICS,
+    FIRST_HOOK = PLAIN_TOPICS + SHARE_TOPICS,
+    FIRST_MEMBERS = FIRST_HOOK + HOOK_TOPICS, /* rooms and clubs have members */
+};
+
+typedef enum fault_kind {
+    FAULT_LISTENER,  /* the listening backend is terminated */
+    FAULT_POOL,      /* some of the pool's backends are */
+    FAULT_FAST,      /* Postgres restarts, -m fast */
+    FAULT_IMMEDIATE, /* Postgres restarts, -m immediate: a crash and its recovery */
+    FAULT_STALL,     /* Postgres' processes stop for a while */
+    FAULT_CUT,       /* clients vanish by RST */
+    FAULT_SLOW,      /* clients do not read for a while */
+    FAULT_RELOAD,    /* SIGHUP */
+    FAULT_DRAIN,     /* SIGTERM, while a new server takes over */
+    FAULT_CRASH,     /* SIGKILL, and a new server */
+    FAULT_DROP,      /* announcements are lost */
+    FAULT_DOUBLE,    /* announcements come twice */
+    FAULT_REORDER,   /* announcements are late, and out of order */
+    FAULT_COUNT
+} fault_kind;
+
+extern const char *const fault_names[FAULT_COUNT];
+
+typedef enum count {
+    COUNT_TRANSACTIONS,
+    COUNT_ROLLBACKS,
+    COUNT_UNKNOWN, /* the connection went during COMMIT */
+    COUNT_PUBLISHED,
+    COUNT_LARGE,
+    COUNT_REVOKES,
+    COUNT_CONNECTS,
+    COUNT_SESSIONS, /* subscribes sent */
+    COUNT_SNAPSHOTS,
+    COUNT_STALE,
+    COUNT_RESUMED,
+    COUNT_RESYNCS,
+    COUNT_REFUSED,
+    COUNT_FAILED, /* unavailable, deadline_exceeded, internal: Leat could not read */
+    COUNT_UNSUBSCRIBES,
+    COUNT_EVENTS,
+    COUNT_SKIPS,
+    COUNT_SIGNALS,
+    COUNT_CLOSED,
+    COUNT_RENEWALS,
+    COUNT_RSTS,
+    COUNT_GOING_AWAY,
+    COUNT_TOO_SLOW,
+    COUNT_PAUSES,
+    COUNT_DROPPED,
+    COUNT_DOUBLED,
+    COUNT_REORDERED,
+    COUNT_COUNT
+} count;
+
+typedef struct torture_options {
+    uint64_t seed;
+    unsigned seconds;
+    unsigned clients;
+    unsigned writers;
+    unsigned settle_seconds;
+    bool faults[FAULT_COUNT];
+    bool stop_at_first; /* a broken build: one violation is enough */
+    const char *leat;   /* the binary */
+    const char *app;
+    const char *socket_dir; /* of Postgres */
+    const char *proxy_dir;  /* where leat finds the proxy's socket */
+    const char *data_dir;
+    const char *pg_ctl; /* a command, to which the mode and "restart" are added */
+    const char *work;   /* logs */
+    const char *database;
+} torture_options;
+
+typedef struct ledger ledger;
+typedef struct proxy proxy;
+typedef struct server server;
+typedef struct clients clients;
+typedef struct faults faults;
+typedef struct writers writers;
+
+typedef struct torture {
+    torture_options options;
+    uv_loop_t loop;
+    ledger *ledger;
+    proxy *proxy;
+    server *server;
+    clients *clients;
+    faults *faults;
+    writers *writers;
+    uint64_t began_ns;
+    atomic_bool stopping; /* writers and fault-thrower are to come to an end */
+    _Atomic uint64_t counts[COUNT_COUNT];
+    _Atomic unsigned violations;
+    uv_mutex_t print; /* one violation at a time */
+} torture;
+
+void torture_violation(torture *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void torture_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+double torture_seconds(const torture *t); /* since the beginning */
+
+static inline void torture_count(torture *t, count c)
+{
+    atomic_fetch_add_explicit(&t->counts[c], 1, memory_order_relaxed);
+}
+
+/* Of one topic: its name ("room:2"), and whether that account may ever see it. */
+const char *topic_name(int topic);
+static inline bool topic_has_members(int topic)
+{
+    return topic >= FIRST_MEMBERS;
+}
+static inline bool topic_has_hook(int topic)
+{
+    return topic >= FIRST_HOOK && topic < FIRST_MEMBERS;
+}
+
+/* splitmix64: small, and the same everywhere. */
+static inline uint64_t mix64(uint64_t x)
+{
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+typedef struct dice {
+    uint64_t state;
+} dice;
+
+static inline dice dice_of(uint64_t seed, uint64_t whose)
+{
+    return (dice){mix64(seed ^ mix64(whose))};
+}
+
+static inline unsigned roll(dice *d, unsigned sides)
+{
+    d->state += UINT64_C(0x9e3779b97f4a7c15);
+    return (unsigned)((mix64(d->state) >> 16) % sides);
+}
+
+static inline unsigned roll_between(dice *d, unsigned least, unsigned most)
+{
+    return least + roll(d, most - least + 1);
+}
+
+static inline bool chance(dice *d, unsigned percent)
+{
+    return roll(d, 100) < percent;
+}
+
+/* What an event with that uid adds to the summary. */
+static inline int64_t hash_of(int64_t uid)
+{
+    return (int64_t)(mix64((uint64_t)uid) >> 2);
+}
+
+#endif

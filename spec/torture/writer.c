@@ -1,0 +1,399 @@
+/* writer.c - write_on: a transaction after the other, each of a kind that the dice choose; revoke_on:
+ * takes rights away and gives them back.
+ *
+ * A uid is made for each event that is about to be written, whatever becomes of it: writer number and
+ * running number. Its deed says what became of it.
+ */
+#include "writer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_POSTS = 400, REVOKE_PAUSE_MS = 40, AWAY_MIN_MS = 150, AWAY_MAX_MS = 1500 };
+
+typedef struct writer {
+    torture *torture;
+    int number;
+    uv_thread_t thread;
+    dice dice;
+    PGconn *conn;
+    deed *deeds; /* by running number */
+    size_t n_deeds;
+    size_t cap_deeds;
+    size_t first; /* of the transaction that runs */
+    uint64_t began_ns;
+} writer;
+
+struct writers {
+    torture *torture;
+    writer all[MAX_WRITERS + 1]; /* the last one revokes */
+    int n;
+    revocation *revocations; /* the revoker's */
+    size_t n_revocations;
+    size_t cap_revocations;
+};
+
+PGconn *postgres_connect(torture *t)
+{
+    char info[600];
+    snprintf(info, sizeof(info), "host='%s' user=postgres dbname=%s connect_timeout=10",
+             t->options.socket_dir, t->options.database);
+    while (!atomic_load(&t->stopping)) {
+        PGconn *conn = PQconnectdb(info);
+        if (PQstatus(conn) == CONNECTION_OK)
+            return conn;
+        PQfinish(conn);
+        usleep(30 * 1000);
+    }
+    return NULL;
+}
+
+static bool run(writer *w, const char *sql)
+{
+    PGresult *r = PQexec(w->conn, sql);
+    ExecStatusType status = PQresultStatus(r);
+    PQclear(r);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+static bool connected(writer *w)
+{
+    if (w->conn != NULL && PQstatus(w->conn) == CONNECTION_OK)
+        return true;
+    if (w->conn != NULL)
+        PQfinish(w->conn);
+    w->conn = postgres_connect(w->torture);
+    if (w->conn == NULL)
+        return false;
+    /* Every third writer would rather not wait for the disk. */
+    return run(w, w->number % 3 == 1 ? "set synchronous_commit = off; set lock_timeout = '8s'"
+                                     : "set lock_timeout = '8s'");
+}
+
+static int64_t make_uid(writer *w, int topic)
+{
+    if (w->n_deeds == w->cap_deeds) {
+        w->cap_deeds = w->cap_deeds == 0 ? 1024 : w->cap_deeds * 2;
+        w->deeds = realloc(w->deeds, w->cap_deeds * sizeof(*w->deeds));
+        if (w->deeds == NULL)
+            torture_die("out of memory");
+    }
+    w->deeds[w->n_deeds] = (deed){OUTCOME_OPEN, topic, w->began_ns, UINT64_MAX};
+    return ((int64_t)(w->number + 1) << 32) | (int64_t)w->n_deeds++;
+}
+
+static bool post(writer *w, int topic)
+{
+    bool large = chance(&w->dice, 4);
+    int64_t uid = make_uid(w, topic);
+    char sql[200];
+    unsigned repeats = large ? roll_between(&w->dice, 800, 2500) : roll(&w->dice, 12);
+    snprintf(sql, sizeof(sql), "select torture.post('%s', %" PRId64 ", %" PRId64 ", %u)",
+             topic_name(topic), uid, hash_of(uid), repeats);
+    if (large)
+        torture_count(w->torture, COUNT_LARGE);
+    return run(w, sql);
+}
+
+static int any_topic(writer *w)
+{
+    /* A few topics get most of it. */
+    return (int)(chance(&w->dice, 40) ? roll(&w->dice, 4) * 5 : roll(&w->dice, TOPICS));
+}
+
+static void conclude(writer *w, size_t first, outcome o, uint64_t acked_ns)
+{
+    for (size_t i = first; i < w->n_deeds; i++) {
+        if (w->deeds[i].outcome != OUTCOME_OPEN)
+            continue;
+        w->deeds[i].outcome = o;
+        w->deeds[i].acked_ns = acked_ns;
+        if (o == OUTCOME_COMMITTED)
+            torture_count(w->torture, COUNT_PUBLISHED);
+    }
+}
+
+/* Posts that a savepoint takes back, or keeps. */
+static bool post_within_savepoint(writer *w)
+{
+    size_t first = w->n_deeds;
+    bool back = chance(&w->dice, 60);
+    bool ok = run(w, "savepoint a") && post(w, any_topic(w)) && post(w, any_topic(w));
+    if (!back)
+        return ok && run(w, "release savepoint a");
+    ok = ok && run(w, "rollback to savepoint a");
+    if (ok)
+        conclude(w, first, OUTCOME_ROLLED_BACK, UINT64_MAX);
+    return ok;
+}
+
+/* Several topics, up or down: who publishes to them the other way round must not deadlock. */
+static bool post_across(writer *w)
+{
+    int n = (int)roll_between(&w->dice, 2, 5), start = (int)roll(&w->dice, TOPICS);
+    bool down = chance(&w->dice, 50), ok = true;
+    for (int i = 0; ok && i < n; i++)
+        ok = post(w, (start + (down ? n - i : i)) % TOPICS);
+    return ok;
+}
+
+static bool post_burst(writer *w)
+{
+    int topic = any_topic(w), n = (int)roll_between(&w->dice, 20, 150);
+    bool ok = true;
+    for (int i = 0; ok && i < n; i++)
+        ok = post(w, chance(&w->dice, 90) ? topic : any_topic(w));
+    return ok;
+}
+
+static bool post_slowly(writer *w)
+{
+    bool ok = true;
+    for (int i = 0; ok && i < 4; i++) {
+        ok = post(w, any_topic(w));
+        usleep(roll(&w->dice, 150) * 1000);
+    }
+    return ok;
+}
+
+static bool write_something(writer *w)
+{
+    char sql[120];
+    unsigned kind = roll(&w->dice, 100);
+    if (kind < 55)
+        return post(w, any_topic(w));
+    if (kind < 75)
+        return post_across(w);
+    if (kind < 85)
+        return post_within_savepoint(w) && post(w, any_topic(w));
+    if (kind < 88)
+        return post_burst(w);
+    if (kind < 94)
+        return post_slowly(w);
+    if (kind < 98) {
+        snprintf(sql, sizeof(sql), "select leat.signal('%s', '{\"n\":1}')",
+                 topic_name(any_topic(w)));
+        return run(w, sql) && post(w, any_topic(w));
+    }
+    snprintf(sql, sizeof(sql), "select leat.resync('%s')", topic_name(any_topic(w)));
+    return run(w, sql);
+}
+
+/* Ends the transaction and the deeds in it. */
+static void end_transaction(writer *w, bool ok)
+{
+    torture *t = w->torture;
+    if (ok && !chance(&w->dice, 10)) {
+        PGresult *r = PQexec(w->conn, "commit");
+        bool done = PQresultStatus(r) == PGRES_COMMAND_OK;
+        bool committed = done && strcmp(PQcmdStatus(r), "COMMIT") == 0;
+        PQclear(r);
+        bool lost = PQstatus(w->conn) != CONNECTION_OK;
+        outcome o = committed ? OUTCOME_COMMITTED : lost ? OUTCOME_UNKNOWN : OUTCOME_ROLLED_BACK;
+        conclude(w, w->first, o, committed ? uv_hrtime() : UINT64_MAX);
+        torture_count(t, committed ? COUNT_TRANSACTIONS : lost ? COUNT_UNKNOWN : COUNT_ROLLBACKS);
+        return;
+    }
+    run(w, "rollback");
+    conclude(w, w->first, OUTCOME_ROLLED_BACK, UINT64_MAX);
+    torture_count(t, COUNT_ROLLBACKS);
+}
+
+static void write_on(void *arg)
+{
+    writer *w = arg;
+    while (!atomic_load(&w->torture->stopping)) {
+        if (!connected(w))
+            continue;
+        w->first = w->n_deeds;
+        w->began_ns = uv_hrtime();
+        bool ok = run(w, chance(&w->dice, 5) ? "begin isolation level repeatable read" : "begin");
+        end_transaction(w, ok && write_something(w));
+        usleep(chance(&w->dice, 70) ? roll(&w->dice, 15) * 1000 : roll(&w->dice, 100) * 1000);
+    }
+    if (w->conn != NULL)
+        PQfinish(w->conn);
+}
+
+/* The revoker: who is out, and until when. */
+typedef struct rights {
+    writers *all;
+    writer *self;
+    uint64_t back_ns[TOPICS][USERS]; /* 0: a member */
+} rights;
+
+static void note_revocation(writers *all, const char *tx, int topic, int user)
+{
+    if (all->n_revocations == all->cap_revocations) {
+        all->cap_revocations = all->cap_revocations == 0 ? 256 : all->cap_revocations * 2;
+        all->revocations =
+            realloc(all->revocations, all->cap_revocations * sizeof(*all->revocations));
+        if (all->revocations == NULL)
+            torture_die("out of memory");
+    }
+    revocation *r = &all->revocations[all->n_revocations++];
+    *r = (revocation){.topic = topic, .user = user, .restored_ns = UINT64_MAX};
+    snprintf(r->tx, sizeof(r->tx), "%s", tx);
+}
+
+static bool read_tx(writer *w, char *tx, size_t size)
+{
+    PGresult *r = PQexec(w->conn, "select pg_current_xact_id()");
+    bool ok = PQresultStatus(r) == PGRES_TUPLES_OK;
+    if (ok)
+        snprintf(tx, size, "%s", PQgetvalue(r, 0, 0));
+    PQclear(r);
+    return ok;
+}
+
+/* One user, or everyone, loses the right and is told so in the same transaction; now and then with
+ * something said before, and after. */
+static void take(rights *g, int topic, int user)
+{
+    writer *w = g->self;
+    char tx[24] = "", sql[300];
+    bool all = user < 0;
+    uint64_t back = uv_hrtime() +
+                    (uint64_t)roll_between(&w->dice, AWAY_MIN_MS, AWAY_MAX_MS) * UINT64_C(1000000);
+    w->first = w->n_deeds;
+    w->began_ns = uv_hrtime();
+    bool ok = run(w, "begin") && read_tx(w, tx, sizeof(tx));
+    if (ok && chance(&w->dice, 40))
+        ok = post(w, topic);
+    snprintf(sql, sizeof(sql),
+             all ? "delete from torture.member where topic = '%s'; select leat.revoke('%s')"
+                 : "delete from torture.member where topic = '%s' and account_id = %3$d;"
+                   " select leat.revoke('%2$s', '%3$d')",
+             topic_name(topic), topic_name(topic), user);
+    ok = ok && run(w, sql);
+    if (ok && chance(&w->dice, 40))
+        ok = post(w, topic);
+    /* Noted before the commit: whether it came to that, the log will tell. */
+    for (int u = 0; u < OUTSIDER; u++) {
+        if (!all && u != user)
+            continue;
+        note_revocation(g->all, tx, topic, u);
+        g->back_ns[topic][u] = back;
+    }
+    end_transaction(w, ok);
+    torture_count(w->torture, COUNT_REVOKES);
+}
+
+static void give_back(rights *g, int topic, int user)
+{
+    char sql[200];
+    writers *all = g->all;
+    uint64_t now = uv_hrtime();
+    for (size_t i = all->n_revocations; i-- > 0;) {
+        revocation *r = &all->revocations[i];
+        if (r->topic == topic && r->user == user && r->restored_ns == UINT64_MAX)
+            r->restored_ns = now;
+    }
+    snprintf(sql, sizeof(sql),
+             "insert into torture.member (topic, account_id) values ('%s', %d)"
+             " on conflict do nothing",
+             topic_name(topic), user);
+    if (run(g->self, sql))
+        g->back_ns[topic][user] = 0;
+}
+
+/* Revokes without taking anything: everyone passes again. */
+static void frighten(rights *g, int topic)
+{
+    char sql[100];
+    snprintf(sql, sizeof(sql), "select leat.revoke('%s')", topic_name(topic));
+    run(g->self, sql);
+    torture_count(g->self->torture, COUNT_REVOKES);
+}
+
+static void revoke_on(void *arg)
+{
+    writers *all = arg;
+    rights g = {.all = all, .self = &all->all[all->n]};
+    writer *w = g.self;
+    while (!atomic_load(&w->torture->stopping)) {
+        usleep(roll(&w->dice, 2 * REVOKE_PAUSE_MS) * 1000);
+        if (!connected(w))
+            continue;
+        int topic = (int)roll_between(&w->dice, FIRST_MEMBERS, TOPICS - 1);
+        uint64_t now = uv_hrtime();
+        for (int u = 0; u < OUTSIDER; u++)
+            if (g.back_ns[topic][u] > 0 && g.back_ns[topic][u] <= now)
+                give_back(&g, topic, u);
+        if (chance(&w->dice, 6))
+            take(&g, topic, -1);
+        else if (chance(&w->dice, 12))
+            frighten(&g, topic);
+        else if (chance(&w->dice, 60))
+            take(&g, topic, (int)roll(&w->dice, OUTSIDER));
+    }
+    if (w->conn != NULL)
+        PQfinish(w->conn);
+}
+
+writers *writers_new(torture *t)
+{
+    writers *all = calloc(1, sizeof(*all));
+    if (all == NULL)
+        torture_die("out of memory");
+    all->torture = t;
+    all->n = (int)t->options.writers;
+    for (int i = 0; i <= all->n; i++) {
+        writer *w = &all->all[i];
+        w->torture = t;
+        w->number = i;
+        w->dice = dice_of(t->options.seed, 1000 + (uint64_t)i);
+        bool revoker = i == all->n;
+        uv_thread_create(&w->thread, revoker ? revoke_on : write_on, revoker ? (void *)all : w);
+    }
+    return all;
+}
+
+void writers_join(writers *all)
+{
+    for (int i = 0; i <= all->n; i++)
+        uv_thread_join(&all->all[i].thread);
+}
+
+void writers_free(writers *all)
+{
+    for (int i = 0; i <= all->n; i++)
+        free(all->all[i].deeds);
+    free(all->revocations);
+    free(all);
+}
+
+int writers_of(int64_t uid)
+{
+    return (int)(uid >> 32) - 1;
+}
+
+const deed *writers_deed(const writers *all, int64_t uid)
+{
+    int64_t i = uid & 0xffffffff;
+    int number = writers_of(uid);
+    if (number < 0 || number > all->n || i >= (int64_t)all->all[number].n_deeds)
+        return NULL;
+    return &all->all[number].deeds[i];
+}
+
+int64_t writers_next(const writers *all, int64_t uid)
+{
+    int64_t next = uid == 0 ? INT64_C(1) << 32 : uid + 1;
+    while (writers_deed(all, next) == NULL) {
+        int number = writers_of(next) + 1;
+        if (number > all->n)
+            return 0;
+        next = (int64_t)(number + 1) << 32;
+    }
+    return next;
+}
+
+const revocation *writers_revocations(const writers *all, size_t *n)
+{
+    *n = all->n_revocations;
+    return all->revocations;
+}
