@@ -350,7 +350,8 @@ static void open_stream(struct handshake *h, leat_grant *grant)
     leat_conn *conn = sse ? begin_sse(h, &rest) : switch_protocols(h, subprotocol_of(h), &rest);
     leat_client *client = leat_client_new(
         h->side->core, conn, sse ? LEAT_TRANSPORT_SSE : LEAT_TRANSPORT_WS_STREAM, take_session(h));
-    leat_client_stream(client, leat_slice_of(h->match.topic), grant, h->since, h->deadline_ms);
+    leat_client_stream(client, leat_slice_of(h->match.topic), leat_buf_view(&h->params), grant,
+                       h->since, h->deadline_ms);
     if (rest.len > 0)
         leat_client_feed(client, rest.at, rest.len);
     leat_buf_close(&rest);

@@ -44,7 +44,8 @@ static uint64_t until_grant_expiry_ms(const leat_client *c)
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e)) {
         const leat_sub *s = LEAT_LIST_ENTRY(e, leat_sub, entry);
-        uint64_t ms = s->grant == NULL ? UINT64_MAX : until_ms(s->grant->expires_at);
+        bool settled = s->grant != NULL && s->state != LEAT_SUB_AUTHORIZING;
+        uint64_t ms = settled ? until_ms(s->grant->expires_at) : UINT64_MAX;
         first = ms < first ? ms : first;
     }
     return first;
@@ -65,6 +66,8 @@ static void renew_grants(leat_client *c)
 void client_arm_tick(leat_client *c)
 {
     const leat_limits *l = c->core->limits;
+    if (c->closing || c->drain_until_ms != 0)
+        return; /* the tick that is left is the last one */
     uint64_t every = min3(l->ping_interval_ms, l->pong_timeout_ms, l->slow_client_timeout_ms) / 2;
     uint64_t in_ms = min3(every, until_ms(c->session->expires_at), until_grant_expiry_ms(c));
     leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->tick,
@@ -127,7 +130,9 @@ static void on_read(void *owner, const char *bytes, size_t len)
 
 bool client_may_ask(leat_client *c)
 {
-    return c->n_inflight < c->core->limits->max_inflight && client_takes_more(c);
+    const leat_limits *l = c->core->limits;
+    return c->n_inflight < l->max_inflight && c->request_bytes < l->max_message_bytes &&
+           client_takes_more(c);
 }
 
 void client_resume(leat_client *c)
@@ -202,13 +207,13 @@ void leat_client_close(leat_client *c, int code, const char *reason)
 {
     if (c->closing)
         return;
+    c->closing = true; /* first: what ends now begins nothing new */
     end_everything(c);
     if (c->transport != LEAT_TRANSPORT_SSE) {
         leat_buf frame = LEAT_BUF_INIT;
         leat_frame_write_close(&frame, code, reason);
         leat_conn_send_owned(c->conn, &frame);
     }
-    c->closing = true;
     leat_conn_finish(c->conn, leat_loop_now(c->core->loop) + c->core->limits->close_timeout_ms);
 }
 
@@ -239,6 +244,13 @@ static void close_slow(leat_client *c)
     leat_client_close(c, LEAT_CLOSE_TOO_SLOW, "too slow");
 }
 
+void client_overrun(leat_client *c)
+{
+    c->overrun = true;
+    leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->tick, leat_loop_now(c->core->loop),
+                      on_tick);
+}
+
 static void send_ping(leat_client *c)
 {
     leat_buf ping = LEAT_BUF_INIT;
@@ -259,12 +271,17 @@ static void on_tick(leat_deadline *d)
     uint64_t quiet = now - c->heard_ms;
     renew_grants(c);
     client_arm_tick(c);
-    if (stuck) {
+    if (stuck || c->overrun) {
         close_slow(c);
     } else if (until_ms(c->session->expires_at) == 0) {
         leat_client_close(c, LEAT_CLOSE_IDENTITY, "identity expired");
+    } else if (c->paused && quiet >= l->ping_interval_ms) {
+        /* We are the ones who do not read. But a ping that cannot be delivered shows that the peer
+         * has gone. */
+        c->heard_ms = now;
+        send_ping(c);
     } else if (c->paused) {
-        c->heard_ms = now; /* we are the ones who do not read */
+        return;
     } else if (c->pinged && quiet >= l->ping_interval_ms + l->pong_timeout_ms) {
         LEAT_LOG_INFO("client", "closed reason=dead remote=%s", leat_conn_remote(c->conn));
         leat_conn_close(c->conn);
@@ -275,11 +292,12 @@ static void on_tick(leat_deadline *d)
     }
 }
 
-void leat_client_stream(leat_client *c, leat_slice topic, leat_grant *grant, leat_since since,
-                        uint64_t deadline_ms)
+void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, leat_grant *grant,
+                        leat_since since, uint64_t deadline_ms)
 {
     leat_sub_request request = {
         .topic = topic,
+        .params = params,
         .since = since,
         .deadline_ms = deadline_ms,
         .grant = grant,
@@ -287,7 +305,8 @@ void leat_client_stream(leat_client *c, leat_slice topic, leat_grant *grant, lea
     leat_sub_new(c, &request);
 }
 
-leat_code client_may_subscribe(const leat_client *c, leat_slice topic, const char **why)
+leat_code client_may_subscribe(const leat_client *c, leat_slice topic, size_t params_bytes,
+                               const char **why)
 {
     *why = NULL;
     if (leat_map_get(&c->subs, topic) != NULL) {
@@ -296,6 +315,10 @@ leat_code client_may_subscribe(const leat_client *c, leat_slice topic, const cha
     }
     if (c->subs.count >= c->core->limits->max_subscriptions) {
         *why = "too many subscriptions on this connection";
+        return LEAT_CODE_LIMIT;
+    }
+    if (c->params_bytes + params_bytes > c->core->limits->max_message_bytes) {
+        *why = "too many bytes of params on this connection";
         return LEAT_CODE_LIMIT;
     }
     if (c->core->draining || c->closing) {
@@ -309,7 +332,7 @@ leat_code leat_client_subscribe(leat_client *c, leat_slice topic, leat_slice par
                                 leat_since since, uint64_t deadline_ms,
                                 leat_client_subscribed_cb done, void *done_arg, const char **why)
 {
-    leat_code code = client_may_subscribe(c, topic, why);
+    leat_code code = client_may_subscribe(c, topic, params.len, why);
     if (code != LEAT_CODE_OK)
         return code;
     leat_sub_request request = {

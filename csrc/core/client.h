@@ -33,10 +33,10 @@ typedef struct leat_since {
     int64_t seq;
 } leat_since;
 
-/* Stream routes: the topic's handshake goes on from the grant (taken) that was authorised before
- * the upgrade. */
-void leat_client_stream(leat_client *c, leat_slice topic, leat_grant *grant, leat_since since,
-                        uint64_t deadline_ms);
+/* Stream routes: the topic's handshake goes on from the grant (taken) that was authorised, with those
+ * params, before the upgrade. */
+void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, leat_grant *grant,
+                        leat_since since, uint64_t deadline_ms);
 
 /* leat.subscribe of the scripts: runs the whole handshake of a topic for this client, as if it had
  * asked (its snapshot has no id). LEAT_CODE_OK: begun; done is then called once, not from inside

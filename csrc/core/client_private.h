@@ -21,6 +21,8 @@ struct leat_client {
     leat_map subs;        /* leat_sub by topic */
     leat_list requests;   /* client_request: publish, call, authenticate under way */
     size_t n_inflight;    /* requests and handshakes not yet answered */
+    size_t request_bytes; /* what requests under way hold */
+    size_t params_bytes;  /* what subscriptions hold */
     leat_deadline resume; /* the next turn, when more may be sent: see client_takes_more */
     leat_deadline tick;   /* ping, dead peer, slow client, close */
     uint64_t heard_ms;    /* when the peer last sent anything */
@@ -32,6 +34,7 @@ struct leat_client {
     bool peer_closed; /* and one was received */
     bool pinged;      /* a ping is unanswered */
     bool paused;      /* not reading: too much unanswered or unsent */
+    bool overrun;     /* did not take its answers: nothing more is queued, and it is closed */
 };
 
 /* client_send.c: what goes out, in the transport's form */
@@ -46,6 +49,8 @@ void client_send_closed(leat_client *c, leat_slice topic, leat_code code, const 
 void client_send_ok(leat_client *c, leat_slice id, leat_slice json);
 /* More may be sent than is in the way. */
 bool client_takes_more(leat_client *c);
+/* Whether a snapshot of that size may be queued: one, on top of what events may fill. */
+bool client_takes_snapshot(const leat_client *c, size_t bytes);
 
 /* client_request.c: what came in */
 bool client_on_message(void *arg, leat_frame_op op, leat_slice payload, int close_code);
@@ -63,7 +68,10 @@ void client_arm_tick(leat_client *c);
 /* Whether one more message may be looked at. */
 bool client_may_ask(leat_client *c);
 /* Why a subscription to the topic cannot begin; LEAT_CODE_OK if it can. *why: a sentence. */
-leat_code client_may_subscribe(const leat_client *c, leat_slice topic, const char **why);
+leat_code client_may_subscribe(const leat_client *c, leat_slice topic, size_t params_bytes,
+                               const char **why);
+/* It has been sent far more than it takes: closed on the next turn. */
+void client_overrun(leat_client *c);
 /* Closes it at some random time before until, when nothing of it is under way, or at until at the
  * latest; until 0: now. */
 void client_drain(leat_client *c, uint64_t until_ms);

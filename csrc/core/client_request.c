@@ -4,7 +4,7 @@
  * and authenticate are requests that run a handler and are answered in on_answer. A client's
  * publishes to one topic run one after the other, in the order in which they came. A publish or
  * call whose client has gone runs to its end all the same: it was asked for, and its answer is
- * dropped.
+ * dropped. But where the client would have waited longer, it has control_timeout_ms.
  */
 #include "core/client_private.h"
 
@@ -16,6 +16,7 @@
 typedef struct client_request {
     leat_list link; /* in client->requests, or core->orphans */
     leat_call call;
+    leat_deadline limit; /* while it stands in line, and once its client has gone */
     leat_core *core;
     leat_client *client; /* NULL: gone */
     const leat_client
@@ -31,6 +32,7 @@ typedef struct client_request {
 } client_request;
 
 static void on_answer(leat_call *call, const leat_verdict *v);
+static void on_limit(leat_deadline *d);
 
 static uint64_t deadline_of(const leat_client *c, const leat_v1_message *m)
 {
@@ -59,7 +61,7 @@ static void subscribe(leat_client *c, const leat_v1_message *m)
         refuse(c, m->id, LEAT_CODE_BAD_REQUEST, "a stream carries one topic: open /ws for more");
         return;
     }
-    leat_code code = client_may_subscribe(c, m->topic, &why);
+    leat_code code = client_may_subscribe(c, m->topic, m->params.len, &why);
     if (code != LEAT_CODE_OK) {
         client_send_error(c, m->id, (leat_slice){NULL, 0}, code, why,
                           code == LEAT_CODE_UNAVAILABLE ? 1000 : 0);
@@ -93,6 +95,8 @@ static void start(client_request *r)
     leat_core *core = r->core;
     leat_script *script = core->script;
     r->started = true;
+    if (r->client != NULL)
+        leat_deadline_cancel(&r->limit); /* from here on it is the script's */
     switch (r->op) {
     case LEAT_V1_PUBLISH:
         script->ops->publish(script, &r->call, r->session, r->topic, r->body, r->deadline_ms);
@@ -123,6 +127,16 @@ static client_request *next_in_line(leat_list *requests, const client_request *r
     return NULL;
 }
 
+static void arm_limit(client_request *r, uint64_t at_ms)
+{
+    leat_deadline_arm(leat_loop_deadlines(r->core->loop), &r->limit, at_ms, on_limit);
+}
+
+static size_t bytes_of(const client_request *r)
+{
+    return sizeof(*r) + r->topic.len + r->body.len;
+}
+
 static void request(leat_client *c, const leat_v1_message *m, leat_slice subject, leat_slice body)
 {
     client_request *r = leat_calloc(1, sizeof(*r) + subject.len + body.len);
@@ -140,15 +154,22 @@ static void request(leat_client *c, const leat_v1_message *m, leat_slice subject
     r->id = m->id.at == NULL ? NULL : leat_memdup(m->id.at, m->id.len);
     r->call = (leat_call){.cb = on_answer, .data = r, .client = c};
     bool wait = r->op == LEAT_V1_PUBLISH && next_in_line(&c->requests, r) != NULL;
+    leat_deadline_init(&r->limit);
     leat_list_push(&c->requests, &r->link);
     c->n_inflight++;
-    if (!wait)
+    c->request_bytes += bytes_of(r);
+    if (wait)
+        arm_limit(r, r->deadline_ms);
+    else
         start(r);
 }
 
 static void free_request(client_request *r)
 {
     leat_list_unlink(&r->link);
+    leat_deadline_cancel(&r->limit);
+    if (r->client != NULL)
+        r->client->request_bytes -= bytes_of(r);
     r->core->script->ops->session_unref(r->session);
     free(r->id);
     free(r);
@@ -177,7 +198,8 @@ static void answer(leat_client *c, client_request *r, const leat_verdict *v)
     }
     client_send_error(c, leat_slice_of(r->id), (leat_slice){NULL, 0}, v->code, text,
                       v->retry_after_ms);
-    if (r->op == LEAT_V1_AUTHENTICATE && !v->read_failed)
+    /* A failed read or script says nothing about who it is: the identity of before stays. */
+    if (r->op == LEAT_V1_AUTHENTICATE && !v->read_failed && v->code != LEAT_CODE_INTERNAL)
         leat_client_close(c, LEAT_CLOSE_IDENTITY, leat_code_name(v->code));
 }
 
@@ -203,9 +225,17 @@ static void on_answer(leat_call *call, const leat_verdict *v)
         leat_core_check_empty(core);
 }
 
+static void on_limit(leat_deadline *d)
+{
+    client_request *r = LEAT_LIST_ENTRY(d, client_request, limit);
+    r->core->script->ops->cancel(&r->call);
+    on_answer(&r->call, &(leat_verdict){.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true});
+}
+
 void client_cancel_requests(leat_client *c)
 {
     leat_core *core = c->core;
+    uint64_t until = leat_loop_now(core->loop) + core->limits->control_timeout_ms;
     leat_list all;
     leat_list_move(&all, &c->requests);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
@@ -217,6 +247,7 @@ void client_cancel_requests(leat_client *c)
         }
         r->client = NULL;
         r->call.client = NULL;
+        arm_limit(r, r->deadline_ms < until ? r->deadline_ms : until);
         leat_list_push(&core->orphans, &r->link);
     }
 }

@@ -7,6 +7,8 @@
 
 #include "wire/sse.h"
 
+enum { FRAME_SLACK = 64 * 1024 }; /* what surrounds data, and answers without any */
+
 /* False is a promise that the cursors are moved again. If the socket takes everything at the end of
  * this turn, no on_drain comes, so the next turn looks again. */
 bool client_takes_more(leat_client *c)
@@ -15,6 +17,12 @@ bool client_takes_more(leat_client *c)
         return true;
     client_resume(c);
     return false;
+}
+
+bool client_takes_snapshot(const leat_client *c, size_t bytes)
+{
+    const leat_limits *l = c->core->limits;
+    return leat_conn_queued(c->conn) + bytes <= l->max_send_buffer_bytes + l->max_snapshot_bytes;
 }
 
 /* The payload of one whole server frame. */
@@ -30,7 +38,10 @@ static leat_slice payload_of(const leat_buf *frame)
 static void send_frame(leat_client *c, leat_buf *frame, const char *op, leat_slice epoch,
                        int64_t seq)
 {
-    if (c->closing) {
+    size_t excess = frame->len > FRAME_SLACK ? frame->len - FRAME_SLACK : 0;
+    if (!c->closing && !c->overrun && !client_takes_snapshot(c, excess))
+        client_overrun(c);
+    if (c->closing || c->overrun) {
         leat_buf_close(frame);
         return;
     }
@@ -78,7 +89,7 @@ static const char *op_of(leat_event_kind kind)
 
 void client_send_event(leat_client *c, leat_event *e, const char *epoch)
 {
-    if (c->closing)
+    if (c->closing || c->overrun)
         return;
     if (c->transport != LEAT_TRANSPORT_SSE) {
         leat_conn_send_event(c->conn, e, leat_event_frame(e));

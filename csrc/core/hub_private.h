@@ -39,8 +39,11 @@ typedef struct hub_topic {
     bool gap;              /* a hole was seen that nobody announced as one */
     bool blind;    /* the running fetch was begun although nothing was known to be missing */
     bool fetching; /* the running fetch asks for it */
-    bool
-        unsure; /* the broker was away while the head was unknown: compare as soon as it is known */
+    bool unsure; /* something may have been missed that a fetch cannot be asked for just now: it is
+                    asked for as soon as the head is known and no fetch runs for it */
+#ifdef LEAT_BROKEN_FORGET_ANNOUNCEMENT
+    bool forgot;
+#endif
 } hub_topic;
 
 /* One worker's interest in one topic. */

@@ -55,6 +55,10 @@ void hub_repair_stop(leat_hub *h)
 void hub_repair_want(hub_topic *t)
 {
     leat_hub *h = t->hub;
+#ifdef LEAT_BROKEN_FORGET_ANNOUNCEMENT
+    if (t->forgot)
+        return;
+#endif
     if (t->fetching)
         return; /* its answer decides whether more is wanted */
     leat_list_unlink(&t->repair_link);
@@ -85,10 +89,10 @@ void hub_repair_compare_all(leat_hub *h)
     for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
          e = leat_map_next(&h->topics, e)) {
         hub_topic *t = LEAT_LIST_ENTRY(e, hub_topic, entry);
-        if (t->head != LEAT_HUB_UNKNOWN)
-            hub_repair_want(t);
+        if (t->head == LEAT_HUB_UNKNOWN || t->fetching)
+            t->unsure = true; /* the fetch that runs may have looked too early */
         else
-            t->unsure = true;
+            hub_repair_want(t);
     }
 }
 

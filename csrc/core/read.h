@@ -30,6 +30,7 @@ typedef struct leat_read_outcome {
     leat_slice epoch; /* LEAT_CODE_OK: what was read, and when */
     int64_t seq;
     bool stale;
+    bool outdated; /* a fresh one was asked for while it was read (shares) */
     leat_slice json;
 } leat_read_outcome;
 

@@ -2,7 +2,9 @@
  *
  * The first waiter's grant leads the read. Whoever joins meanwhile is served by it, too: its cursor
  * starts at the snapshot's position, and the ring, pinned since before the read began, holds what
- * follows.
+ * follows. If a resync is asked for meanwhile, they are served and told that what they got is
+ * outdated: they ask again, and the next read is theirs. So requests that come faster than reads
+ * starve nobody.
  */
 #include "core/share.h"
 
@@ -19,6 +21,8 @@ struct leat_share {
     char *key;
     leat_list waiters; /* the first one leads */
     leat_read *read;   /* running, or NULL */
+    bool outdated;     /* it began before a fresh one was asked for */
+    bool serving;      /* its waiters are on serve_all's list */
     leat_sweep serve;
     char *epoch; /* of the snapshot at hand; NULL: there is none */
     int64_t seq;
@@ -61,23 +65,44 @@ static leat_share *make_share(leat_topic *t, leat_slice key)
 static leat_share *use_share(leat_topic *t, leat_slice key)
 {
     leat_share *found = NULL;
+    leat_share *idle = NULL; /* for the longest time */
     size_t n = 0;
     for (leat_list *l = t->shares.next, *next = l->next; l != &t->shares;
          l = next, next = l->next) {
         leat_share *s = LEAT_LIST_ENTRY(l, leat_share, link);
         if (leat_slice_is(key, s->key))
             found = s;
+        if (idle == NULL && leat_list_empty(&s->waiters) && !s->serving)
+            idle = s;
         n++;
     }
     if (found == NULL) {
         found = make_share(t, key);
-        leat_share *oldest = LEAT_LIST_ENTRY(t->shares.next, leat_share, link);
-        if (n >= MAX_SHARES && leat_list_empty(&oldest->waiters) && oldest->read == NULL)
-            free_share(oldest);
+        if (n >= MAX_SHARES && idle != NULL)
+            free_share(idle);
     }
     leat_list_unlink(&found->link);
     leat_list_push(&t->shares, &found->link);
     return found;
+}
+
+/* Keeps a snapshot, and of the others those that the topic's ring_bytes still have room for, the last
+ * used first. */
+static void keep(leat_share *s, const leat_read_outcome *o)
+{
+    size_t room = s->topic->core->limits->ring_bytes;
+    s->epoch = leat_memdup(o->epoch.at, o->epoch.len);
+    s->seq = o->seq;
+    leat_buf_slice(&s->json, o->json);
+    room -= s->json.cap < room ? s->json.cap : room;
+    for (leat_list *l = s->topic->shares.prev; l != &s->topic->shares; l = l->prev) {
+        leat_share *other = LEAT_LIST_ENTRY(l, leat_share, link);
+        if (other == s)
+            continue;
+        if (other->json.cap > room)
+            forget(other);
+        room -= other->json.cap;
+    }
 }
 
 static bool at_hand(const leat_share *s)
@@ -93,6 +118,7 @@ static void lead(leat_share *s)
     if (s->read != NULL || leat_list_empty(&s->waiters))
         return;
     leat_share_wait *first = LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link);
+    s->outdated = false;
     s->read = leat_read_start(s->topic->core, s->topic->entry.key, first->grant, false,
                               first->deadline_ms, on_read, s);
 }
@@ -132,14 +158,14 @@ void leat_share_leave(leat_share_wait *w)
 static void serve_all(leat_share *s, const leat_read_outcome *outcome)
 {
     leat_list all;
-    leat_list_unlink(&s->link); /* now the last to be dropped */
-    leat_list_push(&s->topic->shares, &s->link);
+    s->serving = true;
     leat_list_move(&all, &s->waiters);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         leat_share_wait *w = LEAT_LIST_ENTRY(l, leat_share_wait, link);
         w->share = NULL;
         w->cb(w, outcome);
     }
+    s->serving = false;
 }
 
 static void on_serve(leat_sweep *sweep)
@@ -171,19 +197,21 @@ static void on_read(leat_read *r, const leat_read_outcome *outcome, void *arg)
         first->cb(first, outcome);
         return;
     }
+    leat_read_outcome given = *outcome;
+    given.outdated = s->outdated;
     forget(s);
-    if (!outcome->stale) {
-        s->epoch = leat_memdup(outcome->epoch.at, outcome->epoch.len);
-        s->seq = outcome->seq;
-        leat_buf_slice(&s->json, outcome->json);
-    }
-    serve_all(s, outcome);
+    if (!given.stale && !given.outdated)
+        keep(s, &given);
+    serve_all(s, &given);
 }
 
-void leat_share_forget_all(leat_topic *t)
+void leat_share_forget_all(leat_topic *t, bool outdated)
 {
-    for (leat_list *l = t->shares.next; l != &t->shares; l = l->next)
-        forget(LEAT_LIST_ENTRY(l, leat_share, link));
+    for (leat_list *l = t->shares.next; l != &t->shares; l = l->next) {
+        leat_share *s = LEAT_LIST_ENTRY(l, leat_share, link);
+        forget(s);
+        s->outdated = s->outdated || outdated;
+    }
 }
 
 void leat_share_free_all(leat_topic *t)

@@ -35,8 +35,8 @@ void leat_share_join(leat_share_wait *w, leat_topic *t, leat_grant *grant, uint6
 /* Harmless if not waiting. */
 void leat_share_leave(leat_share_wait *w);
 
-/* What was read is not good any more (the ring restarts). */
-void leat_share_forget_all(leat_topic *t);
+/* What was read is not good any more (the ring restarts); outdated: nor is what is being read. */
+void leat_share_forget_all(leat_topic *t, bool outdated);
 /* Nobody waits any more. */
 void leat_share_free_all(leat_topic *t);
 

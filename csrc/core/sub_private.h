@@ -29,6 +29,7 @@ typedef struct sub_work {
     bool resumed;    /* from the client's position, without a snapshot */
     bool refetch;    /* a fetch of history failed: the next one comes with `wait` */
     bool resync;     /* once authorised anew, the client needs a snapshot */
+    bool again;      /* a resync was asked for while it read: another read follows */
     uint64_t deadline_ms;
     uint64_t started_ns;
     char *id; /* raw JSON, or NULL */
@@ -40,13 +41,21 @@ typedef struct sub_work {
     void *done_arg;
 } sub_work;
 
+/* Who waits for the outcome on the server's side; done is NULL if nobody does. */
+typedef struct sub_caller {
+    leat_client_subscribed_cb done;
+    void *arg;
+} sub_caller;
+
 /* sub.c */
 void sub_set_state(leat_sub *s, leat_sub_state next);
 sub_work *sub_work_of(leat_sub *s); /* made if need be */
 void sub_settle(leat_sub *s);       /* LIVE and nothing under way: the work goes */
 leat_slice sub_name(const leat_sub *s);
-/* The subscribe is answered: counts the outcome, tells whoever else waits for it. */
-void sub_answered(leat_sub *s, leat_metric outcome);
+/* The subscribe is answered: counts the outcome. Whoever else waits for it is returned, to be told
+ * (sub_tell) as the last act of all: a script that goes on may end the client. */
+LEAT_MUST_CHECK sub_caller sub_answered(leat_sub *s, leat_metric outcome);
+void sub_tell(sub_caller caller);
 /* Ends the subscription with an error, a closed, or an answer to the server's side; frees it. */
 void sub_end(leat_sub *s, leat_code code, leat_slice message, uint32_t retry_after_ms);
 void sub_authorize(leat_sub *s, uint64_t deadline_ms);
@@ -54,16 +63,16 @@ void sub_authorize(leat_sub *s, uint64_t deadline_ms);
 /* sub_read.c: READING */
 void sub_begin_reading(leat_sub *s);
 void sub_begin_resync(leat_sub *s);
+/* Ends whatever reads, fetches or waits. */
 void sub_stop_reading(leat_sub *s);
 void sub_unpark(leat_sub *s);
 void sub_retry_stale(leat_sub *s);
 
 /* sub_replay.c: REPLAYING and LIVE */
-void sub_enter_replay(
-    leat_sub *s); /* the cursor is set: the subscribe, if it is open, is answered */
-void sub_begin_replay(leat_sub *s); /* and moves */
-/* Gives the client what a fetch brought, beginning at next_seq. */
-void sub_take_history(leat_sub *s, leat_history *h, int n_rows);
+/* The cursor is set: the subscribe, if it is open, is answered, and the cursor moves. A last act. */
+void sub_begin_replay(leat_sub *s);
+/* Likewise, with what a fetch has brought. */
+void sub_begin_replay_with(leat_sub *s, leat_history *h, int n_rows);
 void sub_pass_revocation(leat_sub *s, int64_t seq);
 
 #endif

@@ -72,6 +72,7 @@ static void free_topic(leat_topic *t)
     leat_map_remove(&t->core->topics, &t->entry);
     leat_metrics_add(t->core->metrics, LEAT_M_TOPICS, -1);
     free(t->epoch);
+    free(t->last_epoch);
     free(t->name);
     free(t);
 }
@@ -112,11 +113,27 @@ static void on_linger(leat_deadline *d)
     free_topic(t);
 }
 
+static void renumber(leat_topic *t)
+{
+    for (leat_list *l = t->subs.next; l != &t->subs; l = l->next)
+        leat_sub_renumber(LEAT_LIST_ENTRY(l, leat_sub, topic_link));
+    for (leat_list *l = t->pending.next; l != &t->pending; l = l->next)
+        leat_sub_renumber(LEAT_LIST_ENTRY(l, leat_sub, topic_link));
+}
+
+/* After a restart it may be a read, not the hub, that is the first to meet another numbering. */
+static void adopt_epoch(leat_topic *t, leat_slice epoch)
+{
+    t->epoch = leat_memdup(epoch.at, epoch.len);
+    if (t->last_epoch != NULL && !leat_slice_equal(leat_slice_of(t->last_epoch), epoch))
+        renumber(t);
+}
+
 bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq)
 {
     leat_hub_link *link = t->core->link;
     if (t->epoch == NULL) {
-        t->epoch = leat_memdup(epoch.at, epoch.len);
+        adopt_epoch(t, epoch);
         if (t->head == LEAT_TOPIC_UNKNOWN)
             t->head = seq;
         leat_hub_link_position(link, t->entry.key, epoch, seq);
@@ -272,12 +289,14 @@ void leat_topic_on_signal(leat_core *core, leat_event *e)
 
 void leat_topic_restart(leat_topic *t, int64_t head, int reason)
 {
-    leat_share_forget_all(t);
+    leat_share_forget_all(t, reason == LEAT_RESET_REQUESTED);
     clear_ring(t);
     t->head = head;
-    if (head == LEAT_TOPIC_UNKNOWN) {
+    if (head == LEAT_TOPIC_UNKNOWN)
         leat_topic_hook_stop(t);
-        free(t->epoch);
+    if (head == LEAT_TOPIC_UNKNOWN && t->epoch != NULL) {
+        free(t->last_epoch);
+        t->last_epoch = t->epoch;
         t->epoch = NULL;
     }
     leat_list all;

@@ -27,6 +27,7 @@ typedef struct leat_topic {
     char *name;
     uint64_t generation; /* of this life of the topic, towards the hub */
     char *epoch;         /* NULL until a read told */
+    char *last_epoch;    /* what it was before the last restart, or NULL */
     int64_t head;        /* last seq of the ring, or where it begins; LEAT_TOPIC_UNKNOWN before */
     bool armed;
     leat_list subs;    /* leat_sub by topic_link: those whose cursor has been moved in this round */
@@ -43,6 +44,7 @@ typedef struct leat_topic {
     int hook_;           /* whether the scripts have an event hook for it: -1 unknown */
     leat_list hooked_;   /* events that wait for the hook, in order (topic_hook.c) */
     int64_t hooked_tip_; /* the last of them */
+    size_t hooked_bytes_;
     leat_call hook_call_;
     bool again_; /* events came while a fan-out was under way */
 } leat_topic;

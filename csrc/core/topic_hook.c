@@ -1,11 +1,15 @@
 /* topic_hook.c - one hook at a time: push -> run_next -> on_hooked -> the ring.
  *
- * Events of other kinds (revocations, skips) pass without the hook, but keep their place.
+ * Events of other kinds (revocations, skips) pass without the hook, but keep their place. A hook that
+ * is slower than the events come lets up to ring_bytes of them wait; then it counts as one that
+ * failed for them all.
  */
 #include "core/topic_hook.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "loop/deadline.h"
 #include "wire/leat_v1.h"
@@ -18,12 +22,29 @@ typedef struct hooked_event {
 static void run_next(leat_topic *t);
 static void on_hooked(leat_call *call, const leat_verdict *v);
 
+static void give_up(leat_topic *t, int64_t seq)
+{
+    char topic[160];
+    LEAT_LOG_WARN("topic", "event hook too slow, topic resyncs topic=%s seq=%" PRId64,
+                  leat_log_quote(topic, sizeof(topic), t->entry.key.at, t->entry.key.len), seq);
+    leat_topic_hook_stop(t);
+    leat_topic_restart(t, seq, LEAT_RESET_HOOK);
+}
+
 void leat_topic_hook_push(leat_topic *t, leat_event *e)
 {
+    if (t->hooked_bytes_ > 0 &&
+        t->hooked_bytes_ + leat_event_bytes(e) > t->core->limits->ring_bytes) {
+        int64_t seq = leat_event_seq(e);
+        leat_event_unref(e);
+        give_up(t, seq);
+        return;
+    }
     hooked_event *h = leat_calloc(1, sizeof(*h));
     h->event = e;
     bool idle = leat_list_empty(&t->hooked_);
     leat_list_push(&t->hooked_, &h->link);
+    t->hooked_bytes_ += leat_event_bytes(e);
     t->hooked_tip_ = leat_event_seq(e);
     if (idle)
         run_next(t);
@@ -34,6 +55,7 @@ static leat_event *shift(leat_topic *t)
     hooked_event *h = LEAT_LIST_ENTRY(leat_list_shift(&t->hooked_), hooked_event, link);
     leat_event *e = h->event;
     free(h);
+    t->hooked_bytes_ -= leat_event_bytes(e);
     return e;
 }
 

@@ -284,16 +284,18 @@ static int app_stream(lua_State *L)
     return 0;
 }
 
-/* app:websocket("/raw", { open = fn, message = fn, close = fn, public = true })    [-0, +0, arg]
+/* app:websocket("/raw", { open = fn, message = fn, close = fn [, public = true] }
+ *               [, { public = true }])                                          [-0, +0, arg]
  * open(conn), message(conn, data, kind), close(conn, code, reason); kind is "text" or "binary". */
 static int app_websocket(lua_State *L)
 {
     static const char *const known[] = {"open", "message", "close", "public", NULL};
     leat_lua *lua = check_loading(L, "websocket");
     leat_slice path = check_text(L, 2);
+    bool is_public = route_options(L, 4, "app:websocket");
     lua_settop(L, 3);
     check_keys(L, 3, known, "app:websocket");
-    bool is_public = public_field(L, 3, "app:websocket");
+    is_public = public_field(L, 3, "app:websocket") || is_public;
     push_function(L, 3, "open", "app:websocket");
     push_function(L, 3, "message", "app:websocket");
     push_function(L, 3, "close", "app:websocket");

@@ -1,13 +1,14 @@
 -- A right that was given for a time ends with it: it is proved anew, or the subscription is over.
 local stage = require "spec.support.stage"
 
-local APP = [[
+local APP = [==[
 local leat = require "leat"
 local app = leat.app()
 app:topic("room:{id:int}", {
   subscribe = function(ctx, args)
     local room = ctx.db:one("select id, until, renewals from rooms where id = $1", args.id)
-    ctx.db:exec("update rooms set asked = asked + 1, until = until + renewals * 3600, renewals = 0 where id = $1", args.id)
+    ctx.db:exec([=[update rooms set asked = asked + 1, until = until + renewals * 3600, renewals = 0
+      where id = $1]=], args.id)
     return leat.subscribe_authorized(ctx, room, {
       snapshot = function() return {} end,
       expires_at = room["until"],
@@ -15,7 +16,7 @@ app:topic("room:{id:int}", {
   end,
 })
 return app
-]]
+]==]
 
 local SCHEMA = [[
 create table rooms (id bigint primary key, until bigint, renewals bigint not null, asked bigint not null default 0);
