@@ -1,0 +1,848 @@
+/* handshake.pml - one topic of Leat, from the commit to the client, as a model that spin searches whole.
+ *
+ * What it shows, what it leaves out, and how to run it: ../model.md. The names are those of the code
+ * (csrc/core): head, heard, pending, unsure are hub_topic's, ring and next_seq those of topic and sub.
+ *
+ * The story, in the order of this file:
+ *
+ *   World       commits events, and throws the faults: the listener's connection is cut, the outbox is
+ *               trimmed, the topic is numbered anew, a resync is asked for
+ *   air         what was announced and not yet heard: a set, so that order is any order
+ *   Listener    notices that it was cut, and connects again
+ *   Hub         orders, repairs, compares                       hub_topic.c, hub_repair.c
+ *   Worker      one ring, one subscription, one cursor          topic.c, sub.c, sub_read.c, sub_replay.c
+ *   Sibling     another worker of the process, as far as the hub can tell: it arms, reads, tells
+ *   client      not a process: two inlines that assert what a client may see
+ *   Judge       when nothing can move any more: has the client everything?
+ *
+ * A handler of a single-threaded loop runs to its end: it is one step here (d_step). Between any two
+ * steps, anything else may happen.
+ */
+
+/* ---- The bounds; each can be given with -D. -------------------------------------------------- */
+
+#ifndef COMMITS
+#define COMMITS 3 /* transactions that publish */
+#endif
+#ifndef CUTS
+#define CUTS 1 /* times that the listener's connection is cut */
+#endif
+#ifndef DOUBLES
+#define DOUBLES 1 /* announcements that arrive once too often */
+#endif
+#ifndef LOSSES
+#define LOSSES 0 /* announcements lost for no reason at all */
+#endif
+#ifndef TRIMS
+#define TRIMS 0 /* events taken off the outbox's old end, one at a time */
+#endif
+#ifndef RENUMBERINGS
+#define RENUMBERINGS 0 /* times (0 or 1) that the topic is deleted, and begins anew at seq 0 */
+#endif
+#ifndef RESYNCS
+#define RESYNCS 0 /* times (0 or 1) that leat.resync is called */
+#endif
+#ifndef COMPARISONS
+#define COMPARISONS 0 /* by the clock, once all is quiet; those after a reconnect are always made */
+#endif
+#ifndef SIBLINGS
+#define SIBLINGS 0 /* 0 or 1 */
+#endif
+#ifndef RING
+#define RING 2 /* events that the ring holds */
+#endif
+#ifndef BATCH
+#define BATCH 2 /* rows that one fetch brings */
+#endif
+
+/* ---- The breakages: each takes one rule away. ------------------------------------------------ *
+ *
+ *   READ_BEFORE_ARM       the snapshot is read, then interest is registered, and the cursor starts at
+ *                         the first event that comes: what servers do that do not know better
+ *   NO_CONFIRM            interest is registered first, but the read does not wait for the hub's word
+ *   NO_COMPARISON         after a reconnect, positions are not compared with the outbox
+ *   NO_REPAIR             nothing is ever fetched for the hub
+ *   DEAF_WHILE_FETCHING   a comparison, or a doubt, that comes while a fetch runs counts as answered
+ *                         by it, although the fetch may have looked before
+ *   KEEP_OLD_READS        a read that runs when the numbering is given up is used when it ends
+ *   NO_BEGIN              the hub does not tell the workers where it began: they believe that it was at what
+ *                         their own first read saw
+ *   HOLD_CURSOR           a reset that is not for the numbering's sake keeps the cursor, and a snapshot behind
+ *                         it is refused, although the numbering may be another by then
+ *   ANY_EPOCH             fetched rows are given before it is known whose numbering they are of
+ */
+
+#define K (COMMITS + 1)
+#define EV(epoch, seq) ((epoch) * K + (seq)) /* an event, in one number */
+#define SEQ(e) ((e) % K)
+#define EPOCH(e) ((e) / K)
+#define BIT(n) (1 << (n))
+
+#define UNKNOWN 100 /* a head that no read has told yet */
+#define NONE 3      /* no epoch */
+
+/* ---- Postgres: what is committed. ------------------------------------------------------------ *
+ *
+ * A commit raises seq and shows the event in one step; a snapshot is one look at these variables. */
+
+byte db_epoch, db_seq, db_trimmed; /* the outbox holds db_trimmed+1 ... db_seq */
+
+bool listening = true; /* the server's end of the listener's connection: announced now, heard later */
+bool up = true;        /* the hub's end, past the fence */
+short air;             /* announced, not yet heard: a set of events */
+bool air_resync;
+byte doubles, losses;
+
+/* ---- Mail. ----------------------------------------------------------------------------------- */
+
+#define ARMED 250
+#define RESET 251       /* positions start anew: history gone, or asked for */
+#define RESET_EPOCH 252 /* another numbering */
+
+#define BEGIN 128       /* + EV(epoch, seq): the hub begins here; what follows is the next event */
+
+chan to_worker = [COMMITS * 2 + 6] of {byte}; /* an event, or one of the above */
+
+#define ARM 0
+#define POSITION 1
+chan to_hub = [12] of {byte, byte, byte, byte}; /* what, from whom (0 worker, 1 sibling), epoch, seq */
+
+/* ---- The hub's topic. ------------------------------------------------------------------------ */
+
+bool interest[2], confirmed[2];
+byte head = UNKNOWN; /* last seq given to the workers */
+byte heard;          /* highest seq that anything spoke of */
+byte epoch = NONE;
+byte pending;    /* a set: beyond head, or all that came while head is unknown */
+bool unsure;     /* compare as soon as it is possible */
+bool wanted;     /* on hub->wanting */
+bool fetching;   /* the running fetch asks for this topic, as it is now */
+
+#define IDLE 0
+#define ASKED 1
+#define ANSWERED 2
+byte fetch, f_after, f_epoch, f_seq, f_trimmed; /* one at a time; what it saw when it looked */
+
+/* ---- The worker's topic and its subscription. ------------------------------------------------ */
+
+byte w_head = UNKNOWN, w_epoch = NONE, ring_count;
+byte ring[RING];
+bool armed;
+
+#define AUTHORIZING 0
+#define ARMING 1
+#define READING 2
+#define LIVE 3 /* and REPLAYING: the cursor moves */
+#define WAITING 4
+byte state = AUTHORIZING;
+byte next_seq;
+bool asking = true;
+bool tried; /* once more already, since the read was last begun for a new reason */
+
+bool looked;             /* READING: the snapshot is taken, and on its way */
+byte r_epoch, r_seq;     /* its position */
+bool r_fresh = true;     /* taken after the last resync was heard */
+byte history, h_epoch, h_seq, h_trimmed; /* the subscription's own fetch: IDLE, ASKED, ANSWERED */
+
+/* ---- The sibling. ---------------------------------------------------------------------------- */
+
+byte s_state = AUTHORIZING, s_epoch, s_seq;
+bool s_looked, s_armed, s_reset;
+
+/* ---- The client, and what it may see. -------------------------------------------------------- */
+
+bool c_has;
+byte c_epoch, c_seq;
+bool c_fresh = true;
+
+inline client_snapshot(ep, sq)
+{
+    /* A resync never goes back. */
+    assert(!(c_has && ep == c_epoch && sq < c_seq));
+    c_has = true;
+    c_epoch = ep;
+    c_seq = sq;
+    c_fresh = r_fresh
+}
+
+inline client_event(e)
+{
+    /* P2: s+1, s+2 ..., no gap, no repeat, and of the numbering that the client was told. */
+    assert(c_has && (e) == EV(c_epoch, c_seq + 1));
+    c_seq = c_seq + 1
+}
+
+byte i; /* of loops inside a step; 0 between steps */
+
+/* ---- World. ---------------------------------------------------------------------------------- *
+ *
+ * Every fault happens, at any time: also at the very beginning, where it harms nobody. */
+
+proctype World()
+{
+    byte commits = COMMITS, cuts = CUTS, trims = TRIMS, renumberings = RENUMBERINGS,
+         resyncs = RESYNCS;
+end:
+    do
+    :: d_step {
+        commits > 0 ->
+        commits--;
+        db_seq++;
+        if
+        :: listening -> air = air | BIT(EV(db_epoch, db_seq))
+        :: else
+        fi
+    }
+    :: d_step {
+        cuts > 0 && listening ->
+        cuts--;
+        listening = false;
+        air = 0;
+        air_resync = false
+    }
+    :: d_step {
+        trims > 0 ->
+        trims--;
+        if
+        :: db_trimmed < db_seq -> db_trimmed++
+        :: else
+        fi
+    }
+    :: d_step {
+        renumberings > 0 ->
+        renumberings--;
+        db_epoch = 1;
+        db_seq = 0;
+        db_trimmed = 0
+    }
+    :: d_step {
+        resyncs > 0 ->
+        resyncs--;
+        air_resync = listening
+    }
+    od
+}
+
+/* ---- Hub: hub_topic.c. ----------------------------------------------------------------------- */
+
+/* Told to every worker: nothing up to there will come, and of what numbering it is that comes. */
+inline begins(at)
+{
+#ifndef NO_BEGIN
+    if
+    :: confirmed[0] -> to_worker!(BEGIN + EV(epoch, at))
+    :: else
+    fi
+#else
+    skip
+#endif
+}
+
+inline confirm_all()
+{
+    if
+    :: interest[0] && !confirmed[0] ->
+        confirmed[0] = true;
+        to_worker!ARMED;
+        if
+        :: head != UNKNOWN -> begins(head)
+        :: else
+        fi
+    :: else
+    fi;
+    if
+    :: interest[1] && !confirmed[1] -> confirmed[1] = true; s_armed = true
+    :: else
+    fi
+}
+
+/* The outbox is to be asked. What a running fetch has seen may be older than the reason: ask again. */
+inline want()
+{
+    if
+#ifdef DEAF_WHILE_FETCHING
+    :: fetching
+#else
+    :: fetching -> unsure = true
+#endif
+    :: else -> wanted = true
+    fi
+}
+
+inline give_next(e)
+{
+    head = head + 1;
+    if
+    :: interest[0] -> to_worker!(e)
+    :: else
+    fi
+}
+
+inline forget_heard()
+{
+    pending = 0;
+    heard = 0;
+    epoch = NONE
+}
+
+inline advance()
+{
+    i = 1;
+    do
+    :: i < K ->
+        if
+        :: (pending & BIT(i)) && i == head + 1 -> give_next(EV(epoch, i))
+        :: else
+        fi;
+        if
+        :: i <= head -> pending = pending & ~BIT(i)
+        :: else
+        fi;
+        i++
+    :: else -> break
+    od;
+    i = 0;
+    if
+    :: heard > head && !fetching -> wanted = true /* else settle looks at heard anew */
+    :: else
+    fi
+}
+
+inline reset(why)
+{
+    forget_heard();
+    wanted = false;
+    fetching = false; /* a fetch that runs was asked from a position that is no more */
+    head = UNKNOWN;
+    if
+    :: interest[0] -> to_worker!why
+    :: else
+    fi;
+    s_reset = interest[1]
+}
+
+/* An announcement, with its data or, being too large or pending being full, without. */
+inline announced(e, with_data)
+{
+    if
+    :: !interest[0] && !interest[1]
+    :: else ->
+#ifdef READ_BEFORE_ARM
+        if
+        :: head == UNKNOWN -> head = SEQ(e) - 1; epoch = EPOCH(e) /* whatever comes first */
+        :: else
+        fi;
+#endif
+        if
+        :: head != UNKNOWN && epoch != EPOCH(e) -> want() /* the outbox knows which is true */
+        :: else ->
+            if
+            :: head == UNKNOWN && epoch != NONE && epoch != EPOCH(e) -> forget_heard()
+            :: else
+            fi;
+            epoch = EPOCH(e);
+            if
+            :: head != UNKNOWN && SEQ(e) <= head
+            :: else ->
+                if
+                :: SEQ(e) > heard -> heard = SEQ(e)
+                :: else
+                fi;
+                if
+                :: with_data -> pending = pending | BIT(SEQ(e))
+                :: else
+                fi;
+                if
+                :: head != UNKNOWN -> advance()
+                :: else
+                fi
+            fi
+        fi
+    fi
+}
+
+inline positioned(ep, sq)
+{
+    if
+    :: head == UNKNOWN ->
+        if
+        :: epoch != NONE && epoch != ep -> forget_heard()
+        :: else
+        fi;
+        epoch = ep;
+        head = sq;
+        begins(sq);
+        if
+        :: heard < sq -> heard = sq
+        :: else
+        fi;
+        advance();
+        if
+        :: unsure -> wanted = true
+        :: else
+        fi;
+        unsure = false
+    :: head != UNKNOWN && (epoch != ep || sq > heard) -> want()
+    :: else
+    fi
+}
+
+/* ---- Hub: hub_repair.c. ---------------------------------------------------------------------- */
+
+inline compare()
+{
+    if
+    :: !interest[0] && !interest[1] /* the hub has no such topic */
+    :: else ->
+        if
+        :: head == UNKNOWN -> unsure = true
+        :: else -> want()
+        fi
+    fi
+}
+
+inline give_rows()
+{
+    i = (f_trimmed > f_after -> f_trimmed : f_after) + 1; /* the first row there is */
+    f_last = (f_seq < i + BATCH - 1 -> f_seq : i + BATCH - 1);
+    f_any = f_seq > f_after && i <= f_last;
+    do
+    :: f_seq > f_after && i <= f_last ->
+        if
+#ifndef ANY_EPOCH
+        :: f_epoch != epoch
+#endif
+        :: else ->
+            if
+            :: i == head + 1 -> give_next(EV(f_epoch, i))
+            :: i > head + 1 -> pending = pending | BIT(i)
+            :: else
+            fi
+        fi;
+        i++
+    :: else -> break
+    od;
+    i = 0
+}
+
+inline settle()
+{
+    if
+    :: f_epoch != epoch || f_seq < f_after -> reset(RESET_EPOCH)
+    :: else ->
+        if
+        :: f_seq > head && (!f_any || f_last > head) -> reset(RESET) /* trimmed */
+        :: else ->
+            if
+            :: f_seq > heard -> heard = f_seq
+            :: else
+            fi;
+            advance();
+            if
+            :: unsure -> wanted = true
+            :: else
+            fi;
+            unsure = false
+        fi
+    fi
+}
+
+/* ---- Listener. ------------------------------------------------------------------------------- */
+
+proctype Listener()
+{
+end:
+    do
+    :: d_step { up && !listening -> up = false } /* hub.c: on_down */
+    :: d_step { !up && !listening -> listening = true } /* LISTEN and the fence */
+    :: d_step { /* hub.c: on_up */
+        !up && listening ->
+        up = true;
+        confirm_all();
+#ifndef NO_COMPARISON
+        compare()
+#endif
+    }
+    od
+}
+
+/* ---- Hub. --------------------------------------------------------------------------------------- */
+
+proctype Hub()
+{
+    byte what, who, ep, sq, e, f_last;
+    bool f_any;
+end:
+    do
+    :: d_step {
+        to_hub?what,who,ep,sq ->
+        if
+        :: what == ARM ->
+            interest[who] = true;
+            if
+            :: up -> confirm_all()
+            :: else
+            fi
+        :: else -> positioned(ep, sq)
+        fi;
+        what = 0; who = 0; ep = 0; sq = 0
+    }
+
+    :: atomic { /* some announcement is heard, with its data or without, for good or not */
+        up && air != 0 ->
+        if
+        :: air & BIT(1) -> e = 1
+        :: air & BIT(2) -> e = 2
+        :: air & BIT(3) -> e = 3
+        :: air & BIT(4) -> e = 4
+        :: air & BIT(5) -> e = 5
+        :: air & BIT(6) -> e = 6
+        :: air & BIT(7) -> e = 7
+        :: air & BIT(8) -> e = 8
+        :: air & BIT(9) -> e = 9
+        fi;
+        if
+        :: air = air & ~BIT(e)
+        :: doubles < DOUBLES -> doubles++
+        fi;
+        if
+        :: d_step { announced(e, true); e = 0 }
+        :: d_step { announced(e, false); e = 0 }
+        :: losses < LOSSES -> losses++; e = 0
+        fi
+    }
+
+    :: d_step {
+        up && air_resync ->
+        air_resync = false;
+        if
+        :: interest[0] || interest[1] ->
+            c_fresh = !interest[0]; /* what interest[0] has, or is reading, is not enough now */
+            r_fresh = !interest[0];
+            reset(RESET)
+        :: else
+        fi
+    }
+
+#ifndef NO_REPAIR
+    :: d_step { wanted && fetch == IDLE -> fetch = ASKED; wanted = false; fetching = true; f_after = head }
+    :: d_step { /* Postgres looks */
+        fetch == ASKED ->
+        fetch = ANSWERED;
+        f_epoch = db_epoch;
+        f_seq = db_seq;
+        f_trimmed = db_trimmed
+    }
+    :: d_step { /* on_history */
+        fetch == ANSWERED ->
+        fetch = IDLE;
+        if
+        :: fetching -> give_rows(); fetching = false; settle()
+        :: else
+        fi;
+        f_after = 0; f_epoch = 0; f_seq = 0; f_trimmed = 0; f_last = 0; f_any = false
+    }
+#endif
+    od
+}
+
+/* ---- Worker: topic.c. ------------------------------------------------------------------------ */
+
+/* A read saw the topic there. same: it is of the worker's numbering. */
+inline topic_position(ep, sq)
+{
+    if
+    :: w_epoch == NONE ->
+        w_epoch = ep;
+        if
+        :: w_head == UNKNOWN -> w_head = sq
+        :: else
+        fi;
+        to_hub!POSITION,0,ep,sq
+    :: w_epoch != NONE && (w_epoch != ep || sq > w_head) -> to_hub!POSITION,0,ep,sq
+    :: else
+    fi
+}
+
+inline begin_read()
+{
+    state = READING;
+    looked = false;
+    r_epoch = 0; r_seq = 0; r_fresh = true;
+    history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0
+}
+
+inline resync(why)
+{
+    /* What is read from now on is not behind the client: it was read after all that the client has. Only an
+     * old cursor, held against a new numbering, would make it seem so. */
+#ifdef HOLD_CURSOR
+    if
+    :: why == RESET_EPOCH -> next_seq = 0
+    :: else
+    fi;
+#else
+    next_seq = 0;
+#endif
+    if
+#ifdef KEEP_OLD_READS
+    :: state == READING /* it reads anyway */
+#else
+    :: state == READING -> tried = false; begin_read()
+#endif
+    :: state == LIVE || state == WAITING -> tried = false; begin_read()
+    :: else
+    fi
+}
+
+inline clear_ring()
+{
+    ring_count = 0;
+    i = 0;
+    do
+    :: i < RING -> ring[i] = 0; i++
+    :: else -> break
+    od;
+    i = 0
+}
+
+inline restart(why)
+{
+    clear_ring();
+    w_head = UNKNOWN;
+    w_epoch = NONE;
+    resync(why)
+}
+
+/* Nothing up to there will come from the hub: a cursor that is behind takes it from the outbox. */
+inline topic_begins(ep, sq)
+{
+    if
+    :: w_epoch != NONE && w_epoch != ep -> restart(RESET_EPOCH)
+    :: else
+    fi;
+    w_epoch = ep;
+    if
+    :: w_head == UNKNOWN || w_head < sq -> clear_ring(); w_head = sq
+    :: else
+    fi
+}
+
+inline topic_event(e)
+{
+    if
+    :: !armed || (w_head != UNKNOWN && SEQ(e) <= w_head) /* a read was faster */
+    :: else ->
+        if
+        :: w_head == UNKNOWN -> w_head = SEQ(e) - 1 /* the hub began earlier, for the sibling */
+        :: else
+        fi;
+        if
+        :: SEQ(e) != w_head + 1 -> restart(RESET)
+        :: else ->
+            w_head = SEQ(e);
+            ring[w_head % RING] = e;
+            if
+            :: ring_count < RING -> ring_count++
+            :: else
+            fi
+        fi
+    fi
+}
+
+/* ---- Worker: sub.c, sub_read.c, sub_replay.c. ------------------------------------------------ */
+
+inline give(e)
+{
+    client_event(e);
+    next_seq = SEQ(e) + 1
+}
+
+inline give_snapshot()
+{
+    client_snapshot(r_epoch, r_seq);
+    next_seq = r_seq + 1;
+    asking = false;
+    tried = false;
+    looked = false;
+    state = LIVE;
+    r_epoch = 0; r_seq = 0; r_fresh = true
+}
+
+#define usable (w_epoch == r_epoch && (asking || r_seq + 1 >= next_seq))
+
+proctype Worker()
+{
+    byte m;
+end:
+    do
+    /* The handler says yes: arm, and wait for the hub's word. */
+    :: d_step {
+        state == AUTHORIZING ->
+#ifdef READ_BEFORE_ARM
+        begin_read()
+#else
+        to_hub!ARM,0,0,0;
+        state = ARMING;
+#ifdef NO_CONFIRM
+        begin_read()
+#endif
+#endif
+    }
+
+    :: d_step {
+        to_worker?m ->
+        if
+        :: m == ARMED ->
+            armed = true;
+            if
+#ifdef READ_BEFORE_ARM
+            :: state == ARMING -> state = LIVE; next_seq = 0
+#else
+            :: state == ARMING -> begin_read()
+#endif
+            :: else
+            fi
+        :: m == RESET || m == RESET_EPOCH -> restart(m)
+        :: m >= BEGIN && m < ARMED -> topic_begins(EPOCH(m - BEGIN), SEQ(m - BEGIN))
+        :: else -> topic_event(m)
+        fi;
+        m = 0
+    }
+
+    /* One MVCC snapshot: the position and all that the snapshot is made of. P1: armed before. */
+    :: d_step {
+        state == READING && !looked ->
+        looked = true;
+        r_epoch = db_epoch;
+        r_seq = db_seq;
+        r_fresh = true;
+#if !defined(READ_BEFORE_ARM) && !defined(NO_CONFIRM)
+        assert(interest[0] && confirmed[0] && armed)
+#endif
+    }
+
+    /* The read's answer. */
+    :: d_step {
+        state == READING && looked ->
+#ifdef READ_BEFORE_ARM
+        give_snapshot();
+        to_hub!ARM,0,0,0;
+        state = ARMING
+#else
+        topic_position(r_epoch, r_seq);
+        if
+        :: usable -> give_snapshot()
+        :: !usable && !tried -> begin_read(); tried = true /* tried again a little later */
+        :: else -> state = WAITING; looked = false; r_epoch = 0; r_seq = 0; r_fresh = true /* in vain: see model.md */
+        fi
+#endif
+    }
+
+    /* leat_sub_pump, one event a step: a client may be as slow as it likes. */
+    :: d_step {
+        state == LIVE && history == IDLE && w_head != UNKNOWN && next_seq <= w_head ->
+#ifdef READ_BEFORE_ARM
+        if
+        :: next_seq == 0 -> next_seq = w_head - ring_count + 1
+        :: else
+        fi;
+#endif
+        if
+        :: next_seq > w_head - ring_count -> give(ring[next_seq % RING])
+        :: else -> history = ASKED /* it fell off */
+        fi
+    }
+
+    :: d_step { /* Postgres looks */
+        history == ASKED ->
+        history = ANSWERED;
+        h_epoch = db_epoch;
+        h_seq = db_seq;
+        h_trimmed = db_trimmed
+    }
+
+    :: d_step { /* on_history: what follows the cursor, or another snapshot */
+        history == ANSWERED ->
+        if
+        :: h_epoch != w_epoch || h_trimmed >= next_seq || h_seq < next_seq -> resync(RESET)
+        :: else ->
+            i = 0;
+            do
+            :: i < BATCH && next_seq <= h_seq -> give(EV(h_epoch, next_seq)); i++
+            :: else -> break
+            od;
+            i = 0
+        fi;
+        history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0
+    }
+    od
+}
+
+/* ---- Sibling: what the hub sees of another worker, with a subscription of its own. ----------- */
+
+proctype Sibling()
+{
+end:
+    do
+    :: d_step { s_state == AUTHORIZING -> s_state = ARMING; to_hub!ARM,1,0,0 }
+    :: d_step {
+        s_armed && (s_state == ARMING || s_reset) ->
+        s_state = READING;
+        s_reset = false;
+        s_looked = false;
+        s_epoch = 0;
+        s_seq = 0
+    }
+    :: d_step {
+        s_state == READING && !s_looked ->
+        s_looked = true;
+        s_epoch = db_epoch;
+        s_seq = db_seq
+    }
+    :: d_step {
+        s_state == READING && s_looked ->
+        to_hub!POSITION,1,s_epoch,s_seq;
+        s_state = LIVE;
+        s_looked = false;
+        s_epoch = 0;
+        s_seq = 0
+    }
+    od
+}
+
+/* ---- Judge. ---------------------------------------------------------------------------------- *
+ *
+ * timeout is true when no process can move: all is committed, all is heard or lost, the broker is up, every
+ * fetch is answered. The client then has everything: at once, or where announcements get lost for no reason,
+ * after the clock's comparison. */
+
+proctype Judge()
+{
+    byte comparisons = COMPARISONS;
+    do
+    :: timeout ->
+        if
+        :: comparisons > 0 -> d_step { comparisons--; compare() }
+        :: else -> break
+        fi
+    od;
+    assert(c_has && c_epoch == db_epoch && c_seq == db_seq);
+    /* A resync that was heard has brought a snapshot taken since. */
+    assert(c_fresh)
+}
+
+init
+{
+    atomic {
+        run World();
+        run Listener();
+        run Hub();
+        run Worker();
+        if
+        :: SIBLINGS > 0 -> run Sibling()
+        :: else
+        fi;
+        run Judge()
+    }
+}
