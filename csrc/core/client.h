@@ -33,8 +33,8 @@ typedef struct leat_since {
     int64_t seq;
 } leat_since;
 
-/* Stream routes: the topic's handshake goes on from the grant (taken) that was authorised, with those
- * params, before the upgrade. */
+/* Stream routes: the topic's handshake goes on from the grant (taken) that was authorised, with
+ * those params, before the upgrade. */
 void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, leat_grant *grant,
                         leat_since since, uint64_t deadline_ms);
 

@@ -13,6 +13,8 @@ enum { FRAME_SLACK = 64 * 1024 }; /* what surrounds data, and answers without an
  * this turn, no on_drain comes, so the next turn looks again. */
 bool client_takes_more(leat_client *c)
 {
+    if (c->closing)
+        return false; /* its conn may have gone already; what is left of it ends in this turn */
     if (leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes)
         return true;
     client_resume(c);

@@ -86,8 +86,8 @@ static leat_share *use_share(leat_topic *t, leat_slice key)
     return found;
 }
 
-/* Keeps a snapshot, and of the others those that the topic's ring_bytes still have room for, the last
- * used first. */
+/* Keeps a snapshot, and of the others those that the topic's ring_bytes still have room for, the
+ * last used first. */
 static void keep(leat_share *s, const leat_read_outcome *o)
 {
     size_t room = s->topic->core->limits->ring_bytes;
@@ -175,6 +175,11 @@ static void on_serve(leat_sweep *sweep)
         lead(s);
         return;
     }
+    /* The ring may have caught up with the snapshot while a newer one is read. Nobody waits for
+     * that one now, and it borrows the grant of a waiter who is about to be served. */
+    if (s->read != NULL)
+        leat_read_cancel(s->read);
+    s->read = NULL;
     leat_read_outcome outcome = {
         .code = LEAT_CODE_OK,
         .epoch = leat_slice_of(s->epoch),

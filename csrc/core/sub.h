@@ -73,8 +73,8 @@ void leat_sub_on_armed(leat_sub *s);
 void leat_sub_signal(leat_sub *s, leat_event *e);
 /* What the client has is to be replaced by a fresh snapshot; reason: LEAT_RESET_*. */
 void leat_sub_resync(leat_sub *s, int reason);
-/* The topic's numbers begin anew: whatever is read from now on is not behind what the client has, and
- * no event follows that. */
+/* The topic's numbers begin anew: whatever is read from now on is not behind what the client has,
+ * and no event follows that. */
 void leat_sub_renumber(leat_sub *s);
 /* The right to it is to be proved anew: the identity has changed. */
 void leat_sub_reauthorize(leat_sub *s);

@@ -69,7 +69,8 @@ void sub_unpark(leat_sub *s);
 void sub_retry_stale(leat_sub *s);
 
 /* sub_replay.c: REPLAYING and LIVE */
-/* The cursor is set: the subscribe, if it is open, is answered, and the cursor moves. A last act. */
+/* The cursor is set: the subscribe, if it is open, is answered, and the cursor moves. A last act.
+ */
 void sub_begin_replay(leat_sub *s);
 /* Likewise, with what a fetch has brought. */
 void sub_begin_replay_with(leat_sub *s, leat_history *h, int n_rows);

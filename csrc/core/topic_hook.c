@@ -1,8 +1,8 @@
 /* topic_hook.c - one hook at a time: push -> run_next -> on_hooked -> the ring.
  *
- * Events of other kinds (revocations, skips) pass without the hook, but keep their place. A hook that
- * is slower than the events come lets up to ring_bytes of them wait; then it counts as one that
- * failed for them all.
+ * Events of other kinds (revocations, skips) pass without the hook, but keep their place. A hook
+ * that is slower than the events come lets up to ring_bytes of them wait; then it counts as one
+ * that failed for them all.
  */
 #include "core/topic_hook.h"
 

@@ -1,8 +1,8 @@
 /* raw.c - on_read -> on_frame -> inbox -> pump -> a task -> on_handled -> pump ...
  *
- * The connection ends in one of four ways: the peer sends a close frame, which is answered in its
- * turn (answer_close), we send ours and await the peer's (leat_raw_close), the peer breaks the
- * rules (break_off), or the TCP connection breaks (on_conn_closed). Whichever comes first queues
+ * The connection ends in one of four ways: the peer sends a close frame, or breaks the rules
+ * (break_off), which is answered in its turn (answer_close), we send ours and await the peer's
+ * (leat_raw_close), or the TCP connection breaks (on_conn_closed). Whichever comes first queues
  * the close handler, behind the messages that were there before.
  */
 #include "script/raw.h"
@@ -141,10 +141,7 @@ static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_
 static void break_off(leat_raw *r, int code)
 {
     leat_metrics_add(r->lua->core->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
-    put_close(r, code, (leat_slice){NULL, 0});
-    if (r->state == LEAT_RAW_OPEN)
-        send_close(r, code, "");
-    end_websocket(r);
+    put_close(r, code, (leat_slice){NULL, 0}); /* answered in its turn, like a close frame */
 }
 
 static void feed(leat_raw *r, char *bytes, size_t len)
@@ -322,8 +319,8 @@ static void free_raw(leat_raw *r)
     leat_vm_drop(lua);
 }
 
-/* The peer's close frame is answered once the messages before it have been handled, so that these
- * can still be answered, too. */
+/* The peer's close frame, or its breach of the rules, is answered once the messages before it have
+ * been handled, so that these can still be answered, too. */
 static void answer_close(leat_raw *r, const leat_raw_item *item)
 {
     if (item->kind != LEAT_RAW_ITEM_CLOSE || r->state == LEAT_RAW_CLOSED)

@@ -1,18 +1,18 @@
 /* handshake.pml - one topic of Leat, from the commit to the client, as a model that spin searches whole.
  *
- * What it shows, what it leaves out, and how to run it: ../model.md. The names are those of the code
+ * What it shows, what it leaves out, and how to run it: docs/model.md. The names are those of the code
  * (csrc/core): head, heard, pending, unsure are hub_topic's, ring and next_seq those of topic and sub.
  *
  * The story, in the order of this file:
  *
+ *   air         not a process: what was announced and not yet heard, a set, so that order is any order
+ *   client      not a process: two inlines that assert what a client may see
  *   World       commits events, and throws the faults: the listener's connection is cut, the outbox is
  *               trimmed, the topic is numbered anew, a resync is asked for
- *   air         what was announced and not yet heard: a set, so that order is any order
- *   Listener    notices that it was cut, and connects again
+ *   Listener    notices that it was cut, and connects again     hub.c
  *   Hub         orders, repairs, compares                       hub_topic.c, hub_repair.c
  *   Worker      one ring, one subscription, one cursor          topic.c, sub.c, sub_read.c, sub_replay.c
  *   Sibling     another worker of the process, as far as the hub can tell: it arms, reads, tells
- *   client      not a process: two inlines that assert what a client may see
  *   Judge       when nothing can move any more: has the client everything?
  *
  * A handler of a single-threaded loop runs to its end: it is one step here (d_step). Between any two
@@ -733,8 +733,11 @@ end:
         topic_position(r_epoch, r_seq);
         if
         :: usable -> give_snapshot()
-        :: !usable && !tried -> begin_read(); tried = true /* tried again a little later */
-        :: else -> state = WAITING; looked = false; r_epoch = 0; r_seq = 0; r_fresh = true /* in vain: see model.md */
+        :: !usable && !tried -> begin_read(); tried = true /* once more, a little later */
+        :: else -> /* in vain, until there is a reason to try anew; Judge sees if there is none */
+            state = WAITING;
+            looked = false;
+            r_epoch = 0; r_seq = 0; r_fresh = true
         fi
 #endif
     }

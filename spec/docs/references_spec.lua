@@ -11,8 +11,8 @@ local stage = require "spec.support.stage"
 local uv = require "luv"
 
 local ROOT = env.root() .. "/"
-local DOCUMENTS = { "README.md", "docs/architecture.md", "docs/handshake.md", "docs/lua-api.md", "docs/operations.md",
-  "docs/protocol.md" }
+local DOCUMENTS = { "README.md", "docs/architecture.md", "docs/handshake.md", "docs/lua-api.md", "docs/model.md",
+  "docs/operations.md", "docs/protocol.md" }
 
 describe("the documentation", function()
   local s

@@ -126,6 +126,22 @@ describe("a client that disappears", function()
     metrics.settled(s.server)
   end)
 
+  it("while some of its subscriptions resync, and more wait in line", function()
+    s.session:run("insert into rooms (id) select generate_series(11, 22)")
+    local client = s:connect { token = "alice" }
+    for id = 11, 22 do client:subscribe("room:" .. id) end
+    local shut = gate.shut(s.db, gate.SNAPSHOT)
+    for id = 11, 22 do s.session:run(("select leat.resync('room:%d')"):format(id)) end
+    metrics.await(s.server, state("reading"), 12)
+    shut:await(8)
+
+    client:abort()
+
+    metrics.settled(s.server)
+    assert.equal(0, shut:waiting())
+    shut:open()
+  end)
+
   it("in great number and at every moment", function()
     local clients = {}
     for i = 1, 60 do

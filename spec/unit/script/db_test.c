@@ -121,7 +121,7 @@ static void an_uncaught_failure_is_the_answer(void **state)
     assert_int_equal(a->code, LEAT_CODE_UNAVAILABLE);
     assert_true(a->read_failed);
     assert_int_equal(a->retry_after_ms, 1000);
-    assert_string_equal(a->message, "the database does not answer");
+    assert_string_equal(a->message, ""); /* words are added where it is sent */
     assert_null(a->grant);
     assert_int_equal(p->code, LEAT_CODE_UNAVAILABLE);
     assert_true(p->read_failed);

@@ -1,0 +1,533 @@
+-- leat.watch: the changes of an existing table as events, without a change to the application.
+--
+-- A watch is three triggers on the table. The first publishes each row that was inserted, updated or deleted. It
+-- is deferred, since deferred triggers run in the order in which the rows were changed, while others run
+-- too late for a row that a trigger or a cascade changes again within the statement. The second makes
+-- it run at the end of each statement all the same: with events pending, Postgres would refuse the
+-- transaction a TRUNCATE or an ALTER TABLE. The third looks at TRUNCATE, and holds the template's
+-- columns: since it is also one for "update of" them, Postgres follows their renames, and refuses to
+-- drop them or to change their types. Nothing else remembers a watch, so it goes when the table goes,
+-- and into dumps.
+--
+-- Who writes to the table needs no right on schema leat: the triggers run as the schema's owner. So
+-- only who is trusted as much as that owner may watch; a cast to json of a column's type runs in it too.
+
+-- Templates ---------------------------------------------------------------------------------------
+
+create function leat.refuse_template(template text, detail text) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception 'malformed topic template: %', coalesce(to_json(left(template, 300))::text, 'NULL')
+    using errcode = 'invalid_parameter_value', detail = detail,
+          hint = 'A template is a topic with columns in braces: chat:{chat_id}. '
+              || 'A brace that is meant as one is written twice.';
+end $$;
+
+-- 'a:{b}:{c}' as array['a:', 'b', ':', 'c', '']: texts, and between them columns.
+create function leat.parse_template(template text) returns text[]
+  language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  parts text[] := array[''];
+  token text;
+begin
+  for token in
+    select t[1] from regexp_matches(template, '\{\{|\}\}|\{[^{}]+\}|[^{}]+|.', 'g') t
+  loop
+    if token in ('{', '}') then
+      perform leat.refuse_template(template, 'A brace is alone, or there is nothing between two.');
+    elsif token ~ '^\{[^{]' then
+      parts := parts || array[substr(token, 2, length(token) - 2), ''];
+    else
+      parts[cardinality(parts)] := parts[cardinality(parts)]
+        || case token when '{{' then '{' when '}}' then '}' else token end;
+    end if;
+  end loop;
+  return parts;
+end $$;
+
+-- The columns in parts, each once, in order.
+create function leat.template_columns(parts text[]) returns text[]
+  language sql immutable set search_path = pg_catalog, pg_temp
+  return array(
+    select p.part from unnest(parts) with ordinality p (part, at)
+     where p.at % 2 = 0 group by p.part order by min(p.at));
+
+-- Parts with other names for the columns.
+create function leat.rename_columns(parts text[], names text[]) returns text[]
+  language sql immutable set search_path = pg_catalog, pg_temp
+  return array(
+    select case when p.at % 2 = 1 then p.part
+                else names[array_position(leat.template_columns(parts), p.part)] end
+      from unnest(parts) with ordinality p (part, at) order by p.at);
+
+create function leat.render_template(parts text[]) returns text
+  language sql immutable set search_path = pg_catalog, pg_temp
+  return (
+    select string_agg(case when p.at % 2 = 1 then replace(replace(p.part, '{', '{{'), '}', '}}')
+                           else '{' || p.part || '}' end, '' order by p.at)
+      from unnest(parts) with ordinality p (part, at));
+
+-- What is watched ---------------------------------------------------------------------------------
+
+-- The table whose watch has put a trigger on relation: itself, or one that it is a partition of.
+create function leat.watched_relation(relation oid, watch name) returns oid
+  language sql stable set search_path = pg_catalog, pg_temp
+  return (
+    select t.tgrelid from pg_trigger t
+     where t.tgname = watch and t.tgparentid = 0
+       and (t.tgrelid = relation
+         or t.tgrelid in (select a.relid from pg_partition_ancestors(relation) a)));
+
+-- The columns of a watch's template, as they are called now.
+create function leat.watched_columns(relation oid, watch name) returns text[]
+  language sql stable set search_path = pg_catalog, pg_temp
+  return array(
+    select a.attname::text
+      from pg_trigger t
+     cross join unnest(t.tgattr::int2[]) with ordinality k (attnum, at)
+      join pg_attribute a on a.attrelid = t.tgrelid and a.attnum = k.attnum
+     where t.tgrelid = relation and t.tgname = watch || '_truncate'
+     order by k.at);
+
+-- The texts of a template and its columns, as they are called now.
+create function leat.watched_parts(relation oid, watch name, template text) returns text[]
+  language sql stable set search_path = pg_catalog, pg_temp
+  return leat.rename_columns(leat.parse_template(template), leat.watched_columns(relation, watch));
+
+-- The first argument in pg_trigger.tgargs.
+create function leat.first_argument(arguments bytea) returns text
+  language sql immutable set search_path = pg_catalog, pg_temp
+  return convert_from(substr(arguments, 1, position('\x00'::bytea in arguments) - 1), 'UTF8');
+
+create function leat.second_argument(arguments bytea) returns text
+  language sql immutable set search_path = pg_catalog, pg_temp
+  return leat.first_argument(substr(arguments, position('\x00'::bytea in arguments) + 1));
+
+-- The watches of all tables, by the names that columns have now.
+create view leat.watched as
+  select w."table", w.topic_template, w.watch,
+         w.made_for = w."table"::oid::text and w.made_as = w.topic_template as is_fresh
+    from (
+      select t.tgrelid::regclass as "table",
+             leat.render_template(
+               leat.watched_parts(t.tgrelid, t.tgname, leat.second_argument(t.tgargs))) as topic_template,
+             t.tgname as watch,
+             leat.first_argument(t.tgargs) as made_for,
+             leat.second_argument(t.tgargs) as made_as
+        from pg_catalog.pg_trigger t
+       where t.tgfoid = to_regproc('leat.on_change') and t.tgparentid = 0) w;
+
+grant select on leat.watched to public;  -- as the catalog is; who lacks USAGE on the schema sees nothing
+
+-- The triggers' work ------------------------------------------------------------------------------
+
+-- on_change runs for every row. Like leat.publish it is a security definer without a search_path, and safe
+-- for the same reasons: everything in it is qualified, or bound when it was created.
+
+create function leat.is_relation(relation oid, number text) returns boolean
+  language sql immutable parallel safe
+  return relation = number::oid;
+
+-- Whether that is the name of the relation's column of that number.
+create function leat.is_column(relation oid, attnum text, name text) returns boolean
+  language sql stable
+  return (pg_identify_object_as_address('pg_class'::regclass, relation, attnum::integer)).object_names[3]
+         is not distinct from name;
+
+create function leat.qualified_name(schema name, "table" name) returns text
+  language sql immutable parallel safe
+  return quote_ident(schema) || '.' || quote_ident("table");
+
+create function leat.qualified_name(relation oid) returns text
+  language sql stable
+  return (pg_identify_object('pg_class'::regclass, relation, 0)).identity;
+
+create function leat.watched_column(relation oid, watch name, template text, name text) returns text
+  language sql stable set search_path = pg_catalog, pg_temp
+  return (leat.watched_columns(relation, watch))[
+    array_position(leat.template_columns(leat.parse_template(template)), name)];
+
+create function leat.last_of(count integer) returns integer
+  language sql immutable parallel safe
+  return count - 1;
+
+-- NULL stays NULL.
+create function leat.lengthen(topic text, fields jsonb, name text, part text) returns text
+  language sql immutable parallel safe
+  return topic || (fields ->> name) || part;
+
+-- No one can subscribe to a malformed topic, so nobody misses what would be published there.
+create function leat.topic_or_null(topic text) returns text
+  language sql immutable parallel safe
+  return case when leat.is_topic(topic) then topic end;
+
+create function leat.is_same(a text, b text) returns boolean
+  language sql immutable parallel safe
+  return a = b;
+
+create function leat.change(action text, "table" text, "row" jsonb) returns jsonb
+  language sql immutable parallel safe
+  return jsonb_build_object('action', action, 'table', "table",
+                            case action when 'delete' then 'old' else 'row' end, "row");
+
+create function leat.change("table" text, "row" jsonb, old jsonb) returns jsonb
+  language sql immutable parallel safe
+  return jsonb_build_object('action', 'update', 'table', "table", 'row', "row", 'old', old);
+
+-- Arguments: the number of the watched table, the template, and its parts, with each column's number after its name.
+-- The numbers are only the quick way to see that all is still called so. They are wrong once a column
+-- is renamed or the database restored; then the catalog is asked.
+create function leat.on_change() returns trigger
+  language plpgsql security definer as $$
+declare
+  watched pg_catalog.oid := tg_relid;
+  table_name pg_catalog.text;
+  column_name pg_catalog.text;
+  old_row pg_catalog.jsonb;
+  new_row pg_catalog.jsonb;
+  old_topic pg_catalog.text := tg_argv[2];
+  new_topic pg_catalog.text := tg_argv[2];
+  _ pg_catalog.bool;
+begin
+  if leat.is_same(tg_op, 'UPDATE') and old operator(pg_catalog.*=) new then
+    return null;
+  end if;
+  if leat.is_relation(tg_relid, tg_argv[0]) then
+    table_name := leat.qualified_name(tg_table_schema, tg_table_name);
+  else
+    watched := leat.watched_relation(tg_relid, tg_name);
+    table_name := leat.qualified_name(watched);
+  end if;
+
+  old_row := pg_catalog.to_jsonb(old);
+  new_row := pg_catalog.to_jsonb(new);
+  for i in 3 .. leat.last_of(tg_nargs) by 3 loop
+    column_name := tg_argv[i];
+    if not (leat.is_relation(watched, tg_argv[0])
+            and leat.is_column(watched, tg_argv[i operator(pg_catalog.+) 1], column_name)) then
+      column_name := leat.watched_column(watched, tg_name, tg_argv[1], column_name);
+    end if;
+    old_topic := leat.lengthen(old_topic, old_row, column_name, tg_argv[i operator(pg_catalog.+) 2]);
+    new_topic := leat.lengthen(new_topic, new_row, column_name, tg_argv[i operator(pg_catalog.+) 2]);
+  end loop;
+  old_topic := case when old_row is not null then leat.topic_or_null(old_topic) end;
+  new_topic := case when new_row is not null then leat.topic_or_null(new_topic) end;
+
+  if leat.is_same(old_topic, new_topic) then
+    _ := leat.publish(new_topic, leat.change(table_name, new_row, old_row)) is null;
+    return null;
+  end if;
+  if old_topic is not null then
+    _ := leat.publish(old_topic, leat.change('delete', table_name, old_row)) is null;
+  end if;
+  if new_topic is not null then
+    _ := leat.publish(new_topic, leat.change('insert', table_name, new_row)) is null;
+  end if;
+  return null;
+end $$;
+
+-- After each statement. Argument: the watch.
+create function leat.after_statement() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  execute format('set constraints %1$I.%2$I immediate; set constraints %1$I.%2$I deferred',
+                 tg_table_schema, tg_argv[0]);
+  return null;
+end $$;
+
+-- New epochs for these topics: their history is of no use to anybody any more. Whoever is subscribed, or comes back
+-- with a position, gets a fresh snapshot; an announcement that is lost changes nothing about that.
+create function leat.renew_epochs(topics text[]) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into leat.topic as t (name, epoch, seq)
+    select n.name, e.epoch, 0
+      from (select leat.new_epoch() as epoch) e, (select distinct unnest(topics) collate "C") n (name)
+     order by n.name  -- everybody locks in this order
+    on conflict (name) do update set epoch = excluded.epoch;
+  perform leat.resync(n.name) from (select distinct unnest(topics)) n (name);
+end $$;
+
+-- The topics of all rows that are stored in the relation itself.
+create function leat.topics_in(relation oid, parts text[]) returns text[]
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  topic text;
+  topics text[];
+begin
+  -- to_jsonb, as for on_change: the same text of the same value.
+  select string_agg(case when p.at % 2 = 1 then quote_literal(p.part)
+                         else format('(to_jsonb(t.%I) #>> ''{}'')', p.part) end, ' || ' order by p.at)
+    into topic from unnest(parts) with ordinality p (part, at);
+  execute format('select array_agg(distinct x.topic) from (select %s from only %s t) x (topic)'
+                 || ' where leat.is_topic(x.topic)', topic, relation::regclass) into topics;
+  return topics;
+end $$;
+
+-- Before TRUNCATE. Arguments: the template, the watch. The table's partitions have such a trigger of their own, except
+-- those that came after the watch.
+create function leat.on_truncate() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  watched oid;
+  parts text[];
+  topics text[];
+begin
+  if tg_op <> 'TRUNCATE' then
+    return null;
+  end if;
+  watched := leat.watched_relation(tg_relid, tg_argv[1]);
+  if watched is null then
+    return null;  -- no partition any more
+  end if;
+  parts := leat.watched_parts(watched, tg_argv[1], tg_argv[0]);
+  select array_agg(x.topic) into topics
+    from leat.storage(tg_relid) s (relation)
+   cross join unnest(leat.topics_in(s.relation, parts)) x (topic)
+   where s.relation = tg_relid or not exists (
+     select from pg_trigger t where t.tgrelid = s.relation and t.tgname = tg_name);
+  perform leat.renew_epochs(topics);
+  return null;
+end $$;
+
+-- Where the table's rows are: the table, or its partitions that are not partitioned again.
+create function leat.storage(relation oid) returns setof oid
+  language sql stable set search_path = pg_catalog, pg_temp as $$
+  select relation from pg_class c where c.oid = relation and c.relkind <> 'p'
+  union
+  select t.relid from pg_partition_tree(relation) t where t.isleaf and t.relid <> relation
+$$;
+
+-- Watching ----------------------------------------------------------------------------------------
+
+-- Columns whose text is the same in every session: a topic must not depend on a session's settings.
+create function leat.may_be_in_topic(type oid) returns boolean
+  language sql stable set search_path = pg_catalog, pg_temp
+  return (
+    with recursive base (oid, kind, category, next) as (
+      select t.oid, t.typtype, t.typcategory, t.typbasetype from pg_type t where t.oid = type
+      union all
+      select t.oid, t.typtype, t.typcategory, t.typbasetype from base join pg_type t on t.oid = base.next)
+    select b.category in ('S', 'E', 'B') or b.oid in ('smallint'::regtype, 'integer'::regtype,
+             'bigint'::regtype, 'numeric'::regtype, 'oid'::regtype, 'uuid'::regtype, 'date'::regtype)
+      from base b where b.kind <> 'd');
+
+create function leat.refuse_relation(relation regclass, reason text, hint text) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception 'cannot watch %: %', relation, reason
+    using errcode = 'wrong_object_type', hint = hint;
+end $$;
+
+create function leat.check_relation(relation regclass) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  c pg_class;
+  owner regrole;
+begin
+  select * into strict c from pg_class where oid = relation;
+  if c.relkind in ('v', 'm') then
+    perform leat.refuse_relation(relation, 'it is a view', 'Watch the tables that it reads.');
+  elsif c.relkind = 'f' then
+    perform leat.refuse_relation(relation, 'it is a foreign table', 'Watch the table where it is stored.');
+  elsif c.relkind not in ('r', 'p') then
+    perform leat.refuse_relation(relation, 'it is not a table', 'Watch the table that it belongs to.');
+  elsif c.relpersistence <> 'p' then
+    perform leat.refuse_relation(relation, 'it is temporary or unlogged', 'Its rows can vanish without a change.');
+  elsif c.relnamespace = 'leat'::regnamespace then
+    perform leat.refuse_relation(relation, 'it is one of Leat''s own tables', 'Watch tables of the application.');
+  end if;
+
+  select p.proowner into owner from pg_proc p where p.oid = 'leat.on_truncate'::regproc;
+  if not (has_table_privilege(owner, relation, 'select')
+          and has_schema_privilege(owner, c.relnamespace, 'usage')) then
+    raise exception 'cannot watch %: the owner of schema leat, %, may not read it', relation, owner
+      using errcode = 'insufficient_privilege', hint = format('Grant it SELECT on the table and USAGE on schema %I.',
+                                                                 c.relnamespace::regnamespace);
+  end if;
+  if c.relkind = 'r' and exists (select from pg_inherits i where i.inhparent = relation) then
+    raise warning 'tables inherit from %: only its own rows are watched', relation
+      using hint = 'Watch them too.';
+  end if;
+end $$;
+
+-- Checks a template against a relation, and returns its parts.
+create function leat.check_template(relation regclass, template text) returns text[]
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  parts constant text[] := leat.parse_template(template);
+  fixed text := '';
+  type oid;
+begin
+  for i in 1 .. coalesce(cardinality(parts), 0) loop
+    if i % 2 = 1 then
+      fixed := fixed || parts[i];
+      continue;
+    end if;
+    select a.atttypid into type from pg_attribute a
+     where a.attrelid = relation and a.attname = parts[i] and a.attnum > 0 and not a.attisdropped;
+    if type is null then
+      raise exception 'table % has no column "%"', relation, parts[i]
+        using errcode = 'undefined_column', detail = format('The topic template is %s.', template),
+              hint = 'Between the braces stands the name of a column as it is, without quotes.';
+    elsif not leat.may_be_in_topic(type) then
+      raise exception 'column "%" of type % cannot be in a topic', parts[i], format_type(type, null)
+        using errcode = 'datatype_mismatch',
+              hint = 'Integers, numeric, text, uuid, boolean, date and enums can.';
+    end if;
+  end loop;
+  if leat.is_topic(case when fixed = '' and cardinality(parts) > 1 then 'x' else fixed end) is not true then
+    perform leat.refuse_template(template,
+      'A topic is 1 to 255 bytes of UTF-8 without control characters.');
+  end if;
+  return parts;
+end $$;
+
+create function leat.watch_name(template text) returns name
+  language sql immutable set search_path = pg_catalog, pg_temp
+  return 'leat_watch_' || left(md5(template), 12);
+
+create function leat.put_truncate_trigger(relation regclass, template text, columns text[]) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  watch constant name := leat.watch_name(template);
+  list text;
+begin
+  if exists (select from pg_trigger t where t.tgrelid = relation and t.tgname = watch || '_truncate') then
+    return;
+  end if;
+  select ' or update of ' || string_agg(quote_ident(c.name), ', ' order by c.at)
+    into list from unnest(columns) with ordinality c (name, at);
+  execute format('create trigger %I before truncate%s on %s for each statement'
+                 || ' execute function leat.on_truncate(%L, %L)',
+                 watch || '_truncate', list, relation, template, watch);
+  execute format('alter table %s enable always trigger %I', relation, watch || '_truncate');
+end $$;
+
+create function leat.put_watch(relation regclass, template text, parts text[]) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  watch constant name := leat.watch_name(template);
+  columns constant text[] := leat.template_columns(parts);
+  arguments text;
+  partition oid;
+begin
+  if not exists (select from pg_trigger t where t.tgrelid = relation and t.tgname = watch) then
+    select concat_ws(', ', quote_literal(relation::oid::text), quote_literal(template),
+                     string_agg(concat_ws(', ', quote_literal(p.part), quote_literal(a.attnum::text)),
+                                ', ' order by p.at))
+      into arguments
+      from unnest(parts) with ordinality p (part, at)
+      left join pg_attribute a
+        on p.at % 2 = 0 and a.attrelid = relation and a.attname = p.part and a.attnum > 0;
+    execute format('create constraint trigger %I after insert or update or delete on %s'
+                   || ' deferrable initially deferred for each row execute function leat.on_change(%s)',
+                   watch, relation, arguments);
+    -- Always: what logical replication applies is a change too.
+    execute format('alter table %s enable always trigger %I', relation, watch);
+    execute format('create trigger %I after insert or update or delete on %s'
+                   || ' for each statement execute function leat.after_statement(%L)',
+                   watch || '_statement', relation, watch);
+    execute format('alter table %s enable always trigger %I', relation, watch || '_statement');
+  end if;
+  perform leat.put_truncate_trigger(relation, template, columns);
+  for partition in
+    select s.relation from leat.storage(relation) s (relation)
+      join pg_class c on c.oid = s.relation and c.relkind = 'r'
+  loop
+    perform leat.put_truncate_trigger(partition, template, columns);
+  end loop;
+end $$;
+
+create function leat.drop_watch(relation regclass, watch name) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  member oid;
+begin
+  execute format('drop trigger if exists %I on %s', watch, relation);
+  execute format('drop trigger if exists %I on %s', watch || '_statement', relation);
+  for member in
+    select s.relation from leat.storage(relation) s (relation) union select relation
+  loop
+    execute format('drop trigger if exists %I on %s', watch || '_truncate', member::regclass);
+  end loop;
+end $$;
+
+-- A partition and its parent must not both publish a row to one topic.
+create function leat.check_partitions(relation regclass, watch name) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  partition regclass;
+begin
+  select t.relid into partition
+    from pg_partition_tree(relation) t
+    join pg_trigger g on g.tgrelid = t.relid and g.tgname = watch and g.tgparentid = 0
+   where t.relid <> relation;
+  if found then
+    raise exception 'cannot watch %: its partition % is watched by itself', relation, partition
+      using errcode = 'duplicate_object', hint = 'leat.unwatch the partition first.';
+  end if;
+end $$;
+
+-- Publishes each change of the table from now on, to the topic that the row's columns make of the template. Once more
+-- is as good as once; it also finds partitions that have come since.
+create function leat.watch("table" regclass, topic_template text) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  parts text[];
+  by_parent oid;
+  renamed record;
+begin
+  if "table" is null or topic_template is null then
+    raise exception 'table and topic template must not be NULL' using errcode = 'null_value_not_allowed';
+  end if;
+  perform leat.check_relation("table");
+  parts := leat.check_template("table", topic_template);
+  by_parent := leat.watched_relation("table", leat.watch_name(topic_template));
+  if by_parent <> "table" then
+    raise notice '% is watched already, as a partition of %', "table", by_parent::regclass;
+    return;
+  end if;
+
+  execute format('lock table %s in share row exclusive mode', "table");
+  for renamed in
+    select w.watch, w.topic_template as template from leat.watched w
+     where w."table" = watch."table" and not w.is_fresh
+  loop
+    perform leat.drop_watch("table", renamed.watch);
+    perform leat.put_watch("table", renamed.template, leat.parse_template(renamed.template));
+  end loop;
+  perform leat.check_partitions("table", leat.watch_name(topic_template));
+  perform leat.put_watch("table", topic_template, parts);
+end $$;
+
+-- Ends a watch of the table, or all.
+create function leat.unwatch("table" regclass, topic_template text default null) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  found_one boolean := false;
+  watch name;
+begin
+  for watch in
+    select w.watch from leat.watched w
+     where w."table" = unwatch."table"
+       and (unwatch.topic_template is null or w.topic_template = unwatch.topic_template)
+    union
+    -- What a partition keeps when it is detached.
+    select left(t.tgname, -length('_truncate'))::name from pg_trigger t
+     where t.tgrelid = "table" and t.tgfoid = 'leat.on_truncate'::regproc and unwatch.topic_template is null
+       and leat.watched_relation("table", left(t.tgname, -length('_truncate'))::name) is null
+  loop
+    found_one := true;
+    perform leat.drop_watch("table", watch);
+  end loop;
+  if not found_one then
+    raise notice '% is not watched%', "table", coalesce(' by the template ' || topic_template, '');
+  end if;
+end $$;
+
+-- Rights --------------------------------------------------------------------------------------------
+
+-- Whoever may watch must own the table too.
+revoke execute on function leat.watch(regclass, text), leat.unwatch(regclass, text), leat.on_change(),
+  leat.after_statement(), leat.on_truncate(), leat.renew_epochs(text[]) from public;

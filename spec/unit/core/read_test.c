@@ -1,0 +1,472 @@
+/* read_test.c - a snapshot read: its order, its retries, its fallback, its deadline.
+ *
+ * The test plays the pool, the connection, the scripts and the clock.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "core/read.h"
+
+enum { NOW = 1000, DEADLINE = NOW + 800 };
+
+typedef struct script_call {
+    leat_call *call; /* NULL: none is pending */
+    uint64_t deadline_ms;
+    size_t n;
+} script_call;
+
+static struct {
+    uint64_t now;
+    leat_deadline *armed; /* the read's back-off */
+    leat_deadline_cb on_deadline;
+    uint64_t at_ms;
+    int acquire_err;
+    leat_pg_waiter *waiter; /* waiting, or NULL */
+    size_t n_leased;
+    leat_pg_query *queries[8];
+    size_t n_queries;
+    script_call refresh;
+    script_call snapshot;
+    size_t n_ended;
+    leat_read_outcome last;
+} seen;
+
+/* --- the clock --- */
+
+uint64_t leat_loop_now(const leat_loop *l)
+{
+    (void)l;
+    return seen.now;
+}
+
+leat_deadline_queue *leat_loop_deadlines(leat_loop *l)
+{
+    (void)l;
+    return NULL;
+}
+
+void leat_deadline_init(leat_deadline *d)
+{
+    (void)d;
+}
+
+void leat_deadline_arm(leat_deadline_queue *q, leat_deadline *d, uint64_t at_ms,
+                       leat_deadline_cb cb)
+{
+    (void)q;
+    seen.armed = d;
+    seen.at_ms = at_ms;
+    seen.on_deadline = cb;
+}
+
+void leat_deadline_cancel(leat_deadline *d)
+{
+    (void)d;
+    seen.armed = NULL;
+}
+
+/* Until the back-off is over. */
+static void pass_time(void)
+{
+    leat_deadline *d = seen.armed;
+    assert_non_null(d);
+    seen.armed = NULL;
+    if (seen.at_ms > seen.now)
+        seen.now = seen.at_ms;
+    seen.on_deadline(d);
+}
+
+/* --- the pool and its connection --- */
+
+void leat_pg_waiter_init(leat_pg_waiter *w)
+{
+    (void)w;
+}
+
+void leat_pg_waiter_cancel(leat_pg_waiter *w)
+{
+    if (seen.waiter == w)
+        seen.waiter = NULL;
+}
+
+int leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_ms,
+                         leat_pg_acquire_cb cb)
+{
+    (void)p, (void)deadline_ms;
+    if (seen.acquire_err < 0)
+        return seen.acquire_err;
+    assert_null(seen.waiter);
+    seen.waiter = w;
+    w->cb_ = cb;
+    return 0;
+}
+
+void leat_pg_pool_release(leat_pg_pool *p, leat_pg_conn *conn)
+{
+    (void)p, (void)conn;
+    assert_int_equal(1, seen.n_leased);
+    seen.n_leased = 0;
+    for (size_t i = 0; i < seen.n_queries; i++)
+        seen.queries[i]->conn_ = NULL;
+    seen.n_queries = 0;
+}
+
+int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
+                       const leat_pg_param *params, int n_params, uint64_t deadline_ms,
+                       leat_pg_query_cb cb)
+{
+    (void)c, (void)sql, (void)params, (void)n_params, (void)deadline_ms;
+    assert_null(q->conn_);
+    q->conn_ = q;
+    q->cb_ = cb;
+    seen.queries[seen.n_queries++] = q;
+    return 0;
+}
+
+void leat_pg_conn_forget(leat_pg_query *q)
+{
+    for (size_t i = 0; i < seen.n_queries; i++)
+        if (seen.queries[i] == q)
+            seen.queries[i] = seen.queries[--seen.n_queries];
+    q->conn_ = NULL;
+}
+
+int leat_pg_result_rows(const leat_pg_result *r)
+{
+    (void)r;
+    return 1;
+}
+
+leat_slice leat_pg_result_value(const leat_pg_result *r, int row, int column)
+{
+    (void)r, (void)row;
+    return leat_slice_of(column == 0 ? "epoch" : "17");
+}
+
+const char *leat_pg_result_sqlstate(const leat_pg_result *r)
+{
+    (void)r;
+    return "";
+}
+
+static void lease(void)
+{
+    leat_pg_waiter *w = seen.waiter;
+    assert_non_null(w);
+    seen.waiter = NULL;
+    seen.n_leased++;
+    w->cb_(w, (leat_pg_conn *)&seen, 0);
+}
+
+/* The oldest query is answered. */
+static void reply(int err)
+{
+    assert_true(seen.n_queries > 0);
+    leat_pg_query *q = seen.queries[0];
+    memmove(seen.queries, seen.queries + 1, --seen.n_queries * sizeof(seen.queries[0]));
+    q->conn_ = NULL;
+    q->cb_(q, (leat_pg_result *)&seen, err);
+}
+
+/* --- the scripts --- */
+
+static void note(script_call *c, leat_call *call, uint64_t deadline_ms)
+{
+    assert_null(c->call);
+    call->task_ = c;
+    c->call = call;
+    c->deadline_ms = deadline_ms;
+    c->n++;
+}
+
+static void refresh(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
+                    uint64_t deadline_ms)
+{
+    (void)s, (void)grant, (void)conn;
+    note(&seen.refresh, call, deadline_ms);
+}
+
+static void snapshot(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
+                     uint64_t deadline_ms)
+{
+    (void)s, (void)grant, (void)conn;
+    note(&seen.snapshot, call, deadline_ms);
+}
+
+static void cancel(leat_call *call)
+{
+    script_call *c = call->task_;
+    if (c != NULL)
+        c->call = NULL;
+    call->task_ = NULL;
+}
+
+static const leat_script_ops ops = {.refresh = refresh, .snapshot = snapshot, .cancel = cancel};
+
+static void tell(script_call *c, leat_verdict v)
+{
+    leat_call *call = c->call;
+    assert_non_null(call);
+    c->call = NULL;
+    call->task_ = NULL;
+    call->cb(call, &v);
+}
+
+static const leat_verdict fine = {.code = LEAT_CODE_OK, .json = {"{}", 2}};
+static const leat_verdict unreadable = {.code = LEAT_CODE_UNAVAILABLE, .read_failed = true};
+static const leat_verdict late = {.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true};
+static const leat_verdict gone = {.code = LEAT_CODE_NOT_FOUND};
+
+/* --- the read --- */
+
+typedef struct world {
+    leat_limits limits;
+    leat_metrics_registry *registry;
+    leat_script script;
+    leat_core core;
+    leat_grant grant;
+    leat_read *read;
+} world;
+
+static void on_read(leat_read *r, const leat_read_outcome *o, void *arg)
+{
+    (void)r, (void)arg;
+    seen.n_ended++;
+    seen.last = *o;
+}
+
+static int set_up(void **state)
+{
+    world *w = leat_calloc(1, sizeof(*w));
+    memset(&seen, 0, sizeof(seen));
+    seen.now = NOW;
+    w->registry = leat_metrics_registry_new();
+    w->script.ops = &ops;
+    w->core.metrics = leat_metrics_new(w->registry);
+    w->core.limits = &w->limits;
+    w->core.script = &w->script;
+    w->grant.has_refresh = true;
+    *state = w;
+    return 0;
+}
+
+/* Nothing is left: no lease, no wait, no call. */
+static int tear_down(void **state)
+{
+    world *w = *state;
+    assert_null(seen.waiter);
+    assert_null(seen.armed);
+    assert_null(seen.refresh.call);
+    assert_null(seen.snapshot.call);
+    assert_int_equal(0, seen.n_leased);
+    leat_metrics_registry_free(w->registry);
+    free(w);
+    return 0;
+}
+
+static void begin(world *w, bool fresh_only)
+{
+    w->read = leat_read_start(&w->core, leat_slice_of("t"), &w->grant, fresh_only, DEADLINE,
+                              on_read, NULL);
+}
+
+/* BEGIN and the position are answered. */
+static void reply_position(void)
+{
+    reply(0);
+    reply(0);
+}
+
+static void expect_end(leat_code code, bool stale)
+{
+    assert_int_equal(1, seen.n_ended);
+    assert_int_equal(code, seen.last.code);
+    assert_int_equal(stale, seen.last.stale);
+}
+
+static void gives_refresh_then_snapshot_then_commits(void **state)
+{
+    begin(*state, false);
+    lease();
+    assert_int_equal(2, seen.n_queries); /* before the refresh's first query */
+    reply_position();
+    assert_null(seen.snapshot.call);
+    tell(&seen.refresh, fine);
+    tell(&seen.snapshot, fine);
+
+    expect_end(LEAT_CODE_OK, false);
+    assert_int_equal(17, seen.last.seq);
+    assert_int_equal(1, seen.n_leased);
+    reply(0); /* COMMIT */
+}
+
+static void waits_for_the_position(void **state)
+{
+    world *w = *state;
+    w->grant.has_refresh = false;
+    begin(w, false);
+    lease();
+    tell(&seen.snapshot, fine);
+    assert_int_equal(0, seen.n_ended);
+
+    reply_position();
+
+    expect_end(LEAT_CODE_OK, false);
+    reply(0);
+}
+
+static void gives_a_refresh_half_of_the_time(void **state)
+{
+    world *w = *state;
+    begin(w, false);
+    seen.now += 200;
+    lease();
+
+    assert_int_equal(seen.now + (DEADLINE - seen.now) / 2, seen.refresh.deadline_ms);
+    leat_read_cancel(w->read);
+}
+
+static void falls_back_where_the_refresh_cannot_read(void **state)
+{
+    begin(*state, false);
+    lease();
+    reply_position();
+    tell(&seen.refresh, late);
+    assert_int_equal(0, seen.n_leased); /* a transaction of its own */
+    lease();
+    reply_position();
+    assert_int_equal(1, seen.refresh.n);
+    assert_int_equal(DEADLINE, seen.snapshot.deadline_ms);
+    tell(&seen.snapshot, fine);
+
+    expect_end(LEAT_CODE_OK, true);
+    reply(0);
+}
+
+static void ends_where_the_refresh_finds_nothing(void **state)
+{
+    begin(*state, false);
+    lease();
+    tell(&seen.refresh, gone);
+
+    expect_end(LEAT_CODE_NOT_FOUND, false);
+    assert_false(seen.last.read_failed);
+}
+
+static void accepts_no_fallback_if_it_must_be_fresh(void **state)
+{
+    begin(*state, true);
+    lease();
+    reply_position();
+    tell(&seen.refresh, unreadable);
+
+    expect_end(LEAT_CODE_UNAVAILABLE, false);
+    assert_true(seen.last.read_failed);
+}
+
+static void tries_again_where_the_snapshot_cannot_be_read(void **state)
+{
+    begin(*state, false);
+    for (int i = 0; i < 3; i++) {
+        lease();
+        reply_position();
+        tell(&seen.refresh, fine);
+        tell(&seen.snapshot, unreadable);
+        assert_int_equal(0, seen.n_leased);
+        pass_time();
+    }
+    lease();
+    reply_position();
+    tell(&seen.refresh, fine);
+    tell(&seen.snapshot, fine);
+
+    expect_end(LEAT_CODE_OK, false);
+    reply(0);
+}
+
+static void gives_up_at_the_deadline(void **state)
+{
+    begin(*state, false);
+    while (seen.n_ended == 0) {
+        lease();
+        reply(LEAT_EPG_LOST);
+        pass_time();
+    }
+
+    expect_end(LEAT_CODE_UNAVAILABLE, false);
+    assert_true(seen.last.retry_after_ms > 0);
+    assert_int_equal(DEADLINE, seen.now);
+}
+
+static void a_position_that_fails_spoils_the_attempt(void **state)
+{
+    begin(*state, false);
+    lease();
+    tell(&seen.refresh, fine);
+    reply(0);
+    reply(LEAT_EPG_SERVER);
+    assert_null(seen.snapshot.call);
+    pass_time();
+    lease();
+    reply_position();
+    tell(&seen.refresh, fine);
+    tell(&seen.snapshot, fine);
+
+    expect_end(LEAT_CODE_OK, false);
+    reply(0);
+}
+
+static void does_not_wait_for_a_pool_that_is_full(void **state)
+{
+    seen.acquire_err = LEAT_EBUSY;
+    begin(*state, false);
+    assert_int_equal(0, seen.n_ended); /* never from inside */
+    pass_time();
+
+    expect_end(LEAT_CODE_UNAVAILABLE, false);
+}
+
+static void leaves_nothing_wherever_it_is_cancelled(void **state)
+{
+    for (int step = 0; step < 5; step++) {
+        begin(*state, false);
+        if (step > 0)
+            lease();
+        if (step > 1)
+            reply_position();
+        if (step > 2)
+            tell(&seen.refresh, fine);
+        if (step > 3)
+            tell(&seen.snapshot, unreadable);
+        leat_read_cancel(((world *)*state)->read);
+        assert_null(seen.waiter);
+        assert_null(seen.armed);
+        assert_int_equal(0, seen.n_leased);
+    }
+    assert_int_equal(0, seen.n_ended);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(gives_refresh_then_snapshot_then_commits),
+        TEST(waits_for_the_position),
+        TEST(gives_a_refresh_half_of_the_time),
+        TEST(falls_back_where_the_refresh_cannot_read),
+        TEST(ends_where_the_refresh_finds_nothing),
+        TEST(accepts_no_fallback_if_it_must_be_fresh),
+        TEST(tries_again_where_the_snapshot_cannot_be_read),
+        TEST(gives_up_at_the_deadline),
+        TEST(a_position_that_fails_spoils_the_attempt),
+        TEST(does_not_wait_for_a_pool_that_is_full),
+        TEST(leaves_nothing_wherever_it_is_cancelled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

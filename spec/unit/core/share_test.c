@@ -1,0 +1,342 @@
+/* share_test.c - one read for all who ask for the same key.
+ *
+ * The test plays the reads: it notes which grant leads, and answers when it likes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "core/share.h"
+
+enum { N_WAITS = 4, RING_BYTES = 64 };
+
+struct leat_read {
+    leat_grant *grant;
+    leat_read_cb cb;
+    void *arg;
+};
+
+static struct {
+    leat_read *running;
+    size_t n_started;
+    size_t n_cancelled;
+} reads;
+
+leat_read *leat_read_start(leat_core *core, leat_slice topic, leat_grant *grant, bool fresh_only,
+                           uint64_t deadline_ms, leat_read_cb cb, void *arg)
+{
+    (void)core, (void)topic, (void)fresh_only, (void)deadline_ms;
+    assert_null(reads.running);
+    reads.running = leat_calloc(1, sizeof(*reads.running));
+    *reads.running = (leat_read){grant, cb, arg};
+    reads.n_started++;
+    return reads.running;
+}
+
+void leat_read_cancel(leat_read *r)
+{
+    assert_ptr_equal(reads.running, r);
+    reads.running = NULL;
+    reads.n_cancelled++;
+    free(r);
+}
+
+bool leat_topic_holds(const leat_topic *t, int64_t next_seq)
+{
+    return next_seq <= t->head + 1;
+}
+
+static void answer(leat_read_outcome outcome)
+{
+    leat_read *r = reads.running;
+    assert_non_null(r);
+    reads.running = NULL;
+    outcome.epoch = leat_slice_of("e");
+    r->cb(r, &outcome, r->arg);
+    free(r);
+}
+
+static const leat_read_outcome good = {.code = LEAT_CODE_OK, .seq = 5, .json = {"{}", 2}};
+static const leat_read_outcome bad = {.code = LEAT_CODE_NOT_FOUND};
+
+typedef struct waiter {
+    leat_share_wait wait;
+    leat_grant grant;
+    struct world *world;
+    size_t n_served;
+    leat_read_outcome last;
+    bool joins_again;
+} waiter;
+
+typedef struct world {
+    uv_loop_t uv;
+    leat_loop *loop;
+    leat_limits limits;
+    leat_core core;
+    leat_topic topic;
+    waiter waiters[N_WAITS];
+} world;
+
+static void on_shared(leat_share_wait *w, const leat_read_outcome *o)
+{
+    waiter *me = w->data;
+    me->n_served++;
+    me->last = *o;
+    if (!me->joins_again)
+        return;
+    me->joins_again = false;
+    leat_share_join(w, &me->world->topic, &me->grant, 1000, on_shared);
+}
+
+static int set_up(void **state)
+{
+    world *w = leat_calloc(1, sizeof(*w));
+    memset(&reads, 0, sizeof(reads));
+    assert_int_equal(0, uv_loop_init(&w->uv));
+    assert_int_equal(0, leat_loop_new(&w->loop, &w->uv));
+    w->limits.ring_bytes = RING_BYTES;
+    w->core.loop = w->loop;
+    w->core.limits = &w->limits;
+    w->topic.core = &w->core;
+    w->topic.epoch = leat_strdup("e");
+    w->topic.head = 9;
+    leat_list_init(&w->topic.shares);
+    for (int i = 0; i < N_WAITS; i++) {
+        w->waiters[i].world = w;
+        w->waiters[i].wait.data = &w->waiters[i];
+        w->waiters[i].grant.share = leat_slice_of("key");
+    }
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *w = *state;
+    for (int i = 0; i < N_WAITS; i++)
+        leat_share_leave(&w->waiters[i].wait);
+    assert_null(reads.running);
+    leat_share_free_all(&w->topic);
+    free(w->topic.epoch);
+    leat_loop_close(w->loop, NULL, NULL);
+    uv_run(&w->uv, UV_RUN_DEFAULT);
+    assert_int_equal(0, uv_loop_close(&w->uv));
+    free(w);
+    return 0;
+}
+
+static void join(world *w, int i)
+{
+    leat_share_join(&w->waiters[i].wait, &w->topic, &w->waiters[i].grant, 1000, on_shared);
+}
+
+static void turn(world *w)
+{
+    uv_run(&w->uv, UV_RUN_NOWAIT);
+}
+
+static void one_read_serves_all(void **state)
+{
+    world *w = *state;
+    for (int i = 0; i < N_WAITS; i++)
+        join(w, i);
+
+    answer(good);
+
+    assert_int_equal(1, reads.n_started);
+    for (int i = 0; i < N_WAITS; i++) {
+        assert_int_equal(1, w->waiters[i].n_served);
+        assert_int_equal(5, w->waiters[i].last.seq);
+        assert_false(w->waiters[i].last.outdated);
+    }
+}
+
+static void a_newcomer_is_served_from_what_is_at_hand(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    answer(good);
+
+    join(w, 1);
+    assert_int_equal(0, w->waiters[1].n_served); /* never from inside */
+    turn(w);
+
+    assert_int_equal(1, w->waiters[1].n_served);
+    assert_int_equal(1, reads.n_started);
+}
+
+static void what_the_ring_does_not_continue_is_read_anew(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    answer(good);
+
+    w->topic.head = 4;
+    join(w, 1);
+
+    assert_int_equal(2, reads.n_started);
+}
+
+static void a_read_ends_when_all_are_served_without_it(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    w->topic.head = 4;
+    answer(good); /* ahead of the ring: not at hand */
+    join(w, 1);   /* leads another read */
+    assert_int_equal(2, reads.n_started);
+
+    w->topic.head = 5; /* the ring catches up */
+    join(w, 2);
+    turn(w);
+
+    assert_int_equal(1, w->waiters[1].n_served);
+    assert_int_equal(1, w->waiters[2].n_served);
+    assert_null(reads.running); /* its grant may go at any moment */
+    assert_int_equal(1, reads.n_cancelled);
+}
+
+static void a_stale_snapshot_is_not_kept(void **state)
+{
+    world *w = *state;
+    leat_read_outcome stale = good;
+    stale.stale = true;
+    join(w, 0);
+    answer(stale);
+    assert_true(w->waiters[0].last.stale);
+
+    join(w, 1);
+
+    assert_int_equal(2, reads.n_started);
+}
+
+static void the_next_one_leads_when_the_leader_leaves(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    join(w, 1);
+
+    leat_share_leave(&w->waiters[0].wait);
+
+    assert_int_equal(1, reads.n_cancelled);
+    assert_ptr_equal(&w->waiters[1].grant, reads.running->grant);
+}
+
+static void one_who_only_waits_leaves_without_a_trace(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    join(w, 1);
+
+    leat_share_leave(&w->waiters[1].wait);
+    answer(good);
+
+    assert_int_equal(0, reads.n_cancelled);
+    assert_int_equal(1, w->waiters[0].n_served);
+    assert_int_equal(0, w->waiters[1].n_served);
+}
+
+static void a_failure_is_the_leaders_alone(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    join(w, 1);
+
+    answer(bad);
+    assert_int_equal(LEAT_CODE_NOT_FOUND, w->waiters[0].last.code);
+    assert_int_equal(0, w->waiters[1].n_served);
+    assert_ptr_equal(&w->waiters[1].grant, reads.running->grant);
+    answer(good);
+
+    assert_int_equal(LEAT_CODE_OK, w->waiters[1].last.code);
+}
+
+static void what_was_read_before_a_resync_was_asked_for_is_outdated(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    leat_share_forget_all(&w->topic, true);
+    join(w, 1);
+
+    answer(good);
+    assert_true(w->waiters[0].last.outdated);
+    assert_true(w->waiters[1].last.outdated);
+    join(w, 2);
+    answer(good);
+
+    assert_false(w->waiters[2].last.outdated);
+    assert_int_equal(2, reads.n_started);
+}
+
+static void a_restart_forgets_what_is_at_hand(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    answer(good);
+
+    leat_share_forget_all(&w->topic, false);
+    join(w, 1);
+    turn(w);
+
+    assert_int_equal(0, w->waiters[1].n_served);
+    assert_int_equal(2, reads.n_started);
+}
+
+static void who_is_served_may_ask_again(void **state)
+{
+    world *w = *state;
+    w->topic.head = 4; /* the snapshot is ahead of the ring: not at hand */
+    w->waiters[0].joins_again = true;
+    join(w, 0);
+    join(w, 1);
+
+    answer(good);
+    assert_int_equal(1, w->waiters[0].n_served);
+    assert_int_equal(1, w->waiters[1].n_served);
+    answer(good);
+
+    assert_int_equal(2, w->waiters[0].n_served);
+}
+
+static void snapshots_at_hand_are_bounded(void **state)
+{
+    world *w = *state;
+    char json[RING_BYTES / 2 + 1];
+    memset(json, '1', sizeof(json));
+    leat_read_outcome large = good;
+    large.json = (leat_slice){json, sizeof(json)};
+    w->waiters[1].grant.share = leat_slice_of("another");
+    join(w, 0);
+    answer(large);
+    join(w, 1);
+    answer(large);
+
+    join(w, 2); /* for the first key, whose snapshot had to go */
+
+    assert_int_equal(3, reads.n_started);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(one_read_serves_all),
+        TEST(a_newcomer_is_served_from_what_is_at_hand),
+        TEST(what_the_ring_does_not_continue_is_read_anew),
+        TEST(a_read_ends_when_all_are_served_without_it),
+        TEST(a_stale_snapshot_is_not_kept),
+        TEST(the_next_one_leads_when_the_leader_leaves),
+        TEST(one_who_only_waits_leaves_without_a_trace),
+        TEST(a_failure_is_the_leaders_alone),
+        TEST(what_was_read_before_a_resync_was_asked_for_is_outdated),
+        TEST(a_restart_forgets_what_is_at_hand),
+        TEST(who_is_served_may_ask_again),
+        TEST(snapshots_at_hand_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

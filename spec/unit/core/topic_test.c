@@ -1,0 +1,411 @@
+/* topic_test.c - a worker's topic: a ring that is contiguous, ends at head, and loses its old end.
+ *
+ * The test plays the hub, and notes what the topic asks of its subscriptions.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "core/share.h"
+#include "core/sub.h"
+#include "core/topic.h"
+#include "core/topic_hook.h"
+#include "wire/leat_v1.h"
+
+enum { N_SUBS = 3, RING_EVENTS = 4, RING_BYTES = 4096, LINGER_MS = 100 };
+
+static struct {
+    size_t n_positions; /* told to the hub */
+    size_t n_resyncs;
+    size_t n_renumbered;
+    size_t n_armed;
+    int last_reason;
+    bool outdated;
+    bool disarmed;
+} seen;
+
+void leat_hub_link_arm(leat_hub_link *l, leat_slice topic, uint64_t generation)
+{
+    (void)l, (void)topic, (void)generation;
+}
+
+void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generation)
+{
+    (void)l, (void)topic, (void)generation;
+    seen.disarmed = true;
+}
+
+void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq)
+{
+    (void)l, (void)topic, (void)epoch, (void)seq;
+    seen.n_positions++;
+}
+
+void leat_sub_pump(leat_sub *s)
+{
+    while (s->next_seq <= s->topic->head && leat_topic_event(s->topic, s->next_seq) != NULL)
+        s->next_seq++;
+}
+
+void leat_sub_on_armed(leat_sub *s)
+{
+    (void)s;
+    seen.n_armed++;
+}
+
+void leat_sub_signal(leat_sub *s, leat_event *e)
+{
+    (void)s, (void)e;
+}
+
+void leat_sub_resync(leat_sub *s, int reason)
+{
+    (void)s;
+    seen.n_resyncs++;
+    seen.last_reason = reason;
+}
+
+void leat_sub_renumber(leat_sub *s)
+{
+    (void)s;
+    seen.n_renumbered++;
+}
+
+void leat_share_forget_all(leat_topic *t, bool outdated)
+{
+    (void)t;
+    seen.outdated = outdated;
+}
+
+void leat_share_free_all(leat_topic *t)
+{
+    (void)t;
+}
+
+void leat_topic_hook_push(leat_topic *t, leat_event *e)
+{
+    leat_topic_append(t, e);
+}
+
+void leat_topic_hook_stop(leat_topic *t)
+{
+    (void)t;
+}
+
+static bool no_hook(leat_script *s, leat_slice topic)
+{
+    (void)s, (void)topic;
+    return false;
+}
+
+static const leat_script_ops ops = {.has_event_hook = no_hook};
+
+typedef struct world {
+    uv_loop_t uv;
+    leat_loop *loop;
+    leat_limits limits;
+    leat_metrics_registry *registry;
+    leat_script script;
+    leat_core core;
+    leat_topic *topic;
+    leat_sub subs[N_SUBS];
+} world;
+
+static int set_up(void **state)
+{
+    world *w = leat_calloc(1, sizeof(*w));
+    memset(&seen, 0, sizeof(seen));
+    assert_int_equal(0, uv_loop_init(&w->uv));
+    assert_int_equal(0, leat_loop_new(&w->loop, &w->uv));
+    w->limits.ring_events = RING_EVENTS;
+    w->limits.ring_bytes = RING_BYTES;
+    w->limits.topic_linger_ms = LINGER_MS;
+    w->registry = leat_metrics_registry_new();
+    w->script.ops = &ops;
+    w->core.loop = w->loop;
+    w->core.limits = &w->limits;
+    w->core.metrics = leat_metrics_new(w->registry);
+    w->core.script = &w->script;
+    leat_map_init(&w->core.topics);
+    w->topic = leat_topic_get(&w->core, leat_slice_of("t"));
+    for (int i = 0; i < N_SUBS; i++) {
+        w->subs[i].topic = w->topic;
+        leat_topic_attach(w->topic, &w->subs[i].topic_link);
+    }
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *w = *state;
+    for (int i = 0; i < N_SUBS; i++)
+        leat_topic_detach(w->topic, &w->subs[i].topic_link);
+    leat_topic_free_all(&w->core);
+    assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_TOPICS));
+    assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES));
+    leat_map_close(&w->core.topics);
+    leat_loop_close(w->loop, NULL, NULL);
+    uv_run(&w->uv, UV_RUN_DEFAULT);
+    assert_int_equal(0, uv_loop_close(&w->uv));
+    leat_metrics_registry_free(w->registry);
+    free(w);
+    return 0;
+}
+
+static leat_event *make_event(int64_t seq, size_t bytes)
+{
+    char data[2 * RING_BYTES] = "\"";
+    memset(data + 1, 'x', bytes);
+    memcpy(data + 1 + bytes, "\"", 2);
+    return leat_v1_event(LEAT_EVENT_DATA, leat_slice_of("t"), seq, leat_slice_of(data));
+}
+
+static void arm(world *w)
+{
+    leat_topic_on_armed(&w->core, leat_slice_of("t"), w->topic->generation);
+}
+
+static void event(world *w, int64_t seq)
+{
+    leat_topic_on_event(&w->core, make_event(seq, 10));
+}
+
+static bool position(world *w, const char *epoch, int64_t seq)
+{
+    return leat_topic_position(w->topic, leat_slice_of(epoch), seq);
+}
+
+static void turn(world *w)
+{
+    uv_run(&w->uv, UV_RUN_NOWAIT);
+}
+
+/* The ring holds oldest..head and nothing else. */
+static void expect_ring(const leat_topic *t, int64_t oldest, int64_t head)
+{
+    assert_int_equal(head, t->head);
+    assert_null(leat_topic_event(t, oldest - 1));
+    assert_null(leat_topic_event(t, head + 1));
+    for (int64_t seq = oldest; seq <= head; seq++)
+        assert_int_equal(seq, leat_event_seq(leat_topic_event(t, seq)));
+    assert_false(leat_topic_holds(t, oldest - 1));
+    assert_true(leat_topic_holds(t, oldest));
+    assert_true(leat_topic_holds(t, head + 1));
+    assert_false(leat_topic_holds(t, head + 2));
+}
+
+static void begins_where_the_first_read_stood(void **state)
+{
+    world *w = *state;
+    arm(w);
+    assert_false(leat_topic_holds(w->topic, 1));
+
+    assert_true(position(w, "e", 7));
+
+    expect_ring(w->topic, 8, 7);
+    assert_int_equal(N_SUBS, seen.n_armed);
+    assert_int_equal(1, seen.n_positions);
+}
+
+static void begins_before_the_first_event_of_the_hub(void **state)
+{
+    world *w = *state;
+    arm(w);
+
+    event(w, 5);
+    assert_true(position(w, "e", 4));
+
+    expect_ring(w->topic, 5, 5);
+}
+
+static void drops_what_comes_before_it_is_armed(void **state)
+{
+    world *w = *state;
+
+    event(w, 5);
+
+    assert_int_equal(LEAT_TOPIC_UNKNOWN, w->topic->head);
+}
+
+static void drops_its_oldest_beyond_the_count(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 0);
+
+    for (int64_t seq = 1; seq <= 3 * RING_EVENTS; seq++) {
+        event(w, seq);
+        expect_ring(w->topic, seq > RING_EVENTS ? seq - RING_EVENTS + 1 : 1, seq);
+    }
+}
+
+static void drops_its_oldest_beyond_the_bytes(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 0);
+
+    for (int64_t seq = 1; seq <= 9; seq++)
+        leat_topic_on_event(&w->core, make_event(seq, RING_BYTES / 3));
+
+    expect_ring(w->topic, 8, 9);
+    assert_true(leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES) <= RING_BYTES);
+}
+
+static void keeps_one_event_however_large(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 0);
+    event(w, 1);
+
+    leat_topic_on_event(&w->core, make_event(2, RING_BYTES + 1));
+
+    expect_ring(w->topic, 2, 2);
+}
+
+static void ignores_what_it_has(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 3);
+
+    event(w, 3);
+    event(w, 4);
+    event(w, 4);
+    event(w, 1);
+
+    expect_ring(w->topic, 4, 4);
+    assert_int_equal(0, seen.n_resyncs);
+}
+
+static void restarts_at_a_hole(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 3);
+
+    event(w, 5);
+
+    assert_int_equal(N_SUBS, seen.n_resyncs);
+    assert_int_equal(LEAT_RESET_HISTORY, seen.last_reason);
+    assert_int_equal(LEAT_TOPIC_UNKNOWN, w->topic->head);
+    assert_true(position(w, "e", 6));
+    expect_ring(w->topic, 7, 6);
+    assert_int_equal(0, seen.n_renumbered);
+}
+
+static void restarts_behind_an_event_whose_hook_failed(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 3);
+    event(w, 4);
+
+    leat_topic_restart(w->topic, 5, LEAT_RESET_HOOK);
+    event(w, 6);
+
+    expect_ring(w->topic, 6, 6);
+    assert_int_equal(N_SUBS, seen.n_resyncs);
+    assert_false(seen.outdated);
+}
+
+static void heeds_only_resets_of_its_own_life(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 3);
+
+    leat_topic_on_reset(&w->core, leat_slice_of("t"), w->topic->generation + 1, LEAT_RESET_EPOCH);
+    assert_int_equal(0, seen.n_resyncs);
+    leat_topic_on_reset(&w->core, leat_slice_of("t"), w->topic->generation, LEAT_RESET_REQUESTED);
+
+    assert_int_equal(N_SUBS, seen.n_resyncs);
+    assert_true(seen.outdated);
+}
+
+static void refuses_a_position_of_another_numbering(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 3);
+
+    assert_false(position(w, "f", 9));
+
+    expect_ring(w->topic, 4, 3);
+    assert_int_equal(2, seen.n_positions); /* the hub is told */
+}
+
+static void renumbers_when_a_read_meets_a_new_numbering_after_a_restart(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 500);
+    leat_topic_restart(w->topic, LEAT_TOPIC_UNKNOWN, LEAT_RESET_REQUESTED);
+
+    assert_true(position(w, "f", 2));
+
+    assert_int_equal(N_SUBS, seen.n_renumbered);
+    expect_ring(w->topic, 3, 2);
+}
+
+static void moves_every_cursor_at_the_end_of_the_turn(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 0);
+    for (int i = 0; i < N_SUBS; i++)
+        w->subs[i].next_seq = 1;
+
+    event(w, 1);
+    event(w, 2);
+    assert_int_equal(1, w->subs[0].next_seq);
+    turn(w);
+
+    for (int i = 0; i < N_SUBS; i++)
+        assert_int_equal(3, w->subs[i].next_seq);
+}
+
+static void leaves_after_its_last_subscription_has_lingered(void **state)
+{
+    world *w = *state;
+    leat_sub one = {.topic = leat_topic_get(&w->core, leat_slice_of("other"))};
+    leat_topic_attach(one.topic, &one.topic_link);
+
+    leat_topic_detach(one.topic, &one.topic_link);
+    uint64_t until = leat_loop_now(w->loop) + LINGER_MS;
+    leat_deadline_queue_advance(leat_loop_deadlines(w->loop), until - 1);
+    assert_false(seen.disarmed);
+    leat_deadline_queue_advance(leat_loop_deadlines(w->loop), until);
+
+    assert_true(seen.disarmed);
+    assert_int_equal(1, w->core.topics.count);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(begins_where_the_first_read_stood),
+        TEST(begins_before_the_first_event_of_the_hub),
+        TEST(drops_what_comes_before_it_is_armed),
+        TEST(drops_its_oldest_beyond_the_count),
+        TEST(drops_its_oldest_beyond_the_bytes),
+        TEST(keeps_one_event_however_large),
+        TEST(ignores_what_it_has),
+        TEST(restarts_at_a_hole),
+        TEST(restarts_behind_an_event_whose_hook_failed),
+        TEST(heeds_only_resets_of_its_own_life),
+        TEST(refuses_a_position_of_another_numbering),
+        TEST(renumbers_when_a_read_meets_a_new_numbering_after_a_restart),
+        TEST(moves_every_cursor_at_the_end_of_the_turn),
+        TEST(leaves_after_its_last_subscription_has_lingered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
