@@ -68,7 +68,8 @@ describe("leat.watch", function()
       session:run("set role " .. role)
       session:run "create table own.mine (id int primary key, v text)"
       local err = watched:refusal "select leat.watch('own.mine', 'mine')"
-      local also = watched:refusal [[create trigger t after insert on own.mine for each row execute function leat.on_change()]]
+      local also = watched:refusal [[create trigger t after insert on own.mine
+        for each row execute function leat.on_change()]]
       session:run "reset role"
       session:run("grant execute on function leat.watch(regclass, text), leat.unwatch(regclass, text), "
         .. "leat.on_change(), leat.after_statement(), leat.on_truncate() to " .. role)

@@ -318,7 +318,8 @@ describe("leat.watch", function()
       local lines = {}
       for n = 1, 50 do
         lines[n] = ("begin; update busy set n = n + 1, room = %d where id = %d;"
-          .. " update busy set n = n + 1 where id = %d; commit;"):format((w + n) % 3, (w * n) % 10 + 1, (w + n) % 10 + 11)
+          .. " update busy set n = n + 1 where id = %d; commit;")
+          :format((w + n) % 3, (w * n) % 10 + 1, (w + n) % 10 + 11)
       end
       writers[w] = psql.start(db.url, table.concat(lines, "\n"))
     end

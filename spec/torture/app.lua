@@ -9,7 +9,9 @@ app:connect(function(ctx, request)
   return { id = account.id }
 end)
 
+-- Every read may fail now and then, as reads do: torture.may_fail raises by chance.
 local function summary(db, topic)
+  db:one("select torture.may_fail(1)")
   return db:one("select count(*) as n, coalesce(bit_xor(h), 0) as x from torture.item where topic = $1", topic)
 end
 
@@ -33,7 +35,10 @@ local function public(kind, options)
       local row = find_topic(ctx.db, kind .. ":" .. args.id)
       if not row then return leat.deny("not_found") end
       return leat.subscribe_authorized(ctx, row, {
-        refresh = function(db, seen) return find_topic(db, seen.name) end,
+        refresh = function(db, seen)
+          db:one("select torture.may_fail(2)")
+          return find_topic(db, seen.name)
+        end,
         snapshot = snapshot,
         share = options.share,
       })
@@ -49,7 +54,10 @@ local function private(kind, options)
       local row = find_member(ctx.db, kind .. ":" .. args.id, ctx.user.id)
       if not row then return leat.deny("forbidden") end
       return leat.subscribe_authorized(ctx, row, {
-        refresh = function(db, seen) return find_member(db, seen.name, seen.account_id) end,
+        refresh = function(db, seen)
+          db:one("select torture.may_fail(2)")
+          return find_member(db, seen.name, seen.account_id)
+        end,
         snapshot = snapshot,
         share = options.share,
       })
@@ -61,6 +69,7 @@ app:topic("plain:{id:int}", public("plain", {}))
 app:topic("share:{id:int}", public("share", { share = "all" }))
 app:topic("hook:{id:int}", public("hook", {
   event = function(ctx, event)
+    ctx.db:one("select torture.may_fail(1)")
     local item = ctx.db:one("select h from torture.item where uid = $1", event.data.uid)
     return { uid = event.data.uid, h = item and item.h, body = event.data.body, hooked = true }
   end,

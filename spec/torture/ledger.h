@@ -6,9 +6,9 @@
  * Errors     ledger_saw_* return NULL, or a static sentence that says what is wrong;
  *            ledger_check reports violations itself.
  *
- * Every client's view of a topic at seq s is the same view. So the first sighting of each event and of
- * each state is kept, every further one is compared with it at once, and in the end the first ones
- * are compared with the database: that covers all.
+ * Every client's view of a topic at seq s is the same view. So the first sighting of each event and
+ * of each state is kept, every further one is compared with it at once, and in the end the first
+ * ones are compared with the database: that covers all.
  */
 #ifndef TORTURE_LEDGER_H
 #define TORTURE_LEDGER_H
@@ -27,8 +27,8 @@ void ledger_free(ledger *l);
 /* uid 0: a skip. */
 const char *ledger_saw_event(ledger *l, int topic, int64_t seq, int64_t uid);
 const char *ledger_saw_state(ledger *l, int topic, int64_t seq, summary state);
-/* That user has been shown the topic as far as seq. */
-void ledger_saw_by(ledger *l, int topic, int user, int64_t seq, uint64_t now_ns);
+/* That user has been shown the topic as far as seq; how: a static word. */
+void ledger_saw_by(ledger *l, int topic, int user, int64_t seq, const char *how);
 
 /* Reads the truth: the committed log and the application's tables. */
 void ledger_load(ledger *l);

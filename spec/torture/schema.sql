@@ -45,6 +45,14 @@ create trigger keep after insert on leat.event
 create trigger keep_revoke after insert on leat.event
   for each row when (new.kind = 'revoke') execute function torture.keep_revoke();
 
+create function torture.may_fail(percent int) returns void
+  language plpgsql volatile as $$
+begin
+  if random() * 100 < percent then
+    raise exception 'fails by chance';
+  end if;
+end $$;
+
 -- One change: a row, and the event that tells of it. The body is checkable by itself.
 create function torture.post(topic text, uid bigint, h bigint, repeats int) returns void
   language sql as $$

@@ -118,6 +118,7 @@ typedef struct torture {
     faults *faults;
     writers *writers;
     uint64_t began_ns;
+    atomic_bool flood;    /* some clients do not read: the next writer is to write a lot */
     atomic_bool stopping; /* writers and fault-thrower are to come to an end */
     _Atomic uint64_t counts[COUNT_COUNT];
     _Atomic unsigned violations;

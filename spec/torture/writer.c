@@ -1,8 +1,8 @@
-/* writer.c - write_on: a transaction after the other, each of a kind that the dice choose; revoke_on:
- * takes rights away and gives them back.
+/* writer.c - write_on: a transaction after the other, each of a kind that the dice choose;
+ * revoke_on: takes rights away and gives them back.
  *
- * A uid is made for each event that is about to be written, whatever becomes of it: writer number and
- * running number. Its deed says what became of it.
+ * A uid is made for each event that is about to be written, whatever becomes of it: writer number
+ * and running number. Its deed says what became of it.
  */
 #include "writer.h"
 
@@ -12,7 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_POSTS = 400, REVOKE_PAUSE_MS = 40, AWAY_MIN_MS = 150, AWAY_MAX_MS = 1500 };
+enum {
+    FLOOD = 150,
+    FLOOD_REPEATS = 5000,
+    FLOOD_PAUSE_MS = 8,
+    REVOKE_PAUSE_MS = 40,
+    AWAY_MIN_MS = 150,
+    AWAY_MAX_MS = 1500
+};
 
 typedef struct writer {
     torture *torture;
@@ -25,6 +32,8 @@ typedef struct writer {
     size_t cap_deeds;
     size_t first; /* of the transaction that runs */
     uint64_t began_ns;
+    int flood; /* so many transactions more, each of one very large event on flood_topic */
+    int flood_topic;
 } writer;
 
 struct writers {
@@ -36,6 +45,12 @@ struct writers {
     size_t cap_revocations;
 };
 
+static void ignore_notice(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
 PGconn *postgres_connect(torture *t)
 {
     char info[600];
@@ -43,8 +58,10 @@ PGconn *postgres_connect(torture *t)
              t->options.socket_dir, t->options.database);
     while (!atomic_load(&t->stopping)) {
         PGconn *conn = PQconnectdb(info);
-        if (PQstatus(conn) == CONNECTION_OK)
+        if (PQstatus(conn) == CONNECTION_OK) {
+            PQsetNoticeProcessor(conn, ignore_notice, NULL);
             return conn;
+        }
         PQfinish(conn);
         usleep(30 * 1000);
     }
@@ -90,7 +107,9 @@ static bool post(writer *w, int topic)
     bool large = chance(&w->dice, 4);
     int64_t uid = make_uid(w, topic);
     char sql[200];
-    unsigned repeats = large ? roll_between(&w->dice, 800, 2500) : roll(&w->dice, 12);
+    unsigned repeats = w->flood > 0 ? FLOOD_REPEATS
+                       : large      ? roll_between(&w->dice, 800, 2500)
+                                    : roll(&w->dice, 12);
     snprintf(sql, sizeof(sql), "select torture.post('%s', %" PRId64 ", %" PRId64 ", %u)",
              topic_name(topic), uid, hash_of(uid), repeats);
     if (large)
@@ -202,16 +221,32 @@ static void end_transaction(writer *w, bool ok)
     torture_count(t, COUNT_ROLLBACKS);
 }
 
+/* More, and faster, than the buffers between the server and a client that does not read can take.
+ */
+static bool write_flood(writer *w)
+{
+    usleep(FLOOD_PAUSE_MS * 1000);
+    bool ok = post(w, w->flood_topic);
+    w->flood--;
+    return ok;
+}
+
 static void write_on(void *arg)
 {
     writer *w = arg;
     while (!atomic_load(&w->torture->stopping)) {
         if (!connected(w))
             continue;
+        if (atomic_exchange(&w->torture->flood, false)) {
+            w->flood = FLOOD;
+            w->flood_topic = any_topic(w);
+        }
         w->first = w->n_deeds;
         w->began_ns = uv_hrtime();
         bool ok = run(w, chance(&w->dice, 5) ? "begin isolation level repeatable read" : "begin");
-        end_transaction(w, ok && write_something(w));
+        end_transaction(w, ok && (w->flood > 0 ? write_flood(w) : write_something(w)));
+        if (w->flood > 0)
+            continue;
         usleep(chance(&w->dice, 70) ? roll(&w->dice, 15) * 1000 : roll(&w->dice, 100) * 1000);
     }
     if (w->conn != NULL)
@@ -263,11 +298,16 @@ static void take(rights *g, int topic, int user)
     bool ok = run(w, "begin") && read_tx(w, tx, sizeof(tx));
     if (ok && chance(&w->dice, 40))
         ok = post(w, topic);
-    snprintf(sql, sizeof(sql),
-             all ? "delete from torture.member where topic = '%s'; select leat.revoke('%s')"
-                 : "delete from torture.member where topic = '%s' and account_id = %3$d;"
-                   " select leat.revoke('%2$s', '%3$d')",
-             topic_name(topic), topic_name(topic), user);
+    const char *name = topic_name(topic);
+    if (all)
+        snprintf(sql, sizeof(sql),
+                 "delete from torture.member where topic = '%s'; select leat.revoke('%s')", name,
+                 name);
+    else
+        snprintf(sql, sizeof(sql),
+                 "delete from torture.member where topic = '%s' and account_id = %d;"
+                 " select leat.revoke('%s', '%d')",
+                 name, user, name, user);
     ok = ok && run(w, sql);
     if (ok && chance(&w->dice, 40))
         ok = post(w, topic);

@@ -12,7 +12,12 @@
 
 #include "torture.h"
 
-typedef enum outcome { OUTCOME_OPEN, OUTCOME_COMMITTED, OUTCOME_ROLLED_BACK, OUTCOME_UNKNOWN } outcome;
+typedef enum outcome {
+    OUTCOME_OPEN,
+    OUTCOME_COMMITTED,
+    OUTCOME_ROLLED_BACK,
+    OUTCOME_UNKNOWN
+} outcome;
 
 typedef struct deed {
     outcome outcome; /* ROLLED_BACK also where a savepoint was */

@@ -260,6 +260,44 @@ static void test_starts_over_after_a_promotion(void **state)
     assert_int_equal(LEAT_RESET_EPOCH, seen.last_reset);
 }
 
+static void test_gives_nothing_of_another_numbering_although_it_continues(void **state)
+{
+    position(*state, "00000001-a", 5);
+    answer(*state, "00000001-b", 1, 7);
+    assert_int_equal(0, seen.n_given);
+    assert_int_equal(LEAT_RESET_EPOCH, seen.last_reset);
+}
+
+/* The first position after a reset may be of a read that began before it, and what was heard since
+ * is forgotten. */
+static void test_looks_again_after_a_reset(void **state)
+{
+    position(*state, "00000001-a", 1);
+    announce(*state, "a", 9, false);
+    answer(*state, "00000001-a", 5, 9);
+    seen.wanted = false;
+    position(*state, "00000001-a", 6);
+    assert_true(seen.wanted);
+    answer(*state, "00000001-a", 5, 9);
+    assert_given(7, 9);
+    assert_false(seen.wanted);
+}
+
+static void test_looks_again_after_a_fetch_that_may_have_looked_too_early(void **state)
+{
+    world *w = *state;
+    position(w, "00000001-a", 5);
+    hub_topic *t = hub_topic_find(&w->hub, leat_slice_of("t"));
+    t->fetching = true;
+    announce(w, "b", 1, true);
+    t->fetching = false;
+    answer(w, "00000001-a", 1, 5);
+    assert_int_equal(0, seen.n_resets);
+    assert_true(seen.wanted);
+    answer(w, "00000001-b", 1, 1);
+    assert_int_equal(1, seen.n_resets);
+}
+
 static void test_waits_within_its_bytes(void **state)
 {
     world *w = *state;
@@ -318,6 +356,9 @@ int main(void)
         TEST(test_starts_over_when_history_is_gone),
         TEST(test_starts_over_in_another_numbering),
         TEST(test_starts_over_after_a_promotion),
+        TEST(test_gives_nothing_of_another_numbering_although_it_continues),
+        TEST(test_looks_again_after_a_reset),
+        TEST(test_looks_again_after_a_fetch_that_may_have_looked_too_early),
         TEST(test_waits_within_its_bytes),
         TEST(test_is_exact_whatever_the_broker_does),
     };

@@ -1,0 +1,326 @@
+/* view.c - a message finds its topic's view, and is held against it: viewer_take -> take_snapshot,
+ * take_event and so on. What fits moves the view on and is entered in the ledger, which compares it
+ * with what everybody else was told.
+ */
+#include "view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "message.h"
+
+static const char *const state_names[] = {"idle", "asked", "live", "leaving"};
+
+void viewer_init(viewer *v, torture *t, int number, int user, dice *d)
+{
+    v->torture = t;
+    v->number = number;
+    v->user = user;
+    v->dice = d;
+}
+
+void viewer_connected(viewer *v)
+{
+    v->leaving = false;
+}
+
+void viewer_disconnected(viewer *v)
+{
+    for (int i = 0; i < TOPICS; i++) {
+        v->views[i].state = VIEW_IDLE;
+        v->views[i].leave_id = 0;
+    }
+    v->renewal_id = 0;
+    snprintf(v->trail[v->n_trail++ % TRAIL], TRAIL_LEN, "(disconnected)");
+}
+
+void viewer_leaving(viewer *v)
+{
+    v->leaving = true;
+}
+
+static void complain(viewer *v, int topic, const char *what)
+{
+    const view *w = &v->views[topic];
+    char trail[TRAIL * (TRAIL_LEN + 4)] = "";
+    size_t len = 0;
+    for (unsigned i = v->n_trail < TRAIL ? 0 : v->n_trail - TRAIL; i < v->n_trail; i++)
+        len += (size_t)snprintf(trail + len, sizeof(trail) - len, "\n    %s", v->trail[i % TRAIL]);
+    torture_violation(
+        v->torture, "client=%d user=%d topic=%s state=%s seq=%" PRId64 ": %s; its last messages:%s",
+        v->number, v->user, topic_name(topic), state_names[w->state], w->known ? w->seq : -1, what,
+        trail);
+}
+
+static void enter_state(viewer *v, int topic, const char *how)
+{
+    view *w = &v->views[topic];
+    const char *wrong = ledger_saw_state(v->torture->ledger, topic, w->seq, w->summary);
+    if (wrong != NULL)
+        complain(v, topic, wrong);
+    ledger_saw_by(v->torture->ledger, topic, v->user, w->seq, how);
+}
+
+static void check_epoch(viewer *v, int topic, leat_slice epoch)
+{
+    /* Nothing here resets a topic or promotes a standby: there is one epoch. */
+    if (v->epoch[0] == '\0' && epoch.len < sizeof(v->epoch))
+        memcpy(v->epoch, epoch.at, epoch.len);
+    if (!leat_slice_is(epoch, v->epoch))
+        complain(v, topic, "another epoch");
+}
+
+static void take_snapshot(viewer *v, int topic, const message *m)
+{
+    torture *t = v->torture;
+    view *w = &v->views[topic];
+    bool resync = m->id == 0;
+    summary s;
+    if (!message_read_summary(m->data, &s) || m->seq < 0) {
+        complain(v, topic, "a snapshot without seq or data");
+        return;
+    }
+    if (resync ? w->state != VIEW_LIVE && w->state != VIEW_LEAVING
+               : w->state != VIEW_ASKED || w->id != m->id)
+        complain(v, topic, "a snapshot that nobody asked for");
+    if (resync && m->seq < w->seq)
+        complain(v, topic, "a resync that goes back");
+    torture_count(t, resync ? COUNT_RESYNCS : COUNT_SNAPSHOTS);
+    if (m->stale)
+        torture_count(t, COUNT_STALE);
+    check_epoch(v, topic, m->epoch);
+    if (!resync)
+        w->state = VIEW_LIVE;
+    w->known = true;
+    w->seq = m->seq;
+    w->summary = s;
+    enter_state(v, topic, m->stale ? "a stale snapshot" : resync ? "a resync" : "a snapshot");
+}
+
+static void take_resumed(viewer *v, int topic, const message *m)
+{
+    view *w = &v->views[topic];
+    if (w->state != VIEW_ASKED || w->id != m->id || !w->since)
+        complain(v, topic, "resumed, and nobody asked for it");
+    if (m->seq != w->seq)
+        complain(v, topic, "resumed from somewhere else");
+    check_epoch(v, topic, m->epoch);
+    torture_count(v->torture, COUNT_RESUMED);
+    w->state = VIEW_LIVE;
+}
+
+static void take_event(viewer *v, int topic, const message *m, bool skip)
+{
+    torture *t = v->torture;
+    view *w = &v->views[topic];
+    int64_t uid = 0;
+    torture_count(t, skip ? COUNT_SKIPS : COUNT_EVENTS);
+    if (w->state != VIEW_LIVE && w->state != VIEW_LEAVING) {
+        complain(v, topic, "an event without a subscription");
+        return;
+    }
+    if (m->seq != w->seq + 1) {
+        complain(v, topic,
+                 m->seq > w->seq + 1 ? "a hole in seq" : "an event twice, or out of order");
+        w->seq = m->seq; /* tell of it once */
+        return;
+    }
+    if (!skip && !message_read_item(m->data, topic_has_hook(topic), &uid)) {
+        complain(v, topic, "an event whose data is not what was written");
+        return;
+    }
+    const char *wrong = ledger_saw_event(t->ledger, topic, m->seq, uid);
+    if (wrong != NULL)
+        complain(v, topic, wrong);
+    w->seq = m->seq;
+    w->summary.n += !skip;
+    w->summary.x ^= skip ? 0 : hash_of(uid);
+    enter_state(v, topic, skip ? "a skip" : "an event");
+}
+
+static bool says(leat_slice code, const char *const *list)
+{
+    for (; *list != NULL; list++)
+        if (leat_slice_is(code, *list))
+            return true;
+    return false;
+}
+
+static void take_closed(viewer *v, int topic, const message *m)
+{
+    static const char *const may_be[] = {"revoked", "not_found", "unavailable", "deadline_exceeded",
+                                         NULL};
+    view *w = &v->views[topic];
+    torture_count(v->torture, COUNT_CLOSED);
+    if (w->state != VIEW_LIVE && w->state != VIEW_LEAVING)
+        complain(v, topic, "closed, and was not open");
+    if (!says(m->code, may_be))
+        complain(v, topic, "closed for no good reason");
+    if (leat_slice_is(m->code, "revoked") && !topic_has_members(topic))
+        complain(v, topic, "revoked, where there are no rights");
+    w->state = VIEW_IDLE;
+}
+
+/* An answer to a request: subscribe's error, or unsubscribe's ok or error. */
+static void take_answer(viewer *v, const message *m, bool ok)
+{
+    static const char *const refusals[] = {"forbidden", "not_found", NULL};
+    static const char *const failures[] = {"unavailable", "deadline_exceeded", NULL};
+    torture *t = v->torture;
+    if (m->id == v->renewal_id && m->id != 0) {
+        v->renewal_id = 0;
+        if (!ok && !says(m->code, failures))
+            torture_violation(t, "client=%d: authenticate answered %.*s", v->number,
+                              (int)m->code.len, m->code.at);
+        return;
+    }
+    for (int i = 0; i < TOPICS; i++) {
+        view *w = &v->views[i];
+        if (w->state == VIEW_ASKED && w->id == m->id) {
+            bool gave_up = w->leave_id != 0 && leat_slice_is(m->code, "bad_request");
+            if (ok || (!gave_up && !says(m->code, refusals) && !says(m->code, failures)))
+                complain(v, i, "a subscribe answered in no way that fits");
+            if (says(m->code, refusals) && !topic_has_members(i))
+                complain(v, i, "refused, where there are no rights");
+            torture_count(t, says(m->code, failures) ? COUNT_FAILED : COUNT_REFUSED);
+            w->state = VIEW_IDLE;
+            return;
+        }
+        if (w->leave_id != 0 && w->leave_id == m->id) {
+            if (ok ? w->state == VIEW_ASKED : !leat_slice_is(m->code, "not_found"))
+                complain(v, i, "an unsubscribe answered in no way that fits");
+            if (!ok && w->state == VIEW_LEAVING)
+                complain(v, i, "was subscribed, and the server says it was not");
+            w->leave_id = 0;
+            w->state = VIEW_IDLE;
+            return;
+        }
+    }
+    torture_violation(t, "client=%d: an answer to nothing, id=%" PRId64 " code=%.*s", v->number,
+                      m->id, (int)m->code.len, m->code.at == NULL ? "" : m->code.at);
+}
+
+static int find_topic(leat_slice name)
+{
+    for (int i = 0; i < TOPICS; i++)
+        if (leat_slice_is(name, topic_name(i)))
+            return i;
+    return -1;
+}
+
+void viewer_take(viewer *v, leat_slice text)
+{
+    message m;
+    snprintf(v->trail[v->n_trail++ % TRAIL], TRAIL_LEN, "%.*s",
+             (int)(text.len < TRAIL_LEN - 1 ? text.len : TRAIL_LEN - 1), text.at);
+    if (!message_parse(&m, text)) {
+        torture_violation(v->torture, "client=%d: not a message: %.*s", v->number,
+                          text.len < 200 ? (int)text.len : 200, text.at);
+        return;
+    }
+    if (leat_slice_is(m.op, "ok") || leat_slice_is(m.op, "error")) {
+        take_answer(v, &m, leat_slice_is(m.op, "ok"));
+        return;
+    }
+    int topic = find_topic(m.topic);
+    if (topic < 0)
+        torture_violation(v->torture, "client=%d: an unknown topic: %.*s", v->number,
+                          (int)m.topic.len, m.topic.at == NULL ? "" : m.topic.at);
+    else if (leat_slice_is(m.op, "event"))
+        take_event(v, topic, &m, false);
+    else if (leat_slice_is(m.op, "skip"))
+        take_event(v, topic, &m, true);
+    else if (leat_slice_is(m.op, "snapshot"))
+        take_snapshot(v, topic, &m);
+    else if (leat_slice_is(m.op, "resumed"))
+        take_resumed(v, topic, &m);
+    else if (leat_slice_is(m.op, "closed"))
+        take_closed(v, topic, &m);
+    else if (leat_slice_is(m.op, "signal"))
+        torture_count(v->torture, COUNT_SIGNALS);
+    else
+        complain(v, topic, "an unknown op");
+}
+
+/* One of the topics in that state, by chance; -1 if there is none. */
+static int pick(viewer *v, view_state state)
+{
+    int start = (int)roll(v->dice, TOPICS);
+    for (int i = 0; i < TOPICS; i++) {
+        int topic = (start + i) % TOPICS;
+        if (v->views[topic].state == state && v->views[topic].leave_id == 0)
+            return topic;
+    }
+    return -1;
+}
+
+void viewer_subscribe(viewer *v, leat_buf *text)
+{
+    int topic = pick(v, VIEW_IDLE);
+    if (v->leaving || topic < 0)
+        return;
+    view *w = &v->views[topic];
+    w->state = VIEW_ASKED;
+    w->id = ++v->last_id;
+    w->since = w->known && chance(v->dice, 60);
+    leat_buf_printf(text, "{\"op\":\"subscribe\",\"id\":%" PRId64 ",\"topic\":\"%s\"", w->id,
+                    topic_name(topic));
+    if (w->since)
+        leat_buf_printf(text, ",\"since\":{\"epoch\":\"%s\",\"seq\":%" PRId64 "}", v->epoch,
+                        w->seq);
+    if (chance(v->dice, 25))
+        leat_buf_printf(text, ",\"timeout_ms\":%u", roll_between(v->dice, 20, 3000));
+    leat_buf_char(text, '}');
+    torture_count(v->torture, COUNT_SESSIONS);
+}
+
+void viewer_unsubscribe(viewer *v, leat_buf *text)
+{
+    int topic = pick(v, chance(v->dice, 15) ? VIEW_ASKED : VIEW_LIVE);
+    if (v->leaving || topic < 0)
+        return;
+    view *w = &v->views[topic];
+    if (w->state == VIEW_LIVE)
+        w->state = VIEW_LEAVING;
+    w->leave_id = ++v->last_id;
+    leat_buf_printf(text, "{\"op\":\"unsubscribe\",\"id\":%" PRId64 ",\"topic\":\"%s\"}",
+                    w->leave_id, topic_name(topic));
+    torture_count(v->torture, COUNT_UNSUBSCRIBES);
+}
+
+void viewer_authenticate(viewer *v, leat_buf *text)
+{
+    if (v->leaving || v->renewal_id != 0)
+        return;
+    v->renewal_id = ++v->last_id;
+    leat_buf_printf(text, "{\"op\":\"authenticate\",\"id\":%" PRId64 ",\"token\":\"token-%d\"}",
+                    v->renewal_id, v->user);
+    torture_count(v->torture, COUNT_RENEWALS);
+}
+
+bool viewer_settled(viewer *v, bool report)
+{
+    bool settled = true;
+    for (int i = 0; i < TOPICS; i++) {
+        view *w = &v->views[i];
+        bool waits = w->state == VIEW_ASKED || w->leave_id != 0;
+        bool behind = w->state == VIEW_LIVE && w->seq < ledger_head(v->torture->ledger, i);
+        if (!waits && !behind)
+            continue;
+        settled = false;
+        if (report)
+            complain(v, i,
+                     waits ? "a request that is never answered"
+                           : "is behind the topic, and nothing comes");
+    }
+    return settled;
+}
+
+unsigned viewer_live(const viewer *v)
+{
+    unsigned n = 0;
+    for (int i = 0; i < TOPICS; i++)
+        n += v->views[i].state == VIEW_LIVE;
+    return n;
+}

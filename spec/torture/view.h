@@ -1,0 +1,62 @@
+/* view.h - what one client knows of each topic, and whether what it is told fits.
+ *
+ * Ownership  a viewer is embedded in its client, and keeps what it knows over its connections.
+ * Threads    main thread.
+ * Units      seq.
+ * Errors     violations.
+ */
+#ifndef TORTURE_VIEW_H
+#define TORTURE_VIEW_H
+
+#include "base/buf.h"
+#include "ledger.h"
+
+enum { TRAIL = 12, TRAIL_LEN = 72 };
+
+typedef enum view_state {
+    VIEW_IDLE,
+    VIEW_ASKED, /* the subscribe is not answered */
+    VIEW_LIVE,
+    VIEW_LEAVING, /* the unsubscribe is not answered */
+} view_state;
+
+typedef struct view {
+    view_state state;
+    bool known;         /* seq and state are */
+    bool since;         /* the subscribe said from where */
+    bool leaving_asked; /* unsubscribed before the subscribe was answered */
+    int64_t id;         /* of the subscribe that is not answered */
+    int64_t leave_id;   /* of the unsubscribe that is not answered; 0: none */
+    int64_t seq;
+    summary summary;
+} view;
+
+typedef struct viewer {
+    torture *torture;
+    dice *dice;
+    int number;
+    int user;
+    bool leaving; /* a close frame was sent */
+    int64_t last_id;
+    int64_t renewal_id;
+    char epoch[64];
+    view views[TOPICS];
+    char trail[TRAIL][TRAIL_LEN]; /* the last messages, for the context of a violation */
+    unsigned n_trail;
+} viewer;
+
+void viewer_init(viewer *v, torture *t, int number, int user, dice *d);
+void viewer_connected(viewer *v);
+void viewer_disconnected(viewer *v);
+void viewer_leaving(viewer *v);
+void viewer_take(viewer *v, leat_slice text);
+
+/* Each writes a request, or nothing if there is nothing to ask. */
+void viewer_subscribe(viewer *v, leat_buf *text);
+void viewer_unsubscribe(viewer *v, leat_buf *text);
+void viewer_authenticate(viewer *v, leat_buf *text);
+
+bool viewer_settled(viewer *v, bool report);
+unsigned viewer_live(const viewer *v);
+
+#endif
