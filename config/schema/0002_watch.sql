@@ -489,6 +489,11 @@ begin
     return;
   end if;
 
+  if exists (select from leat.watched w join pg_class c on c.oid = w."table" and c.relkind = 'r'
+              where w."table" = watch."table" and w.topic_template = watch.topic_template and w.is_fresh) then
+    return;  -- no lock for an application that calls this whenever it starts
+  end if;
+
   execute format('lock table %s in share row exclusive mode', "table");
   for renamed in
     select w.watch, w.topic_template as template from leat.watched w
