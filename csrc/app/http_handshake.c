@@ -35,6 +35,7 @@ struct handshake {
     leat_buf params; /* of a stream: JSON */
     leat_buf epoch;  /* what since points into */
     leat_since since;
+    leat_topic_mark seen; /* of a stream: when the topic's handler began */
 };
 
 static void start(leat_http_conn *c, const leat_route_match *match, enum goal goal,
@@ -237,6 +238,7 @@ static void on_connected(leat_call *call, const leat_verdict *verdict)
 static void authorize(struct handshake *h)
 {
     h->call = (leat_call){.cb = on_authorized, .data = h};
+    h->seen = leat_topic_mark_now(h->side->core, leat_slice_of(h->match.topic));
     h->script->ops->authorize(h->script, &h->call, h->session, leat_slice_of(h->match.topic),
                               leat_buf_view(&h->params), h->deadline_ms);
 }
@@ -351,7 +353,7 @@ static void open_stream(struct handshake *h, leat_grant *grant)
     leat_client *client = leat_client_new(
         h->side->core, conn, sse ? LEAT_TRANSPORT_SSE : LEAT_TRANSPORT_WS_STREAM, take_session(h));
     leat_client_stream(client, leat_slice_of(h->match.topic), leat_buf_view(&h->params), grant,
-                       h->since, h->deadline_ms);
+                       h->seen, h->since, h->deadline_ms);
     if (rest.len > 0)
         leat_client_feed(client, rest.at, rest.len);
     leat_buf_close(&rest);

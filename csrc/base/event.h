@@ -22,6 +22,7 @@ typedef enum leat_event_kind {
     LEAT_EVENT_DATA,   /* stored: op "event" */
     LEAT_EVENT_SKIP,   /* stored, nothing to show (op "skip") */
     LEAT_EVENT_REVOKE, /* stored: subject in data (JSON string or null); others see op "skip" */
+    LEAT_EVENT_RESYNC, /* stored: whoever comes to it takes a fresh snapshot; op "skip" */
     LEAT_EVENT_SIGNAL, /* not stored: seq is 0 */
 } leat_event_kind;
 

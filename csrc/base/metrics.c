@@ -88,6 +88,13 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_RESYNCS_HOOK] = RESYNCS("hook"),
     [LEAT_M_RESYNCS_EPOCH] = RESYNCS("epoch"),
     [LEAT_M_RESYNCS_REQUESTED] = RESYNCS("requested"),
+    [LEAT_M_REAUTHORIZATIONS] =
+        COUNTER("leat_reauthorizations_total", "Subscribe handlers run again for a subscription."),
+    [LEAT_M_TURN_WAITERS] =
+        GAUGE("leat_turn_waiters", "Subscriptions waiting for their turn to renew themselves."),
+    [LEAT_M_MAIL_DROPPED] =
+        COUNTER("leat_worker_mail_dropped_total",
+                "Events left out because too much waited for a worker; they are fetched."),
     [LEAT_M_SLOW_CLOSED] =
         COUNTER("leat_slow_clients_closed_total", "Clients closed because they did not read."),
     [LEAT_M_RING_BYTES] = GAUGE("leat_ring_bytes", "Bytes of recent events held in memory."),

@@ -20,8 +20,8 @@
 typedef enum leat_announcement_kind {
     LEAT_ANNOUNCE_EVENT,
     LEAT_ANNOUNCE_REVOKE,
-    LEAT_ANNOUNCE_SIGNAL,
     LEAT_ANNOUNCE_RESYNC, /* a fresh snapshot was asked for */
+    LEAT_ANNOUNCE_SIGNAL,
 } leat_announcement_kind;
 
 typedef struct leat_announcement {

@@ -99,12 +99,11 @@ int leat_broker_postgres_parse(leat_announcement *out, leat_slice payload)
         break;
     case 'y':
         a.kind = LEAT_ANNOUNCE_RESYNC;
-        a.data = (leat_slice){NULL, 0};
         break;
     default:
         return LEAT_EBADMSG;
     }
-    bool stored = a.kind == LEAT_ANNOUNCE_EVENT || a.kind == LEAT_ANNOUNCE_REVOKE;
+    bool stored = a.kind != LEAT_ANNOUNCE_SIGNAL;
     if (stored != (a.seq > 0) || (a.data.at != NULL && a.data.len == 0))
         return LEAT_EBADMSG;
     *out = a;

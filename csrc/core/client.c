@@ -293,7 +293,7 @@ static void on_tick(leat_deadline *d)
 }
 
 void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, leat_grant *grant,
-                        leat_since since, uint64_t deadline_ms)
+                        leat_topic_mark seen, leat_since since, uint64_t deadline_ms)
 {
     leat_sub_request request = {
         .topic = topic,
@@ -301,6 +301,7 @@ void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, lea
         .since = since,
         .deadline_ms = deadline_ms,
         .grant = grant,
+        .seen = seen,
     };
     leat_sub_new(c, &request);
 }

@@ -14,6 +14,7 @@
 
 #include "core/core.h"
 #include "core/script.h"
+#include "core/topic.h"
 #include "net/conn.h"
 
 typedef enum leat_transport {
@@ -34,9 +35,9 @@ typedef struct leat_since {
 } leat_since;
 
 /* Stream routes: the topic's handshake goes on from the grant (taken) that was authorised, with
- * those params, before the upgrade. */
+ * those params, before the upgrade; seen: leat_topic_mark_now when its handler began. */
 void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, leat_grant *grant,
-                        leat_since since, uint64_t deadline_ms);
+                        leat_topic_mark seen, leat_since since, uint64_t deadline_ms);
 
 /* leat.subscribe of the scripts: runs the whole handshake of a topic for this client, as if it had
  * asked (its snapshot has no id). LEAT_CODE_OK: begun; done is then called once, not from inside

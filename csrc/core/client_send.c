@@ -84,6 +84,7 @@ static const char *op_of(leat_event_kind kind)
         return "signal";
     case LEAT_EVENT_SKIP:
     case LEAT_EVENT_REVOKE:
+    case LEAT_EVENT_RESYNC:
         break;
     }
     return "skip";

@@ -14,6 +14,12 @@ static void on_armed(void *arg, leat_slice topic, uint64_t generation)
     leat_topic_on_armed(arg, topic, generation);
 }
 
+static void on_begin(void *arg, leat_slice topic, uint64_t generation, leat_slice epoch,
+                     int64_t seq, int64_t revoked)
+{
+    leat_topic_on_begin(arg, topic, generation, epoch, seq, revoked);
+}
+
 static void on_event(void *arg, leat_event *e)
 {
     leat_topic_on_event(arg, e);
@@ -29,17 +35,17 @@ static void on_reset(void *arg, leat_slice topic, uint64_t generation, int reaso
     leat_topic_on_reset(arg, topic, generation, reason);
 }
 
-static const leat_hub_handler hub_handler = {on_armed, on_event, on_signal, on_reset};
+static const leat_hub_handler hub_handler = {on_armed, on_begin, on_event, on_signal, on_reset};
 
 int leat_core_start(leat_core *core)
 {
     leat_map_init(&core->topics);
     leat_list_init(&core->clients);
     leat_list_init(&core->orphans);
-    leat_list_init(&core->resyncs);
-    core->n_clients = core->n_resyncs = 0;
+    leat_list_init(&core->turns);
+    core->n_clients = core->n_turns = 0;
     core->draining = false;
-    core->generations = 0;
+    core->generations = core->numberings = 0;
     core->on_empty = NULL;
     return leat_hub_link_open(&core->link, core->hub, leat_loop_uv(core->loop), &hub_handler, core);
 }

@@ -36,8 +36,9 @@ typedef struct leat_core {
     leat_list orphans; /* requests that run on although their client has gone */
     size_t n_clients;
     uint64_t generations; /* the last one given to a topic */
-    leat_list resyncs;    /* subscriptions whose resync waits for a slot (sub_resync.c) */
-    size_t n_resyncs;     /* resyncs that read now */
+    uint64_t numberings;  /* likewise */
+    leat_list turns;      /* subscriptions that wait for their turn (sub_turn.c) */
+    size_t n_turns;       /* those that have it */
     bool draining;
     void (*on_empty)(void *arg); /* the last client is gone, while draining */
     void *on_empty_arg;
@@ -55,8 +56,6 @@ void leat_core_set_script(leat_core *core, leat_script *script);
  * none). */
 void leat_core_drain(leat_core *core, void (*done)(void *arg), void *arg);
 
-/* For the core's own files. A resync has ended: the next one in line begins. */
-void leat_core_next_resync(leat_core *core);
 /* A client or an orphan is gone: the drain may be over. */
 void leat_core_check_empty(leat_core *core);
 void leat_core_cancel_orphans(leat_core *core);

@@ -15,7 +15,7 @@
 /* The sum over the data before a row bounds the answer by bytes, and lets the first row always
  * pass. */
 static const char sql[] =
-    "select w.name, w.after, p.epoch, p.seq, e.seq, e.kind, e.data"
+    "select w.name, w.after, p.epoch, p.seq, p.revoked, e.seq, e.kind, e.data"
     " from jsonb_to_recordset($1::jsonb) as w(name text, after bigint)"
     " cross join lateral leat.position(w.name) p"
     " left join lateral ("
@@ -28,7 +28,7 @@ static const char sql[] =
     "  where y.before < $3::bigint) e on true"
     " order by w.name, e.seq";
 
-enum column { COL_NAME, COL_AFTER, COL_EPOCH, COL_HEAD, COL_SEQ, COL_KIND, COL_DATA };
+enum column { COL_NAME, COL_AFTER, COL_EPOCH, COL_HEAD, COL_REVOKED, COL_SEQ, COL_KIND, COL_DATA };
 
 struct leat_history {
     leat_loop *loop;
@@ -153,6 +153,13 @@ void leat_history_cancel(leat_history *h)
     free_history(h);
 }
 
+static leat_event_kind kind_of(leat_slice name)
+{
+    if (leat_slice_is(name, "revoke"))
+        return LEAT_EVENT_REVOKE;
+    return leat_slice_is(name, "resync") ? LEAT_EVENT_RESYNC : LEAT_EVENT_DATA;
+}
+
 static int64_t integer_at(const leat_pg_result *r, int row, int column)
 {
     return strtoll(leat_pg_result_value(r, row, column).at, NULL, 10);
@@ -166,12 +173,12 @@ leat_history_row leat_history_row_at(const leat_history *h, int i)
         .after = integer_at(r, i, COL_AFTER),
         .epoch = leat_pg_result_value(r, i, COL_EPOCH),
         .head = integer_at(r, i, COL_HEAD),
+        .revoked = integer_at(r, i, COL_REVOKED),
         .has_event = !leat_pg_result_is_null(r, i, COL_SEQ),
     };
     if (row.has_event) {
         row.seq = integer_at(r, i, COL_SEQ);
-        row.kind = leat_slice_is(leat_pg_result_value(r, i, COL_KIND), "revoke") ? LEAT_EVENT_REVOKE
-                                                                                 : LEAT_EVENT_DATA;
+        row.kind = kind_of(leat_pg_result_value(r, i, COL_KIND));
         row.data = leat_pg_result_value(r, i, COL_DATA);
     }
     return row;

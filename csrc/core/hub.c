@@ -175,7 +175,10 @@ static void on_mail(void *arg, leat_mail *mail)
         hub_topic_disarm(h, m->link, hub_mail_topic(m), m->generation);
         break;
     case HUB_MAIL_POSITION:
-        hub_topic_position(h, hub_mail_topic(m), hub_mail_epoch(m), m->seq);
+        hub_topic_position(h, hub_mail_topic(m), hub_mail_epoch(m), m->seq, m->revoked);
+        break;
+    case HUB_MAIL_ROOM:
+        hub_topic_catch_up(m->link);
         break;
     case HUB_MAIL_CLOSE:
         close_link(h, m->link);
@@ -184,6 +187,7 @@ static void on_mail(void *arg, leat_mail *mail)
         stop_parts(h);
         break;
     case HUB_MAIL_ARMED:
+    case HUB_MAIL_BEGIN:
     case HUB_MAIL_EVENT:
     case HUB_MAIL_SIGNAL:
     case HUB_MAIL_RESET:

@@ -47,17 +47,20 @@ bool leat_hub_connected(const leat_hub *h);
 typedef struct leat_hub_handler {
     /* The topic's interest is registered and the broker is listening. */
     void (*on_armed)(void *arg, leat_slice topic, uint64_t generation);
-    /* The next event, contiguous with the last one given for the topic (or with the position told
-     * by _position). Takes a reference. */
+    /* Here the hub begins with the topic, or goes on after a pause: what is given next is seq + 1,
+     * and nothing up to seq will come. revoked: the last revocation up to there; 0: none known. */
+    void (*on_begin)(void *arg, leat_slice topic, uint64_t generation, leat_slice epoch,
+                     int64_t seq, int64_t revoked);
+    /* The next event, contiguous with the last one given for the topic, or with where the hub
+     * began. Takes a reference. */
     void (*on_event)(void *arg, leat_event *e);
     /* A signal. Takes a reference. */
     void (*on_signal)(void *arg, leat_event *e);
-    /* The numbering cannot be continued (history gone, other epoch) or a resync was asked for:
-     * positions start anew. */
+    /* The numbering cannot be continued (history gone, other epoch): positions start anew. */
     void (*on_reset)(void *arg, leat_slice topic, uint64_t generation, int reason);
 } leat_hub_handler;
 
-enum { LEAT_RESET_HISTORY, LEAT_RESET_EPOCH, LEAT_RESET_REQUESTED };
+enum { LEAT_RESET_HISTORY, LEAT_RESET_EPOCH };
 
 LEAT_MUST_CHECK int leat_hub_link_open(leat_hub_link **out, leat_hub *h, uv_loop_t *uv,
                                        const leat_hub_handler *handler, void *arg);
@@ -69,9 +72,10 @@ void leat_hub_link_close(leat_hub_link *l, void (*done)(void *arg), void *arg);
 void leat_hub_link_arm(leat_hub_link *l, leat_slice topic, uint64_t generation);
 void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generation);
 
-/* A read has seen the topic at this position. The first one told after arming is where the hub
- * begins to deliver; a later one beyond what has been delivered tells the hub of events that it
- * missed. */
-void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq);
+/* A read has seen the topic at this position, and its last revocation there. The first one told
+ * after arming is where the hub begins to deliver; a later one beyond what has been delivered tells
+ * the hub of events that it missed. */
+void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq,
+                            int64_t revoked);
 
 #endif

@@ -1,8 +1,12 @@
 /* hub_link.c - the boundary between the hub's thread and a worker's: nothing but messages.
  *
- * Worker to hub: OPEN, then ARM, DISARM and POSITION, at last CLOSE. Hub to worker: ARMED, EVENT,
- * SIGNAL, RESET, at last CLOSED, after which the hub knows nothing of the link. leat_hub_link_close
- * may be called at any time; what arrives after it is dropped.
+ * Worker to hub: OPEN, then ARM, DISARM, POSITION and ROOM, at last CLOSE. Hub to worker: ARMED,
+ * BEGIN, EVENT, SIGNAL, RESET, at last CLOSED, after which the hub knows nothing of the link.
+ * leat_hub_link_close may be called at any time; what arrives after it is dropped.
+ *
+ * Events that wait for a worker are bounded (worker_mail_bytes). What does not fit is left out;
+ * when half of it has been taken the worker says ROOM, and the hub where it goes on (BEGIN): what
+ * was left out is in the outbox.
  */
 #include "core/hub_private.h"
 
@@ -38,6 +42,19 @@ void hub_link_post(leat_hub_link *l, hub_mail *m)
 {
     if (!leat_mailbox_post(l->mailbox, &m->mail))
         hub_mail_free(m);
+}
+
+bool hub_link_post_event(leat_hub_link *l, hub_mail_op op, leat_event *e)
+{
+    size_t bytes = leat_event_bytes(e);
+    size_t waiting = atomic_load_explicit(&l->mail_bytes, memory_order_relaxed);
+    if (waiting > 0 && waiting + bytes > l->hub->options.limits->worker_mail_bytes)
+        return false;
+    atomic_fetch_add_explicit(&l->mail_bytes, bytes, memory_order_relaxed);
+    hub_mail *m = hub_mail_new(op, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
+    m->event = leat_event_ref(e);
+    hub_link_post(l, m);
+    return true;
 }
 
 static void post_to_hub(leat_hub *h, hub_mail *m)
@@ -88,10 +105,12 @@ void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generatio
     post_to_hub(l->hub, m);
 }
 
-void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq)
+void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq,
+                            int64_t revoked)
 {
     hub_mail *m = hub_mail_new(HUB_MAIL_POSITION, l, topic, epoch);
     m->seq = seq;
+    m->revoked = revoked;
     post_to_hub(l->hub, m);
 }
 
@@ -105,10 +124,17 @@ static void on_mailbox_closed(void *arg)
     done(done_arg);
 }
 
-static leat_event *take_event(hub_mail *m)
+/* mail_bytes is lowered before `full` is looked at, and the hub sets that before it looks at
+ * mail_bytes once more: one of the two sees the other. */
+static leat_event *take_event(leat_hub_link *l, hub_mail *m)
 {
     leat_event *e = m->event;
+    size_t bytes = leat_event_bytes(e);
     m->event = NULL;
+    size_t left = atomic_fetch_sub(&l->mail_bytes, bytes) - bytes;
+    if (left <= l->hub->options.limits->worker_mail_bytes / 2 && atomic_exchange(&l->full, false))
+        post_to_hub(l->hub,
+                    hub_mail_new(HUB_MAIL_ROOM, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}));
     return e;
 }
 
@@ -123,10 +149,13 @@ static void on_mail(void *arg, leat_mail *mail)
         ; /* the core is gone */
     else if (m->op == HUB_MAIL_ARMED)
         l->handler.on_armed(l->arg, hub_mail_topic(m), m->generation);
+    else if (m->op == HUB_MAIL_BEGIN)
+        l->handler.on_begin(l->arg, hub_mail_topic(m), m->generation, hub_mail_epoch(m), m->seq,
+                            m->revoked);
     else if (m->op == HUB_MAIL_EVENT)
-        l->handler.on_event(l->arg, take_event(m));
+        l->handler.on_event(l->arg, take_event(l, m));
     else if (m->op == HUB_MAIL_SIGNAL)
-        l->handler.on_signal(l->arg, take_event(m));
+        l->handler.on_signal(l->arg, take_event(l, m));
     else
         l->handler.on_reset(l->arg, hub_mail_topic(m), m->generation, m->reason);
     hub_mail_free(m);

@@ -30,6 +30,7 @@ typedef struct hub_topic {
     char *epoch;          /* as clients see it, of head and pending; NULL while there is neither */
     int64_t head;         /* last seq given to the workers, or LEAT_HUB_UNKNOWN */
     int64_t heard;        /* highest seq that anything spoke of */
+    int64_t revoked;      /* the last revocation that is known of this numbering; 0: none */
     leat_event **pending; /* beyond head, sorted by seq */
     size_t n_pending;
     size_t cap_pending;
@@ -53,7 +54,8 @@ typedef struct hub_interest {
     hub_topic *topic;
     leat_hub_link *link;
     uint64_t generation;
-    bool armed; /* on_armed was sent */
+    bool armed;  /* on_armed was sent */
+    bool behind; /* events were left out, since too much waits for the worker already */
 } hub_interest;
 
 struct leat_hub {
@@ -92,10 +94,12 @@ typedef enum hub_mail_op {
     HUB_MAIL_ARM,
     HUB_MAIL_DISARM,
     HUB_MAIL_POSITION,
+    HUB_MAIL_ROOM, /* the worker has caught up with its mail */
     HUB_MAIL_CLOSE,
     HUB_MAIL_STOP,
     /* to a worker */
     HUB_MAIL_ARMED,
+    HUB_MAIL_BEGIN,
     HUB_MAIL_EVENT,
     HUB_MAIL_SIGNAL,
     HUB_MAIL_RESET,
@@ -108,6 +112,7 @@ typedef struct hub_mail {
     leat_hub_link *link;
     uint64_t generation;
     int64_t seq;
+    int64_t revoked;
     int reason;
     leat_event *event; /* EVENT, SIGNAL: one reference */
     size_t topic_len;
@@ -119,6 +124,9 @@ struct leat_hub_link {
     /* hub's side */
     leat_list hub_entry;
     leat_list interests; /* hub_interest by link_link */
+    /* both sides' */
+    atomic_size_t mail_bytes; /* events that wait for the worker */
+    atomic_bool full;         /* some interest is behind: the hub is to be told of room */
     /* worker's side */
     leat_hub *hub;
     leat_mailbox *mailbox;
@@ -143,13 +151,17 @@ static inline leat_slice hub_mail_epoch(const hub_mail *m)
 hub_mail *hub_mail_new(hub_mail_op op, leat_hub_link *link, leat_slice topic, leat_slice epoch);
 void hub_mail_free(hub_mail *m);
 void hub_link_post(leat_hub_link *l, hub_mail *m); /* to the worker; takes m */
+/* Likewise, with an event of which it takes a reference. False if too much waits there already. */
+bool hub_link_post_event(leat_hub_link *l, hub_mail_op op, leat_event *e);
 
 /* hub_topic.c */
 void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation);
 void hub_topic_disarm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation);
 void hub_interest_free(hub_interest *i);
 void hub_topic_confirm_all(leat_hub *h);
-void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq);
+void hub_topic_catch_up(leat_hub_link *link);
+void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq,
+                        int64_t revoked);
 void hub_topic_announce(leat_hub *h, const leat_announcement *a);
 /* The outbox's own word on the topic: row by row, then the end of the topic's rows. */
 void hub_topic_fetched(hub_topic *t, const leat_history_row *row);

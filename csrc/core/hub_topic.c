@@ -4,7 +4,8 @@
  * seen, the outbox itself. `head` is the last event given to the workers; what is next is given at
  * once, what lies beyond waits in `pending`, and a hole that pending cannot fill is fetched
  * (hub_repair.c). Before any worker's read has told where the topic stands, nothing is given and
- * everything waits.
+ * everything waits; then every worker is told where the topic begins. A worker whose own read came
+ * earlier, or that comes later, takes what lies between from the outbox.
  *
  * hub_topic_announce, hub_topic_position and hub_topic_fetched all end in advance().
  */
@@ -65,12 +66,26 @@ static leat_slice name_of(const hub_topic *t)
     return t->entry.key;
 }
 
+/* What is given to the worker from now on follows the head. */
+static void tell_begin(hub_interest *i)
+{
+    const hub_topic *t = i->topic;
+    hub_mail *m = hub_mail_new(HUB_MAIL_BEGIN, i->link, name_of(t), leat_slice_of(t->epoch));
+    m->generation = i->generation;
+    m->seq = t->head;
+    m->revoked = t->revoked;
+    hub_link_post(i->link, m);
+    i->behind = false;
+}
+
 static void confirm(hub_interest *i)
 {
     i->armed = true;
     hub_mail *m = hub_mail_new(HUB_MAIL_ARMED, i->link, name_of(i->topic), (leat_slice){NULL, 0});
     m->generation = i->generation;
     hub_link_post(i->link, m);
+    if (i->topic->head != LEAT_HUB_UNKNOWN)
+        tell_begin(i);
 }
 
 void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation)
@@ -125,14 +140,36 @@ void hub_topic_confirm_all(leat_hub *h)
     }
 }
 
+void hub_topic_catch_up(leat_hub_link *link)
+{
+    for (leat_list *l = link->interests.next; l != &link->interests; l = l->next) {
+        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, link_link);
+        if (i->behind && i->topic->head != LEAT_HUB_UNKNOWN)
+            tell_begin(i);
+        i->behind = false;
+    }
+}
+
+/* Too much waits for the worker: it is told where the topic goes on when it has room. */
+static void leave_behind(hub_interest *i)
+{
+    leat_hub_link *link = i->link;
+    leat_metrics_add(i->topic->hub->metrics, LEAT_M_MAIL_DROPPED, 1);
+    i->behind = true;
+    atomic_store(&link->full, true);
+    bool drained =
+        atomic_load(&link->mail_bytes) <= link->hub->options.limits->worker_mail_bytes / 2;
+    if (drained && atomic_exchange(&link->full, false))
+        hub_topic_catch_up(link); /* between our two looks, so that it may not have seen `full` */
+}
+
 /* Gives the event to every interested worker; takes the reference. */
 static void give(hub_topic *t, leat_event *e, hub_mail_op op)
 {
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
         hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
-        hub_mail *m = hub_mail_new(op, i->link, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
-        m->event = leat_event_ref(e);
-        hub_link_post(i->link, m);
+        if (!i->behind && !hub_link_post_event(i->link, op, e) && op == HUB_MAIL_EVENT)
+            leave_behind(i);
     }
     leat_event_unref(e);
 }
@@ -140,6 +177,8 @@ static void give(hub_topic *t, leat_event *e, hub_mail_op op)
 static void give_next(hub_topic *t, leat_event *e)
 {
     t->head = leat_event_seq(e);
+    if (leat_event_kind_of(e) == LEAT_EVENT_REVOKE)
+        t->revoked = t->head;
     leat_metrics_add(t->hub->metrics, LEAT_M_EVENTS, 1);
     give(t, e, HUB_MAIL_EVENT);
 }
@@ -196,6 +235,7 @@ static void forget_heard(hub_topic *t)
     if (t->n_pending > 0)
         drop_pending(t, t->n_pending);
     t->heard = 0;
+    t->revoked = 0;
     t->gap = false;
     free(t->epoch);
     t->epoch = NULL;
@@ -236,15 +276,26 @@ static void settle_doubts(hub_topic *t)
     t->unsure = false;
 }
 
+static leat_event_kind kind_of(leat_announcement_kind kind)
+{
+    switch (kind) {
+    case LEAT_ANNOUNCE_EVENT:
+        return LEAT_EVENT_DATA;
+    case LEAT_ANNOUNCE_REVOKE:
+        return LEAT_EVENT_REVOKE;
+    case LEAT_ANNOUNCE_RESYNC:
+        return LEAT_EVENT_RESYNC;
+    case LEAT_ANNOUNCE_SIGNAL:
+        break;
+    }
+    return LEAT_EVENT_SIGNAL;
+}
+
 void hub_topic_announce(leat_hub *h, const leat_announcement *a)
 {
     hub_topic *t = hub_topic_find(h, a->topic);
     if (t == NULL)
         return;
-    if (a->kind == LEAT_ANNOUNCE_RESYNC) {
-        hub_topic_reset(t, LEAT_RESET_REQUESTED);
-        return;
-    }
     if (a->kind == LEAT_ANNOUNCE_SIGNAL) {
         give(t, leat_v1_event(LEAT_EVENT_SIGNAL, a->topic, 0, a->data), HUB_MAIL_SIGNAL);
         return;
@@ -273,9 +324,7 @@ void hub_topic_announce(leat_hub *h, const leat_announcement *a)
         t->heard = a->seq;
     }
     if (a->data.at != NULL) {
-        leat_event_kind kind =
-            a->kind == LEAT_ANNOUNCE_REVOKE ? LEAT_EVENT_REVOKE : LEAT_EVENT_DATA;
-        leat_event *e = leat_v1_event(kind, a->topic, a->seq, a->data);
+        leat_event *e = leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
         if (a->seq == t->head + 1)
             give_next(t, e);
         else
@@ -284,20 +333,32 @@ void hub_topic_announce(leat_hub *h, const leat_announcement *a)
     advance(t);
 }
 
-void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq)
+static void begin(hub_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
+{
+    if (t->epoch != NULL && !leat_slice_equal(leat_slice_of(t->epoch), epoch))
+        forget_heard(t);
+    if (t->epoch == NULL)
+        t->epoch = leat_memdup(epoch.at, epoch.len);
+    t->head = seq;
+    t->heard = t->heard > seq ? t->heard : seq;
+    t->revoked = revoked;
+    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
+        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+        if (i->armed)
+            tell_begin(i);
+    }
+    advance(t);
+    settle_doubts(t);
+}
+
+void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq,
+                        int64_t revoked)
 {
     hub_topic *t = hub_topic_find(h, name);
     if (t == NULL)
         return;
     if (t->head == LEAT_HUB_UNKNOWN) {
-        if (t->epoch != NULL && !leat_slice_equal(leat_slice_of(t->epoch), epoch))
-            forget_heard(t);
-        if (t->epoch == NULL)
-            t->epoch = leat_memdup(epoch.at, epoch.len);
-        t->head = seq;
-        t->heard = t->heard > seq ? t->heard : seq;
-        advance(t);
-        settle_doubts(t);
+        begin(t, epoch, seq, revoked);
         return;
     }
     if (!leat_slice_equal(leat_slice_of(t->epoch), epoch)) {

@@ -28,6 +28,8 @@ typedef struct leat_limits {
     size_t ring_bytes;         /* of one topic */
     size_t history_events;     /* rows of one fetch from the outbox */
     size_t hub_pending_bytes;  /* events of one topic that wait for a hole to be filled */
+    size_t worker_mail_bytes;  /* events on their way from the hub to one worker */
+    size_t max_turns;          /* subscriptions of one worker that renew themselves at a time */
     uint64_t compare_interval_ms;
     uint64_t retention_s;
     uint64_t retention_events;

@@ -40,6 +40,7 @@ struct leat_read {
     leat_deadline backoff;
     char *epoch; /* NULL until the position is in */
     int64_t seq;
+    int64_t revoked;
     bool composed; /* the snapshot was made before the position came in... */
     leat_buf json; /* ...and waits here */
 };
@@ -186,8 +187,9 @@ static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
     err = leat_pg_conn_query(conn, &r->begin, "begin isolation level repeatable read read only",
                              NULL, 0, r->deadline_ms, on_begun);
     if (err == 0)
-        err = leat_pg_conn_query(conn, &r->position, "select epoch, seq from leat.position($1)",
-                                 &topic, 1, r->deadline_ms, on_position);
+        err = leat_pg_conn_query(conn, &r->position,
+                                 "select epoch, seq, revoked from leat.position($1)", &topic, 1,
+                                 r->deadline_ms, on_position);
     if (err < 0) {
         fail_attempt(r, LEAT_CODE_UNAVAILABLE, 0);
         return;
@@ -224,6 +226,7 @@ static void on_position(leat_pg_query *q, leat_pg_result *res, int err)
     leat_slice epoch = leat_pg_result_value(res, 0, 0);
     r->epoch = leat_memdup(epoch.at, epoch.len);
     r->seq = strtoll(leat_pg_result_value(res, 0, 1).at, NULL, 10);
+    r->revoked = strtoll(leat_pg_result_value(res, 0, 2).at, NULL, 10);
     if (r->composed)
         deliver(r, leat_buf_view(&r->json));
 }
@@ -269,6 +272,7 @@ static void deliver(leat_read *r, leat_slice json)
         .code = LEAT_CODE_OK,
         .epoch = leat_slice_of(r->epoch),
         .seq = r->seq,
+        .revoked = r->revoked,
         .stale = r->stale,
         .json = json,
     };

@@ -2,9 +2,8 @@
  *
  * The first waiter's grant leads the read. Whoever joins meanwhile is served by it, too: its cursor
  * starts at the snapshot's position, and the ring, pinned since before the read began, holds what
- * follows. If a resync is asked for meanwhile, they are served and told that what they got is
- * outdated: they ask again, and the next read is theirs. So requests that come faster than reads
- * starve nobody.
+ * follows. But if it needs a later snapshot than that read's (it resyncs), the next read is its
+ * own.
  */
 #include "core/share.h"
 
@@ -21,11 +20,11 @@ struct leat_share {
     char *key;
     leat_list waiters; /* the first one leads */
     leat_read *read;   /* running, or NULL */
-    bool outdated;     /* it began before a fresh one was asked for */
     bool serving;      /* its waiters are on serve_all's list */
     leat_sweep serve;
     char *epoch; /* of the snapshot at hand; NULL: there is none */
     int64_t seq;
+    int64_t revoked;
     leat_buf json;
 };
 
@@ -93,6 +92,7 @@ static void keep(leat_share *s, const leat_read_outcome *o)
     size_t room = s->topic->core->limits->ring_bytes;
     s->epoch = leat_memdup(o->epoch.at, o->epoch.len);
     s->seq = o->seq;
+    s->revoked = o->revoked;
     leat_buf_slice(&s->json, o->json);
     room -= s->json.cap < room ? s->json.cap : room;
     for (leat_list *l = s->topic->shares.prev; l != &s->topic->shares; l = l->prev) {
@@ -110,7 +110,7 @@ static bool at_hand(const leat_share *s)
     const leat_topic *t = s->topic;
     return s->epoch != NULL && t->epoch != NULL &&
            leat_slice_equal(leat_slice_of(s->epoch), leat_slice_of(t->epoch)) &&
-           leat_topic_holds(t, s->seq + 1);
+           leat_topic_holds(t, s->seq + 1) && s->seq >= t->resynced;
 }
 
 static void lead(leat_share *s)
@@ -118,21 +118,21 @@ static void lead(leat_share *s)
     if (s->read != NULL || leat_list_empty(&s->waiters))
         return;
     leat_share_wait *first = LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link);
-    s->outdated = false;
     s->read = leat_read_start(s->topic->core, s->topic->entry.key, first->grant, false,
                               first->deadline_ms, on_read, s);
 }
 
-void leat_share_join(leat_share_wait *w, leat_topic *t, leat_grant *grant, uint64_t deadline_ms,
-                     leat_share_cb cb)
+void leat_share_join(leat_share_wait *w, leat_topic *t, leat_grant *grant, int64_t least_seq,
+                     uint64_t deadline_ms, leat_share_cb cb)
 {
     leat_share *s = use_share(t, grant->share);
     w->share = s;
     w->grant = grant;
+    w->least_seq = least_seq;
     w->deadline_ms = deadline_ms;
     w->cb = cb;
     leat_list_push(&s->waiters, &w->link);
-    if (at_hand(s))
+    if (at_hand(s) && s->seq >= least_seq)
         leat_sweep_schedule(t->core->loop, &s->serve);
     else
         lead(s);
@@ -153,8 +153,15 @@ void leat_share_leave(leat_share_wait *w)
     lead(s);
 }
 
-/* Every waiter gets the outcome. A callback may join or leave shares, so the walk is over a list of
- * its own. */
+/* Numbers of another numbering than the ring's say nothing. */
+static bool good_for(const leat_share_wait *w, const leat_topic *t, const leat_read_outcome *o)
+{
+    return o->seq >= w->least_seq || t->epoch == NULL ||
+           !leat_slice_equal(leat_slice_of(t->epoch), o->epoch);
+}
+
+/* Every waiter that the outcome is good for gets it; the others' read begins. A callback may join
+ * or leave shares, so the walk is over a list of its own. */
 static void serve_all(leat_share *s, const leat_read_outcome *outcome)
 {
     leat_list all;
@@ -162,10 +169,15 @@ static void serve_all(leat_share *s, const leat_read_outcome *outcome)
     leat_list_move(&all, &s->waiters);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         leat_share_wait *w = LEAT_LIST_ENTRY(l, leat_share_wait, link);
+        if (!good_for(w, s->topic, outcome)) {
+            leat_list_push(&s->waiters, &w->link);
+            continue;
+        }
         w->share = NULL;
         w->cb(w, outcome);
     }
     s->serving = false;
+    lead(s);
 }
 
 static void on_serve(leat_sweep *sweep)
@@ -184,6 +196,7 @@ static void on_serve(leat_sweep *sweep)
         .code = LEAT_CODE_OK,
         .epoch = leat_slice_of(s->epoch),
         .seq = s->seq,
+        .revoked = s->revoked,
         .json = leat_buf_view(&s->json),
     };
     serve_all(s, &outcome);
@@ -202,21 +215,16 @@ static void on_read(leat_read *r, const leat_read_outcome *outcome, void *arg)
         first->cb(first, outcome);
         return;
     }
-    leat_read_outcome given = *outcome;
-    given.outdated = s->outdated;
     forget(s);
-    if (!given.stale && !given.outdated)
-        keep(s, &given);
-    serve_all(s, &given);
+    if (!outcome->stale)
+        keep(s, outcome);
+    serve_all(s, outcome);
 }
 
-void leat_share_forget_all(leat_topic *t, bool outdated)
+void leat_share_forget_all(leat_topic *t)
 {
-    for (leat_list *l = t->shares.next; l != &t->shares; l = l->next) {
-        leat_share *s = LEAT_LIST_ENTRY(l, leat_share, link);
-        forget(s);
-        s->outdated = s->outdated || outdated;
-    }
+    for (leat_list *l = t->shares.next; l != &t->shares; l = l->next)
+        forget(LEAT_LIST_ENTRY(l, leat_share, link));
 }
 
 void leat_share_free_all(leat_topic *t)

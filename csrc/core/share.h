@@ -24,19 +24,21 @@ struct leat_share_wait {
     leat_list link;
     leat_share *share; /* NULL: not waiting */
     leat_grant *grant;
+    int64_t least_seq; /* an older snapshot is of no use to it */
     uint64_t deadline_ms;
     leat_share_cb cb;
     void *data; /* the owner's */
 };
 
-/* Joins the share of grant->share on t. cb runs once, never from inside this call. */
-void leat_share_join(leat_share_wait *w, leat_topic *t, leat_grant *grant, uint64_t deadline_ms,
-                     leat_share_cb cb);
+/* Joins the share of grant->share on t, for a snapshot at least_seq or later (of the numbering that
+ * is read). cb runs once, never from inside this call. */
+void leat_share_join(leat_share_wait *w, leat_topic *t, leat_grant *grant, int64_t least_seq,
+                     uint64_t deadline_ms, leat_share_cb cb);
 /* Harmless if not waiting. */
 void leat_share_leave(leat_share_wait *w);
 
-/* What was read is not good any more (the ring restarts); outdated: nor is what is being read. */
-void leat_share_forget_all(leat_topic *t, bool outdated);
+/* What was read is not good any more: the ring restarts. */
+void leat_share_forget_all(leat_topic *t);
 /* Nobody waits any more. */
 void leat_share_free_all(leat_topic *t);
 

@@ -1,14 +1,13 @@
 /* sub.c - the life of a subscription: asked for, authorised, armed, ended.
  *
- * leat_sub_new -> sub_authorize -> on_authorized -> arm -> leat_sub_on_armed -> sub_begin_reading
- * (sub_read.c)
- * -> sub_begin_replay (sub_replay.c). A revocation or a new identity leads back to sub_authorize.
+ * leat_sub_new -> sub_authorize (sub_right.c) -> sub_arm -> leat_sub_on_armed -> sub_begin_reading
+ * (sub_read.c) -> sub_begin_replay (sub_replay.c). A revocation or a new identity leads back to
+ * sub_authorize.
  * Every end is sub_end (told) or leat_sub_close (asked for), and both are free_sub.
  */
 #include "core/sub.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -16,10 +15,7 @@
 
 enum { MAX_EPOCH = 64 };
 
-static void on_authorized(leat_call *call, const leat_verdict *v);
 static void on_not_armed(leat_deadline *d);
-static void arm(leat_sub *s);
-static void await_arming(leat_sub *s);
 
 static const char *const state_names[] = {
     "new", "authorizing", "arming", "reading", "replaying", "live", "closed",
@@ -30,7 +26,7 @@ static const char *const state_names[] = {
 static const unsigned edges[] = {
     [LEAT_SUB_NEW] = TO(AUTHORIZING) | TO(ARMING) | TO(CLOSED),
     [LEAT_SUB_AUTHORIZING] = TO(ARMING) | TO(READING) | TO(REPLAYING) | TO(CLOSED),
-    [LEAT_SUB_ARMING] = TO(READING) | TO(REPLAYING) | TO(AUTHORIZING) | TO(CLOSED),
+    [LEAT_SUB_ARMING] = TO(READING) | TO(AUTHORIZING) | TO(CLOSED),
     [LEAT_SUB_READING] = TO(REPLAYING) | TO(AUTHORIZING) | TO(CLOSED),
     [LEAT_SUB_REPLAYING] = TO(LIVE) | TO(READING) | TO(AUTHORIZING) | TO(CLOSED),
     [LEAT_SUB_LIVE] = TO(READING) | TO(AUTHORIZING) | TO(CLOSED),
@@ -56,9 +52,8 @@ sub_work *sub_work_of(leat_sub *s)
     w->sub = s;
     w->call.data = w->share.data = s;
     w->call.client = s->client;
-    w->call.cb = on_authorized;
     leat_deadline_init(&w->wait);
-    leat_list_init(&w->slot);
+    leat_list_init(&w->turn);
     s->work = w;
     return w;
 }
@@ -96,14 +91,15 @@ leat_sub *leat_sub_new(leat_client *client, const leat_sub_request *request)
     if (request->since.epoch.len <= MAX_EPOCH) /* a longer one is none of ours: as without */
         w->since_epoch = copy(request->since.epoch);
     w->since_seq = request->since.seq;
+    w->seen = request->seen;
     w->done = request->done;
     w->done_arg = request->done_arg;
     client->n_inflight++;
     client->params_bytes += request->params.len;
     if (s->grant == NULL)
-        sub_authorize(s, w->deadline_ms);
+        sub_authorize(s);
     else
-        arm(s);
+        sub_arm(s);
     return s;
 }
 
@@ -149,7 +145,7 @@ void sub_settle(leat_sub *s)
 {
     sub_work *w = s->work;
     if (w == NULL || w->asking || s->state != LEAT_SUB_LIVE || s->stale || w->history != NULL ||
-        w->read != NULL || leat_deadline_armed(&w->wait))
+        w->read != NULL || w->go != NULL || leat_deadline_armed(&w->wait))
         return;
     stop_work(s);
 }
@@ -255,83 +251,22 @@ void leat_sub_forget(leat_sub *s, void *done_arg)
         s->work->done = NULL;
 }
 
-void sub_authorize(leat_sub *s, uint64_t deadline_ms)
+static void attach(leat_sub *s)
 {
-    leat_core *core = core_of(s);
-    sub_work *w = sub_work_of(s);
-    sub_set_state(s, LEAT_SUB_AUTHORIZING);
-    core->script->ops->authorize(core->script, &w->call, s->client->session, sub_name(s),
-                                 leat_slice_of(s->params), deadline_ms);
-}
-
-static bool is_past(int64_t expires_at)
-{
-    return expires_at > 0 && expires_at <= (int64_t)time(NULL);
-}
-
-static void on_authorized(leat_call *call, const leat_verdict *v)
-{
-    leat_sub *s = call->data;
-    sub_work *w = s->work;
-    bool again = s->topic != NULL;
-    if (v->code == LEAT_CODE_OK && is_past(v->grant->expires_at)) {
-        core_of(s)->script->ops->grant_free(v->grant);
-        sub_end(s, again && !w->asking ? LEAT_CODE_REVOKED : LEAT_CODE_FORBIDDEN,
-                leat_slice_of("the right to this topic has expired"), 0);
-        return;
-    }
-    if (v->code != LEAT_CODE_OK) {
-        /* A right that is gone is "revoked" to who had it; a database that does not answer is what
-         * it is. */
-        leat_code code = again && !w->asking && !v->read_failed &&
-                                 v->code != LEAT_CODE_DEADLINE_EXCEEDED &&
-                                 v->code != LEAT_CODE_INTERNAL
-                             ? LEAT_CODE_REVOKED
-                             : v->code;
-        sub_end(s, code, v->message, v->retry_after_ms);
-        return;
-    }
-    if (s->grant != NULL)
-        core_of(s)->script->ops->grant_free(s->grant);
-    s->grant = v->grant;
-    if (s->grant->expires_at > 0)
-        client_arm_tick(s->client);
-    if (!again) {
-        arm(s);
-        return;
-    }
-    if (w->asking) {
-        await_arming(s);
-        return;
-    }
-    int64_t revoked_at = w->revoked_at;
-    w->revoked_at = 0;
-    if (w->resync) {
-        w->resync = false;
-        sub_begin_resync(s);
-        return;
-    }
-    if (revoked_at > 0)
-        sub_pass_revocation(s, revoked_at);
-    sub_begin_replay(s);
-}
-
-/* Nothing has been read of the topic yet that the client will see, and nothing will be before this
- * is confirmed: the subscription is armed first. */
-static void arm(leat_sub *s)
-{
-    leat_core *core = core_of(s);
-    s->topic = leat_topic_get(core, sub_name(s));
+    s->topic = leat_topic_get(core_of(s), sub_name(s));
     leat_topic_attach(s->topic, &s->topic_link);
     s->entry.key = s->topic->entry.key; /* the same bytes; one copy of them is enough */
     free(s->name);
     s->name = NULL;
-    await_arming(s);
 }
 
-static void await_arming(leat_sub *s)
+/* Nothing has been read of the topic yet that the client will see, and nothing will be before this
+ * is confirmed: the subscription is armed first. */
+void sub_arm(leat_sub *s)
 {
     leat_core *core = core_of(s);
+    if (s->topic == NULL)
+        attach(s);
     sub_set_state(s, LEAT_SUB_ARMING);
     if (s->topic->armed)
         leat_sub_on_armed(s);
@@ -354,24 +289,4 @@ void leat_sub_on_armed(leat_sub *s)
         return;
     leat_deadline_cancel(&s->work->wait);
     sub_begin_reading(s);
-}
-
-/* Whatever is under way was begun for the identity of before, and starts over. */
-void leat_sub_reauthorize(leat_sub *s)
-{
-    leat_core *core = core_of(s);
-    uint64_t now = leat_loop_now(core->loop);
-    sub_work *w = sub_work_of(s);
-    uint64_t deadline = leat_control_deadline(w->asking ? w->deadline_ms : LEAT_DEADLINE_NEVER, now,
-                                              core->limits->control_timeout_ms);
-    sub_stop_reading(s);
-    if (s->state == LEAT_SUB_READING)
-        w->resync = !w->asking;
-    if (s->state != LEAT_SUB_AUTHORIZING) {
-        sub_authorize(s, deadline);
-        return;
-    }
-    core->script->ops->cancel(&w->call);
-    core->script->ops->authorize(core->script, &w->call, s->client->session, sub_name(s),
-                                 leat_slice_of(s->params), deadline);
 }

@@ -52,6 +52,7 @@ typedef struct leat_sub_request {
     leat_since since;
     uint64_t deadline_ms;
     leat_grant *grant;              /* taken; NULL: to be authorised */
+    leat_topic_mark seen;           /* with a grant: when its handler began */
     leat_client_subscribed_cb done; /* NULL: a client asked, and is answered on the wire */
     void *done_arg;
 } leat_sub_request;
@@ -74,7 +75,7 @@ void leat_sub_signal(leat_sub *s, leat_event *e);
 /* What the client has is to be replaced by a fresh snapshot; reason: LEAT_RESET_*. */
 void leat_sub_resync(leat_sub *s, int reason);
 /* The topic's numbers begin anew: whatever is read from now on is not behind what the client has,
- * and no event follows that. */
+ * no event follows that, and revocations may have gone with the old numbers. */
 void leat_sub_renumber(leat_sub *s);
 /* The right to it is to be proved anew: the identity has changed. */
 void leat_sub_reauthorize(leat_sub *s);

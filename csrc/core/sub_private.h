@@ -14,6 +14,8 @@
 #include "core/share.h"
 #include "core/sub.h"
 
+typedef void (*sub_go)(leat_sub *s);
+
 typedef struct sub_work {
     leat_sub *sub;
     leat_call call;        /* the handler, authorising */
@@ -21,21 +23,22 @@ typedef struct sub_work {
     leat_share_wait share; /* or the shared one */
     leat_history *history; /* events that the ring does not hold, or NULL */
     leat_deadline wait;    /* the end of a wait that no part above bounds; or the next attempt */
-    leat_list slot;        /* in core->resyncs while waiting for a slot */
-    bool in_slot;
+    leat_list turn;        /* in core->turns while it waits for one... */
+    sub_go go;             /* ...with what it does then; NULL: it does not wait */
+    bool in_turn;
     bool parked;     /* the resync begins when the client takes more */
     bool asking;     /* the subscribe is not yet answered */
     bool fresh_only; /* the read replaces a stale snapshot */
     bool resumed;    /* from the client's position, without a snapshot */
     bool refetch;    /* a fetch of history failed: the next one comes with `wait` */
     bool resync;     /* once authorised anew, the client needs a snapshot */
-    bool again;      /* a resync was asked for while it read: another read follows */
+    bool renumbered; /* the handler is to run before anything of another numbering is given */
     uint64_t deadline_ms;
     uint64_t started_ns;
     char *id; /* raw JSON, or NULL */
     char *since_epoch;
     int64_t since_seq;
-    int64_t revoked_at; /* the revocation's seq, while the handler runs for it; else 0 */
+    leat_topic_mark seen; /* when the handler began, all up to there was committed */
     unsigned attempts;
     leat_client_subscribed_cb done;
     void *done_arg;
@@ -58,15 +61,31 @@ LEAT_MUST_CHECK sub_caller sub_answered(leat_sub *s, leat_metric outcome);
 void sub_tell(sub_caller caller);
 /* Ends the subscription with an error, a closed, or an answer to the server's side; frees it. */
 void sub_end(leat_sub *s, leat_code code, leat_slice message, uint32_t retry_after_ms);
-void sub_authorize(leat_sub *s, uint64_t deadline_ms);
+void sub_arm(leat_sub *s); /* authorised: arms, if it has not, and reads when that is confirmed */
+
+/* sub_right.c: AUTHORIZING */
+void sub_authorize(leat_sub *s);
+/* Whether the cursor passes the event, or the handler is to run first: a revocation. */
+bool sub_passes(const leat_sub *s, const leat_event *e);
+/* Whether the handler is to run before the cursor may be put behind seq, in a topic whose last
+ * revocation is that one: it may have missed one that concerns it. */
+bool sub_in_doubt(const leat_sub *s, int64_t seq, int64_t revoked);
+
+/* sub_turn.c */
+/* Calls go now, or when a turn is free; until sub_end_turn it has it. A last act. */
+void sub_take_turn(leat_sub *s, sub_go go);
+/* Gives the turn back, or leaves the line. */
+void sub_end_turn(leat_sub *s);
 
 /* sub_read.c: READING */
 void sub_begin_reading(leat_sub *s);
 void sub_begin_resync(leat_sub *s);
-/* Ends whatever reads, fetches or waits. */
+/* Ends whatever reads, fetches or waits, and its turn. */
 void sub_stop_reading(leat_sub *s);
 void sub_unpark(leat_sub *s);
 void sub_retry_stale(leat_sub *s);
+/* Calls cb, of work->wait, after a back-off. */
+void sub_retry_later(leat_sub *s, leat_deadline_cb cb);
 
 /* sub_replay.c: REPLAYING and LIVE */
 /* The cursor is set: the subscribe, if it is open, is answered, and the cursor moves. A last act.
@@ -74,6 +93,5 @@ void sub_retry_stale(leat_sub *s);
 void sub_begin_replay(leat_sub *s);
 /* Likewise, with what a fetch has brought. */
 void sub_begin_replay_with(leat_sub *s, leat_history *h, int n_rows);
-void sub_pass_revocation(leat_sub *s, int64_t seq);
 
 #endif

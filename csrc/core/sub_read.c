@@ -2,9 +2,9 @@
  * has.
  *
  * A new subscription reads at once (or resumes: the position that the client brought, checked
- * against ring or outbox). A resync waits for a slot, so that a topic's thousands do not fall upon
- * the database together, and for a client that takes more. While READING the cursor stands still;
- * the snapshot at s puts it at s+1.
+ * against ring or outbox). A resync waits for its turn, and for a client that takes more. While
+ * READING the cursor stands still; the snapshot at s puts it at s+1, unless a revocation up to s is
+ * yet to be decided: then the handler runs first (sub_right.c), and it is read again.
  *
  * A stale snapshot is followed by reads that accept no fallback, at first without holding the
  * cursor up; only when one of them has succeeded but came too late for it does the next one hold
@@ -17,9 +17,8 @@
 #include "base/log.h"
 
 enum {
-    RESYNC_SLOTS = 8,
-    RESYNC_BACKOFF_MIN_MS = 100,
-    RESYNC_BACKOFF_MAX_MS = 2000,
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 2000,
     REREAD_MS = 50,
     STALE_RETRY_MS = 500,
     RETRY_AFTER_MS = 1000,
@@ -66,23 +65,28 @@ static void read_snapshot(leat_sub *s)
 {
     leat_core *core = core_of(s);
     sub_work *w = s->work;
-    w->again = false;
     if (s->grant->share.at == NULL || w->fresh_only) {
         w->read =
             leat_read_start(core, sub_name(s), s->grant, w->fresh_only, w->deadline_ms, on_read, s);
         return;
     }
     leat_deadline_arm(leat_loop_deadlines(core->loop), &w->wait, w->deadline_ms, on_share_deadline);
-    leat_share_join(&w->share, s->topic, s->grant, w->deadline_ms, on_shared);
+    leat_share_join(&w->share, s->topic, s->grant, s->next_seq - 1, w->deadline_ms, on_shared);
 }
 
-static void send_resumed(leat_sub *s)
+/* From where the client is, in a topic whose last revocation is that one. */
+static void resume(leat_sub *s, int64_t revoked, leat_history *h, int n_rows)
 {
     sub_work *w = s->work;
+    if (sub_in_doubt(s, w->since_seq, revoked)) {
+        sub_authorize(s);
+        return;
+    }
     client_send_resumed(s->client, leat_slice_of(w->id), sub_name(s), leat_slice_of(w->since_epoch),
                         w->since_seq);
     s->next_seq = w->since_seq + 1;
     w->resumed = true;
+    sub_begin_replay_with(s, h, n_rows);
 }
 
 void sub_begin_reading(leat_sub *s)
@@ -92,12 +96,11 @@ void sub_begin_reading(leat_sub *s)
     leat_topic *t = s->topic;
     bool same_epoch = w->since_epoch != NULL && t->epoch != NULL &&
                       leat_slice_equal(leat_slice_of(t->epoch), leat_slice_of(w->since_epoch));
+    sub_set_state(s, LEAT_SUB_READING);
     if (same_epoch && leat_topic_holds(t, w->since_seq + 1)) {
-        send_resumed(s); /* the ring has it all: nothing is read */
-        sub_begin_replay(s);
+        resume(s, t->revoked, NULL, 0); /* the ring has it all: nothing is read */
         return;
     }
-    sub_set_state(s, LEAT_SUB_READING);
     if (w->since_epoch == NULL || leat_topic_hooked(t)) {
         read_snapshot(s);
         return;
@@ -122,9 +125,9 @@ static void on_resume(leat_history *h, int err, int n_rows, void *arg)
     s->work->history = NULL;
     if (err == 0 && n_rows > 0 && !leat_topic_hooked(s->topic)) {
         leat_history_row first = leat_history_row_at(h, 0);
-        if (continues(s->work, &first) && leat_topic_position(s->topic, first.epoch, first.head)) {
-            send_resumed(s);
-            sub_begin_replay_with(s, h, n_rows);
+        if (continues(s->work, &first) &&
+            leat_topic_position(s->topic, first.epoch, first.head, first.revoked)) {
+            resume(s, first.revoked, h, n_rows);
             return;
         }
     }
@@ -134,7 +137,6 @@ static void on_resume(leat_history *h, int err, int n_rows, void *arg)
 
 void sub_stop_reading(leat_sub *s)
 {
-    leat_core *core = core_of(s);
     sub_work *w = s->work;
     if (w == NULL)
         return;
@@ -145,14 +147,9 @@ void sub_stop_reading(leat_sub *s)
     w->read = NULL;
     w->history = NULL;
     leat_share_leave(&w->share);
-    leat_list_unlink(&w->slot);
     leat_deadline_cancel(&w->wait);
     w->parked = w->refetch = false;
-    if (!w->in_slot)
-        return;
-    w->in_slot = false;
-    core->n_resyncs--;
-    leat_core_next_resync(core);
+    sub_end_turn(s);
 }
 
 static uint64_t in_ms(leat_sub *s, uint64_t ms)
@@ -160,15 +157,15 @@ static uint64_t in_ms(leat_sub *s, uint64_t ms)
     return leat_loop_now(core_of(s)->loop) + ms;
 }
 
-static void retry_later(leat_sub *s)
+void sub_retry_later(leat_sub *s, leat_deadline_cb cb)
 {
     sub_work *w = s->work;
-    uint64_t ms = RESYNC_BACKOFF_MIN_MS;
-    for (unsigned i = 0; i < w->attempts && ms < RESYNC_BACKOFF_MAX_MS; i++)
+    uint64_t ms = BACKOFF_MIN_MS;
+    for (unsigned i = 0; i < w->attempts && ms < BACKOFF_MAX_MS; i++)
         ms *= 2;
     w->attempts++;
     leat_deadline_arm(leat_loop_deadlines(core_of(s)->loop), &w->wait,
-                      in_ms(s, ms / 2 + (uint64_t)random() % (ms / 2 + 1)), on_retry);
+                      in_ms(s, ms / 2 + (uint64_t)random() % (ms / 2 + 1)), cb);
 }
 
 static void on_retry(leat_deadline *d)
@@ -180,9 +177,14 @@ static void on_retry(leat_deadline *d)
  * further. */
 static bool usable(leat_sub *s, const leat_read_outcome *o)
 {
-    if (!leat_topic_position(s->topic, o->epoch, o->seq))
-        return false;
-    return s->work->asking || o->seq + 1 >= s->next_seq;
+    return leat_topic_position(s->topic, o->epoch, o->seq, o->revoked) && o->seq + 1 >= s->next_seq;
+}
+
+/* The snapshot's turn comes once more, after the handler's. */
+static void authorize_first(leat_sub *s)
+{
+    s->work->resync = !s->work->asking;
+    sub_authorize(s);
 }
 
 static void give_snapshot(leat_sub *s, const leat_read_outcome *o)
@@ -233,10 +235,11 @@ static void refuse_snapshot(leat_sub *s)
 static void on_outcome(leat_sub *s, const leat_read_outcome *o)
 {
     sub_work *w = s->work;
-    sub_stop_reading(s); /* gives the slot back */
-    w->again = w->again || o->outdated;
+    sub_stop_reading(s); /* gives the turn back */
     if (o->code == LEAT_CODE_OK && usable(s, o)) {
-        if (client_takes_snapshot(s->client, o->json.len))
+        if (sub_in_doubt(s, o->seq, o->revoked))
+            authorize_first(s);
+        else if (client_takes_snapshot(s->client, o->json.len))
             give_snapshot(s, o);
         else
             refuse_snapshot(s);
@@ -248,44 +251,32 @@ static void on_outcome(leat_sub *s, const leat_read_outcome *o)
         w->fresh_only = false;
         sub_begin_replay(s); /* the stale state stands, and its events go on */
     } else {
-        retry_later(s);
+        sub_retry_later(s, on_retry);
     }
+}
+
+static void read_now(leat_sub *s)
+{
+    s->work->deadline_ms = in_ms(s, core_of(s)->limits->control_timeout_ms);
+    read_snapshot(s);
 }
 
 void sub_begin_resync(leat_sub *s)
 {
     leat_core *core = core_of(s);
     sub_work *w = sub_work_of(s);
+    bool current = core->script->ops->grant_current(core->script, s->grant);
+    if (w->renumbered || !current) { /* replaced scripts: the new ones decide, and read */
+        authorize_first(s);
+        return;
+    }
     if (s->state != LEAT_SUB_READING)
         sub_set_state(s, LEAT_SUB_READING);
-    if (!core->script->ops->grant_current(core->script, s->grant)) {
-        w->resync = true; /* the scripts were replaced: the new ones decide, and read */
-        sub_authorize(s, in_ms(s, core->limits->control_timeout_ms));
-        return;
-    }
-    if (!client_takes_more(s->client)) {
+    if (client_takes_more(s->client)) {
+        sub_take_turn(s, read_now);
+    } else {
         w->parked = true;
-        return;
-    }
-    if (core->n_resyncs >= RESYNC_SLOTS) {
-        leat_list_unlink(&w->slot);
-        leat_list_push(&core->resyncs, &w->slot);
-        return;
-    }
-    core->n_resyncs++;
-    w->in_slot = true;
-    w->deadline_ms = in_ms(s, core->limits->control_timeout_ms);
-    read_snapshot(s);
-}
-
-void leat_core_next_resync(leat_core *core)
-{
-    /* Not each takes its slot: one may have to wait for its client, or be authorised first. */
-    while (core->n_resyncs < RESYNC_SLOTS) {
-        leat_list *l = leat_list_shift(&core->resyncs);
-        if (l == NULL)
-            return;
-        sub_begin_resync(LEAT_LIST_ENTRY(l, sub_work, slot)->sub);
+        sub_end_turn(s);
     }
 }
 
@@ -315,7 +306,10 @@ static void count_resync(leat_sub *s, int reason)
 
 void leat_sub_renumber(leat_sub *s)
 {
+    sub_work *w = sub_work_of(s);
     s->next_seq = 0;
+    w->renumbered = true;
+    w->share.least_seq = 0; /* if it waits: any will do */
 }
 
 void leat_sub_resync(leat_sub *s, int reason)
@@ -324,8 +318,6 @@ void leat_sub_resync(leat_sub *s, int reason)
         leat_sub_renumber(s);
     if (s->state == LEAT_SUB_AUTHORIZING && s->topic != NULL && !s->work->asking)
         s->work->resync = true;
-    if (s->state == LEAT_SUB_READING && reason == LEAT_RESET_REQUESTED)
-        s->work->again = s->work->read != NULL || s->work->history != NULL;
     if (s->state != LEAT_SUB_LIVE && s->state != LEAT_SUB_REPLAYING)
         return; /* it reads anyway */
     count_resync(s, reason);
@@ -333,6 +325,13 @@ void leat_sub_resync(leat_sub *s, int reason)
     sub_stop_reading(s);
     w->attempts = 0;
     sub_begin_resync(s);
+}
+
+static void read_fresh(leat_sub *s)
+{
+    leat_core *core = core_of(s);
+    s->work->read = leat_read_start(core, sub_name(s), s->grant, true,
+                                    in_ms(s, core->limits->control_timeout_ms), on_fresh, s);
 }
 
 static void on_stale_retry(leat_deadline *d)
@@ -344,14 +343,13 @@ static void on_stale_retry(leat_deadline *d)
         sub_begin_resync(s);
         return;
     }
-    s->work->read = leat_read_start(core, sub_name(s), s->grant, true,
-                                    in_ms(s, core->limits->control_timeout_ms), on_fresh, s);
+    sub_take_turn(s, read_fresh);
 }
 
 void sub_retry_stale(leat_sub *s)
 {
     sub_work *w = sub_work_of(s);
-    if (w->read == NULL && !leat_deadline_armed(&w->wait))
+    if (w->read == NULL && w->go == NULL && !leat_deadline_armed(&w->wait))
         leat_deadline_arm(leat_loop_deadlines(core_of(s)->loop), &w->wait,
                           in_ms(s, STALE_RETRY_MS + (uint64_t)random() % STALE_RETRY_MS),
                           on_stale_retry);
@@ -375,10 +373,14 @@ static void on_fresh(leat_read *r, const leat_read_outcome *o, void *arg)
     }
     leat_metrics_add(core_of(s)->metrics, LEAT_M_RESYNCS_STALE, 1);
     sub_set_state(s, LEAT_SUB_READING);
-    if (usable(s, o) && client_takes_snapshot(s->client, o->json.len)) {
+    bool fits = usable(s, o) && client_takes_snapshot(s->client, o->json.len);
+    if (fits && !sub_in_doubt(s, o->seq, o->revoked)) {
         give_snapshot(s, o);
         return;
     }
     s->work->fresh_only = true;
-    sub_begin_resync(s);
+    if (fits)
+        authorize_first(s);
+    else
+        sub_begin_resync(s);
 }

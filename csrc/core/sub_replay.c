@@ -6,10 +6,6 @@
  */
 #include "core/sub_private.h"
 
-#include <stdlib.h>
-
-#include "wire/json.h"
-
 enum { HISTORY_BYTES = 1024 * 1024, REFETCH_MS = 200 };
 
 static void begin_history(leat_sub *s);
@@ -19,25 +15,6 @@ static void on_history(leat_history *h, int err, int n_rows, void *arg);
 static leat_core *core_of(const leat_sub *s)
 {
     return s->client->core;
-}
-
-/* Whether a revocation is about this subscriber: its subject is null (everyone) or the user's id.
- */
-static bool concerns(const leat_sub *s, leat_slice subject_json)
-{
-#ifdef LEAT_BROKEN_IGNORE_REVOKE
-    if (subject_json.at != NULL || s != NULL)
-        return false; /* for the torture test to find: everyone passes */
-#endif
-    leat_buf scratch = LEAT_BUF_INIT;
-    leat_json_reader r;
-    leat_json_token token;
-    leat_json_reader_init(&r, subject_json, &scratch, 1);
-    bool match = true; /* unreadable: rather ask once too often */
-    if (leat_json_next(&r, &token) == 0 && token == LEAT_JSON_STRING)
-        match = leat_slice_equal(r.text, s->client->session->user_id);
-    leat_buf_close(&scratch);
-    return match;
 }
 
 static void give(leat_sub *s, leat_event *e)
@@ -52,25 +29,21 @@ static void give(leat_sub *s, leat_event *e)
 }
 
 /* Gives the client the event at its cursor. False if the subscription stops here, to be authorised
- * anew. */
+ * anew or for a fresh snapshot. */
 static bool deliver(leat_sub *s, leat_event *e)
 {
-    if (leat_event_kind_of(e) == LEAT_EVENT_REVOKE && concerns(s, leat_event_data(e))) {
-        leat_core *core = core_of(s);
+    if (!sub_passes(s, e)) {
         sub_stop_reading(s); /* what began under the right that is in doubt ends with it */
-        sub_work_of(s)->revoked_at = leat_event_seq(e);
-        sub_authorize(s, leat_loop_now(core->loop) + core->limits->control_timeout_ms);
+        sub_authorize(s);
+        return false;
+    }
+    if (leat_event_kind_of(e) == LEAT_EVENT_RESYNC) {
+        s->next_seq = leat_event_seq(e) + 1; /* an older snapshot will not do */
+        leat_sub_resync(s, LEAT_RESET_REQUESTED);
         return false;
     }
     give(s, e);
     return true;
-}
-
-void sub_pass_revocation(leat_sub *s, int64_t seq)
-{
-    leat_event *skip = leat_v1_event(LEAT_EVENT_SKIP, sub_name(s), seq, (leat_slice){NULL, 0});
-    give(s, skip);
-    leat_event_unref(skip);
 }
 
 void sub_begin_replay(leat_sub *s)
@@ -82,15 +55,10 @@ void sub_begin_replay_with(leat_sub *s, leat_history *h, int n_rows)
 {
     sub_work *w = s->work;
     sub_caller caller = {NULL, NULL};
-    bool again = w->again;
-    w->again = false;
     sub_set_state(s, LEAT_SUB_REPLAYING);
     if (w->asking)
         caller = sub_answered(s, w->resumed ? LEAT_M_HANDSHAKES_RESUMED : LEAT_M_HANDSHAKES_OK);
-    if (again)
-        leat_sub_resync(s, LEAT_RESET_REQUESTED);
-    else
-        take_history(s, h, n_rows);
+    take_history(s, h, n_rows);
     leat_sub_pump(s);
     sub_tell(caller);
 }
@@ -170,8 +138,7 @@ static void on_history(leat_history *h, int err, int n_rows, void *arg)
         return;
     }
     leat_history_row first = leat_history_row_at(h, 0);
-    bool same =
-        s->topic->epoch != NULL && leat_slice_equal(first.epoch, leat_slice_of(s->topic->epoch));
+    bool same = leat_topic_position(s->topic, first.epoch, first.head, first.revoked);
     if (!same || !first.has_event || first.seq != s->next_seq || leat_topic_hooked(s->topic)) {
         leat_sub_resync(s, LEAT_RESET_HISTORY); /* trimmed, another numbering, or new scripts */
         return;

@@ -1,9 +1,9 @@
 /* topic.c - arming, the ring, and the fan-out.
  *
  * leat_topic_get arms with the hub; on_armed lets the waiting subscriptions read; the first read's
- * position starts the ring; on_event appends to it (by way of the scripts' hook, if there is one:
- * topic_hook.c) and schedules fan_out, which at the end of the turn moves every cursor as far as
- * its client takes it. A long fan-out goes on in the next turn.
+ * position, or the hub's on_begin, starts the ring; on_event appends to it (by way of the scripts'
+ * hook, if there is one: topic_hook.c) and schedules fan_out, which at the end of the turn moves
+ * every cursor as far as its client takes it. A long fan-out goes on in the next turn.
  */
 #include "core/topic.h"
 
@@ -125,24 +125,43 @@ static void renumber(leat_topic *t)
 static void adopt_epoch(leat_topic *t, leat_slice epoch)
 {
     t->epoch = leat_memdup(epoch.at, epoch.len);
-    if (t->last_epoch != NULL && !leat_slice_equal(leat_slice_of(t->last_epoch), epoch))
+    if (t->last_epoch != NULL && leat_slice_equal(leat_slice_of(t->last_epoch), epoch))
+        return;
+    t->numbering = ++t->core->numberings;
+    t->told = t->revoked = t->resynced = 0;
+    if (t->last_epoch != NULL)
         renumber(t);
 }
 
-bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq)
+static void note(leat_topic *t, int64_t seq, int64_t revoked)
+{
+    t->told = seq > t->told ? seq : t->told;
+    t->revoked = revoked > t->revoked ? revoked : t->revoked;
+}
+
+bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
 {
     leat_hub_link *link = t->core->link;
-    if (t->epoch == NULL) {
+    bool first = t->epoch == NULL;
+    if (first) {
         adopt_epoch(t, epoch);
         if (t->head == LEAT_TOPIC_UNKNOWN)
             t->head = seq;
-        leat_hub_link_position(link, t->entry.key, epoch, seq);
-        return true;
     }
     bool same = leat_slice_equal(leat_slice_of(t->epoch), epoch);
-    if (!same || seq > t->head)
-        leat_hub_link_position(link, t->entry.key, epoch, seq);
+    if (same)
+        note(t, seq, revoked);
+    if (first || !same || seq > t->head)
+        leat_hub_link_position(link, t->entry.key, epoch, seq, revoked);
     return same;
+}
+
+leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name)
+{
+    const leat_topic *t = find_topic(core, name);
+    if (t == NULL || t->epoch == NULL)
+        return (leat_topic_mark){0, 0};
+    return (leat_topic_mark){t->numbering, t->head > t->told ? t->head : t->told};
 }
 
 leat_event *leat_topic_event(const leat_topic *t, int64_t seq)
@@ -194,6 +213,8 @@ void leat_topic_append(leat_topic *t, leat_event *e)
     LEAT_ASSERT(leat_event_seq(e) == t->head);
     t->ring_[(size_t)t->head & (t->ring_cap_ - 1)] = e;
     t->ring_count_++;
+    if (leat_event_kind_of(e) == LEAT_EVENT_RESYNC)
+        t->resynced = t->head;
     t->ring_bytes_ += bytes;
     leat_metrics_add(t->core->metrics, LEAT_M_RING_BYTES, (int64_t)bytes);
     if (t->n_subs > 0)
@@ -251,23 +272,38 @@ static int64_t tip(const leat_topic *t)
     return leat_list_empty(&t->hooked_) ? t->head : t->hooked_tip_;
 }
 
+void leat_topic_on_begin(leat_core *core, leat_slice name, uint64_t generation, leat_slice epoch,
+                         int64_t seq, int64_t revoked)
+{
+    leat_topic *t = find_topic(core, name);
+    if (t == NULL || t->generation != generation)
+        return;
+    if (t->epoch != NULL && !leat_slice_equal(leat_slice_of(t->epoch), epoch))
+        leat_topic_restart(t, LEAT_TOPIC_UNKNOWN, LEAT_RESET_EPOCH);
+    if (t->epoch == NULL)
+        adopt_epoch(t, epoch);
+    note(t, seq, revoked);
+    if (t->head != LEAT_TOPIC_UNKNOWN && tip(t) >= seq)
+        return;
+    /* Cursors that are behind go on from the outbox. */
+    leat_topic_hook_stop(t);
+    clear_ring(t);
+    t->head = seq;
+    leat_sweep_schedule(core->loop, &t->fan_out_);
+}
+
 void leat_topic_on_event(leat_core *core, leat_event *e)
 {
     leat_topic *t = find_topic(core, leat_event_topic(e));
     int64_t seq = leat_event_seq(e);
     /* Before on_armed it is an event of an earlier life of the topic here. At or below the tip, a
      * read was faster. */
-    if (t == NULL || !t->armed || seq <= tip(t)) {
+    if (t == NULL || !t->armed || t->head == LEAT_TOPIC_UNKNOWN || seq <= tip(t)) {
         leat_event_unref(e);
         return;
     }
-    if (t->head == LEAT_TOPIC_UNKNOWN)
-        t->head = seq - 1; /* the hub began earlier, for another worker */
-    if (seq != tip(t) + 1) {
-        leat_event_unref(e);
-        leat_topic_restart(t, LEAT_TOPIC_UNKNOWN, LEAT_RESET_HISTORY);
-        return;
-    }
+    LEAT_ASSERT(seq == tip(t) + 1); /* what the hub gives is contiguous */
+    note(t, seq, leat_event_kind_of(e) == LEAT_EVENT_REVOKE ? seq : 0);
     bool hook = leat_event_kind_of(e) == LEAT_EVENT_DATA && leat_topic_hooked(t);
     if (hook || !leat_list_empty(&t->hooked_))
         leat_topic_hook_push(t, e);
@@ -289,7 +325,7 @@ void leat_topic_on_signal(leat_core *core, leat_event *e)
 
 void leat_topic_restart(leat_topic *t, int64_t head, int reason)
 {
-    leat_share_forget_all(t, reason == LEAT_RESET_REQUESTED);
+    leat_share_forget_all(t);
     clear_ring(t);
     t->head = head;
     if (head == LEAT_TOPIC_UNKNOWN)
@@ -298,6 +334,10 @@ void leat_topic_restart(leat_topic *t, int64_t head, int reason)
         free(t->last_epoch);
         t->last_epoch = t->epoch;
         t->epoch = NULL;
+    }
+    if (reason == LEAT_RESET_EPOCH) { /* every subscription is renumbered below */
+        free(t->last_epoch);
+        t->last_epoch = NULL;
     }
     leat_list all;
     leat_list_move(&all, &t->subs);

@@ -28,7 +28,11 @@ typedef struct leat_topic {
     uint64_t generation; /* of this life of the topic, towards the hub */
     char *epoch;         /* NULL until a read told */
     char *last_epoch;    /* what it was before the last restart, or NULL */
+    uint64_t numbering;  /* what epoch stands for, in one number; of another epoch, another one */
     int64_t head;        /* last seq of the ring, or where it begins; LEAT_TOPIC_UNKNOWN before */
+    int64_t told;        /* highest seq that anyone has seen in this numbering */
+    int64_t revoked;     /* last revocation that anyone has seen in it; 0: none */
+    int64_t resynced;    /* last resync that the ring has been given; 0: none */
     bool armed;
     leat_list subs;    /* leat_sub by topic_link: those whose cursor has been moved in this round */
     leat_list pending; /* likewise: those whose turn in the round is still to come */
@@ -56,9 +60,18 @@ leat_topic *leat_topic_get(leat_core *core, leat_slice name);
 void leat_topic_attach(leat_topic *t, leat_list *link);
 void leat_topic_detach(leat_topic *t, leat_list *link);
 
-/* A read has seen the topic at that position: where it was unknown, the ring begins there; the hub
- * is told where that helps. False if the position belongs to another numbering than the ring's. */
-bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq);
+/* A read has seen the topic at that position, with that last revocation: where it was unknown, the
+ * ring begins there; the hub is told where that helps. False if the position belongs to another
+ * numbering than the ring's. */
+bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq, int64_t revoked);
+
+/* A moment: all of the topic up to seq is committed, and whatever is read from now on sees it.
+ * numbering 0: nothing is known of the topic. */
+typedef struct leat_topic_mark {
+    uint64_t numbering;
+    int64_t seq;
+} leat_topic_mark;
+leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name);
 
 /* Event seq of the ring, or NULL if it is not there. */
 leat_event *leat_topic_event(const leat_topic *t, int64_t seq);
@@ -73,6 +86,8 @@ void leat_topic_scripts_changed(leat_topic *t);
 
 /* From the hub. */
 void leat_topic_on_armed(leat_core *core, leat_slice name, uint64_t generation);
+void leat_topic_on_begin(leat_core *core, leat_slice name, uint64_t generation, leat_slice epoch,
+                         int64_t seq, int64_t revoked);
 void leat_topic_on_event(leat_core *core, leat_event *e);  /* takes a reference */
 void leat_topic_on_signal(leat_core *core, leat_event *e); /* takes a reference */
 void leat_topic_on_reset(leat_core *core, leat_slice name, uint64_t generation, int reason);
@@ -80,8 +95,8 @@ void leat_topic_on_reset(leat_core *core, leat_slice name, uint64_t generation, 
 /* Adds the next event (head + 1) to the ring and schedules the fan-out. Takes a reference. */
 void leat_topic_append(leat_topic *t, leat_event *e);
 /* Empties the ring; what comes next is head + 1 (LEAT_TOPIC_UNKNOWN: whatever a read or the hub
- * says). Every subscription resyncs. reason: LEAT_RESET_*, or LEAT_RESET_HOOK. */
-#define LEAT_RESET_HOOK 100
+ * says). Every subscription resyncs. reason: the hub's LEAT_RESET_*, or one of these. */
+enum { LEAT_RESET_HOOK = 100, LEAT_RESET_REQUESTED };
 void leat_topic_restart(leat_topic *t, int64_t head, int reason);
 
 /* Frees all topics: none has subscriptions. */

@@ -190,6 +190,7 @@ static const char *op_of(leat_event_kind kind)
         return "event";
     case LEAT_EVENT_SKIP:
     case LEAT_EVENT_REVOKE:
+    case LEAT_EVENT_RESYNC:
         return "skip";
     case LEAT_EVENT_SIGNAL:
         return "signal";

@@ -101,6 +101,21 @@ describe("a client that comes back", function()
 
     local snapshot = live:expect("snapshot")
     assert.is_nil(snapshot.id)
-    assert.equal(seq, snapshot.seq)
+    assert.equal(seq + 1, snapshot.seq)
+  end)
+
+  it("gets a fresh snapshot for a resync that was asked for meanwhile", function()
+    local epoch, seq = position("room:1")
+    publish("room:1", 1)
+    s.session:run("select leat.resync('room:1')")
+    publish("room:1", 1)
+
+    local client = resume("room:1", epoch, seq)
+
+    client:expect("resumed", 1)
+    assert.equal(seq + 1, client:expect("event").seq)
+    local snapshot = client:expect("snapshot")
+    assert.is_nil(snapshot.id)
+    assert.equal(seq + 3, snapshot.seq)
   end)
 end)

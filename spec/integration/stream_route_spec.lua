@@ -96,9 +96,10 @@ describe("a stream route", function()
 
     it("sends the same messages, each with its position as id", function()
       local stream = open()
+      local snapshot = stream:recv()
       publish(1)
 
-      local snapshot, event = stream:recv(), stream:recv()
+      local event = stream:recv()
 
       assert.equal(200, stream.status)
       assert.equal("text/event-stream", stream.headers["content-type"]:match("^[^;]+"))

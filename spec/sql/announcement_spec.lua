@@ -79,16 +79,24 @@ describe("an announcement", function()
     assert.equal("r 2 null", ("%s %d %s"):format(got[2].kind, got[2].seq, got[2].data))
   end)
 
-  it("of a signal or a resync has no position, and nothing is stored", function()
+  it("of a resync names its seq", function()
     local got = psql.announcements(db.url, [[
-      select leat.signal('fleeting', '{"typing": true}');
-      select leat.resync('fleeting')]])
+      begin;
+      select leat.publish('resynced', '1');
+      select leat.resync('resynced');
+      commit]])
+
+    assert.equal("e 1 1", ("%s %d %s"):format(got[1].kind, got[1].seq, got[1].data))
+    assert.equal("y 2 null", ("%s %d %s"):format(got[2].kind, got[2].seq, got[2].data))
+    assert.equal("event resync", db.session:value [[
+      select string_agg(kind, ' ' order by seq) from leat.event where topic = 'resynced']])
+  end)
+
+  it("of a signal has no position, and nothing is stored", function()
+    local got = psql.announcements(db.url, "select leat.signal('fleeting', '{\"typing\": true}')")
 
     for _, one in ipairs(got) do one.bytes = nil end
-    assert.same({
-      { kind = "s", epoch = "", seq = 0, topic = "fleeting", data = '{"typing": true}' },
-      { kind = "y", epoch = "", seq = 0, topic = "fleeting", data = "" },
-    }, got)
+    assert.same({ { kind = "s", epoch = "", seq = 0, topic = "fleeting", data = '{"typing": true}' } }, got)
     assert.equal("0", db.session:value "select count(*) from leat.event where topic = 'fleeting'")
     assert.equal("0", db.session:value "select seq from leat.position('fleeting')")
   end)

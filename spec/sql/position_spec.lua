@@ -39,6 +39,23 @@ describe("leat.position", function()
     assert.equal(before.epoch, after.epoch)
   end)
 
+  it("names the last revocation", function()
+    local function revoked() return session:value "select revoked from leat.position('taken')" end
+    assert.equal("0", revoked())
+    session:publish("taken", "1")
+    assert.equal("0", revoked())
+    session:run [[
+      begin;
+      select leat.publish('taken', '2'), leat.revoke('taken'), leat.revoke('taken', '7'), leat.publish('taken', '3');
+      commit]]
+    assert.equal("4", revoked())
+    session:publish("taken", "4")
+    session:run "begin; select leat.revoke('taken'); rollback"
+    assert.equal("4", revoked())
+    session:run "select leat.revoke('taken')"
+    assert.equal("7", revoked())
+  end)
+
   it("does not take one topic for another that sorts after it", function()
     session:publish("sorted:2", "1")
 

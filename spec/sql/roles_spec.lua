@@ -37,7 +37,7 @@ describe("a role with USAGE on schema leat", function()
     session:run "select leat.publish('mine', '2'), leat.revoke('mine', '7'), leat.publish('yours', '3')"
     session:run "select leat.signal('mine', '4'), leat.resync('mine')"
 
-    assert.equal("3", as_owner "select seq from leat.topic where name = 'mine'")
+    assert.equal("4", as_owner "select seq from leat.topic where name = 'mine'")
     assert.equal("1", as_owner "select seq from leat.topic where name = 'yours'")
   end)
 

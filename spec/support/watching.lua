@@ -26,8 +26,8 @@ end
 function Watched:events(topic)
   local list = {}
   for _, row in ipairs(self.session:rows(
-    "select data from leat.event where topic = " .. self.session:quote(topic) .. " order by seq")) do
-    list[#list + 1] = cjson.decode(row.data)
+    "select kind, data from leat.event where topic = " .. self.session:quote(topic) .. " order by seq")) do
+    list[#list + 1] = row.kind == "event" and cjson.decode(row.data) or { action = row.kind }
   end
   return list
 end
@@ -42,11 +42,6 @@ function Watched:log(topic)
     lines[#lines + 1] = line
   end
   return lines
-end
-
---- The epoch that a topic's positions have.
-function Watched:epoch(topic)
-  return self.session:value("select epoch from leat.position(" .. self.session:quote(topic) .. ")")
 end
 
 --- The error of a statement, which must fail.

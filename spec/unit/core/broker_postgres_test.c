@@ -33,7 +33,7 @@ static void test_reads_the_other_kinds(void **state)
     assert_int_equal(LEAT_ANNOUNCE_REVOKE, a.kind);
     assert_int_equal(0, leat_broker_postgres_parse(&a, leat_slice_of("s\n\n0\nt\n1")));
     assert_int_equal(LEAT_ANNOUNCE_SIGNAL, a.kind);
-    assert_int_equal(0, leat_broker_postgres_parse(&a, leat_slice_of("y\n\n0\nt\n")));
+    assert_int_equal(0, leat_broker_postgres_parse(&a, leat_slice_of("y\na\n9\nt\nnull")));
     assert_int_equal(LEAT_ANNOUNCE_RESYNC, a.kind);
 }
 

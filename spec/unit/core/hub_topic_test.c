@@ -21,6 +21,10 @@ static struct {
     int64_t given[4 * N_EVENTS];
     size_t n_given;
     size_t n_armed;
+    size_t n_begins;
+    int64_t last_begin;
+    int64_t last_revoked;
+    bool full; /* the worker's mailbox takes no more events */
     size_t n_resets;
     int last_reset;
     bool wanted;
@@ -43,6 +47,11 @@ void hub_link_post(leat_hub_link *l, hub_mail *m)
     if (m->op == HUB_MAIL_EVENT)
         seen.given[seen.n_given++] = leat_event_seq(m->event);
     seen.n_armed += m->op == HUB_MAIL_ARMED;
+    if (m->op == HUB_MAIL_BEGIN) {
+        seen.n_begins++;
+        seen.last_begin = m->seq;
+        seen.last_revoked = m->revoked;
+    }
     if (m->op == HUB_MAIL_RESET) {
         seen.n_resets++;
         seen.last_reset = m->reason;
@@ -50,6 +59,16 @@ void hub_link_post(leat_hub_link *l, hub_mail *m)
     if (m->event != NULL)
         leat_event_unref(m->event);
     free(m);
+}
+
+bool hub_link_post_event(leat_hub_link *l, hub_mail_op op, leat_event *e)
+{
+    if (seen.full)
+        return false;
+    hub_mail *m = hub_mail_new(op, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
+    m->event = leat_event_ref(e);
+    hub_link_post(l, m);
+    return true;
 }
 
 void hub_repair_want(hub_topic *t)
@@ -76,6 +95,8 @@ static int set_up(void **state)
     world *w = leat_calloc(1, sizeof(*w));
     memset(&seen, 0, sizeof(seen));
     w->limits.hub_pending_bytes = 1 << 20;
+    w->limits.worker_mail_bytes = 1000;
+    w->link.hub = &w->hub;
     w->registry = leat_metrics_registry_new();
     w->hub.options.limits = &w->limits;
     w->hub.metrics = leat_metrics_new(w->registry);
@@ -113,7 +134,7 @@ static void announce(world *w, const char *epoch, int64_t seq, bool with_data)
 
 static void position(world *w, const char *epoch, int64_t seq)
 {
-    hub_topic_position(&w->hub, leat_slice_of("t"), leat_slice_of(epoch), seq);
+    hub_topic_position(&w->hub, leat_slice_of("t"), leat_slice_of(epoch), seq, 0);
 }
 
 /* The outbox, which holds oldest..head, answers for everything after the hub's head. */
@@ -311,6 +332,63 @@ static void test_waits_within_its_bytes(void **state)
     assert_given(1, 100);
 }
 
+static void test_tells_where_it_begins(void **state)
+{
+    world *w = *state;
+    assert_int_equal(0, seen.n_begins);
+    hub_topic_position(&w->hub, leat_slice_of("t"), leat_slice_of("00000001-a"), 7, 3);
+    assert_int_equal(1, seen.n_begins);
+    assert_int_equal(7, seen.last_begin);
+    assert_int_equal(3, seen.last_revoked);
+}
+
+/* Its own read may be older than what the hub has given since. */
+static void test_tells_a_later_worker_where_it_is(void **state)
+{
+    world *w = *state;
+    leat_hub_link later = {.hub = &w->hub};
+    leat_list_init(&later.interests);
+    position(w, "00000001-a", 5);
+    leat_announcement a = {
+        .kind = LEAT_ANNOUNCE_REVOKE,
+        .topic = leat_slice_of("t"),
+        .epoch = leat_slice_of("a"),
+        .seq = 6,
+        .data = leat_slice_of("null"),
+    };
+    hub_topic_announce(&w->hub, &a);
+    announce(w, "a", 7, true);
+
+    hub_topic_arm(&w->hub, &later, leat_slice_of("t"), 2);
+
+    assert_int_equal(2, seen.n_begins);
+    assert_int_equal(7, seen.last_begin);
+    assert_int_equal(6, seen.last_revoked);
+    hub_topic_disarm(&w->hub, &later, leat_slice_of("t"), 2);
+}
+
+static void test_leaves_out_what_a_worker_has_no_room_for(void **state)
+{
+    world *w = *state;
+    position(w, "00000001-a", 0);
+    announce(w, "a", 1, true);
+    seen.full = true;
+    atomic_store(&w->link.mail_bytes, 1000);
+    announce(w, "a", 2, true);
+    seen.full = false;
+    announce(w, "a", 3, true);
+    assert_given(1, 1);
+    assert_true(atomic_load(&w->link.full));
+    assert_int_equal(1, leat_metrics_get(w->hub.metrics, LEAT_M_MAIL_DROPPED));
+
+    hub_topic_catch_up(&w->link);
+    announce(w, "a", 4, true);
+
+    assert_int_equal(2, seen.n_begins);
+    assert_int_equal(3, seen.last_begin);
+    assert_int_equal(4, seen.given[1]);
+}
+
 /* Every broker that can be thought of, some hundred times over. */
 static void test_is_exact_whatever_the_broker_does(void **state)
 {
@@ -360,6 +438,9 @@ int main(void)
         TEST(test_looks_again_after_a_reset),
         TEST(test_looks_again_after_a_fetch_that_may_have_looked_too_early),
         TEST(test_waits_within_its_bytes),
+        TEST(test_tells_where_it_begins),
+        TEST(test_tells_a_later_worker_where_it_is),
+        TEST(test_leaves_out_what_a_worker_has_no_room_for),
         TEST(test_is_exact_whatever_the_broker_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

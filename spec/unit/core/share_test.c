@@ -90,7 +90,7 @@ static void on_shared(leat_share_wait *w, const leat_read_outcome *o)
     if (!me->joins_again)
         return;
     me->joins_again = false;
-    leat_share_join(w, &me->world->topic, &me->grant, 1000, on_shared);
+    leat_share_join(w, &me->world->topic, &me->grant, 0, 1000, on_shared);
 }
 
 static int set_up(void **state)
@@ -130,9 +130,15 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void join_for(world *w, int i, int64_t least_seq)
+{
+    leat_share_join(&w->waiters[i].wait, &w->topic, &w->waiters[i].grant, least_seq, 1000,
+                    on_shared);
+}
+
 static void join(world *w, int i)
 {
-    leat_share_join(&w->waiters[i].wait, &w->topic, &w->waiters[i].grant, 1000, on_shared);
+    join_for(w, i, -1);
 }
 
 static void turn(world *w)
@@ -152,7 +158,6 @@ static void one_read_serves_all(void **state)
     for (int i = 0; i < N_WAITS; i++) {
         assert_int_equal(1, w->waiters[i].n_served);
         assert_int_equal(5, w->waiters[i].last.seq);
-        assert_false(w->waiters[i].last.outdated);
     }
 }
 
@@ -256,21 +261,50 @@ static void a_failure_is_the_leaders_alone(void **state)
     assert_int_equal(LEAT_CODE_OK, w->waiters[1].last.code);
 }
 
-static void what_was_read_before_a_resync_was_asked_for_is_outdated(void **state)
+static void who_needs_a_later_one_waits_for_the_next_read(void **state)
+{
+    world *w = *state;
+    leat_read_outcome later = good;
+    later.seq = 6;
+    join(w, 0);
+    join_for(w, 1, 6);
+
+    answer(good);
+    assert_int_equal(1, w->waiters[0].n_served);
+    assert_int_equal(0, w->waiters[1].n_served);
+    assert_ptr_equal(&w->waiters[1].grant, reads.running->grant);
+    answer(later);
+
+    assert_int_equal(6, w->waiters[1].last.seq);
+    assert_int_equal(2, reads.n_started);
+}
+
+static void what_is_at_hand_may_be_too_old(void **state)
 {
     world *w = *state;
     join(w, 0);
-    leat_share_forget_all(&w->topic, true);
-    join(w, 1);
-
     answer(good);
-    assert_true(w->waiters[0].last.outdated);
-    assert_true(w->waiters[1].last.outdated);
+
+    join_for(w, 1, 6);
+    turn(w);
+    assert_int_equal(0, w->waiters[1].n_served);
+    leat_share_leave(&w->waiters[1].wait);
+    w->topic.resynced = 6; /* nor would the ring lead on from it without a stop */
     join(w, 2);
-    answer(good);
 
-    assert_false(w->waiters[2].last.outdated);
-    assert_int_equal(2, reads.n_started);
+    assert_int_equal(3, reads.n_started);
+}
+
+static void numbers_of_another_numbering_serve_all(void **state)
+{
+    world *w = *state;
+    join_for(w, 0, 60);
+    free(w->topic.epoch);
+    w->topic.epoch = leat_strdup("before");
+
+    answer(good); /* of "e" */
+
+    assert_int_equal(1, w->waiters[0].n_served);
 }
 
 static void a_restart_forgets_what_is_at_hand(void **state)
@@ -279,7 +313,7 @@ static void a_restart_forgets_what_is_at_hand(void **state)
     join(w, 0);
     answer(good);
 
-    leat_share_forget_all(&w->topic, false);
+    leat_share_forget_all(&w->topic);
     join(w, 1);
     turn(w);
 
@@ -333,7 +367,9 @@ int main(void)
         TEST(the_next_one_leads_when_the_leader_leaves),
         TEST(one_who_only_waits_leaves_without_a_trace),
         TEST(a_failure_is_the_leaders_alone),
-        TEST(what_was_read_before_a_resync_was_asked_for_is_outdated),
+        TEST(who_needs_a_later_one_waits_for_the_next_read),
+        TEST(what_is_at_hand_may_be_too_old),
+        TEST(numbers_of_another_numbering_serve_all),
         TEST(a_restart_forgets_what_is_at_hand),
         TEST(who_is_served_may_ask_again),
         TEST(snapshots_at_hand_are_bounded),

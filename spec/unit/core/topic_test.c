@@ -25,7 +25,7 @@ static struct {
     size_t n_renumbered;
     size_t n_armed;
     int last_reason;
-    bool outdated;
+    bool shares_forgotten;
     bool disarmed;
 } seen;
 
@@ -40,9 +40,10 @@ void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generatio
     seen.disarmed = true;
 }
 
-void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq)
+void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq,
+                            int64_t revoked)
 {
-    (void)l, (void)topic, (void)epoch, (void)seq;
+    (void)l, (void)topic, (void)epoch, (void)seq, (void)revoked;
     seen.n_positions++;
 }
 
@@ -76,10 +77,10 @@ void leat_sub_renumber(leat_sub *s)
     seen.n_renumbered++;
 }
 
-void leat_share_forget_all(leat_topic *t, bool outdated)
+void leat_share_forget_all(leat_topic *t)
 {
     (void)t;
-    seen.outdated = outdated;
+    seen.shares_forgotten = true;
 }
 
 void leat_share_free_all(leat_topic *t)
@@ -178,7 +179,13 @@ static void event(world *w, int64_t seq)
 
 static bool position(world *w, const char *epoch, int64_t seq)
 {
-    return leat_topic_position(w->topic, leat_slice_of(epoch), seq);
+    return leat_topic_position(w->topic, leat_slice_of(epoch), seq, 0);
+}
+
+static void begin(world *w, const char *epoch, int64_t seq, int64_t revoked)
+{
+    leat_topic_on_begin(&w->core, leat_slice_of("t"), w->topic->generation, leat_slice_of(epoch),
+                        seq, revoked);
 }
 
 static void turn(world *w)
@@ -213,15 +220,101 @@ static void begins_where_the_first_read_stood(void **state)
     assert_int_equal(1, seen.n_positions);
 }
 
-static void begins_before_the_first_event_of_the_hub(void **state)
+/* The hub began earlier, for another worker. */
+static void begins_where_the_hub_does(void **state)
 {
     world *w = *state;
     arm(w);
 
+    begin(w, "e", 4, 2);
     event(w, 5);
     assert_true(position(w, "e", 4));
 
     expect_ring(w->topic, 5, 5);
+    assert_int_equal(2, w->topic->revoked);
+    assert_int_equal(0, seen.n_resyncs);
+}
+
+/* What lies between is in the outbox. */
+static void goes_on_where_the_hub_does(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 1);
+    event(w, 2);
+    for (int i = 0; i < N_SUBS; i++)
+        w->subs[i].next_seq = 3;
+
+    begin(w, "e", 7, 0);
+    event(w, 8);
+
+    expect_ring(w->topic, 8, 8);
+    assert_int_equal(0, seen.n_resyncs);
+}
+
+static void stays_where_it_is_when_the_hub_begins_behind(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 6);
+
+    begin(w, "e", 4, 0);
+    event(w, 5);
+    event(w, 6);
+    event(w, 7);
+
+    expect_ring(w->topic, 7, 7);
+}
+
+static void restarts_where_the_hub_has_another_numbering(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 6);
+    uint64_t numbering = w->topic->numbering;
+
+    begin(w, "f", 2, 0);
+    event(w, 3);
+
+    expect_ring(w->topic, 3, 3);
+    assert_int_equal(N_SUBS, seen.n_resyncs);
+    assert_int_equal(LEAT_RESET_EPOCH, seen.last_reason);
+    assert_int_not_equal(numbering, w->topic->numbering);
+}
+
+/* What a handler that begins now is sure to see. */
+static void knows_how_far_it_is_committed(void **state)
+{
+    world *w = *state;
+    leat_slice name = leat_slice_of("t");
+    arm(w);
+    assert_int_equal(0, leat_topic_mark_now(&w->core, name).numbering);
+    position(w, "e", 6);
+    assert_int_equal(6, leat_topic_mark_now(&w->core, name).seq);
+    event(w, 7);
+    assert_int_equal(7, leat_topic_mark_now(&w->core, name).seq);
+    position(w, "e", 9); /* the ring has not come as far */
+    leat_topic_mark mark = leat_topic_mark_now(&w->core, name);
+
+    assert_int_equal(9, mark.seq);
+    assert_int_equal(w->topic->numbering, mark.numbering);
+    assert_int_equal(0, leat_topic_mark_now(&w->core, leat_slice_of("other")).numbering);
+}
+
+static void knows_its_last_revocation(void **state)
+{
+    world *w = *state;
+    arm(w);
+    leat_topic_position(w->topic, leat_slice_of("e"), 6, 2);
+    assert_int_equal(2, w->topic->revoked);
+    leat_topic_on_event(
+        &w->core, leat_v1_event(LEAT_EVENT_REVOKE, leat_slice_of("t"), 7, leat_slice_of("null")));
+    assert_int_equal(7, w->topic->revoked);
+
+    leat_topic_on_reset(&w->core, leat_slice_of("t"), w->topic->generation, LEAT_RESET_EPOCH);
+    position(w, "f", 6);
+
+    assert_int_equal(0, w->topic->revoked);
 }
 
 static void drops_what_comes_before_it_is_armed(void **state)
@@ -285,22 +378,6 @@ static void ignores_what_it_has(void **state)
     assert_int_equal(0, seen.n_resyncs);
 }
 
-static void restarts_at_a_hole(void **state)
-{
-    world *w = *state;
-    arm(w);
-    position(w, "e", 3);
-
-    event(w, 5);
-
-    assert_int_equal(N_SUBS, seen.n_resyncs);
-    assert_int_equal(LEAT_RESET_HISTORY, seen.last_reason);
-    assert_int_equal(LEAT_TOPIC_UNKNOWN, w->topic->head);
-    assert_true(position(w, "e", 6));
-    expect_ring(w->topic, 7, 6);
-    assert_int_equal(0, seen.n_renumbered);
-}
-
 static void restarts_behind_an_event_whose_hook_failed(void **state)
 {
     world *w = *state;
@@ -313,7 +390,7 @@ static void restarts_behind_an_event_whose_hook_failed(void **state)
 
     expect_ring(w->topic, 6, 6);
     assert_int_equal(N_SUBS, seen.n_resyncs);
-    assert_false(seen.outdated);
+    assert_true(seen.shares_forgotten);
 }
 
 static void heeds_only_resets_of_its_own_life(void **state)
@@ -324,10 +401,10 @@ static void heeds_only_resets_of_its_own_life(void **state)
 
     leat_topic_on_reset(&w->core, leat_slice_of("t"), w->topic->generation + 1, LEAT_RESET_EPOCH);
     assert_int_equal(0, seen.n_resyncs);
-    leat_topic_on_reset(&w->core, leat_slice_of("t"), w->topic->generation, LEAT_RESET_REQUESTED);
+    leat_topic_on_reset(&w->core, leat_slice_of("t"), w->topic->generation, LEAT_RESET_HISTORY);
 
     assert_int_equal(N_SUBS, seen.n_resyncs);
-    assert_true(seen.outdated);
+    assert_int_equal(LEAT_TOPIC_UNKNOWN, w->topic->head);
 }
 
 static void refuses_a_position_of_another_numbering(void **state)
@@ -347,7 +424,7 @@ static void renumbers_when_a_read_meets_a_new_numbering_after_a_restart(void **s
     world *w = *state;
     arm(w);
     position(w, "e", 500);
-    leat_topic_restart(w->topic, LEAT_TOPIC_UNKNOWN, LEAT_RESET_REQUESTED);
+    leat_topic_restart(w->topic, LEAT_TOPIC_UNKNOWN, LEAT_RESET_HISTORY);
 
     assert_true(position(w, "f", 2));
 
@@ -393,13 +470,17 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(begins_where_the_first_read_stood),
-        TEST(begins_before_the_first_event_of_the_hub),
+        TEST(begins_where_the_hub_does),
+        TEST(goes_on_where_the_hub_does),
+        TEST(stays_where_it_is_when_the_hub_begins_behind),
+        TEST(restarts_where_the_hub_has_another_numbering),
+        TEST(knows_how_far_it_is_committed),
+        TEST(knows_its_last_revocation),
         TEST(drops_what_comes_before_it_is_armed),
         TEST(drops_its_oldest_beyond_the_count),
         TEST(drops_its_oldest_beyond_the_bytes),
         TEST(keeps_one_event_however_large),
         TEST(ignores_what_it_has),
-        TEST(restarts_at_a_hole),
         TEST(restarts_behind_an_event_whose_hook_failed),
         TEST(heeds_only_resets_of_its_own_life),
         TEST(refuses_a_position_of_another_numbering),

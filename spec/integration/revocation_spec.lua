@@ -1,0 +1,243 @@
+-- P9: nothing that was committed after a revocation reaches who was not authorised again, by whatever way the
+-- cursor would get past it.
+
+local gate = require "spec.support.gate"
+local loop = require "spec.support.loop"
+local pg = require "spec.support.pg"
+local stage = require "spec.support.stage"
+
+local APP = ([==[
+local leat = require "leat"
+local app = leat.app()
+
+app:connect(function(ctx, request) return { id = tonumber(request.token) } end)
+
+-- The snapshot reads nothing of members: only the handler decides.
+local function members_only(kind, share)
+  return {
+    subscribe = function(ctx, args)
+      local member = ctx.db:one("select * from members where room = $1 and id = $2", kind .. args.id, ctx.user.id)
+      if ctx.params and ctx.params.wait == "authorize" then ctx.db:exec("AUTHORIZE") end
+      if not member then return leat.deny("forbidden") end
+      return leat.subscribe_authorized(ctx, member, {
+        snapshot = function(db)
+          db:one("select 1")
+          if ctx.params and ctx.params.wait == "snapshot" then db:exec("SNAPSHOT") end
+          return {}
+        end,
+        share = share,
+      })
+    end,
+  }
+end
+
+app:topic("room:{id:int}", members_only("room:"))
+app:topic("club:{id:int}", members_only("club:", "all"))
+app:stream("/rooms/{id:int}", "room:{id}")
+return app
+]==]):gsub("AUTHORIZE", gate.sql(gate.AUTHORIZE)):gsub("SNAPSHOT", gate.sql(gate.SNAPSHOT))
+
+local SCHEMA = [[
+  create table members (room text, id bigint);
+  create function take(topic text, who bigint) returns void language sql as $$
+    delete from members where room = topic and id = who;
+    select leat.revoke(topic, who::text);
+  $$;
+]]
+
+describe("a revocation", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { app = APP, schema = SCHEMA, log = { "handler=subscribe", "listener lost" },
+      env = { LEAT_WORKERS = 1, LEAT_MAX_TURNS = 2, LEAT_CONTROL_TIMEOUT_MS = 400 } }
+  end)
+  lazy_teardown(function() s:close() end)
+  before_each(function()
+    s.session:run [[
+      truncate members;
+      insert into members
+        select room, id from unnest(array['room:1', 'room:2', 'club:1']) room, generate_series(1, 40) id]]
+  end)
+  after_each(function() s:settle() end)
+
+  local function count(name) return s:metrics()[name] end
+
+  --- Subscribes and stops behind the handler's reads, while what is given happens.
+  local function subscribe_around(happens, message)
+    local shut = gate.shut(s.db, gate.AUTHORIZE)
+    local client = s:connect { token = "7" }
+    message = message or {}
+    message.op, message.id, message.params = "subscribe", 1, { wait = "authorize" }
+    message.topic, message.timeout_ms = message.topic or "room:1", 20000
+    client:send(message)
+    shut:await()
+    happens()
+    shut:open()
+    return client
+  end
+
+  local function take_and_tell()
+    s.session:run "begin; select take('room:1', 7); select leat.publish('room:1', '\"secret\"'); commit"
+  end
+
+  it("between the handler's reads and the snapshot is decided before the snapshot is given", function()
+    local client = subscribe_around(take_and_tell)
+
+    assert.equal("forbidden", client:expect("error", 1).code)
+    assert.same({}, client:drain())
+  end)
+
+  it("is, too, where others hold the topic", function()
+    local keeper = s:connect { token = "1" }
+    keeper:subscribe("room:1")
+
+    local client = subscribe_around(take_and_tell)
+
+    assert.equal("forbidden", client:expect("error", 1).code)
+  end)
+
+  it("is, too, where the snapshot is another one's, and at hand", function()
+    local keeper, reads = s:connect { token = "1" }, nil
+    keeper:subscribe("club:1")
+
+    local client = subscribe_around(function()
+      s.session:run "begin; select take('club:1', 7); select leat.resync('club:1'); commit"
+      keeper:expect("skip")
+      keeper:expect("snapshot")
+      reads = count "leat_snapshot_reads_total"
+    end, { topic = "club:1" })
+
+    assert.equal("forbidden", client:expect("error", 1).code)
+    assert.equal(reads, count "leat_snapshot_reads_total")
+  end)
+
+  it("is, too, whatever position the client claims to have", function()
+    local keeper = s:connect { token = "1" }
+    local epoch = keeper:subscribe("room:1").epoch
+    for _, held in ipairs { true, false } do
+      s.session:run "insert into members values ('room:1', 7)"
+      if not held then
+        s:settle()
+        loop.eventually(function() return count "leat_topics" == 0 end)
+      end
+      local seq = tonumber(s.session:value "select seq from leat.position('room:1')") + 2
+      local client = subscribe_around(take_and_tell, { since = { epoch = epoch, seq = seq } })
+
+      assert.equal("forbidden", client:expect("error", 1).code)
+    end
+  end)
+
+  it("before a resync is decided before the snapshot is given", function()
+    local client = s:connect { token = "7" }
+    client:subscribe("room:1")
+
+    s.session:run "begin; select leat.resync('room:1'), take('room:1', 7); commit"
+
+    assert.equal("revoked", client:expect("closed").code)
+    assert.same({}, client:drain())
+  end)
+
+  it("that goes with its topic's numbering is decided before the snapshot is given", function()
+    local client = s:connect { token = "7" }
+    client:subscribe("room:1")
+    local listener = s.server:listener_pid()
+
+    -- Nobody hears of the first; the second takes all that the outbox knows of it.
+    s.session:run(("select pg_terminate_backend(%d)"):format(listener))
+    s.session:run "select take('room:1', 7)"
+    s.session:run "delete from leat.topic where name = 'room:1'"
+
+    assert.equal("revoked", client:until_message(function(m) return m.op == "closed" end).code)
+  end)
+
+  it("of somebody else during the handshake does not run the handler again", function()
+    local keeper = s:connect { token = "1" }
+    keeper:subscribe("room:1")
+    local before = count "leat_reauthorizations_total"
+
+    local client = subscribe_around(function()
+      s.session:run "select take('room:1', 8)"
+      keeper:expect("skip")
+    end)
+
+    client:expect("snapshot", 1)
+    assert.equal(before, count "leat_reauthorizations_total")
+  end)
+
+  it("of old does not run the handler again where the topic is held", function()
+    local keeper = s:connect { token = "1" }
+    keeper:subscribe("room:1")
+    local before = count "leat_reauthorizations_total"
+    local client = s:connect { token = "2" }
+
+    client:subscribe("room:1")
+
+    assert.equal(before, count "leat_reauthorizations_total")
+  end)
+
+  it("holds the subscription while the handler cannot decide", function()
+    local client = s:connect { token = "7" }
+    local seq = client:subscribe("room:2").seq
+    local other = pg.connect(s.db.url)
+    other:run "begin; lock members in access exclusive mode"
+
+    s.session:run "select leat.revoke('room:2', '7')"
+    s.session:publish("room:2", "1")
+    local before = count "leat_reauthorizations_total"
+    loop.eventually(function() return count "leat_reauthorizations_total" >= before + 2 end)
+    assert.same({}, client:drain())
+    other:run "rollback"
+    other:close()
+
+    assert.equal(seq + 1, client:expect("skip").seq)
+    assert.equal(seq + 2, client:expect("event").seq)
+  end)
+
+  it("of everyone does not fall upon the database at once", function()
+    local clients = {}
+    for id = 1, 40 do
+      clients[id] = s:connect { token = tostring(id) }
+      clients[id]:subscribe("room:2", { params = { wait = "authorize" } })
+    end
+    local shut = gate.shut(s.db, gate.AUTHORIZE)
+
+    s.session:run "begin; select take('room:2', 40), leat.revoke('room:2'), leat.publish('room:2', '1'); commit"
+    shut:await(2)
+    assert.equal(38, count "leat_turn_waiters")
+    shut:open()
+
+    for id = 1, 39 do
+      clients[id]:until_message(function(m) return m.op == "event" end)
+    end
+    assert.equal("revoked", clients[40]:expect("closed").code)
+    assert.equal(0, count "leat_turn_waiters")
+  end)
+end)
+
+describe("a topic on two workers", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { app = APP, schema = SCHEMA, env = { LEAT_WORKERS = 2 } }
+    s.session:run "insert into members select 'room:1', generate_series(1, 40)"
+  end)
+  lazy_teardown(function() s:close() end)
+  after_each(function() s:settle() end)
+
+  it("begins where the first read says, and the other worker's client misses nothing", function()
+    local shut = gate.shut(s.db, gate.SNAPSHOT)
+    local slow = s:connect { token = "1" }
+    slow:send { op = "subscribe", id = 1, topic = "room:1", params = { wait = "snapshot" } }
+    shut:await()
+
+    s.session:publish("room:1", "1")
+    for id = 2, 20 do -- of both workers, as the kernel deals them
+      assert.equal(1, s:connect({ token = tostring(id) }):subscribe("room:1").seq)
+    end
+    shut:open()
+
+    assert.equal(0, slow:expect("snapshot", 1).seq)
+    assert.equal(1, slow:expect("event").seq)
+  end)
+end)
