@@ -3,18 +3,47 @@
 -- A snapshot, or a position that a client brings, may lie behind a revocation that its handler has not seen: the
 -- server compares, and runs the handler again. A resync is an entry with a seq of its own, so that no server misses it.
 
-alter table leat.topic add column revoked bigint not null default 0;  -- seq of the last revocation; 0: none
+-- The seq of the topic's last revocation; -1: there was none. 0 stands for one of the numbering before, of which the
+-- topic's deletion has left nothing: a handshake may be under way that has not seen it.
+alter table leat.topic add column revoked bigint not null default -1;
+alter table leat.installation add column reset_at timestamptz not null default '-infinity';
 
 update leat.topic t set revoked = r.seq
   from (select e.topic, max(e.seq) as seq from leat.event e where e.kind = 'revoke' group by e.topic) r
  where t.name = r.topic;
+
+-- What a numbering begins with. No handshake takes as long as topics are remembered to have been deleted.
+create function leat.first_revoked(reset_at timestamptz) returns bigint
+  language sql stable
+  return case when reset_at > now() - interval '1 hour' then 0 else -1 end;
+
+create or replace function leat.before_topics_deleted() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  lock table leat.topic in share row exclusive mode;
+  update leat.installation set epoch = leat.new_epoch(), reset_at = clock_timestamp();
+  return null;
+end $$;
+
+create or replace function leat.adopt_epoch(topic text) returns text
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  adopted text;
+  first bigint;
+begin
+  select i.epoch, leat.first_revoked(i.reset_at) into strict adopted, first
+    from leat.installation i where i.only_row for share;
+  update leat.topic t set epoch = adopted, revoked = first where t.name = adopt_epoch.topic;
+  return adopted;
+end $$;
 
 -- A topic's position as clients see it, and its last revocation. Always one row. Inlined into the calling query.
 -- Asking for the first name from the topic on, not for the topic, keeps the plan on the index whatever the table's size.
 drop function leat.position(text);
 create function leat.position(topic text) returns table (epoch text, seq bigint, revoked bigint)
   language sql stable as $$
-  select leat.timeline() || '-' || coalesce(t.epoch, i.epoch), coalesce(t.seq, 0), coalesce(t.revoked, 0)
+  select leat.timeline() || '-' || coalesce(t.epoch, i.epoch), coalesce(t.seq, 0),
+         coalesce(t.revoked, leat.first_revoked(i.reset_at))
     from leat.installation i
     left join lateral (
       select n.name, n.epoch, n.seq, n.revoked from leat.topic n

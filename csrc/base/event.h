@@ -28,6 +28,10 @@ typedef enum leat_event_kind {
 
 typedef struct leat_event leat_event;
 
+/* In place of the seq of a topic's last revocation: there was none. 0: perhaps in a numbering
+ * before this one. */
+#define LEAT_NEVER_REVOKED (-1)
+
 /* A new event with room for frame_len bytes of frame, to be filled through _frame_room before it
  * is shared. payload_at: where the frame's payload starts; data_at, data_len: the data in the
  * frame. */

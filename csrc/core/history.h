@@ -29,7 +29,7 @@ typedef struct leat_history_row {
     int64_t after;    /* as asked */
     leat_slice epoch; /* timeline and topic's epoch, as clients see it */
     int64_t head;     /* where the topic stands */
-    int64_t revoked;  /* its last revocation; 0: none */
+    int64_t revoked;  /* its last revocation (LEAT_NEVER_REVOKED) */
     bool has_event;   /* false: nothing after `after` is stored */
     int64_t seq;
     leat_event_kind kind;

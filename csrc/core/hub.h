@@ -48,7 +48,7 @@ typedef struct leat_hub_handler {
     /* The topic's interest is registered and the broker is listening. */
     void (*on_armed)(void *arg, leat_slice topic, uint64_t generation);
     /* Here the hub begins with the topic, or goes on after a pause: what is given next is seq + 1,
-     * and nothing up to seq will come. revoked: the last revocation up to there; 0: none known. */
+     * and nothing up to seq will come. revoked: the last revocation up to there. */
     void (*on_begin)(void *arg, leat_slice topic, uint64_t generation, leat_slice epoch,
                      int64_t seq, int64_t revoked);
     /* The next event, contiguous with the last one given for the topic, or with where the hub

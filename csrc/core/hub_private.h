@@ -30,7 +30,7 @@ typedef struct hub_topic {
     char *epoch;          /* as clients see it, of head and pending; NULL while there is neither */
     int64_t head;         /* last seq given to the workers, or LEAT_HUB_UNKNOWN */
     int64_t heard;        /* highest seq that anything spoke of */
-    int64_t revoked;      /* the last revocation that is known of this numbering; 0: none */
+    int64_t revoked;      /* the last revocation that is known of this numbering */
     leat_event **pending; /* beyond head, sorted by seq */
     size_t n_pending;
     size_t cap_pending;

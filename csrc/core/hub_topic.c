@@ -29,6 +29,7 @@ static hub_topic *make_topic(leat_hub *h, leat_slice name)
     t->hub = h;
     t->name = leat_memdup(name.at, name.len);
     t->head = LEAT_HUB_UNKNOWN;
+    t->revoked = LEAT_NEVER_REVOKED;
     leat_list_init(&t->interests);
     leat_list_init(&t->repair_link);
     leat_map_add(&h->topics, &t->entry, (leat_slice){t->name, name.len});
@@ -235,7 +236,7 @@ static void forget_heard(hub_topic *t)
     if (t->n_pending > 0)
         drop_pending(t, t->n_pending);
     t->heard = 0;
-    t->revoked = 0;
+    t->revoked = LEAT_NEVER_REVOKED;
     t->gap = false;
     free(t->epoch);
     t->epoch = NULL;

@@ -29,7 +29,7 @@ typedef struct leat_read_outcome {
     bool read_failed; /* not a decision: trying again later may help */
     leat_slice epoch; /* LEAT_CODE_OK: what was read, and when */
     int64_t seq;
-    int64_t revoked; /* the topic's last revocation; 0: none */
+    int64_t revoked; /* the topic's last revocation (LEAT_NEVER_REVOKED) */
     bool stale;
     leat_slice json;
 } leat_read_outcome;

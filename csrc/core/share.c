@@ -221,10 +221,17 @@ static void on_read(leat_read *r, const leat_read_outcome *outcome, void *arg)
     serve_all(s, outcome);
 }
 
-void leat_share_forget_all(leat_topic *t)
+void leat_share_forget_all(leat_topic *t, bool renumbered)
 {
-    for (leat_list *l = t->shares.next; l != &t->shares; l = l->next)
-        forget(LEAT_LIST_ENTRY(l, leat_share, link));
+    for (leat_list *l = t->shares.next; l != &t->shares; l = l->next) {
+        leat_share *s = LEAT_LIST_ENTRY(l, leat_share, link);
+        forget(s);
+        if (!renumbered || s->read == NULL)
+            continue;
+        leat_read_cancel(s->read);
+        s->read = NULL;
+        lead(s);
+    }
 }
 
 void leat_share_free_all(leat_topic *t)

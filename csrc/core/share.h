@@ -37,8 +37,9 @@ void leat_share_join(leat_share_wait *w, leat_topic *t, leat_grant *grant, int64
 /* Harmless if not waiting. */
 void leat_share_leave(leat_share_wait *w);
 
-/* What was read is not good any more: the ring restarts. */
-void leat_share_forget_all(leat_topic *t);
+/* What was read is not good any more: the ring restarts. renumbered: nor is what is being read,
+ * which may be of the old numbering and older than what those who join have seen of it. */
+void leat_share_forget_all(leat_topic *t, bool renumbered);
 /* Nobody waits any more. */
 void leat_share_free_all(leat_topic *t);
 

@@ -7,7 +7,9 @@
  * every revocation up to the mark of that moment (`seen`). A later one stops the cursor when it
  * comes to it (sub_passes); a snapshot, or a position that the client brought, which would put the
  * cursor behind one, is not given before the handler has run again (sub_in_doubt). So P9 does not
- * depend on what `refresh` looks at, or whether there is one.
+ * depend on what `refresh` looks at, or whether there is one. A numbering may end with a revocation
+ * that the next one tells nothing of: whoever is carried over runs its handler in any case, and
+ * whoever comes new finds that there may have been one (leat.first_revoked).
  */
 #include "core/sub_private.h"
 
@@ -149,7 +151,7 @@ static int64_t decided(const leat_sub *s)
 {
     const sub_work *w = s->work;
     bool known = w != NULL && w->seen.numbering == s->topic->numbering;
-    int64_t seen = known ? w->seen.seq : 0;
+    int64_t seen = known ? w->seen.seq : LEAT_NEVER_REVOKED;
     int64_t passed = s->next_seq - 1;
     return seen > passed ? seen : passed;
 }
@@ -165,10 +167,8 @@ bool sub_in_doubt(const leat_sub *s, int64_t seq, int64_t revoked)
 #ifdef LEAT_BROKEN_IGNORE_REVOKE
     return false;
 #endif
-    const sub_work *w = s->work;
     int64_t from = decided(s);
-    /* What was revoked in the numbering of before may be forgotten with it. */
-    if (w->renumbered || (w->seen.numbering != 0 && w->seen.numbering != s->topic->numbering))
+    if (s->work->renumbered)
         return true;
     if (revoked <= from)
         return false;

@@ -128,7 +128,8 @@ static void adopt_epoch(leat_topic *t, leat_slice epoch)
     if (t->last_epoch != NULL && leat_slice_equal(leat_slice_of(t->last_epoch), epoch))
         return;
     t->numbering = ++t->core->numberings;
-    t->told = t->revoked = t->resynced = 0;
+    t->told = t->resynced = 0;
+    t->revoked = LEAT_NEVER_REVOKED;
     if (t->last_epoch != NULL)
         renumber(t);
 }
@@ -303,7 +304,7 @@ void leat_topic_on_event(leat_core *core, leat_event *e)
         return;
     }
     LEAT_ASSERT(seq == tip(t) + 1); /* what the hub gives is contiguous */
-    note(t, seq, leat_event_kind_of(e) == LEAT_EVENT_REVOKE ? seq : 0);
+    note(t, seq, leat_event_kind_of(e) == LEAT_EVENT_REVOKE ? seq : LEAT_NEVER_REVOKED);
     bool hook = leat_event_kind_of(e) == LEAT_EVENT_DATA && leat_topic_hooked(t);
     if (hook || !leat_list_empty(&t->hooked_))
         leat_topic_hook_push(t, e);
@@ -325,7 +326,7 @@ void leat_topic_on_signal(leat_core *core, leat_event *e)
 
 void leat_topic_restart(leat_topic *t, int64_t head, int reason)
 {
-    leat_share_forget_all(t);
+    leat_share_forget_all(t, reason == LEAT_RESET_EPOCH);
     clear_ring(t);
     t->head = head;
     if (head == LEAT_TOPIC_UNKNOWN)

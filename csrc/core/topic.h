@@ -31,7 +31,7 @@ typedef struct leat_topic {
     uint64_t numbering;  /* what epoch stands for, in one number; of another epoch, another one */
     int64_t head;        /* last seq of the ring, or where it begins; LEAT_TOPIC_UNKNOWN before */
     int64_t told;        /* highest seq that anyone has seen in this numbering */
-    int64_t revoked;     /* last revocation that anyone has seen in it; 0: none */
+    int64_t revoked;     /* last revocation that anyone has seen in it (LEAT_NEVER_REVOKED) */
     int64_t resynced;    /* last resync that the ring has been given; 0: none */
     bool armed;
     leat_list subs;    /* leat_sub by topic_link: those whose cursor has been moved in this round */

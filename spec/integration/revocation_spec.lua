@@ -151,6 +151,15 @@ describe("a revocation", function()
     assert.equal("revoked", client:until_message(function(m) return m.op == "closed" end).code)
   end)
 
+  it("that goes with its topic's numbering during the handshake is, too", function()
+    local client = subscribe_around(function()
+      take_and_tell()
+      s.session:run "delete from leat.topic where name = 'room:1'"
+    end)
+
+    assert.equal("forbidden", client:expect("error", 1).code)
+  end)
+
   it("of somebody else during the handshake does not run the handler again", function()
     local keeper = s:connect { token = "1" }
     keeper:subscribe("room:1")

@@ -41,9 +41,9 @@ describe("leat.position", function()
 
   it("names the last revocation", function()
     local function revoked() return session:value "select revoked from leat.position('taken')" end
-    assert.equal("0", revoked())
+    assert.equal("-1", revoked())
     session:publish("taken", "1")
-    assert.equal("0", revoked())
+    assert.equal("-1", revoked())
     session:run [[
       begin;
       select leat.publish('taken', '2'), leat.revoke('taken'), leat.revoke('taken', '7'), leat.publish('taken', '3');
@@ -126,6 +126,20 @@ describe("an epoch", function()
     assert.equal(kept, epoch_of("kept"))
     assert.equal("1:2", events("reset"))
     assert.equal("1:1", events("kept"))
+  end)
+
+  it("that begins where topics were deleted tells that there may have been a revocation", function()
+    local function revoked(topic) return session:value("select revoked from leat.position('" .. topic .. "')") end
+    session:run "update leat.installation set reset_at = '-infinity'"
+    session:publish("kept", "1")
+    session:publish("gone", "1")
+    session:run "delete from leat.topic where name = 'gone'"
+
+    assert.same({ "-1", "0", "0" }, { revoked "kept", revoked "gone", revoked "unheard of" })
+    session:publish("gone", "1")
+    session:run "update leat.installation set reset_at = now() - interval '2 hours'"
+    session:publish("late", "1")
+    assert.same({ "-1", "0", "-1", "-1" }, { revoked "kept", revoked "gone", revoked "unheard of", revoked "late" })
   end)
 
   it("is another one after all topics were truncated", function()

@@ -313,12 +313,30 @@ static void a_restart_forgets_what_is_at_hand(void **state)
     join(w, 0);
     answer(good);
 
-    leat_share_forget_all(&w->topic);
+    leat_share_forget_all(&w->topic, false);
     join(w, 1);
     turn(w);
 
     assert_int_equal(0, w->waiters[1].n_served);
     assert_int_equal(2, reads.n_started);
+}
+
+/* It may be of the old numbering, and older than what others have seen of it. */
+static void another_numbering_begins_the_running_read_anew(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    leat_share_forget_all(&w->topic, false);
+    assert_int_equal(0, reads.n_cancelled);
+
+    leat_share_forget_all(&w->topic, true);
+    join(w, 1);
+    answer(good);
+
+    assert_int_equal(1, reads.n_cancelled);
+    assert_int_equal(2, reads.n_started);
+    assert_int_equal(1, w->waiters[0].n_served);
+    assert_int_equal(1, w->waiters[1].n_served);
 }
 
 static void who_is_served_may_ask_again(void **state)
@@ -371,6 +389,7 @@ int main(void)
         TEST(what_is_at_hand_may_be_too_old),
         TEST(numbers_of_another_numbering_serve_all),
         TEST(a_restart_forgets_what_is_at_hand),
+        TEST(another_numbering_begins_the_running_read_anew),
         TEST(who_is_served_may_ask_again),
         TEST(snapshots_at_hand_are_bounded),
     };
