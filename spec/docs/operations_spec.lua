@@ -1,0 +1,37 @@
+-- docs/operations.md: its grants let the roles do what it says.
+
+local env = require "spec.support.env"
+local markdown = require "spec.support.markdown"
+local postgres = require "spec.support.postgres"
+
+describe("docs/operations.md", function()
+  local db
+
+  lazy_setup(function()
+    db = postgres.database()
+    db.session:run "create role app; create role leat_server"
+    db.session:run(markdown.block(env.root() .. "/docs/operations.md", "sql"))
+  end)
+  lazy_teardown(function()
+    db.session:run "reset role"
+    db.session:run "drop owned by app, leat_server"
+    db.session:run "drop role app, leat_server"
+    db:drop()
+  end)
+
+  it("has the grants of who publishes", function()
+    db.session:run "set role app"
+    db.session:run "select leat.publish('t', '1'), leat.revoke('t'), leat.resync('t'), leat.signal('t', '1')"
+    local reads = pcall(db.session.run, db.session, "select from leat.event")
+
+    assert.is_false(reads)
+  end)
+
+  it("has the grants of the server's role", function()
+    db.session:run "set role leat_server"
+
+    assert.equal("3", db.session:value "select seq from leat.position('t')")
+    assert.equal("3", db.session:value "select count(*) from leat.event")
+    assert.equal("3", db.session:value "select leat.trim('0 s', null, 10)")
+  end)
+end)

@@ -1,0 +1,44 @@
+-- docs/publishing.md: its statements run, and leave the log that it shows.
+
+local cjson = require "cjson"
+local env = require "spec.support.env"
+local markdown = require "spec.support.markdown"
+local postgres = require "spec.support.postgres"
+
+local PATH = env.root() .. "/docs/publishing.md"
+
+describe("docs/publishing.md", function()
+  local db
+
+  lazy_setup(function()
+    db = postgres.database()
+    db.session:run(markdown.block(PATH, "sql"))
+  end)
+  lazy_teardown(function() db:drop() end)
+
+  it("shows the log of its example", function()
+    local shown, logged = {}, {}
+    for seq, kind, data in (markdown.block(PATH, "log") .. "\n"):gmatch("(%d+) (%l+) ([^\n]+)\n") do
+      shown[#shown + 1] = { seq, kind, cjson.decode(data) }
+    end
+    for _, row in ipairs(db.session:rows "select seq, kind, data from leat.event order by seq") do
+      logged[#logged + 1] = { row.seq, row.kind, cjson.decode(row.data) }
+    end
+
+    assert.equal(3, #shown)
+    assert.same(shown, logged)
+  end)
+
+  it("names functions that there are", function()
+    local count = 0
+    for _, span in ipairs(markdown.code_spans(PATH)) do
+      for name in span:gmatch("leat%.([%l_]+)%(") do
+        count = count + 1
+        assert.not_equal("0", db.session:value("select count(*) from pg_class c full join pg_proc p on false"
+          .. " where coalesce(relnamespace, pronamespace) = 'leat'::regnamespace"
+          .. " and coalesce(relname, proname) = '" .. name .. "'"), name)
+      end
+    end
+    assert.is_true(count >= 3)
+  end)
+end)
