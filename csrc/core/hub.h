@@ -73,7 +73,7 @@ void leat_hub_link_arm(leat_hub_link *l, leat_slice topic, uint64_t generation);
 void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generation);
 
 /* A read has seen the topic at this position, and its last revocation there. The first one told
- * after arming is where the hub begins to deliver; a later one beyond what has been delivered tells
+ * after arming lets the hub begin to deliver; a later one beyond what has been delivered tells
  * the hub of events that it missed. */
 void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq,
                             int64_t revoked);

@@ -4,8 +4,9 @@
  * seen, the outbox itself. `head` is the last event given to the workers; what is next is given at
  * once, what lies beyond waits in `pending`, and a hole that pending cannot fill is fetched
  * (hub_repair.c). Before any worker's read has told where the topic stands, nothing is given and
- * everything waits; then every worker is told where the topic begins. A worker whose own read came
- * earlier, or that comes later, takes what lies between from the outbox.
+ * everything waits; then every worker is told where the topic begins: as far back as was heard
+ * without a hole, for another worker's read may be older. If it is older still, that worker's
+ * subscriptions take what lies between from the outbox.
  *
  * hub_topic_announce, hub_topic_position and hub_topic_fetched all end in advance().
  */
@@ -334,13 +335,24 @@ void hub_topic_announce(leat_hub *h, const leat_announcement *a)
     advance(t);
 }
 
+/* The seq behind which everything up to seq is pending. */
+static int64_t behind_pending(const hub_topic *t, int64_t seq)
+{
+    size_t n = t->n_pending;
+    while (n > 0 && leat_event_seq(t->pending[n - 1]) > seq)
+        n--;
+    for (; n > 0 && leat_event_seq(t->pending[n - 1]) == seq; n--)
+        seq--;
+    return seq;
+}
+
 static void begin(hub_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
 {
     if (t->epoch != NULL && !leat_slice_equal(leat_slice_of(t->epoch), epoch))
         forget_heard(t);
     if (t->epoch == NULL)
         t->epoch = leat_memdup(epoch.at, epoch.len);
-    t->head = seq;
+    t->head = behind_pending(t, seq);
     t->heard = t->heard > seq ? t->heard : seq;
     t->revoked = revoked;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {

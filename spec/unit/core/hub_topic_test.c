@@ -180,12 +180,26 @@ static void test_gives_nothing_before_a_position_is_known(void **state)
     assert_given(5, 5);
 }
 
-static void test_drops_what_the_first_read_has_seen(void **state)
+/* Another worker's read may be older. */
+static void test_begins_as_far_back_as_was_heard_without_a_hole(void **state)
 {
+    announce(*state, "a", 2, true);
+    announce(*state, "a", 4, true);
     announce(*state, "a", 5, true);
     announce(*state, "a", 6, true);
     position(*state, "00000001-a", 5);
+    assert_given(4, 6);
+    assert_int_equal(3, seen.last_begin);
+    assert_false(seen.wanted);
+}
+
+static void test_begins_at_the_read_if_what_it_saw_last_was_not_heard(void **state)
+{
+    announce(*state, "a", 4, true);
+    announce(*state, "a", 6, true);
+    position(*state, "00000001-a", 5);
     assert_given(6, 6);
+    assert_int_equal(5, seen.last_begin);
 }
 
 static void test_drops_what_was_heard_of_another_numbering(void **state)
@@ -424,7 +438,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_confirms_at_once_while_the_broker_is_up),
         TEST(test_gives_nothing_before_a_position_is_known),
-        TEST(test_drops_what_the_first_read_has_seen),
+        TEST(test_begins_as_far_back_as_was_heard_without_a_hole),
+        TEST(test_begins_at_the_read_if_what_it_saw_last_was_not_heard),
         TEST(test_drops_what_was_heard_of_another_numbering),
         TEST(test_passes_a_repetition_by),
         TEST(test_holds_back_what_lies_behind_a_hole),
