@@ -134,10 +134,15 @@ static void adopt_epoch(leat_topic *t, leat_slice epoch)
         renumber(t);
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void note(leat_topic *t, int64_t seq, int64_t revoked)
 {
-    t->told = seq > t->told ? seq : t->told;
-    t->revoked = revoked > t->revoked ? revoked : t->revoked;
+    t->revoked = later(t->revoked, revoked);
+    t->told = later(t->told, later(seq, revoked));
 }
 
 bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
@@ -162,7 +167,7 @@ leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name)
     const leat_topic *t = find_topic(core, name);
     if (t == NULL || t->epoch == NULL)
         return (leat_topic_mark){0, 0};
-    return (leat_topic_mark){t->numbering, t->head > t->told ? t->head : t->told};
+    return (leat_topic_mark){t->numbering, later(t->head, t->told)};
 }
 
 leat_event *leat_topic_event(const leat_topic *t, int64_t seq)
