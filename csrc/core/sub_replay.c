@@ -147,9 +147,14 @@ static void on_history(leat_history *h, int err, int n_rows, void *arg)
     leat_sub_pump(s);
 }
 
+/* It overtakes no event that came before it in the turn, and a revocation that is yet to be decided
+ * keeps it out. */
 void leat_sub_signal(leat_sub *s, leat_event *e)
 {
-    if (s->state == LEAT_SUB_LIVE && client_takes_more(s->client))
+    if (s->state == LEAT_SUB_LIVE && s->next_seq <= s->topic->head)
+        leat_sub_pump(s);
+    if (s->state == LEAT_SUB_LIVE && s->next_seq > s->topic->revoked &&
+        client_takes_more(s->client))
         client_send_event(s->client, e, NULL);
     else
         leat_metrics_add(core_of(s)->metrics, LEAT_M_SIGNALS_DROPPED, 1);

@@ -185,6 +185,18 @@ describe("a revocation", function()
     assert.equal(before, count "leat_reauthorizations_total")
   end)
 
+  it("keeps signals out, too", function()
+    local client = s:connect { token = "7" }
+    client:subscribe("room:1")
+
+    s.server.process:send_signal("sigstop") -- so that it hears of both at once
+    s.session:run "select take('room:1', 7)"
+    s.session:run "select leat.signal('room:1', '\"secret\"')"
+    s.server.process:send_signal("sigcont")
+
+    assert.equal("revoked", client:expect("closed").code)
+  end)
+
   it("holds the subscription while the handler cannot decide", function()
     local client = s:connect { token = "7" }
     local seq = client:subscribe("room:2").seq
