@@ -13,8 +13,9 @@ local app = leat.app()
 app:connect(function(ctx, request) return { id = tonumber(request.token) } end)
 
 -- The snapshot reads nothing of members: only the handler decides.
-local function members_only(kind, share)
+local function members_only(kind, share, event)
   return {
+    event = event,
     subscribe = function(ctx, args)
       local member = ctx.db:one("select * from members where room = $1 and id = $2", kind .. args.id, ctx.user.id)
       if ctx.params and ctx.params.wait == "authorize" then ctx.db:exec("AUTHORIZE") end
@@ -33,9 +34,14 @@ end
 
 app:topic("room:{id:int}", members_only("room:"))
 app:topic("club:{id:int}", members_only("club:", "all"))
+app:topic("hooked:{id:int}", members_only("hooked:", nil, function(ctx, event)
+  ctx.db:exec("EVENT")
+  return event.data
+end))
 app:stream("/rooms/{id:int}", "room:{id}")
 return app
 ]==]):gsub("AUTHORIZE", gate.sql(gate.AUTHORIZE)):gsub("SNAPSHOT", gate.sql(gate.SNAPSHOT))
+  :gsub("EVENT", gate.sql(gate.PUBLISH))
 
 local SCHEMA = [[
   create table members (room text, id bigint);
@@ -57,7 +63,7 @@ describe("a revocation", function()
     s.session:run [[
       truncate members;
       insert into members
-        select room, id from unnest(array['room:1', 'room:2', 'club:1']) room, generate_series(1, 40) id]]
+        select room, id from unnest(array['room:1', 'room:2', 'club:1', 'hooked:1']) room, generate_series(1, 40) id]]
   end)
   after_each(function() s:settle() end)
 
@@ -185,15 +191,19 @@ describe("a revocation", function()
     assert.equal(before, count "leat_reauthorizations_total")
   end)
 
-  it("keeps signals out, too", function()
+  it("keeps signals out, too, also while it waits behind an event's hook", function()
     local client = s:connect { token = "7" }
-    client:subscribe("room:1")
+    client:subscribe("hooked:1")
+    local shut = gate.shut(s.db, gate.PUBLISH)
 
-    s.server.process:send_signal("sigstop") -- so that it hears of both at once
-    s.session:run "select take('room:1', 7)"
-    s.session:run "select leat.signal('room:1', '\"secret\"')"
-    s.server.process:send_signal("sigcont")
+    s.session:publish("hooked:1", "1")
+    shut:await()
+    s.session:run "select take('hooked:1', 7)"
+    s.session:run "select leat.signal('hooked:1', '\"secret\"')"
+    loop.eventually(function() return count "leat_signals_dropped_total" == 1 end)
+    shut:open()
 
+    client:expect("event")
     assert.equal("revoked", client:expect("closed").code)
   end)
 
@@ -241,7 +251,7 @@ describe("a topic on two workers", function()
 
   lazy_setup(function()
     s = stage.open { app = APP, schema = SCHEMA, env = { LEAT_WORKERS = 2 } }
-    s.session:run "insert into members select room, generate_series(1, 40) from unnest(array['room:1', 'room:2']) room"
+    s.session:run "insert into members select r, generate_series(1, 40) from unnest(array['room:1', 'room:2']) r"
   end)
   lazy_teardown(function() s:close() end)
   after_each(function() s:settle() end)
