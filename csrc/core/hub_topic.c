@@ -231,7 +231,8 @@ static void advance(hub_topic *t)
         t->gap = false;
 }
 
-/* Forgets what waits: it belongs to a numbering that is no more. */
+/* Forgets what waits: it belongs to another numbering than what was told last. Whichever of the two
+ * is told first may be the older one, so the outbox is asked. */
 static void forget_heard(hub_topic *t)
 {
     if (t->n_pending > 0)
@@ -239,6 +240,7 @@ static void forget_heard(hub_topic *t)
     t->heard = 0;
     t->revoked = LEAT_NEVER_REVOKED;
     t->gap = false;
+    t->unsure = true;
     free(t->epoch);
     t->epoch = NULL;
 }
@@ -420,7 +422,6 @@ void hub_topic_reset(hub_topic *t, int reason)
     leat_list_unlink(&t->repair_link);
     t->fetching = false; /* a fetch that runs was asked from a position that is no more */
     t->head = LEAT_HUB_UNKNOWN;
-    t->unsure = true; /* the first position told may be of a read that began before this */
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
         hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
         hub_mail *m = hub_mail_new(HUB_MAIL_RESET, i->link, name_of(t), (leat_slice){NULL, 0});

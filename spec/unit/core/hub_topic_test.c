@@ -208,7 +208,17 @@ static void test_drops_what_was_heard_of_another_numbering(void **state)
     position(*state, "00000001-new", 0);
     announce(*state, "new", 1, true);
     assert_given(1, 1);
-    assert_false(seen.wanted);
+}
+
+/* Which of the two is the older one, the outbox knows: the read may have looked before the topic
+ * was deleted, and what was heard is of after it. */
+static void test_asks_where_a_read_and_what_was_heard_are_of_two_numberings(void **state)
+{
+    announce(*state, "new", 1, true);
+    position(*state, "00000001-old", 7);
+    assert_true(seen.wanted);
+    answer(*state, "00000001-new", 1, 1);
+    assert_int_equal(LEAT_RESET_EPOCH, seen.last_reset);
 }
 
 static void test_passes_a_repetition_by(void **state)
@@ -441,6 +451,7 @@ int main(void)
         TEST(test_begins_as_far_back_as_was_heard_without_a_hole),
         TEST(test_begins_at_the_read_if_what_it_saw_last_was_not_heard),
         TEST(test_drops_what_was_heard_of_another_numbering),
+        TEST(test_asks_where_a_read_and_what_was_heard_are_of_two_numberings),
         TEST(test_passes_a_repetition_by),
         TEST(test_holds_back_what_lies_behind_a_hole),
         TEST(test_fetches_what_was_too_large_to_announce),
