@@ -1,26 +1,26 @@
 -- Postgres restarts, stalls, loses connections: nothing is lost, nothing hangs, all recovers by itself.
 
+local cluster = require "spec.support.cluster"
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
 local loop = require "spec.support.loop"
 local metrics = require "spec.support.metrics"
 local pg = require "spec.support.pg"
-local postgres = require "spec.support.postgres"
 local stage = require "spec.support.stage"
 
 describe("when Postgres", function()
-  local cluster, s
+  local postgres, s
 
   lazy_setup(function()
-    cluster = postgres.cluster()
-    s = stage.open { cluster = cluster, app = fixtures.app, schema = fixtures.schema,
+    postgres = cluster.new()
+    s = stage.open { cluster = postgres, app = fixtures.app, schema = fixtures.schema,
       env = { LEAT_CONTROL_TIMEOUT_MS = 600, LEAT_COMPARE_INTERVAL_MS = 500 },
       log = { "WARN" } }
   end)
   lazy_teardown(function()
-    pcall(cluster.resume, cluster)
+    pcall(postgres.resume, postgres)
     local ok, err = pcall(s.close, s)
-    cluster:remove()
+    postgres:remove()
     if not ok then error(err) end
   end)
   after_each(function() s:settle(20000) end)
@@ -58,7 +58,7 @@ describe("when Postgres", function()
     end
     publish(1, 5)
     s.session:close()
-    cluster:stop()
+    postgres:stop()
 
     local down = http.request(s.server, "/readyz")
     loop.eventually(function()
@@ -73,7 +73,7 @@ describe("when Postgres", function()
     assert.is_true(refused.code == "unavailable" or refused.code == "deadline_exceeded", refused.code)
 
     -- Published before the server's listener can be back.
-    cluster:start()
+    postgres:start()
     reconnect()
     publish(6, 40)
     await_ready()
@@ -91,8 +91,8 @@ describe("when Postgres", function()
     local seq = client:subscribe("room:1").seq
     publish(1, 10)
     s.session:close()
-    cluster:stop("immediate")
-    cluster:start()
+    postgres:stop("immediate")
+    postgres:start()
     reconnect()
     publish(11, 30)
 
@@ -104,7 +104,7 @@ describe("when Postgres", function()
     await_ready()
     local live, other = s:connect { token = "alice" }, s:connect { token = "bob" }
     local seq = live:subscribe("room:1").seq
-    cluster:pause()
+    postgres:pause()
     local began = loop.now()
 
     other:send { op = "subscribe", id = 1, topic = "room:1", timeout_ms = 200 }
@@ -117,7 +117,7 @@ describe("when Postgres", function()
     local refused = http.request(s.server, { path = "/ws?token=alice", headers = {
       Upgrade = "websocket", Connection = "Upgrade", ["Sec-WebSocket-Version"] = "13",
       ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ==" } })
-    cluster:resume()
+    postgres:resume()
 
     for _, answer in ipairs(answers) do
       assert.is_true(answer[1] == "unavailable" or answer[1] == "deadline_exceeded", answer[1])

@@ -1,8 +1,7 @@
--- Databases: a fresh one on the shared cluster, or on a cluster of a spec's own, which it may stop and stall.
+-- Databases: a fresh one on the shared cluster, or elsewhere.
 
 local uv = require "luv"
 local env = require "spec.support.env"
-local loop = require "spec.support.loop"
 local pg = require "spec.support.pg"
 local process = require "spec.support.process"
 
@@ -37,115 +36,22 @@ local function make_empty(url_of)
   return self
 end
 
-local function make_database(url_of, schema)
+--- A database with schema leat and the given SQL: { name, url, session }. url_of(name) says where.
+function M.database_at(url_of, schema)
   local self = make_empty(url_of)
   migrate(self.url)
   if schema then self.session:run(schema) end
   return self
 end
 
---- A database on the shared cluster, with schema leat and the given SQL: { name, url, session }.
+--- One on the shared cluster.
 function M.database(schema)
-  return make_database(env.database_url, schema)
+  return M.database_at(env.database_url, schema)
 end
 
 --- A database on the shared cluster that has nothing in it.
 function M.empty_database()
   return make_empty(env.database_url)
-end
-
--- Postgres refuses to run as root.
-local function as_postgres(path, args)
-  if uv.getuid() ~= 0 then return path, args end
-  local all = { "-u", "postgres", "--", path }
-  for _, arg in ipairs(args) do all[#all + 1] = arg end
-  return "runuser", all
-end
-
-local function run_as_postgres(path, args)
-  local program, all = as_postgres(path, args)
-  local code, out, err = process.run(program, { args = all, cwd = "/" })
-  if code ~= 0 then error(path .. ": " .. out .. err) end
-  return out
-end
-
-local Cluster = {}
-Cluster.__index = Cluster
-
---- A cluster of its own, started.
-function M.cluster()
-  local dir = run_as_postgres("mktemp", { "-d", "/tmp/leat-spec-XXXXXX" })
-  local self = setmetatable({ dir = dir, data = dir .. "/pg" }, Cluster)
-  run_as_postgres("chmod", { "755", dir })
-  run_as_postgres(env.pg_program("initdb"), { "-D", self.data, "-U", "postgres", "-A", "trust",
-    "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions" })
-  self:start()
-  return self
-end
-
-function Cluster:url(database)
-  return ("postgresql://postgres@/%s?host=%s"):format(database, self.dir)
-end
-
-function Cluster:start()
-  run_as_postgres(env.pg_program("pg_ctl"), { "-D", self.data, "-w", "-t", "60",
-    "-l", self.dir .. "/log", "-o",
-    "-c listen_addresses='' -c unix_socket_directories='" .. self.dir .. "' -c fsync=off", "start" })
-end
-
---- Stops it; mode: fast (the default) or immediate.
-function Cluster:stop(mode)
-  run_as_postgres(env.pg_program("pg_ctl"), { "-D", self.data, "-w", "-m", mode or "fast", "stop" })
-end
-
-local function read(path)
-  local file = io.open(path)
-  if not file then return nil end
-  local text = file:read("a")
-  file:close()
-  return text
-end
-
-local function parent_of(pid)
-  local stat = read("/proc/" .. pid .. "/stat")
-  return stat and tonumber(stat:match("^%d+ %(.-%) %a (%d+)"))
-end
-
-function Cluster:postmaster()
-  return tonumber(read(self.data .. "/postmaster.pid"):match("^%d+"))
-end
-
--- The postmaster and its children.
-local function family(postmaster)
-  local pids = { postmaster }
-  for name in function(dir) return uv.fs_scandir_next(dir) end, uv.fs_scandir("/proc") do
-    local pid = tonumber(name)
-    if pid and parent_of(pid) == postmaster then pids[#pids + 1] = pid end
-  end
-  return pids
-end
-
---- Stalls the whole cluster: connections stay open, nothing answers.
-function Cluster:pause()
-  self.paused = family(self:postmaster())
-  for _, pid in ipairs(self.paused) do uv.kill(pid, "sigstop") end
-end
-
-function Cluster:resume()
-  for _, pid in ipairs(self.paused or {}) do uv.kill(pid, "sigcont") end
-  self.paused = nil
-end
-
-function Cluster:database(schema)
-  return make_database(function(name) return self:url(name) end, schema)
-end
-
---- Ends it for good.
-function Cluster:remove()
-  self:resume()
-  if read(self.data .. "/postmaster.pid") then self:stop("immediate") end
-  loop.poll(function() return not read(self.data .. "/postmaster.pid") end)
-  run_as_postgres("rm", { "-rf", self.dir })
 end
 
 return M
