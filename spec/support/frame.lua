@@ -32,25 +32,26 @@ function M.encode(f)
   return head .. key .. mask_payload(payload, key)
 end
 
---- Decodes a server's frame at the start of bytes: { fin, op, payload } and its length; nil if it is not whole.
-function M.decode(bytes)
-  if #bytes < 2 then return nil end
-  local first, second = bytes:byte(1, 2)
+--- Decodes a server's frame that begins at that byte: { fin, op, payload } and where the next one begins; nil if it
+--- is not whole.
+function M.decode(bytes, start)
+  local there = #bytes - start + 1
+  if there < 2 then return nil end
+  local first, second = bytes:byte(start, start + 1)
   assert(second < 128, "a server must not mask")
-  local length, at = second, 3
+  local length, at = second, start + 2
   if second == 126 then
-    if #bytes < 4 then return nil end
-    length, at = string.unpack(">I2", bytes, 3), 5
+    if there < 4 then return nil end
+    length, at = string.unpack(">I2", bytes, at)
     assert(length > 125, "a length must be in its shortest form")
   elseif second == 127 then
-    if #bytes < 10 then return nil end
-    length, at = string.unpack(">I8", bytes, 3), 11
+    if there < 10 then return nil end
+    length, at = string.unpack(">I8", bytes, at)
     assert(length > 65535, "a length must be in its shortest form")
   end
   if #bytes < at + length - 1 then return nil end
   assert(first & 0x70 == 0, "no reserved bit may be set")
-  return { fin = first >= 128, op = first & 15, payload = bytes:sub(at, at + length - 1) },
-    at + length - 1
+  return { fin = first >= 128, op = first & 15, payload = bytes:sub(at, at + length - 1) }, at + length
 end
 
 function M.close_payload(code, reason)

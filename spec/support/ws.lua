@@ -72,10 +72,10 @@ local function pump(self)
   local bytes = self.tcp:bytes()
   local at = 1
   while true do
-    local f, length = frame.decode(at == 1 and bytes or bytes:sub(at))
+    local f, next_at = frame.decode(bytes, at)
     if not f then break end
     assert(f.fin, "this server sends no fragments")
-    at = at + length
+    at = next_at
     if f.op == frame.TEXT or f.op == frame.BINARY then
       self.last = self.last + 1
       self.queue[self.last] = f
