@@ -26,15 +26,29 @@ end
 local Cluster = {}
 Cluster.__index = Cluster
 
---- A new one, started.
-function M.new()
+-- A place for one.
+local function place(settings)
   local dir = run_as_postgres("mktemp", { "-d", "/tmp/leat-spec-XXXXXX" })
-  local self = setmetatable({ dir = dir, data = dir .. "/pg" }, Cluster)
   run_as_postgres("chmod", { "755", dir })
+  return setmetatable({ dir = dir, data = dir .. "/pg", settings = settings or {} }, Cluster)
+end
+
+--- A new one, started. settings: of Postgres, by name.
+function M.new(settings)
+  local self = place(settings)
   run_as_postgres(env.pg_program("initdb"), { "-D", self.data, "-U", "postgres", "-A", "trust",
     "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions" })
   self:start()
   return self
+end
+
+--- A standby of it, started: a copy that follows it by streaming, asynchronously.
+function Cluster:standby()
+  local copy = place(self.settings)
+  run_as_postgres(env.pg_program("pg_basebackup"), { "-D", copy.data, "-d", self:url("postgres"),
+    "-R", "-X", "stream", "-c", "fast", "--no-sync" })
+  copy:start()
+  return copy
 end
 
 function Cluster:url(database)
@@ -42,9 +56,10 @@ function Cluster:url(database)
 end
 
 function Cluster:start()
+  local options = ("-c listen_addresses='' -c unix_socket_directories='%s' -c fsync=off"):format(self.dir)
+  for name, value in pairs(self.settings) do options = ("%s -c %s=%s"):format(options, name, value) end
   run_as_postgres(env.pg_program("pg_ctl"), { "-D", self.data, "-w", "-t", "60",
-    "-l", self.dir .. "/log", "-o",
-    "-c listen_addresses='' -c unix_socket_directories='" .. self.dir .. "' -c fsync=off", "start" })
+    "-l", self.dir .. "/log", "-o", options, "start" })
 end
 
 --- Stops it; mode: fast (the default) or immediate.
@@ -79,6 +94,11 @@ local function family(postmaster)
   return pids
 end
 
+--- Makes a standby a primary.
+function Cluster:promote()
+  run_as_postgres(env.pg_program("pg_ctl"), { "-D", self.data, "-w", "-t", "60", "promote" })
+end
+
 --- Stalls the whole cluster: connections stay open, nothing answers.
 function Cluster:pause()
   self.paused = family(self:postmaster())
@@ -90,10 +110,12 @@ function Cluster:resume()
   self.paused = nil
 end
 
---- A database in it, as postgres.database makes them.
-function Cluster:database(schema)
+--- A database as postgres.database makes them, in what has the method url(name): a cluster, or several.
+function M.database(self, schema)
   return postgres.database_at(function(name) return self:url(name) end, schema)
 end
+
+Cluster.database = M.database
 
 --- Ends it for good.
 function Cluster:remove()
