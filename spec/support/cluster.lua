@@ -3,6 +3,7 @@
 local uv = require "luv"
 local env = require "spec.support.env"
 local loop = require "spec.support.loop"
+local pg = require "spec.support.pg"
 local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
 
@@ -97,6 +98,28 @@ end
 --- Makes a standby a primary.
 function Cluster:promote()
   run_as_postgres(env.pg_program("pg_ctl"), { "-D", self.data, "-w", "-t", "60", "promote" })
+end
+
+-- The process that writes the log for those that do not wait for it; nil if there is none, or no answer.
+local function log_writer(self)
+  local ok, pid = pcall(function()
+    local session = pg.connect(self:url("postgres"))
+    local value = session:value("select pid from pg_stat_activity where backend_type = 'walwriter'")
+    session:close()
+    return tonumber(value)
+  end)
+  return ok and pid or nil
+end
+
+--- Crashes it: what the log has only in memory is lost. Returns when it has recovered.
+function Cluster:crash()
+  local pid = log_writer(self)
+  -- This one can write no more, and the postmaster ends all others and begins anew.
+  uv.kill(pid, "sigkill")
+  loop.eventually(function()
+    local now = log_writer(self)
+    return now and now ~= pid
+  end, 20000, "the recovery of Postgres")
 end
 
 --- Stalls the whole cluster: connections stay open, nothing answers.

@@ -1,0 +1,112 @@
+-- Postgres crashes, and takes with it what sessions with synchronous_commit = off have committed last: but not what
+-- they have published, which clients may have seen.
+
+local cluster = require "spec.support.cluster"
+local fixtures = require "spec.support.fixtures"
+local follower = require "spec.support.follower"
+local pg = require "spec.support.pg"
+local stage = require "spec.support.stage"
+
+local SCHEMA = fixtures.schema .. [[
+  do $$ begin
+    execute format('alter database %I set synchronous_commit = off', current_database());
+  end $$;
+]]
+
+describe("when Postgres crashes right after an asynchronous commit", function()
+  local postgres, s, live, last
+
+  lazy_setup(function()
+    -- Nothing but what a spec commits writes the log, and the log writer comes late.
+    postgres = cluster.new { wal_writer_delay = "10s", autovacuum = "off", wal_level = "minimal", max_wal_senders = 0 }
+    s = stage.open { cluster = postgres, app = fixtures.app, schema = SCHEMA, log = { "WARN" } }
+  end)
+  lazy_teardown(function()
+    local ok, err = pcall(s.close, s)
+    postgres:remove()
+    if not ok then error(err) end
+  end)
+
+  local function connect()
+    s.session = pg.connect(s.db.url)
+    s.db.session = s.session
+  end
+
+  before_each(function()
+    s.session:close()
+    connect()
+    live = follower.new("room:1", { event = function(data) last = data end }):on(s:connect { token = "alice" })
+    live:await_position(s.session)
+  end)
+  after_each(function() s:settle(20000) end)
+
+  local function crash()
+    s.session:close()
+    postgres:crash()
+    connect()
+  end
+
+  -- The next event, and what the outbox says that it is.
+  local function await_event()
+    local seq = live.seq
+    live:await(function() return live.seq > seq end, 20000)
+    local sql = "select data from leat.event where topic = 'room:1' and seq = " .. live.seq
+    return last, s.session:value(sql)
+  end
+
+  it("a commit that publishes nothing is lost", function()
+    s.session:run("insert into notes (room_id, body) values (1, 'vanishes')")
+    assert.equal("1", s.session:value("select count(*) from notes where body = 'vanishes'"))
+
+    crash()
+
+    assert.equal("0", s.session:value("select count(*) from notes where body = 'vanishes'"))
+  end)
+
+  it("a commit that publishes is lost if it has opted out", function()
+    s.session:run("set leat.synchronous_commit = off")
+    s.session:publish("room:1", '"vanishes"')
+    assert.equal("vanishes", (await_event()))
+
+    crash()
+
+    assert.equal("0", s.session:value([[select count(*) from leat.event where data = '"vanishes"']]))
+  end)
+
+  for what, sql in pairs {
+    ["an event"] = [[select leat.publish('room:1', '"seen"')]],
+    ["the last of several events"] = [[
+      select leat.publish(topic, '"seen"') from unnest(array['room:3', 'room:4', 'room:1']) topic]],
+    ["an event that stands beside other changes"] = [[
+      with n as (insert into notes (room_id, body) values (1, 'seen') returning body)
+      select leat.publish('room:1', to_jsonb(n.body)) from n]],
+  } do
+    it(what .. " is there, and keeps its number", function()
+      local before, snapshots = live.seq, live.snapshots
+      s.session:run(sql)
+      assert.equal("seen", (await_event()))
+
+      crash()
+      s.session:publish("room:1", '"after"')
+
+      assert.same({ "after", '"after"' }, { await_event() })
+      assert.same({ before + 2, snapshots }, { live.seq, live.snapshots })
+      assert.equal('"seen"', s.session:value(
+        "select data from leat.event where topic = 'room:1' and seq = " .. before + 1))
+    end)
+  end
+
+  it("what a client has published is there, and keeps its number", function()
+    local before, snapshots = live.seq, live.snapshots
+    local writer = s:connect { token = "bob" }
+    writer:ask({ op = "publish", id = 1, topic = "room:1", data = { body = "acknowledged" } }, "ok")
+    assert.equal("acknowledged", (await_event()).body)
+
+    crash()
+    s.session:publish("room:1", '"after"')
+
+    assert.same({ "after", '"after"' }, { await_event() })
+    assert.same({ before + 2, snapshots }, { live.seq, live.snapshots })
+    assert.equal("1", s.session:value("select count(*) from notes where body = 'acknowledged'"))
+  end)
+end)
