@@ -1,0 +1,116 @@
+-- Two servers on one database are restarted one after the other while events are published: their clients go to the
+-- other one and on from where they are.
+
+local fixtures = require "spec.support.fixtures"
+local follower = require "spec.support.follower"
+local loop = require "spec.support.loop"
+local psql = require "spec.support.psql"
+local server = require "spec.support.server"
+local stage = require "spec.support.stage"
+local ws = require "spec.support.ws"
+
+local CLIENTS, DRAIN_MS = 12, 500
+
+-- Publishes 1, 2, 3, … until it is told to stop.
+local PUBLISH = [[
+  do $$
+  declare n int := 0;
+  begin
+    while not exists (select from enough) loop
+      n := n + 1;
+      perform leat.publish('room:1', to_jsonb(n));
+      commit;
+      perform pg_sleep(0.002);
+    end loop;
+  end $$;
+]]
+
+describe("a rolling restart", function()
+  local s, followers, other
+
+  before_each(function()
+    s = stage.open { app = fixtures.app, schema = fixtures.schema .. "create table enough ()",
+      env = { LEAT_DRAIN_MS = DRAIN_MS } }
+  end)
+  after_each(function()
+    if other:running() then other:kill() end
+    s:close()
+  end)
+
+  local function start()
+    return server.start { url = s.db.url, app = s.app, env = { LEAT_DRAIN_MS = DRAIN_MS } }
+  end
+
+  local function connect(f, to)
+    f:on(ws.connect(to, { token = "alice" }))
+  end
+
+  local function await_events(more)
+    for _, f in ipairs(followers) do
+      local from = f.events
+      f:await(function() return f.events >= from + more end)
+    end
+  end
+
+  -- Sends the client where it belongs when it is told to go, and not before the time that it was told.
+  local function move(f, to)
+    if f:catch_up().client and f.client.close_code then
+      local code, reason = f.client:closed()
+      assert.equal(1001, code)
+      f.client, f.return_at = nil, loop.now() + tonumber(reason:match("^retry_after_ms=(%d+)$"))
+    end
+    if f.return_at and loop.now() >= f.return_at then
+      f.return_at = nil
+      f.moves = (f.moves or 0) + 1
+      connect(f, to)
+    end
+  end
+
+  -- Stops one, whose clients go to the other one, each one move further.
+  local function restart(from, to, moves)
+    from:send_signal("sigterm")
+    loop.eventually(function()
+      local arrived = 0
+      for _, f in ipairs(followers) do
+        move(f, to)
+        if f.resumes == moves then arrived = arrived + 1 end
+      end
+      return arrived == CLIENTS
+    end, nil, "every client on the other server")
+    assert.equal(0, from.process:wait())
+    from:stop()
+  end
+
+  it("loses nothing, repeats nothing and reads no snapshot anew", function()
+    local first = s.server
+    other = start()
+    followers = {}
+    for i = 1, CLIENTS do
+      local seen = {}
+      followers[i] = follower.new("room:1", { event = function(n) seen[#seen + 1] = n end })
+      followers[i].seen = seen
+      connect(followers[i], first)
+      followers[i]:await(function(f) return f.snapshots == 1 end)
+    end
+    local publisher = psql.start(s.db.url, PUBLISH)
+    await_events(20)
+
+    restart(first, other, 1)
+    await_events(20)
+    s.server = start()
+    restart(other, s.server, 2)
+    await_events(20)
+    s.session:run("insert into enough default values")
+
+    assert.equal(0, publisher:wait())
+    local expected = {}
+    for n = 1, tonumber(s.session:value("select seq from leat.position('room:1')")) do expected[n] = n end
+    assert.is_true(#expected >= 60)
+    for _, f in ipairs(followers) do
+      f:await_position(s.session)
+      assert.same({ 1, 2, 2 }, { f.snapshots, f.resumes, f.moves })
+      assert.same(expected, f.seen)
+      f.client:close()
+    end
+  end)
+end)
