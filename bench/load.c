@@ -5,23 +5,37 @@
  *   load fanout     ADDR PORT PID CLIENTS EVENTS URL   one topic, EVENTS published through Postgres
  *   load idle       ADDR PORT PID CLIENTS              resident bytes of the server per idle
  * subscriber
+ *   load crowd      ADDR PORT PID CLIENTS EVENTS URL   one that reads, beside CLIENTS that never do
  *
  * Each client sends its upgrade and its subscribe, then counts what comes: the first text frame is
  * the snapshot, every further one an event. CPU and memory are the server's, from /proc/PID. One
- * line of key=value is printed.
+ * line of key=value is printed; of a crowd one a phase: alone, while the crowd's buffers are being
+ * filled, when they are full, and alone again. Latency is from before the publishing statement is
+ * sent until the event is read.
  */
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <libpq-fe.h>
 #include <uv.h>
 
-enum { AT_ONCE = 64, READ_BYTES = 65536, EVENTS_A_COMMIT = 10 };
+enum {
+    AT_ONCE = 64,
+    READ_BYTES = 65536,
+    EVENTS_A_COMMIT = 10,
+    TEXT_BYTES = 128,
+    /* What the kernel keeps for one of the crowd is to be little. */
+    CROWD_RECEIVE_BYTES = 4096,
+    CROWD_SEGMENT_BYTES = 1400,
+};
 
 typedef struct load load;
 
@@ -37,6 +51,8 @@ typedef struct peer {
     unsigned head_len;
     uint64_t skip; /* payload bytes still to come */
     uint64_t frames;
+    char text[TEXT_BYTES]; /* how the frame's payload begins */
+    size_t text_len;
 } peer;
 
 struct load {
@@ -50,6 +66,8 @@ struct load {
     int subscribed;
     uint64_t events;
     uint64_t events_wanted;
+    bool crowd;          /* all but the first read their snapshot and no more */
+    uint64_t *latencies; /* of the first one's events, in nanoseconds; or NULL */
     char read_buffer[READ_BYTES];
 };
 
@@ -97,13 +115,32 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(l->read_buffer, READ_BYTES);
 }
 
+static void note_latency(load *l, peer *p)
+{
+    static const char mark[] = "\"t\":";
+    p->text[p->text_len] = '\0';
+    const char *at = strstr(p->text, mark);
+    if (at == NULL)
+        fail("an event without its time", UV_EINVAL);
+    l->latencies[l->events] = uv_hrtime() - strtoull(at + sizeof(mark) - 1, NULL, 10);
+}
+
+static bool in_crowd(const peer *p)
+{
+    return p->load->crowd && p != p->load->peers;
+}
+
 static void on_frame(peer *p)
 {
     load *l = p->load;
     if (p->frames++ == 0) {
         l->subscribed++;
+        if (in_crowd(p))
+            uv_read_stop((uv_stream_t *)&p->tcp);
         begin_next(l);
-    } else {
+    } else if (!in_crowd(p)) {
+        if (l->latencies != NULL)
+            note_latency(l, p);
         l->events++;
     }
     bool done = l->subscribed == l->n_peers && l->events >= l->events_wanted;
@@ -133,6 +170,10 @@ static void read_frames(peer *p, const unsigned char *at, const unsigned char *e
     while (at < end) {
         if (p->skip > 0) {
             uint64_t n = (uint64_t)(end - at) < p->skip ? (uint64_t)(end - at) : p->skip;
+            size_t room = TEXT_BYTES - 1 - p->text_len;
+            size_t kept = n < room ? (size_t)n : room;
+            memcpy(p->text + p->text_len, at, kept);
+            p->text_len += kept;
             p->skip -= n;
             at += n;
         } else {
@@ -141,6 +182,7 @@ static void read_frames(peer *p, const unsigned char *at, const unsigned char *e
                 continue;
             p->skip = payload_size(p);
             p->head_len = 0;
+            p->text_len = 0;
         }
         if (p->skip == 0 && p->head_len == 0 && (p->head[0] & 15) == 1)
             on_frame(p);
@@ -193,6 +235,16 @@ static void on_connected(uv_connect_t *connect, int err)
     uv_write(&p->write, (uv_stream_t *)&p->tcp, &buf, 1, on_written);
 }
 
+static void take_little(peer *p)
+{
+    int fd = -1;
+    int receive = CROWD_RECEIVE_BYTES, segment = CROWD_SEGMENT_BYTES;
+    if (uv_fileno((uv_handle_t *)&p->tcp, &fd) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof(receive)) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment)) < 0)
+        fail("socket options", UV_EINVAL);
+}
+
 static void begin_next(load *l)
 {
     if (l->begun == l->n_peers)
@@ -200,18 +252,25 @@ static void begin_next(load *l)
     peer *p = &l->peers[l->begun++];
     p->load = l;
     p->connect.data = p;
-    uv_tcp_init(&l->loop, &p->tcp);
+    uv_tcp_init_ex(&l->loop, &p->tcp, AF_INET);
+    if (in_crowd(p))
+        take_little(p);
     int err = uv_tcp_connect(&p->connect, &p->tcp, (struct sockaddr *)&l->address, on_connected);
     if (err < 0)
         fail("connect", err);
 }
 
+static void subscribe_more(load *l)
+{
+    for (int i = 0; i < AT_ONCE; i++)
+        begin_next(l);
+    uv_run(&l->loop, UV_RUN_DEFAULT);
+}
+
 static void subscribe_all(load *l)
 {
     l->peers = calloc((size_t)l->n_peers, sizeof(*l->peers));
-    for (int i = 0; i < AT_ONCE && i < l->n_peers; i++)
-        begin_next(l);
-    uv_run(&l->loop, UV_RUN_DEFAULT);
+    subscribe_more(l);
 }
 
 typedef struct publisher {
@@ -219,6 +278,16 @@ typedef struct publisher {
     const char *url;
     int events;
 } publisher;
+
+static void run_sql(PGconn *conn, const char *sql)
+{
+    PGresult *r = PQexec(conn, sql);
+    if (PQresultStatus(r) != PGRES_TUPLES_OK) {
+        fprintf(stderr, "load: %s", PQerrorMessage(conn));
+        exit(1);
+    }
+    PQclear(r);
+}
 
 static void publish_all(void *arg)
 {
@@ -232,12 +301,23 @@ static void publish_all(void *arg)
             "select leat.publish('bare:1', jsonb_build_object('n', i, 'body', repeat('x', 100)))"
             " from generate_series(1, %d) i",
             n);
-        PGresult *r = PQexec(conn, sql);
-        if (PQresultStatus(r) != PGRES_TUPLES_OK) {
-            fprintf(stderr, "load: %s", PQerrorMessage(conn));
-            exit(1);
-        }
-        PQclear(r);
+        run_sql(conn, sql);
+    }
+    PQfinish(conn);
+}
+
+/* One event a commit, each with the time at which it set out. */
+static void publish_timed(void *arg)
+{
+    publisher *p = arg;
+    PGconn *conn = PQconnectdb(p->url);
+    char sql[200];
+    for (int sent = 0; sent < p->events; sent++) {
+        snprintf(sql, sizeof(sql),
+                 "select leat.publish('bare:1', jsonb_build_object('t', %" PRIu64
+                 ", 'body', repeat('x', 1000)))",
+                 uv_hrtime());
+        run_sql(conn, sql);
     }
     PQfinish(conn);
 }
@@ -284,11 +364,62 @@ static void run_idle(load *l)
            l->n_peers, before, after, (double)(after - before) * 1024 / l->n_peers);
 }
 
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double us_at(const uint64_t *sorted, int n, int percent)
+{
+    return (double)sorted[(int64_t)(n - 1) * percent / 100] / 1e3;
+}
+
+static void run_phase(load *l, publisher *p, const char *name)
+{
+    l->events = 0;
+    l->events_wanted = (uint64_t)p->events;
+    double cpu = cpu_seconds(l->pid);
+    uint64_t began = uv_hrtime();
+    uv_thread_create(&p->thread, publish_timed, p);
+    uv_run(&l->loop, UV_RUN_DEFAULT);
+    double wall = seconds_since(began);
+    cpu = cpu_seconds(l->pid) - cpu;
+    uv_thread_join(&p->thread);
+    qsort(l->latencies, (size_t)p->events, sizeof(*l->latencies), compare);
+    printf("crowd phase=%s clients=%d events=%d resident_kb=%ld wall_s=%.2f server_cpu_us_each=%.0f"
+           " latency_us_p50=%.0f p90=%.0f p99=%.0f max=%.0f\n",
+           name, l->n_peers - 1, p->events, resident_kb(l->pid), wall, cpu * 1e6 / p->events,
+           us_at(l->latencies, p->events, 50), us_at(l->latencies, p->events, 90),
+           us_at(l->latencies, p->events, 99), us_at(l->latencies, p->events, 100));
+}
+
+/* The events of one phase are more than a client of the crowd can have unsent. */
+static void run_crowd(load *l, publisher *p)
+{
+    int clients = l->n_peers;
+    l->crowd = true;
+    l->peers = calloc((size_t)clients + 1, sizeof(*l->peers));
+    l->latencies = calloc((size_t)p->events, sizeof(*l->latencies));
+    l->n_peers = 1;
+    subscribe_more(l);
+    run_phase(l, p, "alone");
+    l->n_peers += clients;
+    l->events_wanted = 0;
+    subscribe_more(l);
+    run_phase(l, p, "filling");
+    run_phase(l, p, "full");
+    for (int i = 1; i <= clients; i++)
+        uv_close((uv_handle_t *)&l->peers[i].tcp, NULL);
+    l->n_peers = l->subscribed = 1;
+    run_phase(l, p, "alone_again");
+}
+
 int main(int argc, char **argv)
 {
     static load l;
     if (argc < 6) {
-        fprintf(stderr, "usage: load handshakes|fanout|idle ADDR PORT PID ...\n");
+        fprintf(stderr, "usage: load handshakes|fanout|idle|crowd ADDR PORT PID ...\n");
         return 2;
     }
     uv_loop_init(&l.loop);
@@ -303,6 +434,10 @@ int main(int argc, char **argv)
         publisher p = {.url = argv[7], .events = atoi(argv[6])};
         l.n_peers = atoi(argv[5]);
         run_fanout(&l, &p);
+    } else if (strcmp(argv[1], "crowd") == 0 && argc == 8) {
+        publisher p = {.url = argv[7], .events = atoi(argv[6])};
+        l.n_peers = atoi(argv[5]);
+        run_crowd(&l, &p);
     } else if (strcmp(argv[1], "idle") == 0) {
         l.n_peers = atoi(argv[5]);
         run_idle(&l);
