@@ -11,7 +11,8 @@ Follower.__index = Follower
 --- Follows a topic, once it is given a connection. The hooks, both optional, see what it takes: snapshot(data) and
 --- event(data).
 function M.new(topic, hooks)
-  return setmetatable({ topic = topic, hooks = hooks or {}, snapshots = 0, resumes = 0, events = 0 }, Follower)
+  local self = { topic = topic, hooks = hooks or {}, snapshots = 0, unasked = 0, resumes = 0, events = 0 }
+  return setmetatable(self, Follower)
 end
 
 --- Subscribes on that connection, from where it is.
@@ -27,7 +28,7 @@ local take = {}
 function take.snapshot(self, message)
   if message.epoch == self.epoch then assert(message.seq >= self.seq, "a snapshot that goes back") end
   self.epoch, self.seq, self.snapshots = message.epoch, message.seq, self.snapshots + 1
-  self.answered = message.id or self.answered
+  if not message.id then self.unasked = self.unasked + 1 end
   if self.hooks.snapshot then self.hooks.snapshot(message.data) end
 end
 
