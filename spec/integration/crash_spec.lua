@@ -18,7 +18,8 @@ describe("when Postgres crashes right after an asynchronous commit", function()
 
   lazy_setup(function()
     -- Nothing but what a spec commits writes the log, and the log writer comes late.
-    postgres = cluster.new { wal_writer_delay = "10s", autovacuum = "off", wal_level = "minimal", max_wal_senders = 0 }
+    postgres = cluster.new { wal_writer_delay = "10s", bgwriter_lru_maxpages = 0, autovacuum = "off",
+      wal_level = "minimal", max_wal_senders = 0 }
     s = stage.open { cluster = postgres, app = fixtures.app, schema = SCHEMA, log = { "WARN" } }
   end)
   lazy_teardown(function()
