@@ -32,11 +32,18 @@ end
 describe("when a standby is promoted", function()
   local p, s
 
+  local function stop_stalled_primary()
+    p.primary:resume()
+    p.primary:stop("immediate")
+  end
+
   before_each(function()
     p = pair()
-    s = stage.open { cluster = p, app = fixtures.app, schema = fixtures.schema, log = { "WARN" } }
+    s = stage.open { cluster = p, app = fixtures.app, schema = fixtures.schema, log = { "WARN" },
+      env = { LEAT_DATABASE_CONNECT_TIMEOUT_MS = 300 } }
   end)
   after_each(function()
+    if p.primary.paused then stop_stalled_primary() end
     local ok, err = pcall(s.close, s)
     p:remove()
     if not ok then error(err) end
@@ -122,6 +129,26 @@ describe("when a standby is promoted", function()
       back:on(s:connect { token = "bob" }):await_position(s.session)
       assert.same({ 1, 0, notes() }, { back.snapshots, back.resumes, back.notes })
     end
+    s:settle()
+  end)
+
+  it("in place of a primary that hangs, everybody begins anew there", function()
+    local live = reader():on(s:connect { token = "alice" })
+    write(1, 5)
+    live:await_position(s.session)
+    await_standby()
+    s.session:close()
+
+    p.primary:pause()
+    p.standby:promote()
+    s.session = pg.connect(p.standby:url(s.db.name))
+    s.db.session = s.session
+    write(6, 10)
+    live:await_position(s.session, 30000)
+
+    assert.same({ 2, 10 }, { live.snapshots, live.seq })
+    assert.same(notes(), live.notes)
+    stop_stalled_primary()
     s:settle()
   end)
 
