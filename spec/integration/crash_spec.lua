@@ -5,7 +5,21 @@ local cluster = require "spec.support.cluster"
 local fixtures = require "spec.support.fixtures"
 local follower = require "spec.support.follower"
 local pg = require "spec.support.pg"
+local psql = require "spec.support.psql"
 local stage = require "spec.support.stage"
+
+-- Publishes to room 1 until it is ended.
+local PUBLISH = [[
+  do $$
+  declare n int := 0;
+  begin
+    loop
+      n := n + 1;
+      perform leat.publish('room:1', to_jsonb(pg_backend_pid() || ':' || n));
+      commit;
+    end loop;
+  end $$;
+]]
 
 local SCHEMA = fixtures.schema .. [[
   do $$ begin
@@ -109,5 +123,29 @@ describe("when Postgres crashes right after an asynchronous commit", function()
     assert.same({ "after", '"after"' }, { await_event() })
     assert.same({ before + 2, snapshots }, { live.seq, live.snapshots })
     assert.equal("1", s.session:value("select count(*) from notes where body = 'acknowledged'"))
+  end)
+
+  it("what many are publishing at that moment keeps its number, once it was seen", function()
+    local seen = {}
+    live.hooks.event = function(data) seen[live.seq] = data end
+    local before = live.seq
+
+    for _ = 1, 3 do
+      local publishers = {}
+      for i = 1, 4 do publishers[i] = psql.start(s.db.url, PUBLISH) end
+      local from = live.seq
+      live:await(function() return live.seq > from + 100 end)
+      crash()
+      for _, p in ipairs(publishers) do p:wait() end
+    end
+    s.session:publish("room:1", '"the last"')
+    live:await_position(s.session, 20000)
+
+    assert.equal(1, live.snapshots)
+    assert.is_true(live.seq > before + 300)
+    local rows = s.session:rows("select seq, data #>> '{}' as data from leat.event where topic = 'room:1' and seq > "
+      .. before .. " order by seq")
+    assert.equal(live.seq - before, #rows)
+    for _, row in ipairs(rows) do assert.equal(row.data, seen[tonumber(row.seq)]) end
   end)
 end)
