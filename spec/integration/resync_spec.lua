@@ -32,14 +32,15 @@ local APP = [[
 local SCHEMA = "create table lines (n bigint generated always as identity, body text)"
 
 local SUBSCRIBERS = 300
-local AT_ONCE = 8 -- resyncs that read at the same time, far fewer than the pool would let them
+local AT_ONCE = 8 -- resyncs of one worker that read at the same time, far fewer than its pool would let them
 local POOL = 30
 
 describe("a resync of many", function()
   local s
 
   lazy_setup(function()
-    s = stage.open { app = APP:gsub("PASS", gate.sql(gate.SNAPSHOT)), schema = SCHEMA, env = { LEAT_POOL_SIZE = POOL } }
+    s = stage.open { app = APP:gsub("PASS", gate.sql(gate.SNAPSHOT)), schema = SCHEMA,
+      env = { LEAT_POOL_SIZE = POOL, LEAT_WORKERS = 1 } }
   end)
   lazy_teardown(function() s:close() end)
   before_each(function() s.session:run("truncate lines") end)

@@ -26,8 +26,9 @@ describe("a crowd that does not read", function()
 
   lazy_setup(function()
     s = stage.open { app = fixtures.app, schema = fixtures.schema, env = {
-      LEAT_SLOW_CLIENT_TIMEOUT_MS = 1000, LEAT_CLOSE_TIMEOUT_MS = 10000, LEAT_MAX_SEND_BUFFER_BYTES = SEND_BUFFER,
-      LEAT_RING_EVENTS = RING_EVENTS, LEAT_RING_BYTES = RING_BYTES } }
+      LEAT_WORKERS = 1, -- each has a ring of its own
+      LEAT_MAX_SEND_BUFFER_BYTES = SEND_BUFFER, LEAT_RING_EVENTS = RING_EVENTS, LEAT_RING_BYTES = RING_BYTES,
+      LEAT_SLOW_CLIENT_TIMEOUT_MS = 1000, LEAT_CLOSE_TIMEOUT_MS = 10000 } }
     crowd = {}
     for i = 1, CLIENTS do
       crowd[i] = s:connect { token = "alice" }
