@@ -160,24 +160,27 @@ static bool good_for(const leat_share_wait *w, const leat_topic *t, const leat_r
            !leat_slice_equal(leat_slice_of(t->epoch), o->epoch);
 }
 
-/* Every waiter that the outcome is good for gets it; the others' read begins. A callback may join
- * or leave shares, so the walk is over a list of its own. */
+/* Every waiter that the outcome is good for gets it; the others, in their order, wait for the next
+ * read. A callback may join or leave shares, so the walk is over a list of its own. */
 static void serve_all(leat_share *s, const leat_read_outcome *outcome)
 {
     leat_list all;
+    bool left = false;
     s->serving = true;
     leat_list_move(&all, &s->waiters);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         leat_share_wait *w = LEAT_LIST_ENTRY(l, leat_share_wait, link);
         if (!good_for(w, s->topic, outcome)) {
             leat_list_push(&s->waiters, &w->link);
+            left = true;
             continue;
         }
         w->share = NULL;
         w->cb(w, outcome);
     }
     s->serving = false;
-    lead(s);
+    if (left)
+        lead(s);
 }
 
 static void on_serve(leat_sweep *sweep)
@@ -187,11 +190,6 @@ static void on_serve(leat_sweep *sweep)
         lead(s);
         return;
     }
-    /* The ring may have caught up with the snapshot while a newer one is read. Nobody waits for
-     * that one now, and it borrows the grant of a waiter who is about to be served. */
-    if (s->read != NULL)
-        leat_read_cancel(s->read);
-    s->read = NULL;
     leat_read_outcome outcome = {
         .code = LEAT_CODE_OK,
         .epoch = leat_slice_of(s->epoch),
@@ -199,6 +197,13 @@ static void on_serve(leat_sweep *sweep)
         .revoked = s->revoked,
         .json = leat_buf_view(&s->json),
     };
+    /* The ring may have caught up with the snapshot while a newer one is read. That read borrows
+     * the grant of its leader, who may be about to be served. */
+    if (s->read != NULL &&
+        good_for(LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link), s->topic, &outcome)) {
+        leat_read_cancel(s->read);
+        s->read = NULL;
+    }
     serve_all(s, &outcome);
 }
 

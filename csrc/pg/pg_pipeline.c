@@ -144,7 +144,9 @@ void leat_pg_conn_forget_all(leat_pg_conn *c)
         else
             free_slot(c, s);
     }
-    for (leat_list *link = c->flight.next; link != &c->flight; link = link->next) {
+    /* When the connection was lost, those that were never sent are here, too, and go at once. */
+    for (leat_list *link = c->flight.next, *next = link->next; link != &c->flight;
+         link = next, next = link->next) {
         slot *s = LEAT_LIST_ENTRY(link, slot, link);
         if (s->query != NULL)
             leat_pg_conn_forget(s->query);

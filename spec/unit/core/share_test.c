@@ -279,6 +279,40 @@ static void who_needs_a_later_one_waits_for_the_next_read(void **state)
     assert_int_equal(2, reads.n_started);
 }
 
+/* Newcomers who are served from what is at hand do not take its read away. */
+static void who_needs_a_later_one_keeps_its_read(void **state)
+{
+    world *w = *state;
+    leat_read_outcome later = good;
+    later.seq = 6;
+    join(w, 0);
+    answer(good);
+
+    join_for(w, 1, 6);
+    join(w, 2);
+    turn(w);
+    assert_int_equal(1, w->waiters[2].n_served);
+    assert_int_equal(0, reads.n_cancelled);
+    answer(later);
+
+    assert_int_equal(6, w->waiters[1].last.seq);
+    assert_int_equal(2, reads.n_started);
+}
+
+/* As when those who wait in line for their turn follow those who had it. */
+static void who_joins_while_others_are_served_needs_no_read(void **state)
+{
+    world *w = *state;
+    w->waiters[0].joins_again = true;
+    join(w, 0);
+
+    answer(good);
+    turn(w);
+
+    assert_int_equal(2, w->waiters[0].n_served);
+    assert_int_equal(1, reads.n_started);
+}
+
 static void what_is_at_hand_may_be_too_old(void **state)
 {
     world *w = *state;
@@ -386,6 +420,8 @@ int main(void)
         TEST(one_who_only_waits_leaves_without_a_trace),
         TEST(a_failure_is_the_leaders_alone),
         TEST(who_needs_a_later_one_waits_for_the_next_read),
+        TEST(who_needs_a_later_one_keeps_its_read),
+        TEST(who_joins_while_others_are_served_needs_no_read),
         TEST(what_is_at_hand_may_be_too_old),
         TEST(numbers_of_another_numbering_serve_all),
         TEST(a_restart_forgets_what_is_at_hand),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "pg/pg_conn_private.h"
 #include "pg_fixture.h"
 
 enum { MAX_ANSWERS = 64, MAX_TEXT = 64 };
@@ -777,6 +778,37 @@ static void a_callback_may_close_the_connection(void **state)
     }
 }
 
+static void on_result_forget(leat_pg_query *q, leat_pg_result *res, int err)
+{
+    on_result(q, res, err);
+    leat_pg_conn_forget_all(owner_of(q)->pg);
+    leat_pg_conn_close(owner_of(q)->pg);
+}
+
+/* The loss is noticed while the first of them is sent: the others never are. */
+static void a_callback_may_forget_what_was_not_yet_sent(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct conn c;
+    open_ready(f, &c);
+    pg_fixture_terminate(f, leat_pg_conn_backend_pid(c.pg));
+    while (PQstatus(c.pg->pg) == CONNECTION_OK)
+        PQconsumeInput(c.pg->pg);
+    leat_pg_query q[4] = {0};
+    for (int i = 0; i < 4; i++) {
+        q[i].data = &c;
+        assert_int_equal(leat_pg_conn_query(c.pg, &q[i], "select 1", NULL, 0,
+                                            leat_loop_now(f->loop) + 5000, on_result_forget),
+                         0);
+    }
+
+    RUN_UNTIL(f, c.log.count == 1);
+
+    assert_int_equal(c.log.errs[0], LEAT_EPG_LOST);
+    for (int i = 1; i < 4; i++)
+        assert_false(leat_pg_query_pending(&q[i]));
+}
+
 static void on_notify(leat_pg_conn *pg, const char *channel, const char *payload, void *arg)
 {
     struct conn *c = arg;
@@ -869,6 +901,7 @@ int main(void)
         PG_TEST(losing_the_backend_ends_pending_queries_then_tells_the_owner),
         PG_TEST(losing_an_idle_backend_tells_the_owner),
         PG_TEST(a_callback_may_close_the_connection),
+        PG_TEST(a_callback_may_forget_what_was_not_yet_sent),
         PG_TEST(notifications_arrive_with_and_without_queries),
         PG_TEST(large_pipelines_do_not_jam),
     };
