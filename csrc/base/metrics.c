@@ -92,9 +92,9 @@ static const series table[LEAT_M_COUNT] = {
         COUNTER("leat_reauthorizations_total", "Subscribe handlers run again for a subscription."),
     [LEAT_M_TURN_WAITERS] =
         GAUGE("leat_turn_waiters", "Subscriptions waiting for their turn to renew themselves."),
-    [LEAT_M_MAIL_DROPPED] =
-        COUNTER("leat_worker_mail_dropped_total",
-                "Events left out because too much waited for a worker; they are fetched."),
+    [LEAT_M_LEFT_BEHIND] = COUNTER(
+        "leat_workers_left_behind_total",
+        "Times that a topic's events were kept from a worker, since too much waited for it."),
     [LEAT_M_SLOW_CLOSED] =
         COUNTER("leat_slow_clients_closed_total", "Clients closed because they did not read."),
     [LEAT_M_RING_BYTES] = GAUGE("leat_ring_bytes", "Bytes of recent events held in memory."),

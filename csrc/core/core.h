@@ -39,6 +39,7 @@ typedef struct leat_core {
     uint64_t numberings;  /* likewise */
     leat_list turns;      /* subscriptions that wait for their turn (sub_turn.c) */
     size_t n_turns;       /* those that have it */
+    size_t n_repeats;     /* of them, those that try again */
     bool draining;
     void (*on_empty)(void *arg); /* the last client is gone, while draining */
     void *on_empty_arg;

@@ -60,7 +60,9 @@ typedef struct leat_hub_handler {
     void (*on_reset)(void *arg, leat_slice topic, uint64_t generation, int reason);
 } leat_hub_handler;
 
-enum { LEAT_RESET_HISTORY, LEAT_RESET_EPOCH };
+/* Why positions start anew. The last two are no resets of the hub's: a worker's hook failed, the
+ * application asked for it. */
+enum { LEAT_RESET_HISTORY, LEAT_RESET_EPOCH, LEAT_RESET_HOOK, LEAT_RESET_REQUESTED };
 
 LEAT_MUST_CHECK int leat_hub_link_open(leat_hub_link **out, leat_hub *h, uv_loop_t *uv,
                                        const leat_hub_handler *handler, void *arg);

@@ -156,7 +156,7 @@ void hub_topic_catch_up(leat_hub_link *link)
 static void leave_behind(hub_interest *i)
 {
     leat_hub_link *link = i->link;
-    leat_metrics_add(i->topic->hub->metrics, LEAT_M_MAIL_DROPPED, 1);
+    leat_metrics_add(i->topic->hub->metrics, LEAT_M_LEFT_BEHIND, 1);
     i->behind = true;
     atomic_store(&link->full, true);
     bool drained =

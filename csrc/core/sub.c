@@ -50,7 +50,7 @@ sub_work *sub_work_of(leat_sub *s)
         return s->work;
     sub_work *w = leat_calloc(1, sizeof(*w));
     w->sub = s;
-    w->call.data = w->share.data = s;
+    w->call.data = w->share.data = w->catch_up.data = s;
     w->call.client = s->client;
     leat_deadline_init(&w->wait);
     leat_list_init(&w->turn);
@@ -144,8 +144,9 @@ static void free_sub(leat_sub *s)
 void sub_settle(leat_sub *s)
 {
     sub_work *w = s->work;
-    if (w == NULL || w->asking || s->state != LEAT_SUB_LIVE || s->stale || w->history != NULL ||
-        w->read != NULL || w->go != NULL || leat_deadline_armed(&w->wait))
+    if (w == NULL || w->asking || s->state != LEAT_SUB_LIVE || s->stale ||
+        w->catch_up.topic != NULL || w->read != NULL || w->go != NULL ||
+        leat_deadline_armed(&w->wait))
         return;
     stop_work(s);
 }

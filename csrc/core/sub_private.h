@@ -8,6 +8,7 @@
 #ifndef LEAT_CORE_SUB_PRIVATE_H
 #define LEAT_CORE_SUB_PRIVATE_H
 
+#include "core/catch_up.h"
 #include "core/client_private.h"
 #include "core/history.h"
 #include "core/read.h"
@@ -18,19 +19,20 @@ typedef void (*sub_go)(leat_sub *s);
 
 typedef struct sub_work {
     leat_sub *sub;
-    leat_call call;        /* the handler, authorising */
-    leat_read *read;       /* the snapshot, or NULL */
-    leat_share_wait share; /* or the shared one */
-    leat_history *history; /* events that the ring does not hold, or NULL */
-    leat_deadline wait;    /* the end of a wait that no part above bounds; or the next attempt */
-    leat_list turn;        /* in core->turns while it waits for one... */
-    sub_go go;             /* ...with what it does then; NULL: it does not wait */
+    leat_call call;              /* the handler, authorising */
+    leat_read *read;             /* the snapshot, or NULL */
+    leat_share_wait share;       /* or the shared one */
+    leat_history *history;       /* whether the client can go on from where it is, or NULL */
+    leat_catch_up_wait catch_up; /* events that the ring does not hold */
+    leat_deadline wait; /* the end of a wait that no part above bounds; or the next attempt */
+    leat_list turn;     /* in core->turns while it waits for one... */
+    sub_go go;          /* ...with what it does then; NULL: it does not wait */
     bool in_turn;
+    bool repeats;    /* and it is one of those that try again */
     bool parked;     /* the resync begins when the client takes more */
     bool asking;     /* the subscribe is not yet answered */
     bool fresh_only; /* the read replaces a stale snapshot */
     bool resumed;    /* from the client's position, without a snapshot */
-    bool refetch;    /* a fetch of history failed: the next one comes with `wait` */
     bool resync;     /* once authorised anew, the client needs a snapshot */
     bool renumbered; /* the handler is to run before anything of another numbering is given */
     uint64_t deadline_ms;
@@ -91,7 +93,5 @@ void sub_retry_later(leat_sub *s, leat_deadline_cb cb);
 /* The cursor is set: the subscribe, if it is open, is answered, and the cursor moves. A last act.
  */
 void sub_begin_replay(leat_sub *s);
-/* Likewise, with what a fetch has brought. */
-void sub_begin_replay_with(leat_sub *s, leat_history *h, int n_rows);
 
 #endif

@@ -22,7 +22,6 @@ enum {
     REREAD_MS = 50,
     STALE_RETRY_MS = 500,
     RETRY_AFTER_MS = 1000,
-    HISTORY_BYTES = 1024 * 1024,
 };
 
 static void on_outcome(leat_sub *s, const leat_read_outcome *o);
@@ -75,7 +74,7 @@ static void read_snapshot(leat_sub *s)
 }
 
 /* From where the client is, in a topic whose last revocation is that one. */
-static void resume(leat_sub *s, int64_t revoked, leat_history *h, int n_rows)
+static void resume(leat_sub *s, int64_t revoked)
 {
     sub_work *w = s->work;
     if (sub_in_doubt(s, w->since_seq, revoked)) {
@@ -86,7 +85,7 @@ static void resume(leat_sub *s, int64_t revoked, leat_history *h, int n_rows)
                         w->since_seq);
     s->next_seq = w->since_seq + 1;
     w->resumed = true;
-    sub_begin_replay_with(s, h, n_rows);
+    sub_begin_replay(s);
 }
 
 void sub_begin_reading(leat_sub *s)
@@ -98,7 +97,7 @@ void sub_begin_reading(leat_sub *s)
                       leat_slice_equal(leat_slice_of(t->epoch), leat_slice_of(w->since_epoch));
     sub_set_state(s, LEAT_SUB_READING);
     if (same_epoch && leat_topic_holds(t, w->since_seq + 1)) {
-        resume(s, t->revoked, NULL, 0); /* the ring has it all: nothing is read */
+        resume(s, t->revoked); /* the ring has it all: nothing is read */
         return;
     }
     if (w->since_epoch == NULL || leat_topic_hooked(t)) {
@@ -107,8 +106,8 @@ void sub_begin_reading(leat_sub *s)
     }
     w->history = leat_history_new(core->loop, core->pool);
     leat_history_ask(w->history, sub_name(s), w->since_seq);
-    leat_history_start(w->history, (int64_t)core->limits->history_events, HISTORY_BYTES,
-                       w->deadline_ms, on_resume, s);
+    /* One row shows whether the outbox leads on; all of them are fetched for all who need them. */
+    leat_history_start(w->history, 1, 1, w->deadline_ms, on_resume, s);
 }
 
 /* Whether the outbox can take the client on from where it is. */
@@ -127,7 +126,7 @@ static void on_resume(leat_history *h, int err, int n_rows, void *arg)
         leat_history_row first = leat_history_row_at(h, 0);
         if (continues(s->work, &first) &&
             leat_topic_position(s->topic, first.epoch, first.head, first.revoked)) {
-            resume(s, first.revoked, h, n_rows);
+            resume(s, first.revoked);
             return;
         }
     }
@@ -147,8 +146,9 @@ void sub_stop_reading(leat_sub *s)
     w->read = NULL;
     w->history = NULL;
     leat_share_leave(&w->share);
+    leat_catch_up_leave(&w->catch_up);
     leat_deadline_cancel(&w->wait);
-    w->parked = w->refetch = false;
+    w->parked = false;
     sub_end_turn(s);
 }
 
@@ -340,6 +340,7 @@ static void on_stale_retry(leat_deadline *d)
     leat_core *core = core_of(s);
     if (!core->script->ops->grant_current(core->script, s->grant)) {
         leat_metrics_add(core->metrics, LEAT_M_RESYNCS_STALE, 1);
+        sub_stop_reading(s);
         sub_begin_resync(s);
         return;
     }

@@ -17,6 +17,9 @@
 
 #include "wire/json.h"
 
+/* Half of the time for which positions tell of topics that were deleted (leat.first_revoked). */
+enum { OLD_MS = 30 * 60 * 1000 };
+
 static void run_handler(leat_sub *s);
 static void on_authorized(leat_call *call, const leat_verdict *v);
 static void on_retry(leat_deadline *d);
@@ -44,6 +47,7 @@ static void run_handler(leat_sub *s)
     uint64_t own = w->asking ? w->deadline_ms : LEAT_DEADLINE_NEVER;
     uint64_t deadline =
         leat_control_deadline(own, leat_loop_now(core->loop), core->limits->control_timeout_ms);
+    LEAT_ASSERT(w->call.task_ == NULL);
     w->seen = leat_topic_mark_now(core, sub_name(s));
     w->renumbered = false;
     w->call.cb = on_authorized;
@@ -96,6 +100,7 @@ static void on_authorized(leat_call *call, const leat_verdict *v)
     if (s->grant != NULL)
         core->script->ops->grant_free(s->grant);
     s->grant = v->grant;
+    w->attempts = 0;
     if (s->grant->expires_at > 0)
         client_arm_tick(s->client);
     if (w->asking) {
@@ -105,7 +110,6 @@ static void on_authorized(leat_call *call, const leat_verdict *v)
         sub_begin_resync(s);
     } else {
         sub_end_turn(s);
-        w->attempts = 0;
         sub_begin_replay(s); /* a revocation at the cursor has been seen, and is passed */
     }
 }
@@ -167,13 +171,16 @@ bool sub_in_doubt(const leat_sub *s, int64_t seq, int64_t revoked)
 #ifdef LEAT_BROKEN_IGNORE_REVOKE
     return false;
 #endif
+    const sub_work *w = s->work;
     int64_t from = decided(s);
-    if (s->work->renumbered)
+    uint64_t age_ms = leat_loop_now(core_of(s)->loop) - w->seen.at_ms;
+    if (w->renumbered || (w->asking && age_ms > OLD_MS))
         return true;
     if (revoked <= from)
         return false;
     /* There was one. Where the ring still has them all, they can be asked whom they concern. */
-    for (int64_t n = from + 1; n <= seq; n++) {
+    int64_t last = revoked < seq ? revoked : seq;
+    for (int64_t n = from + 1; n <= last; n++) {
         const leat_event *e = leat_topic_event(s->topic, n);
         if (e == NULL || !sub_passes(s, e))
             return true;

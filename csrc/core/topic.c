@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "core/catch_up.h"
 #include "core/share.h"
 #include "core/sub.h"
 #include "core/topic_hook.h"
@@ -66,6 +67,7 @@ static void free_topic(leat_topic *t)
     LEAT_ASSERT(t->n_subs == 0);
     leat_topic_hook_stop(t);
     leat_share_free_all(t);
+    leat_catch_up_free(t);
     leat_sweep_cancel(&t->fan_out_);
     leat_deadline_cancel(&t->rest_);
     clear_ring(t);
@@ -165,9 +167,10 @@ bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq, int64_t r
 leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name)
 {
     const leat_topic *t = find_topic(core, name);
+    uint64_t now = leat_loop_now(core->loop);
     if (t == NULL || t->epoch == NULL)
-        return (leat_topic_mark){0, 0};
-    return (leat_topic_mark){t->numbering, later(t->head, t->told)};
+        return (leat_topic_mark){.at_ms = now};
+    return (leat_topic_mark){t->numbering, later(t->head, t->told), now};
 }
 
 leat_event *leat_topic_event(const leat_topic *t, int64_t seq)

@@ -37,7 +37,8 @@ typedef struct leat_topic {
     leat_list subs;    /* leat_sub by topic_link: those whose cursor has been moved in this round */
     leat_list pending; /* likewise: those whose turn in the round is still to come */
     size_t n_subs;
-    leat_list shares; /* leat_share by link */
+    leat_list shares;               /* leat_share by link */
+    struct leat_catch_up *catch_up; /* catch_up.c; NULL: nobody has fallen off the ring yet */
     /* private */
     leat_event **ring_;
     size_t ring_cap_; /* a power of two, or 0 */
@@ -70,6 +71,7 @@ bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq, int64_t r
 typedef struct leat_topic_mark {
     uint64_t numbering;
     int64_t seq;
+    uint64_t at_ms; /* when that was */
 } leat_topic_mark;
 leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name);
 
@@ -95,8 +97,7 @@ void leat_topic_on_reset(leat_core *core, leat_slice name, uint64_t generation, 
 /* Adds the next event (head + 1) to the ring and schedules the fan-out. Takes a reference. */
 void leat_topic_append(leat_topic *t, leat_event *e);
 /* Empties the ring; what comes next is head + 1 (LEAT_TOPIC_UNKNOWN: whatever a read or the hub
- * says). Every subscription resyncs. reason: the hub's LEAT_RESET_*, or one of these. */
-enum { LEAT_RESET_HOOK = 100, LEAT_RESET_REQUESTED };
+ * says). Every subscription resyncs. reason: LEAT_RESET_*. */
 void leat_topic_restart(leat_topic *t, int64_t head, int reason);
 
 /* Frees all topics: none has subscriptions. */

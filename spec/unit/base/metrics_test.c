@@ -92,7 +92,7 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_resyncs_total{reason=\"requested\"} 0",
         "leat_reauthorizations_total 0",
         "leat_turn_waiters 0",
-        "leat_worker_mail_dropped_total 0",
+        "leat_workers_left_behind_total 0",
         "leat_slow_clients_closed_total 0",
         "leat_ring_bytes 0",
         "leat_send_buffer_bytes 0",

@@ -403,7 +403,7 @@ static void test_leaves_out_what_a_worker_has_no_room_for(void **state)
     announce(w, "a", 3, true);
     assert_given(1, 1);
     assert_true(atomic_load(&w->link.full));
-    assert_int_equal(1, leat_metrics_get(w->hub.metrics, LEAT_M_MAIL_DROPPED));
+    assert_int_equal(1, leat_metrics_get(w->hub.metrics, LEAT_M_LEFT_BEHIND));
 
     hub_topic_catch_up(&w->link);
     announce(w, "a", 4, true);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "core/catch_up.h"
 #include "core/share.h"
 #include "core/sub.h"
 #include "core/topic.h"
@@ -86,6 +87,11 @@ void leat_share_forget_all(leat_topic *t, bool renumbered)
 void leat_share_free_all(leat_topic *t)
 {
     (void)t;
+}
+
+void leat_catch_up_free(leat_topic *t)
+{
+    assert_null(t->catch_up);
 }
 
 void leat_topic_hook_push(leat_topic *t, leat_event *e)

@@ -1,0 +1,157 @@
+/* catch_up.c - join -> fetch -> on_fetched -> serve; what nobody was served of is fetched next.
+ */
+#include "core/catch_up.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "core/history.h"
+#include "wire/leat_v1.h"
+
+enum { FETCH_BYTES = 1024 * 1024, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
+
+struct leat_catch_up {
+    leat_topic *topic;
+    leat_list waiters; /* leat_catch_up_wait, who has waited longest first */
+    leat_history *fetch;
+    leat_deadline retry;
+    uint64_t backoff_ms;
+};
+
+static void fetch(struct leat_catch_up *c);
+static void on_fetched(leat_history *h, int err, int n_rows, void *arg);
+static void on_retry(leat_deadline *d);
+
+static struct leat_catch_up *catch_up_of(leat_topic *t)
+{
+    if (t->catch_up != NULL)
+        return t->catch_up;
+    struct leat_catch_up *c = leat_calloc(1, sizeof(*c));
+    c->topic = t;
+    c->backoff_ms = BACKOFF_MIN_MS;
+    leat_list_init(&c->waiters);
+    leat_deadline_init(&c->retry);
+    t->catch_up = c;
+    return c;
+}
+
+void leat_catch_up_join(leat_catch_up_wait *w, leat_topic *t, int64_t next_seq, leat_catch_up_cb cb)
+{
+    struct leat_catch_up *c = catch_up_of(t);
+    w->topic = t;
+    w->next_seq = next_seq;
+    w->cb = cb;
+    leat_list_push(&c->waiters, &w->link);
+    if (c->fetch == NULL && !leat_deadline_armed(&c->retry))
+        fetch(c);
+}
+
+static void stop(struct leat_catch_up *c)
+{
+    leat_deadline_cancel(&c->retry);
+    if (c->fetch != NULL)
+        leat_history_cancel(c->fetch);
+    c->fetch = NULL;
+}
+
+void leat_catch_up_leave(leat_catch_up_wait *w)
+{
+    if (w->topic == NULL)
+        return;
+    struct leat_catch_up *c = w->topic->catch_up;
+    leat_list_unlink(&w->link);
+    w->topic = NULL;
+    if (leat_list_empty(&c->waiters))
+        stop(c);
+}
+
+void leat_catch_up_free(leat_topic *t)
+{
+    if (t->catch_up == NULL)
+        return;
+    LEAT_ASSERT(leat_list_empty(&t->catch_up->waiters));
+    stop(t->catch_up);
+    free(t->catch_up);
+    t->catch_up = NULL;
+}
+
+static void fetch(struct leat_catch_up *c)
+{
+    const leat_topic *t = c->topic;
+    const leat_limits *limits = t->core->limits;
+    leat_catch_up_wait *first = LEAT_LIST_ENTRY(c->waiters.next, leat_catch_up_wait, link);
+    c->fetch = leat_history_new(t->core->loop, t->core->pool);
+    leat_history_ask(c->fetch, t->entry.key, first->next_seq - 1);
+    leat_history_start(c->fetch, (int64_t)limits->history_events, FETCH_BYTES,
+                       leat_loop_now(t->core->loop) + limits->control_timeout_ms, on_fetched, c);
+}
+
+static void fetch_later(struct leat_catch_up *c)
+{
+    leat_loop *loop = c->topic->core->loop;
+    uint64_t ms = c->backoff_ms;
+    c->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
+    leat_deadline_arm(leat_loop_deadlines(loop), &c->retry,
+                      leat_loop_now(loop) + ms / 2 + (uint64_t)random() % (ms / 2 + 1), on_retry);
+}
+
+static void on_retry(leat_deadline *d)
+{
+    fetch(LEAT_LIST_ENTRY(d, struct leat_catch_up, retry));
+}
+
+/* Everyone whose cursor lies behind `after` has its answer, unless it lies behind the last event of
+ * it. A callback may join or leave, so the walk is over a list of its own. */
+static void serve(struct leat_catch_up *c, int64_t after, const leat_caught *caught)
+{
+    static const leat_caught nothing = {0};
+    int64_t end = caught->first_seq + (int64_t)caught->n;
+    leat_list all;
+    leat_list_move(&all, &c->waiters);
+    for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
+        leat_catch_up_wait *w = LEAT_LIST_ENTRY(l, leat_catch_up_wait, link);
+        bool another = w->next_seq <= after || (caught->n > 0 && w->next_seq >= end);
+        if (another) {
+            leat_list_push(&c->waiters, &w->link);
+            continue;
+        }
+        w->topic = NULL;
+        w->cb(w, w->next_seq >= caught->first_seq ? caught : &nothing);
+    }
+}
+
+/* Rows are contiguous, but for what was trimmed before the first. */
+static leat_caught encode(const leat_topic *t, const leat_history *h, int n_rows)
+{
+    leat_caught caught = {0};
+    if (n_rows == 0 || !leat_history_row_at(h, 0).has_event)
+        return caught;
+    caught.events = leat_calloc((size_t)n_rows, sizeof(leat_event *));
+    caught.first_seq = leat_history_row_at(h, 0).seq;
+    for (int i = 0; i < n_rows; i++) {
+        leat_history_row row = leat_history_row_at(h, i);
+        caught.events[caught.n++] = leat_v1_event(row.kind, t->entry.key, row.seq, row.data);
+    }
+    return caught;
+}
+
+static void on_fetched(leat_history *h, int err, int n_rows, void *arg)
+{
+    struct leat_catch_up *c = arg;
+    leat_topic *t = c->topic;
+    c->fetch = NULL;
+    if (err < 0 || n_rows == 0) {
+        fetch_later(c);
+        return;
+    }
+    c->backoff_ms = BACKOFF_MIN_MS;
+    leat_history_row first = leat_history_row_at(h, 0);
+    bool same = leat_topic_position(t, first.epoch, first.head, first.revoked);
+    leat_caught caught = encode(t, h, same ? n_rows : 0);
+    serve(c, same ? first.after : 0, &caught);
+    for (size_t i = 0; i < caught.n; i++)
+        leat_event_unref(caught.events[i]);
+    free(caught.events);
+    if (!leat_list_empty(&c->waiters) && c->fetch == NULL)
+        fetch(c);
+}

@@ -1,0 +1,47 @@
+/* catch_up.h - events that a topic's ring no longer holds, fetched once for all cursors that lack
+ * them.
+ *
+ * Ownership  a catch-up belongs to its topic, and is there while somebody waits or has waited; a
+ *            leat_catch_up_wait is embedded in its owner. Events are borrowed during the callback.
+ * Threads    loop thread only.
+ * Units      seq; milliseconds.
+ * Errors     a fetch that fails is tried again, with back-off, until everybody has left.
+ *
+ * One fetch of a topic runs at a time. It begins at the cursor of who has waited longest, and
+ * serves everyone whose cursor lies in what it brings; the others come next.
+ */
+#ifndef LEAT_CORE_CATCH_UP_H
+#define LEAT_CORE_CATCH_UP_H
+
+#include "core/topic.h"
+
+typedef struct leat_catch_up_wait leat_catch_up_wait;
+
+/* The events first_seq, first_seq + 1 ..., among them the one at the cursor. n == 0: the outbox
+ * does not lead on from there. */
+typedef struct leat_caught {
+    int64_t first_seq;
+    leat_event **events;
+    size_t n;
+} leat_caught;
+
+typedef void (*leat_catch_up_cb)(leat_catch_up_wait *w, const leat_caught *caught);
+
+struct leat_catch_up_wait {
+    leat_list link;
+    leat_topic *topic; /* NULL: not waiting */
+    int64_t next_seq;
+    leat_catch_up_cb cb;
+    void *data; /* the owner's */
+};
+
+/* Waits for the event next_seq of t. cb runs once, never from inside this call. */
+void leat_catch_up_join(leat_catch_up_wait *w, leat_topic *t, int64_t next_seq,
+                        leat_catch_up_cb cb);
+/* Harmless if not waiting. */
+void leat_catch_up_leave(leat_catch_up_wait *w);
+
+/* Nobody waits any more. */
+void leat_catch_up_free(leat_topic *t);
+
+#endif
