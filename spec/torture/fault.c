@@ -21,13 +21,13 @@ enum { MAX_FAULTS = 4000, MAX_PROCESSES = 256, FIRST_MS = 700, WATCH_MS = 50 };
 
 const char *const fault_names[FAULT_COUNT] = {
     "listener", "pool",  "fast",  "immediate", "stall",  "cut",     "slow",
-    "reload",   "drain", "crash", "drop",      "double", "reorder",
+    "reload",   "drain", "crash", "drop",      "double", "reorder", "reset",
 };
 
 typedef struct fault {
     unsigned at_ms;
     fault_kind kind;
-    unsigned size;   /* percent, or how many */
+    unsigned size;   /* percent, or how many, or which topic */
     unsigned for_ms; /* how long */
 } fault;
 
@@ -66,6 +66,9 @@ static fault make_fault(dice *d, fault_kind kind, unsigned at_ms)
     case FAULT_REORDER:
         f.size = roll_between(d, 5, 50);
         f.for_ms = roll_between(d, 500, 4000);
+        break;
+    case FAULT_RESET:
+        f.size = roll(d, TOPICS);
         break;
     case FAULT_LISTENER:
     case FAULT_FAST:
@@ -117,7 +120,9 @@ static void print_plan(const faults *f)
     for (int i = 0; i < f->n; i++) {
         const fault *p = &f->plan[i];
         printf("plan %6.2f s %s", p->at_ms / 1000.0, fault_names[p->kind]);
-        if (p->size > 0)
+        if (p->kind == FAULT_RESET)
+            printf(" %s", topic_name((int)p->size));
+        else if (p->size > 0)
             printf(p->kind == FAULT_POOL ? " %u" : " %u%%", p->size);
         if (p->for_ms > 0)
             printf(" for %u ms", p->for_ms);
@@ -250,6 +255,9 @@ static void throw(faults * f, const fault *p)
     case FAULT_REORDER:
         f->heal_ns[p->kind] = uv_hrtime() + p->for_ms * UINT64_C(1000000);
         f->percent[p->kind] = p->size;
+        break;
+    case FAULT_RESET:
+        atomic_store(&t->reset, (int)p->size);
         break;
     case FAULT_COUNT:
         break;

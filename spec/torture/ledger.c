@@ -1,49 +1,35 @@
-/* ledger.c - first sightings, and the truth that ledger_load reads: torture.log by topic and seq,
- * the items, leat.topic.
+/* ledger.c - the books of what was seen, and the truth to hold them against.
  *
- * ledger_check asks, in turn: is the log itself whole, in commit order, and what the writers did
- * (check_log, check_deeds)? Is what clients saw what the log says (check_sightings)? Was anyone
- * shown what they had no right to (check_rights)? Do the tables agree (check_tables)?
+ * ledger_check asks, in turn: is the log itself in commit order, and what the writers did
+ * (check_log, check_deeds)? Is what clients saw what the log says (check_book)? Was anyone shown
+ * what they had no right to (check_rights)? Do the tables agree (check_tables)?
  */
 #include "ledger.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "book.h"
+#include "truth.h"
 #include "writer.h"
 
-enum { NOTHING_YET = -1 };
+typedef struct move {
+    int from, to;
+} move;
 
-typedef struct sighting {
-    int64_t uid; /* NOTHING_YET: not seen; 0: a skip */
-    summary state;
-    bool has_state;
-} sighting;
-
-typedef struct entry { /* of the log */
-    int64_t uid;       /* 0: a revocation */
-    summary state;     /* after it */
-    char tx[24];
-} entry;
-
-typedef struct showing {
-    uint64_t at_ns; /* 0: never */
-    const char *how;
-} showing;
-
-typedef struct book {
-    sighting *seen; /* by seq */
-    int64_t n_seen;
-    showing *by[USERS]; /* by seq: when that user was first shown it */
-    int64_t n_by[USERS];
-    entry *log; /* by seq, from 1 on */
-    int64_t head;
-} book;
+typedef struct shelf { /* of one topic */
+    book *books;       /* by epoch */
+    int n;
+    move *moves;
+    int n_moves;
+} shelf;
 
 struct ledger {
     torture *torture;
-    book books[TOPICS];
+    shelf shelves[TOPICS];
+    truth truth;
 };
 
 ledger *ledger_new(torture *t)
@@ -55,83 +41,79 @@ ledger *ledger_new(torture *t)
     return l;
 }
 
-static void forget_log(book *b)
-{
-    free(b->log);
-    b->log = NULL;
-    b->head = 0;
-}
-
 void ledger_free(ledger *l)
 {
     for (int i = 0; i < TOPICS; i++) {
-        book *b = &l->books[i];
-        free(b->seen);
-        for (int u = 0; u < USERS; u++)
-            free(b->by[u]);
-        forget_log(b);
+        shelf *s = &l->shelves[i];
+        for (int e = 0; e < s->n; e++)
+            book_close(&s->books[e]);
+        free(s->books);
+        free(s->moves);
     }
+    truth_close(&l->truth);
     free(l);
 }
 
-static void *grown(void *at, int64_t *n, int64_t least, size_t size)
+static void *one_more(void *at, int n, size_t size)
 {
-    int64_t cap = *n == 0 ? 1024 : *n;
-    while (cap <= least)
-        cap *= 2;
-    if (cap == *n)
-        return at;
-    at = realloc(at, (size_t)cap * size);
+    at = realloc(at, ((size_t)n + 1) * size);
     if (at == NULL)
         torture_die("out of memory");
-    memset((char *)at + (size_t)*n * size, 0, (size_t)(cap - *n) * size);
-    *n = cap;
     return at;
 }
 
-static sighting *sighting_at(ledger *l, int topic, int64_t seq)
+int ledger_epoch(ledger *l, int topic, leat_slice epoch)
 {
-    book *b = &l->books[topic];
-    int64_t had = b->n_seen;
-    b->seen = grown(b->seen, &b->n_seen, seq, sizeof(*b->seen));
-    for (int64_t i = had; i < b->n_seen; i++)
-        b->seen[i].uid = NOTHING_YET;
-    return &b->seen[seq];
+    shelf *s = &l->shelves[topic];
+    for (int e = s->n - 1; e >= 0; e--)
+        if (leat_slice_is(epoch, s->books[e].epoch))
+            return e;
+    if (epoch.len == 0 || epoch.len >= EPOCH_SIZE)
+        torture_die("no epoch: %.*s", (int)epoch.len, epoch.at == NULL ? "" : epoch.at);
+    s->books = one_more(s->books, s->n, sizeof(*s->books));
+    book_init(&s->books[s->n], epoch);
+    return s->n++;
 }
 
-const char *ledger_saw_event(ledger *l, int topic, int64_t seq, int64_t uid)
+const char *ledger_epoch_name(const ledger *l, int topic, int epoch)
 {
-    sighting *s = sighting_at(l, topic, seq);
-    if (s->uid == NOTHING_YET)
-        s->uid = uid;
-    return s->uid == uid ? NULL : "another client was given another event under that seq";
+    return l->shelves[topic].books[epoch].epoch;
 }
 
-const char *ledger_saw_state(ledger *l, int topic, int64_t seq, summary state)
+const char *ledger_saw_event(ledger *l, int topic, place at, int64_t uid)
 {
-    sighting *s = sighting_at(l, topic, seq);
-    if (!s->has_state) {
-        s->state = state;
-        s->has_state = true;
-    }
-    return s->state.n == state.n && s->state.x == state.x
-               ? NULL
-               : "another client came to another state at that seq";
+    return book_saw_event(&l->shelves[topic].books[at.epoch], at.seq, uid);
 }
 
-void ledger_saw_by(ledger *l, int topic, int user, int64_t seq, const char *how)
+const char *ledger_saw_state(ledger *l, int topic, place at, summary state)
 {
-    book *b = &l->books[topic];
-    if (!topic_has_members(topic))
-        return;
-    b->by[user] = grown(b->by[user], &b->n_by[user], seq, sizeof(*b->by[user]));
-    if (b->by[user][seq].at_ns == 0)
-        b->by[user][seq] = (showing){uv_hrtime(), how};
+    return book_saw_state(&l->shelves[topic].books[at.epoch], at.seq, state);
 }
 
-int64_t ledger_head(const ledger *l, int topic)
+void ledger_saw_by(ledger *l, int topic, int user, place at, const char *how)
 {
-    return l->books[topic].head;
+    if (topic_has_members(topic))
+        book_saw_by(&l->shelves[topic].books[at.epoch], at.seq, user, how);
+}
+
+void ledger_saw_move(ledger *l, int topic, int from, int to)
+{
+    shelf *s = &l->shelves[topic];
+    for (int i = 0; i < s->n_moves; i++)
+        if (s->moves[i].from == from && s->moves[i].to == to)
+            return;
+    s->moves = one_more(s->moves, s->n_moves, sizeof(*s->moves));
+    s->moves[s->n_moves++] = (move){from, to};
+}
+
+bool ledger_at_end(const ledger *l, int topic, place at)
+{
+    const history *h = &l->truth.topics[topic];
+    const span *last = &h->spans[h->n_spans - 1];
+    uint32_t timeline;
+    const char *name;
+    return truth_split(ledger_epoch_name(l, topic, at.epoch), &timeline, &name) &&
+           timeline == l->truth.timeline && strcmp(name, last->name) == 0 && at.seq >= last->head;
 }
 
 static PGresult *ask(PGconn *conn, const char *sql)
@@ -158,43 +140,10 @@ static int64_t int_at(const PGresult *r, int row, int column)
     return strtoll(PQgetvalue(r, row, column), NULL, 10);
 }
 
-static void load_topic(ledger *l, PGconn *conn, int topic)
-{
-    torture *t = l->torture;
-    book *b = &l->books[topic];
-    char sql[200];
-    snprintf(sql, sizeof(sql),
-             "select seq, coalesce(uid, 0), coalesce(h, 0), tx from torture.log"
-             " where topic = '%s' order by seq",
-             topic_name(topic));
-    PGresult *r = ask(conn, sql);
-    forget_log(b);
-    int n = PQntuples(r);
-    b->log = calloc((size_t)n + 1, sizeof(*b->log));
-    if (b->log == NULL)
-        torture_die("out of memory");
-    for (int i = 0; i < n; i++) {
-        entry *e = &b->log[i + 1];
-        int64_t h = int_at(r, i, 2);
-        if (int_at(r, i, 0) != i + 1) {
-            torture_violation(t, "log topic=%s: seq %s where %d was to come", topic_name(topic),
-                              PQgetvalue(r, i, 0), i + 1);
-            break;
-        }
-        e->uid = int_at(r, i, 1);
-        e->state.n = e[-1].state.n + (e->uid != 0);
-        e->state.x = e[-1].state.x ^ h;
-        snprintf(e->tx, sizeof(e->tx), "%s", PQgetvalue(r, i, 3));
-        b->head = i + 1;
-    }
-    PQclear(r);
-}
-
 void ledger_load(ledger *l)
 {
     PGconn *conn = open_conn(l);
-    for (int i = 0; i < TOPICS; i++)
-        load_topic(l, conn, i);
+    truth_load(&l->truth, l->torture, conn);
     PQfinish(conn);
 }
 
@@ -203,27 +152,27 @@ void ledger_load(ledger *l)
 static void check_log(ledger *l, int topic)
 {
     torture *t = l->torture;
-    book *b = &l->books[topic];
+    const history *h = &l->truth.topics[topic];
     int64_t last_of[MAX_WRITERS + 1] = {0};
-    for (int64_t s = 1; s <= b->head; s++) {
-        int64_t uid = b->log[s].uid;
-        if (uid == 0)
+    for (const entry *e = h->log + 1; e <= h->log + h->n; e++) {
+        if (e->uid == 0)
             continue;
-        int whose = writers_of(uid);
-        if (uid <= last_of[whose])
-            torture_violation(t, "log topic=%s seq=%" PRId64 ": out of its writer's order",
-                              topic_name(topic), s);
-        last_of[whose] = uid;
+        int whose = writers_of(e->uid);
+        if (e->uid <= last_of[whose])
+            torture_violation(t, "log topic=%s epoch=%s seq=%" PRId64 ": out of its writer's order",
+                              topic_name(topic), h->spans[e->span].name, e->seq);
+        last_of[whose] = e->uid;
     }
     uint64_t confirmed = UINT64_MAX;
-    for (int64_t s = b->head; s >= 1; s--) {
-        const deed *d = b->log[s].uid == 0 ? NULL : writers_deed(t->writers, b->log[s].uid);
+    for (const entry *e = h->log + h->n; e > h->log; e--) {
+        const deed *d = e->uid == 0 ? NULL : writers_deed(t->writers, e->uid);
         if (d == NULL)
             continue;
         if (confirmed < d->began_ns)
-            torture_violation(
-                t, "log topic=%s seq=%" PRId64 ": began when a later one was confirmed already",
-                topic_name(topic), s);
+            torture_violation(t,
+                              "log topic=%s epoch=%s seq=%" PRId64
+                              ": began when a later one was confirmed already",
+                              topic_name(topic), h->spans[e->span].name, e->seq);
         confirmed = d->acked_ns < confirmed ? d->acked_ns : confirmed;
     }
 }
@@ -239,14 +188,15 @@ static void check_deeds(ledger *l)
     for (int i = 0; i <= MAX_WRITERS; i++)
         logged[i] = calloc(n[i] + 1, sizeof(bool));
     for (int topic = 0; topic < TOPICS; topic++) {
-        for (int64_t s = 1; s <= l->books[topic].head; s++) {
-            int64_t uid = l->books[topic].log[s].uid;
-            const deed *d = uid == 0 ? NULL : writers_deed(t->writers, uid);
-            if (uid != 0 && (d == NULL || d->topic != topic))
-                torture_violation(t, "log topic=%s seq=%" PRId64 ": nobody wrote uid=%" PRId64,
-                                  topic_name(topic), s, uid);
+        const history *h = &l->truth.topics[topic];
+        for (const entry *e = h->log + 1; e <= h->log + h->n; e++) {
+            const deed *d = e->uid == 0 ? NULL : writers_deed(t->writers, e->uid);
+            if (e->uid != 0 && (d == NULL || d->topic != topic))
+                torture_violation(
+                    t, "log topic=%s epoch=%s seq=%" PRId64 ": nobody wrote uid=%" PRId64,
+                    topic_name(topic), h->spans[e->span].name, e->seq, e->uid);
             if (d != NULL)
-                logged[writers_of(uid)][uid & 0xffffffff] = true;
+                logged[writers_of(e->uid)][e->uid & 0xffffffff] = true;
         }
     }
     for (int64_t uid = writers_next(t->writers, 0); uid != 0; uid = writers_next(t->writers, uid)) {
@@ -263,57 +213,106 @@ static void check_deeds(ledger *l)
         free(logged[i]);
 }
 
-static void check_sightings(ledger *l, int topic)
+/* A book's numbering, as the truth has it. */
+typedef struct numbering {
+    int span; /* -1: there never was such an epoch */
+    uint32_t timeline;
+} numbering;
+
+static numbering identify(const ledger *l, int topic, const book *b)
+{
+    numbering n = {.span = -1};
+    const char *name;
+    const history *h = &l->truth.topics[topic];
+    if (truth_split(b->epoch, &n.timeline, &name) && n.timeline == l->truth.timeline)
+        n.span = truth_span(h, name);
+    return n;
+}
+
+static void check_sighting(ledger *l, int topic, const book *b, int64_t seq, const entry *e)
 {
     torture *t = l->torture;
-    book *b = &l->books[topic];
+    const sighting *seen = &b->seen[seq];
+    if (seen->uid != NOTHING_YET && seen->uid != e->uid)
+        torture_violation(t,
+                          "topic=%s epoch=%s seq=%" PRId64 ": clients were given uid=%" PRId64
+                          ", committed was uid=%" PRId64,
+                          topic_name(topic), b->epoch, seq, seen->uid, e->uid);
+    if (seen->has_state && (seen->state.n != e->state.n || seen->state.x != e->state.x))
+        torture_violation(t,
+                          "topic=%s epoch=%s seq=%" PRId64 ": clients came to n=%" PRId64
+                          " x=%" PRId64 ", committed was n=%" PRId64 " x=%" PRId64,
+                          topic_name(topic), b->epoch, seq, seen->state.n, seen->state.x,
+                          e->state.n, e->state.x);
+}
+
+static void check_book(ledger *l, int topic, const book *b)
+{
+    const history *h = &l->truth.topics[topic];
+    numbering n = identify(l, topic, b);
+    if (n.span < 0) {
+        torture_violation(l->torture, "topic=%s epoch=%s: shown to clients, and never was",
+                          topic_name(topic), b->epoch);
+        return;
+    }
     for (int64_t s = 0; s < b->n_seen; s++) {
-        const sighting *seen = &b->seen[s];
-        if (seen->uid == NOTHING_YET && !seen->has_state)
+        if (b->seen[s].uid == NOTHING_YET && !b->seen[s].has_state)
             continue;
-        if (s > b->head) {
-            torture_violation(t, "topic=%s seq=%" PRId64 ": shown to clients and never committed",
-                              topic_name(topic), s);
-            continue;
-        }
-        const entry *e = &b->log[s];
-        if (seen->uid != NOTHING_YET && seen->uid != e->uid)
-            torture_violation(t,
-                              "topic=%s seq=%" PRId64 ": clients were given uid=%" PRId64
-                              ", committed was uid=%" PRId64,
-                              topic_name(topic), s, seen->uid, e->uid);
-        if (seen->has_state && (seen->state.n != e->state.n || seen->state.x != e->state.x))
-            torture_violation(t,
-                              "topic=%s seq=%" PRId64 ": clients came to n=%" PRId64 " x=%" PRId64
-                              ", committed was n=%" PRId64 " x=%" PRId64,
-                              topic_name(topic), s, seen->state.n, seen->state.x, e->state.n,
-                              e->state.x);
+        if (s > h->spans[n.span].head)
+            torture_violation(l->torture,
+                              "topic=%s epoch=%s seq=%" PRId64
+                              ": shown to clients and never committed",
+                              topic_name(topic), b->epoch, s);
+        else
+            check_sighting(l, topic, b, s, truth_entry(h, n.span, s));
     }
 }
 
-static int64_t seq_of_revocation(const book *b, const char *tx)
+/* A live subscription only ever goes to a later numbering. */
+static void check_moves(ledger *l, int topic)
 {
-    for (int64_t s = 1; s <= b->head; s++)
-        if (b->log[s].uid == 0 && strcmp(b->log[s].tx, tx) == 0)
-            return s;
-    return 0; /* it was rolled back */
+    const shelf *s = &l->shelves[topic];
+    for (int i = 0; i < s->n_moves; i++) {
+        const book *from = &s->books[s->moves[i].from], *to = &s->books[s->moves[i].to];
+        if (identify(l, topic, to).span <= identify(l, topic, from).span)
+            torture_violation(l->torture, "topic=%s: a resync went from epoch %s back to %s",
+                              topic_name(topic), from->epoch, to->epoch);
+    }
 }
 
-static void check_right(ledger *l, int topic, int user, int64_t from, uint64_t restored_ns)
+static const entry *find_revocation(const history *h, const char *tx)
+{
+    for (const entry *e = h->log + 1; e <= h->log + h->n; e++)
+        if (e->uid == 0 && strcmp(e->tx, tx) == 0)
+            return e;
+    return NULL; /* it was rolled back */
+}
+
+/* From where on a book is closed to who was revoked there. */
+static int64_t closed_from(const ledger *l, int topic, const book *b, const entry *revoked)
+{
+    int at = identify(l, topic, b).span;
+    return at < revoked->span ? INT64_MAX : at > revoked->span ? 0 : revoked->seq;
+}
+
+static void check_right(ledger *l, int topic, int user, const entry *revoked, uint64_t restored_ns)
 {
     torture *t = l->torture;
-    const book *b = &l->books[topic];
-    for (int64_t s = from; s < b->n_by[user]; s++) {
-        uint64_t at = b->by[user][s].at_ns;
-        if (at == 0 || at >= restored_ns)
-            continue;
-        double early = restored_ns == UINT64_MAX ? -1 : (double)(restored_ns - at) / 1e9;
-        torture_violation(t,
-                          "topic=%s user=%d: revoked at seq=%" PRId64 ", and was shown seq=%" PRId64
-                          " by %s at %.3f s, %.3f s before the right was restored (-1: never)",
-                          topic_name(topic), user, from, s, b->by[user][s].how,
-                          (double)(at - t->began_ns) / 1e9, early);
-        return;
+    const shelf *all = &l->shelves[topic];
+    for (const book *b = all->books; b < all->books + all->n; b++) {
+        for (int64_t s = closed_from(l, topic, b, revoked); s < b->n_by[user]; s++) {
+            uint64_t at = b->by[user][s].at_ns;
+            if (at == 0 || at >= restored_ns)
+                continue;
+            double early = restored_ns == UINT64_MAX ? -1 : (double)(restored_ns - at) / 1e9;
+            torture_violation(t,
+                              "topic=%s user=%d: revoked at seq=%" PRId64
+                              ", and was shown seq=%" PRId64 " of epoch %s by %s at %.3f s, %.3f s"
+                              " before the right was restored (-1: never)",
+                              topic_name(topic), user, revoked->seq, s, b->epoch,
+                              b->by[user][s].how, (double)(at - t->began_ns) / 1e9, early);
+            return;
+        }
     }
 }
 
@@ -322,12 +321,12 @@ static void check_rights(ledger *l)
     size_t n;
     const revocation *r = writers_revocations(l->torture->writers, &n);
     for (size_t i = 0; i < n; i++) {
-        int64_t seq = seq_of_revocation(&l->books[r[i].topic], r[i].tx);
-        if (seq > 0)
-            check_right(l, r[i].topic, r[i].user, seq, r[i].restored_ns);
+        const entry *revoked = find_revocation(&l->truth.topics[r[i].topic], r[i].tx);
+        if (revoked != NULL)
+            check_right(l, r[i].topic, r[i].user, revoked, r[i].restored_ns);
     }
     for (int topic = FIRST_MEMBERS; topic < TOPICS; topic++)
-        check_right(l, topic, OUTSIDER, 0, UINT64_MAX);
+        check_right(l, topic, OUTSIDER, &l->truth.topics[topic].log[0], UINT64_MAX);
 }
 
 static void check_tables(ledger *l)
@@ -335,7 +334,9 @@ static void check_tables(ledger *l)
     torture *t = l->torture;
     PGconn *conn = open_conn(l);
     PGresult *r = ask(conn, "select e.topic, e.seq from leat.event e"
-                            " left join torture.log g using (topic, seq)"
+                            " join leat.topic t on t.name = e.topic"
+                            " left join torture.log g on (g.topic, g.epoch, g.seq) ="
+                            " (e.topic, t.epoch, e.seq)"
                             " where g.kind is distinct from e.kind"
                             " or g.uid is distinct from (e.data->>'uid')::bigint"
                             " and e.kind = 'event'");
@@ -344,21 +345,21 @@ static void check_tables(ledger *l)
                           PQgetvalue(r, i, 1));
     PQclear(r);
     for (int topic = 0; topic < TOPICS; topic++) {
-        const book *b = &l->books[topic];
-        const entry *last = &b->log[b->head];
+        const history *h = &l->truth.topics[topic];
+        const summary *last = &h->log[h->n].state;
+        int64_t head = h->spans[h->n_spans - 1].head;
         char sql[400];
         snprintf(sql, sizeof(sql),
                  "select count(*), coalesce(bit_xor(h), 0), (select coalesce(max(seq), 0) from "
                  "leat.topic where name = '%s') from torture.item where topic = '%s'",
                  topic_name(topic), topic_name(topic));
         r = ask(conn, sql);
-        if (int_at(r, 0, 0) != last->state.n || int_at(r, 0, 1) != last->state.x ||
-            int_at(r, 0, 2) != b->head)
+        if (int_at(r, 0, 0) != last->n || int_at(r, 0, 1) != last->x || int_at(r, 0, 2) != head)
             torture_violation(t,
                               "topic=%s: the tables have n=%s x=%s seq=%s, the log n=%" PRId64
                               " x=%" PRId64 " seq=%" PRId64,
                               topic_name(topic), PQgetvalue(r, 0, 0), PQgetvalue(r, 0, 1),
-                              PQgetvalue(r, 0, 2), last->state.n, last->state.x, b->head);
+                              PQgetvalue(r, 0, 2), last->n, last->x, head);
         PQclear(r);
     }
     PQfinish(conn);
@@ -369,7 +370,9 @@ void ledger_check(ledger *l)
     check_deeds(l);
     for (int topic = 0; topic < TOPICS; topic++) {
         check_log(l, topic);
-        check_sightings(l, topic);
+        for (int e = 0; e < l->shelves[topic].n; e++)
+            check_book(l, topic, &l->shelves[topic].books[e]);
+        check_moves(l, topic);
     }
     check_rights(l);
     check_tables(l);

@@ -34,8 +34,10 @@ static const char *const count_names[COUNT_COUNT] = {
     [COUNT_PUBLISHED] = "events published",
     [COUNT_LARGE] = "large events written",
     [COUNT_REVOKES] = "revocations",
+    [COUNT_RESETS] = "topics reset",
     [COUNT_CONNECTS] = "connections",
     [COUNT_SESSIONS] = "subscribe requests",
+    [COUNT_OUTDATED] = "subscribe requests with a position of an epoch that is over",
     [COUNT_SNAPSHOTS] = "snapshots",
     [COUNT_STALE] = "stale snapshots",
     [COUNT_RESUMED] = "resumed",
@@ -309,6 +311,7 @@ static unsigned torment_ms(const torture_options *o)
 
 static void torment(torture *t)
 {
+    atomic_store(&t->reset, NO_TOPIC);
     t->ledger = ledger_new(t);
     t->proxy = proxy_new(t);
     populate(t);

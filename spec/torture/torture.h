@@ -29,6 +29,7 @@ enum {
     ROOM_TOPICS = 4,
     CLUB_TOPICS = 4,
     TOPICS = PLAIN_TOPICS + SHARE_TOPICS + HOOK_TOPICS + ROOM_TOPICS + CLUB_TOPICS,
+    NO_TOPIC = -1,
     FIRST_HOOK = PLAIN_TOPICS + SHARE_TOPICS,
     FIRST_MEMBERS = FIRST_HOOK + HOOK_TOPICS, /* rooms and clubs have members */
 };
@@ -47,6 +48,7 @@ typedef enum fault_kind {
     FAULT_DROP,      /* announcements are lost */
     FAULT_DOUBLE,    /* announcements come twice */
     FAULT_REORDER,   /* announcements are late, and out of order */
+    FAULT_RESET,     /* a topic is deleted, so that its numbering begins anew */
     FAULT_COUNT
 } fault_kind;
 
@@ -59,8 +61,10 @@ typedef enum count {
     COUNT_PUBLISHED,
     COUNT_LARGE,
     COUNT_REVOKES,
+    COUNT_RESETS,
     COUNT_CONNECTS,
     COUNT_SESSIONS, /* subscribes sent */
+    COUNT_OUTDATED, /* of them, with a position of an epoch that is over */
     COUNT_SNAPSHOTS,
     COUNT_STALE,
     COUNT_RESUMED,
@@ -119,6 +123,7 @@ typedef struct torture {
     writers *writers;
     uint64_t began_ns;
     atomic_bool flood;    /* some clients do not read: the next writer is to write a lot */
+    atomic_int reset;     /* the next writer is to reset that topic, if it is one */
     atomic_bool stopping; /* writers and fault-thrower are to come to an end */
     _Atomic uint64_t counts[COUNT_COUNT];
     _Atomic unsigned violations;

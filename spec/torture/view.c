@@ -30,6 +30,7 @@ void viewer_disconnected(viewer *v)
     for (int i = 0; i < TOPICS; i++) {
         v->views[i].state = VIEW_IDLE;
         v->views[i].leave_id = 0;
+        v->views[i].told = false;
     }
     v->renewal_id = 0;
     snprintf(v->trail[v->n_trail++ % TRAIL], TRAIL_LEN, "(disconnected)");
@@ -47,95 +48,113 @@ static void complain(viewer *v, int topic, const char *what)
     size_t len = 0;
     for (unsigned i = v->n_trail < TRAIL ? 0 : v->n_trail - TRAIL; i < v->n_trail; i++)
         len += (size_t)snprintf(trail + len, sizeof(trail) - len, "\n    %s", v->trail[i % TRAIL]);
-    torture_violation(
-        v->torture, "client=%d user=%d topic=%s state=%s seq=%" PRId64 ": %s; its last messages:%s",
-        v->number, v->user, topic_name(topic), state_names[w->state], w->known ? w->seq : -1, what,
-        trail);
+    const char *epoch =
+        w->now.known ? ledger_epoch_name(v->torture->ledger, topic, w->now.at.epoch) : "-";
+    torture_violation(v->torture,
+                      "client=%d user=%d topic=%s state=%s epoch=%s seq=%" PRId64
+                      ": %s; its last messages:%s",
+                      v->number, v->user, topic_name(topic), state_names[w->state], epoch,
+                      w->now.known ? w->now.at.seq : -1, what, trail);
 }
 
 static void enter_state(viewer *v, int topic, const char *how)
 {
-    view *w = &v->views[topic];
-    const char *wrong = ledger_saw_state(v->torture->ledger, topic, w->seq, w->summary);
+    const standing *now = &v->views[topic].now;
+    const char *wrong = ledger_saw_state(v->torture->ledger, topic, now->at, now->summary);
     if (wrong != NULL)
         complain(v, topic, wrong);
-    ledger_saw_by(v->torture->ledger, topic, v->user, w->seq, how);
+    ledger_saw_by(v->torture->ledger, topic, v->user, now->at, how);
 }
 
-static void check_epoch(viewer *v, int topic, leat_slice epoch)
+/* The view is there from now on. */
+static void stand(view *w, standing now)
 {
-    /* Nothing here resets a topic or promotes a standby: there is one epoch. */
-    if (v->epoch[0] == '\0' && epoch.len < sizeof(v->epoch))
-        memcpy(v->epoch, epoch.at, epoch.len);
-    if (!leat_slice_is(epoch, v->epoch))
-        complain(v, topic, "another epoch");
+    if (w->now.known && w->now.at.epoch != now.at.epoch)
+        w->before = w->now;
+    w->now = now;
+    w->told = true;
+}
+
+static void take_resync(viewer *v, int topic, place to)
+{
+    const view *w = &v->views[topic];
+    torture_count(v->torture, COUNT_RESYNCS);
+    if (w->state != VIEW_LIVE && w->state != VIEW_LEAVING)
+        complain(v, topic, "a snapshot that nobody asked for");
+    else if (w->now.at.epoch != to.epoch)
+        ledger_saw_move(v->torture->ledger, topic, w->now.at.epoch, to.epoch);
+    else if (to.seq < w->now.at.seq)
+        complain(v, topic, "a resync that goes back");
 }
 
 static void take_snapshot(viewer *v, int topic, const message *m)
 {
-    torture *t = v->torture;
     view *w = &v->views[topic];
     bool resync = m->id == 0;
-    summary s;
-    if (!message_read_summary(m->data, &s) || m->seq < 0) {
+    standing now = {.known = true, .at.seq = m->seq};
+    if (!message_read_summary(m->data, &now.summary) || m->seq < 0) {
         complain(v, topic, "a snapshot without seq or data");
         return;
     }
-    if (resync ? w->state != VIEW_LIVE && w->state != VIEW_LEAVING
-               : w->state != VIEW_ASKED || w->id != m->id)
-        complain(v, topic, "a snapshot that nobody asked for");
-    if (resync && m->seq < w->seq)
-        complain(v, topic, "a resync that goes back");
-    torture_count(t, resync ? COUNT_RESYNCS : COUNT_SNAPSHOTS);
+    now.at.epoch = ledger_epoch(v->torture->ledger, topic, m->epoch);
     if (m->stale)
-        torture_count(t, COUNT_STALE);
-    check_epoch(v, topic, m->epoch);
-    if (!resync)
+        torture_count(v->torture, COUNT_STALE);
+    if (resync) {
+        take_resync(v, topic, now.at);
+    } else {
+        torture_count(v->torture, COUNT_SNAPSHOTS);
+        if (w->state != VIEW_ASKED || w->id != m->id)
+            complain(v, topic, "a snapshot that nobody asked for");
         w->state = VIEW_LIVE;
-    w->known = true;
-    w->seq = m->seq;
-    w->summary = s;
+    }
+    stand(w, now);
     enter_state(v, topic, m->stale ? "a stale snapshot" : resync ? "a resync" : "a snapshot");
 }
 
 static void take_resumed(viewer *v, int topic, const message *m)
 {
     view *w = &v->views[topic];
-    if (w->state != VIEW_ASKED || w->id != m->id || !w->since)
-        complain(v, topic, "resumed, and nobody asked for it");
-    if (m->seq != w->seq)
-        complain(v, topic, "resumed from somewhere else");
-    check_epoch(v, topic, m->epoch);
     torture_count(v->torture, COUNT_RESUMED);
+    if (w->state != VIEW_ASKED || w->id != m->id || !w->since) {
+        complain(v, topic, "resumed, and nobody asked for it");
+        return;
+    }
+    int epoch = ledger_epoch(v->torture->ledger, topic, m->epoch);
+    if (m->seq != w->asked.at.seq || epoch != w->asked.at.epoch)
+        complain(v, topic, "resumed from somewhere else");
+    if (w->told && epoch != w->now.at.epoch)
+        complain(v, topic, "resumed in an epoch that is over");
     w->state = VIEW_LIVE;
+    stand(w, w->asked);
 }
 
 static void take_event(viewer *v, int topic, const message *m, bool skip)
 {
     torture *t = v->torture;
     view *w = &v->views[topic];
+    place *at = &w->now.at;
     int64_t uid = 0;
     torture_count(t, skip ? COUNT_SKIPS : COUNT_EVENTS);
     if (w->state != VIEW_LIVE && w->state != VIEW_LEAVING) {
         complain(v, topic, "an event without a subscription");
         return;
     }
-    if (m->seq != w->seq + 1) {
+    if (m->seq != at->seq + 1) {
         complain(v, topic,
-                 m->seq > w->seq + 1 ? "a hole in seq" : "an event twice, or out of order");
-        w->seq = m->seq; /* tell of it once */
+                 m->seq > at->seq + 1 ? "a hole in seq" : "an event twice, or out of order");
+        at->seq = m->seq; /* tell of it once */
         return;
     }
     if (!skip && !message_read_item(m->data, topic_has_hook(topic), &uid)) {
         complain(v, topic, "an event whose data is not what was written");
         return;
     }
-    const char *wrong = ledger_saw_event(t->ledger, topic, m->seq, uid);
+    at->seq = m->seq;
+    const char *wrong = ledger_saw_event(t->ledger, topic, *at, uid);
     if (wrong != NULL)
         complain(v, topic, wrong);
-    w->seq = m->seq;
-    w->summary.n += !skip;
-    w->summary.x ^= skip ? 0 : hash_of(uid);
+    w->now.summary.n += !skip;
+    w->now.summary.x ^= skip ? 0 : hash_of(uid);
     enter_state(v, topic, skip ? "a skip" : "an event");
 }
 
@@ -255,6 +274,22 @@ static int pick(viewer *v, view_state state)
     return -1;
 }
 
+/* Mostly where it is; now and then where it was in an epoch that is over, which is no position. */
+static void put_since(viewer *v, int topic, leat_buf *text)
+{
+    view *w = &v->views[topic];
+    bool outdated = w->before.known && chance(v->dice, 15);
+    w->asked = outdated ? w->before : w->now;
+    w->since = w->asked.known && chance(v->dice, 60);
+    if (!w->since)
+        return;
+    if (outdated)
+        torture_count(v->torture, COUNT_OUTDATED);
+    leat_buf_printf(text, ",\"since\":{\"epoch\":\"%s\",\"seq\":%" PRId64 "}",
+                    ledger_epoch_name(v->torture->ledger, topic, w->asked.at.epoch),
+                    w->asked.at.seq);
+}
+
 void viewer_subscribe(viewer *v, leat_buf *text)
 {
     int topic = pick(v, VIEW_IDLE);
@@ -263,12 +298,9 @@ void viewer_subscribe(viewer *v, leat_buf *text)
     view *w = &v->views[topic];
     w->state = VIEW_ASKED;
     w->id = ++v->last_id;
-    w->since = w->known && chance(v->dice, 60);
     leat_buf_printf(text, "{\"op\":\"subscribe\",\"id\":%" PRId64 ",\"topic\":\"%s\"", w->id,
                     topic_name(topic));
-    if (w->since)
-        leat_buf_printf(text, ",\"since\":{\"epoch\":\"%s\",\"seq\":%" PRId64 "}", v->epoch,
-                        w->seq);
+    put_since(v, topic, text);
     if (chance(v->dice, 25))
         leat_buf_printf(text, ",\"timeout_ms\":%u", roll_between(v->dice, 20, 3000));
     leat_buf_char(text, '}');
@@ -305,7 +337,7 @@ bool viewer_settled(viewer *v, bool report)
     for (int i = 0; i < TOPICS; i++) {
         view *w = &v->views[i];
         bool waits = w->state == VIEW_ASKED || w->leave_id != 0;
-        bool behind = w->state == VIEW_LIVE && w->seq < ledger_head(v->torture->ledger, i);
+        bool behind = w->state == VIEW_LIVE && !ledger_at_end(v->torture->ledger, i, w->now.at);
         if (!waits && !behind)
             continue;
         settled = false;

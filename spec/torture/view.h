@@ -2,7 +2,7 @@
  *
  * Ownership  a viewer is embedded in its client, and keeps what it knows over its connections.
  * Threads    main thread.
- * Units      seq.
+ * Units      seq, of an epoch.
  * Errors     violations.
  */
 #ifndef TORTURE_VIEW_H
@@ -20,15 +20,23 @@ typedef enum view_state {
     VIEW_LEAVING, /* the unsubscribe is not answered */
 } view_state;
 
+/* A topic as far as it is known. */
+typedef struct standing {
+    bool known;
+    place at;
+    summary summary;
+} standing;
+
 typedef struct view {
     view_state state;
-    bool known;         /* seq and state are */
+    bool told;          /* on this connection, where the topic is */
     bool since;         /* the subscribe said from where */
     bool leaving_asked; /* unsubscribed before the subscribe was answered */
     int64_t id;         /* of the subscribe that is not answered */
     int64_t leave_id;   /* of the unsubscribe that is not answered; 0: none */
-    int64_t seq;
-    summary summary;
+    standing now;
+    standing before; /* the last one of the epoch before this one */
+    standing asked;  /* where the subscribe said from */
 } view;
 
 typedef struct viewer {
@@ -39,7 +47,6 @@ typedef struct viewer {
     bool leaving; /* a close frame was sent */
     int64_t last_id;
     int64_t renewal_id;
-    char epoch[64];
     view views[TOPICS];
     char trail[TRAIL][TRAIL_LEN]; /* the last messages, for the context of a violation */
     unsigned n_trail;

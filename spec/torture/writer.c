@@ -201,8 +201,8 @@ static bool write_something(writer *w)
     return run(w, sql);
 }
 
-/* Ends the transaction and the deeds in it. */
-static void end_transaction(writer *w, bool ok)
+/* Ends the transaction and the deeds in it; true if it is known to have committed. */
+static bool end_transaction(writer *w, bool ok)
 {
     torture *t = w->torture;
     if (ok && !chance(&w->dice, 10)) {
@@ -214,11 +214,12 @@ static void end_transaction(writer *w, bool ok)
         outcome o = committed ? OUTCOME_COMMITTED : lost ? OUTCOME_UNKNOWN : OUTCOME_ROLLED_BACK;
         conclude(w, w->first, o, committed ? uv_hrtime() : UINT64_MAX);
         torture_count(t, committed ? COUNT_TRANSACTIONS : lost ? COUNT_UNKNOWN : COUNT_ROLLBACKS);
-        return;
+        return committed;
     }
     run(w, "rollback");
     conclude(w, w->first, OUTCOME_ROLLED_BACK, UINT64_MAX);
     torture_count(t, COUNT_ROLLBACKS);
+    return false;
 }
 
 /* More, and faster, than the buffers between the server and a client that does not read can take.
@@ -231,12 +232,33 @@ static bool write_flood(writer *w)
     return ok;
 }
 
+/* A topic's numbering begins anew: its row is deleted, and often something is said on it, before or
+ * after or both. */
+static void reset_topic(writer *w, int topic)
+{
+    char sql[120];
+    snprintf(sql, sizeof(sql), "delete from leat.topic where name = '%s'", topic_name(topic));
+    w->first = w->n_deeds;
+    w->began_ns = uv_hrtime();
+    bool ok = run(w, "begin");
+    if (ok && chance(&w->dice, 30))
+        ok = post(w, topic);
+    ok = ok && run(w, sql);
+    if (ok && chance(&w->dice, 40))
+        ok = post(w, topic) && post(w, any_topic(w));
+    if (end_transaction(w, ok))
+        torture_count(w->torture, COUNT_RESETS);
+}
+
 static void write_on(void *arg)
 {
     writer *w = arg;
     while (!atomic_load(&w->torture->stopping)) {
         if (!connected(w))
             continue;
+        int reset = atomic_exchange(&w->torture->reset, NO_TOPIC);
+        if (reset != NO_TOPIC)
+            reset_topic(w, reset);
         if (atomic_exchange(&w->torture->flood, false)) {
             w->flood = FLOOD;
             w->flood_topic = any_topic(w);
@@ -276,7 +298,7 @@ static void note_revocation(writers *all, const char *tx, int topic, int user)
 
 static bool read_tx(writer *w, char *tx, size_t size)
 {
-    PGresult *r = PQexec(w->conn, "select pg_current_xact_id()");
+    PGresult *r = PQexec(w->conn, "select torture.tx()");
     bool ok = PQresultStatus(r) == PGRES_TUPLES_OK;
     if (ok)
         snprintf(tx, size, "%s", PQgetvalue(r, 0, 0));
@@ -289,7 +311,7 @@ static bool read_tx(writer *w, char *tx, size_t size)
 static void take(rights *g, int topic, int user)
 {
     writer *w = g->self;
-    char tx[24] = "", sql[300];
+    char tx[TX_NAME] = "", sql[300];
     bool all = user < 0;
     uint64_t back = uv_hrtime() +
                     (uint64_t)roll_between(&w->dice, AWAY_MIN_MS, AWAY_MAX_MS) * UINT64_C(1000000);

@@ -26,9 +26,11 @@ typedef struct deed {
     uint64_t acked_ns; /* after its commit was confirmed; UINT64_MAX otherwise */
 } deed;
 
+enum { TX_NAME = 40 };
+
 /* From the transaction tx on, until a later one, user was no member. */
 typedef struct revocation {
-    char tx[24];
+    char tx[TX_NAME];
     int topic;
     int user;
     uint64_t restored_ns; /* before the transaction began that restored it; UINT64_MAX: never */

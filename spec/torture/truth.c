@@ -1,0 +1,145 @@
+/* truth.c - torture.log in the order of its ids, which is commit order: each is taken under a lock
+ * that lasts until the commit. take_row turns it into entries and spans.
+ *
+ * A topic without a row in leat.topic is numbered by the epoch that new topics get. So every such
+ * epoch ("epoch", of no topic) is one of the topic's, until an entry gives it a row, and from a
+ * "reset" on, which takes it away.
+ */
+#include "truth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct reader {
+    torture *torture;
+    history *history;
+    int topic;
+    bool has_row; /* in leat.topic */
+} reader;
+
+static void *resized(void *at, size_t n, size_t size)
+{
+    at = realloc(at, n * size);
+    if (at == NULL)
+        torture_die("out of memory");
+    return at;
+}
+
+static void open_span(history *h, const char *name, uint32_t timeline)
+{
+    h->spans = resized(h->spans, (size_t)h->n_spans + 1, sizeof(*h->spans));
+    span *s = &h->spans[h->n_spans++];
+    *s = (span){.timeline = timeline, .before = h->n};
+    snprintf(s->name, sizeof(s->name), "%s", name);
+}
+
+static void add_entry(reader *r, const PGresult *rows, int i)
+{
+    history *h = r->history;
+    span *s = &h->spans[h->n_spans - 1];
+    int64_t seq = strtoll(PQgetvalue(rows, i, 3), NULL, 10);
+    const char *name = PQgetvalue(rows, i, 2);
+    if (strcmp(name, s->name) != 0 || seq != s->head + 1)
+        torture_violation(r->torture, "log topic=%s: %s/%lld where %s/%lld was to come",
+                          topic_name(r->topic), name, (long long)seq, s->name,
+                          (long long)s->head + 1);
+    entry *e = &h->log[++h->n];
+    e->uid = strtoll(PQgetvalue(rows, i, 4), NULL, 10);
+    e->seq = ++s->head;
+    e->span = h->n_spans - 1;
+    e->timeline = (uint32_t)strtoul(PQgetvalue(rows, i, 1), NULL, 16);
+    e->state.n = e[-1].state.n + (e->uid != 0);
+    e->state.x = e[-1].state.x ^ strtoll(PQgetvalue(rows, i, 5), NULL, 10);
+    snprintf(e->tx, sizeof(e->tx), "%s", PQgetvalue(rows, i, 6));
+}
+
+static void take_row(reader *r, const PGresult *rows, int i)
+{
+    const char *kind = PQgetvalue(rows, i, 0), *name = PQgetvalue(rows, i, 2);
+    uint32_t timeline = (uint32_t)strtoul(PQgetvalue(rows, i, 1), NULL, 16);
+    if (strcmp(kind, "epoch") == 0) {
+        if (!r->has_row)
+            open_span(r->history, name, timeline);
+    } else if (strcmp(kind, "reset") == 0) {
+        open_span(r->history, name, timeline);
+        r->has_row = false;
+    } else {
+        add_entry(r, rows, i);
+        r->has_row = true;
+    }
+}
+
+static PGresult *ask(PGconn *conn, const char *sql)
+{
+    PGresult *r = PQexec(conn, sql);
+    if (PQresultStatus(r) != PGRES_TUPLES_OK)
+        torture_die("the log cannot be read: %s", PQerrorMessage(conn));
+    return r;
+}
+
+static void load_topic(truth *x, torture *t, PGconn *conn, int topic)
+{
+    reader r = {.torture = t, .history = &x->topics[topic], .topic = topic};
+    char sql[300];
+    snprintf(sql, sizeof(sql),
+             "select kind, timeline, epoch, seq, coalesce(uid, 0), coalesce(h, 0), tx"
+             " from torture.log where topic = '%s' or topic is null order by id",
+             topic_name(topic));
+    PGresult *rows = ask(conn, sql);
+    int n = PQntuples(rows);
+    r.history->log = calloc((size_t)n + 1, sizeof(entry));
+    if (r.history->log == NULL)
+        torture_die("out of memory");
+    for (int i = 0; i < n; i++)
+        take_row(&r, rows, i);
+    PQclear(rows);
+}
+
+void truth_load(truth *x, torture *t, PGconn *conn)
+{
+    truth_close(x);
+    PGresult *r = ask(conn, "select leat.timeline()");
+    x->timeline = (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 16);
+    PQclear(r);
+    for (int i = 0; i < TOPICS; i++)
+        load_topic(x, t, conn, i);
+}
+
+void truth_close(truth *x)
+{
+    for (int i = 0; i < TOPICS; i++) {
+        free(x->topics[i].log);
+        free(x->topics[i].spans);
+    }
+    *x = (truth){.timeline = 0};
+}
+
+bool truth_split(const char *epoch, uint32_t *timeline, const char **name)
+{
+    char *end;
+    *timeline = (uint32_t)strtoul(epoch, &end, 16);
+    *name = end + 1;
+    return end == epoch + 8 && *end == '-' && end[1] != '\0';
+}
+
+int truth_span(const history *h, const char *name)
+{
+    int i = h->n_spans - 1;
+    while (i >= 0 && strcmp(h->spans[i].name, name) != 0)
+        i--;
+    return i;
+}
+
+const entry *truth_entry(const history *h, int which, int64_t seq)
+{
+    return &h->log[h->spans[which].before + seq];
+}
+
+int64_t truth_head_on(const history *h, int which, uint32_t timeline)
+{
+    int64_t head = h->spans[which].head;
+    while (head > 0 && truth_entry(h, which, head)->timeline > timeline)
+        head--;
+    return head;
+}
