@@ -82,6 +82,11 @@ cluster_make() {
     --locale=C.UTF-8 --no-sync --no-instructions
 }
 
+# What is in its data folder goes; the folder stays.
+cluster_wipe() {
+  as_postgres find "$cluster_data/" -mindepth 1 -delete
+}
+
 # Whether its postmaster runs: not some process that has the number of one that was killed.
 cluster_running() {
   local pid

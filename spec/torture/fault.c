@@ -4,24 +4,22 @@
  */
 #include "fault.h"
 
-#include <dirent.h>
 #include <libpq-fe.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client.h"
+#include "cluster.h"
 #include "proxy.h"
 #include "server.h"
-#include "writer.h"
 
 enum { MAX_FAULTS = 4000, MAX_PROCESSES = 256, FIRST_MS = 700, WATCH_MS = 50 };
 
 const char *const fault_names[FAULT_COUNT] = {
-    "listener", "pool",  "fast",  "immediate", "stall",  "cut",     "slow",
-    "reload",   "drain", "crash", "drop",      "double", "reorder", "reset",
+    "listener", "pool",  "fast", "immediate", "stall",   "cut",   "slow",     "reload",
+    "drain",    "crash", "drop", "double",    "reorder", "reset", "failover",
 };
 
 typedef struct fault {
@@ -69,6 +67,9 @@ static fault make_fault(dice *d, fault_kind kind, unsigned at_ms)
         break;
     case FAULT_RESET:
         f.size = roll(d, TOPICS);
+        break;
+    case FAULT_FAILOVER:
+        f.for_ms = chance(d, 35) ? 0 : roll_between(d, 50, 1000);
         break;
     case FAULT_LISTENER:
     case FAULT_FAST:
@@ -124,7 +125,11 @@ static void print_plan(const faults *f)
             printf(" %s", topic_name((int)p->size));
         else if (p->size > 0)
             printf(p->kind == FAULT_POOL ? " %u" : " %u%%", p->size);
-        if (p->for_ms > 0)
+        if (p->kind == FAULT_FAILOVER && p->for_ms == 0)
+            printf(" clean");
+        else if (p->kind == FAULT_FAILOVER)
+            printf(" that loses %u ms", p->for_ms);
+        else if (p->for_ms > 0)
             printf(" for %u ms", p->for_ms);
         printf("\n");
     }
@@ -133,75 +138,16 @@ static void print_plan(const faults *f)
 
 static void terminate(faults *f, bool listener, unsigned n)
 {
-    int pids[MAX_PROCESSES], got = proxy_pids(f->torture->proxy, listener, pids, MAX_PROCESSES);
-    PGconn *conn = postgres_connect(f->torture);
+    int pids[MAX_PROCESSES],
+        got = proxy_pids(f->torture->proxy, cluster_primary(f->torture->cluster), listener, pids,
+                         MAX_PROCESSES);
+    PGconn *conn = cluster_connect(f->torture);
     char sql[80];
     for (int i = 0; i < got && i < (int)n && conn != NULL; i++) {
         snprintf(sql, sizeof(sql), "select pg_terminate_backend(%d)", pids[i]);
         PQclear(PQexec(conn, sql));
     }
     PQfinish(conn);
-}
-
-static void restart_postgres(faults *f, const char *mode)
-{
-    char command[1200];
-    snprintf(command, sizeof(command), "%s restart -m %s >>'%s/pg_ctl.log' 2>&1",
-             f->torture->options.pg_ctl, mode, f->torture->options.work);
-    if (system(command) != 0)
-        torture_die("Postgres does not restart: %s", command);
-}
-
-static int postmaster(const torture_options *o)
-{
-    char path[300];
-    int pid = 0;
-    snprintf(path, sizeof(path), "%s/postmaster.pid", o->data_dir);
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fscanf(file, "%d", &pid) != 1)
-        torture_die("cannot read %s", path);
-    fclose(file);
-    return pid;
-}
-
-static int parent_of(int pid)
-{
-    char path[40], line[300];
-    int parent = 0;
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    if (fgets(line, sizeof(line), file) != NULL) {
-        const char *end = strrchr(line, ')');
-        if (end == NULL || sscanf(end + 1, " %*c %d", &parent) != 1)
-            parent = 0;
-    }
-    fclose(file);
-    return parent;
-}
-
-static int children_of(int parent, int *pids)
-{
-    int n = 0;
-    DIR *dir = opendir("/proc");
-    for (struct dirent *e = readdir(dir); e != NULL && n < MAX_PROCESSES; e = readdir(dir)) {
-        int pid = atoi(e->d_name);
-        if (pid > 0 && parent_of(pid) == parent)
-            pids[n++] = pid;
-    }
-    closedir(dir);
-    return n;
-}
-
-static void stall_postgres(faults *f, unsigned for_ms)
-{
-    int pids[MAX_PROCESSES], n = children_of(postmaster(&f->torture->options), pids);
-    for (int i = 0; i < n; i++)
-        kill(pids[i], SIGSTOP);
-    usleep(for_ms * 1000);
-    for (int i = 0; i < n; i++)
-        kill(pids[i], SIGCONT);
 }
 
 static void treat_announcements(faults *f)
@@ -226,13 +172,13 @@ static void throw(faults * f, const fault *p)
         terminate(f, false, p->size);
         break;
     case FAULT_FAST:
-        restart_postgres(f, "fast");
+        cluster_restart(t->cluster, "fast");
         break;
     case FAULT_IMMEDIATE:
-        restart_postgres(f, "immediate");
+        cluster_restart(t->cluster, "immediate");
         break;
     case FAULT_STALL:
-        stall_postgres(f, p->for_ms);
+        cluster_stall(t->cluster, p->for_ms);
         break;
     case FAULT_CUT:
         clients_cut(t->clients, p->size);
@@ -258,6 +204,10 @@ static void throw(faults * f, const fault *p)
         break;
     case FAULT_RESET:
         atomic_store(&t->reset, (int)p->size);
+        break;
+    case FAULT_FAILOVER:
+        if (!cluster_fail_over(t->cluster, p->for_ms))
+            f->thrown[p->kind]--;
         break;
     case FAULT_COUNT:
         break;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "book.h"
+#include "cluster.h"
 #include "truth.h"
 #include "writer.h"
 
@@ -30,6 +31,7 @@ struct ledger {
     torture *torture;
     shelf shelves[TOPICS];
     truth truth;
+    bool *logged[MAX_WRITERS + 1]; /* of each writer's deeds, by running number */
 };
 
 ledger *ledger_new(torture *t)
@@ -50,6 +52,8 @@ void ledger_free(ledger *l)
         free(s->books);
         free(s->moves);
     }
+    for (int i = 0; i <= MAX_WRITERS; i++)
+        free(l->logged[i]);
     truth_close(&l->truth);
     free(l);
 }
@@ -124,17 +128,6 @@ static PGresult *ask(PGconn *conn, const char *sql)
     return r;
 }
 
-static PGconn *open_conn(ledger *l)
-{
-    char info[600];
-    snprintf(info, sizeof(info), "host='%s' user=postgres dbname=%s",
-             l->torture->options.socket_dir, l->torture->options.database);
-    PGconn *conn = PQconnectdb(info);
-    if (PQstatus(conn) != CONNECTION_OK)
-        torture_die("the checker cannot connect: %s", PQerrorMessage(conn));
-    return conn;
-}
-
 static int64_t int_at(const PGresult *r, int row, int column)
 {
     return strtoll(PQgetvalue(r, row, column), NULL, 10);
@@ -142,7 +135,7 @@ static int64_t int_at(const PGresult *r, int row, int column)
 
 void ledger_load(ledger *l)
 {
-    PGconn *conn = open_conn(l);
+    PGconn *conn = cluster_connect_or_die(l->torture);
     truth_load(&l->truth, l->torture, conn);
     PQfinish(conn);
 }
@@ -177,16 +170,20 @@ static void check_log(ledger *l, int topic)
     }
 }
 
-/* What was confirmed is in the log, what was rolled back is not. */
-static void check_deeds(ledger *l)
+static bool *logged(const ledger *l, int64_t uid)
+{
+    return &l->logged[writers_of(uid)][uid & 0xffffffff];
+}
+
+/* Notes which deeds are in the log. */
+static void mark_logged(ledger *l)
 {
     torture *t = l->torture;
     size_t n[MAX_WRITERS + 1] = {0};
-    bool *logged[MAX_WRITERS + 1] = {NULL};
     for (int64_t uid = writers_next(t->writers, 0); uid != 0; uid = writers_next(t->writers, uid))
         n[writers_of(uid)]++;
     for (int i = 0; i <= MAX_WRITERS; i++)
-        logged[i] = calloc(n[i] + 1, sizeof(bool));
+        l->logged[i] = calloc(n[i] + 1, sizeof(bool));
     for (int topic = 0; topic < TOPICS; topic++) {
         const history *h = &l->truth.topics[topic];
         for (const entry *e = h->log + 1; e <= h->log + h->n; e++) {
@@ -196,36 +193,92 @@ static void check_deeds(ledger *l)
                     t, "log topic=%s epoch=%s seq=%" PRId64 ": nobody wrote uid=%" PRId64,
                     topic_name(topic), h->spans[e->span].name, e->seq, e->uid);
             if (d != NULL)
-                logged[writers_of(e->uid)][e->uid & 0xffffffff] = true;
+                *logged(l, e->uid) = true;
         }
     }
+}
+
+/* The index of the failover that ended the timeline which that deed was done on; n if it is the
+ * present one. A connection that stood before a primary's end led to no later one. */
+static int ended_by(const ledger *l, const deed *d)
+{
+    int n, i = 0;
+    const failover *f = cluster_failovers(l->torture->cluster, &n);
+    while (i < n && d->began_ns > f[i].dead_ns)
+        i++;
+    return i;
+}
+
+/* What was confirmed is in the log, unless a primary's crash took it; what was rolled back is not.
+ * A standby has its primary's log up to some point: nothing survives that began when something
+ * lost was confirmed already. */
+static void check_deeds(ledger *l)
+{
+    torture *t = l->torture;
+    int n;
+    const failover *f = cluster_failovers(t->cluster, &n);
+    uint64_t *lost_ns = malloc(((size_t)n + 1) * sizeof(*lost_ns)); /* the first to be lost */
+    for (int i = 0; i <= n; i++)
+        lost_ns[i] = UINT64_MAX;
     for (int64_t uid = writers_next(t->writers, 0); uid != 0; uid = writers_next(t->writers, uid)) {
         const deed *d = writers_deed(t->writers, uid);
-        bool there = logged[writers_of(uid)][uid & 0xffffffff];
-        if (d->outcome == OUTCOME_COMMITTED && !there)
-            torture_violation(t, "topic=%s uid=%" PRId64 ": committed, and not in the log",
-                              topic_name(d->topic), uid);
+        bool there = *logged(l, uid);
         if (d->outcome == OUTCOME_ROLLED_BACK && there)
             torture_violation(t, "topic=%s uid=%" PRId64 ": rolled back, and in the log",
                               topic_name(d->topic), uid);
+        if (d->outcome != OUTCOME_COMMITTED || there)
+            continue;
+        int i = ended_by(l, d);
+        if (i == n || f[i].clean)
+            torture_violation(t, "topic=%s uid=%" PRId64 ": committed, and not in the log",
+                              topic_name(d->topic), uid);
+        torture_count(t, COUNT_LOST);
+        lost_ns[i] = d->acked_ns < lost_ns[i] ? d->acked_ns : lost_ns[i];
     }
-    for (int i = 0; i <= MAX_WRITERS; i++)
-        free(logged[i]);
+    for (int64_t uid = writers_next(t->writers, 0); uid != 0; uid = writers_next(t->writers, uid)) {
+        const deed *d = writers_deed(t->writers, uid);
+        if (*logged(l, uid) && d->began_ns > lost_ns[ended_by(l, d)])
+            torture_violation(t,
+                              "topic=%s uid=%" PRId64
+                              ": in the log, and began when one that is not was confirmed already",
+                              topic_name(d->topic), uid);
+    }
+    free(lost_ns);
 }
 
 /* A book's numbering, as the truth has it. */
 typedef struct numbering {
-    int span; /* -1: there never was such an epoch */
     uint32_t timeline;
+    bool past;     /* a failover has ended the timeline */
+    bool lossy;    /* and what came last on it may be lost */
+    int span;      /* -1: no such epoch is in the log */
+    int64_t first; /* seq with which the epoch came to that timeline */
+    int64_t head;  /* and left it */
 } numbering;
 
 static numbering identify(const ledger *l, int topic, const book *b)
 {
     numbering n = {.span = -1};
-    const char *name;
     const history *h = &l->truth.topics[topic];
-    if (truth_split(b->epoch, &n.timeline, &name) && n.timeline == l->truth.timeline)
+    const char *name;
+    int n_failovers;
+    const failover *f = cluster_failovers(l->torture->cluster, &n_failovers);
+    if (!truth_split(b->epoch, &n.timeline, &name))
+        return n;
+    for (int i = 0; i < n_failovers; i++) {
+        if (f[i].timeline == n.timeline) {
+            n.past = true;
+            n.lossy = !f[i].clean;
+        }
+    }
+    if (n.past || n.timeline == l->truth.timeline)
         n.span = truth_span(h, name);
+    if (n.span >= 0 && h->spans[n.span].timeline > n.timeline)
+        n.span = -1;
+    if (n.span >= 0) {
+        n.first = truth_head_on(h, n.span, n.timeline - 1);
+        n.head = truth_head_on(h, n.span, n.timeline);
+    }
     return n;
 }
 
@@ -246,25 +299,53 @@ static void check_sighting(ledger *l, int topic, const book *b, int64_t seq, con
                           e->state.n, e->state.x);
 }
 
+/* Beyond what the promoted standby had. Clients were compared with one another as it came; besides,
+ * it was truly written, and is not what came in its place. */
+static void check_lost(ledger *l, int topic, const book *b, int64_t seq)
+{
+    torture *t = l->torture;
+    int64_t uid = b->seen[seq].uid;
+    torture_count(t, COUNT_LOST_SHOWN);
+    if (uid <= 0)
+        return;
+    const deed *d = writers_deed(t->writers, uid);
+    if (d == NULL || d->topic != topic || d->outcome == OUTCOME_ROLLED_BACK)
+        torture_violation(
+            t, "topic=%s epoch=%s seq=%" PRId64 ": clients were given uid=%" PRId64 ", of nobody",
+            topic_name(topic), b->epoch, seq, uid);
+    else if (*logged(l, uid))
+        torture_violation(t,
+                          "topic=%s epoch=%s seq=%" PRId64 ": clients were given uid=%" PRId64
+                          ", which belongs elsewhere",
+                          topic_name(topic), b->epoch, seq, uid);
+}
+
 static void check_book(ledger *l, int topic, const book *b)
 {
+    torture *t = l->torture;
     const history *h = &l->truth.topics[topic];
     numbering n = identify(l, topic, b);
-    if (n.span < 0) {
-        torture_violation(l->torture, "topic=%s epoch=%s: shown to clients, and never was",
+    if (n.span < 0 && !n.lossy) {
+        torture_violation(t, "topic=%s epoch=%s: shown to clients, and never was",
                           topic_name(topic), b->epoch);
         return;
     }
     for (int64_t s = 0; s < b->n_seen; s++) {
         if (b->seen[s].uid == NOTHING_YET && !b->seen[s].has_state)
             continue;
-        if (s > h->spans[n.span].head)
-            torture_violation(l->torture,
+        if (n.span >= 0 && s < n.first)
+            torture_violation(t,
                               "topic=%s epoch=%s seq=%" PRId64
-                              ": shown to clients and never committed",
-                              topic_name(topic), b->epoch, s);
-        else
+                              ": shown under a timeline that began at seq=%" PRId64,
+                              topic_name(topic), b->epoch, s, n.first);
+        else if (n.span >= 0 && s <= n.head)
             check_sighting(l, topic, b, s, truth_entry(h, n.span, s));
+        else if (n.lossy)
+            check_lost(l, topic, b, s);
+        else
+            torture_violation(
+                t, "topic=%s epoch=%s seq=%" PRId64 ": shown to clients and never committed",
+                topic_name(topic), b->epoch, s);
     }
 }
 
@@ -274,7 +355,9 @@ static void check_moves(ledger *l, int topic)
     const shelf *s = &l->shelves[topic];
     for (int i = 0; i < s->n_moves; i++) {
         const book *from = &s->books[s->moves[i].from], *to = &s->books[s->moves[i].to];
-        if (identify(l, topic, to).span <= identify(l, topic, from).span)
+        numbering a = identify(l, topic, from), b = identify(l, topic, to);
+        bool unknown = a.span < 0 || b.span < 0; /* lost: nobody knows where it stood */
+        if (b.timeline < a.timeline || (b.timeline == a.timeline && !unknown && b.span <= a.span))
             torture_violation(l->torture, "topic=%s: a resync went from epoch %s back to %s",
                               topic_name(topic), from->epoch, to->epoch);
     }
@@ -288,11 +371,14 @@ static const entry *find_revocation(const history *h, const char *tx)
     return NULL; /* it was rolled back */
 }
 
-/* From where on a book is closed to who was revoked there. */
+/* From where on a book is closed to who was revoked there. An older timeline, on which someone may
+ * still be shown something, knows nothing of it. */
 static int64_t closed_from(const ledger *l, int topic, const book *b, const entry *revoked)
 {
-    int at = identify(l, topic, b).span;
-    return at < revoked->span ? INT64_MAX : at > revoked->span ? 0 : revoked->seq;
+    numbering n = identify(l, topic, b);
+    if (n.timeline < revoked->timeline || (n.span >= 0 && n.span < revoked->span))
+        return INT64_MAX;
+    return n.span == revoked->span ? revoked->seq : 0;
 }
 
 static void check_right(ledger *l, int topic, int user, const entry *revoked, uint64_t restored_ns)
@@ -332,7 +418,7 @@ static void check_rights(ledger *l)
 static void check_tables(ledger *l)
 {
     torture *t = l->torture;
-    PGconn *conn = open_conn(l);
+    PGconn *conn = cluster_connect_or_die(l->torture);
     PGresult *r = ask(conn, "select e.topic, e.seq from leat.event e"
                             " join leat.topic t on t.name = e.topic"
                             " left join torture.log g on (g.topic, g.epoch, g.seq) ="
@@ -367,6 +453,7 @@ static void check_tables(ledger *l)
 
 void ledger_check(ledger *l)
 {
+    mark_logged(l);
     check_deeds(l);
     for (int topic = 0; topic < TOPICS; topic++) {
         check_log(l, topic);

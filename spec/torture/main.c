@@ -1,6 +1,7 @@
 /* main.c - the torture test: writers, subscribers, a fault-thrower, a checker.
  *
- *   torture --leat FILE --app FILE --socket-dir DIR --proxy-dir DIR --data-dir DIR --pg-ctl COMMAND
+ *   torture --leat FILE --app FILE --socket-dir DIR --data-dir DIR --standby-socket-dir DIR
+ *           --standby-data-dir DIR --proxy-dir DIR --pg-ctl COMMAND --make-standby COMMAND
  *           --work DIR --database NAME [--seconds N] [--seed S] [--faults a,b,…] [--clients N]
  *           [--writers N] [--settle N] [--stop-at-first]
  *
@@ -18,6 +19,7 @@
 
 #include "base/buf.h"
 #include "client.h"
+#include "cluster.h"
 #include "fault.h"
 #include "ledger.h"
 #include "proxy.h"
@@ -35,6 +37,8 @@ static const char *const count_names[COUNT_COUNT] = {
     [COUNT_LARGE] = "large events written",
     [COUNT_REVOKES] = "revocations",
     [COUNT_RESETS] = "topics reset",
+    [COUNT_LOST] = "events lost with a primary",
+    [COUNT_LOST_SHOWN] = "positions shown and lost with a primary",
     [COUNT_CONNECTS] = "connections",
     [COUNT_SESSIONS] = "subscribe requests",
     [COUNT_OUTDATED] = "subscribe requests with a position of an epoch that is over",
@@ -127,11 +131,14 @@ static const struct option long_options[] = {
     {"leat", 1, NULL, OPT_FIRST},
     {"app", 1, NULL, OPT_FIRST + 1},
     {"socket-dir", 1, NULL, OPT_FIRST + 2},
-    {"proxy-dir", 1, NULL, OPT_FIRST + 3},
-    {"data-dir", 1, NULL, OPT_FIRST + 4},
-    {"pg-ctl", 1, NULL, OPT_FIRST + 5},
-    {"work", 1, NULL, OPT_FIRST + 6},
-    {"database", 1, NULL, OPT_FIRST + 7},
+    {"data-dir", 1, NULL, OPT_FIRST + 3},
+    {"standby-socket-dir", 1, NULL, OPT_FIRST + 4},
+    {"standby-data-dir", 1, NULL, OPT_FIRST + 5},
+    {"proxy-dir", 1, NULL, OPT_FIRST + 6},
+    {"pg-ctl", 1, NULL, OPT_FIRST + 7},
+    {"make-standby", 1, NULL, OPT_FIRST + 8},
+    {"work", 1, NULL, OPT_FIRST + 9},
+    {"database", 1, NULL, OPT_FIRST + 10},
     {"seconds", 1, NULL, 's'},
     {"seed", 1, NULL, 'S'},
     {"faults", 1, NULL, 'f'},
@@ -146,8 +153,18 @@ static void read_options(torture_options *o, int argc, char **argv)
 {
     *o = (torture_options){.seconds = 20, .clients = 48, .writers = 6, .settle_seconds = 20};
     o->seed = (uint64_t)time(NULL) % 1000000;
-    const char **paths[] = {&o->leat,     &o->app,    &o->socket_dir, &o->proxy_dir,
-                            &o->data_dir, &o->pg_ctl, &o->work,       &o->database};
+    node *nodes = o->nodes;
+    const char **paths[] = {&o->leat,
+                            &o->app,
+                            &nodes[0].socket_dir,
+                            &nodes[0].data_dir,
+                            &nodes[1].socket_dir,
+                            &nodes[1].data_dir,
+                            &o->proxy_dir,
+                            &o->pg_ctl,
+                            &o->make_standby,
+                            &o->work,
+                            &o->database};
     choose_faults(o->faults, "all");
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         unsigned n = optarg == NULL ? 0 : (unsigned)strtoul(optarg, NULL, 10);
@@ -173,6 +190,8 @@ static void read_options(torture_options *o, int argc, char **argv)
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
         if (*paths[i] == NULL)
             torture_die("--%s is missing", long_options[i].name);
+    for (int i = 0; i < NODES; i++)
+        snprintf(nodes[i].proxy_dir, sizeof(nodes[i].proxy_dir), "%s/%d", o->proxy_dir, i);
 }
 
 static void on_wake(uv_timer_t *timer)
@@ -244,7 +263,7 @@ static void run_beside(torture *t, void (*work)(torture *t))
 /* Accounts, topics, and who is a member where. */
 static void populate(torture *t)
 {
-    PGconn *conn = postgres_connect(t);
+    PGconn *conn = cluster_connect_or_die(t);
     leat_buf sql = LEAT_BUF_INIT;
     for (int u = 0; u < USERS; u++)
         leat_buf_printf(&sql, "insert into torture.account values (%d, 'token-%d');", u, u);
@@ -315,6 +334,7 @@ static void torment(torture *t)
     t->ledger = ledger_new(t);
     t->proxy = proxy_new(t);
     populate(t);
+    t->cluster = cluster_new(t);
     run_beside(t, start_server);
     t->began_ns = uv_hrtime();
     t->clients = clients_new(t);
@@ -346,6 +366,7 @@ static void finish(torture *t)
     server_free(t->server);
     writers_free(t->writers);
     ledger_free(t->ledger);
+    cluster_free(t->cluster);
 }
 
 int main(int argc, char **argv)

@@ -9,10 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/list.h"
+
+#define DOOR ".s.PGSQL.5432"
+#define HIDDEN_DOOR ".hidden"
 
 enum { HEADER = 5, MAX_HELD = 32, HELD_MAX_MS = 700, TICK_MS = 25 };
 
@@ -25,6 +29,7 @@ typedef struct held {
 typedef struct pair {
     leat_list link;
     proxy *proxy;
+    int node; /* that postgres leads to */
     uv_pipe_t leat;
     uv_pipe_t postgres;
     uv_connect_t connect;
@@ -39,7 +44,8 @@ typedef struct pair {
 
 struct proxy {
     torture *torture;
-    uv_pipe_t server;
+    uv_pipe_t doors[NODES];
+    int n_doors;
     uv_timer_t tick;
     int open;
     bool closing;
@@ -246,6 +252,7 @@ static void on_client(uv_stream_t *listener, int status)
     if (c == NULL)
         torture_die("out of memory");
     c->proxy = p;
+    c->node = (int)((uv_pipe_t *)listener - p->doors);
     c->open = 2;
     uv_pipe_init(&p->torture->loop, &c->leat, 0);
     uv_pipe_init(&p->torture->loop, &c->postgres, 0);
@@ -258,7 +265,7 @@ static void on_client(uv_stream_t *listener, int status)
         return;
     }
     char path[200];
-    snprintf(path, sizeof(path), "%s/.s.PGSQL.5432", p->torture->options.socket_dir);
+    snprintf(path, sizeof(path), "%s/" DOOR, p->torture->options.nodes[c->node].socket_dir);
     uv_pipe_connect(&c->connect, &c->postgres, path, on_upstream);
 }
 
@@ -270,6 +277,45 @@ static void on_tick(uv_timer_t *tick)
         release(LEAT_LIST_ENTRY(l, pair, link), now, false);
 }
 
+typedef char door_path[300];
+
+static void put_path(door_path path, const proxy *p, int which, const char *name)
+{
+    snprintf(path, sizeof(door_path), "%s/%s", p->torture->options.nodes[which].proxy_dir, name);
+}
+
+static void open_door(proxy *p, int which)
+{
+    uv_pipe_t *door = &p->doors[which];
+    door_path path;
+    put_path(path, p, which, DOOR);
+    mkdir(p->torture->options.nodes[which].proxy_dir, 0700);
+    unlink(path);
+    uv_pipe_init(&p->torture->loop, door, 0);
+    door->data = p;
+    int err = uv_pipe_bind(door, path);
+    if (err == 0)
+        err = uv_listen((uv_stream_t *)door, 256, on_client);
+    if (err < 0)
+        torture_die("cannot listen on %s: %s", path, uv_strerror(err));
+}
+
+void proxy_show_door(proxy *p, int which)
+{
+    door_path from, to;
+    put_path(from, p, which, HIDDEN_DOOR);
+    put_path(to, p, which, DOOR);
+    rename(from, to);
+}
+
+void proxy_hide_door(proxy *p, int which)
+{
+    door_path from, to;
+    put_path(from, p, which, DOOR);
+    put_path(to, p, which, HIDDEN_DOOR);
+    rename(from, to);
+}
+
 proxy *proxy_new(torture *t)
 {
     proxy *p = calloc(1, sizeof(*p));
@@ -277,21 +323,15 @@ proxy *proxy_new(torture *t)
         torture_die("out of memory");
     p->torture = t;
     p->dice = dice_of(t->options.seed, 2);
-    p->open = 2;
+    p->n_doors = t->options.faults[FAULT_FAILOVER] ? NODES : 1;
+    p->open = 1 + p->n_doors;
     leat_list_init(&p->pairs);
     uv_mutex_init(&p->lock);
     uv_timer_init(&t->loop, &p->tick);
-    uv_pipe_init(&t->loop, &p->server, 0);
-    p->tick.data = p->server.data = p;
+    p->tick.data = p;
     uv_timer_start(&p->tick, on_tick, TICK_MS, TICK_MS);
-    char path[200];
-    snprintf(path, sizeof(path), "%s/.s.PGSQL.5432", t->options.proxy_dir);
-    unlink(path);
-    int err = uv_pipe_bind(&p->server, path);
-    if (err == 0)
-        err = uv_listen((uv_stream_t *)&p->server, 256, on_client);
-    if (err < 0)
-        torture_die("cannot listen on %s: %s", path, uv_strerror(err));
+    for (int i = 0; i < p->n_doors; i++)
+        open_door(p, i);
     return p;
 }
 
@@ -308,7 +348,8 @@ void proxy_close(proxy *p)
     p->closing = true;
     for (leat_list *l = p->pairs.next; l != &p->pairs; l = l->next)
         close_pair(LEAT_LIST_ENTRY(l, pair, link));
-    uv_close((uv_handle_t *)&p->server, on_part_closed);
+    for (int i = 0; i < p->n_doors; i++)
+        uv_close((uv_handle_t *)&p->doors[i], on_part_closed);
     uv_close((uv_handle_t *)&p->tick, on_part_closed);
 }
 
@@ -319,13 +360,13 @@ void proxy_mistreat(proxy *p, unsigned drop, unsigned twice, unsigned hold)
     p->hold = hold;
 }
 
-int proxy_pids(proxy *p, bool listener, int *pids, int max)
+int proxy_pids(proxy *p, int which, bool listener, int *pids, int max)
 {
     int n = 0;
     uv_mutex_lock(&p->lock);
     for (leat_list *l = p->pairs.next; l != &p->pairs && n < max; l = l->next) {
         pair *c = LEAT_LIST_ENTRY(l, pair, link);
-        if (c->pid != 0 && c->listener == listener)
+        if (c->pid != 0 && c->node == which && c->listener == listener)
             pids[n++] = c->pid;
     }
     uv_mutex_unlock(&p->lock);

@@ -1,7 +1,8 @@
 /* proxy.h - stands between leat and Postgres, and mistreats announcements.
  *
- * Ownership  proxy_new listens on a socket in a folder of its own; proxy_close ends all.
- * Threads    main thread; proxy_mistreat and proxy_pids: any.
+ * Ownership  proxy_new listens on a socket for each node of Postgres, in a folder of its own;
+ *            proxy_close ends all.
+ * Threads    main thread; proxy_mistreat, proxy_pids and the doors: any.
  * Units      milliseconds; percent.
  * Errors     when one side goes, so does the other.
  *
@@ -20,7 +21,12 @@ void proxy_close(proxy *p); /* memory is freed when the loop has run on */
 /* In percent of the announcements, from now on. 0, 0, 0: all is well again. */
 void proxy_mistreat(proxy *p, unsigned drop, unsigned twice, unsigned hold);
 
-/* Backends that leat is connected to: the one that listens, or the others. Returns how many. */
-int proxy_pids(proxy *p, bool listener, int *pids, int max);
+/* While a node of Postgres is gone, its socket is, too. Any thread. */
+void proxy_show_door(proxy *p, int which);
+void proxy_hide_door(proxy *p, int which);
+
+/* Backends of a node that leat is connected to: the one that listens, or the others. Returns how
+ * many. */
+int proxy_pids(proxy *p, int which, bool listener, int *pids, int max);
 
 #endif

@@ -113,8 +113,14 @@ static void check_log(server *s, const char *path)
 static void launch(server *s)
 {
     const torture_options *o = &s->torture->options;
-    char info[400];
-    snprintf(info, sizeof(info), "host='%s' user=postgres dbname=%s", o->proxy_dir, o->database);
+    char info[600];
+    if (o->faults[FAULT_FAILOVER])
+        snprintf(info, sizeof(info),
+                 "host='%s,%s' user=postgres dbname=%s target_session_attrs=read-write",
+                 o->nodes[0].proxy_dir, o->nodes[1].proxy_dir, o->database);
+    else
+        snprintf(info, sizeof(info), "host='%s' user=postgres dbname=%s", o->nodes[0].proxy_dir,
+                 o->database);
     char *argv[] = {(char *)(uintptr_t)o->leat, "serve",    "--database",  info, "--app",
                     (char *)(uintptr_t)o->app,  "--listen", "127.0.0.1:0", NULL};
     snprintf(s->log, sizeof(s->log), "%s/leat-%d.log", o->work, ++s->launched);

@@ -23,6 +23,7 @@ enum {
     USERS = 8,
     OUTSIDER = USERS - 1, /* never a member of anything */
     MAX_WRITERS = 64,
+    NODES = 2, /* of Postgres */
     PLAIN_TOPICS = 6,
     SHARE_TOPICS = 4,
     HOOK_TOPICS = 2,
@@ -49,6 +50,7 @@ typedef enum fault_kind {
     FAULT_DOUBLE,    /* announcements come twice */
     FAULT_REORDER,   /* announcements are late, and out of order */
     FAULT_RESET,     /* a topic is deleted, so that its numbering begins anew */
+    FAULT_FAILOVER,  /* the primary ends, and a standby is promoted */
     FAULT_COUNT
 } fault_kind;
 
@@ -62,6 +64,8 @@ typedef enum count {
     COUNT_LARGE,
     COUNT_REVOKES,
     COUNT_RESETS,
+    COUNT_LOST,       /* events confirmed, and lost with a primary */
+    COUNT_LOST_SHOWN, /* of what was lost, what clients had been shown */
     COUNT_CONNECTS,
     COUNT_SESSIONS, /* subscribes sent */
     COUNT_OUTDATED, /* of them, with a position of an epoch that is over */
@@ -87,6 +91,12 @@ typedef enum count {
     COUNT_COUNT
 } count;
 
+typedef struct node {
+    const char *socket_dir; /* of Postgres */
+    const char *data_dir;
+    char proxy_dir[200]; /* where leat finds the proxy's socket */
+} node;
+
 typedef struct torture_options {
     uint64_t seed;
     unsigned seconds;
@@ -97,14 +107,15 @@ typedef struct torture_options {
     bool stop_at_first; /* a broken build: one violation is enough */
     const char *leat;   /* the binary */
     const char *app;
-    const char *socket_dir; /* of Postgres */
-    const char *proxy_dir;  /* where leat finds the proxy's socket */
-    const char *data_dir;
-    const char *pg_ctl; /* a command, to which the mode and "restart" are added */
-    const char *work;   /* logs */
+    node nodes[NODES];        /* the second one is used if there are to be failovers */
+    const char *proxy_dir;    /* for the nodes' */
+    const char *pg_ctl;       /* a command, to which a folder and what to do are added */
+    const char *make_standby; /* the primary's socket folder, and data and socket folder */
+    const char *work;         /* logs */
     const char *database;
 } torture_options;
 
+typedef struct cluster cluster;
 typedef struct ledger ledger;
 typedef struct proxy proxy;
 typedef struct server server;
@@ -115,6 +126,7 @@ typedef struct writers writers;
 typedef struct torture {
     torture_options options;
     uv_loop_t loop;
+    cluster *cluster;
     ledger *ledger;
     proxy *proxy;
     server *server;

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cluster.h"
+
 enum {
     FLOOD = 150,
     FLOOD_REPEATS = 5000,
@@ -45,29 +47,6 @@ struct writers {
     size_t cap_revocations;
 };
 
-static void ignore_notice(void *arg, const char *message)
-{
-    (void)arg;
-    (void)message;
-}
-
-PGconn *postgres_connect(torture *t)
-{
-    char info[600];
-    snprintf(info, sizeof(info), "host='%s' user=postgres dbname=%s connect_timeout=10",
-             t->options.socket_dir, t->options.database);
-    while (!atomic_load(&t->stopping)) {
-        PGconn *conn = PQconnectdb(info);
-        if (PQstatus(conn) == CONNECTION_OK) {
-            PQsetNoticeProcessor(conn, ignore_notice, NULL);
-            return conn;
-        }
-        PQfinish(conn);
-        usleep(30 * 1000);
-    }
-    return NULL;
-}
-
 static bool run(writer *w, const char *sql)
 {
     PGresult *r = PQexec(w->conn, sql);
@@ -82,7 +61,7 @@ static bool connected(writer *w)
         return true;
     if (w->conn != NULL)
         PQfinish(w->conn);
-    w->conn = postgres_connect(w->torture);
+    w->conn = cluster_connect(w->torture);
     if (w->conn == NULL)
         return false;
     /* Every third writer would rather not wait for the disk. */
@@ -248,6 +227,8 @@ static void reset_topic(writer *w, int topic)
         ok = post(w, topic) && post(w, any_topic(w));
     if (end_transaction(w, ok))
         torture_count(w->torture, COUNT_RESETS);
+    else
+        atomic_store(&w->torture->reset, topic); /* for the next one to try */
 }
 
 static void write_on(void *arg)

@@ -1,7 +1,7 @@
 /* writer.h - those who write: transactions of every kind, and the one who gives and takes rights.
  *
  * Ownership  writers_new starts the threads, writers_join ends them; what they did stays readable.
- * Threads    each writer is a thread with a connection of its own, straight to Postgres.
+ * Threads    each writer is a thread with a connection of its own, to the primary.
  * Units      nanoseconds.
  * Errors     a lost connection is made anew; what became of its transaction is then unknown.
  */
@@ -46,8 +46,5 @@ int writers_of(int64_t uid); /* whose it is: 0, 1, 2 … */
 /* Walks all deeds: first uid 0; returns the next uid, or 0. */
 int64_t writers_next(const writers *w, int64_t uid);
 const revocation *writers_revocations(const writers *w, size_t *n);
-
-/* A connection straight to Postgres, waiting for it as long as the test runs; NULL if it ends. */
-PGconn *postgres_connect(torture *t);
 
 #endif
