@@ -77,4 +77,9 @@ app:topic("hook:{id:int}", public("hook", {
 app:topic("room:{id:int}", private("room", {}))
 app:topic("club:{id:int}", private("club", { share = "all" }))
 
+-- Each also as a route, for WebSockets of one topic and Server-Sent Events.
+for _, kind in ipairs { "plain", "share", "hook", "room", "club" } do
+  app:stream("/" .. kind .. "/{id:int}", kind .. ":{id}")
+end
+
 return app

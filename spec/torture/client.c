@@ -1,6 +1,6 @@
-/* client.c - the connection: connect -> on_connected -> the upgrade -> frames; every now and then
- * on_move does something with it. What a message must be like, at that point of its subscription,
- * is view.c's.
+/* client.c - the connection: connect -> on_connected -> take_head -> frames or events; every now
+ * and then on_move does something with it. What a message must be like, at that point of its
+ * subscription, is view.c's.
  */
 #include "client.h"
 
@@ -14,6 +14,7 @@
 
 #include "message.h"
 #include "server.h"
+#include "sse.h"
 #include "view.h"
 
 enum {
@@ -27,9 +28,16 @@ enum {
 
 typedef enum phase { DOWN, CONNECTING, UPGRADING, OPEN, GOING } phase;
 
+typedef enum transport {
+    SOCKET,        /* WebSocket, at /ws */
+    STREAM_SOCKET, /* WebSocket, at a stream route */
+    STREAM_SSE,    /* Server-Sent Events */
+} transport;
+
 typedef struct client {
     clients *all;
     dice dice;
+    transport transport;
     phase phase;
     bool paused;
     bool resting;
@@ -131,7 +139,7 @@ static void on_close_frame(client *c, leat_slice payload)
         torture_count(t, COUNT_GOING_AWAY);
     else if (code == 4008)
         torture_count(t, COUNT_TOO_SLOW);
-    else if (code != 1000)
+    else if (code != 1000 && !(c->transport == STREAM_SOCKET && (code == 1013 || code == 4408)))
         torture_violation(t, "client=%d: closed with code %d %.*s", c->viewer.number, code,
                           payload.len < 2 ? 0 : (int)payload.len - 2, payload.at + 2);
     leave(c, false);
@@ -176,22 +184,55 @@ static void take_frames(client *c)
     leat_buf_consume(&c->in, at);
 }
 
-static void take_upgrade(client *c)
+static void take_events(client *c)
+{
+    size_t at = 0;
+    while (c->phase == OPEN) {
+        sse_event e;
+        long n = sse_cut(&e, (leat_slice){c->in.at + at, c->in.len - at});
+        if (n == 0)
+            break;
+        if (n < 0) {
+            torture_violation(c->all->torture, "client=%d: no Server-Sent Event: %.200s",
+                              c->viewer.number, c->in.at + at);
+            leave(c, false);
+            break;
+        }
+        at += (size_t)n;
+        if (e.event.at != NULL)
+            viewer_take_sse(&c->viewer, &e);
+    }
+    leat_buf_consume(&c->in, at);
+}
+
+static void on_refused(client *c, int status)
+{
+    if (c->transport != SOCKET)
+        viewer_refused_stream(&c->viewer, status);
+    else if (status != 503) /* Postgres is away */
+        torture_violation(c->all->torture, "client=%d: upgrade answered %d", c->viewer.number,
+                          status);
+    leave(c, false);
+}
+
+static void take_head(client *c)
 {
     char *end = c->in.len == 0 ? NULL : memmem(c->in.at, c->in.len, "\r\n\r\n", 4);
     if (end == NULL)
         return;
-    if (c->in.len < 12 || memcmp(c->in.at, "HTTP/1.1 101", 12) != 0) {
-        if (memcmp(c->in.at, "HTTP/1.1 503", 12) != 0) /* Postgres is away */
-            torture_violation(c->all->torture, "client=%d: upgrade answered %.40s",
-                              c->viewer.number, c->in.at);
-        leave(c, false);
+    int status = c->in.len < 12 ? 0 : atoi(c->in.at + 9);
+    if (status != (c->transport == STREAM_SSE ? 200 : 101)) {
+        on_refused(c, status);
         return;
     }
     leat_buf_consume(&c->in, (size_t)(end + 4 - c->in.at));
     c->phase = OPEN;
     viewer_connected(&c->viewer);
     torture_count(c->all->torture, COUNT_CONNECTS);
+    if (c->transport != SOCKET)
+        torture_count(c->all->torture, COUNT_STREAMS);
+    if (c->transport == STREAM_SSE)
+        torture_count(c->all->torture, COUNT_SSE);
     if (!c->resting)
         arm(c, 1);
 }
@@ -215,9 +256,46 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
     }
     c->in.len += (size_t)n;
     if (c->phase == UPGRADING)
-        take_upgrade(c);
-    if (c->phase == OPEN)
+        take_head(c);
+    if (c->phase == OPEN && c->transport == STREAM_SSE)
+        take_events(c);
+    else if (c->phase == OPEN)
         take_frames(c);
+}
+
+/* Where a stream route is to go on from. */
+static void put_since(const client *c, const view *w, const char *name, const char *between,
+                      const char *end, leat_buf *out)
+{
+    const viewer *v = &c->viewer;
+    if (w->since)
+        leat_buf_printf(out, "%s%s%s%" PRId64 "%s", name,
+                        ledger_epoch_name(v->torture->ledger, v->streamed, w->asked.at.epoch),
+                        between, w->asked.at.seq, end);
+}
+
+static void put_request(client *c, leat_buf *out)
+{
+    const view *w = c->transport == SOCKET ? NULL : viewer_open_stream(&c->viewer);
+    char path[40] = "ws";
+    if (w != NULL) /* plain:1 is at /plain/1 */
+        snprintf(path, sizeof(path), "%s", topic_name(c->viewer.streamed));
+    char *colon = strchr(path, ':');
+    if (colon != NULL)
+        *colon = '/';
+    leat_buf_printf(out, "GET /%s?token=token-%d", path, c->viewer.user);
+    if (c->transport == STREAM_SOCKET)
+        put_since(c, w, "&epoch=", "&seq=", "", out);
+    leat_buf_text(out, " HTTP/1.1\r\nHost: torture\r\n");
+    if (c->transport == STREAM_SSE) {
+        leat_buf_text(out, "Accept: text/event-stream\r\n");
+        put_since(c, w, "Last-Event-ID: ", ":", "\r\n", out);
+    } else {
+        leat_buf_text(out, "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                           "Sec-WebSocket-Version: 13\r\n"
+                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    }
+    leat_buf_text(out, "\r\n");
 }
 
 static void on_connected(uv_connect_t *connect, int status)
@@ -230,11 +308,7 @@ static void on_connected(uv_connect_t *connect, int status)
         return;
     }
     leat_buf out = LEAT_BUF_INIT;
-    leat_buf_printf(&out,
-                    "GET /ws?token=token-%d HTTP/1.1\r\nHost: torture\r\nConnection: Upgrade\r\n"
-                    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                    c->viewer.user);
+    put_request(c, &out);
     c->phase = UPGRADING;
     uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
     send_bytes(c, &out);
@@ -308,6 +382,26 @@ static void move(client *c)
         leave(c, true);
 }
 
+/* A stream has one topic, so its client comes and goes instead. */
+static void move_stream(client *c)
+{
+    leat_buf text = LEAT_BUF_INIT;
+    const bool *chosen = c->all->torture->options.faults;
+    unsigned kind = roll(&c->dice, 1000);
+    if (kind < 20 && c->transport == STREAM_SOCKET)
+        viewer_unsubscribe(&c->viewer, &text);
+    else if (kind < 35 && c->transport == STREAM_SOCKET)
+        viewer_authenticate(&c->viewer, &text);
+    if (text.len > 0)
+        send_text(c, &text);
+    if (kind >= 35 && kind < 75)
+        leave(c, false);
+    else if (kind >= 75 && kind < 90 && chosen[FAULT_SLOW])
+        pause_client(c, roll_between(&c->dice, 200, 3000));
+    else if (kind >= 90 && kind < 130 && chosen[FAULT_CUT])
+        leave(c, true);
+}
+
 static void on_move(uv_timer_t *timer)
 {
     client *c = timer->data;
@@ -315,8 +409,10 @@ static void on_move(uv_timer_t *timer)
         resume_client(c);
     if (c->phase == DOWN && !c->resting)
         connect_client(c);
-    else if (c->phase == OPEN && !c->resting && !c->paused)
+    else if (c->phase == OPEN && !c->resting && !c->paused && c->transport == SOCKET)
         move(c);
+    else if (c->phase == OPEN && !c->resting && !c->paused)
+        move_stream(c);
     if (!c->resting && !c->paused && c->phase == OPEN)
         arm_next(c);
 }
@@ -372,6 +468,7 @@ clients *clients_new(torture *t)
         client *c = &at[i];
         c->all = all;
         c->dice = dice_of(t->options.seed, 5000 + i);
+        c->transport = i % 3 != 1 ? SOCKET : i % 2 == 0 ? STREAM_SOCKET : STREAM_SSE;
         viewer_init(&c->viewer, t, (int)i, (int)(i % USERS), &c->dice);
         uv_timer_init(&t->loop, &c->timer);
         c->timer.data = c;

@@ -67,6 +67,8 @@ typedef enum count {
     COUNT_LOST,       /* events confirmed, and lost with a primary */
     COUNT_LOST_SHOWN, /* of what was lost, what clients had been shown */
     COUNT_CONNECTS,
+    COUNT_STREAMS,  /* of them, of stream routes */
+    COUNT_SSE,      /* of those, as Server-Sent Events */
     COUNT_SESSIONS, /* subscribes sent */
     COUNT_OUTDATED, /* of them, with a position of an epoch that is over */
     COUNT_SNAPSHOTS,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "book.h"
 #include "message.h"
 
 static const char *const state_names[] = {"idle", "asked", "live", "leaving"};
@@ -16,6 +17,7 @@ void viewer_init(viewer *v, torture *t, int number, int user, dice *d)
 {
     v->torture = t;
     v->number = number;
+    v->streamed = number % TOPICS;
     v->user = user;
     v->dice = d;
 }
@@ -90,7 +92,7 @@ static void take_resync(viewer *v, int topic, place to)
 static void take_snapshot(viewer *v, int topic, const message *m)
 {
     view *w = &v->views[topic];
-    bool resync = m->id == 0;
+    bool resync = m->id == 0 && !(w->state == VIEW_ASKED && w->id == 0);
     standing now = {.known = true, .at.seq = m->seq};
     if (!message_read_summary(m->data, &now.summary) || m->seq < 0) {
         complain(v, topic, "a snapshot without seq or data");
@@ -262,6 +264,23 @@ void viewer_take(viewer *v, leat_slice text)
         complain(v, topic, "an unknown op");
 }
 
+void viewer_take_sse(viewer *v, const sse_event *e)
+{
+    message m;
+    viewer_take(v, e->data);
+    if (!message_parse(&m, e->data))
+        return;
+    const place *at = &v->views[v->streamed].now.at;
+    char id[EPOCH_SIZE + 24] = "";
+    if (m.seq >= 0)
+        snprintf(id, sizeof(id), "%s:%" PRId64,
+                 ledger_epoch_name(v->torture->ledger, v->streamed, at->epoch), at->seq);
+    if (!leat_slice_equal(e->event, m.op))
+        complain(v, v->streamed, "an event whose name is not its op");
+    if (!leat_slice_is(e->id, id))
+        complain(v, v->streamed, "an event whose id is not its position");
+}
+
 /* One of the topics in that state, by chance; -1 if there is none. */
 static int pick(viewer *v, view_state state)
 {
@@ -274,20 +293,34 @@ static int pick(viewer *v, view_state state)
     return -1;
 }
 
-/* Mostly where it is; now and then where it was in an epoch that is over, which is no position. */
-static void put_since(viewer *v, int topic, leat_buf *text)
+/* Mostly from where it is; now and then from where it was in an epoch that is over, which is no
+ * position. */
+static void ask(viewer *v, int topic, int64_t id)
 {
     view *w = &v->views[topic];
     bool outdated = w->before.known && chance(v->dice, 15);
+    w->state = VIEW_ASKED;
+    w->id = id;
     w->asked = outdated ? w->before : w->now;
     w->since = w->asked.known && chance(v->dice, 60);
-    if (!w->since)
-        return;
-    if (outdated)
+    torture_count(v->torture, COUNT_SESSIONS);
+    if (w->since && outdated)
         torture_count(v->torture, COUNT_OUTDATED);
-    leat_buf_printf(text, ",\"since\":{\"epoch\":\"%s\",\"seq\":%" PRId64 "}",
-                    ledger_epoch_name(v->torture->ledger, topic, w->asked.at.epoch),
-                    w->asked.at.seq);
+}
+
+const view *viewer_open_stream(viewer *v)
+{
+    if (chance(v->dice, 25)) /* mostly the one that it had */
+        v->streamed = pick(v, VIEW_IDLE);
+    ask(v, v->streamed, 0);
+    return &v->views[v->streamed];
+}
+
+void viewer_refused_stream(viewer *v, int status)
+{
+    torture_count(v->torture, status == 403 ? COUNT_REFUSED : COUNT_FAILED);
+    if (status != 503 && (status != 403 || !topic_has_members(v->streamed)))
+        complain(v, v->streamed, "a stream answered in no way that fits");
 }
 
 void viewer_subscribe(viewer *v, leat_buf *text)
@@ -295,16 +328,17 @@ void viewer_subscribe(viewer *v, leat_buf *text)
     int topic = pick(v, VIEW_IDLE);
     if (v->leaving || topic < 0)
         return;
-    view *w = &v->views[topic];
-    w->state = VIEW_ASKED;
-    w->id = ++v->last_id;
+    const view *w = &v->views[topic];
+    ask(v, topic, ++v->last_id);
     leat_buf_printf(text, "{\"op\":\"subscribe\",\"id\":%" PRId64 ",\"topic\":\"%s\"", w->id,
                     topic_name(topic));
-    put_since(v, topic, text);
+    if (w->since)
+        leat_buf_printf(text, ",\"since\":{\"epoch\":\"%s\",\"seq\":%" PRId64 "}",
+                        ledger_epoch_name(v->torture->ledger, topic, w->asked.at.epoch),
+                        w->asked.at.seq);
     if (chance(v->dice, 25))
         leat_buf_printf(text, ",\"timeout_ms\":%u", roll_between(v->dice, 20, 3000));
     leat_buf_char(text, '}');
-    torture_count(v->torture, COUNT_SESSIONS);
 }
 
 void viewer_unsubscribe(viewer *v, leat_buf *text)

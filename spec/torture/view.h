@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "ledger.h"
+#include "sse.h"
 
 enum { TRAIL = 12, TRAIL_LEN = 72 };
 
@@ -32,7 +33,7 @@ typedef struct view {
     bool told;          /* on this connection, where the topic is */
     bool since;         /* the subscribe said from where */
     bool leaving_asked; /* unsubscribed before the subscribe was answered */
-    int64_t id;         /* of the subscribe that is not answered */
+    int64_t id;         /* of the subscribe that is not answered; 0: of a stream */
     int64_t leave_id;   /* of the unsubscribe that is not answered; 0: none */
     standing now;
     standing before; /* the last one of the epoch before this one */
@@ -45,6 +46,7 @@ typedef struct viewer {
     int number;
     int user;
     bool leaving; /* a close frame was sent */
+    int streamed; /* the topic of its stream, if it uses stream routes */
     int64_t last_id;
     int64_t renewal_id;
     view views[TOPICS];
@@ -57,6 +59,12 @@ void viewer_connected(viewer *v);
 void viewer_disconnected(viewer *v);
 void viewer_leaving(viewer *v);
 void viewer_take(viewer *v, leat_slice text);
+void viewer_take_sse(viewer *v, const sse_event *e);
+
+/* A stream route's request is sent: chooses the topic, and from where. */
+const view *viewer_open_stream(viewer *v);
+/* It was answered with another status than the one that opens it. */
+void viewer_refused_stream(viewer *v, int status);
 
 /* Each writes a request, or nothing if there is nothing to ask. */
 void viewer_subscribe(viewer *v, leat_buf *text);
