@@ -24,6 +24,11 @@ local function find_member(db, name, account_id)
     name, account_id)
 end
 
+-- Seconds since 1970: the right ends while the test runs, and is proved anew.
+local function soon(db)
+  return db:one("select extract(epoch from clock_timestamp())::bigint + 2 + (random() * 2)::int as at").at
+end
+
 local function snapshot(db, row)
   return summary(db, row.name)
 end
@@ -41,6 +46,7 @@ local function public(kind, options)
         end,
         snapshot = snapshot,
         share = options.share,
+        expires_at = options.expires and soon(ctx.db),
       })
     end,
     event = options.event,
@@ -60,6 +66,7 @@ local function private(kind, options)
         end,
         snapshot = snapshot,
         share = options.share,
+        expires_at = options.expires and soon(ctx.db),
       })
     end,
   }
@@ -74,11 +81,12 @@ app:topic("hook:{id:int}", public("hook", {
     return { uid = event.data.uid, h = item and item.h, body = event.data.body, hooked = true }
   end,
 }))
-app:topic("room:{id:int}", private("room", {}))
+app:topic("lease:{id:int}", public("lease", { expires = true }))
+app:topic("room:{id:int}", private("room", { expires = true }))
 app:topic("club:{id:int}", private("club", { share = "all" }))
 
 -- Each also as a route, for WebSockets of one topic and Server-Sent Events.
-for _, kind in ipairs { "plain", "share", "hook", "room", "club" } do
+for _, kind in ipairs { "plain", "share", "hook", "lease", "room", "club" } do
   app:stream("/" .. kind .. "/{id:int}", kind .. ":{id}")
 end
 

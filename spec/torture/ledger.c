@@ -128,6 +128,11 @@ static PGresult *ask(PGconn *conn, const char *sql)
     return r;
 }
 
+bool ledger_has_right(const ledger *l, int topic, int user)
+{
+    return !topic_has_members(topic) || l->truth.member[topic][user];
+}
+
 static int64_t int_at(const PGresult *r, int row, int column)
 {
     return strtoll(PQgetvalue(r, row, column), NULL, 10);

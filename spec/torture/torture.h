@@ -27,12 +27,15 @@ enum {
     PLAIN_TOPICS = 6,
     SHARE_TOPICS = 4,
     HOOK_TOPICS = 2,
+    LEASE_TOPICS = 2,
     ROOM_TOPICS = 4,
     CLUB_TOPICS = 4,
-    TOPICS = PLAIN_TOPICS + SHARE_TOPICS + HOOK_TOPICS + ROOM_TOPICS + CLUB_TOPICS,
+    TOPICS = PLAIN_TOPICS + SHARE_TOPICS + HOOK_TOPICS + LEASE_TOPICS + ROOM_TOPICS + CLUB_TOPICS,
     NO_TOPIC = -1,
     FIRST_HOOK = PLAIN_TOPICS + SHARE_TOPICS,
-    FIRST_MEMBERS = FIRST_HOOK + HOOK_TOPICS, /* rooms and clubs have members */
+    FIRST_LEASE = FIRST_HOOK + HOOK_TOPICS,
+    FIRST_MEMBERS = FIRST_LEASE + LEASE_TOPICS, /* rooms and clubs have members */
+    FIRST_CLUB = FIRST_MEMBERS + ROOM_TOPICS,
 };
 
 typedef enum fault_kind {
@@ -63,6 +66,7 @@ typedef enum count {
     COUNT_PUBLISHED,
     COUNT_LARGE,
     COUNT_REVOKES,
+    COUNT_LAPSES, /* rights taken without a word: they end when they expire */
     COUNT_RESETS,
     COUNT_LOST,       /* events confirmed, and lost with a primary */
     COUNT_LOST_SHOWN, /* of what was lost, what clients had been shown */
@@ -161,7 +165,16 @@ static inline bool topic_has_members(int topic)
 }
 static inline bool topic_has_hook(int topic)
 {
-    return topic >= FIRST_HOOK && topic < FIRST_MEMBERS;
+    return topic >= FIRST_HOOK && topic < FIRST_LEASE;
+}
+/* Rights to it are given for a few seconds at a time. */
+static inline bool topic_expires(int topic)
+{
+    return topic >= FIRST_LEASE && topic < FIRST_CLUB;
+}
+static inline bool topic_may_refuse(int topic)
+{
+    return topic_has_members(topic) || topic_expires(topic);
 }
 
 /* splitmix64: small, and the same everywhere. */

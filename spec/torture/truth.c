@@ -96,6 +96,16 @@ static void load_topic(truth *x, torture *t, PGconn *conn, int topic)
     PQclear(rows);
 }
 
+static void load_members(truth *x, PGconn *conn)
+{
+    PGresult *r = ask(conn, "select topic, account_id from torture.member");
+    for (int i = 0; i < PQntuples(r); i++)
+        for (int topic = 0; topic < TOPICS; topic++)
+            if (strcmp(PQgetvalue(r, i, 0), topic_name(topic)) == 0)
+                x->member[topic][atoi(PQgetvalue(r, i, 1))] = true;
+    PQclear(r);
+}
+
 void truth_load(truth *x, torture *t, PGconn *conn)
 {
     truth_close(x);
@@ -104,6 +114,7 @@ void truth_load(truth *x, torture *t, PGconn *conn)
     PQclear(r);
     for (int i = 0; i < TOPICS; i++)
         load_topic(x, t, conn, i);
+    load_members(x, conn);
 }
 
 void truth_close(truth *x)

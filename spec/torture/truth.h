@@ -44,6 +44,7 @@ typedef struct history {
 typedef struct truth {
     uint32_t timeline; /* the cluster's now */
     history topics[TOPICS];
+    bool member[TOPICS][USERS];
 } truth;
 
 void truth_load(truth *x, torture *t, PGconn *conn);

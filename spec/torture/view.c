@@ -178,7 +178,7 @@ static void take_closed(viewer *v, int topic, const message *m)
         complain(v, topic, "closed, and was not open");
     if (!says(m->code, may_be))
         complain(v, topic, "closed for no good reason");
-    if (leat_slice_is(m->code, "revoked") && !topic_has_members(topic))
+    if (leat_slice_is(m->code, "revoked") && !topic_may_refuse(topic))
         complain(v, topic, "revoked, where there are no rights");
     w->state = VIEW_IDLE;
 }
@@ -202,7 +202,7 @@ static void take_answer(viewer *v, const message *m, bool ok)
             bool gave_up = w->leave_id != 0 && leat_slice_is(m->code, "bad_request");
             if (ok || (!gave_up && !says(m->code, refusals) && !says(m->code, failures)))
                 complain(v, i, "a subscribe answered in no way that fits");
-            if (says(m->code, refusals) && !topic_has_members(i))
+            if (says(m->code, refusals) && !topic_may_refuse(i))
                 complain(v, i, "refused, where there are no rights");
             torture_count(t, says(m->code, failures) ? COUNT_FAILED : COUNT_REFUSED);
             w->state = VIEW_IDLE;
@@ -319,7 +319,7 @@ const view *viewer_open_stream(viewer *v)
 void viewer_refused_stream(viewer *v, int status)
 {
     torture_count(v->torture, status == 403 ? COUNT_REFUSED : COUNT_FAILED);
-    if (status != 503 && (status != 403 || !topic_has_members(v->streamed)))
+    if (status != 503 && (status != 403 || !topic_may_refuse(v->streamed)))
         complain(v, v->streamed, "a stream answered in no way that fits");
 }
 
@@ -365,20 +365,28 @@ void viewer_authenticate(viewer *v, leat_buf *text)
     torture_count(v->torture, COUNT_RENEWALS);
 }
 
+/* What there is still to wait for; NULL: nothing. */
+static const char *unsettled(const viewer *v, int topic)
+{
+    const ledger *l = v->torture->ledger;
+    const view *w = &v->views[topic];
+    if (w->state == VIEW_ASKED || w->leave_id != 0)
+        return "a request that is never answered";
+    if (w->state == VIEW_LIVE && !ledger_at_end(l, topic, w->now.at))
+        return "is behind the topic, and nothing comes";
+    if (w->state == VIEW_LIVE && topic_expires(topic) && !ledger_has_right(l, topic, v->user))
+        return "has lost its right, which never expires";
+    return NULL;
+}
+
 bool viewer_settled(viewer *v, bool report)
 {
     bool settled = true;
     for (int i = 0; i < TOPICS; i++) {
-        view *w = &v->views[i];
-        bool waits = w->state == VIEW_ASKED || w->leave_id != 0;
-        bool behind = w->state == VIEW_LIVE && !ledger_at_end(v->torture->ledger, i, w->now.at);
-        if (!waits && !behind)
-            continue;
-        settled = false;
-        if (report)
-            complain(v, i,
-                     waits ? "a request that is never answered"
-                           : "is behind the topic, and nothing comes");
+        const char *what = unsettled(v, i);
+        settled = settled && what == NULL;
+        if (what != NULL && report)
+            complain(v, i, what);
     }
     return settled;
 }

@@ -20,7 +20,8 @@ enum {
     FLOOD_PAUSE_MS = 8,
     REVOKE_PAUSE_MS = 40,
     AWAY_MIN_MS = 150,
-    AWAY_MAX_MS = 1500
+    AWAY_MAX_MS = 1500,
+    LAPSE_MAX_MS = 10000
 };
 
 typedef struct writer {
@@ -343,6 +344,18 @@ static void give_back(rights *g, int topic, int user)
         g->back_ns[topic][user] = 0;
 }
 
+/* Takes a right without a word: whoever has it keeps it until it expires. */
+static void let_lapse(rights *g, int topic, int user)
+{
+    char sql[200];
+    snprintf(sql, sizeof(sql), "delete from torture.member where topic = '%s' and account_id = %d",
+             topic_name(topic), user);
+    if (run(g->self, sql))
+        g->back_ns[topic][user] =
+            uv_hrtime() + (uint64_t)roll(&g->self->dice, LAPSE_MAX_MS) * UINT64_C(1000000);
+    torture_count(g->self->torture, COUNT_LAPSES);
+}
+
 /* Revokes without taking anything: everyone passes again. */
 static void frighten(rights *g, int topic)
 {
@@ -370,9 +383,14 @@ static void revoke_on(void *arg)
             take(&g, topic, -1);
         else if (chance(&w->dice, 12))
             frighten(&g, topic);
+        else if (topic_expires(topic) && chance(&w->dice, 12))
+            let_lapse(&g, topic, (int)roll(&w->dice, OUTSIDER));
         else if (chance(&w->dice, 60))
             take(&g, topic, (int)roll(&w->dice, OUTSIDER));
     }
+    /* The last word, for which the checker waits. */
+    for (int topic = FIRST_MEMBERS; topic < FIRST_CLUB && w->conn != NULL; topic++)
+        let_lapse(&g, topic, (int)roll(&w->dice, OUTSIDER));
     if (w->conn != NULL)
         PQfinish(w->conn);
 }
