@@ -12,7 +12,7 @@ end)
 -- Every read may fail now and then, as reads do: torture.may_fail raises by chance.
 local function summary(db, topic)
   db:one("select torture.may_fail(1)")
-  return db:one("select count(*) as n, coalesce(bit_xor(h), 0) as x from torture.item where topic = $1", topic)
+  return db:one("select count(*) as n, coalesce(bit_xor(h), 0) as x from torture.thing where topic = $1", topic)
 end
 
 local function find_topic(db, name)
@@ -84,9 +84,10 @@ app:topic("hook:{id:int}", public("hook", {
 app:topic("lease:{id:int}", public("lease", { expires = true }))
 app:topic("room:{id:int}", private("room", { expires = true }))
 app:topic("club:{id:int}", private("club", { share = "all" }))
+app:topic("watch:{id:int}", public("watch", {}))
 
 -- Each also as a route, for WebSockets of one topic and Server-Sent Events.
-for _, kind in ipairs { "plain", "share", "hook", "lease", "room", "club" } do
+for _, kind in ipairs { "plain", "share", "hook", "lease", "room", "club", "watch" } do
   app:stream("/" .. kind .. "/{id:int}", kind .. ":{id}")
 end
 

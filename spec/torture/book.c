@@ -61,6 +61,16 @@ const char *book_saw_state(book *b, int64_t seq, summary state)
                : "another client came to another state at that seq";
 }
 
+void book_saw_emptied(book *b, int64_t seq, summary state)
+{
+    sighting *s = sighting_at(b, seq);
+    if (!s->has_emptied)
+        s->emptied = state;
+    s->has_emptied = true;
+    if (s->emptied.n != state.n || s->emptied.x != state.x)
+        s->emptied_differ = true;
+}
+
 void book_saw_by(book *b, int64_t seq, int user, const char *how)
 {
     b->by[user] = grown(b->by[user], &b->n_by[user], seq, sizeof(*b->by[user]));

@@ -15,7 +15,10 @@ enum { EPOCH_SIZE = 64, NOTHING_YET = -1 };
 typedef struct sighting {
     int64_t uid; /* NOTHING_YET: not seen; 0: a skip */
     summary state;
+    summary emptied; /* likewise, of those who began with an empty snapshot of a watched table */
     bool has_state;
+    bool has_emptied;
+    bool emptied_differ;
 } sighting;
 
 typedef struct showing {
@@ -36,6 +39,7 @@ void book_close(book *b);
 
 const char *book_saw_event(book *b, int64_t seq, int64_t uid);
 const char *book_saw_state(book *b, int64_t seq, summary state);
+void book_saw_emptied(book *b, int64_t seq, summary state);
 void book_saw_by(book *b, int64_t seq, int user, const char *how);
 
 #endif

@@ -94,6 +94,11 @@ const char *ledger_saw_state(ledger *l, int topic, place at, summary state)
     return book_saw_state(&l->shelves[topic].books[at.epoch], at.seq, state);
 }
 
+void ledger_saw_emptied(ledger *l, int topic, place at, summary state)
+{
+    book_saw_emptied(&l->shelves[topic].books[at.epoch], at.seq, state);
+}
+
 void ledger_saw_by(ledger *l, int topic, int user, place at, const char *how)
 {
     if (topic_has_members(topic))
@@ -153,7 +158,7 @@ static void check_log(ledger *l, int topic)
     const history *h = &l->truth.topics[topic];
     int64_t last_of[MAX_WRITERS + 1] = {0};
     for (const entry *e = h->log + 1; e <= h->log + h->n; e++) {
-        if (e->uid == 0)
+        if (e->uid <= 0)
             continue;
         int whose = writers_of(e->uid);
         if (e->uid <= last_of[whose])
@@ -163,7 +168,7 @@ static void check_log(ledger *l, int topic)
     }
     uint64_t confirmed = UINT64_MAX;
     for (const entry *e = h->log + h->n; e > h->log; e--) {
-        const deed *d = e->uid == 0 ? NULL : writers_deed(t->writers, e->uid);
+        const deed *d = e->uid <= 0 ? NULL : writers_deed(t->writers, e->uid);
         if (d == NULL)
             continue;
         if (confirmed < d->began_ns)
@@ -192,12 +197,12 @@ static void mark_logged(ledger *l)
     for (int topic = 0; topic < TOPICS; topic++) {
         const history *h = &l->truth.topics[topic];
         for (const entry *e = h->log + 1; e <= h->log + h->n; e++) {
-            const deed *d = e->uid == 0 ? NULL : writers_deed(t->writers, e->uid);
-            if (e->uid != 0 && (d == NULL || d->topic != topic))
+            const deed *d = e->uid == 0 ? NULL : writers_deed(t->writers, llabs(e->uid));
+            if (e->uid != 0 && (d == NULL || (e->uid > 0 && d->topic != topic)))
                 torture_violation(
                     t, "log topic=%s epoch=%s seq=%" PRId64 ": nobody wrote uid=%" PRId64,
                     topic_name(topic), h->spans[e->span].name, e->seq, e->uid);
-            if (d != NULL)
+            if (d != NULL && e->uid > 0)
                 *logged(l, e->uid) = true;
         }
     }
@@ -231,7 +236,7 @@ static void check_deeds(ledger *l)
         if (d->outcome == OUTCOME_ROLLED_BACK && there)
             torture_violation(t, "topic=%s uid=%" PRId64 ": rolled back, and in the log",
                               topic_name(d->topic), uid);
-        if (d->outcome != OUTCOME_COMMITTED || there)
+        if (d->outcome != OUTCOME_COMMITTED || d->topic == NO_TOPIC || there)
             continue;
         int i = ended_by(l, d);
         if (i == n || f[i].clean)
@@ -304,6 +309,25 @@ static void check_sighting(ledger *l, int topic, const book *b, int64_t seq, con
                           e->state.n, e->state.x);
 }
 
+/* What is not the truth is excused only by a truncation, which ended the numbering. */
+static void check_emptied(ledger *l, int topic, const book *b, int64_t seq, numbering n)
+{
+    torture *t = l->torture;
+    const history *h = &l->truth.topics[topic];
+    const sighting *seen = &b->seen[seq];
+    const summary *was = &truth_entry(h, n.span, seq)->state;
+    if (!seen->emptied_differ && seen->emptied.n == was->n && seen->emptied.x == was->x)
+        return;
+    if (n.lossy || (n.span + 1 < h->n_spans && h->spans[n.span + 1].emptied))
+        torture_count(t, COUNT_EMPTIED);
+    else
+        torture_violation(t,
+                          "topic=%s epoch=%s seq=%" PRId64 ": clients came to n=%" PRId64
+                          " x=%" PRId64 " from nothing, committed was n=%" PRId64 " x=%" PRId64,
+                          topic_name(topic), b->epoch, seq, seen->emptied.n, seen->emptied.x,
+                          was->n, was->x);
+}
+
 /* Beyond what the promoted standby had. Clients were compared with one another as it came; besides,
  * it was truly written, and is not what came in its place. */
 static void check_lost(ledger *l, int topic, const book *b, int64_t seq)
@@ -336,8 +360,11 @@ static void check_book(ledger *l, int topic, const book *b)
         return;
     }
     for (int64_t s = 0; s < b->n_seen; s++) {
-        if (b->seen[s].uid == NOTHING_YET && !b->seen[s].has_state)
+        const sighting *seen = &b->seen[s];
+        if (seen->uid == NOTHING_YET && !seen->has_state && !seen->has_emptied)
             continue;
+        if (n.span >= 0 && s >= n.first && s <= n.head && seen->has_emptied)
+            check_emptied(l, topic, b, s, n);
         if (n.span >= 0 && s < n.first)
             torture_violation(t,
                               "topic=%s epoch=%s seq=%" PRId64
@@ -416,7 +443,7 @@ static void check_rights(ledger *l)
         if (revoked != NULL)
             check_right(l, r[i].topic, r[i].user, revoked, r[i].restored_ns);
     }
-    for (int topic = FIRST_MEMBERS; topic < TOPICS; topic++)
+    for (int topic = FIRST_MEMBERS; topic < FIRST_WATCH; topic++)
         check_right(l, topic, OUTSIDER, &l->truth.topics[topic].log[0], UINT64_MAX);
 }
 
@@ -425,11 +452,11 @@ static void check_tables(ledger *l)
     torture *t = l->torture;
     PGconn *conn = cluster_connect_or_die(l->torture);
     PGresult *r = ask(conn, "select e.topic, e.seq from leat.event e"
-                            " join leat.topic t on t.name = e.topic"
-                            " left join torture.log g on (g.topic, g.epoch, g.seq) ="
-                            " (e.topic, t.epoch, e.seq)"
+                            " left join (select distinct on (topic, seq) topic, seq, kind, uid"
+                            " from torture.log where kind in ('event', 'revoke')"
+                            " order by topic, seq, id desc) g using (topic, seq)"
                             " where g.kind is distinct from e.kind"
-                            " or g.uid is distinct from (e.data->>'uid')::bigint"
+                            " or g.uid is distinct from torture.uid_of(e.data)"
                             " and e.kind = 'event'");
     for (int i = 0; i < PQntuples(r); i++)
         torture_violation(t, "leat.event topic=%s seq=%s: not what was logged", PQgetvalue(r, i, 0),
@@ -442,7 +469,7 @@ static void check_tables(ledger *l)
         char sql[400];
         snprintf(sql, sizeof(sql),
                  "select count(*), coalesce(bit_xor(h), 0), (select coalesce(max(seq), 0) from "
-                 "leat.topic where name = '%s') from torture.item where topic = '%s'",
+                 "leat.topic where name = '%s') from torture.thing where topic = '%s'",
                  topic_name(topic), topic_name(topic));
         r = ask(conn, sql);
         if (int_at(r, 0, 0) != last->n || int_at(r, 0, 1) != last->x || int_at(r, 0, 2) != head)

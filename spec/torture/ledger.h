@@ -38,6 +38,10 @@ const char *ledger_epoch_name(const ledger *l, int topic, int epoch);
 /* uid 0: a skip. */
 const char *ledger_saw_event(ledger *l, int topic, place at, int64_t uid);
 const char *ledger_saw_state(ledger *l, int topic, place at, summary state);
+/* The same, by one who began with an empty snapshot of a watched table. TRUNCATE is not MVCC-safe:
+ * a snapshot that was taken before sees the table empty. So only the truth can tell whether that is
+ * right. */
+void ledger_saw_emptied(ledger *l, int topic, place at, summary state);
 /* That user has been shown the topic as far as that; how: a static word. */
 void ledger_saw_by(ledger *l, int topic, int user, place at, const char *how);
 /* A resync took a live subscription from one epoch to another. */

@@ -38,6 +38,9 @@ static const char *const count_names[COUNT_COUNT] = {
     [COUNT_REVOKES] = "revocations",
     [COUNT_LAPSES] = "rights left to expire",
     [COUNT_RESETS] = "topics reset",
+    [COUNT_TRUNCATES] = "truncations of the watched table",
+    [COUNT_EMPTIED] = "states that a truncation emptied before its time",
+    [COUNT_ROWS] = "rows of the watched table written",
     [COUNT_LOST] = "events lost with a primary",
     [COUNT_LOST_SHOWN] = "positions shown and lost with a primary",
     [COUNT_CONNECTS] = "connections",
@@ -67,9 +70,10 @@ static const char *const count_names[COUNT_COUNT] = {
 };
 
 static const char *const names[TOPICS] = {
-    "plain:1", "plain:2", "plain:3", "plain:4", "plain:5", "plain:6", "share:1", "share:2",
-    "share:3", "share:4", "hook:1",  "hook:2",  "lease:1", "lease:2", "room:1",  "room:2",
-    "room:3",  "room:4",  "club:1",  "club:2",  "club:3",  "club:4",
+    "plain:1", "plain:2", "plain:3", "plain:4", "plain:5", "plain:6", "share:1",
+    "share:2", "share:3", "share:4", "hook:1",  "hook:2",  "lease:1", "lease:2",
+    "room:1",  "room:2",  "room:3",  "room:4",  "club:1",  "club:2",  "club:3",
+    "club:4",  "watch:1", "watch:2", "watch:3",
 };
 
 const char *topic_name(int topic)

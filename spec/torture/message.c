@@ -54,9 +54,11 @@ bool message_parse(message *m, leat_slice text)
     return ok;
 }
 
+enum { MEMBERS = 5 };
+
 typedef struct members {
-    const char *names[4];
-    leat_slice raw[4];
+    const char *names[MEMBERS];
+    leat_slice raw[MEMBERS];
 } members;
 
 static bool read_members(leat_slice data, members *w)
@@ -72,7 +74,7 @@ static bool read_members(leat_slice data, members *w)
             break;
         leat_slice key = r.text, raw;
         ok = token == LEAT_JSON_KEY && leat_json_skip(&r, &raw) == 0;
-        for (int i = 0; ok && i < 4 && w->names[i] != NULL; i++)
+        for (int i = 0; ok && i < MEMBERS && w->names[i] != NULL; i++)
             if (leat_slice_is(key, w->names[i]))
                 w->raw[i] = raw;
     }
@@ -92,13 +94,41 @@ static bool body_belongs(leat_slice body, int64_t uid)
                         memcmp(body.at + 1, body.at + 1 + n, len - n) == 0);
 }
 
-bool message_read_item(leat_slice data, bool hooked, int64_t *uid)
+bool message_read_item(leat_slice data, bool hooked, change *c)
 {
     members w = {.names = {"uid", "h", "body", "hooked"}};
-    int64_t h;
-    return data.at != NULL && read_members(data, &w) && leat_json_int(w.raw[0], uid) &&
-           leat_json_int(w.raw[1], &h) && h == hash_of(*uid) && body_belongs(w.raw[2], *uid) &&
-           hooked == (w.raw[3].at != NULL);
+    c->delta.n = 1;
+    return data.at != NULL && read_members(data, &w) && leat_json_int(w.raw[0], &c->uid) &&
+           leat_json_int(w.raw[1], &c->delta.x) && c->delta.x == hash_of(c->uid) &&
+           body_belongs(w.raw[2], c->uid) && hooked == (w.raw[3].at != NULL);
+}
+
+/* An update may leave the body as an earlier one made it. */
+static bool read_row(leat_slice raw, int64_t shelf, int64_t *uid)
+{
+    members w = {.names = {"shelf", "uid", "h", "made", "body"}};
+    int64_t where, h, made;
+    return read_members(raw, &w) && leat_json_int(w.raw[0], &where) && where == shelf &&
+           leat_json_int(w.raw[1], uid) && leat_json_int(w.raw[2], &h) && h == hash_of(*uid) &&
+           leat_json_int(w.raw[3], &made) && body_belongs(w.raw[4], made);
+}
+
+bool message_read_row(leat_slice data, int64_t shelf, change *c)
+{
+    static const char *const actions[] = {"\"insert\"", "\"delete\"", "\"update\""};
+    members w = {.names = {"action", "table", "row", "old"}};
+    int64_t came = 0, went = 0;
+    if (data.at == NULL || !read_members(data, &w) || !leat_slice_is(w.raw[1], "\"torture.line\""))
+        return false;
+    bool has_row = w.raw[2].at != NULL, has_old = w.raw[3].at != NULL;
+    if (has_row ? !read_row(w.raw[2], shelf, &came) : !has_old)
+        return false;
+    if (has_old && !read_row(w.raw[3], shelf, &went))
+        return false;
+    c->uid = has_row ? came : -went;
+    c->delta.n = (int64_t)has_row - has_old;
+    c->delta.x = (has_row ? hash_of(came) : 0) ^ (has_old ? hash_of(went) : 0);
+    return leat_slice_is(w.raw[0], actions[has_old + (has_row && has_old)]);
 }
 
 bool message_read_summary(leat_slice data, summary *s)

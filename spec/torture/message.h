@@ -23,8 +23,16 @@ typedef struct message {
 
 bool message_parse(message *m, leat_slice text);
 
-/* The data of an event: its uid, once hash and body have been found to belong to it. */
-bool message_read_item(leat_slice data, bool hooked, int64_t *uid);
+/* What an event tells of. */
+typedef struct change {
+    int64_t uid; /* of the write; negative: the row of that write is gone */
+    summary delta;
+} change;
+
+/* The data of an event, once hash and body have been found to belong to its uid. */
+bool message_read_item(leat_slice data, bool hooked, change *c);
+/* The data of a watched table's event: a row of that shelf came, went, or was changed. */
+bool message_read_row(leat_slice data, int64_t shelf, change *c);
 /* The data of a snapshot. */
 bool message_read_summary(leat_slice data, summary *s);
 

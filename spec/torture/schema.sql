@@ -12,7 +12,19 @@ create table torture.member (
 create table torture.item (uid bigint primary key, topic text not null, h bigint not null);
 create index item_topic on torture.item (topic) include (h);
 
--- Kinds event and revoke: what was in the outbox. Kind reset: the topic was deleted, and is numbered by epoch.
+-- The watched table. A write is told by its uid; made is the one that the body is of.
+create table torture.line (
+  id bigint primary key, shelf bigint, uid bigint not null, h bigint not null, made bigint not null, body text not null);
+create index line_shelf on torture.line (shelf) include (h);
+select leat.watch('torture.line', 'watch:{shelf}');
+
+-- All that topics are made of.
+create view torture.thing as
+  select topic, h from torture.item
+  union all select 'watch:' || shelf, h from torture.line where shelf is not null;
+
+-- Kinds event and revoke: what was in the outbox. Kind reset: the topic was deleted, and is numbered by epoch. Kinds
+-- renewal and truncate: it goes on by another epoch, and in the second case its rows are gone.
 -- Kind epoch, without a topic: what topics without a row are numbered by from now on. Each id is taken under a lock
 -- that lasts until the commit (a topic's row, or the table of topics), so that those of a topic are in commit order.
 create table torture.log (
@@ -23,7 +35,8 @@ create table torture.log (
   seq bigint not null,
   kind text not null,
   uid bigint,
-  h bigint,
+  n bigint, -- what it adds up to: so many more, and
+  h bigint, -- their hashes
   tx text not null,
   unique (topic, epoch, seq, kind)
 );
@@ -33,12 +46,24 @@ create function torture.tx() returns text
   language sql volatile
   return leat.timeline() || '.' || pg_current_xact_id()::text;
 
+-- Of an event: the write that it tells of, negative if it tells that its row is gone.
+create function torture.uid_of(data jsonb) returns bigint
+  language sql immutable
+  return case when data ? 'action' then coalesce((data->'row'->>'uid')::bigint, -(data->'old'->>'uid')::bigint)
+              else (data->>'uid')::bigint end;
+
 create function torture.keep() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  n bigint := 1;
+  h bigint := (new.data->>'h')::bigint;
 begin
-  insert into torture.log (topic, timeline, epoch, seq, kind, uid, h, tx)
-    select new.topic, leat.timeline(), t.epoch, new.seq, new.kind, (new.data->>'uid')::bigint,
-           (new.data->>'h')::bigint, torture.tx()
+  if new.data ? 'action' then
+    n := (new.data ? 'row')::int - (new.data ? 'old')::int;
+    h := coalesce((new.data->'row'->>'h')::bigint, 0) # coalesce((new.data->'old'->>'h')::bigint, 0);
+  end if;
+  insert into torture.log (topic, timeline, epoch, seq, kind, uid, n, h, tx)
+    select new.topic, leat.timeline(), t.epoch, new.seq, new.kind, torture.uid_of(new.data), n, h, torture.tx()
       from leat.topic t where t.name = new.topic;
   return null;
 end $$;
@@ -61,6 +86,16 @@ begin
   return null;
 end $$;
 
+-- A truncation renews the epochs by a trigger, an operator without one.
+create function torture.keep_renewal() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into torture.log (topic, timeline, epoch, seq, kind, tx)
+    values (new.name, leat.timeline(), new.epoch, new.seq,
+            case when pg_trigger_depth() > 1 then 'truncate' else 'renewal' end, torture.tx());
+  return null;
+end $$;
+
 create function torture.keep_epoch() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -75,6 +110,10 @@ create trigger keep_revoke after insert on leat.event
   for each row when (new.kind = 'revoke') execute function torture.keep_revoke();
 create trigger keep_reset after delete on leat.topic
   for each row execute function torture.keep_reset();
+create trigger keep_renewal after update of epoch on leat.topic
+  for each row when (old.epoch <> '') execute function torture.keep_renewal();
+create trigger keep_new_renewal after insert on leat.topic
+  for each row when (new.epoch <> '') execute function torture.keep_renewal();
 create trigger keep_epoch after update on leat.installation
   for each row execute function torture.keep_epoch();
 
@@ -95,4 +134,15 @@ create function torture.post(topic text, uid bigint, h bigint, repeats int) retu
   insert into torture.item (uid, topic, h) values (uid, topic, h);
   select leat.publish(topic,
     jsonb_build_object('uid', uid, 'h', h, 'body', repeat(uid::text || '.', repeats)));
+$$;
+
+-- Rows of one writer, in one statement, in order; shelf 0 is none.
+create type torture.written as (id bigint, shelf bigint, uid bigint, h bigint, repeats int);
+create function torture.put_rows(rows torture.written[], keep_body boolean) returns void
+  language sql as $$
+  insert into torture.line as r (id, shelf, uid, h, made, body)
+    select id, nullif(shelf, 0), uid, h, uid, repeat(uid::text || '.', repeats) from unnest(rows)
+  on conflict (id) do update set shelf = excluded.shelf, uid = excluded.uid, h = excluded.h,
+    made = case when keep_body then r.made else excluded.made end,
+    body = case when keep_body then r.body else excluded.body end;
 $$;

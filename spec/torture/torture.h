@@ -30,12 +30,15 @@ enum {
     LEASE_TOPICS = 2,
     ROOM_TOPICS = 4,
     CLUB_TOPICS = 4,
-    TOPICS = PLAIN_TOPICS + SHARE_TOPICS + HOOK_TOPICS + LEASE_TOPICS + ROOM_TOPICS + CLUB_TOPICS,
+    WATCH_TOPICS = 3,
+    TOPICS = PLAIN_TOPICS + SHARE_TOPICS + HOOK_TOPICS + LEASE_TOPICS + ROOM_TOPICS + CLUB_TOPICS +
+             WATCH_TOPICS,
     NO_TOPIC = -1,
     FIRST_HOOK = PLAIN_TOPICS + SHARE_TOPICS,
     FIRST_LEASE = FIRST_HOOK + HOOK_TOPICS,
     FIRST_MEMBERS = FIRST_LEASE + LEASE_TOPICS, /* rooms and clubs have members */
     FIRST_CLUB = FIRST_MEMBERS + ROOM_TOPICS,
+    FIRST_WATCH = FIRST_CLUB + CLUB_TOPICS, /* rows of a watched table: watch:N those of shelf N */
 };
 
 typedef enum fault_kind {
@@ -52,7 +55,7 @@ typedef enum fault_kind {
     FAULT_DROP,      /* announcements are lost */
     FAULT_DOUBLE,    /* announcements come twice */
     FAULT_REORDER,   /* announcements are late, and out of order */
-    FAULT_RESET,     /* a topic is deleted, so that its numbering begins anew */
+    FAULT_RESET,     /* a topic is deleted, so that its numbering begins anew; or the like */
     FAULT_FAILOVER,  /* the primary ends, and a standby is promoted */
     FAULT_COUNT
 } fault_kind;
@@ -68,6 +71,9 @@ typedef enum count {
     COUNT_REVOKES,
     COUNT_LAPSES, /* rights taken without a word: they end when they expire */
     COUNT_RESETS,
+    COUNT_TRUNCATES,
+    COUNT_EMPTIED,    /* states that a truncation emptied before its time */
+    COUNT_ROWS,       /* written to the watched table */
     COUNT_LOST,       /* events confirmed, and lost with a primary */
     COUNT_LOST_SHOWN, /* of what was lost, what clients had been shown */
     COUNT_CONNECTS,
@@ -161,7 +167,7 @@ static inline void torture_count(torture *t, count c)
 const char *topic_name(int topic);
 static inline bool topic_has_members(int topic)
 {
-    return topic >= FIRST_MEMBERS;
+    return topic >= FIRST_MEMBERS && topic < FIRST_WATCH;
 }
 static inline bool topic_has_hook(int topic)
 {
@@ -171,6 +177,10 @@ static inline bool topic_has_hook(int topic)
 static inline bool topic_expires(int topic)
 {
     return topic >= FIRST_LEASE && topic < FIRST_CLUB;
+}
+static inline bool topic_is_watched(int topic)
+{
+    return topic >= FIRST_WATCH;
 }
 static inline bool topic_may_refuse(int topic)
 {

@@ -1,6 +1,8 @@
 /* truth.c - torture.log in the order of its ids, which is commit order: each is taken under a lock
  * that lasts until the commit. take_row turns it into entries and spans.
  *
+ * A renewal is an entry, too, in which nothing but the epoch changes, or the rows of the topic go.
+ *
  * A topic without a row in leat.topic is numbered by the epoch that new topics get. So every such
  * epoch ("epoch", of no topic) is one of the topic's, until an entry gives it a row, and from a
  * "reset" on, which takes it away.
@@ -26,32 +28,55 @@ static void *resized(void *at, size_t n, size_t size)
     return at;
 }
 
-static void open_span(history *h, const char *name, uint32_t timeline)
+static void open_span(history *h, const char *name, uint32_t timeline, int64_t first)
 {
     h->spans = resized(h->spans, (size_t)h->n_spans + 1, sizeof(*h->spans));
     span *s = &h->spans[h->n_spans++];
-    *s = (span){.timeline = timeline, .before = h->n};
+    *s = (span){.timeline = timeline, .first = first, .before = h->n, .head = first};
     snprintf(s->name, sizeof(s->name), "%s", name);
 }
 
-static void add_entry(reader *r, const PGresult *rows, int i)
+static int64_t int_at(const PGresult *rows, int i, int column)
+{
+    return strtoll(PQgetvalue(rows, i, column), NULL, 10);
+}
+
+static entry *add_entry(history *h, const PGresult *rows, int i)
+{
+    entry *e = &h->log[++h->n];
+    e->uid = int_at(rows, i, 4);
+    e->seq = int_at(rows, i, 3);
+    e->timeline = (uint32_t)strtoul(PQgetvalue(rows, i, 1), NULL, 16);
+    e->state.n = e[-1].state.n + int_at(rows, i, 5);
+    e->state.x = e[-1].state.x ^ int_at(rows, i, 6);
+    snprintf(e->tx, sizeof(e->tx), "%s", PQgetvalue(rows, i, 7));
+    return e;
+}
+
+static void take_event(reader *r, const PGresult *rows, int i)
 {
     history *h = r->history;
     span *s = &h->spans[h->n_spans - 1];
-    int64_t seq = strtoll(PQgetvalue(rows, i, 3), NULL, 10);
     const char *name = PQgetvalue(rows, i, 2);
-    if (strcmp(name, s->name) != 0 || seq != s->head + 1)
+    entry *e = add_entry(h, rows, i);
+    if (strcmp(name, s->name) != 0 || e->seq != s->head + 1)
         torture_violation(r->torture, "log topic=%s: %s/%lld where %s/%lld was to come",
-                          topic_name(r->topic), name, (long long)seq, s->name,
+                          topic_name(r->topic), name, (long long)e->seq, s->name,
                           (long long)s->head + 1);
-    entry *e = &h->log[++h->n];
-    e->uid = strtoll(PQgetvalue(rows, i, 4), NULL, 10);
     e->seq = ++s->head;
     e->span = h->n_spans - 1;
-    e->timeline = (uint32_t)strtoul(PQgetvalue(rows, i, 1), NULL, 16);
-    e->state.n = e[-1].state.n + (e->uid != 0);
-    e->state.x = e[-1].state.x ^ strtoll(PQgetvalue(rows, i, 5), NULL, 10);
-    snprintf(e->tx, sizeof(e->tx), "%s", PQgetvalue(rows, i, 6));
+}
+
+/* A new epoch that goes on from where the topic is; emptied: and its rows are gone. */
+static void take_renewal(reader *r, const PGresult *rows, int i, bool emptied)
+{
+    history *h = r->history;
+    entry *e = add_entry(h, rows, i);
+    if (emptied)
+        e->state = (summary){0, 0};
+    e->span = h->n_spans;
+    open_span(h, PQgetvalue(rows, i, 2), e->timeline, e->seq);
+    h->spans[e->span].emptied = emptied;
 }
 
 static void take_row(reader *r, const PGresult *rows, int i)
@@ -60,12 +85,15 @@ static void take_row(reader *r, const PGresult *rows, int i)
     uint32_t timeline = (uint32_t)strtoul(PQgetvalue(rows, i, 1), NULL, 16);
     if (strcmp(kind, "epoch") == 0) {
         if (!r->has_row)
-            open_span(r->history, name, timeline);
+            open_span(r->history, name, timeline, 0);
     } else if (strcmp(kind, "reset") == 0) {
-        open_span(r->history, name, timeline);
+        open_span(r->history, name, timeline, 0);
         r->has_row = false;
+    } else if (strcmp(kind, "renewal") == 0 || strcmp(kind, "truncate") == 0) {
+        take_renewal(r, rows, i, kind[0] == 't');
+        r->has_row = true;
     } else {
-        add_entry(r, rows, i);
+        take_event(r, rows, i);
         r->has_row = true;
     }
 }
@@ -81,9 +109,10 @@ static PGresult *ask(PGconn *conn, const char *sql)
 static void load_topic(truth *x, torture *t, PGconn *conn, int topic)
 {
     reader r = {.torture = t, .history = &x->topics[topic], .topic = topic};
-    char sql[300];
+    char sql[400];
     snprintf(sql, sizeof(sql),
-             "select kind, timeline, epoch, seq, coalesce(uid, 0), coalesce(h, 0), tx"
+             "select kind, timeline, epoch, seq, coalesce(uid, 0), coalesce(n, 0),"
+             " coalesce(h, 0), tx"
              " from torture.log where topic = '%s' or topic is null order by id",
              topic_name(topic));
     PGresult *rows = ask(conn, sql);
@@ -144,13 +173,13 @@ int truth_span(const history *h, const char *name)
 
 const entry *truth_entry(const history *h, int which, int64_t seq)
 {
-    return &h->log[h->spans[which].before + seq];
+    return &h->log[h->spans[which].before + seq - h->spans[which].first];
 }
 
 int64_t truth_head_on(const history *h, int which, uint32_t timeline)
 {
     int64_t head = h->spans[which].head;
-    while (head > 0 && truth_entry(h, which, head)->timeline > timeline)
+    while (head > h->spans[which].first && truth_entry(h, which, head)->timeline > timeline)
         head--;
     return head;
 }

@@ -18,7 +18,7 @@
 enum { NAME_SIZE = 40 };
 
 typedef struct entry {
-    int64_t uid; /* 0: a revocation */
+    int64_t uid; /* 0: a revocation, or a numbering's beginning; negative: that write's row went */
     int64_t seq;
     summary state; /* after it */
     int span;      /* that it belongs to */
@@ -30,7 +30,9 @@ typedef struct entry {
 typedef struct span {
     char name[NAME_SIZE];
     uint32_t timeline; /* on which it began */
-    int64_t before;    /* the index of the last entry before it; 0: none */
+    bool emptied;      /* it began with a truncation */
+    int64_t first;     /* the seq that it began with */
+    int64_t before;    /* the index of the entry whose state that is */
     int64_t head;      /* its last seq */
 } span;
 

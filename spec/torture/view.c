@@ -62,7 +62,11 @@ static void complain(viewer *v, int topic, const char *what)
 static void enter_state(viewer *v, int topic, const char *how)
 {
     const standing *now = &v->views[topic].now;
-    const char *wrong = ledger_saw_state(v->torture->ledger, topic, now->at, now->summary);
+    const char *wrong = NULL;
+    if (now->emptied)
+        ledger_saw_emptied(v->torture->ledger, topic, now->at, now->summary);
+    else
+        wrong = ledger_saw_state(v->torture->ledger, topic, now->at, now->summary);
     if (wrong != NULL)
         complain(v, topic, wrong);
     ledger_saw_by(v->torture->ledger, topic, v->user, now->at, how);
@@ -98,6 +102,7 @@ static void take_snapshot(viewer *v, int topic, const message *m)
         complain(v, topic, "a snapshot without seq or data");
         return;
     }
+    now.emptied = topic_is_watched(topic) && now.summary.n == 0;
     now.at.epoch = ledger_epoch(v->torture->ledger, topic, m->epoch);
     if (m->stale)
         torture_count(v->torture, COUNT_STALE);
@@ -130,12 +135,18 @@ static void take_resumed(viewer *v, int topic, const message *m)
     stand(w, w->asked);
 }
 
+static bool read_change(leat_slice data, int topic, change *c)
+{
+    return topic_is_watched(topic) ? message_read_row(data, topic - FIRST_WATCH + 1, c)
+                                   : message_read_item(data, topic_has_hook(topic), c);
+}
+
 static void take_event(viewer *v, int topic, const message *m, bool skip)
 {
     torture *t = v->torture;
     view *w = &v->views[topic];
     place *at = &w->now.at;
-    int64_t uid = 0;
+    change c = {.uid = 0};
     torture_count(t, skip ? COUNT_SKIPS : COUNT_EVENTS);
     if (w->state != VIEW_LIVE && w->state != VIEW_LEAVING) {
         complain(v, topic, "an event without a subscription");
@@ -147,16 +158,16 @@ static void take_event(viewer *v, int topic, const message *m, bool skip)
         at->seq = m->seq; /* tell of it once */
         return;
     }
-    if (!skip && !message_read_item(m->data, topic_has_hook(topic), &uid)) {
+    if (!skip && !read_change(m->data, topic, &c)) {
         complain(v, topic, "an event whose data is not what was written");
         return;
     }
     at->seq = m->seq;
-    const char *wrong = ledger_saw_event(t->ledger, topic, *at, uid);
+    const char *wrong = ledger_saw_event(t->ledger, topic, *at, c.uid);
     if (wrong != NULL)
         complain(v, topic, wrong);
-    w->now.summary.n += !skip;
-    w->now.summary.x ^= skip ? 0 : hash_of(uid);
+    w->now.summary.n += c.delta.n;
+    w->now.summary.x ^= c.delta.x;
     enter_state(v, topic, skip ? "a skip" : "an event");
 }
 

@@ -24,6 +24,7 @@ typedef enum view_state {
 /* A topic as far as it is known. */
 typedef struct standing {
     bool known;
+    bool emptied; /* it began with an empty snapshot of a watched table */
     place at;
     summary summary;
 } standing;

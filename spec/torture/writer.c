@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "cluster.h"
 
 enum {
@@ -21,7 +22,8 @@ enum {
     REVOKE_PAUSE_MS = 40,
     AWAY_MIN_MS = 150,
     AWAY_MAX_MS = 1500,
-    LAPSE_MAX_MS = 10000
+    LAPSE_MAX_MS = 10000,
+    OWN_ROWS = 24
 };
 
 typedef struct writer {
@@ -82,18 +84,62 @@ static int64_t make_uid(writer *w, int topic)
     return ((int64_t)(w->number + 1) << 32) | (int64_t)w->n_deeds++;
 }
 
+static unsigned any_size(writer *w)
+{
+    if (w->flood > 0)
+        return FLOOD_REPEATS;
+    if (!chance(&w->dice, 4))
+        return roll(&w->dice, 12);
+    torture_count(w->torture, COUNT_LARGE);
+    return roll_between(&w->dice, 800, 2500);
+}
+
+/* One of the writer's own rows is no more, if it was. */
+static bool delete_row(writer *w)
+{
+    char sql[100];
+    snprintf(sql, sizeof(sql), "delete from torture.line where id = %u",
+             (unsigned)w->number * OWN_ROWS + roll(&w->dice, OWN_ROWS));
+    return run(w, sql);
+}
+
+/* In one statement, some of the writer's own rows come to be on that shelf, or on another, or on
+ * none, wherever they were before; some of them with a body as it was. */
+static bool put_rows(writer *w, int topic)
+{
+    leat_buf sql = LEAT_BUF_INIT;
+    int n = chance(&w->dice, 75) ? 1 : (int)roll_between(&w->dice, 2, 4);
+    unsigned first = roll(&w->dice, OWN_ROWS);
+    leat_buf_text(&sql, "select torture.put_rows(array[");
+    for (int i = 0; i < n; i++) {
+        unsigned kind = roll(&w->dice, 100);
+        int where = kind < 75   ? topic
+                    : kind < 90 ? FIRST_WATCH + (int)roll(&w->dice, WATCH_TOPICS)
+                                : NO_TOPIC;
+        int64_t uid = make_uid(w, where);
+        leat_buf_printf(&sql, "%s(%u, %d, %" PRId64 ", %" PRId64 ", %u)", i == 0 ? "" : ",",
+                        (unsigned)w->number * OWN_ROWS + (first + (unsigned)i) % OWN_ROWS,
+                        where == NO_TOPIC ? 0 : where - FIRST_WATCH + 1, uid, hash_of(uid),
+                        any_size(w));
+        torture_count(w->torture, COUNT_ROWS);
+    }
+    leat_buf_printf(&sql, "]::torture.written[], %s)", chance(&w->dice, 30) ? "true" : "false");
+    leat_buf_char(&sql, '\0');
+    bool ok = run(w, sql.at);
+    leat_buf_close(&sql);
+    return ok;
+}
+
 static bool post(writer *w, int topic)
 {
-    bool large = chance(&w->dice, 4);
+    if (topic_is_watched(topic) && chance(&w->dice, 15))
+        return delete_row(w);
+    if (topic_is_watched(topic))
+        return put_rows(w, topic);
     int64_t uid = make_uid(w, topic);
     char sql[200];
-    unsigned repeats = w->flood > 0 ? FLOOD_REPEATS
-                       : large      ? roll_between(&w->dice, 800, 2500)
-                                    : roll(&w->dice, 12);
     snprintf(sql, sizeof(sql), "select torture.post('%s', %" PRId64 ", %" PRId64 ", %u)",
-             topic_name(topic), uid, hash_of(uid), repeats);
-    if (large)
-        torture_count(w->torture, COUNT_LARGE);
+             topic_name(topic), uid, hash_of(uid), any_size(w));
     return run(w, sql);
 }
 
@@ -212,6 +258,24 @@ static bool write_flood(writer *w)
     return ok;
 }
 
+/* Takes back that order, since the transaction has not committed: the next one tries again. */
+static void put_back_reset(writer *w, int topic)
+{
+    int none = NO_TOPIC;
+    atomic_compare_exchange_strong(&w->torture->reset, &none, topic);
+}
+
+/* All topics go on from where they are in new epochs; or the watched table is emptied, which is the
+ * same for its topics, whose rows are gone then. */
+static void renew(writer *w, int topic)
+{
+    bool empty = topic_is_watched(topic);
+    if (!run(w, empty ? "truncate torture.line" : "select leat.renew_epochs()"))
+        put_back_reset(w, topic);
+    else
+        torture_count(w->torture, empty ? COUNT_TRUNCATES : COUNT_RESETS);
+}
+
 /* A topic's numbering begins anew: its row is deleted, and often something is said on it, before or
  * after or both. */
 static void reset_topic(writer *w, int topic)
@@ -229,7 +293,7 @@ static void reset_topic(writer *w, int topic)
     if (end_transaction(w, ok))
         torture_count(w->torture, COUNT_RESETS);
     else
-        atomic_store(&w->torture->reset, topic); /* for the next one to try */
+        put_back_reset(w, topic);
 }
 
 static void write_on(void *arg)
@@ -239,7 +303,9 @@ static void write_on(void *arg)
         if (!connected(w))
             continue;
         int reset = atomic_exchange(&w->torture->reset, NO_TOPIC);
-        if (reset != NO_TOPIC)
+        if (reset != NO_TOPIC && chance(&w->dice, topic_is_watched(reset) ? 50 : 20))
+            renew(w, reset);
+        else if (reset != NO_TOPIC)
             reset_topic(w, reset);
         if (atomic_exchange(&w->torture->flood, false)) {
             w->flood = FLOOD;
@@ -374,7 +440,7 @@ static void revoke_on(void *arg)
         usleep(roll(&w->dice, 2 * REVOKE_PAUSE_MS) * 1000);
         if (!connected(w))
             continue;
-        int topic = (int)roll_between(&w->dice, FIRST_MEMBERS, TOPICS - 1);
+        int topic = (int)roll_between(&w->dice, FIRST_MEMBERS, FIRST_WATCH - 1);
         uint64_t now = uv_hrtime();
         for (int u = 0; u < OUTSIDER; u++)
             if (g.back_ns[topic][u] > 0 && g.back_ns[topic][u] <= now)

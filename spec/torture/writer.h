@@ -20,8 +20,8 @@ typedef enum outcome {
 } outcome;
 
 typedef struct deed {
-    outcome outcome; /* ROLLED_BACK also where a savepoint was */
-    int topic;
+    outcome outcome;   /* ROLLED_BACK also where a savepoint was */
+    int topic;         /* NO_TOPIC: no event comes of it */
     uint64_t began_ns; /* before the transaction began */
     uint64_t acked_ns; /* after its commit was confirmed; UINT64_MAX otherwise */
 } deed;
