@@ -13,7 +13,7 @@
 
 #include "proxy.h"
 
-enum { MAX_FAILOVERS = 1000, MAX_PROCESSES = 256, POLL_MS = 20, FOLLOW_MS = 15000 };
+enum { MAX_FAILOVERS = 1000, MAX_PROCESSES = 256, POLL_MS = 20, FOLLOW_MS = 15000, END_MS = 60000 };
 
 struct cluster {
     torture *torture;
@@ -234,7 +234,7 @@ static void crash(const cluster *c, int which, int follower_pid, unsigned lag_ms
         kill(master, SIGQUIT); /* pg_ctl's immediate */
     kill(follower_pid, SIGKILL);
     for (int waited = 0; postmaster(c, which) != 0; waited += POLL_MS) {
-        if (waited > FOLLOW_MS)
+        if (waited > END_MS)
             torture_die("Postgres does not end");
         wait_ms(POLL_MS);
     }
