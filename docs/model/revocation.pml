@@ -8,13 +8,13 @@
  * The story, in the order of this file:
  *
  *   client      not a process: inlines that assert what a client may see
- *   World       commits events, takes the right away and gives it back; the outbox is trimmed, the topic is
- *               numbered anew
+ *   World       commits events and resyncs, takes the right away and gives it back; the outbox is trimmed, the
+ *               topic is numbered anew
  *   Hub         tells the worker where it begins, the next event, that positions start anew    hub_topic.c
  *   Other       other subscriptions of the same worker: one makes the topic, their reads tell positions, and
  *               a shared snapshot stays at hand                                                share.c
  *   Worker      one ring, one subscription: its handler, its reads, its cursor
- *                                                          topic.c, sub.c, sub_read.c, sub_replay.c
+ *                                             topic.c, sub.c, sub_right.c, sub_read.c, sub_replay.c
  *   Judge       when nothing can move any more: is the subscription closed, or has the client everything?
  *
  * A handler of a single-threaded loop runs to its end: it is one step here (d_step). Between any two
@@ -24,13 +24,16 @@
 /* ---- The bounds; each can be given with -D. -------------------------------------------------- */
 
 #ifndef COMMITS
-#define COMMITS 3 /* transactions that publish or revoke */
+#define COMMITS 3 /* transactions that publish, revoke, or ask for a resync */
 #endif
 #ifndef REVOCATIONS
 #define REVOCATIONS 1 /* of them, those that take the right away */
 #endif
 #ifndef FOREIGN
 #define FOREIGN 0 /* of them, those that take somebody else's right away */
+#endif
+#ifndef RESYNCS
+#define RESYNCS 0 /* of them, leat.resync's entries */
 #endif
 #ifndef GRANTS
 #define GRANTS 1 /* times that the right is given back, without a word in the log */
@@ -41,8 +44,8 @@
 #ifndef RENUMBERINGS
 #define RENUMBERINGS 0 /* times (up to 2) that the topic is deleted, and begins anew at seq 0 */
 #endif
-#ifndef RESETS
-#define RESETS 0 /* times that leat.resync is called */
+#ifndef BEHINDS
+#define BEHINDS 0 /* times that the worker is left behind: told where the hub is, instead of some events */
 #endif
 #ifndef HOOK_FAILURES
 #define HOOK_FAILURES 0 /* events that the scripts' hook fails on: the ring goes on behind them */
@@ -75,9 +78,14 @@
  *   SEEN_AT_END             what the handler has seen is noted when it ends, not when it starts
  *   ANY_NUMBERING           what it has seen of one numbering counts in the next one
  *   FORGET_REVOKED          a numbering begins as if nothing had been revoked in the one before
+ *   CARRY_OVER              a subscription that is carried into another numbering keeps its right
  *   BEGIN_WITHOUT_REVOKED   the hub does not tell what was revoked before it began
- *   HOOK_FORGETS            a revocation that a failing hook sweeps away has never been
- *   KEEP_OLD_READS          a read that runs when the numbering is given up is used when it ends
+ *   HOOK_FORGETS            events count from when they get into the ring, not from when they arrive
+ *   UNASKED_PASS            an entry that the ring does not hold is taken for one of somebody else
+ *   PASS_RESYNC             the cursor walks past a resync entry, as past somebody else's revocation
+ *   OLD_SNAPSHOT            a shared snapshot that is not older than what the client has, but than a resync
+ *                           entry, is taken for its answer
+ *   KEEP_OLD_READS          a shared read that runs when another numbering begins is used when it ends
  */
 
 #define K (COMMITS + 1)
@@ -96,28 +104,30 @@
 byte db_epoch, db_trimmed;
 byte last[RENUMBERINGS + 1];  /* the last seq of each numbering */
 #define db_seq last[db_epoch] /* the outbox holds db_trimmed+1 ... db_seq */
-short db_revoked = NEVER;     /* the last revocation of this numbering; 0: there was one in an earlier one */
+short db_revoked = NEVER;     /* the last revocation; 0: there may have been one in an earlier numbering */
+bool hour;                    /* has passed since this numbering began, and nothing was written to it till then */
 bool member = true;           /* what the handler reads */
 
-/* The log as it was ever written, in sets of events. Number 0 of a numbering stands for what was revoked
- * before it. */
+/* The log as it was ever written, in sets of entries. */
 short mine;    /* revocations that concern the subscription */
 short foreign; /* those of somebody else */
+short resyncs;
 short unread;  /* of mine: those that committed after the handler last read that the right is there */
 
 /* ---- The hub, and the worker's topic. -------------------------------------------------------- */
 
 bool hub_knows; /* where it is */
 byte hub_epoch, hub_head;
+short hub_revoked;
 bool began_late; /* at a position of the numbering before: once is enough */
 
 bool w_exists, armed;
 byte w_epoch = NONE, w_last_epoch = NONE, w_head, ring_count;
-byte w_known;            /* committed for certain: w_head, or a higher position that was told */
-short w_revoked = NEVER; /* the last revocation told, before w_known */
+byte w_told;             /* committed for certain: the highest position of this numbering that was told */
+short w_revoked = NEVER; /* the last revocation that was told */
 
-bool o_looked;   /* another subscription's read: its answer is on its way */
-bool o_outdated; /* the topic has started anew since: for nobody else */
+bool o_looked; /* another subscription's read: its answer is on its way */
+bool o_shared; /* ... to whoever asks meanwhile, too */
 byte o_epoch, o_seq;
 short o_revoked;
 bool share; /* a snapshot is at hand */
@@ -138,18 +148,22 @@ bool asking = true;
 byte next_seq;
 byte since_epoch = NONE, since_seq; /* what the client brought */
 
-byte seen_epoch = NONE; /* what was committed for certain when the handler started: it sees all of that */
-short seen = NEVER;
-bool decided;    /* the handler has read that the right is there, and has not yet ended */
-byte revoked_at; /* the handler runs for this revocation, or 0 */
+#define IN_LINE 0 /* AUTHORIZING: the handler has not started, */
+#define RUNNING 1 /* has, */
+#define DECIDED 2 /* or has read that the right is there, and has not yet ended */
+byte handler;
+bool seen_known; /* seen is of the worker's numbering */
+byte seen;       /* what was committed for certain when the handler started: it sees all of that */
 bool resync;     /* once it has ended, a snapshot is read */
+bool renumbered; /* the handler is to run before anything of another numbering is given */
 
 #define IDLE 0
 #define ASKED 1
 #define ANSWERED 2
 byte read, r_epoch, r_seq; /* a snapshot, when it looked; its answer is on its way */
 short r_revoked;
-bool tried;                                /* a read was of no use */
+bool r_shared; /* it is the share's */
+bool tried;    /* a read was of no use */
 byte history, h_epoch, h_seq, h_trimmed; /* a fetch from the outbox */
 short h_revoked;
 
@@ -181,42 +195,35 @@ inline client_event(ep, sq)
 {
     assert((unread & UPTO(EV(ep, sq))) == 0);
     assert(c_has && ep == c_epoch && sq == c_seq + 1);
+    /* Nobody comes past a resync but by a snapshot. */
+    assert(!(resyncs & BIT(EV(ep, sq))));
     c_seq = sq
 }
 
-byte i;  /* of loops inside a step; 0 between steps */
-short r; /* what last_revocation found; likewise */
-
-/* The last revocation up to there. The hub is told with positions, and has seen what it gave since. */
-inline last_revocation(ep, sq)
-{
-    r = sq;
-    do
-#ifndef BEGIN_WITHOUT_REVOKED
-    :: r != NEVER && !((mine | foreign) & BIT(EV(ep, r))) -> r--
-#else
-    :: r != NEVER -> r--
-#endif
-    :: else -> break
-    od
-}
+byte i;     /* of loops inside a step; 0 between steps */
+bool doubt; /* what in_doubt found; likewise */
 
 /* ---- World. ---------------------------------------------------------------------------------- *
  *
  * Nothing happens any more, here and below, once the subscription is closed. */
 
+inline commit()
+{
+    commits--;
+    last[db_epoch]++
+}
+
 proctype World()
 {
-    byte commits = COMMITS, revocations = REVOCATIONS, foreigns = FOREIGN, grants = GRANTS, trims = TRIMS,
-         renumberings = RENUMBERINGS;
+    byte commits = COMMITS, revocations = REVOCATIONS, foreigns = FOREIGN, asked = RESYNCS, grants = GRANTS,
+         trims = TRIMS, renumberings = RENUMBERINGS;
 end:
     do
-    :: d_step { state != CLOSED && commits > 0 -> commits--; db_seq++ }
+    :: d_step { state != CLOSED && commits > 0 -> commit() }
     :: d_step {
         state != CLOSED && commits > 0 && revocations > 0 ->
-        commits--;
         revocations--;
-        db_seq++;
+        commit();
         db_revoked = db_seq;
         mine = mine | BIT(EV(db_epoch, db_seq));
         unread = unread | BIT(EV(db_epoch, db_seq));
@@ -224,11 +231,16 @@ end:
     }
     :: d_step {
         state != CLOSED && commits > 0 && foreigns > 0 ->
-        commits--;
         foreigns--;
-        db_seq++;
+        commit();
         db_revoked = db_seq;
         foreign = foreign | BIT(EV(db_epoch, db_seq))
+    }
+    :: d_step {
+        state != CLOSED && commits > 0 && asked > 0 ->
+        asked--;
+        commit();
+        resyncs = resyncs | BIT(EV(db_epoch, db_seq))
     }
     :: d_step { state != CLOSED && grants > 0 && !member -> grants--; member = true }
     :: d_step { state != CLOSED && trims > 0 && db_trimmed < db_seq -> trims--; db_trimmed++ }
@@ -238,72 +250,145 @@ end:
         db_epoch++;
         db_trimmed = 0;
 #ifndef FORGET_REVOKED
-        if
-        :: db_revoked != NEVER -> foreign = foreign | BIT(EV(db_epoch, 0)); db_revoked = 0
-        :: else
-        fi
+        db_revoked = 0; /* leat.first_revoked */
+        hour = false
 #else
         db_revoked = NEVER
 #endif
     }
+    /* An hour later that is forgotten, but in a numbering that has begun. No handshake takes as long; a live
+     * subscription may. */
+    :: d_step {
+        state != CLOSED && (state == NEW || !asking) && db_epoch > 0 && db_seq == 0 && !hour ->
+        hour = true;
+        db_revoked = NEVER
+    }
     od
 }
 
-/* ---- Worker: the right. ---------------------------------------------------------------------- */
+/* ---- Worker: sub_right.c. -------------------------------------------------------------------- */
+
+inline stop_reading()
+{
+    read = IDLE; r_epoch = 0; r_seq = 0; r_revoked = 0; r_shared = false;
+    history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0; h_revoked = 0;
+    tried = false
+}
+
+#define known (w_head > w_told -> w_head : w_told)
 
 /* Whatever the handler reads from now on, it sees all of this: it is committed. */
 inline note_seen()
 {
-    seen_epoch = w_epoch;
-    seen = (w_epoch == NONE -> NEVER : w_known)
+    seen_known = w_epoch != NONE;
+    seen = (w_epoch != NONE -> known : 0)
 }
 
-inline stop_reading()
+inline run_handler()
 {
-    read = IDLE; r_epoch = 0; r_seq = 0; r_revoked = 0;
-    history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0; h_revoked = 0;
-    tried = false
+    handler = RUNNING;
+    renumbered = false;
+    note_seen()
 }
 
 inline authorize()
 {
     stop_reading();
     state = AUTHORIZING;
-    decided = false;
-    note_seen()
+    handler = IN_LINE;
+    if
+    :: asking -> run_handler()
+    :: else /* when a turn is free */
+    fi
 }
 
 /* The handler may not have seen something, and runs again. It is to see it then, or it would run for ever. */
 inline authorize_again()
 {
-    assert(w_epoch != NONE && (seen_epoch != w_epoch || w_known > seen));
-    resync = !asking;
+    assert(renumbered || (w_epoch != NONE && (!seen_known || known > seen)));
     authorize()
 }
 
-/* Whether the handler may not have seen a revocation of the worker's numbering. */
-#ifdef ANY_NUMBERING
-#define unseen(revoked) (revoked > seen)
+/* The snapshot's turn comes once more, after the handler's. */
+inline authorize_first()
+{
+    resync = !asking;
+    authorize_again()
+}
+
+/* Up to where revocations have been decided; 0 stands for those of the numberings before, too, once they are. */
+#define decided_by_handler (seen_known -> seen : NEVER)
+#define decided (next_seq > 0 && next_seq - 1 > decided_by_handler -> next_seq - 1 : decided_by_handler)
+
+#define ring_holds(sq) ((sq) <= w_head && (sq) > w_head - ring_count)
+
+#define passes(ep, sq) (!(mine & BIT(EV(ep, sq))) || (sq) <= decided)
+
+/* Whether the handler may have missed a revocation that concerns it: revoked is the last one of all. The ring
+ * is asked whom they concern, where it holds them all. */
+inline in_doubt(sq, revoked)
+{
+    doubt = renumbered;
+    if
+    :: revoked > decided ->
+        i = decided + 1; /* 0 is not in the ring */
+        do
+        :: i <= sq && !doubt ->
+#ifndef UNASKED_PASS
+            doubt = !ring_holds(i) || !passes(w_epoch, i);
 #else
-#define unseen(revoked) (seen_epoch == w_epoch -> revoked > seen : revoked > NEVER)
+            doubt = ring_holds(i) && !passes(w_epoch, i);
 #endif
+            i++
+        :: else -> break
+        od;
+        i = 0
+    :: else
+    fi
+}
 
 /* ---- Worker: topic.c. ------------------------------------------------------------------------ */
 
+inline renumber()
+{
+    if
+    :: attached ->
+        next_seq = 0;
+#ifndef CARRY_OVER
+        renumbered = true
+#endif
+    :: else
+    fi
+}
+
+/* After a restart it may be a read, not the hub, that is the first to meet another numbering. */
 inline adopt_epoch(ep)
 {
     w_epoch = ep;
     if
-    :: w_last_epoch != NONE && w_last_epoch != ep -> next_seq = 0
+    :: w_last_epoch != ep ->
+        w_told = 0;
+        w_revoked = NEVER;
+#ifndef ANY_NUMBERING
+        seen_known = false; seen = 0;
+#endif
+        if
+        :: w_last_epoch != NONE -> renumber()
+        :: else
+        fi
     :: else
     fi
 }
 
 /* Committed up to sq, and revoked at revoked. */
-inline learn(sq, revoked)
+inline note(sq, revoked)
 {
     if
-    :: sq > w_known -> w_known = sq
+    :: sq > w_told -> w_told = sq
+    :: else
+    fi;
+    if
+    :: revoked > w_told -> w_told = revoked
     :: else
     fi;
     if
@@ -320,7 +405,7 @@ inline topic_position(ep, sq, revoked)
     :: else
     fi;
     if
-    :: w_epoch == ep -> learn(sq, revoked)
+    :: w_epoch == ep -> note(sq, revoked)
     :: else
     fi
 }
@@ -328,20 +413,18 @@ inline topic_position(ep, sq, revoked)
 /* sub_read.c */
 inline begin_resync()
 {
-    stop_reading();
-    state = READING
+    if
+    :: renumbered -> authorize_first()
+    :: else -> stop_reading(); state = READING
+    fi
 }
 
 inline sub_resync()
 {
     if
     :: state == AUTHORIZING && attached && !asking -> resync = true
-#ifdef KEEP_OLD_READS
     :: state == LIVE -> begin_resync()
-#else
-    :: state == LIVE || (state == READING && !asking) -> begin_resync()
-#endif
-    :: else
+    :: else /* it reads anyway */
     fi
 }
 
@@ -357,18 +440,28 @@ inline clear_ring()
 inline restart(why)
 {
     clear_ring();
-#ifndef KEEP_OLD_READS
-    o_outdated = o_looked;
-#endif
     if
     :: w_epoch != NONE -> w_last_epoch = w_epoch
     :: else
     fi;
-    w_epoch = NONE; w_head = 0; w_known = 0; w_revoked = NEVER;
     if
-    :: why == RESET_EPOCH -> next_seq = 0
+    :: why == RESET_EPOCH ->
+        w_last_epoch = NONE;
+#ifndef KEEP_OLD_READS
+        /* What is being read for several begins anew. */
+        if
+        :: o_shared -> o_looked = false; o_shared = false; o_epoch = 0; o_seq = 0; o_revoked = 0
+        :: else
+        fi;
+        if
+        :: r_shared -> read = IDLE; r_shared = false; r_epoch = 0; r_seq = 0; r_revoked = 0
+        :: else
+        fi;
+#endif
+        renumber()
     :: else
     fi;
+    w_epoch = NONE; w_head = 0;
     sub_resync()
 }
 
@@ -384,7 +477,7 @@ inline topic_begins(ep, sq, revoked)
     :: w_epoch != NONE && w_head < sq -> clear_ring(); w_head = sq
     :: else
     fi;
-    learn(sq, revoked)
+    note(sq, revoked)
 }
 
 inline topic_event(ep, sq)
@@ -392,15 +485,15 @@ inline topic_event(ep, sq)
     assert(w_epoch == ep); /* it was told where the hub begins */
     if
     :: sq > w_head ->
-        assert(sq == w_head + 1);
+        assert(sq == w_head + 1); /* what the hub gives is contiguous */
         w_head = sq;
         if
         :: ring_count < RING -> ring_count++
         :: else
         fi;
         if
-        :: (mine | foreign) & BIT(EV(ep, sq)) -> learn(sq, sq)
-        :: else -> learn(sq, NEVER)
+        :: (mine | foreign) & BIT(EV(ep, sq)) -> note(sq, sq)
+        :: else -> note(sq, NEVER)
         fi
     :: else /* a read was faster */
     fi
@@ -411,30 +504,52 @@ inline topic_event(ep, sq)
 
 /* ---- Hub. ------------------------------------------------------------------------------------ */
 
+#ifndef BEGIN_WITHOUT_REVOKED
+#define tell_begin() topic_begins(hub_epoch, hub_head, hub_revoked)
+#else
+#define tell_begin() topic_begins(hub_epoch, hub_head, NEVER)
+#endif
+
 inline hub_reset(why)
 {
-    hub_knows = false; hub_epoch = 0; hub_head = 0;
+    hub_knows = false; hub_epoch = 0; hub_head = 0; hub_revoked = 0;
     if
     :: armed -> restart(why)
     :: else
     fi
 }
 
+inline hub_next()
+{
+    hub_head++;
+    if
+    :: (mine | foreign) & BIT(EV(hub_epoch, hub_head)) -> hub_revoked = hub_head
+    :: else
+    fi
+}
+
+#ifndef FORGET_REVOKED
+#define first_revoked(ep) (ep == 0 || ep == db_epoch && hour -> NEVER : 0)
+#else
+#define first_revoked(ep) NEVER
+#endif
+
 proctype Hub()
 {
-    byte ep, sq, resets = RESETS, hook_failures = HOOK_FAILURES;
+    byte ep, sq, told, hook_failures = HOOK_FAILURES, behinds = BEHINDS;
 end:
     do
     :: d_step {
         state != CLOSED && w_exists && !armed ->
         armed = true;
         if
-        :: hub_knows -> last_revocation(hub_epoch, hub_head); topic_begins(hub_epoch, hub_head, r); r = 0
+        :: hub_knows -> tell_begin()
         :: else
         fi
     }
 
-    /* Some position was told: by this worker's read or another's, which may have looked long ago. */
+    /* Some position was told: by this worker's read or another's, which may have looked long ago. The hub begins
+     * there, or earlier, if it has heard all from there on. */
     :: atomic {
         state != CLOSED && !hub_knows ->
         if
@@ -445,42 +560,60 @@ end:
         :: sq < last[ep] -> sq++
         :: break
         od;
+        told = sq;
+        do
+        :: told < last[ep] -> told++
+        :: break
+        od;
         d_step {
             hub_knows = true;
             hub_epoch = ep;
             hub_head = sq;
+            do
+            :: told > 0 && !((mine | foreign) & BIT(EV(ep, told))) -> told--
+            :: else -> break
+            od;
+            hub_revoked = (told > 0 -> told : (first_revoked(ep)));
             if
-            :: armed -> last_revocation(ep, sq); topic_begins(ep, sq, r); r = 0
+            :: armed -> tell_begin()
             :: else
             fi;
-            ep = 0; sq = 0
+            ep = 0; sq = 0; told = 0
         }
     }
 
     :: d_step { /* the next event: announced, or fetched */
         state != CLOSED && hub_knows && hub_head < last[hub_epoch] ->
-        hub_head++;
+        hub_next();
         if
         :: armed -> topic_event(hub_epoch, hub_head)
         :: else
         fi
     }
 
+    :: d_step { /* likewise, but too much waits for the worker */
+        state != CLOSED && behinds > 0 && hub_knows && armed && hub_head < last[hub_epoch] ->
+        behinds--;
+        do
+        :: hub_head < last[hub_epoch] -> hub_next()
+        :: else -> break
+        od;
+        tell_begin()
+    }
+
     :: d_step { state != CLOSED && hub_knows && hub_epoch != db_epoch -> hub_reset(RESET_EPOCH) }
     :: d_step {
         state != CLOSED && hub_knows && hub_epoch == db_epoch && hub_head < db_trimmed -> hub_reset(RESET)
     }
-    :: d_step { state != CLOSED && resets > 0 -> resets--; hub_reset(RESET) }
 
     /* topic_hook.c: the scripts' hook fails, on this event and all that wait for it. */
     :: d_step {
         state != CLOSED && hook_failures > 0 && hub_knows && hub_head < last[hub_epoch] && armed &&
             w_epoch == hub_epoch && w_head <= hub_head ->
         hook_failures--;
-        hub_head++;
+        hub_next();
 #ifdef HOOK_FORGETS
         w_head = hub_head;
-        w_known = hub_head;
 #else
         topic_event(hub_epoch, hub_head);
 #endif
@@ -498,22 +631,26 @@ proctype Other()
 end:
     do
     :: d_step { state != CLOSED && reads > 0 && !w_exists -> w_exists = true }
-    :: d_step {
+    :: atomic {
         state != CLOSED && reads > 0 && armed && !o_looked ->
-        reads--;
         o_looked = true;
         o_epoch = db_epoch;
         o_seq = db_seq;
-        o_revoked = db_revoked
+        o_revoked = db_revoked;
+        if
+        :: o_shared = true
+        :: o_shared = false
+        fi
     }
     :: d_step {
         state != CLOSED && o_looked ->
+        reads--;
         topic_position(o_epoch, o_seq, o_revoked);
         if
-        :: !o_outdated -> share = true; share_epoch = o_epoch; share_seq = o_seq; share_revoked = o_revoked
+        :: o_shared -> share = true; share_epoch = o_epoch; share_seq = o_seq; share_revoked = o_revoked
         :: else
         fi;
-        o_looked = false; o_outdated = false; o_epoch = 0; o_seq = 0; o_revoked = 0
+        o_looked = false; o_shared = false; o_epoch = 0; o_seq = 0; o_revoked = 0
     }
     od
 }
@@ -528,10 +665,21 @@ inline begin_replay()
     state = LIVE
 }
 
+#ifndef OLD_SNAPSHOT
+#define new_enough(sq) ((sq) + 1 >= next_seq)
+#else
+#define new_enough(sq) ((sq) >= c_seq)
+#endif
+#define usable(ep, sq) (w_epoch == ep && (asking || new_enough(sq)))
+
 inline give_snapshot()
 {
     client_snapshot(r_epoch, r_seq);
+#ifndef OLD_SNAPSHOT
     next_seq = r_seq + 1;
+#else
+    next_seq = (r_seq + 1 > next_seq -> r_seq + 1 : next_seq);
+#endif
     stop_reading();
     begin_replay()
 }
@@ -543,13 +691,16 @@ inline send_resumed()
     begin_replay()
 }
 
-/* One event at the cursor, from the ring or the outbox. */
+/* One entry at the cursor, from the ring or the outbox. */
 inline deliver(ep, sq)
 {
     if
-    :: (mine & BIT(EV(ep, sq))) && !(seen_epoch == ep && sq <= seen) ->
-        revoked_at = sq;
-        authorize()
+    :: !passes(ep, sq) -> authorize()
+#ifndef PASS_RESYNC
+    :: passes(ep, sq) && (resyncs & BIT(EV(ep, sq))) ->
+        next_seq = sq + 1; /* an older snapshot will not do */
+        begin_resync()
+#endif
     :: else ->
         client_event(ep, sq); /* or a skip */
         next_seq = sq + 1
@@ -567,7 +718,37 @@ inline take_history()
     history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0; h_revoked = 0
 }
 
-#define usable(ep, sq) (w_epoch == ep && (asking || sq + 1 >= next_seq))
+/* Of the snapshots at hand: one that a resync has followed is nobody's. */
+#define at_hand (share && share_epoch == w_epoch && holds(share_seq + 1) && \
+    !(resyncs & UPTO(EV(w_epoch, w_head)) & ~(UPTO(EV(w_epoch, share_seq)))))
+
+inline on_outcome()
+{
+    topic_position(r_epoch, r_seq, r_revoked);
+    if
+    :: !usable(r_epoch, r_seq) -> stop_reading(); tried = true
+    :: else ->
+#ifndef NO_REVOKED_CHECK
+        in_doubt(r_seq, r_revoked);
+#endif
+        if
+        :: doubt -> authorize_first()
+        :: else -> give_snapshot()
+        fi;
+        doubt = false
+    fi
+}
+
+/* From where the client is, in a topic whose last revocation is that one. */
+inline resume(revoked)
+{
+    in_doubt(since_seq, revoked);
+    if
+    :: doubt -> authorize_again()
+    :: else -> send_resumed()
+    fi;
+    doubt = false
+}
 
 proctype Worker()
 {
@@ -590,31 +771,27 @@ end:
         d_step { authorize() }
     }
 
+    :: d_step { state == AUTHORIZING && handler == IN_LINE -> run_handler() }
+
     /* The handler reads, at some moment after its start, and says yes or no. */
     :: d_step {
-        state == AUTHORIZING && !decided ->
+        state == AUTHORIZING && handler == RUNNING ->
         if
-        :: member -> decided = true; unread = 0
+        :: member -> handler = DECIDED; unread = 0
         :: else -> state = CLOSED
         fi
     }
 
     :: d_step { /* on_authorized */
-        state == AUTHORIZING && decided ->
-        decided = false;
+        state == AUTHORIZING && handler == DECIDED ->
+        handler = IN_LINE;
 #ifdef SEEN_AT_END
         note_seen();
 #endif
         if
         :: asking -> attached = true; w_exists = true; state = ARMING
-        :: !asking && resync -> resync = false; revoked_at = 0; begin_resync()
-        :: !asking && !resync ->
-            if
-            :: revoked_at > 0 -> client_event(c_epoch, revoked_at); next_seq = revoked_at + 1
-            :: else
-            fi;
-            revoked_at = 0;
-            state = LIVE
+        :: !asking && resync -> resync = false; begin_resync()
+        :: !asking && !resync -> begin_replay() /* a revocation at the cursor has been seen, and is passed */
         fi
     }
 
@@ -622,12 +799,11 @@ end:
         state == ARMING && armed ->
         if
         :: since_epoch != NONE && since_epoch == w_epoch && holds(since_seq + 1) ->
-            if
 #ifndef RESUME_PAST_REVOCATION
-            :: unseen(w_revoked) -> authorize_again()
+            resume(w_revoked)
+#else
+            send_resumed()
 #endif
-            :: else -> send_resumed()
-            fi
         :: else ->
             state = READING;
             if
@@ -647,33 +823,22 @@ end:
         r_revoked = db_revoked
     }
     :: d_step { /* ... shared, and at hand, or ... */
-        state == READING && read == IDLE && history == IDLE && share && share_epoch == w_epoch &&
-            holds(share_seq + 1) && usable(share_epoch, share_seq) ->
-        read = ANSWERED;
+        state == READING && read == IDLE && history == IDLE && at_hand && usable(share_epoch, share_seq) ->
         r_epoch = share_epoch;
         r_seq = share_seq;
-        r_revoked = share_revoked
+        r_revoked = share_revoked;
+        on_outcome()
     }
     :: d_step { /* ... shared, and under way. */
-        state == READING && read == IDLE && history == IDLE && o_looked && !o_outdated ->
+        state == READING && read == IDLE && history == IDLE && o_looked && o_shared ->
         read = ANSWERED;
+        r_shared = true;
         r_epoch = o_epoch;
         r_seq = o_seq;
         r_revoked = o_revoked
     }
 
-    :: d_step { /* on_outcome */
-        state == READING && read == ANSWERED ->
-        topic_position(r_epoch, r_seq, r_revoked);
-        if
-        :: !usable(r_epoch, r_seq) -> stop_reading(); tried = true
-#ifndef NO_REVOKED_CHECK
-        :: usable(r_epoch, r_seq) && unseen(r_revoked) && r_revoked >= next_seq ->
-            authorize_again()
-#endif
-        :: else -> give_snapshot()
-        fi
-    }
+    :: d_step { state == READING && read == ANSWERED -> on_outcome() }
 
     /* A stale snapshot is to be replaced, while the cursor moves. */
     :: d_step {
@@ -689,11 +854,15 @@ end:
         topic_position(r_epoch, r_seq, r_revoked);
         if
         :: !usable(r_epoch, r_seq) -> begin_resync()
+        :: else ->
 #ifndef NO_REVOKED_CHECK
-        :: usable(r_epoch, r_seq) && unseen(r_revoked) && r_revoked >= next_seq ->
-            authorize_again()
+            in_doubt(r_seq, r_revoked);
 #endif
-        :: else -> give_snapshot()
+            if
+            :: doubt -> authorize_first()
+            :: else -> give_snapshot()
+            fi;
+            doubt = false
         fi
     }
 
@@ -725,11 +894,14 @@ end:
         fi;
         if
         :: fetched && w_epoch == h_epoch ->
-            if
 #ifndef FETCH_PAST_REVOCATION
-            :: unseen(h_revoked) -> authorize_again()
+            resume(h_revoked);
+#else
+            send_resumed();
 #endif
-            :: else -> send_resumed(); take_history()
+            if
+            :: state == LIVE -> take_history()
+            :: else
             fi
         :: else -> /* a snapshot, like everybody else */
             history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0; h_revoked = 0;
@@ -740,6 +912,7 @@ end:
 
     :: d_step { /* on_history: what follows the cursor, or another snapshot */
         state == LIVE && history == ANSWERED ->
+        topic_position(h_epoch, h_seq, h_revoked);
         if
         :: h_epoch != w_epoch || h_trimmed >= next_seq || h_seq < next_seq -> begin_resync()
         :: else -> take_history()
