@@ -14,7 +14,13 @@ create index item_topic on torture.item (topic) include (h);
 
 -- The watched table. A write is told by its uid; made is the one that the body is of.
 create table torture.line (
-  id bigint primary key, shelf bigint, uid bigint not null, h bigint not null, made bigint not null, body text not null);
+  id bigint primary key,
+  shelf bigint,
+  uid bigint not null,
+  h bigint not null,
+  made bigint not null,
+  body text not null
+);
 create index line_shelf on torture.line (shelf) include (h);
 select leat.watch('torture.line', 'watch:{shelf}');
 
@@ -23,10 +29,10 @@ create view torture.thing as
   select topic, h from torture.item
   union all select 'watch:' || shelf, h from torture.line where shelf is not null;
 
--- Kinds event and revoke: what was in the outbox. Kind reset: the topic was deleted, and is numbered by epoch. Kinds
--- renewal and truncate: it goes on by another epoch, and in the second case its rows are gone.
--- Kind epoch, without a topic: what topics without a row are numbered by from now on. Each id is taken under a lock
--- that lasts until the commit (a topic's row, or the table of topics), so that those of a topic are in commit order.
+-- Kinds event, revoke and the like: what was in the outbox. Kind reset: the topic was deleted, and is numbered by
+-- epoch. Kind renewal: it goes on by another epoch. Kind epoch, without a topic: what topics without a row are
+-- numbered by from now on. Each id is taken under a lock that lasts until the commit (a topic's row, or the table of
+-- topics), so that those of a topic are in commit order.
 create table torture.log (
   id bigint generated always as identity primary key,
   topic text collate "C",
@@ -37,6 +43,7 @@ create table torture.log (
   uid bigint,
   n bigint, -- what it adds up to: so many more, and
   h bigint, -- their hashes
+  emptied boolean not null default false, -- a truncation: the topic's rows are gone
   tx text not null,
   unique (topic, epoch, seq, kind)
 );
@@ -45,6 +52,22 @@ create table torture.log (
 create function torture.tx() returns text
   language sql volatile
   return leat.timeline() || '.' || pg_current_xact_id()::text;
+
+-- Whether the transaction has truncated the watched table.
+create function torture.has_emptied() returns boolean
+  language sql volatile
+  return current_setting('torture.emptied', true) is not distinct from torture.tx();
+
+create function torture.note_truncation() returns trigger
+  language plpgsql as $$
+begin
+  perform set_config('torture.emptied', torture.tx(), true);
+  return null;
+end $$;
+
+-- By its name, before the watch's.
+create trigger a_truncation before truncate on torture.line
+  for each statement execute function torture.note_truncation();
 
 -- Of an event: the write that it tells of, negative if it tells that its row is gone.
 create function torture.uid_of(data jsonb) returns bigint
@@ -68,12 +91,12 @@ begin
   return null;
 end $$;
 
--- Of a revocation, data is its subject.
-create function torture.keep_revoke() returns trigger
+-- Of a revocation, data is its subject; of whatever else is no event, something else.
+create function torture.keep_other() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  insert into torture.log (topic, timeline, epoch, seq, kind, tx)
-    select new.topic, leat.timeline(), t.epoch, new.seq, new.kind, torture.tx()
+  insert into torture.log (topic, timeline, epoch, seq, kind, emptied, tx)
+    select new.topic, leat.timeline(), t.epoch, new.seq, new.kind, torture.has_emptied(), torture.tx()
       from leat.topic t where t.name = new.topic;
   return null;
 end $$;
@@ -86,13 +109,11 @@ begin
   return null;
 end $$;
 
--- A truncation renews the epochs by a trigger, an operator without one.
 create function torture.keep_renewal() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  insert into torture.log (topic, timeline, epoch, seq, kind, tx)
-    values (new.name, leat.timeline(), new.epoch, new.seq,
-            case when pg_trigger_depth() > 1 then 'truncate' else 'renewal' end, torture.tx());
+  insert into torture.log (topic, timeline, epoch, seq, kind, emptied, tx)
+    values (new.name, leat.timeline(), new.epoch, new.seq, 'renewal', torture.has_emptied(), torture.tx());
   return null;
 end $$;
 
@@ -105,16 +126,16 @@ begin
 end $$;
 
 create trigger keep after insert on leat.event
-  for each row when (new.kind <> 'revoke') execute function torture.keep();
-create trigger keep_revoke after insert on leat.event
-  for each row when (new.kind = 'revoke') execute function torture.keep_revoke();
+  for each row when (new.kind = 'event') execute function torture.keep();
+create trigger keep_other after insert on leat.event
+  for each row when (new.kind <> 'event') execute function torture.keep_other();
 create trigger keep_reset after delete on leat.topic
   for each row execute function torture.keep_reset();
 create trigger keep_renewal after update of epoch on leat.topic
   for each row when (old.epoch <> '') execute function torture.keep_renewal();
 create trigger keep_new_renewal after insert on leat.topic
   for each row when (new.epoch <> '') execute function torture.keep_renewal();
-create trigger keep_epoch after update on leat.installation
+create trigger keep_epoch after update of epoch on leat.installation
   for each row execute function torture.keep_epoch();
 
 insert into torture.log (timeline, epoch, seq, kind, tx)

@@ -1,7 +1,7 @@
 /* truth.c - torture.log in the order of its ids, which is commit order: each is taken under a lock
  * that lasts until the commit. take_row turns it into entries and spans.
  *
- * A renewal is an entry, too, in which nothing but the epoch changes, or the rows of the topic go.
+ * A renewal is an entry, too, the first one of its numbering.
  *
  * A topic without a row in leat.topic is numbered by the epoch that new topics get. So every such
  * epoch ("epoch", of no topic) is one of the topic's, until an entry gives it a row, and from a
@@ -49,7 +49,10 @@ static entry *add_entry(history *h, const PGresult *rows, int i)
     e->timeline = (uint32_t)strtoul(PQgetvalue(rows, i, 1), NULL, 16);
     e->state.n = e[-1].state.n + int_at(rows, i, 5);
     e->state.x = e[-1].state.x ^ int_at(rows, i, 6);
-    snprintf(e->tx, sizeof(e->tx), "%s", PQgetvalue(rows, i, 7));
+    e->emptied = PQgetvalue(rows, i, 7)[0] == 't';
+    if (e->emptied)
+        e->state = (summary){0, 0};
+    snprintf(e->tx, sizeof(e->tx), "%s", PQgetvalue(rows, i, 8));
     return e;
 }
 
@@ -67,16 +70,13 @@ static void take_event(reader *r, const PGresult *rows, int i)
     e->span = h->n_spans - 1;
 }
 
-/* A new epoch that goes on from where the topic is; emptied: and its rows are gone. */
-static void take_renewal(reader *r, const PGresult *rows, int i, bool emptied)
+/* A new epoch that goes on from where the topic is. */
+static void take_renewal(reader *r, const PGresult *rows, int i)
 {
     history *h = r->history;
     entry *e = add_entry(h, rows, i);
-    if (emptied)
-        e->state = (summary){0, 0};
     e->span = h->n_spans;
     open_span(h, PQgetvalue(rows, i, 2), e->timeline, e->seq);
-    h->spans[e->span].emptied = emptied;
 }
 
 static void take_row(reader *r, const PGresult *rows, int i)
@@ -89,8 +89,8 @@ static void take_row(reader *r, const PGresult *rows, int i)
     } else if (strcmp(kind, "reset") == 0) {
         open_span(r->history, name, timeline, 0);
         r->has_row = false;
-    } else if (strcmp(kind, "renewal") == 0 || strcmp(kind, "truncate") == 0) {
-        take_renewal(r, rows, i, kind[0] == 't');
+    } else if (strcmp(kind, "renewal") == 0) {
+        take_renewal(r, rows, i);
         r->has_row = true;
     } else {
         take_event(r, rows, i);
@@ -112,7 +112,7 @@ static void load_topic(truth *x, torture *t, PGconn *conn, int topic)
     char sql[400];
     snprintf(sql, sizeof(sql),
              "select kind, timeline, epoch, seq, coalesce(uid, 0), coalesce(n, 0),"
-             " coalesce(h, 0), tx"
+             " coalesce(h, 0), emptied, tx"
              " from torture.log where topic = '%s' or topic is null order by id",
              topic_name(topic));
     PGresult *rows = ask(conn, sql);

@@ -21,6 +21,7 @@ typedef struct entry {
     int64_t uid; /* 0: a revocation, or a numbering's beginning; negative: that write's row went */
     int64_t seq;
     summary state; /* after it */
+    bool emptied;  /* a truncation: the rows are gone */
     int span;      /* that it belongs to */
     uint32_t timeline;
     char tx[TX_NAME];
@@ -30,7 +31,6 @@ typedef struct entry {
 typedef struct span {
     char name[NAME_SIZE];
     uint32_t timeline; /* on which it began */
-    bool emptied;      /* it began with a truncation */
     int64_t first;     /* the seq that it began with */
     int64_t before;    /* the index of the entry whose state that is */
     int64_t head;      /* its last seq */

@@ -265,8 +265,8 @@ static void put_back_reset(writer *w, int topic)
     atomic_compare_exchange_strong(&w->torture->reset, &none, topic);
 }
 
-/* All topics go on from where they are in new epochs; or the watched table is emptied, which is the
- * same for its topics, whose rows are gone then. */
+/* All topics go on from where they are in new epochs; or the watched table is emptied, and every
+ * subscriber is to read it anew. */
 static void renew(writer *w, int topic)
 {
     bool empty = topic_is_watched(topic);
