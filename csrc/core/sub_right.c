@@ -174,7 +174,7 @@ bool sub_in_doubt(const leat_sub *s, int64_t seq, int64_t revoked)
     const sub_work *w = s->work;
     int64_t from = decided(s);
     uint64_t age_ms = leat_loop_now(core_of(s)->loop) - w->seen.at_ms;
-    if (w->renumbered || (w->asking && age_ms > OLD_MS))
+    if (w->renumbered || (from == LEAT_NEVER_REVOKED && age_ms > OLD_MS))
         return true;
     if (revoked <= from)
         return false;

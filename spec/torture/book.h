@@ -19,6 +19,7 @@ typedef struct sighting {
     bool has_state;
     bool has_emptied;
     bool emptied_differ;
+    bool bereft; /* the hook that told of it found no row */
 } sighting;
 
 typedef struct showing {

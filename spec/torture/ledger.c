@@ -89,6 +89,11 @@ const char *ledger_saw_event(ledger *l, int topic, place at, int64_t uid)
     return book_saw_event(&l->shelves[topic].books[at.epoch], at.seq, uid);
 }
 
+void ledger_saw_bereft(ledger *l, int topic, place at)
+{
+    l->shelves[topic].books[at.epoch].seen[at.seq].bereft = true;
+}
+
 const char *ledger_saw_state(ledger *l, int topic, place at, summary state)
 {
     return book_saw_state(&l->shelves[topic].books[at.epoch], at.seq, state);
@@ -301,6 +306,9 @@ static void check_sighting(ledger *l, int topic, const book *b, int64_t seq, con
                           "topic=%s epoch=%s seq=%" PRId64 ": clients were given uid=%" PRId64
                           ", committed was uid=%" PRId64,
                           topic_name(topic), b->epoch, seq, seen->uid, e->uid);
+    if (seen->bereft)
+        torture_violation(t, "topic=%s epoch=%s seq=%" PRId64 ": the hook found no row for it",
+                          topic_name(topic), b->epoch, seq);
     if (seen->has_state && (seen->state.n != e->state.n || seen->state.x != e->state.x))
         torture_violation(t,
                           "topic=%s epoch=%s seq=%" PRId64 ": clients came to n=%" PRId64

@@ -37,6 +37,8 @@ const char *ledger_epoch_name(const ledger *l, int topic, int epoch);
 
 /* uid 0: a skip. */
 const char *ledger_saw_event(ledger *l, int topic, place at, int64_t uid);
+/* The hook read after the primary was lost, and the event's row with it: else it would be there. */
+void ledger_saw_bereft(ledger *l, int topic, place at);
 const char *ledger_saw_state(ledger *l, int topic, place at, summary state);
 /* The same, by one who began with an empty snapshot of a watched table. TRUNCATE is not MVCC-safe:
  * a snapshot that was taken before sees the table empty. So only the truth can tell whether that is

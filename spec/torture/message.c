@@ -97,9 +97,12 @@ static bool body_belongs(leat_slice body, int64_t uid)
 bool message_read_item(leat_slice data, bool hooked, change *c)
 {
     members w = {.names = {"uid", "h", "body", "hooked"}};
-    c->delta.n = 1;
-    return data.at != NULL && read_members(data, &w) && leat_json_int(w.raw[0], &c->uid) &&
-           leat_json_int(w.raw[1], &c->delta.x) && c->delta.x == hash_of(c->uid) &&
+    if (data.at == NULL || !read_members(data, &w) || !leat_json_int(w.raw[0], &c->uid))
+        return false;
+    c->delta = (summary){.n = 1, .x = hash_of(c->uid)};
+    c->bereft = hooked && w.raw[1].at == NULL;
+    int64_t h = c->delta.x;
+    return (c->bereft || leat_json_int(w.raw[1], &h)) && h == c->delta.x &&
            body_belongs(w.raw[2], c->uid) && hooked == (w.raw[3].at != NULL);
 }
 

@@ -27,9 +27,11 @@ bool message_parse(message *m, leat_slice text);
 typedef struct change {
     int64_t uid; /* of the write; negative: the row of that write is gone */
     summary delta;
+    bool bereft; /* the hook found no row for it */
 } change;
 
-/* The data of an event, once hash and body have been found to belong to its uid. */
+/* The data of an event, once hash and body have been found to belong to its uid. The hook takes the
+ * hash from the row that it reads. */
 bool message_read_item(leat_slice data, bool hooked, change *c);
 /* The data of a watched table's event: a row of that shelf came, went, or was changed. */
 bool message_read_row(leat_slice data, int64_t shelf, change *c);

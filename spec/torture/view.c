@@ -159,13 +159,18 @@ static void take_event(viewer *v, int topic, const message *m, bool skip)
         return;
     }
     if (!skip && !read_change(m->data, topic, &c)) {
-        complain(v, topic, "an event whose data is not what was written");
+        char what[300];
+        snprintf(what, sizeof(what), "an event whose data is not what was written: %.*s",
+                 m->data.len < 200 ? (int)m->data.len : 200, m->data.at);
+        complain(v, topic, what);
         return;
     }
     at->seq = m->seq;
     const char *wrong = ledger_saw_event(t->ledger, topic, *at, c.uid);
     if (wrong != NULL)
         complain(v, topic, wrong);
+    if (c.bereft)
+        ledger_saw_bereft(t->ledger, topic, *at);
     w->now.summary.n += c.delta.n;
     w->now.summary.x ^= c.delta.x;
     enter_state(v, topic, skip ? "a skip" : "an event");
