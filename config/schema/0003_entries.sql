@@ -12,7 +12,8 @@ update leat.topic t set revoked = r.seq
   from (select e.topic, max(e.seq) as seq from leat.event e where e.kind = 'revoke' group by e.topic) r
  where t.name = r.topic;
 
--- What a numbering begins with. No handshake takes as long as topics are remembered to have been deleted.
+-- What a numbering begins with. For so long it is remembered that topics were deleted; the server takes no handler
+-- that began half as long ago for one that has seen it.
 create function leat.first_revoked(reset_at timestamptz) returns bigint
   language sql stable
   return case when reset_at > now() - interval '1 hour' then 0 else -1 end;

@@ -78,7 +78,9 @@
  *   SEEN_AT_END             what the handler has seen is noted when it ends, not when it starts
  *   ANY_NUMBERING           what it has seen of one numbering counts in the next one
  *   FORGET_REVOKED          a numbering begins as if nothing had been revoked in the one before
- *   CARRY_OVER              a subscription that is carried into another numbering keeps its right
+ *   ANY_AGE                 a handler that began long ago counts like any other
+ *   CARRY_OVER              a subscription that is carried into another numbering keeps its right (found with
+ *                           ANY_AGE: each of the two rules covers for the other)
  *   BEGIN_WITHOUT_REVOKED   the hub does not tell what was revoked before it began
  *   HOOK_FORGETS            events count from when they get into the ring, not from when they arrive
  *   UNASKED_PASS            an entry that the ring does not hold is taken for one of somebody else
@@ -106,6 +108,7 @@ byte last[RENUMBERINGS + 1];  /* the last seq of each numbering */
 #define db_seq last[db_epoch] /* the outbox holds db_trimmed+1 ... db_seq */
 short db_revoked = NEVER;     /* the last revocation; 0: there may have been one in an earlier numbering */
 bool hour;                    /* has passed since this numbering began, and nothing was written to it till then */
+bool old;                     /* and the subscription's handler began before that */
 bool member = true;           /* what the handler reads */
 
 /* The log as it was ever written, in sets of entries. */
@@ -256,11 +259,11 @@ end:
         db_revoked = NEVER
 #endif
     }
-    /* An hour later that is forgotten, but in a numbering that has begun. No handshake takes as long; a live
-     * subscription may. */
+    /* An hour later that is forgotten, but in a numbering that has begun. */
     :: d_step {
-        state != CLOSED && (state == NEW || !asking) && db_epoch > 0 && db_seq == 0 && !hour ->
+        state != CLOSED && db_epoch > 0 && db_seq == 0 && !hour ->
         hour = true;
+        old = state != NEW;
         db_revoked = NEVER
     }
     od
@@ -288,6 +291,7 @@ inline run_handler()
 {
     handler = RUNNING;
     renumbered = false;
+    old = false;
     note_seen()
 }
 
@@ -305,7 +309,7 @@ inline authorize()
 /* The handler may not have seen something, and runs again. It is to see it then, or it would run for ever. */
 inline authorize_again()
 {
-    assert(renumbered || (w_epoch != NONE && (!seen_known || known > seen)));
+    assert(renumbered || old || (w_epoch != NONE && (!seen_known || known > seen)));
     authorize()
 }
 
@@ -328,7 +332,11 @@ inline authorize_first()
  * is asked whom they concern, where it holds them all. */
 inline in_doubt(sq, revoked)
 {
+#ifndef ANY_AGE
+    doubt = renumbered || (old && decided == NEVER);
+#else
     doubt = renumbered;
+#endif
     if
     :: revoked > decided ->
         i = decided + 1; /* 0 is not in the ring */
