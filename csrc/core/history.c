@@ -13,8 +13,8 @@
 #include "wire/json.h"
 
 /* The sum over the data before a row bounds the answer by bytes, and lets the first row always
- * pass. leat.topic is named first, in a part that reads nothing, so that it is locked before leat.event:
- * TRUNCATE of it goes on to that one, and would deadlock. */
+ * pass. leat.topic is named first, in a part that reads nothing, so that it is locked before
+ * leat.event: TRUNCATE of it goes on to that one, and would deadlock. */
 static const char sql[] =
     "select w.name, w.after, p.epoch, p.seq, p.revoked, e.seq, e.kind, e.data"
     " from (select from leat.topic where false) as locked"
