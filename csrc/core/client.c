@@ -173,6 +173,7 @@ static void on_drain(void *owner)
     leat_client *c = owner;
     if (c->closing)
         return;
+    c->blocked = false;
     client_flow(c);
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e))
@@ -182,8 +183,12 @@ static void on_drain(void *owner)
 static void on_resume(leat_deadline *d)
 {
     leat_client *c = LEAT_LIST_ENTRY(d, leat_client, resume);
-    if (leat_conn_queued(c->conn) >= c->core->limits->max_send_buffer_bytes)
-        return; /* it is the socket that is full: on_drain comes when it no longer is */
+    bool full = leat_conn_queued(c->conn) >= c->core->limits->max_send_buffer_bytes;
+    c->blocked = full && leat_conn_blocked(c->conn);
+    if (full && !c->blocked)
+        client_resume(c); /* this turn's: its end will tell */
+    if (full)
+        return;
     if (c->backlog.len > 0 && client_may_ask(c)) {
         leat_buf own = c->backlog;
         c->backlog = LEAT_BUF_INIT;

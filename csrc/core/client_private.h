@@ -33,6 +33,7 @@ struct leat_client {
     bool closing;     /* a close frame was sent, or the stream was ended: nothing else is sent */
     bool peer_closed; /* and one was received */
     bool pinged;      /* a ping is unanswered */
+    bool blocked;     /* its socket takes nothing more: on_drain will tell */
     bool paused;      /* not reading: too much unanswered or unsent */
     bool overrun;     /* did not take its answers: nothing more is queued, and it is closed */
 };

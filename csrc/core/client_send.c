@@ -15,6 +15,8 @@ bool client_takes_more(leat_client *c)
 {
     if (c->closing)
         return false; /* its conn may have gone already; what is left of it ends in this turn */
+    if (c->blocked)
+        return false;
     if (leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes)
         return true;
     client_resume(c);

@@ -109,6 +109,11 @@ size_t leat_conn_queued(const leat_conn *c)
     return c->queue.bytes;
 }
 
+bool leat_conn_blocked(const leat_conn *c)
+{
+    return c->blocked;
+}
+
 uint64_t leat_conn_progress_ms(const leat_conn *c)
 {
     return c->progress_ms;

@@ -59,6 +59,9 @@ void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part);
 /* Bytes accepted for sending that the kernel has not yet taken. */
 size_t leat_conn_queued(const leat_conn *c);
 
+/* The kernel takes no more: on_drain comes once it has taken all. */
+bool leat_conn_blocked(const leat_conn *c);
+
 /* When the kernel last took bytes, or when the queue last became non-empty, whichever is later. */
 uint64_t leat_conn_progress_ms(const leat_conn *c);
 
