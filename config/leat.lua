@@ -44,7 +44,7 @@ return {
   -- Connections of one worker, at most; they are opened when needed.
   pool_size = 10,
   -- Requests of one worker that may wait for a connection; further ones get "unavailable" at once.
-  pool_max_waiters = 1024,
+  pool_max_waiters = 10000,
   -- A connection that was not used for so long is closed, but for the last one.
   pool_idle_timeout_ms = 60000,
   -- One attempt to connect. (At the start, for each host that the URL names, in whole seconds, and

@@ -65,7 +65,7 @@ static const struct key keys[] = {
     TEXT_KEY("log_level", KIND_LEVEL, log_level, "info", "debug, info, warn or error"),
     SIZE_KEY("workers", workers, 1, 1, 64, "worker threads"),
     SIZE_KEY("pool_size", pool_size, 10, 1, 1000, "database connections of one worker"),
-    SIZE_KEY("pool_max_waiters", pool_max_waiters, 1024, 1, 1000000,
+    SIZE_KEY("pool_max_waiters", pool_max_waiters, 10000, 1, 1000000,
              "requests of one worker that may wait for a connection"),
     U64_KEY("pool_idle_timeout_ms", pool_idle_timeout_ms, 60000, 100, DAY_MS,
             "an idle connection is closed after that; one stays"),
