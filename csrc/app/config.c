@@ -114,7 +114,7 @@ static const struct key keys[] = {
              "events of one topic that wait for a hole to be filled"),
     SIZE_KEY("worker_mail_bytes", limits.worker_mail_bytes, 64 * MIB, 4 * KIB, 16 * GIB,
              "events on their way to one worker; what exceeds them is fetched"),
-    SIZE_KEY("max_turns", limits.max_turns, 8, 1, 1000,
+    SIZE_KEY("max_turns", limits.max_turns, 8, 2, 1000,
              "subscriptions of one worker that renew themselves at the same time"),
     U64_KEY("compare_interval_ms", limits.compare_interval_ms, 10000, 100, DAY_MS,
             "how often positions are compared with the database"),

@@ -4,11 +4,18 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "core/history.h"
 #include "wire/leat_v1.h"
 
-enum { FETCH_BYTES = 1024 * 1024, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
+enum {
+    FETCH_BYTES = 1024 * 1024,
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 2000,
+    STRETCH = 1024, /* cursors served before the loop gets a turn */
+    NO_ANSWER = -1, /* in place of after: every cursor lies beyond it */
+};
 
 struct leat_catch_up {
     leat_topic *topic;
@@ -69,8 +76,7 @@ void leat_catch_up_free(leat_topic *t)
 {
     if (t->catch_up == NULL)
         return;
-    LEAT_ASSERT(leat_list_empty(&t->catch_up->waiters));
-    stop(t->catch_up);
+    LEAT_ASSERT(leat_list_empty(&t->catch_up->waiters) && t->catch_up->fetch == NULL);
     free(t->catch_up);
     t->catch_up = NULL;
 }
@@ -86,9 +92,14 @@ static void fetch(struct leat_catch_up *c)
                        leat_loop_now(t->core->loop) + limits->control_timeout_ms, on_fetched, c);
 }
 
-static void fetch_later(struct leat_catch_up *c)
+static void fetch_later(struct leat_catch_up *c, int err)
 {
     leat_loop *loop = c->topic->core->loop;
+    leat_slice name = c->topic->entry.key;
+    char topic[160];
+    LEAT_LOG_WARN("topic", "fetch failed topic=%s err=%s",
+                  leat_log_quote(topic, sizeof(topic), name.at, name.len),
+                  leat_err_name(err) == NULL ? "io" : leat_err_name(err));
     uint64_t ms = c->backoff_ms;
     c->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
     leat_deadline_arm(leat_loop_deadlines(loop), &c->retry,
@@ -100,21 +111,29 @@ static void on_retry(leat_deadline *d)
     fetch(LEAT_LIST_ENTRY(d, struct leat_catch_up, retry));
 }
 
-/* Everyone whose cursor lies behind `after` has its answer, unless it lies behind the last event of
- * it. A callback may join or leave, so the walk is over a list of its own. */
+/* Whether what was asked for after that seq is no answer for the cursor: it stands before that, or
+ * beyond what came. */
+static bool stays(const leat_catch_up_wait *w, int64_t after, const leat_caught *caught)
+{
+    return w->next_seq <= after ||
+           (caught->n > 0 && w->next_seq >= caught->first_seq + (int64_t)caught->n);
+}
+
+/* First it is settled who is served, then they are called: a callback may join or leave, and who
+ * joins again stands behind those who stay. */
 static void serve(struct leat_catch_up *c, int64_t after, const leat_caught *caught)
 {
     static const leat_caught nothing = {0};
-    int64_t end = caught->first_seq + (int64_t)caught->n;
-    leat_list all;
+    leat_list all, served;
+    int n = 0;
+    leat_list_init(&served);
     leat_list_move(&all, &c->waiters);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
+        bool left = stays(LEAT_LIST_ENTRY(l, leat_catch_up_wait, link), after, caught);
+        leat_list_push(left || n++ >= STRETCH ? &c->waiters : &served, l);
+    }
+    for (leat_list *l = leat_list_shift(&served); l != NULL; l = leat_list_shift(&served)) {
         leat_catch_up_wait *w = LEAT_LIST_ENTRY(l, leat_catch_up_wait, link);
-        bool another = w->next_seq <= after || (caught->n > 0 && w->next_seq >= end);
-        if (another) {
-            leat_list_push(&c->waiters, &w->link);
-            continue;
-        }
         w->topic = NULL;
         w->cb(w, w->next_seq >= caught->first_seq ? caught : &nothing);
     }
@@ -140,15 +159,17 @@ static void on_fetched(leat_history *h, int err, int n_rows, void *arg)
     struct leat_catch_up *c = arg;
     leat_topic *t = c->topic;
     c->fetch = NULL;
-    if (err < 0 || n_rows == 0) {
-        fetch_later(c);
+    if (err < 0 && err != LEAT_ETOOLARGE) {
+        fetch_later(c, err);
         return;
     }
     c->backoff_ms = BACKOFF_MIN_MS;
-    leat_history_row first = leat_history_row_at(h, 0);
-    bool same = leat_topic_position(t, first.epoch, first.head, first.revoked);
+    leat_history_row first = {.after = NO_ANSWER};
+    if (n_rows > 0)
+        first = leat_history_row_at(h, 0);
+    bool same = n_rows > 0 && leat_topic_position(t, first.epoch, first.head, first.revoked);
     leat_caught caught = encode(t, h, same ? n_rows : 0);
-    serve(c, same ? first.after : 0, &caught);
+    serve(c, same ? first.after : NO_ANSWER, &caught);
     for (size_t i = 0; i < caught.n; i++)
         leat_event_unref(caught.events[i]);
     free(caught.events);

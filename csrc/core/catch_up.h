@@ -5,10 +5,13 @@
  *            leat_catch_up_wait is embedded in its owner. Events are borrowed during the callback.
  * Threads    loop thread only.
  * Units      seq; milliseconds.
- * Errors     a fetch that fails is tried again, with back-off, until everybody has left.
+ * Errors     a fetch that fails is tried again, with back-off, until everybody has left; one whose
+ *            answer is too large would fail for ever: those who wait are told that nothing leads
+ * on.
  *
  * One fetch of a topic runs at a time. It begins at the cursor of who has waited longest, and
- * serves everyone whose cursor lies in what it brings; the others come next.
+ * serves those whose cursor lies in what it brings, up to some thousand in a turn; the others come
+ * next, and who joins again comes after them.
  */
 #ifndef LEAT_CORE_CATCH_UP_H
 #define LEAT_CORE_CATCH_UP_H

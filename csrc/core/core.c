@@ -43,6 +43,7 @@ int leat_core_start(leat_core *core)
     leat_list_init(&core->clients);
     leat_list_init(&core->orphans);
     leat_list_init(&core->turns);
+    leat_list_init(&core->repeats);
     core->n_clients = core->n_turns = core->n_repeats = 0;
     core->draining = false;
     core->generations = core->numberings = 0;

@@ -37,7 +37,8 @@ typedef struct leat_core {
     size_t n_clients;
     uint64_t generations; /* the last one given to a topic */
     uint64_t numberings;  /* likewise */
-    leat_list turns;      /* subscriptions that wait for their turn (sub_turn.c) */
+    leat_list turns;      /* subscriptions that wait for their turn (sub_turn.c)... */
+    leat_list repeats;    /* ...and those that wait to try again */
     size_t n_turns;       /* those that have it */
     size_t n_repeats;     /* of them, those that try again */
     bool draining;

@@ -72,8 +72,7 @@ void leat_sub_pump(leat_sub *s);
 void leat_sub_on_armed(leat_sub *s);
 /* Sends a signal, if the subscription is live and its client takes it. */
 void leat_sub_signal(leat_sub *s, leat_event *e);
-/* What the client has is to be replaced by a fresh snapshot; reason: LEAT_RESET_*, or
- * LEAT_RESET_REQUESTED. */
+/* What the client has is to be replaced by a fresh snapshot; reason: LEAT_RESET_*. */
 void leat_sub_resync(leat_sub *s, int reason);
 /* The topic's numbers begin anew: whatever is read from now on is not behind what the client has,
  * no event follows that, and revocations may have gone with the old numbers. */

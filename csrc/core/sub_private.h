@@ -25,7 +25,7 @@ typedef struct sub_work {
     leat_history *history;       /* whether the client can go on from where it is, or NULL */
     leat_catch_up_wait catch_up; /* events that the ring does not hold */
     leat_deadline wait; /* the end of a wait that no part above bounds; or the next attempt */
-    leat_list turn;     /* in core->turns while it waits for one... */
+    leat_list turn;     /* in core->turns or ->repeats while it waits... */
     sub_go go;          /* ...with what it does then; NULL: it does not wait */
     bool in_turn;
     bool repeats;    /* and it is one of those that try again */

@@ -290,18 +290,13 @@ void sub_unpark(leat_sub *s)
 
 static void count_resync(leat_sub *s, int reason)
 {
-    static const struct {
-        int reason;
-        leat_metric metric;
-    } metrics[] = {
-        {LEAT_RESET_HISTORY, LEAT_M_RESYNCS_HISTORY},
-        {LEAT_RESET_EPOCH, LEAT_M_RESYNCS_EPOCH},
-        {LEAT_RESET_REQUESTED, LEAT_M_RESYNCS_REQUESTED},
-        {LEAT_RESET_HOOK, LEAT_M_RESYNCS_HOOK},
+    static const leat_metric metrics[] = {
+        [LEAT_RESET_HISTORY] = LEAT_M_RESYNCS_HISTORY,
+        [LEAT_RESET_EPOCH] = LEAT_M_RESYNCS_EPOCH,
+        [LEAT_RESET_HOOK] = LEAT_M_RESYNCS_HOOK,
+        [LEAT_RESET_REQUESTED] = LEAT_M_RESYNCS_REQUESTED,
     };
-    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
-        if (metrics[i].reason == reason)
-            leat_metrics_add(core_of(s)->metrics, metrics[i].metric, 1);
+    leat_metrics_add(core_of(s)->metrics, metrics[reason], 1);
 }
 
 void leat_sub_renumber(leat_sub *s)

@@ -102,14 +102,15 @@ static void on_caught_up(leat_catch_up_wait *wait, const leat_caught *caught)
     leat_sub_pump(s);
 }
 
-/* It overtakes no event that came before it in the turn, and a revocation that is yet to be decided
- * keeps it out. */
+/* It overtakes no event that came before it: who is behind misses it, as does who stands before a
+ * revocation that is yet to be decided. */
 void leat_sub_signal(leat_sub *s, leat_event *e)
 {
-    if (s->state == LEAT_SUB_LIVE && s->next_seq <= s->topic->head)
+    const leat_topic *t = s->topic;
+    if (s->state == LEAT_SUB_LIVE && s->next_seq <= t->head)
         leat_sub_pump(s);
-    if (s->state == LEAT_SUB_LIVE && s->next_seq > s->topic->revoked &&
-        client_takes_more(s->client))
+    bool current = s->next_seq > t->head && s->next_seq > t->revoked;
+    if (s->state == LEAT_SUB_LIVE && current && client_takes_more(s->client))
         client_send_event(s->client, e, NULL);
     else
         leat_metrics_add(core_of(s)->metrics, LEAT_M_SIGNALS_DROPPED, 1);

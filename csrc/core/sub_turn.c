@@ -6,16 +6,11 @@
  * the handler, and the read that follows it, are one.
  *
  * What is tried again because it failed, or to replace a stale snapshot, may hang once more,
- * however many they are. So it does not stand in line, where others would stand behind it: it comes
- * back every now and then, and gets at most half of the turns.
+ * however many they are. So it stands in a line of its own, which gets at most half of the turns,
+ * and always one.
  */
 #include "core/sub_private.h"
 
-#include <stdlib.h>
-
-enum { COME_BACK_MS = 200 };
-
-static void come_back(leat_deadline *d);
 static void begin_turn(leat_sub *s, sub_go go, bool repeats);
 
 /* The cursor goes on only while a stale snapshot is read anew. */
@@ -27,27 +22,21 @@ static bool is_repetition(const leat_sub *s)
 static bool is_free(const leat_core *core, bool repeats)
 {
     size_t most = core->limits->max_turns;
-    return core->n_turns < most && (!repeats || core->n_repeats < (most + 1) / 2);
+    return core->n_turns < most && (!repeats || core->n_repeats < most / 2);
 }
 
-static void wait_for_turn(leat_sub *s, sub_go go, bool repeats)
+static void wait_in_line(leat_sub *s, sub_go go, bool repeats)
 {
     leat_core *core = s->client->core;
     sub_work *w = s->work;
     LEAT_ASSERT(w->go == NULL);
     w->go = go;
+    leat_list_push(repeats ? &core->repeats : &core->turns, &w->turn);
     leat_metrics_add(core->metrics, LEAT_M_TURN_WAITERS, 1);
-    if (!repeats)
-        leat_list_push(&core->turns, &w->turn);
-    else
-        leat_deadline_arm(leat_loop_deadlines(core->loop), &w->wait,
-                          leat_loop_now(core->loop) + COME_BACK_MS / 2 +
-                              (uint64_t)random() % COME_BACK_MS,
-                          come_back);
 }
 
 /* What it waited to do; NULL: it did not wait. */
-static sub_go stop_waiting(leat_core *core, sub_work *w)
+static sub_go leave_line(leat_core *core, sub_work *w)
 {
     sub_go go = w->go;
     if (go == NULL)
@@ -67,7 +56,7 @@ void sub_take_turn(leat_sub *s, sub_go go)
     else if (is_free(s->client->core, repeats))
         begin_turn(s, go, repeats);
     else
-        wait_for_turn(s, go, repeats);
+        wait_in_line(s, go, repeats);
 }
 
 static void begin_turn(leat_sub *s, sub_go go, bool repeats)
@@ -81,24 +70,27 @@ static void begin_turn(leat_sub *s, sub_go go, bool repeats)
     go(s);
 }
 
-static void come_back(leat_deadline *d)
+/* Whose turn it is, now that one has ended. */
+static void next_turn(leat_core *core)
 {
-    sub_work *w = LEAT_LIST_ENTRY(d, sub_work, wait);
-    sub_take_turn(w->sub, stop_waiting(w->sub->client->core, w));
+    bool repeats = core->n_repeats == 0 || leat_list_empty(&core->turns);
+    repeats = repeats && !leat_list_empty(&core->repeats) && is_free(core, true);
+    leat_list *line = repeats ? &core->repeats : &core->turns;
+    if (leat_list_empty(line))
+        return;
+    sub_work *w = LEAT_LIST_ENTRY(line->next, sub_work, turn);
+    begin_turn(w->sub, leave_line(core, w), repeats);
 }
 
 void sub_end_turn(leat_sub *s)
 {
     leat_core *core = s->client->core;
     sub_work *w = s->work;
-    stop_waiting(core, w);
+    leave_line(core, w);
     if (!w->in_turn)
         return;
     w->in_turn = false;
     core->n_turns--;
     core->n_repeats -= w->repeats;
-    if (leat_list_empty(&core->turns))
-        return;
-    w = LEAT_LIST_ENTRY(core->turns.next, sub_work, turn);
-    begin_turn(w->sub, stop_waiting(core, w), false);
+    next_turn(core);
 }

@@ -62,6 +62,23 @@ describe("a topic's subscribers", function()
     assert.is_true(queries() - before < CLIENTS, queries() - before .. " queries")
   end)
 
+  it("get a snapshot where the answer would be too large", function()
+    open { LEAT_MAX_SNAPSHOT_BYTES = 65536, LEAT_RING_EVENTS = 8 }
+    local first = s:connect {}
+    local epoch = first:subscribe("t:1").epoch
+    first:close()
+    loop.eventually(function() return s:metrics().leat_topics == 0 end)
+    publish()
+
+    local client = s:connect {}
+    client:send { op = "subscribe", id = 1, topic = "t:1", since = { epoch = epoch, seq = 0 } }
+    client:expect("resumed", 1)
+
+    assert.equal(EVENTS, client:expect("snapshot").seq)
+    s.session:publish("t:1", "1")
+    assert.equal(EVENTS + 1, client:expect("event").seq)
+  end)
+
   it("catch up together when they come back to a topic that nobody held", function()
     open { LEAT_HISTORY_EVENTS = 100 }
     local first = s:connect {}

@@ -693,7 +693,7 @@ static void a_forgotten_query_is_not_called_back(void **state)
     leat_pg_conn_forget(&unsent);
     leat_pg_conn_forget(&unsent);
     assert_false(leat_pg_query_pending(&unsent));
-    query(f, &c, sent, "select 'sent'");
+    query(f, &c, sent, "select pg_sleep(0.1)"); /* not answered in the turn that sends it */
     uv_run(&f->uv, UV_RUN_NOWAIT);
     leat_pg_conn_forget(sent);
     free(sent);
