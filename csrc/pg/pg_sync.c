@@ -11,6 +11,7 @@
 #include <libpq-fe.h>
 
 #include "base/mem.h"
+#include "pg/pg_target.h"
 
 /* PQexec knows no deadline, and a server that is stopped answers nothing at all: so queries, here
  * too, are made of the non-blocking calls, with poll(2) between them. */
@@ -72,6 +73,44 @@ static void drop_notice(void *arg, const PGresult *result)
     (void)result;
 }
 
+static bool finish_connecting(PGconn *pg, uint64_t deadline_ms)
+{
+    for (PostgresPollingStatusType next = PGRES_POLLING_WRITING;; next = PQconnectPoll(pg)) {
+        if (next == PGRES_POLLING_OK)
+            return true;
+        if (next == PGRES_POLLING_FAILED || PQstatus(pg) == CONNECTION_BAD ||
+            !wait_for(pg, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
+            return false;
+    }
+}
+
+/* Each of several hosts by itself: libpq's own walk ends at one that takes the connection and then
+ * hangs up, as a server does that is on its way down. NULL if none will have us. */
+static PGconn *connect_to_any(const char *conninfo, const char *application_name,
+                              uint64_t timeout_ms)
+{
+    leat_pg_targets targets;
+    PGconn *found = NULL;
+    if (leat_pg_targets_parse(&targets, conninfo) < 0)
+        return NULL;
+    const char *attrs = targets.prefer_standby ? "standby" : NULL;
+    size_t tries = targets.count == 1       ? 0
+                   : targets.prefer_standby ? 2 * targets.count
+                                            : targets.count;
+    for (size_t i = 0; i < tries && found == NULL; i++) {
+        if (i == targets.count)
+            attrs = "any";
+        PGconn *pg = leat_pg_target_connect(&targets, &targets.at[i % targets.count], NULL, attrs,
+                                            application_name);
+        if (pg != NULL && finish_connecting(pg, deadline_of(timeout_ms)))
+            found = pg;
+        else
+            PQfinish(pg);
+    }
+    leat_pg_targets_close(&targets);
+    return found;
+}
+
 int leat_pg_sync_open(leat_pg_sync **out, const char *conninfo, const char *application_name,
                       uint64_t timeout_ms, leat_buf *error)
 {
@@ -86,9 +125,13 @@ int leat_pg_sync_open(leat_pg_sync **out, const char *conninfo, const char *appl
     if (pg == NULL)
         return LEAT_ENOMEM;
     if (PQstatus(pg) != CONNECTION_OK) {
-        append_message(error, PQerrorMessage(pg));
+        PGconn *other = connect_to_any(conninfo, application_name, timeout_ms);
+        if (other == NULL)
+            append_message(error, PQerrorMessage(pg));
         PQfinish(pg);
-        return LEAT_EPG_LOST;
+        if (other == NULL)
+            return LEAT_EPG_LOST;
+        pg = other;
     }
     PQsetNoticeReceiver(pg, drop_notice, NULL);
     leat_pg_sync *c = leat_calloc(1, sizeof(*c));

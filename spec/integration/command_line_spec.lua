@@ -162,6 +162,23 @@ describe("leat", function()
     assert.matches("schema: ok", out, 1, true)
   end)
 
+  it("goes on to the next host where one hangs up", function()
+    local pipe = uv.new_pipe(false)
+    assert.equal(0, pipe:bind(folder .. "/.s.PGSQL.5432"))
+    pipe:listen(8, function()
+      local client = uv.new_pipe(false)
+      pipe:accept(client)
+      client:close()
+    end)
+    local url = db.url:gsub("host=", "host=" .. folder .. ",", 1)
+
+    local code, out = leat({ "check", "--app", app }, { LEAT_DATABASE_URL = url })
+    pipe:close()
+
+    assert.equal(0, code, out)
+    assert.matches("schema: ok", out, 1, true)
+  end)
+
   it("checks an app that does not load", function()
     local broken = folder .. "/broken.lua"
     files.write(broken, "error('not today')")
