@@ -211,6 +211,7 @@ describe("a revocation", function()
     local client = s:connect { token = "7" }
     local seq = client:subscribe("room:2").seq
     local other = pg.connect(s.db.url)
+    finally(function() other:close() end) -- and with it the lock, however this ends
     other:run "begin; lock members in access exclusive mode"
 
     s.session:run "select leat.revoke('room:2', '7')"
@@ -219,7 +220,6 @@ describe("a revocation", function()
     loop.eventually(function() return count "leat_reauthorizations_total" >= before + 2 end)
     assert.same({}, client:drain())
     other:run "rollback"
-    other:close()
 
     assert.equal(seq + 1, client:expect("skip").seq)
     assert.equal(seq + 2, client:expect("event").seq)
