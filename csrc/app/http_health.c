@@ -19,19 +19,68 @@ void leat_http_health_alive(leat_http_conn *c)
         leat_http_conn_respond(c, 200, TEXT, NO_STORE, leat_slice_of("ok\n"));
 }
 
+/* --- readiness --- */
+
+/* One thing that serving needs. ask returns true if it is there; else it appends the reason to
+ * *reason, one line without its end. */
+struct check {
+    const char *name;
+    bool (*ask)(const leat_http_side *side, leat_buf *reason);
+};
+
+static bool check_database(const leat_http_side *side, leat_buf *reason)
+{
+    if (leat_pg_pool_healthy(side->pool))
+        return true;
+    leat_buf_text(reason, "down");
+    return false;
+}
+
+static bool check_listener(const leat_http_side *side, leat_buf *reason)
+{
+    if (leat_hub_connected(side->hub))
+        return true;
+    leat_buf_text(reason, "down");
+    return false;
+}
+
+static bool check_server(const leat_http_side *side, leat_buf *reason)
+{
+    if (!side->draining)
+        return true;
+    leat_buf_text(reason, "draining");
+    return false;
+}
+
+static const struct check checks[] = {
+    {"database", check_database},
+    {"listener", check_listener},
+    {"server", check_server},
+};
+
+/* Appends "name: reason" for each check that fails. True if none does. */
+static bool run_checks(const leat_http_side *side, leat_buf *out)
+{
+    bool ready = true;
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        leat_buf reason = LEAT_BUF_INIT;
+        if (!checks[i].ask(side, &reason)) {
+            ready = false;
+            leat_buf_printf(out, "%s: ", checks[i].name);
+            leat_buf_slice(out, leat_buf_view(&reason));
+            leat_buf_char(out, '\n');
+        }
+        leat_buf_close(&reason);
+    }
+    return ready;
+}
+
 void leat_http_health_ready(leat_http_conn *c)
 {
     if (refuse_other_methods(c))
         return;
-    const leat_http_side *side = leat_http_conn_side(c);
     leat_buf body = LEAT_BUF_INIT;
-    if (!leat_pg_pool_healthy(side->pool))
-        leat_buf_text(&body, "database: down\n");
-    if (!leat_hub_connected(side->hub))
-        leat_buf_text(&body, "listener: down\n");
-    if (side->draining)
-        leat_buf_text(&body, "server: draining\n");
-    bool ready = body.len == 0;
+    bool ready = run_checks(leat_http_conn_side(c), &body);
     if (ready)
         leat_buf_text(&body, "ok\n");
     leat_http_conn_respond(c, ready ? 200 : 503, TEXT,
