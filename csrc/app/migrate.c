@@ -9,8 +9,12 @@
 
 #include "base/mem.h"
 
-/* Any number that no other program locks: "leat" in ASCII. */
-#define LOCK_SQL "select pg_advisory_lock(1818583412)"
+/* Any number that no other program locks: "leat" in ASCII. Nothing that migrations name may be
+ * found in a schema where another role can create: it would be bound into functions of our owner.
+ */
+#define BEGIN_SQL                                                                                  \
+    "set search_path = pg_catalog, pg_temp; set standard_conforming_strings = on;"                 \
+    "select pg_advisory_lock(1818583412)"
 
 /* A migration may have to wait for other sessions or rewrite a table; what only looks must not
  * hang. */
@@ -121,25 +125,6 @@ static int read_sql(leat_buf *out, const char *dir, const char *name, leat_buf *
 
 /* --- the database --- */
 
-static int read_version(leat_pg_sync *db, int *version, leat_buf *error)
-{
-    leat_buf value = LEAT_BUF_INIT;
-    bool absent = true;
-    int err = leat_pg_sync_value(db, "select to_regclass('leat.migration')", LOOK_TIMEOUT_MS,
-                                 &value, &absent, error);
-    *version = 0;
-    if (err == 0 && !absent) {
-        value.len = 0;
-        err = leat_pg_sync_value(db, "select coalesce(max(version), 0) from leat.migration",
-                                 LOOK_TIMEOUT_MS, &value, &absent, error);
-        leat_buf_char(&value, '\0');
-        if (err == 0)
-            *version = atoi(value.at);
-    }
-    leat_buf_close(&value);
-    return err;
-}
-
 static int refuse_newer(int installed, int known, leat_buf *error)
 {
     leat_buf_printf(
@@ -147,6 +132,78 @@ static int refuse_newer(int installed, int known, leat_buf *error)
         "schema leat is at version %d, newer than this leat, which knows %d: use the newer leat",
         installed, known);
     return LEAT_ESCHEMA;
+}
+
+/* Whatever a session's search_path finds first, it is not asked for here. */
+static int ask(leat_pg_sync *db, const char *sql, leat_buf *value, bool *is_null, leat_buf *error)
+{
+    value->len = 0;
+    int err = leat_pg_sync_value(db, sql, LOOK_TIMEOUT_MS, value, is_null, error);
+    leat_buf_char(value, '\0');
+    return err;
+}
+
+static int read_version(leat_pg_sync *db, int *version, leat_buf *error)
+{
+    leat_buf value = LEAT_BUF_INIT;
+    bool absent = true;
+    int err = ask(db, "select pg_catalog.to_regclass('leat.migration')", &value, &absent, error);
+    *version = 0;
+    if (err == 0 && !absent) {
+        err = ask(db, "select coalesce(pg_catalog.max(version), 0) from leat.migration", &value,
+                  &absent, error);
+        if (err == 0)
+            *version = atoi(value.at);
+    }
+    leat_buf_close(&value);
+    return err;
+}
+
+/* The names that the files have, as an SQL array; they need no escaping (parse_version). */
+static void print_names(leat_buf *sql, const struct migrations *m)
+{
+    leat_buf_text(sql, "array[");
+    for (int i = 0; i < m->count; i++)
+        leat_buf_printf(sql, "%s'%s'", i == 0 ? "" : ",", m->at[i].name);
+    leat_buf_text(sql, "]::pg_catalog.text[]");
+}
+
+/* Versions have had other files behind them before the first release: such a database cannot be
+ * brought up to date, since no one knows what is in it. */
+static int refuse_others(leat_pg_sync *db, const struct migrations *m, leat_buf *error)
+{
+    leat_buf sql = LEAT_BUF_INIT;
+    leat_buf name = LEAT_BUF_INIT;
+    bool none = true;
+    leat_buf_text(&sql, "select pg_catalog.min(m.name) from leat.migration m where m.name"
+                        " operator(pg_catalog.<>) (");
+    print_names(&sql, m);
+    leat_buf_text(&sql, ")[m.version]");
+    leat_buf_char(&sql, '\0');
+    int err = ask(db, sql.at, &name, &none, error);
+    if (err == 0 && !none) {
+        leat_buf_printf(error,
+                        "schema leat was made by an earlier state of leat (%s), which cannot be"
+                        " upgraded: run \"drop schema leat cascade\" in that database (tables of"
+                        " applications stay, but have to be watched again), then leat migrate",
+                        name.at);
+        err = LEAT_ESCHEMA;
+    }
+    leat_buf_close(&name);
+    leat_buf_close(&sql);
+    return err;
+}
+
+/* Whether the installed schema is one that these files can have made. */
+static int read_fitting_version(leat_pg_sync *db, const struct migrations *m, int *version,
+                                leat_buf *error)
+{
+    int err = read_version(db, version, error);
+    if (err == 0 && *version > 0)
+        err = refuse_others(db, m, error);
+    if (err == 0 && *version > m->count)
+        err = refuse_newer(*version, m->count, error);
+    return err;
 }
 
 /* The table comes after the first file, which makes the schema; the name needs no escaping, as
@@ -194,11 +251,9 @@ static int upgrade(leat_pg_sync *db, const char *dir, const struct migrations *m
                    leat_buf *error)
 {
     int installed = 0;
-    int err = read_version(db, &installed, error);
+    int err = read_fitting_version(db, m, &installed, error);
     if (err < 0)
         return err;
-    if (installed > m->count)
-        return refuse_newer(installed, m->count, error);
     for (int i = installed; i < m->count; i++) {
         err = apply(db, dir, &m->at[i], error);
         if (err < 0)
@@ -217,7 +272,7 @@ int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, leat_buf *report,
     if (err < 0)
         return err;
     /* Held until the connection closes. */
-    err = leat_pg_sync_exec(db, LOCK_SQL, NO_TIMEOUT, error);
+    err = leat_pg_sync_exec(db, BEGIN_SQL, NO_TIMEOUT, error);
     if (err == 0)
         err = upgrade(db, schema_dir, &m, report, error);
     free_migrations(&m);
@@ -231,13 +286,11 @@ int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version, l
     if (err < 0)
         return err;
     int known = m.count;
-    free_migrations(&m);
     int installed = 0;
-    err = read_version(db, &installed, error);
+    err = read_fitting_version(db, &m, &installed, error);
+    free_migrations(&m);
     if (err < 0)
         return err;
-    if (installed > known)
-        return refuse_newer(installed, known, error);
     if (installed == known) {
         *version = installed;
         return 0;

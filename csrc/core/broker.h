@@ -22,13 +22,15 @@ typedef enum leat_announcement_kind {
     LEAT_ANNOUNCE_REVOKE,
     LEAT_ANNOUNCE_RESYNC, /* a fresh snapshot was asked for */
     LEAT_ANNOUNCE_SIGNAL,
+    LEAT_ANNOUNCE_HISTORY, /* it is another one: of no topic, everything is to be compared */
 } leat_announcement_kind;
 
 typedef struct leat_announcement {
     leat_announcement_kind kind;
     leat_slice topic;
-    leat_slice epoch; /* of leat.topic, without the timeline */
+    leat_slice epoch; /* history and topic's epoch, without the timeline */
     int64_t seq;      /* 0: not stored */
+    int64_t at;       /* when it was stored: microseconds since 1970 */
     leat_slice data;  /* JSON; at == NULL: did not fit, to be fetched */
 } leat_announcement;
 

@@ -6,16 +6,20 @@
  */
 #include "core/broker_postgres.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "wire/json.h"
 #include "wire/leat_v1.h"
 
 typedef struct broker_postgres {
     leat_broker broker; /* first: a leat_broker is one of these */
+    leat_pg_listener_options options;
     leat_pg_listener *listener;
+    leat_buf heard; /* the last entry that was announced, as leat.attend takes it */
     leat_broker_handler handler;
     void *arg;
     void (*on_closed)(void *arg);
@@ -27,6 +31,16 @@ static void on_down(void *arg, int err);
 static void on_notify(void *arg, const char *payload);
 static void close_broker(leat_broker *b, void (*done)(void *arg), void *arg);
 
+/* A server has seen what it was told the last time, with the newest entry of then, and the entry
+ * that was announced last. */
+static const char attend_sql[] =
+    "select a.timeline, jsonb_build_object('fingerprint', a.fingerprint, 'history', a.history,"
+    " 'anchor', jsonb_build_object('topic', a.anchor_topic, 'epoch', a.anchor_epoch,"
+    "  'seq', a.anchor_seq, 'at', a.anchor_at))::text"
+    " from (select $1::jsonb as told, $2::jsonb as heard) seen"
+    " cross join leat.attend(told ->> 'fingerprint', told ->> 'history',"
+    "  jsonb_build_array(told -> 'anchor', heard)) a";
+
 static const leat_pg_listener_handler listener_handler = {on_up, on_down, on_notify};
 
 int leat_broker_postgres_new(leat_broker **out, leat_loop *loop, leat_metrics *metrics,
@@ -35,9 +49,12 @@ int leat_broker_postgres_new(leat_broker **out, leat_loop *loop, leat_metrics *m
 {
     broker_postgres *b = leat_calloc(1, sizeof(*b));
     b->broker.close = close_broker;
+    b->options = *options;
+    b->options.up_sql = attend_sql;
+    b->options.word = &b->heard;
     b->handler = *handler;
     b->arg = arg;
-    int err = leat_pg_listener_new(&b->listener, loop, metrics, options, &listener_handler, b);
+    int err = leat_pg_listener_new(&b->listener, loop, metrics, &b->options, &listener_handler, b);
     if (err < 0) {
         free(b);
         return err;
@@ -57,7 +74,7 @@ static bool cut_field(leat_slice *rest, leat_slice *field)
     return true;
 }
 
-static bool parse_seq(leat_slice text, int64_t *out)
+static bool parse_number(leat_slice text, int64_t *out)
 {
     if (text.len == 0 || text.len > 16)
         return false;
@@ -73,12 +90,19 @@ static bool parse_seq(leat_slice text, int64_t *out)
 
 int leat_broker_postgres_parse(leat_announcement *out, leat_slice payload)
 {
-    leat_slice kind, epoch, seq, topic;
+    leat_slice mac, kind, epoch, seq, at, topic;
     leat_slice rest = payload;
     leat_announcement a = {0};
-    if (!cut_field(&rest, &kind) || !cut_field(&rest, &epoch) || !cut_field(&rest, &seq) ||
-        !cut_field(&rest, &topic) || kind.len != 1 || !parse_seq(seq, &a.seq) ||
-        !leat_v1_topic_ok(topic))
+    if (!cut_field(&rest, &mac) || !cut_field(&rest, &kind) || !cut_field(&rest, &epoch) ||
+        !cut_field(&rest, &seq) || !cut_field(&rest, &at) || !cut_field(&rest, &topic) ||
+        kind.len != 1 || !parse_number(seq, &a.seq) || !parse_number(at, &a.at))
+        return LEAT_EBADMSG;
+    if (kind.at[0] == 'h') {
+        a.kind = LEAT_ANNOUNCE_HISTORY;
+        *out = a;
+        return 0;
+    }
+    if (!leat_v1_topic_ok(topic))
         return LEAT_EBADMSG;
     a.topic = topic;
     a.epoch = epoch;
@@ -123,6 +147,19 @@ static void on_down(void *arg, int err)
     b->handler.on_down(b->arg);
 }
 
+static void remember(broker_postgres *b, const leat_announcement *a)
+{
+    b->heard.len = 0;
+    leat_buf_text(&b->heard, "{\"topic\":");
+    int err = leat_json_write_string(&b->heard, a->topic);
+    leat_buf_text(&b->heard, ",\"epoch\":");
+    if (err == 0)
+        err = leat_json_write_string(&b->heard, a->epoch);
+    leat_buf_printf(&b->heard, ",\"seq\":%" PRId64 ",\"at\":%" PRId64 "}", a->seq, a->at);
+    if (err < 0)
+        b->heard.len = 0;
+}
+
 static void on_notify(void *arg, const char *payload)
 {
     broker_postgres *b = arg;
@@ -131,6 +168,8 @@ static void on_notify(void *arg, const char *payload)
         LEAT_LOG_WARN("broker", "notification ignored reason=malformed bytes=%zu", strlen(payload));
         return;
     }
+    if (a.seq > 0)
+        remember(b, &a);
     b->handler.on_announce(b->arg, &a);
 }
 
@@ -139,6 +178,7 @@ static void on_listener_closed(void *arg)
     broker_postgres *b = arg;
     void (*done)(void *arg) = b->on_closed;
     void *done_arg = b->on_closed_arg;
+    leat_buf_close(&b->heard);
     free(b);
     done(done_arg);
 }

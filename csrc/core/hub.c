@@ -114,7 +114,10 @@ static void on_down(void *arg)
 
 static void on_announce(void *arg, const leat_announcement *a)
 {
-    hub_topic_announce(arg, a);
+    if (a->kind == LEAT_ANNOUNCE_HISTORY)
+        hub_repair_compare_all(arg);
+    else
+        hub_topic_announce(arg, a);
 }
 
 static void close_link(leat_hub *h, leat_hub_link *l)

@@ -290,6 +290,7 @@ static leat_event_kind kind_of(leat_announcement_kind kind)
     case LEAT_ANNOUNCE_RESYNC:
         return LEAT_EVENT_RESYNC;
     case LEAT_ANNOUNCE_SIGNAL:
+    case LEAT_ANNOUNCE_HISTORY: /* hub.c keeps these to itself */
         break;
     }
     return LEAT_EVENT_SIGNAL;

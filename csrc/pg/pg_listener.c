@@ -1,7 +1,7 @@
 /* open_conn opens a connection; once it is ready, on_conn sends the handshake: BEGIN, LISTEN, the
- * fence, COMMIT and the question for the timeline, all at once. When each was answered and the
- * fence has come back as a notification (on_notify), the listener is up, and sends a keepalive now
- * and then. Whatever goes wrong meets in fail: close, back off, connect again.
+ * fence, COMMIT and the question that options.up_sql asks, all at once. When each was answered and
+ * the fence has come back as a notification (on_notify), the listener is up, and sends a keepalive
+ * now and then. Whatever goes wrong meets in fail: close, back off, connect again.
  *
  * The fence is a notification on the very channel, with a payload that no announcement can have.
  * Those of other listeners arrive here too, and are swallowed like our own.
@@ -22,6 +22,9 @@
 
 enum { HANDSHAKE_QUERIES = 5, TIMELINE_LEN = 8 };
 
+static const char default_up_sql[] =
+    "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), $1::text, $2::text";
+
 struct leat_pg_listener {
     leat_loop *loop;
     leat_metrics *metrics;
@@ -40,6 +43,7 @@ struct leat_pg_listener {
     bool was_up;
     char timeline[TIMELINE_LEN + 1];
     char *listen_sql;
+    leat_buf seen; /* what up_sql is given the next time; empty: NULL */
 
     leat_deadline timer; /* back-off, then the handshake's limit, then the keepalive's pause */
     leat_pg_backoff backoff;
@@ -158,6 +162,21 @@ static void on_notify(leat_pg_conn *c, const char *channel, const char *payload,
     }
 }
 
+/* Of up_sql. */
+static bool take_answer(leat_pg_listener *l, const leat_pg_result *res)
+{
+    if (leat_pg_result_rows(res) != 1)
+        return false;
+    leat_slice timeline = leat_pg_result_value(res, 0, 0);
+    if (timeline.len != TIMELINE_LEN)
+        return false;
+    memcpy(l->timeline, timeline.at, TIMELINE_LEN);
+    leat_slice seen = leat_pg_result_value(res, 0, 1);
+    l->seen.len = 0;
+    leat_buf_append(&l->seen, seen.at, seen.len);
+    return true;
+}
+
 static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
 {
     leat_pg_listener *l = q->data;
@@ -165,13 +184,9 @@ static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
         fail_query(l, res, err);
         return;
     }
-    if (q == &l->queries[HANDSHAKE_QUERIES - 1]) {
-        leat_slice timeline = leat_pg_result_value(res, 0, 0);
-        if (timeline.len != TIMELINE_LEN) {
-            fail(l, LEAT_EBADMSG, "the server's timeline is unknown");
-            return;
-        }
-        memcpy(l->timeline, timeline.at, TIMELINE_LEN);
+    if (q == &l->queries[HANDSHAKE_QUERIES - 1] && !take_answer(l, res)) {
+        fail(l, LEAT_EBADMSG, "the server's timeline is unknown");
+        return;
     }
     l->unanswered--;
     come_up_if_ready(l);
@@ -192,19 +207,33 @@ static void make_fence(leat_pg_listener *l)
     l->fenced = false;
 }
 
+static leat_slice view_or_null(const leat_buf *b)
+{
+    return b == NULL || b->len == 0 ? (leat_slice){NULL, 0} : leat_buf_view(b);
+}
+
 static void send_handshake(leat_pg_listener *l)
 {
-    const char *sql[HANDSHAKE_QUERIES] = {
-        "begin", l->listen_sql, "select pg_notify($1, $2)", "commit",
-        "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"};
     make_fence(l);
     const leat_pg_param fence[] = {leat_slice_of(l->options->channel), leat_slice_of(l->fence)};
+    const leat_pg_param seen[] = {view_or_null(&l->seen), view_or_null(l->options->word)};
+    const struct {
+        const char *sql;
+        const leat_pg_param *params;
+        int n_params;
+    } ask[HANDSHAKE_QUERIES] = {
+        {"begin", NULL, 0},
+        {l->listen_sql, NULL, 0},
+        {"select pg_notify($1, $2)", fence, 2},
+        {"commit", NULL, 0},
+        {l->options->up_sql == NULL ? default_up_sql : l->options->up_sql, seen, 2},
+    };
     uint64_t deadline_ms = leat_loop_now(l->loop) + l->options->pg.connect_timeout_ms;
     l->unanswered = HANDSHAKE_QUERIES;
     for (int i = 0; i < HANDSHAKE_QUERIES; i++) {
         l->queries[i].data = l;
-        int err = leat_pg_conn_query(l->conn, &l->queries[i], sql[i], fence, i == 2 ? 2 : 0,
-                                     deadline_ms, on_answer);
+        int err = leat_pg_conn_query(l->conn, &l->queries[i], ask[i].sql, ask[i].params,
+                                     ask[i].n_params, deadline_ms, on_answer);
         if (err < 0) {
             fail(l, err, leat_pg_conn_error(l->conn));
             return;
@@ -240,6 +269,7 @@ static void finish_closing(leat_pg_listener *l)
     void (*done)(void *) = l->done;
     void *arg = l->done_arg;
     free(l->listen_sql);
+    leat_buf_close(&l->seen);
     free(l);
     if (done != NULL)
         done(arg);

@@ -217,6 +217,25 @@ describe("leat", function()
     empty:drop()
   end)
 
+  it("refuses a schema of before the first release, and says what to do", function()
+    local empty = postgres.empty_database()
+    empty.session:run [[
+      create schema leat;
+      create table leat.migration (version int primary key, name text not null, applied_at timestamptz);
+      insert into leat.migration values (1, '0001_leat.sql'), (2, '0002_watch.sql'), (3, '0003_entries.sql')]]
+
+    for _, command in ipairs { { "serve", "--app", app, "--listen", "127.0.0.1:0" }, { "check", "--app", app },
+                               { "migrate" } } do
+      local code, out, err = leat(command, { LEAT_DATABASE_URL = empty.url })
+      assert.equal(1, code)
+      assert.matches("earlier state of leat (0001_leat.sql)", out .. err, 1, true)
+      assert.matches("drop schema leat cascade", out .. err, 1, true)
+    end
+    empty.session:run "drop schema leat cascade"
+    assert.equal(0, (leat({ "migrate" }, { LEAT_DATABASE_URL = empty.url })))
+    empty:drop()
+  end)
+
   it("does not start without a database, and says where it looked", function()
     local code, _, err = leat({ "serve", "--app", app, "--listen", "127.0.0.1:0",
       "--database", "postgresql:///x?host=/nowhere/at/all" })

@@ -1,23 +1,45 @@
--- What goes over NOTIFY: five fields, the data if it fits.
+-- What goes over NOTIFY: seven fields, the first one a signature, the data if it fits.
 
 local postgres = require "spec.support.postgres"
 local psql = require "spec.support.psql"
+local hmac = require "spec.support.hmac"
 
 describe("an announcement", function()
   local db, epoch
 
   lazy_setup(function()
     db = postgres.database()
-    epoch = db.session:value "select epoch from leat.installation"
+    epoch = db.session:value "select history || '-' || epoch from leat.installation"
   end)
   lazy_teardown(function() db:drop() end)
 
-  it("carries kind, epoch, seq, topic and data", function()
+  -- All but what proves its origin.
+  local function said(one)
+    return { kind = one.kind, epoch = one.epoch, seq = one.seq, topic = one.topic, data = one.data, at = one.at }
+  end
+
+  it("carries kind, epoch, seq, the time, topic and data", function()
     local got = psql.announcements(db.url, [[select leat.publish('plain', '{"a":  [1, "x"]}')]])
 
     assert.equal(1, #got)
-    got[1].bytes = nil
-    assert.same({ kind = "e", epoch = epoch, seq = 1, topic = "plain", data = '{"a": [1, "x"]}' }, got[1])
+    local at = db.session:value [[
+      select (date_part('epoch', created_at) * 1000000)::bigint from leat.event where topic = 'plain']]
+    assert.same({ kind = "e", epoch = epoch, seq = 1, topic = "plain", data = '{"a": [1, "x"]}', at = tonumber(at) },
+      said(got[1]))
+  end)
+
+  it("is signed: HMAC-SHA256 of the sender's pid and all that follows", function()
+    local list = psql.announcements(db.url, [[
+      select leat.publish('signed', '"ä"');
+      select leat.publish('signed', to_jsonb(repeat('x', 9000)));
+      select leat.signal('signed', '1'), leat.revoke('signed'), leat.resync('signed');
+      select leat.renew_epochs()]])
+
+    assert.equal(6, #list)
+    local key = db.session:value "select encode(key, 'hex') from leat.attend(null, null, null)"
+    for _, one in ipairs(list) do
+      assert.equal(hmac.sha256(key, one.pid .. "\n" .. one.signed):sub(1, 32), one.mac)
+    end
   end)
 
   it("is sent for each event of a transaction, in the order of seq", function()
@@ -36,9 +58,9 @@ describe("an announcement", function()
   end)
 
   it("carries data up to 7,999 bytes in all, and says so when it does not", function()
-    -- Two letters and their quotes, the fields and four newlines come before the filling.
+    -- The fields, their newlines and the quotes of the filling.
     local function publish(bytes)
-      local head = #("e\n" .. epoch .. "\n1\nsize:0000\n") + 2
+      local head = 32 + #("\ne\n" .. epoch .. "\n1\n1700000000000000\nsize:0000\n") + 2
       return ("select leat.publish('size:%04d', to_jsonb(repeat('x', %d)))"):format(bytes, bytes - head)
     end
 
@@ -95,8 +117,9 @@ describe("an announcement", function()
   it("of a signal has no position, and nothing is stored", function()
     local got = psql.announcements(db.url, "select leat.signal('fleeting', '{\"typing\": true}')")
 
-    for _, one in ipairs(got) do one.bytes = nil end
-    assert.same({ { kind = "s", epoch = "", seq = 0, topic = "fleeting", data = '{"typing": true}' } }, got)
+    assert.equal(1, #got)
+    assert.same({ kind = "s", epoch = "", seq = 0, topic = "fleeting", data = '{"typing": true}', at = 0 },
+      said(got[1]))
     assert.equal("0", db.session:value "select count(*) from leat.event where topic = 'fleeting'")
     assert.equal("0", db.session:value "select seq from leat.position('fleeting')")
   end)

@@ -67,10 +67,15 @@ function Follower:await(fn, limit_ms)
   return self
 end
 
---- ... until it is at the topic's position, as that session sees it.
+--- ... until it is at the topic's position, as that session sees it; the server must have confirmed the history.
 function Follower:await_position(session, limit_ms)
   local sql = "select epoch, seq from leat.position(" .. session:quote(self.topic) .. ")"
-  local at = session:rows(sql)[1]
+  local at
+  loop.eventually(function()
+    local ok, rows = pcall(session.rows, session, sql)
+    at = ok and rows[1]
+    return at
+  end, limit_ms, "a position")
   return self:await(function() return self.epoch == at.epoch and self.seq == tonumber(at.seq) end, limit_ms)
 end
 

@@ -21,18 +21,21 @@ function M.run(url, script)
   return table.concat(p.out, "\n")
 end
 
-local function parse(payload)
-  local kind, epoch, seq, topic, data = payload:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
-  assert(kind, "not five fields: " .. payload)
-  return { kind = kind, epoch = epoch, seq = tonumber(seq), topic = topic, data = data, bytes = #payload }
+local function parse(payload, pid)
+  local mac, kind, epoch, seq, at, topic, data = payload:match("^" .. ("([^\n]*)\n"):rep(6) .. "(.*)$")
+  assert(mac, "not seven fields: " .. payload)
+  return {
+    mac = mac, kind = kind, epoch = epoch, seq = tonumber(seq), at = tonumber(at), topic = topic, data = data,
+    bytes = #payload, signed = payload:sub(#mac + 2), pid = pid,
+  }
 end
 
 --- Runs a script in a session that listens. Returns the announcements that it got, in order.
 function M.announcements(url, script)
   local out = M.run(url, "listen leat;\n" .. script .. ";\nselect;")
   local list = {}
-  local pattern = 'Asynchronous notification "leat" with payload "(.-)" received from server process'
-  for payload in out:gmatch(pattern) do list[#list + 1] = parse(payload) end
+  local pattern = 'Asynchronous notification "leat" with payload "(.-)" received from server process with PID (%d+)'
+  for payload, pid in out:gmatch(pattern) do list[#list + 1] = parse(payload, pid) end
   return list
 end
 

@@ -48,6 +48,11 @@ create table torture.log (
   unique (topic, epoch, seq, kind)
 );
 
+-- An epoch behind its timeline, as clients see it: the history, and the topic's own.
+create function torture.epoch(topic_epoch text) returns text
+  language sql stable
+  return (select i.history || '-' || topic_epoch from leat.installation i);
+
 -- Names a transaction: a promoted standby gives the ids of those that were lost to others.
 create function torture.tx() returns text
   language sql volatile
@@ -86,7 +91,7 @@ begin
     h := coalesce((new.data->'row'->>'h')::bigint, 0) # coalesce((new.data->'old'->>'h')::bigint, 0);
   end if;
   insert into torture.log (topic, timeline, epoch, seq, kind, uid, n, h, tx)
-    select new.topic, leat.timeline(), t.epoch, new.seq, new.kind, torture.uid_of(new.data), n, h, torture.tx()
+    select new.topic, leat.timeline(), torture.epoch(t.epoch), new.seq, new.kind, torture.uid_of(new.data), n, h, torture.tx()
       from leat.topic t where t.name = new.topic;
   return null;
 end $$;
@@ -96,7 +101,7 @@ create function torture.keep_other() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into torture.log (topic, timeline, epoch, seq, kind, emptied, tx)
-    select new.topic, leat.timeline(), t.epoch, new.seq, new.kind, torture.has_emptied(), torture.tx()
+    select new.topic, leat.timeline(), torture.epoch(t.epoch), new.seq, new.kind, torture.has_emptied(), torture.tx()
       from leat.topic t where t.name = new.topic;
   return null;
 end $$;
@@ -105,15 +110,19 @@ create function torture.keep_reset() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into torture.log (topic, timeline, epoch, seq, kind, tx)
-    select old.name, leat.timeline(), i.epoch, 0, 'reset', torture.tx() from leat.installation i;
+    select old.name, leat.timeline(), torture.epoch(i.epoch), 0, 'reset', torture.tx() from leat.installation i;
   return null;
 end $$;
 
+-- Another history: every topic goes on by another epoch.
 create function torture.keep_renewal() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into torture.log (topic, timeline, epoch, seq, kind, emptied, tx)
-    values (new.name, leat.timeline(), new.epoch, new.seq, 'renewal', torture.has_emptied(), torture.tx());
+    select t.name, leat.timeline(), torture.epoch(t.epoch), t.seq, 'renewal', torture.has_emptied(), torture.tx()
+      from leat.topic t;
+  insert into torture.log (timeline, epoch, seq, kind, tx)
+    values (leat.timeline(), torture.epoch(new.epoch), 0, 'epoch', torture.tx());
   return null;
 end $$;
 
@@ -121,7 +130,7 @@ create function torture.keep_epoch() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into torture.log (timeline, epoch, seq, kind, tx)
-    values (leat.timeline(), new.epoch, 0, 'epoch', torture.tx());
+    values (leat.timeline(), torture.epoch(new.epoch), 0, 'epoch', torture.tx());
   return null;
 end $$;
 
@@ -131,15 +140,13 @@ create trigger keep_other after insert on leat.event
   for each row when (new.kind <> 'event') execute function torture.keep_other();
 create trigger keep_reset after delete on leat.topic
   for each row execute function torture.keep_reset();
-create trigger keep_renewal after update of epoch on leat.topic
-  for each row when (old.epoch <> '') execute function torture.keep_renewal();
-create trigger keep_new_renewal after insert on leat.topic
-  for each row when (new.epoch <> '') execute function torture.keep_renewal();
+create trigger keep_renewal after update of history on leat.installation
+  for each row execute function torture.keep_renewal();
 create trigger keep_epoch after update of epoch on leat.installation
   for each row execute function torture.keep_epoch();
 
 insert into torture.log (timeline, epoch, seq, kind, tx)
-  select leat.timeline(), i.epoch, 0, 'epoch', torture.tx() from leat.installation i;
+  select leat.timeline(), torture.epoch(i.epoch), 0, 'epoch', torture.tx() from leat.installation i;
 
 create function torture.may_fail(percent int) returns void
   language plpgsql volatile as $$

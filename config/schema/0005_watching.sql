@@ -12,6 +12,8 @@
 -- Who writes to the table needs no right on schema leat: the triggers run as the schema's owner. So
 -- only who is trusted as much as that owner may watch; a cast to json of a column's type runs in it too.
 
+set local search_path = pg_catalog, pg_temp;
+
 -- Templates ---------------------------------------------------------------------------------------
 
 create function leat.refuse_template(template text, detail text) returns void
@@ -116,8 +118,6 @@ create view leat.watched as
              leat.second_argument(t.tgargs) as made_as
         from pg_catalog.pg_trigger t
        where t.tgfoid = to_regproc('leat.on_change') and t.tgparentid = 0) w;
-
-grant select on leat.watched to public;  -- as the catalog is; who lacks USAGE on the schema sees nothing
 
 -- The triggers' work ------------------------------------------------------------------------------
 
@@ -235,19 +235,6 @@ begin
   return null;
 end $$;
 
--- New epochs for these topics: their history is of no use to anybody any more. Whoever is subscribed, or comes back
--- with a position, gets a fresh snapshot; an announcement that is lost changes nothing about that.
-create function leat.renew_epochs(topics text[]) returns void
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  insert into leat.topic as t (name, epoch, seq)
-    select n.name, e.epoch, 0
-      from (select leat.new_epoch() as epoch) e, (select distinct unnest(topics) collate "C") n (name)
-     order by n.name  -- everybody locks in this order
-    on conflict (name) do update set epoch = excluded.epoch;
-  perform leat.resync(n.name) from (select distinct unnest(topics)) n (name);
-end $$;
-
 -- The topics of all rows that are stored in the relation itself.
 create function leat.topics_in(relation oid, parts text[]) returns text[]
   language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -264,14 +251,13 @@ begin
   return topics;
 end $$;
 
--- Before TRUNCATE. Arguments: the template, the watch. The table's partitions have such a trigger of their own, except
+-- Before TRUNCATE: an entry like another in the log of each topic, at its place among the changes. Arguments: the template, the watch. The table's partitions have such a trigger of their own, except
 -- those that came after the watch.
 create function leat.on_truncate() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   watched oid;
   parts text[];
-  topics text[];
 begin
   if tg_op <> 'TRUNCATE' then
     return null;
@@ -281,12 +267,12 @@ begin
     return null;  -- no partition any more
   end if;
   parts := leat.watched_parts(watched, tg_argv[1], tg_argv[0]);
-  select array_agg(x.topic) into topics
-    from leat.storage(tg_relid) s (relation)
-   cross join unnest(leat.topics_in(s.relation, parts)) x (topic)
-   where s.relation = tg_relid or not exists (
-     select from pg_trigger t where t.tgrelid = s.relation and t.tgname = tg_name);
-  perform leat.renew_epochs(topics);
+  perform leat.resync(x.topic)
+     from (select distinct i.topic
+             from leat.storage(tg_relid) s (relation)
+            cross join unnest(leat.topics_in(s.relation, parts)) i (topic)
+            where s.relation = tg_relid or not exists (
+              select from pg_trigger t where t.tgrelid = s.relation and t.tgname = tg_name)) x;
   return null;
 end $$;
 
@@ -530,9 +516,3 @@ begin
     raise notice '% is not watched%', "table", coalesce(' by the template ' || topic_template, '');
   end if;
 end $$;
-
--- Rights --------------------------------------------------------------------------------------------
-
--- Whoever may watch must own the table too.
-revoke execute on function leat.watch(regclass, text), leat.unwatch(regclass, text), leat.on_change(),
-  leat.after_statement(), leat.on_truncate(), leat.renew_epochs(text[]) from public;

@@ -1,0 +1,99 @@
+-- Topics, their numbering, and the outbox.
+--
+-- A topic's row holds the number of its last entry, seq. Its row lock is held from the moment a transaction
+-- raises seq until the end of that commit, so seq order is commit order (0003_publishing.sql).
+--
+-- Needs PostgreSQL 14 or later, in a database with encoding UTF8.
+
+set local search_path = pg_catalog, pg_temp;
+
+create schema if not exists leat;
+
+do $$
+begin
+  if current_setting('server_encoding') <> 'UTF8' then
+    raise exception 'leat needs a database with encoding UTF8, not %',
+      current_setting('server_encoding') using errcode = 'feature_not_supported';
+  end if;
+end $$;
+
+-- One row: what belongs to all topics.
+create table leat.installation (
+  only_row boolean primary key default true check (only_row),
+  -- What new topics get, and what a topic without a row is numbered by.
+  epoch text not null,
+  -- When topics were last deleted.
+  reset_at timestamptz not null default '-infinity',
+  -- The history, and where it was last confirmed (0002_history.sql).
+  history text not null,
+  timeline text not null,
+  started_at timestamptz not null,
+  relation oid not null,
+  fingerprint text not null,
+  -- An event's data as text is at most this long. What is shorter than the least limit is never compared with it.
+  max_event_bytes integer not null default 2097152 check (max_event_bytes >= 8192)
+);
+
+-- One row for each topic that ever had an entry. Names compare by bytes: cheap, and the same in
+-- every session, which the sorted locking rests on. seq is never indexed, so that its updates stay HOT.
+create table leat.topic (
+  name text collate "C" primary key,
+  epoch text not null,
+  seq bigint not null default 0,
+  -- The seq of the last revocation; -1: there was none. 0 stands for one of the numbering before, of which the
+  -- topic's deletion has left nothing: a handshake may be under way that has not seen it.
+  revoked bigint not null default -1
+) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
+
+-- The outbox. Rows are never updated, and leave in seq order.
+create table leat.event (
+  topic text collate "C" not null,
+  seq bigint not null,
+  kind text not null,          -- event, revoke, resync
+  data jsonb not null,         -- of a revoke: the subject, or null for everybody
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (topic, seq)
+) with (autovacuum_vacuum_scale_factor = 0.05);
+
+create index event_created_at on leat.event (created_at);
+
+-- Epochs ------------------------------------------------------------------------------------------
+
+create function leat.new_epoch() returns text
+  language sql volatile
+  return left(replace(gen_random_uuid()::text, '-', ''), 12);
+
+-- What a numbering's `revoked` begins with. For so long it is remembered that topics were deleted; the server takes
+-- no handler that began half as long ago for one that has seen it.
+create function leat.first_revoked(reset_at timestamptz) returns bigint
+  language sql stable
+  return case when reset_at > now() - interval '1 hour' then 0 else -1 end;
+
+-- Deleting topics resets their numbering: what they are numbered by next must be another epoch, and their
+-- events go with them. The table lock keeps out whoever is about to create a topic and has read the
+-- old epoch.
+create function leat.before_topics_deleted() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  lock table leat.topic in share row exclusive mode;
+  update leat.installation set epoch = leat.new_epoch(), reset_at = clock_timestamp();
+  return null;
+end $$;
+
+create function leat.after_topics_deleted() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if tg_op = 'TRUNCATE' then
+    truncate leat.event;
+  else
+    delete from leat.event e using gone where e.topic = gone.name;
+  end if;
+  return null;
+end $$;
+
+create trigger before_deleted before delete or truncate on leat.topic
+  for each statement execute function leat.before_topics_deleted();
+create trigger after_deleted after delete on leat.topic referencing old table as gone
+  for each statement execute function leat.after_topics_deleted();
+create trigger after_truncated after truncate on leat.topic
+  for each statement execute function leat.after_topics_deleted();

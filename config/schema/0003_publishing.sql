@@ -1,0 +1,295 @@
+-- Publishing: what an application's transactions say, and what becomes of it when they commit.
+--
+-- leat.publish only queues, in the caller's transaction. At COMMIT a deferred trigger takes the transaction's topics
+-- in sorted order, raises each one's seq, writes the outbox and sends the announcements. The row lock of a topic is
+-- held from there to the end of the commit, so seq order is commit order; and since everybody takes the locks sorted,
+-- nobody deadlocks on them.
+
+set local search_path = pg_catalog, pg_temp;
+
+-- What a transaction has published and not yet committed: its first publication in pending, whose
+-- insert queues the trigger, the others in pending_more. So the common transaction, with one
+-- publication, pays for no index, and one with thousands still fires one trigger. No other transaction
+-- ever sees a row here; a crash leaves nothing worth keeping: unlogged. Truncating would lock publishers out.
+create unlogged table leat.pending (
+  topic text collate "C" not null,
+  kind text not null,
+  data jsonb not null
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+        autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
+
+create unlogged table leat.pending_more (
+  tx xid8 not null,
+  id bigint not null generated always as identity (cache 32),  -- a session's own order
+  topic text collate "C" not null,
+  kind text not null,
+  data jsonb not null
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+        autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
+
+create index pending_more_order on leat.pending_more (tx, topic, id);
+
+-- Publishing --------------------------------------------------------------------------------------
+
+-- publish and on_commit run for every publication. They are security definers without a search_path of
+-- their own, since to set one costs a tenth of the whole; they are safe because nothing in them is
+-- looked up by it: functions, types and operators are qualified, or stand in one of the functions with a
+-- bare RETURN, which were bound when they were created (and are inlined). Keep it so. Their calls are
+-- assignments where PERFORM would start the executor for nothing.
+
+-- 1 to 255 bytes and no control characters (C0, DEL, C1).
+create function leat.is_topic(topic text) returns boolean
+  language sql immutable parallel safe
+  return octet_length(topic) <= 255 and topic ~ '^[^\u0001-\u001f\u007f-\u009f]+$';
+
+create function leat.refuse_topic(topic text) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception 'malformed topic: %', coalesce(to_json(left(topic, 100))::text, 'NULL')
+    using errcode = 'invalid_parameter_value',
+          detail = 'A topic is 1 to 255 bytes of UTF-8 without control characters.';
+end $$;
+
+-- False if the data cannot fit: text is never shorter than a sixth of jsonb's own form. So what is far
+-- too large need not be converted to find out.
+create function leat.may_fit(data jsonb) returns boolean
+  language sql stable parallel safe
+  return pg_column_size(data) < 50000;
+
+-- What is said of an outbox row. Data that does not fit stays behind, and kind E says so.
+create function leat.message_of(kind text, epoch text, seq bigint, at bigint, topic text, data jsonb) returns text
+  language sql stable parallel safe
+  return case
+    when leat.may_fit(data) and leat.fits(leat.message('e', epoch, seq, at, topic, data::text))
+    then leat.message(case kind when 'revoke' then 'r' when 'resync' then 'y' else 'e' end,
+                      epoch, seq, at, topic, data::text)
+    else leat.message('E', epoch, seq, at, topic, '')
+  end;
+
+-- The setting leat.publishing holds the transaction's id once it has published an event, and a '+' after it if
+-- there is more. A setting that is local to the transaction follows its savepoints exactly as the
+-- pending rows do.
+create function leat.has_published(me text) returns boolean
+  language sql stable
+  return rtrim(current_setting('leat.publishing', true), '+') = me;
+
+create function leat.has_one_event() returns boolean
+  language sql volatile
+  return current_setting('leat.publishing', true) = pg_current_xact_id()::text;
+
+-- Queues anything. publish does the same, faster, for a transaction's first event.
+create function leat.enqueue(topic text, kind text, data jsonb) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  me constant text := pg_current_xact_id();
+  published constant boolean := leat.has_published(me);
+begin
+  perform set_config('leat.publishing', me || '+', true);
+  if published then
+    insert into leat.pending_more (tx, topic, kind, data) values (me::xid8, topic, kind, data);
+  else
+    insert into leat.pending (topic, kind, data) values (topic, kind, data);
+  end if;
+end $$;
+
+-- Publishes an event on the topic when the transaction commits. Data may be any JSON value, null included,
+-- but not SQL's NULL.
+create function leat.publish(topic text, data jsonb) returns void
+  language plpgsql security definer as $$
+declare
+  me pg_catalog.text := pg_catalog.pg_current_xact_id();
+begin
+  if leat.is_topic(topic) is not true then
+    perform leat.refuse_topic(topic);
+  end if;
+  if data is null then
+    raise exception 'data of an event must not be NULL' using errcode = 'null_value_not_allowed',
+      hint = 'For JSON null, write ''null''::jsonb.';
+  end if;
+  if leat.has_published(me) then
+    perform leat.enqueue(topic, 'event', data);
+  else
+    -- First the mark: under SET CONSTRAINTS IMMEDIATE the trigger runs in the insert, and clears it.
+    me := pg_catalog.set_config('leat.publishing', me, true);
+    insert into leat.pending (topic, kind, data) values (topic, 'event', data);
+  end if;
+end $$;
+
+-- Ends the right to the topic, of the subject (a user's id as text) or of everybody, until the subscribe handler
+-- has decided anew: exactly between the events before it and those after it.
+create function leat.revoke(topic text, subject text default null) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if leat.is_topic(topic) is not true then
+    perform leat.refuse_topic(topic);
+  end if;
+  if octet_length(subject) > 1024 then
+    raise exception 'subject of % bytes is too long', octet_length(subject)
+      using errcode = 'invalid_parameter_value', detail = 'A subject is at most 1,024 bytes.';
+  end if;
+  perform leat.enqueue(topic, 'revoke', coalesce(to_jsonb(subject), 'null'));
+end $$;
+
+-- A fresh snapshot for each of the topic's subscribers, and for whoever comes back with a position before it.
+create function leat.resync(topic text) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if leat.is_topic(topic) is not true then
+    perform leat.refuse_topic(topic);
+  end if;
+  perform leat.enqueue(topic, 'resync', 'null');
+end $$;
+
+-- Sends data to the topic's subscribers of the moment, at commit. It is stored nowhere, so it must fit the
+-- announcement. Equal signals of one transaction count once.
+create function leat.signal(topic text, data jsonb) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  message constant text := leat.message('s', '', 0, 0, topic, data::text);
+begin
+  if leat.is_topic(topic) is not true then
+    perform leat.refuse_topic(topic);
+  end if;
+  if data is null then
+    raise exception 'data of a signal must not be NULL' using errcode = 'null_value_not_allowed',
+      hint = 'For JSON null, write ''null''::jsonb.';
+  end if;
+  if not leat.fits(message) then
+    raise exception 'signal of % bytes is too large', octet_length(message)
+      using errcode = 'invalid_parameter_value',
+            detail = 'A signal and its topic take at most 7,958 bytes.',
+            hint = 'Publish an event instead, or send a reference to the data.';
+  end if;
+  perform leat.announce(message);
+end $$;
+
+-- At commit ---------------------------------------------------------------------------------------
+
+-- Gives a topic that was just created its epoch. FOR SHARE: if topics are being deleted, wait and
+-- take the epoch that comes after.
+create function leat.adopt_epoch(topic text) returns text
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  adopted text;
+  first bigint;
+begin
+  select i.epoch, leat.first_revoked(i.reset_at) into strict adopted, first
+    from leat.installation i where i.only_row for share;
+  update leat.topic t set epoch = adopted, revoked = first where t.name = adopt_epoch.topic;
+  return adopted;
+end $$;
+
+-- The publications of a transaction that has more than one, or something else than an event: the row first_at of
+-- pending, and its rows of pending_more. Without enable_seqscan, since plans are kept and those tables are mostly
+-- empty when they are made.
+create function leat.sequence_many(first_at tid) returns void
+  language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+declare
+  me constant xid8 := pg_current_xact_id();
+  of_topic text;
+  n bigint;
+  adopted text;
+  last bigint;
+  last_revoked bigint;
+  here record;
+begin
+  select i.history, s.inner_pad, s.outer_pad into strict here from leat.installation i, leat.secret s;
+  for of_topic, n in
+    select p.topic, count(*)
+      from (select topic from leat.pending where ctid = first_at
+            union all select topic from leat.pending_more where tx = me) p
+     group by p.topic order by p.topic
+  loop
+    insert into leat.topic as t (name, epoch, seq) values (of_topic, '', n)
+      on conflict on constraint topic_pkey do update set seq = t.seq + n
+      returning t.epoch, t.seq into adopted, last;
+    if adopted = '' then
+      adopted := leat.adopt_epoch(of_topic);
+    end if;
+
+    with queued as (
+      select 0 as id, kind, data from leat.pending where ctid = first_at and topic = of_topic
+      union all
+      select id, kind, data from leat.pending_more where tx = me and topic = of_topic
+    ), stored as (
+      insert into leat.event (topic, seq, kind, data)
+        select of_topic, last - n + row_number() over (order by id), kind, data
+          from queued order by id
+        returning seq, kind, data, leat.at(created_at) as at
+    )
+    select count(pg_notify('leat', leat.sign(
+             leat.message_of(kind, leat.full_epoch(here.history, adopted), seq, at, of_topic, data),
+             here.inner_pad, here.outer_pad))),
+           max(seq) filter (where kind = 'revoke')
+      into n, last_revoked from stored;
+    if last_revoked is not null then
+      update leat.topic t set revoked = last_revoked where t.name = of_topic;
+    end if;
+  end loop;
+
+  delete from leat.pending where ctid = first_at;
+  delete from leat.pending_more where tx = me;
+end $$;
+
+-- A transaction that publishes commits synchronously, or a crash could take back an event that a client has
+-- seen and give its number to another. leat.synchronous_commit = off opts out.
+create function leat.is_asynchronous() returns boolean
+  language sql stable
+  return current_setting('synchronous_commit') = 'off';
+
+create function leat.synchronize() returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if coalesce(current_setting('leat.synchronous_commit', true), '') not in ('off', 'false', 'no', '0') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+end $$;
+
+create function leat.on_commit() returns trigger
+  language plpgsql security definer as $$
+declare
+  adopted pg_catalog.text;
+  n pg_catalog.int8;
+  now pg_catalog.timestamptz;
+  message pg_catalog.text;
+  here record;
+  _ pg_catalog.text;
+begin
+  if leat.has_one_event() then
+    -- An upsert, not an update, for its plan: it always goes by the index, whatever statistics say.
+    insert into leat.topic as t (name, epoch, seq) values (new.topic, '', 1)
+      on conflict (name) do update set seq = t.seq operator(pg_catalog.+) 1
+      returning t.epoch, t.seq into adopted, n;
+    if adopted operator(pg_catalog.=) '' then
+      adopted := leat.adopt_epoch(new.topic);
+    end if;
+    select i.history, s.inner_pad, s.outer_pad into strict here from leat.installation i, leat.secret s;
+    now := pg_catalog.clock_timestamp();
+    adopted := leat.full_epoch(here.history, adopted);
+    with done as (delete from leat.pending where ctid operator(pg_catalog.=) new.ctid)
+      insert into leat.event (topic, seq, kind, data, created_at) values (new.topic, n, 'event', new.data, now);
+    if leat.may_fit(new.data) then
+      message := leat.message('e', adopted, n, leat.at(now), new.topic, new.data::pg_catalog.text);
+    end if;
+    if leat.fits(message) is not true then
+      message := leat.message('E', adopted, n, leat.at(now), new.topic, '');
+    end if;
+    _ := pg_catalog.pg_notify('leat', leat.sign(message, here.inner_pad, here.outer_pad)) is null;
+  else
+    perform leat.sequence_many(new.ctid);
+  end if;
+
+  -- SET CONSTRAINTS, or a deferred trigger of the application's, may come here before the last publication.
+  _ := pg_catalog.set_config('leat.publishing', '', true);
+  if leat.is_asynchronous() then
+    perform leat.synchronize();
+  end if;
+  return null;
+end $$;
+
+create constraint trigger on_commit after insert on leat.pending
+  deferrable initially deferred for each row execute function leat.on_commit();
+
+-- Also where session_replication_role is replica: a publication is never silently lost.
+alter table leat.pending enable always trigger on_commit;
