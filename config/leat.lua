@@ -81,7 +81,8 @@ return {
   --------------------------------------------------------------------------------------------------
   -- HTTP
 
-  -- How long a request may take to arrive, its body included; then 408.
+  -- How long the head of a request may take to arrive, and, once its caller has been let in, the
+  -- body; then 408.
   header_timeout_ms = 10000,
   -- How long a connection may stay open between two requests.
   keep_alive_timeout_ms = 75000,
@@ -89,6 +90,13 @@ return {
   max_header_bytes = 16384,
   max_headers = 100,
   max_body_bytes = 1048576,
+  -- What all HTTP connections together may hold in memory: those whose caller has not been let in yet
+  -- (heads, the bodies of public routes, answers that are not read), and the requests of callers who
+  -- have. Each worker has its share. Beyond half of it, a connection that holds more than 4 KiB is
+  -- answered 503 and closed; beyond all of it, every one that holds anything. Leave 8 KiB a
+  -- connection for guests.
+  max_guest_bytes = 134217728,
+  max_request_bytes = 268435456,
 
   --------------------------------------------------------------------------------------------------
   -- Topics and their events

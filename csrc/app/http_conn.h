@@ -7,9 +7,13 @@
  * Units      milliseconds; bytes.
  * Errors     a malformed, oversized or slow request is answered here, and the connection closed.
  *
- * leat_http_route (http_route.h) is called once a request and answers it now or later. What it
- * starts, it registers with _set_task; if the peer goes away meanwhile, the task is cancelled and
- * nothing of the connection may be touched any more.
+ * leat_http_route (http_route.h) is called once a request, when its head is whole, and answers it
+ * now or later. What it starts, it registers with _set_task; if the peer goes away meanwhile, or
+ * the body does not come as it should, the task is cancelled and nothing of the connection may be
+ * touched any more.
+ *
+ * The body of a request stays in the socket until somebody asks for it (_read_body). An answer
+ * without that ends the connection, unless the whole body is here already.
  */
 #ifndef LEAT_APP_HTTP_CONN_H
 #define LEAT_APP_HTTP_CONN_H
@@ -29,16 +33,28 @@ typedef struct leat_http_conn leat_http_conn;
 typedef struct leat_http_task {
     void (*cancel)(void *arg); /* the peer is gone, or the server stops: free what is under way */
     void (*on_writable)(void *arg); /* asked for with _await_writable; may be NULL */
+    void (*on_body)(void *arg);     /* asked for with _read_body; may be NULL */
     void *arg;
 } leat_http_task;
 
 leat_http_side *leat_http_conn_side(leat_http_conn *c);
-/* The request, until it is answered. */
+/* The request, until it is answered or the task cancelled; its body lives as long, here in C, once
+ * on_body was called. */
 const leat_http_request *leat_http_conn_request(leat_http_conn *c);
 const char *leat_http_conn_remote(leat_http_conn *c);
 
 /* What is under way for the request; cleared by answering. */
 void leat_http_conn_set_task(leat_http_conn *c, leat_http_task task);
+
+/* The request's caller is known, and let in: what the request holds no longer counts as a guest's.
+ */
+void leat_http_conn_let_in(leat_http_conn *c);
+
+/* Reads the body of a request that has one (has_body), telling the client to go on with it if it
+ * waits for that (Expect: 100-continue). The task's on_body is called when it is whole, not from
+ * inside this call. A body that is too large, malformed or late is answered here: the task is
+ * cancelled. */
+void leat_http_conn_read_body(leat_http_conn *c);
 
 /* Answers the request, as _write_response of wire/http.h words it. content_type and extra_headers
  * may be NULL. A body is left out for HEAD. These are the last acts upon the request. */
@@ -56,10 +72,21 @@ void leat_http_conn_stream_begin(leat_http_conn *c, int status, const char *cont
 bool leat_http_conn_writable(leat_http_conn *c);
 /* Calls the task's on_writable once that is so; not from inside this call. */
 void leat_http_conn_await_writable(leat_http_conn *c);
+/* True if memory is scarce, so that pieces should be small. */
+bool leat_http_conn_scarce(const leat_http_conn *c);
 void leat_http_conn_stream_send(leat_http_conn *c, leat_buf *bytes);
 void leat_http_conn_stream_end(leat_http_conn *c);
 /* The promised length cannot be kept: closes the connection. */
 void leat_http_conn_stream_abort(leat_http_conn *c);
+
+/* For the side. A new connection, which reads its first request. */
+leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn);
+/* Sends that and closes, before anything was read. */
+void leat_http_conn_turn_away(leat_http_conn *c, leat_slice answer, uint64_t linger_ms);
+/* The connection whose link on the side's list that is. */
+leat_http_conn *leat_http_conn_of(leat_list *link);
+/* Closes it, at once but for an answer that is on its way out. */
+void leat_http_conn_end(leat_http_conn *c);
 
 /* Takes the socket over for another protocol. *rest gets the bytes that came after the request's
  * head, owned. The request stays readable until the end of this turn. */

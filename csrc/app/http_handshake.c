@@ -1,7 +1,8 @@
 /* A handshake's course: the request is checked (`check_upgrade`), the connect handler runs
  * (on_connected; public routes skip it), then, by goal: a client is opened; a stream's topic is
- * authorised (on_authorized) and its client opened; a route's handler answers (on_answered); or a
- * raw socket is opened. The scripts that it began with see it through, whatever a reload brings. */
+ * authorised (on_authorized) and its client opened; a route's body is read, if there is one
+ * (on_body), and its handler answers (on_answered); or a raw socket is opened. The scripts that it
+ * began with see it through, whatever a reload brings. */
 #include "app/http_handshake.h"
 
 #include <stdlib.h>
@@ -49,6 +50,7 @@ static void on_answered(leat_call *call, const leat_http_answer *answer);
 static void open_client(struct handshake *h);
 static void open_stream(struct handshake *h, leat_grant *grant);
 static void open_raw(struct handshake *h);
+static void on_body(void *arg);
 static void on_cancel(void *arg);
 
 /* --- before the scripts --- */
@@ -137,12 +139,17 @@ static int read_stream_request(struct handshake *h, const char **reason)
                                             reason);
 }
 
+static void set_deadline(struct handshake *h)
+{
+    h->deadline_ms = leat_control_deadline(LEAT_DEADLINE_NEVER, leat_loop_now(h->side->loop),
+                                           h->side->config->limits.control_timeout_ms);
+}
+
 static void start(leat_http_conn *c, const leat_route_match *match, enum goal goal,
                   const leat_upgrade *upgrade)
 {
     struct handshake *h = leat_calloc(1, sizeof(*h));
     leat_http_side *side = leat_http_conn_side(c);
-    uint64_t now = leat_loop_now(side->loop);
     h->conn = c;
     h->side = side;
     h->lua = side->lua;
@@ -150,10 +157,9 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
     h->match = *match;
     h->goal = goal;
     h->upgrade = *upgrade;
-    h->deadline_ms =
-        leat_control_deadline(LEAT_DEADLINE_NEVER, now, side->config->limits.control_timeout_ms);
+    set_deadline(h);
     h->call = (leat_call){.cb = on_connected, .data = h};
-    leat_http_conn_set_task(c, (leat_http_task){.cancel = on_cancel, .arg = h});
+    leat_http_conn_set_task(c, (leat_http_task){.cancel = on_cancel, .on_body = on_body, .arg = h});
     const char *reason = NULL;
     if (is_stream(h) && read_stream_request(h, &reason) < 0) {
         refuse(h, 400, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
@@ -218,6 +224,12 @@ static void refuse_stopping(struct handshake *h)
     refuse(h, 503, LEAT_CODE_UNAVAILABLE, leat_slice_of("the server is stopping"), 0);
 }
 
+static void let_in(struct handshake *h)
+{
+    leat_http_conn_let_in(h->conn);
+    go_on(h);
+}
+
 static void on_connected(leat_call *call, const leat_verdict *verdict)
 {
     struct handshake *h = call->data;
@@ -230,7 +242,7 @@ static void on_connected(leat_call *call, const leat_verdict *verdict)
     else if (h->side->draining)
         refuse_stopping(h);
     else
-        go_on(h);
+        let_in(h);
 }
 
 /* --- what the guard let pass --- */
@@ -262,12 +274,26 @@ static void go_on(struct handshake *h)
         authorize(h);
         break;
     case GOAL_ROUTE:
-        run_route(h);
+        if (leat_http_conn_request(h->conn)->has_body)
+            leat_http_conn_read_body(h->conn);
+        else
+            run_route(h);
         break;
     case GOAL_RAW:
         open_raw(h);
         break;
     }
+}
+
+/* The time that the client took for the body is its own: the handler's begins now. */
+static void on_body(void *arg)
+{
+    struct handshake *h = arg;
+    set_deadline(h);
+    if (h->side->draining)
+        refuse_stopping(h);
+    else
+        run_route(h);
 }
 
 static void on_answered(leat_call *call, const leat_http_answer *answer)

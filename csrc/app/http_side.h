@@ -22,6 +22,13 @@
 #include "script/script.h"
 #include "wire/http.h"
 
+/* Whose bytes a connection's are. */
+typedef enum leat_http_pot {
+    LEAT_HTTP_POT_GUESTS,  /* nobody has let the caller in yet */
+    LEAT_HTTP_POT_CALLERS, /* a request whose caller was let in */
+    LEAT_HTTP_POTS,
+} leat_http_pot;
+
 typedef struct leat_http_side {
     /* Set by the worker. */
     leat_loop *loop;
@@ -33,7 +40,8 @@ typedef struct leat_http_side {
     leat_lua *lua; /* the current scripts */
     const leat_config *config;
     leat_http_limits limits;
-    size_t max_connections; /* this worker's share */
+    size_t max_connections;           /* this worker's share */
+    size_t max_bytes[LEAT_HTTP_POTS]; /* of what HTTP connections hold; this worker's share */
     bool draining;
     /* While draining: the last request has been answered; or all connections are gone. May be NULL.
      */
@@ -45,10 +53,17 @@ typedef struct leat_http_side {
     size_t n_conns;   /* that have not been handed on */
     size_t n_busy;    /* of these, with a request that is not yet answered */
     size_t n_refused; /* of these, only to be told 503 */
+    size_t bytes[LEAT_HTTP_POTS];
 } leat_http_side;
 
 /* Takes an accepted socket. */
 void leat_http_side_accept(leat_http_side *side, uv_os_sock_t socket);
+
+/* A connection that held before bytes now holds after. */
+void leat_http_side_count(leat_http_side *side, leat_http_pot pot, size_t before, size_t after);
+/* True if a connection that holds so much must let go of it. Half of a pot is kept for those who
+ * hold next to nothing, so that no crowd of large heads keeps out requests of usual size. */
+bool leat_http_side_full(const leat_http_side *side, leat_http_pot pot, size_t held);
 
 /* Closes every connection, at once but for answers that are on their way out; on_quiet tells when
  * the last is gone (not if there are none). */

@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define PIECE_BYTES 65536
+#define PIECE_BYTES 32768
+/* While the connections hold more memory than they should. */
+#define SMALL_PIECE_BYTES 2048
 #define MAX_FILE_BYTES (INT64_C(4) << 30)
 
 /* no-cache: kept, but asked for with If-None-Match each time, so that a new deployment shows at
@@ -64,7 +66,8 @@ void leat_http_static_answer(leat_http_conn *c)
     f->name = name;
     f->fd = -EAGAIN;
     f->work.data = f->read.data = f;
-    leat_http_conn_set_task(c, (leat_http_task){on_cancel, on_writable, f});
+    leat_http_conn_set_task(
+        c, (leat_http_task){.cancel = on_cancel, .on_writable = on_writable, .arg = f});
     f->pending = true;
     int err = uv_queue_work(leat_loop_uv(side->loop), &f->work, open_file, on_opened);
     LEAT_ASSERT(err == 0); /* fails only without a function to run */
@@ -218,7 +221,8 @@ static void answer(struct file *f)
 static void read_piece(struct file *f)
 {
     int64_t left = f->st.st_size - f->at;
-    size_t want = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+    int64_t piece = leat_http_conn_scarce(f->conn) ? SMALL_PIECE_BYTES : PIECE_BYTES;
+    size_t want = (size_t)(left < piece ? left : piece);
     uv_buf_t buf = uv_buf_init(leat_buf_reserve(&f->piece, want), (unsigned)want);
     f->pending = true;
     int err = uv_fs_read(leat_loop_uv(f->side->loop), &f->read, f->fd, &buf, 1, f->at, on_piece);

@@ -211,6 +211,8 @@ static void fill_http(leat_worker *w)
         (leat_http_limits){config->max_header_bytes, config->max_headers, config->max_body_bytes};
     w->http.max_connections =
         (config->limits.max_connections + config->workers - 1) / config->workers;
+    w->http.max_bytes[LEAT_HTTP_POT_GUESTS] = config->max_guest_bytes / config->workers;
+    w->http.max_bytes[LEAT_HTTP_POT_CALLERS] = config->max_request_bytes / config->workers;
     w->http.on_quiet = check_drained;
     w->http.on_quiet_arg = w;
 }

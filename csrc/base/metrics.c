@@ -105,6 +105,13 @@ static const series table[LEAT_M_COUNT] = {
                                      "Script tasks stopped for computing too long."),
     [LEAT_M_SCRIPT_MEMORY] = GAUGE("leat_script_memory_bytes", "Memory held by scripts."),
     [LEAT_M_HTTP_REQUESTS] = COUNTER("leat_http_requests_total", "HTTP requests received."),
+    [LEAT_M_HTTP_SHED] =
+        COUNTER("leat_http_shed_total",
+                "Requests answered 503 because max_guest_bytes or max_request_bytes was reached."),
+    [LEAT_M_GUEST_BYTES] =
+        GAUGE("leat_guest_bytes", "Bytes held for HTTP connections whose caller is not let in."),
+    [LEAT_M_REQUEST_BYTES] =
+        GAUGE("leat_request_bytes", "Bytes held for HTTP requests whose caller was let in."),
     [LEAT_M_HTTP_REJECTED] = COUNTER("leat_http_rejected_total",
                                      "HTTP requests that were malformed, too large or too slow."),
     [LEAT_M_PROTOCOL_ERRORS] =

@@ -60,6 +60,9 @@ typedef enum leat_metric {
     LEAT_M_SCRIPT_BUDGET,       /* leat_script_budget_exceeded_total */
     LEAT_M_SCRIPT_MEMORY,       /* leat_script_memory_bytes (gauge) */
     LEAT_M_HTTP_REQUESTS,       /* leat_http_requests_total */
+    LEAT_M_HTTP_SHED,           /* leat_http_shed_total */
+    LEAT_M_GUEST_BYTES,         /* leat_guest_bytes (gauge) */
+    LEAT_M_REQUEST_BYTES,       /* leat_request_bytes (gauge) */
     LEAT_M_HTTP_REJECTED,       /* leat_http_rejected_total: malformed, too large, too slow */
     LEAT_M_PROTOCOL_ERRORS,     /* leat_protocol_errors_total: closes for RFC 6455 violations */
     LEAT_M_BAD_REQUESTS,        /* leat_bad_requests_total: messages answered bad_request */

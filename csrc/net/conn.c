@@ -46,6 +46,7 @@ struct leat_conn {
     leat_deadline limit; /* of a finish */
     leat_send_queue queue;
     uint64_t progress_ms;
+    uint32_t read_size; /* of one recv */
     int socket;
     int err;       /* for on_close */
     int8_t events; /* what is polled for */
@@ -88,6 +89,7 @@ int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics, uv_os
     leat_deadline_init(&c->limit);
     leat_send_queue_init(&c->queue);
     c->reading = true;
+    c->read_size = READ_SIZE;
     update_events(c);
     *out = c;
     return 0;
@@ -187,7 +189,7 @@ static void read_some(leat_conn *c)
     char bytes[READ_SIZE];
     ssize_t n = 0;
     do
-        n = recv(c->socket, bytes, sizeof(bytes), 0);
+        n = recv(c->socket, bytes, c->read_size, 0);
     while (n < 0 && errno == EINTR);
 
     if (n > 0) {
@@ -231,6 +233,11 @@ void leat_conn_read_start(leat_conn *c)
         return;
     c->reading = true;
     update_events(c);
+}
+
+void leat_conn_set_read_size(leat_conn *c, size_t bytes)
+{
+    c->read_size = bytes == 0 || bytes > READ_SIZE ? READ_SIZE : (uint32_t)bytes;
 }
 
 /* Writing. */

@@ -50,6 +50,10 @@ void leat_conn_set_handler(leat_conn *c, const leat_conn_handler *handler, void 
 void leat_conn_read_stop(leat_conn *c);
 void leat_conn_read_start(leat_conn *c);
 
+/* How much one on_read gets at most; 0: as much as usual. Small for peers who are not to be trusted
+ * with memory. */
+void leat_conn_set_read_size(leat_conn *c, size_t bytes);
+
 void leat_conn_send_copy(leat_conn *c, leat_slice bytes);
 /* Takes the buffer's bytes and leaves it empty. */
 void leat_conn_send_owned(leat_conn *c, leat_buf *bytes);

@@ -1,8 +1,9 @@
 /* One request. Its head is gathered line by line (feed_head), each line checked by http_head as
  * soon as it is whole, so that what is malformed is refused at once and not after a timeout. At the
- * empty line llhttp reads the whole head in one go (read_head): its spans point into our copy. The
- * body goes through llhttp as it comes (feed_body), up to the last chunk, if there are chunks;
- * trailers are checked and dropped (feed_trailer). */
+ * empty line llhttp reads the whole head in one go (read_head): its spans point into our copy.
+ * There leat_http_feed stops, if a body follows. The body goes through llhttp as it comes
+ * (feed_body), up to the last chunk, if there are chunks; trailers are checked and dropped
+ * (feed_trailer). */
 #include "wire/http.h"
 
 #include <stdint.h>
@@ -24,7 +25,7 @@ enum phase {
 };
 
 enum {
-    KEPT_CAP = 16384,    /* buffers larger than this are not kept for the next request */
+    KEPT_CAP = 1024,     /* buffers larger than this are not kept for the next request */
     MAX_EMPTY_LINES = 2, /* before a request line (RFC 9112 §2.2) */
     CHUNK_OVERHEAD = 16, /* framing bytes a byte of body that are put up with */
 };
@@ -183,6 +184,24 @@ static void describe(leat_http_parser *p)
     bool close = leat_http_has_token(r, "connection", "close");
     r->keep_alive = !close && (r->minor > 0 || leat_http_has_token(r, "connection", "keep-alive"));
     r->upgrade = leat_http_has_token(r, "connection", "upgrade");
+    r->has_body = p->phase != PHASE_DONE;
+}
+
+/* RFC 9110 §10.1.1: HTTP/1.0 has no expectations, and a request without a body awaits nothing. */
+static int read_expectations(leat_http_request *r)
+{
+    for (size_t i = 0; i < r->n_headers && r->minor >= 1; i++) {
+        leat_slice rest = r->headers[i].value;
+        leat_slice item;
+        if (!leat_slice_is(r->headers[i].name, "expect"))
+            continue;
+        while (leat_http_list_next(&rest, &item)) {
+            if (!leat_http_head_is_word(item, "100-continue"))
+                return 417;
+            r->expects_continue = r->has_body;
+        }
+    }
+    return 0;
 }
 
 /* The head is whole and well-formed. */
@@ -198,9 +217,10 @@ static int read_head(leat_http_parser *p)
     p->phase = PHASE_BODY;
     size_t used = 0;
     status = execute(p, p->head.at, p->head.len, &used);
-    if (status == 0)
-        describe(p);
-    return status;
+    if (status != 0)
+        return status;
+    describe(p);
+    return read_expectations(&p->request);
 }
 
 /* Takes bytes up to the next LF. The line is not whole while *line.at is NULL. 400 for a LF without
@@ -317,31 +337,48 @@ void leat_http_parser_free(leat_http_parser *p)
     free(p);
 }
 
-int leat_http_feed(leat_http_parser *p, const char *bytes, size_t len, size_t *used, bool *done)
+int leat_http_feed(leat_http_parser *p, const char *bytes, size_t len, size_t *used,
+                   leat_http_progress *progress)
 {
     size_t at = 0;
+    bool head_ends = false;
     int status = p->phase == PHASE_FAILED ? 400 : 0;
-    while (at < len && status == 0 && p->phase != PHASE_DONE) {
+    while (at < len && status == 0 && p->phase != PHASE_DONE && !head_ends) {
         size_t n = 0;
-        if (p->phase == PHASE_HEAD)
+        if (p->phase == PHASE_HEAD) {
             status = feed_head(p, bytes + at, len - at, &n);
-        else if (p->phase == PHASE_BODY)
+            head_ends = p->phase == PHASE_BODY;
+        } else if (p->phase == PHASE_BODY) {
             status = feed_body(p, bytes + at, len - at, &n);
-        else
+        } else {
             status = feed_trailer(p, bytes + at, len - at, &n);
+        }
         at += n;
     }
     if (status != 0)
         p->phase = PHASE_FAILED;
     p->request.body = leat_buf_view(&p->body);
     *used = at;
-    *done = p->phase == PHASE_DONE;
+    *progress = p->phase == PHASE_DONE     ? LEAT_HTTP_WHOLE
+                : head_ends && status == 0 ? LEAT_HTTP_HEAD
+                                           : LEAT_HTTP_MORE;
     return status;
 }
 
 const leat_http_request *leat_http_parser_request(const leat_http_parser *p)
 {
     return &p->request;
+}
+
+bool leat_http_parser_whole(const leat_http_parser *p)
+{
+    return p->phase == PHASE_DONE;
+}
+
+size_t leat_http_parser_bytes(const leat_http_parser *p)
+{
+    return p->head.cap + p->body.cap + p->trailer.cap +
+           (p->headers == NULL ? 0 : p->checks.n_fields * sizeof(*p->headers));
 }
 
 bool leat_http_parser_started(const leat_http_parser *p)

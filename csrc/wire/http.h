@@ -11,8 +11,9 @@
  * Stricter than llhttp: HTTP/1.0 and 1.1 only, no white space before ':', no folded lines, no bare
  * LF, exactly one Host on 1.1, no request with both Content-Length and Transfer-Encoding, no
  * duplicate Content-Length, no control characters or NUL in values; targets in origin-form, or in
- * absolute-form with http://, whose authority is then left out of target. Expect: 100-continue is
- * ignored (a client sends the body after a while anyway). Trailers are checked and dropped.
+ * absolute-form with http://, whose authority is then left out of target. An Expect other than
+ * 100-continue is refused with 417; HTTP/1.0 has none (RFC 9110 §10.1.1). Trailers are checked and
+ * dropped.
  */
 #ifndef LEAT_WIRE_HTTP_H
 #define LEAT_WIRE_HTTP_H
@@ -45,21 +46,38 @@ typedef struct leat_http_request {
     leat_slice query;  /* after '?', without it; at == NULL if there is none */
     const leat_http_header *headers;
     size_t n_headers;
-    leat_slice body;
+    leat_slice body;       /* empty until the request is whole */
+    bool has_body;         /* one of at least a byte, or of chunks, follows the head */
+    bool expects_continue; /* the client waits for 100 Continue before it sends the body */
     bool keep_alive;
     bool upgrade; /* Connection: upgrade was asked for */
     int minor;    /* HTTP/1.minor */
 } leat_http_request;
 
+typedef enum leat_http_progress {
+    LEAT_HTTP_MORE,  /* more bytes are needed */
+    LEAT_HTTP_HEAD,  /* the head is whole, and a body follows: told once */
+    LEAT_HTTP_WHOLE, /* the request is whole, its body included */
+} leat_http_progress;
+
 leat_http_parser *leat_http_parser_new(const leat_http_limits *limits);
 void leat_http_parser_free(leat_http_parser *p);
 
-/* Feeds bytes and writes how many were used; done is true once a request is whole (the rest of the
- * bytes belongs to what follows it: a pipelined request, or the upgraded protocol). */
-int leat_http_feed(leat_http_parser *p, const char *bytes, size_t len, size_t *used, bool *done);
+/* Feeds bytes and writes how many were used. It stops behind the head of a request that has a body,
+ * so that the caller decides whether the body is read: feeding on reads it. It stops behind a whole
+ * request, too: the rest of the bytes belongs to what follows, a pipelined request or the upgraded
+ * protocol. */
+int leat_http_feed(leat_http_parser *p, const char *bytes, size_t len, size_t *used,
+                   leat_http_progress *progress);
 
-/* The request, once done. */
+/* The request, once its head is whole. */
 const leat_http_request *leat_http_parser_request(const leat_http_parser *p);
+
+/* True if the request is whole, so that the next byte of the connection is none of its own. */
+bool leat_http_parser_whole(const leat_http_parser *p);
+
+/* Bytes of memory that the parser holds for what a peer sent. */
+size_t leat_http_parser_bytes(const leat_http_parser *p);
 
 /* True once the first byte of a request has been fed (the empty lines that may precede it do not
  * count). */

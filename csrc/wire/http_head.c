@@ -29,7 +29,7 @@ static bool is_token(leat_slice s)
     return s.len > 0;
 }
 
-static bool equals_nocase(leat_slice s, const char *lower)
+bool leat_http_head_is_word(leat_slice s, const char *lower)
 {
     return s.len == strlen(lower) && strncasecmp(s.at, lower, s.len) == 0;
 }
@@ -145,7 +145,7 @@ static int encoding_status(leat_slice value)
 {
     static const char chunked[] = "chunked";
     size_t n = sizeof(chunked) - 1;
-    if (equals_nocase(value, chunked))
+    if (leat_http_head_is_word(value, chunked))
         return 0;
     if (value.len > n && strncasecmp(value.at + value.len - n, chunked, n) == 0 &&
         strchr(", \t", value.at[value.len - n - 1]) != NULL)
@@ -160,11 +160,11 @@ int leat_http_head_field(leat_http_head *h, leat_slice line)
     if (!split_field(line, &name, &value))
         return 400;
     h->n_fields++;
-    if (equals_nocase(name, "host"))
+    if (leat_http_head_is_word(name, "host"))
         return ++h->n_hosts > 1 || !host_ok(value) ? 400 : 0;
-    if (equals_nocase(name, "content-length"))
+    if (leat_http_head_is_word(name, "content-length"))
         return ++h->n_lengths > 1 || !parse_length(value, &h->content_length) ? 400 : 0;
-    if (equals_nocase(name, "transfer-encoding")) {
+    if (leat_http_head_is_word(name, "transfer-encoding")) {
         h->encoding_status = encoding_status(value);
         return ++h->n_encodings > 1 ? 400 : 0;
     }

@@ -37,6 +37,9 @@ int leat_http_head_field_form(leat_slice line);
 /* A character that may begin a method. */
 bool leat_http_head_is_token_char(char c);
 
+/* Compares without case; lower is in lower case. */
+bool leat_http_head_is_word(leat_slice s, const char *lower);
+
 /* Without the spaces and tabs around it. */
 leat_slice leat_http_head_trim(leat_slice s);
 

@@ -61,7 +61,7 @@ int leat_upgrade_check(const leat_http_request *r, leat_upgrade *out, const char
         return refuse(reason, 400, "The Upgrade header must be \"websocket\".");
     if (!r->upgrade)
         return refuse(reason, 400, "The Connection header must name \"Upgrade\".");
-    if (r->body.len > 0)
+    if (r->has_body)
         return refuse(reason, 400, "A WebSocket upgrade must not have a body.");
     if (leat_http_count(r, "sec-websocket-version") > 1)
         return refuse(reason, 400, "There must be one Sec-WebSocket-Version header.");

@@ -68,10 +68,13 @@ static outcome parse(leat_slice input, const leat_http_limits *limits, uint32_t 
         char *piece = malloc(n);
         memcpy(piece, input.at + o.used, n);
         size_t used = 0;
-        o.status = leat_http_feed(p, piece, n, &used, &o.done);
+        leat_http_progress progress;
+        o.status = leat_http_feed(p, piece, n, &used, &progress);
         free(piece);
+        o.done = progress == LEAT_HTTP_WHOLE;
         CHECK(used <= n);
-        CHECK(o.status != 0 || o.done || used == n);
+        CHECK(o.status != 0 || progress != LEAT_HTTP_MORE || used == n);
+        CHECK(progress != LEAT_HTTP_HEAD || leat_http_parser_request(p)->has_body);
         o.used += used;
     }
     CHECK(o.status == 0 || !o.done);

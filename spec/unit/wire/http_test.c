@@ -244,12 +244,15 @@ static int feed(leat_http_parser *p, leat_slice input, unsigned plan, size_t *ta
         char *piece = malloc(n);
         memcpy(piece, input.at + *taken, n);
         size_t used = 0;
-        int status = leat_http_feed(p, piece, n, &used, done);
+        leat_http_progress progress;
+        int status = leat_http_feed(p, piece, n, &used, &progress);
         free(piece);
         assert_true(used <= n);
         if (status != 0)
             return status;
-        assert_true(used == n || *done);
+        assert_true(used == n || progress != LEAT_HTTP_MORE);
+        *done = progress == LEAT_HTTP_WHOLE;
+        assert_int_equal(*done, leat_http_parser_whole(p));
         *taken += used;
     }
     return 0;
@@ -389,11 +392,11 @@ static void tells_when_a_request_has_begun(void **state)
     (void)state;
     leat_http_parser *p = leat_http_parser_new(&usual);
     size_t used = 0;
-    bool done = true;
+    leat_http_progress progress = LEAT_HTTP_WHOLE;
     assert_false(leat_http_parser_started(p));
-    assert_int_equal(leat_http_feed(p, "\r\n", 2, &used, &done), 0);
+    assert_int_equal(leat_http_feed(p, "\r\n", 2, &used, &progress), 0);
     assert_false(leat_http_parser_started(p));
-    assert_int_equal(leat_http_feed(p, "G", 1, &used, &done), 0);
+    assert_int_equal(leat_http_feed(p, "G", 1, &used, &progress), 0);
     assert_true(leat_http_parser_started(p));
     leat_http_parser_reset(p);
     assert_false(leat_http_parser_started(p));
@@ -406,11 +409,74 @@ static void stays_refused(void **state)
     (void)state;
     leat_http_parser *p = leat_http_parser_new(&usual);
     size_t used = 0;
-    bool done = true;
-    assert_int_equal(leat_http_feed(p, "FOO\r\n", 5, &used, &done), 400);
-    assert_int_equal(leat_http_feed(p, "GET / HTTP/1.0\r\n\r\n", 18, &used, &done), 400);
-    assert_false(done);
+    leat_http_progress progress = LEAT_HTTP_WHOLE;
+    assert_int_equal(leat_http_feed(p, "FOO\r\n", 5, &used, &progress), 400);
+    assert_int_equal(leat_http_feed(p, "GET / HTTP/1.0\r\n\r\n", 18, &used, &progress), 400);
+    assert_int_equal(progress, LEAT_HTTP_MORE);
     leat_http_parser_free(p);
+}
+
+static void stops_between_head_and_body(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "POST /a HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc",
+        "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" HOST
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 3\r\n\r\nabc",
+    };
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        leat_http_parser *p = leat_http_parser_new(&usual);
+        leat_slice input = leat_slice_of(requests[i]);
+        size_t head = (size_t)(strstr(requests[i], "\r\n\r\n") - requests[i]) + 4;
+        size_t used = 0;
+        leat_http_progress progress = LEAT_HTTP_MORE;
+
+        assert_int_equal(leat_http_feed(p, input.at, input.len, &used, &progress), 0);
+
+        assert_int_equal(progress, LEAT_HTTP_HEAD);
+        assert_int_equal(used, head);
+        assert_true(leat_slice_is(leat_http_parser_request(p)->path, "/a"));
+        assert_true(leat_http_parser_request(p)->has_body);
+        assert_int_equal(leat_http_parser_request(p)->body.len, 0);
+
+        assert_int_equal(leat_http_feed(p, input.at + head, input.len - head, &used, &progress), 0);
+
+        assert_int_equal(progress, LEAT_HTTP_WHOLE);
+        assert_true(leat_slice_is(leat_http_parser_request(p)->body, "abc"));
+        leat_http_parser_free(p);
+    }
+}
+
+static bool expects_continue(const char *text)
+{
+    leat_http_parser *p = leat_http_parser_new(&usual);
+    size_t used = 0;
+    leat_http_progress progress = LEAT_HTTP_MORE;
+    assert_int_equal(leat_http_feed(p, text, strlen(text), &used, &progress), 0);
+    bool expects = leat_http_parser_request(p)->expects_continue;
+    leat_http_parser_free(p);
+    return expects;
+}
+
+static void knows_who_waits_for_100_continue(void **state)
+{
+    (void)state;
+#define POST(version) "POST / HTTP/1." version "\r\n" HOST "Content-Length: 3\r\n"
+    assert_true(expects_continue(POST("1") "Expect: 100-continue\r\n\r\n"));
+    assert_true(expects_continue(POST("1") "expect:\t100-CONTINUE , \r\n\r\n"));
+    assert_true(expects_continue(POST("1") "Expect: 100-continue\r\nExpect: 100-continue\r\n\r\n"));
+    assert_false(expects_continue(POST("1") "Expect:\r\n\r\n"));
+    assert_false(expects_continue(POST("0") "Expect: 100-continue\r\n\r\n"));
+    assert_false(expects_continue(POST("0") "Expect: something\r\n\r\n"));
+    assert_false(expects_continue("GET / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n\r\n"));
+    static const char *const others[] = {"something", "100-continue, x", "100-continue;q=1", "100"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        leat_buf text = LEAT_BUF_INIT;
+        leat_buf_printf(&text, POST("1") "Expect: %s\r\n\r\n", others[i]);
+        expect_status(&usual, leat_buf_view(&text), 417);
+        leat_buf_close(&text);
+    }
 }
 
 int main(void)
@@ -423,6 +489,8 @@ int main(void)
         cmocka_unit_test(counts_limits_to_the_byte),
         cmocka_unit_test(tells_when_a_request_has_begun),
         cmocka_unit_test(stays_refused),
+        cmocka_unit_test(stops_between_head_and_body),
+        cmocka_unit_test(knows_who_waits_for_100_continue),
     };
     return cmocka_run_group_tests_name("wire/http", tests, NULL, NULL);
 }
