@@ -34,6 +34,15 @@ return {
 
   -- "debug", "info", "warn" or "error". The log goes to the standard error, a line each.
   log_level = "info",
+  -- No client can fill the disk through the log. Of each kind of line (its constant words) so many
+  -- are written a second, after a first burst; a line then says how many were left out. All lines
+  -- together have so many bytes a second, and errors have as many again for themselves.
+  log_rate = 10,
+  log_burst = 100,
+  log_bytes_per_s = 65536,
+  -- Lines that wait until somebody reads the standard error. The server never waits for that: what
+  -- does not fit is dropped, and a line says how many were.
+  log_buffer_bytes = 1048576,
 
   -- Threads that serve, each with a loop, a Lua state, and database connections of its own.
   workers = 1,

@@ -31,6 +31,7 @@ typedef struct leat_config {
     char *allowed_origins; /* "": any; else a comma-separated list */
     char *log_level;
     leat_log_level level;
+    leat_log_limits log;
     size_t workers;
     size_t pool_size;
     size_t pool_max_waiters;

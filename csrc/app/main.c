@@ -1,12 +1,12 @@
 /* leat - the command line. Everything that prints, and everything that ends the process, is here.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "app/check.h"
@@ -109,18 +109,6 @@ static int check(const leat_config *config, leat_buf *error)
 
 /* --- leat serve --- */
 
-/* One write a line, so that lines of a supervisor's other children do not come in between. */
-static void write_line(void *arg, leat_log_level level, const char *line, size_t len)
-{
-    (void)arg;
-    (void)level;
-    struct iovec parts[] = {{(void *)(uintptr_t)line, len}, {(void *)(uintptr_t) "\n", 1}};
-    ssize_t n = 0;
-    do {
-        n = writev(STDERR_FILENO, parts, 2);
-    } while (n < 0 && errno == EINTR);
-}
-
 static void raise_descriptor_limit(const leat_config *config)
 {
     struct rlimit limit;
@@ -141,12 +129,14 @@ static int run_server(const leat_config *config, leat_log *log, leat_buf *error)
     int err = leat_server_start(server, error);
     if (err == 0) {
         err = leat_server_run(server);
-        if (err < 0)
-            _exit(EXIT_STOPPED); /* asked to twice, or waited long enough: threads still run,
-                                    nothing can be freed */
+        if (err < 0) { /* asked to twice, or waited long enough: threads still run, nothing can be
+                          freed */
+            leat_log_flush(log, LEAT_LOG_EXIT_MS);
+            _exit(EXIT_STOPPED);
+        }
     }
     leat_server_free(server);
-    return err < 0 ? fail(EXIT_FAILED, error) : EXIT_STOPPED;
+    return err;
 }
 
 static int serve(const leat_config *config, leat_buf *error)
@@ -156,13 +146,20 @@ static int serve(const leat_config *config, leat_buf *error)
     if (leat_check_schema(config, error) < 0)
         return fail(EXIT_FAILED, error);
     signal(SIGPIPE, SIG_IGN);
-    leat_log *log = leat_log_new(config->level, write_line, NULL);
+    leat_log *log = leat_log_open(config->level, STDERR_FILENO, &config->log);
+    if (log == NULL) {
+        leat_buf_text(error, "cannot start: no thread for the log");
+        return fail(EXIT_FAILED, error);
+    }
     leat_log_bind(log);
     raise_descriptor_limit(config);
-    int code = run_server(config, log, error);
+    int err = run_server(config, log, error);
+    bool is_read = leat_log_flush(log, LEAT_LOG_EXIT_MS);
     leat_log_bind(NULL);
     leat_log_free(log);
-    return code;
+    if (err == 0)
+        return EXIT_STOPPED;
+    return is_read ? fail(EXIT_FAILED, error) : EXIT_FAILED; /* printing would wait for ever */
 }
 
 static int run(const leat_options *options, leat_buf *error)
@@ -181,8 +178,21 @@ static int run(const leat_options *options, leat_buf *error)
     return code;
 }
 
+/* Were one of the three closed, the next socket would take its number, and get what is meant for a
+ * terminal. */
+static void open_standard_descriptors(void)
+{
+    int fd = 0;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_descriptors();
     leat_buf error = LEAT_BUF_INIT;
     leat_options options;
     int code = EXIT_STOPPED;

@@ -68,6 +68,7 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log)
     s->config = config;
     s->log = log;
     s->metrics = leat_metrics_registry_new();
+    leat_log_count_in(log, leat_metrics_new(s->metrics));
     s->workers = leat_calloc(config->workers, sizeof(*s->workers));
     s->pool = (leat_pg_pool_options){
         .pg =
@@ -133,6 +134,7 @@ void leat_server_free(leat_server *s)
     leat_mailbox_free(s->mailbox);
     if (s->has_loop)
         LEAT_ASSERT(uv_loop_close(&s->uv) == 0);
+    leat_log_count_in(s->log, NULL);
     leat_metrics_registry_free(s->metrics);
     free(s->workers);
     free(s);

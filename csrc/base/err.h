@@ -9,6 +9,8 @@
 #ifndef LEAT_BASE_ERR_H
 #define LEAT_BASE_ERR_H
 
+#include <stdbool.h>
+
 #define LEAT_MUST_CHECK __attribute__((warn_unused_result))
 
 enum leat_err {
@@ -58,9 +60,13 @@ const char *leat_code_sentence(leat_code code);
 /* Returns 0 and writes *code, or LEAT_EBADMSG if name is no error code of the wire. */
 LEAT_MUST_CHECK int leat_code_parse(leat_code *code, const char *name);
 
-/* A bug in Leat: prints file, line and condition to stderr and aborts, in every build.
- * Never fed input of a peer. */
+/* A bug in Leat: tells file, line and condition and aborts, in every build. Never fed input of a
+ * peer. They go to stderr, unless the thread has somebody for them; neither waits for long. */
 #define LEAT_ASSERT(cond) ((cond) ? (void)0 : leat_assert_failed(#cond, __FILE__, __LINE__))
 _Noreturn void leat_assert_failed(const char *cond, const char *file, int line);
+
+/* Who takes the calling thread's last words before it aborts, and returns whether it has (log.c);
+ * NULL: nobody. */
+void leat_assert_bind(bool (*last_words)(const char *text));
 
 #endif

@@ -1,5 +1,12 @@
+/* log.c - write_line: is_wanted -> admit -> the line is formatted -> deliver.
+ *
+ * The lock is held while the limit is asked and while a line is queued, never while a line is
+ * formatted or written. The writer's thread calls on_tick once a second, which says what was left
+ * out. A sink that is a function takes every line at once, without limits.
+ */
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -9,18 +16,29 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log_limit.h"
+#include "base/log_writer.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
 enum {
     MAX_LINE = 8192, /* longer ones are cut */
+    LOST_MS = 5000,  /* between two lines that say how many could not be written */
+    LAST_WORDS_MS = 1000,
 };
 
 struct leat_log {
     atomic_int min_level;
-    leat_log_sink sink;
+    leat_log_sink sink; /* NULL: the writer */
     void *arg;
-    pthread_mutex_t lock; /* held while the sink runs */
+    leat_log_writer *writer;
+    leat_log_limit *limit;
+    pthread_mutex_t lock;  /* of everything below, and of the limit; held while the sink runs */
+    leat_metrics *metrics; /* or NULL */
+    uint64_t dropped;      /* for want of room, and not yet said */
+    uint64_t lost;         /* could not be written, and not yet said */
+    int lost_error;
+    uint64_t lost_said_ms;
 };
 
 static _Thread_local leat_log *bound;
@@ -31,6 +49,16 @@ static const char *const level_names[] = {
     [LEAT_LOG_LEVEL_WARN] = "WARN",
     [LEAT_LOG_LEVEL_ERROR] = "ERROR",
 };
+
+static void on_tick(void *arg);
+static bool last_words(const char *text);
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 leat_log *leat_log_new(leat_log_level min_level, leat_log_sink sink, void *arg)
 {
@@ -43,12 +71,30 @@ leat_log *leat_log_new(leat_log_level min_level, leat_log_sink sink, void *arg)
     return log;
 }
 
-void leat_log_free(leat_log *log)
+leat_log *leat_log_open(leat_log_level min_level, int fd, const leat_log_limits *limits)
 {
-    if (log == NULL)
-        return;
-    pthread_mutex_destroy(&log->lock);
-    free(log);
+    leat_log *log = leat_log_new(min_level, NULL, NULL);
+    log->limit = leat_log_limit_new(
+        &(leat_log_limit_options){
+            .rate = limits->rate,
+            .burst = limits->burst,
+            .bytes_rate = limits->bytes_per_s,
+            .bytes_burst = limits->buffer_bytes,
+        },
+        now_ms());
+    log->writer = leat_log_writer_new(fd, limits->buffer_bytes, on_tick, log);
+    if (log->writer == NULL) {
+        leat_log_free(log);
+        return NULL;
+    }
+    return log;
+}
+
+void leat_log_count_in(leat_log *log, leat_metrics *metrics)
+{
+    pthread_mutex_lock(&log->lock);
+    log->metrics = metrics;
+    pthread_mutex_unlock(&log->lock);
 }
 
 void leat_log_set_level(leat_log *log, leat_log_level min_level)
@@ -71,7 +117,10 @@ int leat_log_level_parse(leat_log_level *level, const char *name)
 void leat_log_bind(leat_log *log)
 {
     bound = log;
+    leat_assert_bind(log == NULL ? NULL : last_words);
 }
+
+/* --- one line --- */
 
 /* Writes "2026-11-23T18:31:58.123Z" and returns its length. */
 static size_t print_time(char *out, size_t size)
@@ -94,30 +143,225 @@ static void blank_controls(char *at, size_t len)
     }
 }
 
-void leat_log_write(leat_log_level level, const char *subsystem, const char *format, ...)
+/* Returns the line's length. */
+static size_t print_line(char line[MAX_LINE], leat_log_level level, const char *subsystem,
+                         const char *format, va_list args)
 {
-    leat_log *log = bound;
-    if (log == NULL || (int)level < atomic_load_explicit(&log->min_level, memory_order_relaxed))
-        return;
-    char line[MAX_LINE];
-    size_t len = print_time(line, sizeof(line));
+    size_t len = print_time(line, MAX_LINE);
     len += (size_t)snprintf(line + len, 64, " %s %.40s ", level_names[level], subsystem);
-    va_list args;
-    va_start(args, format);
-    int text_len = vsnprintf(line + len, sizeof(line) - len, format, args);
-    va_end(args);
     size_t text_at = len;
+    int text_len = vsnprintf(line + len, MAX_LINE - len, format, args);
     if (text_len > 0)
         len += (size_t)text_len;
-    if (len >= sizeof(line)) {
-        len = sizeof(line) - 1;
+    if (len >= MAX_LINE) {
+        len = MAX_LINE - 1;
         memcpy(line + len - 3, "...", 3);
     }
     blank_controls(line + text_at, len - text_at);
+    return len;
+}
+
+static void count(leat_log *log, leat_metric metric, uint64_t lines)
+{
+    if (log->metrics != NULL)
+        leat_metrics_add(log->metrics, metric, (int64_t)lines);
+}
+
+static bool is_urgent(leat_log_level level)
+{
+    return level == LEAT_LOG_LEVEL_ERROR;
+}
+
+/* With the lock: a line of the log about itself, which no limit applies to. */
+static bool __attribute__((format(printf, 3, 4)))
+say(leat_log *log, leat_log_level level, const char *format, ...)
+{
+    char line[MAX_LINE];
+    va_list args;
+    va_start(args, format);
+    size_t len = print_line(line, level, "log", format, args);
+    va_end(args);
+    return leat_log_writer_put(log->writer, line, len, true);
+}
+
+static void say_lost(leat_log *log, uint64_t now)
+{
+    int error = 0;
+    uint64_t lost = leat_log_writer_take_failed(log->writer, &error);
+    if (lost > 0) {
+        count(log, LEAT_M_LOG_DROPPED_FAILED, lost);
+        log->lost += lost;
+        log->lost_error = error;
+    }
+    /* Said with a line that somebody wrote, not by the tick: while a disk is full, this one is lost
+     * as well. */
+    if (log->lost == 0 || now - log->lost_said_ms < LOST_MS)
+        return;
+    if (say(log, LEAT_LOG_LEVEL_WARN, "lines lost lines=%" PRIu64 " err=\"%s\"", log->lost,
+            strerrordesc_np(log->lost_error)))
+        log->lost = 0;
+    log->lost_said_ms = now;
+}
+
+static void say_dropped(leat_log *log)
+{
+    if (log->dropped > 0 &&
+        say(log, LEAT_LOG_LEVEL_WARN, "lines dropped, nobody reads fast enough lines=%" PRIu64,
+            log->dropped))
+        log->dropped = 0;
+}
+
+static void say_left_out(leat_log *log, uint64_t now, bool all)
+{
+    leat_log_limit_report r;
+    while (leat_log_limit_take(log->limit, now, all, &r)) {
+        if (r.level >= atomic_load_explicit(&log->min_level, memory_order_relaxed) &&
+            !say(log, (leat_log_level)r.level, "lines left out phrase=\"%s\" lines=%" PRIu64,
+                 r.phrase, r.lines))
+            log->dropped++;
+    }
+}
+
+static void on_tick(void *arg)
+{
+    leat_log *log = arg;
     pthread_mutex_lock(&log->lock);
-    log->sink(log->arg, level, line, len);
+    say_dropped(log);
+    say_left_out(log, now_ms(), false);
     pthread_mutex_unlock(&log->lock);
 }
+
+/* With the lock. */
+static void deliver(leat_log *log, leat_log_level level, const char *line, size_t len)
+{
+    if (log->sink != NULL) {
+        log->sink(log->arg, level, line, len);
+        return;
+    }
+    say_lost(log, now_ms());
+    say_dropped(log);
+    leat_log_limit_charge(log->limit, is_urgent(level), len);
+    if (leat_log_writer_put(log->writer, line, len, is_urgent(level)))
+        return;
+    log->dropped++;
+    count(log, LEAT_M_LOG_DROPPED_FULL, 1);
+}
+
+static bool is_wanted(const leat_log *log, leat_log_level level)
+{
+    return log != NULL && (int)level >= atomic_load_explicit(&log->min_level, memory_order_relaxed);
+}
+
+/* Whether a line of that kind may be written; counts it if not. */
+static bool admit(leat_log *log, const leat_log_limit_line *line)
+{
+    if (log->limit == NULL)
+        return true;
+    pthread_mutex_lock(&log->lock);
+    bool admitted = leat_log_limit_admit(log->limit, line, now_ms());
+    if (!admitted)
+        count(log, LEAT_M_LOG_DROPPED_RATE, 1);
+    pthread_mutex_unlock(&log->lock);
+    return admitted;
+}
+
+static void write_line(leat_log *log, leat_log_level level, const char *subsystem,
+                       const char *format, va_list args)
+{
+    char line[MAX_LINE];
+    size_t len = print_line(line, level, subsystem, format, args);
+    pthread_mutex_lock(&log->lock);
+    deliver(log, level, line, len);
+    pthread_mutex_unlock(&log->lock);
+}
+
+void leat_log_write(leat_log_level level, const char *subsystem, const char *format, ...)
+{
+    leat_log *log = bound;
+    if (!is_wanted(log, level) ||
+        !admit(log, &(leat_log_limit_line){(uintptr_t)format, format, (int)level, false,
+                                           is_urgent(level)}))
+        return;
+    va_list args;
+    va_start(args, format);
+    write_line(log, level, subsystem, format, args);
+    va_end(args);
+}
+
+static void __attribute__((format(printf, 4, 5)))
+write_admitted(leat_log *log, leat_log_level level, const char *subsystem, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    write_line(log, level, subsystem, format, args);
+    va_end(args);
+}
+
+/* FNV-1a. */
+static uint64_t hash_of(const char *text)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (; *text != '\0'; text++)
+        h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+void leat_log_write_text(leat_log_level level, const char *subsystem, const char *message,
+                         const char *line)
+{
+    leat_log *log = bound;
+    if (is_wanted(log, level) &&
+        admit(log, &(leat_log_limit_line){hash_of(message), message, (int)level, true,
+                                          is_urgent(level)}))
+        write_admitted(log, level, subsystem, "%s", line);
+}
+
+/* --- the end --- */
+
+bool leat_log_flush(leat_log *log, uint64_t limit_ms)
+{
+    if (log->writer == NULL)
+        return true;
+    pthread_mutex_lock(&log->lock);
+    say_dropped(log);
+    say_left_out(log, now_ms(), true);
+    pthread_mutex_unlock(&log->lock);
+    return leat_log_writer_flush(log->writer, limit_ms);
+}
+
+void leat_log_free(leat_log *log)
+{
+    if (log == NULL)
+        return;
+    if (log->writer != NULL) {
+        bool flushed = leat_log_flush(log, LEAT_LOG_EXIT_MS);
+        leat_log_writer_close(log->writer, flushed ? LEAT_LOG_EXIT_MS : 0);
+    }
+    leat_log_limit_free(log->limit);
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+/* An assertion of this thread has failed. What was logged before comes out first; but if nobody
+ * reads the log, or the thread that failed holds it, the process ends without. */
+static bool last_words(const char *text)
+{
+    leat_log *log = bound;
+    struct timespec until;
+    leat_log_bind(NULL); /* an assertion that fails from here on has no log */
+    if (log->writer == NULL)
+        return false;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LAST_WORDS_MS / 1000;
+    if (pthread_mutex_timedlock(&log->lock, &until) != 0)
+        return false;
+    bool said = say(log, LEAT_LOG_LEVEL_ERROR, "%s", text);
+    pthread_mutex_unlock(&log->lock);
+    leat_log_flush(log, LAST_WORDS_MS);
+    return said;
+}
+
+/* --- quoting --- */
 
 /* How many characters of a value the next piece of text takes, and what they become. */
 typedef struct piece {

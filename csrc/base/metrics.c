@@ -47,6 +47,11 @@ typedef struct series {
         "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
             "Snapshots sent to live subscriptions, by reason."                                     \
     }
+#define LOG_DROPPED(reason)                                                                        \
+    {                                                                                              \
+        "leat_log_lines_dropped_total", "counter", "reason=\"" reason "\"",                        \
+            "Lines that the log left out: over their kind's rate, for want of room, not written."  \
+    }
 
 static const series table[LEAT_M_COUNT] = {
     [LEAT_M_CONNECTIONS] = GAUGE("leat_connections", "WebSocket and SSE clients."),
@@ -124,6 +129,9 @@ static const series table[LEAT_M_COUNT] = {
         COUNTER("leat_trimmed_events_total", "Events trimmed from the outbox."),
     [LEAT_M_SIGNALS_DROPPED] =
         COUNTER("leat_signals_dropped_total", "Signals not sent to clients that did not read."),
+    [LEAT_M_LOG_DROPPED_RATE] = LOG_DROPPED("rate"),
+    [LEAT_M_LOG_DROPPED_FULL] = LOG_DROPPED("full"),
+    [LEAT_M_LOG_DROPPED_FAILED] = LOG_DROPPED("failed"),
 };
 
 static const series histogram_table[LEAT_H_COUNT] = {

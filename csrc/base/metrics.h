@@ -69,6 +69,9 @@ typedef enum leat_metric {
     LEAT_M_CONNECTIONS_REFUSED, /* leat_connections_refused_total: over max_connections */
     LEAT_M_TRIMMED_EVENTS,      /* leat_trimmed_events_total */
     LEAT_M_SIGNALS_DROPPED,     /* leat_signals_dropped_total */
+    LEAT_M_LOG_DROPPED_RATE,    /* leat_log_lines_dropped_total{reason=...} */
+    LEAT_M_LOG_DROPPED_FULL,
+    LEAT_M_LOG_DROPPED_FAILED,
     LEAT_M_COUNT
 } leat_metric;
 

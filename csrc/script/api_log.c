@@ -71,6 +71,7 @@ static int write_line(lua_State *L, leat_log_level level)
     luaL_checkany(L, 2);
     lua_settop(L, 3);
     push_quoted(L, 2);
+    const char *message = lua_tostring(L, -1);
     int pieces = 1;
     if (!lua_isnil(L, 3)) {
         luaL_checktype(L, 3, LUA_TTABLE);
@@ -90,8 +91,10 @@ static int write_line(lua_State *L, leat_log_level level)
             lua_remove(L, -2);
         }
     }
+    lua_pushstring(L, message); /* kept: concat takes the other */
+    lua_insert(L, 3);
     lua_concat(L, pieces);
-    leat_log_write(level, "app", "%s", lua_tostring(L, -1));
+    leat_log_write_text(level, "app", lua_tostring(L, 3), lua_tostring(L, -1));
     return 0;
 }
 

@@ -19,17 +19,22 @@ function M.environment(changes)
   return list
 end
 
+-- Returns the function that starts reading, which may be stopped and started again.
 local function read_lines(pipe, lines)
   local rest = ""
-  pipe:read_start(function(_, chunk)
-    rest = rest .. (chunk or "")
-    for line in rest:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
-    rest = rest:match("[^\n]*$")
-    if not chunk then
-      if rest ~= "" then lines[#lines + 1] = rest end
-      pipe:close()
-    end
-  end)
+  local function start()
+    pipe:read_start(function(_, chunk)
+      rest = rest .. (chunk or "")
+      for line in rest:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
+      rest = rest:match("[^\n]*$")
+      if not chunk then
+        if rest ~= "" then lines[#lines + 1] = rest end
+        pipe:close()
+      end
+    end)
+  end
+  start()
+  return start
 end
 
 --- Starts a program. options: args, env (changes), cwd, input (text for its standard input).
@@ -54,8 +59,28 @@ function M.spawn(path, options)
   end
   self.pipes = { stdout, stderr }
   read_lines(stdout, self.out)
-  read_lines(stderr, self.err)
+  self.read_err = read_lines(stderr, self.err)
   return self
+end
+
+--- Nobody reads its standard error from here on; read_err() reads again.
+function Process:neglect_err()
+  self.pipes[2]:read_stop()
+end
+
+--- The port on which it listens, as the system says.
+function Process:listening_port(limit_ms)
+  return loop.eventually(function()
+    local own = {}
+    for name in uv.fs_scandir_next, assert(uv.fs_scandir(("/proc/%d/fd"):format(self.pid))) do
+      local target = uv.fs_readlink(("/proc/%d/fd/%s"):format(self.pid, name)) or ""
+      own[target:match("^socket:%[(%d+)%]$") or ""] = true
+    end
+    for line in io.lines(("/proc/%d/net/tcp"):format(self.pid)) do
+      local port, inode = line:match("^%s*%d+: %x+:(%x+) %x+:%x+ 0A .- %x+:%x+ %x+%s+%d+%s+%d+ (%d+)")
+      if port and own[inode] then return tonumber(port, 16) end
+    end
+  end, limit_ms or 20000, "a port")
 end
 
 function Process:running()

@@ -106,6 +106,9 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_connections_refused_total 0",
         "leat_trimmed_events_total 0",
         "leat_signals_dropped_total 0",
+        "leat_log_lines_dropped_total{reason=\"rate\"} 0",
+        "leat_log_lines_dropped_total{reason=\"full\"} 0",
+        "leat_log_lines_dropped_total{reason=\"failed\"} 0",
     };
     leat_metrics_registry *r = leat_metrics_registry_new();
     leat_metrics_new(r);

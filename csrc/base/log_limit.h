@@ -1,0 +1,60 @@
+/* log_limit.h - how many lines of each kind the log takes.
+ *
+ * Ownership  the log owns its limit.
+ * Threads    none of its own: the log calls it under its lock.
+ * Units      milliseconds of a monotonic clock; lines; bytes.
+ * Errors     none.
+ *
+ * A kind is a constant phrase of the source, or a message of the application. Each kind may have
+ * rate lines a second, and burst lines at once. All kinds together may have bytes_rate bytes a
+ * second; errors have as many again for themselves, so that nothing crowds them out.
+ *
+ * Some hundred kinds have an allowance of their own, and some dozens of invented ones (texts that
+ * somebody else chose). Kinds beyond these share one allowance; so do invented ones, another.
+ */
+#ifndef LEAT_BASE_LOG_LIMIT_H
+#define LEAT_BASE_LOG_LIMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LEAT_LOG_LIMIT_PHRASE = 64 };
+
+typedef struct leat_log_limit leat_log_limit;
+
+typedef struct leat_log_limit_options {
+    uint64_t rate;
+    uint64_t burst;
+    uint64_t bytes_rate;
+    uint64_t bytes_burst;
+} leat_log_limit_options;
+
+typedef struct leat_log_limit_line {
+    uint64_t kind;
+    const char *phrase; /* describes the kind in reports; copied up to its first key=value */
+    int level;
+    bool invented;
+    bool urgent; /* an error */
+} leat_log_limit_line;
+
+/* Lines that were left out since the last report about their kind. */
+typedef struct leat_log_limit_report {
+    char phrase[LEAT_LOG_LIMIT_PHRASE];
+    int level; /* the highest of these lines */
+    uint64_t lines;
+} leat_log_limit_report;
+
+leat_log_limit *leat_log_limit_new(const leat_log_limit_options *options, uint64_t now_ms);
+void leat_log_limit_free(leat_log_limit *l);
+
+/* Whether the line may be written now; if not, it is counted. */
+bool leat_log_limit_admit(leat_log_limit *l, const leat_log_limit_line *line, uint64_t now_ms);
+
+/* An admitted line had that many bytes. */
+void leat_log_limit_charge(leat_log_limit *l, bool urgent, size_t bytes);
+
+/* Takes one report that is due (all: whether it is due or not). False: there is none. */
+bool leat_log_limit_take(leat_log_limit *l, uint64_t now_ms, bool all, leat_log_limit_report *out);
+
+#endif
