@@ -113,6 +113,9 @@ return {
   -- What is kept in memory of one topic, so that clients can go on from there without a read.
   ring_events = 1024,
   ring_bytes = 4194304,
+  -- The server does not hold an event larger than this: whoever comes to it gets a fresh snapshot instead.
+  -- leat.publish refuses large events by a limit of its own, which the database has.
+  max_event_bytes = 2097152,
   -- Rows of one fetch from the outbox.
   history_events = 500,
   -- Events of one topic that may wait until a hole before them has been filled.

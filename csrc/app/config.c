@@ -119,6 +119,8 @@ static const struct key keys[] = {
              "events of one topic kept in memory"),
     SIZE_KEY("ring_bytes", limits.ring_bytes, 4 * MIB, 4 * KIB, 16 * GIB,
              "bytes of one topic kept in memory"),
+    SIZE_KEY("max_event_bytes", limits.max_event_bytes, 2 * MIB, KIB, 256 * MIB,
+             "a larger event is not held: its topic's subscriptions resync"),
     SIZE_KEY("history_events", limits.history_events, 500, 1, 100000,
              "rows of one fetch from the outbox"),
     SIZE_KEY("hub_pending_bytes", limits.hub_pending_bytes, 4 * MIB, 4 * KIB, 16 * GIB,

@@ -38,10 +38,17 @@ static bool check_database(const leat_http_side *side, leat_buf *reason)
 
 static bool check_listener(const leat_http_side *side, leat_buf *reason)
 {
-    if (leat_hub_connected(side->hub))
-        return true;
-    leat_buf_text(reason, "down");
-    return false;
+    return leat_hub_check(side->hub, LEAT_HUB_LISTENER, reason);
+}
+
+static bool check_history(const leat_http_side *side, leat_buf *reason)
+{
+    return leat_hub_check(side->hub, LEAT_HUB_HISTORY, reason);
+}
+
+static bool check_outbox(const leat_http_side *side, leat_buf *reason)
+{
+    return leat_hub_check(side->hub, LEAT_HUB_OUTBOX, reason);
 }
 
 static bool check_server(const leat_http_side *side, leat_buf *reason)
@@ -53,9 +60,8 @@ static bool check_server(const leat_http_side *side, leat_buf *reason)
 }
 
 static const struct check checks[] = {
-    {"database", check_database},
-    {"listener", check_listener},
-    {"server", check_server},
+    {"database", check_database}, {"listener", check_listener}, {"history", check_history},
+    {"outbox", check_outbox},     {"server", check_server},
 };
 
 /* Appends "name: reason" for each check that fails. True if none does. */

@@ -37,6 +37,10 @@ const char *leat_err_name(int err)
         return "script failed";
     case LEAT_ESCHEMA:
         return "schema leat is missing or of another version";
+    case LEAT_EHIDDEN:
+        return "row security hides rows of schema leat";
+    case LEAT_EMISSING:
+        return "rows of schema leat are missing";
     default:
         return NULL;
     }

@@ -27,6 +27,8 @@ enum leat_err {
     LEAT_ECONFIG = -19991,    /* wrong configuration or usage */
     LEAT_ESCRIPT = -19990,    /* a script failed to load or raised */
     LEAT_ESCHEMA = -19989,    /* schema leat is missing, older or newer than this binary */
+    LEAT_EHIDDEN = -19988,    /* row security keeps rows from us that are to be read whole */
+    LEAT_EMISSING = -19987,   /* an answer lacks rows that are always there */
 };
 
 /* Returns a static phrase for a LEAT_E* number; NULL for numbers that are not Leat's. */

@@ -19,11 +19,12 @@
 #include "base/slice.h"
 
 typedef enum leat_event_kind {
-    LEAT_EVENT_DATA,   /* stored: op "event" */
-    LEAT_EVENT_SKIP,   /* stored, nothing to show (op "skip") */
-    LEAT_EVENT_REVOKE, /* stored: subject in data (JSON string or null); others see op "skip" */
-    LEAT_EVENT_RESYNC, /* stored: whoever comes to it takes a fresh snapshot; op "skip" */
-    LEAT_EVENT_SIGNAL, /* not stored: seq is 0 */
+    LEAT_EVENT_DATA,     /* stored: op "event" */
+    LEAT_EVENT_SKIP,     /* stored, nothing to show (op "skip") */
+    LEAT_EVENT_REVOKE,   /* stored: subject in data (JSON string or null); others see op "skip" */
+    LEAT_EVENT_RESYNC,   /* stored: whoever comes to it takes a fresh snapshot; op "skip" */
+    LEAT_EVENT_OVERSIZE, /* stored: an event too large to be held; as RESYNC */
+    LEAT_EVENT_SIGNAL,   /* not stored: seq is 0 */
 } leat_event_kind;
 
 typedef struct leat_event leat_event;

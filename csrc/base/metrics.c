@@ -42,6 +42,11 @@ typedef struct series {
         "leat_handshakes_total", "counter", "outcome=\"" outcome "\"",                             \
             "Subscription handshakes that ended, by outcome."                                      \
     }
+#define FETCH_FAILURES(reason)                                                                     \
+    {                                                                                              \
+        "leat_fetch_failures_total", "counter", "reason=\"" reason "\"",                           \
+            "Reads of the outbox, or of a position in it, that failed."                            \
+    }
 #define RESYNCS(reason)                                                                            \
     {                                                                                              \
         "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
@@ -93,6 +98,7 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_RESYNCS_HOOK] = RESYNCS("hook"),
     [LEAT_M_RESYNCS_EPOCH] = RESYNCS("epoch"),
     [LEAT_M_RESYNCS_REQUESTED] = RESYNCS("requested"),
+    [LEAT_M_RESYNCS_TOO_LARGE] = RESYNCS("too_large"),
     [LEAT_M_REAUTHORIZATIONS] =
         COUNTER("leat_reauthorizations_total", "Subscribe handlers run again for a subscription."),
     [LEAT_M_TURN_WAITERS] =
@@ -132,6 +138,18 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_LOG_DROPPED_RATE] = LOG_DROPPED("rate"),
     [LEAT_M_LOG_DROPPED_FULL] = LOG_DROPPED("full"),
     [LEAT_M_LOG_DROPPED_FAILED] = LOG_DROPPED("failed"),
+    [LEAT_M_ANNOUNCEMENTS_REFUSED] =
+        COUNTER("leat_announcements_refused_total",
+                "Notifications on the channel that no function of schema leat wrote."),
+    [LEAT_M_FETCH_FAILURES_HIDDEN] = FETCH_FAILURES("hidden"),
+    [LEAT_M_FETCH_FAILURES_MISSING] = FETCH_FAILURES("missing"),
+    [LEAT_M_FETCH_FAILURES_UNCONFIRMED] = FETCH_FAILURES("unconfirmed"),
+    [LEAT_M_FETCH_FAILURES_DENIED] = FETCH_FAILURES("denied"),
+    [LEAT_M_FETCH_FAILURES_DEADLINE] = FETCH_FAILURES("deadline"),
+    [LEAT_M_FETCH_FAILURES_UNAVAILABLE] = FETCH_FAILURES("unavailable"),
+    [LEAT_M_FETCH_FAILURES_OTHER] = FETCH_FAILURES("other"),
+    [LEAT_M_TOPICS_UNREADABLE] = GAUGE(
+        "leat_topics_unreadable", "Topics whose events the outbox does not give up at present."),
 };
 
 static const series histogram_table[LEAT_H_COUNT] = {

@@ -50,6 +50,7 @@ typedef enum leat_metric {
     LEAT_M_RESYNCS_HOOK,
     LEAT_M_RESYNCS_EPOCH,
     LEAT_M_RESYNCS_REQUESTED,
+    LEAT_M_RESYNCS_TOO_LARGE,
     LEAT_M_REAUTHORIZATIONS,    /* leat_reauthorizations_total */
     LEAT_M_TURN_WAITERS,        /* leat_turn_waiters (gauge) */
     LEAT_M_LEFT_BEHIND,         /* leat_workers_left_behind_total */
@@ -72,6 +73,17 @@ typedef enum leat_metric {
     LEAT_M_LOG_DROPPED_RATE,    /* leat_log_lines_dropped_total{reason=...} */
     LEAT_M_LOG_DROPPED_FULL,
     LEAT_M_LOG_DROPPED_FAILED,
+
+    LEAT_M_ANNOUNCEMENTS_REFUSED, /* leat_announcements_refused_total */
+    LEAT_M_FETCH_FAILURES_HIDDEN, /* leat_fetch_failures_total{reason=...} */
+    LEAT_M_FETCH_FAILURES_MISSING,
+    LEAT_M_FETCH_FAILURES_UNCONFIRMED,
+    LEAT_M_FETCH_FAILURES_DENIED,
+    LEAT_M_FETCH_FAILURES_DEADLINE,
+    LEAT_M_FETCH_FAILURES_UNAVAILABLE,
+    LEAT_M_FETCH_FAILURES_OTHER,
+    LEAT_M_TOPICS_UNREADABLE, /* leat_topics_unreadable (gauge) */
+
     LEAT_M_COUNT
 } leat_metric;
 

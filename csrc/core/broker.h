@@ -4,7 +4,8 @@
  * Threads    the hub's loop thread.
  * Units      seq counts from 1.
  * Errors     none reach the hub: a broker heals by itself and says when it was down. It may lose,
- *            repeat and reorder announcements; the hub repairs from the outbox.
+ *            repeat and reorder announcements; the hub repairs from the outbox. It passes on none
+ *            that is forged.
  */
 #ifndef LEAT_CORE_BROKER_H
 #define LEAT_CORE_BROKER_H
@@ -16,34 +17,24 @@
 #include "base/slice.h"
 #include "loop/loop.h"
 #include "pg/pg_listener.h"
-
-typedef enum leat_announcement_kind {
-    LEAT_ANNOUNCE_EVENT,
-    LEAT_ANNOUNCE_REVOKE,
-    LEAT_ANNOUNCE_RESYNC, /* a fresh snapshot was asked for */
-    LEAT_ANNOUNCE_SIGNAL,
-    LEAT_ANNOUNCE_HISTORY, /* it is another one: of no topic, everything is to be compared */
-} leat_announcement_kind;
-
-typedef struct leat_announcement {
-    leat_announcement_kind kind;
-    leat_slice topic;
-    leat_slice epoch; /* history and topic's epoch, without the timeline */
-    int64_t seq;      /* 0: not stored */
-    int64_t at;       /* when it was stored: microseconds since 1970 */
-    leat_slice data;  /* JSON; at == NULL: did not fit, to be fetched */
-} leat_announcement;
+#include "wire/announcement.h"
 
 typedef struct leat_broker_handler {
-    /* Announcements arrive from now on; earlier ones may be missing. timeline: 8 hexadecimal
-     * digits. */
-    void (*on_up)(void *arg, const char *timeline);
+    /* Announcements arrive from now on, once a key is given (trust); earlier ones may be missing.
+     */
+    void (*on_up)(void *arg);
     void (*on_down)(void *arg);
+    /* Our own functions wrote it. */
     void (*on_announce)(void *arg, const leat_announcement *a);
+    /* Something came that they did not write, or wrote under another key. */
+    void (*on_refused)(void *arg);
 } leat_broker_handler;
 
 typedef struct leat_broker leat_broker;
 struct leat_broker {
+    /* The key of what is to be believed from now on, until on_down. Returns 1 if it is another one
+     * than before, else 0; LEAT_EBADMSG if it is none. */
+    int (*trust)(leat_broker *b, leat_slice key);
     /* No further callbacks; done runs when nothing of it is left, and the broker is then freed. */
     void (*close)(leat_broker *b, void (*done)(void *arg), void *arg);
 };

@@ -3,7 +3,7 @@
  * Ownership  returns an owned broker. options are borrowed for its lifetime.
  * Threads    the hub's loop thread.
  * Units      bytes.
- * Errors     leat_broker_postgres_parse returns LEAT_EBADMSG for a payload that is not Leat's.
+ * Errors     none.
  */
 #ifndef LEAT_CORE_BROKER_POSTGRES_H
 #define LEAT_CORE_BROKER_POSTGRES_H
@@ -15,9 +15,5 @@ LEAT_MUST_CHECK int leat_broker_postgres_new(leat_broker **out, leat_loop *loop,
                                              leat_metrics *metrics,
                                              const leat_pg_listener_options *options,
                                              const leat_broker_handler *handler, void *arg);
-
-/* Reads a notification's payload: five fields, kind, epoch, seq, topic, data, with a newline
- * between them. The announcement points into payload. */
-LEAT_MUST_CHECK int leat_broker_postgres_parse(leat_announcement *out, leat_slice payload);
 
 #endif

@@ -88,18 +88,28 @@ static void fetch(struct leat_catch_up *c)
     leat_catch_up_wait *first = LEAT_LIST_ENTRY(c->waiters.next, leat_catch_up_wait, link);
     c->fetch = leat_history_new(t->core->loop, t->core->pool);
     leat_history_ask(c->fetch, t->entry.key, first->next_seq - 1);
-    leat_history_start(c->fetch, (int64_t)limits->history_events, FETCH_BYTES,
-                       leat_loop_now(t->core->loop) + limits->control_timeout_ms, on_fetched, c);
+    leat_history_bounds bounds = {
+        .events = (int64_t)limits->history_events,
+        .topic_bytes = FETCH_BYTES,
+        .total_bytes = FETCH_BYTES,
+        .event_bytes = (int64_t)limits->max_event_bytes,
+    };
+    leat_history_start(c->fetch, &bounds, leat_loop_now(t->core->loop) + limits->control_timeout_ms,
+                       on_fetched, c);
 }
 
-static void fetch_later(struct leat_catch_up *c, int err)
+static void fetch_later(struct leat_catch_up *c, const leat_history *failed, int err)
 {
+    const char *sqlstate = leat_history_sqlstate(failed);
+    leat_history_count_failure(c->topic->core->metrics, err, sqlstate);
+    leat_hub_link_unread(c->topic->core->link, sqlstate);
     leat_loop *loop = c->topic->core->loop;
     leat_slice name = c->topic->entry.key;
-    char topic[160];
+    char topic[160], reason[300];
     LEAT_LOG_WARN("topic", "fetch failed topic=%s err=%s",
                   leat_log_quote(topic, sizeof(topic), name.at, name.len),
-                  leat_err_name(err) == NULL ? "io" : leat_err_name(err));
+                  leat_log_quote(reason, sizeof(reason), leat_history_reason(failed),
+                                 strlen(leat_history_reason(failed))));
     uint64_t ms = c->backoff_ms;
     c->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
     leat_deadline_arm(leat_loop_deadlines(loop), &c->retry,
@@ -160,7 +170,7 @@ static void on_fetched(leat_history *h, int err, int n_rows, void *arg)
     leat_topic *t = c->topic;
     c->fetch = NULL;
     if (err < 0 && err != LEAT_ETOOLARGE) {
-        fetch_later(c, err);
+        fetch_later(c, h, err);
         return;
     }
     c->backoff_ms = BACKOFF_MIN_MS;

@@ -5,40 +5,77 @@
  */
 #include "core/history.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "core/hub.h"
 #include "wire/json.h"
 
-/* The sum over the data before a row bounds the answer by bytes, and lets the first row always
- * pass. leat.topic is named first, in a part that reads nothing, so that it is locked before
- * leat.event: TRUNCATE of it goes on to that one, and would deadlock. */
+/* Names are qualified and types exact, so that the role's search_path means nothing here.
+ *
+ * The innermost part reads a topic's rows in order; a row's bytes are those that it costs here,
+ * none if it is too large to be taken. The sums over the data before a row bound the answer: by
+ * topic (later rows are not in it) and as a whole (rows are in it without their data). The first
+ * row always passes. leat.topic is named first, in a part that reads nothing, so that it is locked
+ * before leat.event: TRUNCATE of it goes on to that one, and would deadlock. */
 static const char sql[] =
-    "select w.name, w.after, p.epoch, p.seq, p.revoked, e.seq, e.kind, e.data"
-    " from (select from leat.topic where false) as locked"
-    " right join jsonb_to_recordset($1::jsonb) as w(name text, after bigint) on true"
-    " cross join lateral leat.position(w.name) p"
-    " left join lateral ("
-    "  select y.seq, y.kind, y.data from ("
-    "   select x.seq, x.kind, x.data,"
-    "          sum(octet_length(x.data)) over (order by x.seq) - octet_length(x.data) as before"
-    "   from (select v.seq, v.kind, v.data::text from leat.event v"
-    "         where v.topic = w.name and v.seq > w.after and p.seq > w.after"
-    "         order by v.seq limit $2::bigint) x) y"
-    "  where y.before < $3::bigint) e on true"
-    " order by w.name, e.seq";
+    "select a.name, a.after, a.epoch, a.head, a.revoked, a.seq, a.kind,"
+    "       case when a.fits and a.before operator(pg_catalog.<) $4::pg_catalog.int8"
+    "            then a.data end,"
+    "       a.at, not a.fits, a.before operator(pg_catalog.>=) $4::pg_catalog.int8,"
+    "       " LEAT_HISTORY_HIDDEN_SQL " from ("
+    " select w.name, w.after, p.epoch, p.seq as head, p.revoked, e.seq, e.kind, e.data, e.at,"
+    "        e.fits, pg_catalog.sum(e.bytes) over (order by w.name, e.seq)"
+    "        operator(pg_catalog.-) e.bytes as before"
+    "  from (select from leat.topic where false) as locked"
+    "  right join pg_catalog.jsonb_to_recordset($1::pg_catalog.jsonb)"
+    "        as w(name pg_catalog.text, after pg_catalog.int8) on true"
+    "  cross join lateral leat.position(w.name) p"
+    "  left join lateral ("
+    "   select y.seq, y.kind, y.data, y.at, y.fits, y.bytes from ("
+    "    select z.*, pg_catalog.sum(z.bytes) over (order by z.seq)"
+    "           operator(pg_catalog.-) z.bytes as before"
+    "     from (select x.*, x.size operator(pg_catalog.<=) $5::pg_catalog.int8 as fits,"
+    "                  case when x.size operator(pg_catalog.<=) $5::pg_catalog.int8"
+    "                       then x.size else 0 end as bytes"
+    "            from (select v.seq, v.kind, v.data::pg_catalog.text,"
+    "                         pg_catalog.octet_length(v.data::pg_catalog.text)::pg_catalog.int8"
+    "                           as size,"
+    "                         (pg_catalog.date_part('epoch', v.created_at)"
+    "                           operator(pg_catalog.*) 1000000::pg_catalog.float8)"
+    "                           ::pg_catalog.int8 as at"
+    "                   from leat.event v"
+    "                   where v.topic operator(pg_catalog.=) w.name"
+    "                     and v.seq operator(pg_catalog.>) w.after"
+    "                     and p.seq operator(pg_catalog.>) w.after"
+    "                   order by v.seq limit $2::pg_catalog.int8) x) z) y"
+    "   where y.before operator(pg_catalog.<) $3::pg_catalog.int8) e on true) a"
+    " order by a.name, a.seq";
 
-enum column { COL_NAME, COL_AFTER, COL_EPOCH, COL_HEAD, COL_REVOKED, COL_SEQ, COL_KIND, COL_DATA };
+enum column {
+    COL_NAME,
+    COL_AFTER,
+    COL_EPOCH,
+    COL_HEAD,
+    COL_REVOKED,
+    COL_SEQ,
+    COL_KIND,
+    COL_DATA,
+    COL_AT,
+    COL_OVERSIZE,
+    COL_LEFT_OUT,
+    COL_HIDDEN,
+};
 
 struct leat_history {
     leat_loop *loop;
     leat_pg_pool *pool;
     leat_buf wanted; /* the JSON of $1 */
     size_t count;
-    int64_t max_events;
-    int64_t max_bytes;
+    leat_history_bounds bounds;
     uint64_t deadline_ms;
     leat_pg_waiter waiter;
     leat_pg_conn *conn; /* leased, or NULL */
@@ -46,6 +83,8 @@ struct leat_history {
     leat_sweep refusal;
     int refused;                /* what leat_pg_pool_acquire returned */
     const leat_pg_result *rows; /* within the callback */
+    const char *reason;         /* likewise, of a failure */
+    const char *sqlstate;
     leat_history_cb cb;
     void *arg;
 };
@@ -53,7 +92,7 @@ struct leat_history {
 static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err);
 static void on_rows(leat_pg_query *q, leat_pg_result *res, int err);
 static void on_refusal(leat_sweep *s);
-static void finish(leat_history *h, int err, const leat_pg_result *rows);
+static void finish(leat_history *h, int err, const leat_pg_result *res);
 
 leat_history *leat_history_new(leat_loop *loop, leat_pg_pool *pool)
 {
@@ -83,12 +122,11 @@ size_t leat_history_count(const leat_history *h)
     return h->count;
 }
 
-void leat_history_start(leat_history *h, int64_t max_events, int64_t max_bytes,
-                        uint64_t deadline_ms, leat_history_cb cb, void *arg)
+void leat_history_start(leat_history *h, const leat_history_bounds *bounds, uint64_t deadline_ms,
+                        leat_history_cb cb, void *arg)
 {
     leat_buf_char(&h->wanted, ']');
-    h->max_events = max_events;
-    h->max_bytes = max_bytes;
+    h->bounds = *bounds;
     h->deadline_ms = deadline_ms;
     h->cb = cb;
     h->arg = arg;
@@ -111,21 +149,44 @@ static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err)
         return;
     }
     h->conn = conn;
-    leat_buf numbers = LEAT_BUF_INIT;
-    leat_buf_int(&numbers, h->max_events);
-    size_t split = numbers.len;
-    leat_buf_int(&numbers, h->max_bytes);
-    leat_pg_param params[] = {
-        leat_buf_view(&h->wanted), {numbers.at, split}, {numbers.at + split, numbers.len - split}};
-    err = leat_pg_conn_query(conn, &h->query, sql, params, 3, h->deadline_ms, on_rows);
-    leat_buf_close(&numbers);
+    const int64_t numbers[] = {h->bounds.events, h->bounds.topic_bytes, h->bounds.total_bytes,
+                               h->bounds.event_bytes};
+    char text[sizeof(numbers) / sizeof(numbers[0])][24];
+    leat_pg_param params[1 + sizeof(numbers) / sizeof(numbers[0])] = {leat_buf_view(&h->wanted)};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        int len = snprintf(text[i], sizeof(text[i]), "%" PRId64, numbers[i]);
+        params[i + 1] = (leat_pg_param){text[i], (size_t)len};
+    }
+    err = leat_pg_conn_query(conn, &h->query, sql, params, sizeof(params) / sizeof(params[0]),
+                             h->deadline_ms, on_rows);
     if (err < 0)
         finish(h, err, NULL);
 }
 
+static bool is_true(const leat_pg_result *r, int row, int column)
+{
+    return leat_slice_is(leat_pg_result_value(r, row, column), "t");
+}
+
+/* Each topic that was asked for has a row at least. */
+static int check_rows(const leat_history *h, const leat_pg_result *res)
+{
+    int n_rows = leat_pg_result_rows(res);
+    size_t topics = 0;
+    for (int i = 0; i < n_rows; i++)
+        topics += i == 0 || !leat_slice_equal(leat_pg_result_value(res, i, COL_NAME),
+                                              leat_pg_result_value(res, i - 1, COL_NAME));
+    if (n_rows > 0 && is_true(res, 0, COL_HIDDEN))
+        return LEAT_EHIDDEN;
+    return topics < h->count ? LEAT_EMISSING : 0;
+}
+
 static void on_rows(leat_pg_query *q, leat_pg_result *res, int err)
 {
-    finish(q->data, err, err == 0 ? res : NULL);
+    leat_history *h = q->data;
+    if (err == 0)
+        err = check_rows(h, res);
+    finish(h, err, res);
 }
 
 static void free_history(leat_history *h)
@@ -134,14 +195,33 @@ static void free_history(leat_history *h)
     free(h);
 }
 
-static void finish(leat_history *h, int err, const leat_pg_result *rows)
+static const char *reason_of(const leat_pg_result *res, int err)
+{
+    if (err == LEAT_EPG_SERVER)
+        return leat_pg_result_message(res);
+    return leat_err_name(err) == NULL ? "io" : leat_err_name(err);
+}
+
+static void finish(leat_history *h, int err, const leat_pg_result *res)
 {
     if (h->conn != NULL)
         leat_pg_pool_release(h->pool, h->conn);
     h->conn = NULL;
-    h->rows = rows;
-    h->cb(h, err, rows == NULL ? 0 : leat_pg_result_rows(rows), h->arg);
+    h->rows = res;
+    h->reason = reason_of(res, err);
+    h->sqlstate = err == LEAT_EPG_SERVER ? leat_pg_result_sqlstate(res) : "";
+    h->cb(h, err, err < 0 ? 0 : leat_pg_result_rows(res), h->arg);
     free_history(h);
+}
+
+const char *leat_history_reason(const leat_history *h)
+{
+    return h->reason;
+}
+
+const char *leat_history_sqlstate(const leat_history *h)
+{
+    return h->sqlstate;
 }
 
 void leat_history_cancel(leat_history *h)
@@ -180,8 +260,32 @@ leat_history_row leat_history_row_at(const leat_history *h, int i)
     };
     if (row.has_event) {
         row.seq = integer_at(r, i, COL_SEQ);
+        row.at = integer_at(r, i, COL_AT);
+        row.left_out = is_true(r, i, COL_LEFT_OUT);
         row.kind = kind_of(leat_pg_result_value(r, i, COL_KIND));
         row.data = leat_pg_result_value(r, i, COL_DATA);
     }
+    if (row.has_event && is_true(r, i, COL_OVERSIZE)) {
+        row.kind = LEAT_EVENT_OVERSIZE;
+        row.data = leat_slice_of("null");
+    }
     return row;
+}
+
+void leat_history_count_failure(leat_metrics *m, int err, const char *sqlstate)
+{
+    leat_metric reason = LEAT_M_FETCH_FAILURES_OTHER;
+    if (err == LEAT_EHIDDEN)
+        reason = LEAT_M_FETCH_FAILURES_HIDDEN;
+    else if (err == LEAT_EMISSING)
+        reason = LEAT_M_FETCH_FAILURES_MISSING;
+    else if (err == LEAT_EDEADLINE)
+        reason = LEAT_M_FETCH_FAILURES_DEADLINE;
+    else if (err == LEAT_EPG_LOST || err == LEAT_EBUSY)
+        reason = LEAT_M_FETCH_FAILURES_UNAVAILABLE;
+    else if (strcmp(sqlstate, LEAT_UNCONFIRMED) == 0)
+        reason = LEAT_M_FETCH_FAILURES_UNCONFIRMED;
+    else if (strcmp(sqlstate, "42501") == 0)
+        reason = LEAT_M_FETCH_FAILURES_DENIED;
+    leat_metrics_add(m, reason, 1);
 }

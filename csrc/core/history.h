@@ -6,7 +6,8 @@
  * Threads    the loop thread of the pool.
  * Units      seq; bytes; absolute milliseconds.
  * Errors     as the pool's and the connection's (LEAT_EDEADLINE, LEAT_EPG_LOST, LEAT_EPG_SERVER,
- *            LEAT_EBUSY, LEAT_ECLOSED).
+ *            LEAT_EBUSY, LEAT_ECLOSED); LEAT_EHIDDEN and LEAT_EMISSING for an answer that cannot
+ *            be whole: a missing row is never taken for "nothing new".
  *
  * Every repair is this: a hole in seq, an announcement without data, a reconnect, the regular
  * comparison, a resume, a client that fell off the ring. Positions and events of one fetch are of
@@ -31,10 +32,19 @@ typedef struct leat_history_row {
     int64_t head;     /* where the topic stands */
     int64_t revoked;  /* its last revocation (LEAT_NEVER_REVOKED) */
     bool has_event;   /* false: nothing after `after` is stored */
+    bool left_out;    /* the answer was full: ask again for this event and what follows it */
     int64_t seq;
-    leat_event_kind kind;
-    leat_slice data; /* JSON */
+    int64_t at;           /* when the entry was made: microseconds since 1970 */
+    leat_event_kind kind; /* LEAT_EVENT_OVERSIZE: over max_event_bytes, its data stays there */
+    leat_slice data;      /* JSON */
 } leat_history_row;
+
+typedef struct leat_history_bounds {
+    int64_t events;      /* rows a topic */
+    int64_t topic_bytes; /* of data a topic, beyond its first row */
+    int64_t total_bytes; /* of data, beyond the first row of all: what does not fit is left out */
+    int64_t event_bytes; /* a larger event is LEAT_EVENT_OVERSIZE */
+} leat_history_bounds;
 
 /* err < 0: n_rows is 0. The fetch is freed after the callback. */
 typedef void (*leat_history_cb)(leat_history *h, int err, int n_rows, void *arg);
@@ -44,14 +54,28 @@ leat_history *leat_history_new(leat_loop *loop, leat_pg_pool *pool);
 void leat_history_ask(leat_history *h, leat_slice topic, int64_t after);
 size_t leat_history_count(const leat_history *h); /* topics asked for */
 
-/* At most max_events rows a topic and, beyond the first, about max_bytes of data. Takes h. cb runs
- * exactly once, never from inside this call. */
-void leat_history_start(leat_history *h, int64_t max_events, int64_t max_bytes,
-                        uint64_t deadline_ms, leat_history_cb cb, void *arg);
+/* Takes h. cb runs exactly once, never from inside this call. */
+void leat_history_start(leat_history *h, const leat_history_bounds *bounds, uint64_t deadline_ms,
+                        leat_history_cb cb, void *arg);
 /* cb will not run; frees h. For a fetch not started, too. */
 void leat_history_cancel(leat_history *h);
 
 /* Row i of the answer, within the callback. */
 leat_history_row leat_history_row_at(const leat_history *h, int i);
+
+/* Within the callback of a fetch that failed: why, for the log, and the SQLSTATE of a server that
+ * refused, else "". */
+const char *leat_history_reason(const leat_history *h);
+const char *leat_history_sqlstate(const leat_history *h);
+
+/* Counts a read of the outbox, or of a position, that failed (leat_fetch_failures_total). */
+void leat_history_count_failure(leat_metrics *m, int err, const char *sqlstate);
+
+/* SQL: whether row security applies to the current role in what every answer rests on. Reads cost
+ * nothing: it is asked once a query. */
+#define LEAT_HISTORY_HIDDEN_SQL                                                                    \
+    "(select pg_catalog.row_security_active('leat.installation'::pg_catalog.regclass)"             \
+    " or pg_catalog.row_security_active('leat.topic'::pg_catalog.regclass)"                        \
+    " or pg_catalog.row_security_active('leat.event'::pg_catalog.regclass))"
 
 #endif

@@ -1,8 +1,9 @@
 /* hub.c - the hub's thread: its loop, its broker, its mailbox.
  *
- * leat_hub_start runs run_thread; on_up, on_down and on_announce come from the broker, on_mail from
- * the workers and, for STOP, from the server. stop_parts closes everything in turn; when the last
- * handle is gone the loop ends and leat_hub_stop's join returns.
+ * leat_hub_start runs run_thread; on_up, on_down, on_announce and on_refused come from the broker,
+ * on_mail from the workers and, for STOP, from the server. stop_parts closes everything in turn;
+ * when the last handle is gone the loop ends and leat_hub_stop's join returns. A hub that was never
+ * started, or could not be, closes in the same way within leat_hub_free, without a thread.
  */
 #include "core/hub.h"
 
@@ -13,13 +14,15 @@
 #include "core/broker_postgres.h"
 #include "core/hub_private.h"
 
-static void on_up(void *arg, const char *timeline);
+static void on_up(void *arg);
 static void on_down(void *arg);
 static void on_announce(void *arg, const leat_announcement *a);
+static void on_refused(void *arg);
+static void stop_parts(leat_hub *h);
 static void on_mail(void *arg, leat_mail *mail);
 static void run_thread(void *arg);
 
-static const leat_broker_handler broker_handler = {on_up, on_down, on_announce};
+static const leat_broker_handler broker_handler = {on_up, on_down, on_announce, on_refused};
 
 int leat_hub_new(leat_hub **out, const leat_hub_options *options)
 {
@@ -28,9 +31,12 @@ int leat_hub_new(leat_hub **out, const leat_hub_options *options)
     h->metrics = leat_metrics_new(options->metrics);
     leat_map_init(&h->topics);
     leat_list_init(&h->links);
-    int err = uv_loop_init(&h->uv);
+    int err = uv_mutex_init(&h->health_lock);
     if (err < 0)
         goto fail_hub;
+    err = uv_loop_init(&h->uv);
+    if (err < 0)
+        goto fail_lock;
     err = leat_loop_new(&h->loop, &h->uv);
     if (err < 0)
         goto fail_uv;
@@ -38,6 +44,9 @@ int leat_hub_new(leat_hub **out, const leat_hub_options *options)
     err = leat_mailbox_new(&h->mailbox, &h->uv, on_mail, h);
     if (err < 0)
         goto fail_loop;
+    hub_attend_init(h);
+    hub_repair_init(h);
+    hub_trim_init(h);
     *out = h;
     return 0;
 
@@ -46,6 +55,8 @@ fail_loop:
     uv_run(&h->uv, UV_RUN_DEFAULT);
 fail_uv:
     uv_loop_close(&h->uv);
+fail_lock:
+    uv_mutex_destroy(&h->health_lock);
 fail_hub:
     leat_map_close(&h->topics);
     free(h);
@@ -54,16 +65,17 @@ fail_hub:
 
 int leat_hub_start(leat_hub *h)
 {
+    int err = leat_pg_pool_new(&h->pool, h->loop, h->metrics, &h->options.pool);
+    if (err == 0)
+        err = leat_broker_postgres_new(&h->broker, h->loop, h->metrics, &h->options.listener,
+                                       &broker_handler, h);
+    if (err < 0)
+        return err;
     hub_repair_start(h);
     hub_trim_start(h);
-    int err = leat_pg_pool_new(&h->pool, h->loop, h->metrics, &h->options.pool);
-    if (err < 0)
-        return err;
-    err = leat_broker_postgres_new(&h->broker, h->loop, h->metrics, &h->options.listener,
-                                   &broker_handler, h);
-    if (err < 0)
-        return err;
-    return uv_thread_create(&h->thread, run_thread, h);
+    err = uv_thread_create(&h->thread, run_thread, h);
+    h->started = err == 0;
+    return err;
 }
 
 static void run_thread(void *arg)
@@ -84,40 +96,82 @@ void leat_hub_stop(leat_hub *h)
 
 void leat_hub_free(leat_hub *h)
 {
-    uv_loop_close(&h->uv);
+    if (!h->started) {
+        stop_parts(h);
+        uv_run(&h->uv, UV_RUN_DEFAULT);
+    }
+    int err = uv_loop_close(&h->uv);
+    LEAT_ASSERT(err == 0);
     leat_mailbox_free(h->mailbox);
     leat_map_close(&h->topics);
+    uv_mutex_destroy(&h->health_lock);
+    free(h->fingerprint);
     free(h);
 }
 
-bool leat_hub_connected(const leat_hub *h)
+void hub_set_phase(leat_hub *h, hub_phase phase)
 {
-    return atomic_load_explicit(&h->connected, memory_order_relaxed);
+    h->phase = phase;
+    uv_mutex_lock(&h->health_lock);
+    h->told_phase = phase;
+    uv_mutex_unlock(&h->health_lock);
 }
 
-static void on_up(void *arg, const char *timeline)
+void hub_set_trouble(leat_hub *h, leat_hub_part part, const char *text)
 {
-    leat_hub *h = arg;
-    snprintf(h->timeline, sizeof(h->timeline), "%s", timeline);
-    h->up = true;
-    atomic_store_explicit(&h->connected, true, memory_order_relaxed);
-    hub_topic_confirm_all(h);
-    hub_repair_compare_all(h); /* whatever was announced meanwhile is lost */
+    uv_mutex_lock(&h->health_lock);
+    snprintf(h->troubles[part], sizeof(h->troubles[part]), "%s", text == NULL ? "" : text);
+    uv_mutex_unlock(&h->health_lock);
+}
+
+bool leat_hub_ready(leat_hub *h)
+{
+    uv_mutex_lock(&h->health_lock);
+    bool ready = h->told_phase == HUB_READY;
+    uv_mutex_unlock(&h->health_lock);
+    return ready;
+}
+
+bool leat_hub_check(leat_hub *h, leat_hub_part part, leat_buf *reason)
+{
+    size_t len = reason->len;
+    uv_mutex_lock(&h->health_lock);
+    leat_buf_text(reason, h->troubles[part]);
+    if (part == LEAT_HUB_LISTENER && h->told_phase == HUB_DOWN)
+        leat_buf_text(reason, "down");
+    if (part == LEAT_HUB_HISTORY && h->told_phase != HUB_READY && reason->len == len)
+        leat_buf_text(reason, "not confirmed yet");
+    uv_mutex_unlock(&h->health_lock);
+    return reason->len == len;
+}
+
+static void on_up(void *arg)
+{
+    hub_attend_start(arg);
 }
 
 static void on_down(void *arg)
 {
     leat_hub *h = arg;
-    h->up = false;
-    atomic_store_explicit(&h->connected, false, memory_order_relaxed);
+    hub_attend_stop(h);
+    hub_set_phase(h, HUB_DOWN);
 }
 
 static void on_announce(void *arg, const leat_announcement *a)
 {
+    leat_hub *h = arg;
+    if (h->phase != HUB_READY)
+        return; /* as lost */
     if (a->kind == LEAT_ANNOUNCE_HISTORY)
-        hub_repair_compare_all(arg);
-    else
-        hub_topic_announce(arg, a);
+        hub_attend_check(h);
+    else if (hub_topic_announce(h, a))
+        hub_anchor_announced(&h->anchors, a);
+}
+
+/* Of what is forged nothing is believed; but perhaps it is the key that has changed. */
+static void on_refused(void *arg)
+{
+    hub_attend_check(arg);
 }
 
 static void close_link(leat_hub *h, leat_hub_link *l)
@@ -151,16 +205,22 @@ static void on_pool_closed(void *arg)
 static void on_broker_closed(void *arg)
 {
     leat_hub *h = arg;
-    leat_pg_pool_close(h->pool, on_pool_closed, h);
+    if (h->pool != NULL)
+        leat_pg_pool_close(h->pool, on_pool_closed, h);
+    else
+        on_pool_closed(h);
 }
 
 static void stop_parts(leat_hub *h)
 {
     LEAT_ASSERT(leat_list_empty(&h->links));
-    h->stopping = true;
+    hub_attend_stop(h);
     hub_repair_stop(h);
     hub_trim_stop(h);
-    h->broker->close(h->broker, on_broker_closed, h);
+    if (h->broker != NULL)
+        h->broker->close(h->broker, on_broker_closed, h);
+    else
+        on_broker_closed(h);
 }
 
 static void on_mail(void *arg, leat_mail *mail)
@@ -178,7 +238,14 @@ static void on_mail(void *arg, leat_mail *mail)
         hub_topic_disarm(h, m->link, hub_mail_topic(m), m->generation);
         break;
     case HUB_MAIL_POSITION:
+        hub_anchor_read(&h->anchors, hub_mail_topic(m), hub_mail_epoch(m), m->seq, 0);
         hub_topic_position(h, hub_mail_topic(m), hub_mail_epoch(m), m->seq, m->revoked);
+        break;
+    case HUB_MAIL_UNREAD:
+        if (m->reason == HUB_UNCONFIRMED)
+            hub_attend_unconfirmed(h);
+        else
+            hub_repair_probe(h);
         break;
     case HUB_MAIL_ROOM:
         hub_topic_catch_up(m->link);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/event.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -41,8 +42,19 @@ LEAT_MUST_CHECK int leat_hub_start(leat_hub *h);
 void leat_hub_stop(leat_hub *h);
 void leat_hub_free(leat_hub *h);
 
-/* True while the broker's connection is up (for /readyz). Any thread. */
-bool leat_hub_connected(const leat_hub *h);
+/* True while topics can be armed: the broker is up and the history confirmed. Any thread. */
+bool leat_hub_ready(leat_hub *h);
+
+/* What the hub's work rests on. */
+typedef enum leat_hub_part {
+    LEAT_HUB_LISTENER, /* announcements arrive */
+    LEAT_HUB_HISTORY,  /* the database has been asked whether its history is still the same */
+    LEAT_HUB_OUTBOX,   /* events can be read */
+    LEAT_HUB_PARTS,
+} leat_hub_part;
+
+/* For /readyz: true if all is well with it; else it appends the reason. Any thread. */
+bool leat_hub_check(leat_hub *h, leat_hub_part part, leat_buf *reason);
 
 typedef struct leat_hub_handler {
     /* The topic's interest is registered and the broker is listening. */
@@ -60,9 +72,15 @@ typedef struct leat_hub_handler {
     void (*on_reset)(void *arg, leat_slice topic, uint64_t generation, int reason);
 } leat_hub_handler;
 
-/* Why positions start anew. The last two are no resets of the hub's: a worker's hook failed, the
- * application asked for it. */
-enum { LEAT_RESET_HISTORY, LEAT_RESET_EPOCH, LEAT_RESET_HOOK, LEAT_RESET_REQUESTED };
+/* Why positions start anew. The last three are no resets of the hub's: a worker's hook failed, the
+ * application asked for it, an event is larger than max_event_bytes. */
+enum {
+    LEAT_RESET_HISTORY,
+    LEAT_RESET_EPOCH,
+    LEAT_RESET_HOOK,
+    LEAT_RESET_REQUESTED,
+    LEAT_RESET_TOO_LARGE,
+};
 
 LEAT_MUST_CHECK int leat_hub_link_open(leat_hub_link **out, leat_hub *h, uv_loop_t *uv,
                                        const leat_hub_handler *handler, void *arg);
@@ -79,5 +97,12 @@ void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generatio
  * the hub of events that it missed. */
 void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq,
                             int64_t revoked);
+
+/* The server refused to say where a topic stands: the hub sees for itself whether the outbox can be
+ * read. */
+void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate);
+
+/* The SQLSTATE of leat.position while the history is not confirmed. */
+#define LEAT_UNCONFIRMED "57P03"
 
 #endif

@@ -1,8 +1,8 @@
 /* hub_link.c - the boundary between the hub's thread and a worker's: nothing but messages.
  *
- * Worker to hub: OPEN, then ARM, DISARM, POSITION and ROOM, at last CLOSE. Hub to worker: ARMED,
- * BEGIN, EVENT, SIGNAL, RESET, at last CLOSED, after which the hub knows nothing of the link.
- * leat_hub_link_close may be called at any time; what arrives after it is dropped.
+ * Worker to hub: OPEN, then ARM, DISARM, POSITION, UNREAD and ROOM, at last CLOSE. Hub to worker:
+ * ARMED, BEGIN, EVENT, SIGNAL, RESET, at last CLOSED, after which the hub knows nothing of the
+ * link. leat_hub_link_close may be called at any time; what arrives after it is dropped.
  *
  * Events that wait for a worker are bounded (worker_mail_bytes). What does not fit is left out;
  * when half of it has been taken the worker says ROOM, and the hub where it goes on (BEGIN): what
@@ -111,6 +111,13 @@ void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch
     hub_mail *m = hub_mail_new(HUB_MAIL_POSITION, l, topic, epoch);
     m->seq = seq;
     m->revoked = revoked;
+    post_to_hub(l->hub, m);
+}
+
+void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate)
+{
+    hub_mail *m = hub_mail_new(HUB_MAIL_UNREAD, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
+    m->reason = strcmp(sqlstate, LEAT_UNCONFIRMED) == 0 ? HUB_UNCONFIRMED : HUB_UNREADABLE;
     post_to_hub(l->hub, m);
 }
 

@@ -19,6 +19,8 @@
 #include "core/history.h"
 #include "core/hub.h"
 #include "loop/mailbox.h"
+#include "pg/pg_backoff.h"
+#include "wire/leat_v1.h"
 
 /* A topic is not delivered from until some worker's read has told where it stands. */
 #define LEAT_HUB_UNKNOWN (-1)
@@ -42,6 +44,8 @@ typedef struct hub_topic {
     bool fetching; /* the running fetch asks for it */
     bool unsure; /* something may have been missed that a fetch cannot be asked for just now: it is
                     asked for as soon as the head is known and no fetch runs for it */
+    int64_t read_to; /* up to here the outbox or a read was faster than the announcements */
+    bool disputed;   /* a number was announced twice: nothing is given but what the outbox says */
 #ifdef LEAT_BROKEN_FORGET_ANNOUNCEMENT
     bool forgot;
 #endif
@@ -58,34 +62,76 @@ typedef struct hub_interest {
     bool behind; /* events were left out, since too much waits for the worker already */
 } hub_interest;
 
+/* An entry of the log that this server knows of. */
+typedef struct hub_anchor {
+    char topic[LEAT_TOPIC_MAX];
+    size_t topic_len; /* 0: none */
+    char epoch[32];   /* without the timeline */
+    size_t epoch_len;
+    int64_t seq;
+    int64_t at; /* 0: unknown, a read saw the topic there */
+} hub_anchor;
+
+enum { HUB_ANCHORS = 16 };
+
+typedef struct hub_anchors {
+    hub_anchor newest;              /* of those that were announced, or told by leat.attend */
+    hub_anchor others[HUB_ANCHORS]; /* the latest ones that came by another way */
+    size_t next;                    /* which of them is overwritten next */
+} hub_anchors;
+
+typedef enum hub_phase {
+    HUB_DOWN,      /* the broker is not connected */
+    HUB_ATTENDING, /* it is, but the history is not confirmed: nothing is armed, heard or fetched */
+    HUB_READY,
+} hub_phase;
+
+typedef struct hub_attend {
+    leat_deadline later; /* the next one: after a failure, or because the last one was just now */
+    leat_pg_waiter waiter;
+    leat_pg_conn *conn;
+    leat_pg_query query;
+    leat_pg_backoff backoff;
+    uint64_t begun_ms; /* the last one */
+    bool again;        /* asked for while one was under way */
+} hub_attend;
+
 struct leat_hub {
     leat_hub_options options;
     leat_metrics *metrics;
     uv_loop_t uv;
     leat_loop *loop;
     uv_thread_t thread;
+    bool started; /* there is a thread, whose loop leat_hub_stop ends */
     leat_mailbox *mailbox;
     leat_pg_pool *pool;
     leat_broker *broker;
-    atomic_bool connected;
-    bool up;
-    bool stopping;
-    char timeline[9];
+    hub_phase phase;
+    hub_attend attend;
+    hub_anchors anchors;
+    char timeline[9]; /* as leat.attend said last; "" before */
+    char history[9];
+    char *fingerprint;                  /* NULL before */
+    uv_mutex_t health_lock;             /* of the two below: any thread may ask */
+    hub_phase told_phase;               /* the phase */
+    char troubles[LEAT_HUB_PARTS][160]; /* "": none */
     leat_map topics;
-    leat_list links;      /* leat_hub_link by hub_entry */
-    leat_list wanting;    /* topics to be fetched for as soon as possible */
-    leat_list doubtful;   /* topics that a read saw further than us: the announcement is probably
-                             under way */
-    leat_history *fetch;  /* at most one at a time; NULL if none */
-    leat_sweep repair;    /* starts it, once the turn has said all it wants */
-    leat_deadline retry;  /* the next fetch after a failed one */
+    leat_list links;     /* leat_hub_link by hub_entry */
+    leat_list wanting;   /* topics to be fetched for as soon as possible */
+    leat_list doubtful;  /* topics that a read saw further than us: the announcement is probably
+                            under way */
+    leat_history *fetch; /* at most one at a time; NULL if none */
+    leat_sweep repair;   /* starts it, once the turn has said all it wants */
+    bool probing;        /* the outbox is to be read even if no topic is wanted */
+    uint64_t probed_ms;
+    leat_deadline retry; /* the next fetch after a failed one */
+    leat_pg_backoff fetch_backoff;
     leat_deadline doubts; /* when doubtful topics become wanting */
     leat_deadline compare;
     leat_deadline trim;
     leat_pg_waiter trim_waiter;
     leat_pg_conn *trim_conn;
     leat_pg_query trim_query;
-    uint64_t retry_ms;
 };
 
 typedef enum hub_mail_op {
@@ -94,7 +140,8 @@ typedef enum hub_mail_op {
     HUB_MAIL_ARM,
     HUB_MAIL_DISARM,
     HUB_MAIL_POSITION,
-    HUB_MAIL_ROOM, /* the worker has caught up with its mail */
+    HUB_MAIL_UNREAD, /* a worker's read of a position was refused by the server */
+    HUB_MAIL_ROOM,   /* the worker has caught up with its mail */
     HUB_MAIL_CLOSE,
     HUB_MAIL_STOP,
     /* to a worker */
@@ -105,6 +152,9 @@ typedef enum hub_mail_op {
     HUB_MAIL_RESET,
     HUB_MAIL_CLOSED,
 } hub_mail_op;
+
+/* Why a position was not read: the reason of HUB_MAIL_UNREAD. */
+enum { HUB_UNREADABLE, HUB_UNCONFIRMED };
 
 typedef struct hub_mail {
     leat_mail mail; /* first: a leat_mail is one of these */
@@ -154,6 +204,26 @@ void hub_link_post(leat_hub_link *l, hub_mail *m); /* to the worker; takes m */
 /* Likewise, with an event of which it takes a reference. False if too much waits there already. */
 bool hub_link_post_event(leat_hub_link *l, hub_mail_op op, leat_event *e);
 
+/* hub.c. text: why, or NULL if all is well again. */
+void hub_set_phase(leat_hub *h, hub_phase phase);
+void hub_set_trouble(leat_hub *h, leat_hub_part part, const char *text);
+
+/* hub_attend.c */
+void hub_attend_init(leat_hub *h);
+void hub_attend_start(leat_hub *h); /* the broker is up */
+void hub_attend_stop(leat_hub *h);  /* it is not */
+/* The outbox refused a read, since the history is not confirmed: nothing goes on before it is. */
+void hub_attend_unconfirmed(leat_hub *h);
+/* Perhaps the history, or the key, is another one: look, at most once a second. */
+void hub_attend_check(leat_hub *h);
+
+/* hub_anchor.c. Epochs as clients see them, but for the announcement's. */
+void hub_anchor_announced(hub_anchors *a, const leat_announcement *heard);
+void hub_anchor_read(hub_anchors *a, leat_slice topic, leat_slice epoch, int64_t seq, int64_t at);
+void hub_anchor_newest(hub_anchors *a, const hub_anchor *newest);
+void hub_anchor_clear(hub_anchors *a);
+void hub_anchor_write(const hub_anchors *a, leat_buf *json);
+
 /* hub_topic.c */
 void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation);
 void hub_topic_disarm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation);
@@ -162,21 +232,28 @@ void hub_topic_confirm_all(leat_hub *h);
 void hub_topic_catch_up(leat_hub_link *link);
 void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq,
                         int64_t revoked);
-void hub_topic_announce(leat_hub *h, const leat_announcement *a);
+/* False if its number was announced before: then the outbox is asked what is true. */
+bool hub_topic_announce(leat_hub *h, const leat_announcement *a);
 /* The outbox's own word on the topic: row by row, then the end of the topic's rows. */
 void hub_topic_fetched(hub_topic *t, const leat_history_row *row);
 void hub_topic_settle(hub_topic *t, const leat_history_row *last);
 void hub_topic_reset(hub_topic *t, int reason);
+void hub_topic_reset_all(leat_hub *h, int reason);
 hub_topic *hub_topic_find(leat_hub *h, leat_slice name); /* NULL if nobody is interested */
 
 /* hub_repair.c */
+void hub_repair_init(leat_hub *h);
 void hub_repair_start(leat_hub *h);
 void hub_repair_want(hub_topic *t);
 void hub_repair_doubt(hub_topic *t);
 void hub_repair_compare_all(leat_hub *h);
+/* Reads the outbox even if no topic is wanted: it is known to be unreadable, or not yet known not
+ * to be. At most once a second. */
+void hub_repair_probe(leat_hub *h);
 void hub_repair_stop(leat_hub *h);
 
 /* hub_trim.c */
+void hub_trim_init(leat_hub *h);
 void hub_trim_start(leat_hub *h);
 void hub_trim_stop(leat_hub *h);
 

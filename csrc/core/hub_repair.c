@@ -1,22 +1,30 @@
 /* hub_repair.c - asks the outbox about topics: those with a hole, those that somebody saw further,
  * and, after a reconnect and every compare_interval_ms, all of them.
  *
- * hub_repair_want collects; at the end of the turn start_fetch asks for up to a batch of topics in
+ * hub_repair_want collects; at the end of the turn on_repair asks for up to a batch of topics in
  * one query; on_history hands the rows to hub_topic.c, which wants again whatever is still missing.
  * There is one fetch at a time: what is wanted meanwhile makes the next batch.
+ *
+ * A fetch that fails, or that brings fewer rows than it must, says nothing about any topic: the
+ * topics stay wanted, and it is repeated with back-off. While none is wanted, a probe finds out
+ * whether the outbox can be read again.
  */
 #include "core/hub_private.h"
 
-#include "base/log.h"
+#include <stdio.h>
+#include <string.h>
 
 enum {
     BATCH_TOPICS = 256,
     BATCH_BYTES = 8 * 1024 * 1024,
     DOUBT_MS = 50,   /* an announcement that is under way has arrived by then */
     FETCH_MS = 5000, /* no client waits for it, so it is not theirs to bound */
-    RETRY_MIN_MS = 50,
     RETRY_MAX_MS = 2000,
+    PROBE_GAP_MS = 1000,
 };
+
+/* No topic of that name need be there: where it stands can be read all the same. */
+#define PROBE "leat"
 
 static void on_repair(leat_sweep *s);
 static void on_history(leat_history *f, int err, int n_rows, void *arg);
@@ -29,7 +37,7 @@ static void arm(leat_hub *h, leat_deadline *d, uint64_t in_ms, leat_deadline_cb 
     leat_deadline_arm(leat_loop_deadlines(h->loop), d, leat_loop_now(h->loop) + in_ms, cb);
 }
 
-void hub_repair_start(leat_hub *h)
+void hub_repair_init(leat_hub *h)
 {
     leat_list_init(&h->wanting);
     leat_list_init(&h->doubtful);
@@ -37,7 +45,11 @@ void hub_repair_start(leat_hub *h)
     leat_deadline_init(&h->doubts);
     leat_deadline_init(&h->compare);
     leat_sweep_init(&h->repair, on_repair);
-    h->retry_ms = RETRY_MIN_MS;
+    leat_pg_backoff_init(&h->fetch_backoff, RETRY_MAX_MS);
+}
+
+void hub_repair_start(leat_hub *h)
+{
     arm(h, &h->compare, h->options.limits->compare_interval_ms, on_compare);
 }
 
@@ -52,6 +64,13 @@ void hub_repair_stop(leat_hub *h)
     h->fetch = NULL;
 }
 
+/* At the end of the turn, unless one runs or the last one has failed just now. */
+static void fetch_soon(leat_hub *h)
+{
+    if (h->fetch == NULL && !leat_deadline_armed(&h->retry))
+        leat_sweep_schedule(h->loop, &h->repair);
+}
+
 void hub_repair_want(hub_topic *t)
 {
     leat_hub *h = t->hub;
@@ -63,8 +82,7 @@ void hub_repair_want(hub_topic *t)
         return; /* its answer decides whether more is wanted */
     leat_list_unlink(&t->repair_link);
     leat_list_push(&h->wanting, &t->repair_link);
-    if (h->fetch == NULL && !leat_deadline_armed(&h->retry))
-        leat_sweep_schedule(h->loop, &h->repair);
+    fetch_soon(h);
 }
 
 void hub_repair_doubt(hub_topic *t)
@@ -100,16 +118,22 @@ static void on_compare(leat_deadline *d)
 {
     leat_hub *h = LEAT_LIST_ENTRY(d, leat_hub, compare);
     arm(h, &h->compare, h->options.limits->compare_interval_ms, on_compare);
-    if (h->up)
+    if (h->phase == HUB_READY)
         hub_repair_compare_all(h);
 }
 
-static void on_repair(leat_sweep *s)
+void hub_repair_probe(leat_hub *h)
 {
-    leat_hub *h = LEAT_LIST_ENTRY(s, leat_hub, repair);
-    if (h->fetch != NULL || leat_list_empty(&h->wanting))
+    uint64_t now = leat_loop_now(h->loop);
+    if (h->probed_ms != 0 && now - h->probed_ms < PROBE_GAP_MS)
         return;
-    h->fetch = leat_history_new(h->loop, h->pool);
+    h->probed_ms = now;
+    h->probing = true;
+    fetch_soon(h);
+}
+
+static void ask_for_wanted(leat_hub *h)
+{
     while (leat_history_count(h->fetch) < BATCH_TOPICS) {
         leat_list *l = leat_list_shift(&h->wanting);
         if (l == NULL)
@@ -121,6 +145,18 @@ static void on_repair(leat_sweep *s)
         t->blind = t->heard == t->head;
         leat_history_ask(h->fetch, t->entry.key, t->head);
     }
+}
+
+static void on_repair(leat_sweep *s)
+{
+    leat_hub *h = LEAT_LIST_ENTRY(s, leat_hub, repair);
+    if (h->phase != HUB_READY || h->fetch != NULL || (leat_list_empty(&h->wanting) && !h->probing))
+        return;
+    h->fetch = leat_history_new(h->loop, h->pool);
+    ask_for_wanted(h);
+    if (leat_history_count(h->fetch) == 0 && h->probing)
+        leat_history_ask(h->fetch, leat_slice_of(PROBE),
+                         LEAT_SEQ_MAX); /* where it stands, if at all */
     int64_t n = (int64_t)leat_history_count(h->fetch);
     if (n == 0) {
         leat_history_cancel(h->fetch);
@@ -128,15 +164,19 @@ static void on_repair(leat_sweep *s)
         return;
     }
     int64_t events = (int64_t)h->options.limits->history_events;
-    leat_history_start(h->fetch, n > 8 ? (events + 7) / 8 : events, BATCH_BYTES / n,
-                       leat_loop_now(h->loop) + FETCH_MS, on_history, h);
+    leat_history_bounds bounds = {
+        .events = n > 8 ? (events + 7) / 8 : events,
+        .topic_bytes = BATCH_BYTES / n,
+        .total_bytes = BATCH_BYTES,
+        .event_bytes = (int64_t)h->options.limits->max_event_bytes,
+    };
+    leat_history_start(h->fetch, &bounds, leat_loop_now(h->loop) + FETCH_MS, on_history, h);
 }
 
-/* After a failed fetch: everything that it asked for is wanted again, a little later. */
-static void want_again(leat_hub *h)
+/* After a failed fetch: everything that it asked for is wanted again. Returns how much that is. */
+static size_t want_again(leat_hub *h)
 {
-    arm(h, &h->retry, h->retry_ms, on_retry);
-    h->retry_ms = h->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : h->retry_ms * 2;
+    size_t n = 0;
     for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
          e = leat_map_next(&h->topics, e)) {
         hub_topic *t = LEAT_LIST_ENTRY(e, hub_topic, entry);
@@ -144,7 +184,9 @@ static void want_again(leat_hub *h)
             continue;
         t->fetching = false;
         hub_repair_want(t);
+        n++;
     }
+    return n;
 }
 
 static void on_retry(leat_deadline *d)
@@ -153,29 +195,68 @@ static void on_retry(leat_deadline *d)
     leat_sweep_schedule(h->loop, &h->repair);
 }
 
+static void fetch_failed(leat_hub *h, int err, const char *reason, const char *sqlstate)
+{
+    leat_pg_backoff_warn(&h->fetch_backoff, leat_loop_now(h->loop), "outbox not read", reason);
+    leat_history_count_failure(h->metrics, err, sqlstate);
+    hub_set_trouble(h, LEAT_HUB_OUTBOX, reason);
+    h->probing = true;
+    arm(h, &h->retry, leat_pg_backoff_next(&h->fetch_backoff), on_retry);
+    leat_metrics_set(h->metrics, LEAT_M_TOPICS_UNREADABLE, (int64_t)want_again(h));
+    if (strcmp(sqlstate, LEAT_UNCONFIRMED) == 0)
+        hub_attend_unconfirmed(h);
+}
+
+static void fetch_succeeded(leat_hub *h)
+{
+    h->probing = false;
+    leat_pg_backoff_reset(&h->fetch_backoff);
+    hub_set_trouble(h, LEAT_HUB_OUTBOX, NULL);
+    leat_metrics_set(h->metrics, LEAT_M_TOPICS_UNREADABLE, 0);
+}
+
+/* A topic's rows end where the answer was full: the rest is asked for at once. */
+static void end_rows(hub_topic *t, const leat_history_row *last)
+{
+    t->fetching = false;
+    if (last->left_out)
+        hub_repair_want(t);
+    else
+        hub_topic_settle(t, last);
+}
+
+/* Somebody else has found the history renewed. */
+static bool is_of_other_history(const leat_hub *h, leat_slice epoch)
+{
+    char known[20];
+    int len = snprintf(known, sizeof(known), "%s-%s-", h->timeline, h->history);
+    return epoch.len < (size_t)len || memcmp(epoch.at, known, (size_t)len) != 0;
+}
+
 static void on_history(leat_history *f, int err, int n_rows, void *arg)
 {
     leat_hub *h = arg;
     h->fetch = NULL;
     if (err < 0) {
-        LEAT_LOG_WARN("hub", "repair failed topics=%zu err=%s", leat_history_count(f),
-                      leat_err_name(err) == NULL ? "io" : leat_err_name(err));
-        want_again(h);
+        fetch_failed(h, err, leat_history_reason(f), leat_history_sqlstate(f));
         return;
     }
-    h->retry_ms = RETRY_MIN_MS;
+    fetch_succeeded(h);
+    leat_history_row newest = {0};
     for (int i = 0; i < n_rows; i++) {
         leat_history_row row = leat_history_row_at(f, i);
+        newest = row.has_event && row.at >= newest.at ? row : newest;
         hub_topic *t = hub_topic_find(h, row.topic);
         if (t == NULL || !t->fetching)
             continue; /* nobody is interested any more, or a new life of the topic */
-        hub_topic_fetched(t, &row);
-        bool last =
-            i + 1 == n_rows || !leat_slice_equal(leat_history_row_at(f, i + 1).topic, row.topic);
-        if (!last)
-            continue;
-        t->fetching = false;
-        hub_topic_settle(t, &row);
+        if (!row.left_out)
+            hub_topic_fetched(t, &row);
+        if (i + 1 == n_rows || !leat_slice_equal(leat_history_row_at(f, i + 1).topic, row.topic))
+            end_rows(t, &row);
     }
+    if (newest.has_event)
+        hub_anchor_read(&h->anchors, newest.topic, newest.epoch, newest.seq, newest.at);
+    if (is_of_other_history(h, leat_history_row_at(f, 0).epoch))
+        hub_attend_check(h);
     leat_sweep_schedule(h->loop, &h->repair);
 }

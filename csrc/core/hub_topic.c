@@ -8,6 +8,10 @@
  * without a hole, for another worker's read may be older. If it is older still, that worker's
  * subscriptions take what lies between from the outbox.
  *
+ * A number that is announced a second time, with nothing but announcements having told of it, shows
+ * that the log went back to an earlier state. The topic is then disputed: nothing that is announced
+ * is given before the outbox has said what is true.
+ *
  * hub_topic_announce, hub_topic_position and hub_topic_fetched all end in advance().
  */
 #include "core/hub_private.h"
@@ -101,7 +105,7 @@ void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t g
     i->generation = generation;
     leat_list_push(&t->interests, &i->topic_link);
     leat_list_push(&link->interests, &i->link_link);
-    if (h->up)
+    if (h->phase == HUB_READY)
         confirm(i);
 }
 
@@ -215,7 +219,7 @@ static void advance(hub_topic *t)
     if (t->head == LEAT_HUB_UNKNOWN)
         return;
     size_t used = 0;
-    for (; used < t->n_pending; used++) {
+    for (; used < t->n_pending && !t->disputed; used++) {
         leat_event *e = t->pending[used];
         int64_t seq = leat_event_seq(e);
         if (seq > t->head + 1)
@@ -225,7 +229,7 @@ static void advance(hub_topic *t)
     }
     if (used > 0)
         drop_pending(t, used);
-    if (t->heard > t->head)
+    if (t->heard > t->head || t->disputed)
         hub_repair_want(t);
     else
         t->gap = false;
@@ -240,6 +244,8 @@ static void forget_heard(hub_topic *t)
     t->heard = 0;
     t->revoked = LEAT_NEVER_REVOKED;
     t->gap = false;
+    t->disputed = false;
+    t->read_to = 0;
     t->unsure = true;
     free(t->epoch);
     t->epoch = NULL;
@@ -290,38 +296,57 @@ static leat_event_kind kind_of(leat_announcement_kind kind)
     case LEAT_ANNOUNCE_RESYNC:
         return LEAT_EVENT_RESYNC;
     case LEAT_ANNOUNCE_SIGNAL:
-    case LEAT_ANNOUNCE_HISTORY: /* hub.c keeps these to itself */
+    case LEAT_ANNOUNCE_HISTORY:
         break;
     }
     return LEAT_EVENT_SIGNAL;
 }
 
-void hub_topic_announce(leat_hub *h, const leat_announcement *a)
+static leat_event *event_of(const hub_topic *t, const leat_announcement *a)
+{
+    bool oversize =
+        a->kind == LEAT_ANNOUNCE_EVENT && a->data.len > t->hub->options.limits->max_event_bytes;
+    if (oversize)
+        return leat_v1_event(LEAT_EVENT_OVERSIZE, a->topic, a->seq, leat_slice_of("null"));
+    return leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
+}
+
+/* Of an entry at or below the head. False if only announcements can have told of it before. */
+static bool is_late(hub_topic *t, const leat_announcement *a)
+{
+    if (a->seq <= t->read_to)
+        return true;
+    t->disputed = true;
+    doubt_numbering(t);
+    return false;
+}
+
+bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
 {
     hub_topic *t = hub_topic_find(h, a->topic);
     if (t == NULL)
-        return;
+        return true;
     if (a->kind == LEAT_ANNOUNCE_SIGNAL) {
-        give(t, leat_v1_event(LEAT_EVENT_SIGNAL, a->topic, 0, a->data), HUB_MAIL_SIGNAL);
-        return;
+        give(t, event_of(t, a), HUB_MAIL_SIGNAL);
+        return true;
     }
     if (t->epoch != NULL && !same_numbering(t, a->epoch)) {
         if (t->head != LEAT_HUB_UNKNOWN) {
             doubt_numbering(t);
-            return;
+            return true;
         }
         forget_heard(t);
     }
     if (t->epoch == NULL)
         t->epoch = full_epoch(h, a->epoch);
     if (a->seq <= t->head)
-        return;
+        return is_late(t, a);
 #ifdef LEAT_BROKEN_FORGET_ANNOUNCEMENT
     /* For the torture test to find: one announcement is lost, and from then on nothing is repaired
      * (hub_repair_want). */
     if (a->seq % 64 == 0) {
         t->forgot = true;
-        return;
+        return true;
     }
 #endif
     if (a->seq > t->heard) {
@@ -329,13 +354,14 @@ void hub_topic_announce(leat_hub *h, const leat_announcement *a)
         t->heard = a->seq;
     }
     if (a->data.at != NULL) {
-        leat_event *e = leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
-        if (a->seq == t->head + 1)
+        leat_event *e = event_of(t, a);
+        if (a->seq == t->head + 1 && !t->disputed)
             give_next(t, e);
         else
             keep(t, e);
     }
     advance(t);
+    return true;
 }
 
 /* The seq behind which everything up to seq is pending. */
@@ -356,6 +382,7 @@ static void begin(hub_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
     if (t->epoch == NULL)
         t->epoch = leat_memdup(epoch.at, epoch.len);
     t->head = behind_pending(t, seq);
+    t->read_to = seq;
     t->heard = t->heard > seq ? t->heard : seq;
     t->revoked = revoked;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
@@ -396,6 +423,7 @@ void hub_topic_fetched(hub_topic *t, const leat_history_row *row)
     }
     if (t->gap || t->blind) /* not only too large to announce */
         leat_metrics_add(t->hub->metrics, LEAT_M_GAPS_REPAIRED, 1);
+    t->read_to = row->seq;
     give_next(t, e);
 }
 
@@ -413,8 +441,18 @@ void hub_topic_settle(hub_topic *t, const leat_history_row *last)
     }
     if (last->head > t->heard)
         t->heard = last->head;
+    if (last->head > t->read_to)
+        t->read_to = last->head;
+    t->disputed = t->disputed && t->unsure; /* it came up while the fetch ran */
     advance(t);
     settle_doubts(t);
+}
+
+void hub_topic_reset_all(leat_hub *h, int reason)
+{
+    for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
+         e = leat_map_next(&h->topics, e))
+        hub_topic_reset(LEAT_LIST_ENTRY(e, hub_topic, entry), reason);
 }
 
 void hub_topic_reset(hub_topic *t, int reason)

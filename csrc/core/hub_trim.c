@@ -22,12 +22,16 @@ static void arm_trim(leat_hub *h, uint64_t in_ms)
                       on_trim);
 }
 
-void hub_trim_start(leat_hub *h)
+void hub_trim_init(leat_hub *h)
 {
     leat_deadline_init(&h->trim);
     leat_pg_waiter_init(&h->trim_waiter);
     h->trim_waiter.data = h;
     h->trim_query.data = h;
+}
+
+void hub_trim_start(leat_hub *h)
+{
     arm_trim(h, h->options.limits->trim_interval_ms);
 }
 
@@ -50,7 +54,8 @@ static uint64_t trim_deadline(leat_hub *h)
 static void on_trim(leat_deadline *d)
 {
     leat_hub *h = LEAT_LIST_ENTRY(d, leat_hub, trim);
-    if (!h->up || leat_pg_pool_acquire(h->pool, &h->trim_waiter, trim_deadline(h), on_conn) < 0)
+    if (h->phase != HUB_READY ||
+        leat_pg_pool_acquire(h->pool, &h->trim_waiter, trim_deadline(h), on_conn) < 0)
         arm_trim(h, h->options.limits->trim_interval_ms);
 }
 

@@ -26,6 +26,7 @@ typedef struct leat_limits {
     uint64_t close_timeout_ms; /* how long a close handshake may take */
     size_t ring_events;        /* of one topic */
     size_t ring_bytes;         /* of one topic */
+    size_t max_event_bytes;    /* a larger entry of the outbox is not held */
     size_t history_events;     /* rows of one fetch from the outbox */
     size_t hub_pending_bytes;  /* events of one topic that wait for a hole to be filled */
     size_t worker_mail_bytes;  /* events on their way from the hub to one worker */

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/history.h"
 
 enum { BACKOFF_MIN_MS = 25, BACKOFF_MAX_MS = 1000, RETRY_AFTER_MS = 1000 };
 
@@ -188,8 +189,9 @@ static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
                              NULL, 0, r->deadline_ms, on_begun);
     if (err == 0)
         err = leat_pg_conn_query(conn, &r->position,
-                                 "select epoch, seq, revoked from leat.position($1)", &topic, 1,
-                                 r->deadline_ms, on_position);
+                                 "select epoch, seq, revoked, " LEAT_HISTORY_HIDDEN_SQL
+                                 " from leat.position($1)",
+                                 &topic, 1, r->deadline_ms, on_position);
     if (err < 0) {
         fail_attempt(r, LEAT_CODE_UNAVAILABLE, 0);
         return;
@@ -216,10 +218,14 @@ static void on_position(leat_pg_query *q, leat_pg_result *res, int err)
 {
     leat_read *r = q->data;
     if (err == 0 && leat_pg_result_rows(res) != 1)
-        err = LEAT_EBADMSG;
+        err = LEAT_EMISSING;
+    if (err == 0 && leat_slice_is(leat_pg_result_value(res, 0, 3), "t"))
+        err = LEAT_EHIDDEN;
     if (err < 0) {
-        LEAT_LOG_WARN("read", "position not read sqlstate=%s",
-                      res == NULL ? "-" : leat_pg_result_sqlstate(res));
+        const char *sqlstate = res == NULL ? "" : leat_pg_result_sqlstate(res);
+        LEAT_LOG_WARN("read", "position not read sqlstate=%s err=%s", sqlstate, leat_err_name(err));
+        leat_history_count_failure(r->core->metrics, err, sqlstate);
+        leat_hub_link_unread(r->core->link, sqlstate);
         fail_attempt(r, code_of(err), 0);
         return;
     }

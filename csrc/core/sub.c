@@ -279,7 +279,7 @@ void sub_arm(leat_sub *s)
 static void on_not_armed(leat_deadline *d)
 {
     leat_sub *s = LEAT_LIST_ENTRY(d, sub_work, wait)->sub;
-    bool listening = leat_hub_connected(core_of(s)->hub);
+    bool listening = leat_hub_ready(core_of(s)->hub);
     sub_end(s, listening ? LEAT_CODE_DEADLINE_EXCEEDED : LEAT_CODE_UNAVAILABLE,
             (leat_slice){NULL, 0}, listening ? 0 : 1000);
 }

@@ -107,7 +107,8 @@ void sub_begin_reading(leat_sub *s)
     w->history = leat_history_new(core->loop, core->pool);
     leat_history_ask(w->history, sub_name(s), w->since_seq);
     /* One row shows whether the outbox leads on; all of them are fetched for all who need them. */
-    leat_history_start(w->history, 1, 1, w->deadline_ms, on_resume, s);
+    leat_history_bounds bounds = {.events = 1, .topic_bytes = 1, .total_bytes = 1};
+    leat_history_start(w->history, &bounds, w->deadline_ms, on_resume, s);
 }
 
 /* Whether the outbox can take the client on from where it is. */
@@ -295,6 +296,7 @@ static void count_resync(leat_sub *s, int reason)
         [LEAT_RESET_EPOCH] = LEAT_M_RESYNCS_EPOCH,
         [LEAT_RESET_HOOK] = LEAT_M_RESYNCS_HOOK,
         [LEAT_RESET_REQUESTED] = LEAT_M_RESYNCS_REQUESTED,
+        [LEAT_RESET_TOO_LARGE] = LEAT_M_RESYNCS_TOO_LARGE,
     };
     leat_metrics_add(core_of(s)->metrics, metrics[reason], 1);
 }

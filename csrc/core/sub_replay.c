@@ -35,9 +35,10 @@ static bool deliver(leat_sub *s, leat_event *e)
         sub_authorize(s);
         return false;
     }
-    if (leat_event_kind_of(e) == LEAT_EVENT_RESYNC) {
+    leat_event_kind kind = leat_event_kind_of(e);
+    if (kind == LEAT_EVENT_RESYNC || kind == LEAT_EVENT_OVERSIZE) {
         s->next_seq = leat_event_seq(e) + 1; /* an older snapshot will not do */
-        leat_sub_resync(s, LEAT_RESET_REQUESTED);
+        leat_sub_resync(s, kind == LEAT_EVENT_RESYNC ? LEAT_RESET_REQUESTED : LEAT_RESET_TOO_LARGE);
         return false;
     }
     give(s, e);

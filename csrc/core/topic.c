@@ -209,23 +209,40 @@ static void drop_oldest(leat_topic *t)
     leat_event_unref(e);
 }
 
+/* The ring ends at the event before: e, of which it takes a reference, is its next one. */
+static void put(leat_topic *t, leat_event *e)
+{
+    if (t->ring_count_ == t->ring_cap_)
+        grow_ring(t);
+    t->head++;
+    t->ring_[(size_t)t->head & (t->ring_cap_ - 1)] = e;
+    t->ring_count_++;
+    t->ring_bytes_ += leat_event_bytes(e);
+    leat_metrics_add(t->core->metrics, LEAT_M_RING_BYTES, (int64_t)leat_event_bytes(e));
+}
+
+static bool asks_for_snapshot(const leat_event *e)
+{
+    leat_event_kind kind = leat_event_kind_of(e);
+    return kind == LEAT_EVENT_RESYNC || kind == LEAT_EVENT_OVERSIZE;
+}
+
 void leat_topic_append(leat_topic *t, leat_event *e)
 {
     const leat_limits *limits = t->core->limits;
     size_t bytes = leat_event_bytes(e);
+    LEAT_ASSERT(leat_event_seq(e) == t->head + 1);
     while (t->ring_count_ > 0 &&
            (t->ring_count_ >= limits->ring_events || t->ring_bytes_ + bytes > limits->ring_bytes))
         drop_oldest(t);
-    if (t->ring_count_ == t->ring_cap_)
-        grow_ring(t);
-    t->head++;
-    LEAT_ASSERT(leat_event_seq(e) == t->head);
-    t->ring_[(size_t)t->head & (t->ring_cap_ - 1)] = e;
-    t->ring_count_++;
-    if (leat_event_kind_of(e) == LEAT_EVENT_RESYNC)
-        t->resynced = t->head;
-    t->ring_bytes_ += bytes;
-    leat_metrics_add(t->core->metrics, LEAT_M_RING_BYTES, (int64_t)bytes);
+    if (asks_for_snapshot(e))
+        t->resynced = t->head + 1;
+    if (bytes > limits->ring_bytes) { /* the cursors find it in the outbox */
+        t->head++;
+        leat_event_unref(e);
+    } else {
+        put(t, e);
+    }
     if (t->n_subs > 0)
         leat_sweep_schedule(t->core->loop, &t->fan_out_);
 }

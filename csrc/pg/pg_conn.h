@@ -62,9 +62,10 @@ typedef struct leat_pg_options {
  * after the pending ones got LEAT_EPG_LOST. */
 typedef void (*leat_pg_conn_cb)(leat_pg_conn *c, int err, void *arg);
 
-/* A notification arrived. Strings are borrowed. */
+/* A notification arrived. Strings are borrowed. sender_pid: the server process that sent it, which
+ * Postgres itself tells and no client can choose. */
 typedef void (*leat_pg_notify_cb)(leat_pg_conn *c, const char *channel, const char *payload,
-                                  void *arg);
+                                  int sender_pid, void *arg);
 
 /* Begins to connect. options are borrowed for the lifetime of the conn. */
 LEAT_MUST_CHECK int leat_pg_conn_open(leat_pg_conn **out, leat_loop *loop, leat_metrics *metrics,

@@ -1,10 +1,11 @@
 /* open_conn opens a connection; once it is ready, on_conn sends the handshake: BEGIN, LISTEN, the
- * fence, COMMIT and the question that options.up_sql asks, all at once. When each was answered and
- * the fence has come back as a notification (on_notify), the listener is up, and sends a keepalive
- * now and then. Whatever goes wrong meets in fail: close, back off, connect again.
+ * fence and COMMIT, all at once. When each was answered and the fence has come back as a
+ * notification (on_notify), the listener is up, and sends a keepalive now and then. Whatever goes
+ * wrong meets in fail: close, back off, connect again.
  *
- * The fence is a notification on the very channel, with a payload that no announcement can have.
- * Those of other listeners arrive here too, and are swallowed like our own.
+ * The fence is a notification on the very channel, with a payload that no announcement can have,
+ * and it counts only as sent by this connection's own server process. Those of other listeners
+ * arrive here too, and are swallowed like our own.
  */
 #include "pg/pg_listener.h"
 
@@ -20,10 +21,7 @@
 
 #define FENCE_PREFIX "fence:"
 
-enum { HANDSHAKE_QUERIES = 5, TIMELINE_LEN = 8 };
-
-static const char default_up_sql[] =
-    "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), $1::text, $2::text";
+enum { HANDSHAKE_QUERIES = 4 };
 
 struct leat_pg_listener {
     leat_loop *loop;
@@ -41,9 +39,7 @@ struct leat_pg_listener {
     bool fenced;
     bool up;
     bool was_up;
-    char timeline[TIMELINE_LEN + 1];
     char *listen_sql;
-    leat_buf seen; /* what up_sql is given the next time; empty: NULL */
 
     leat_deadline timer; /* back-off, then the handshake's limit, then the keepalive's pause */
     leat_pg_backoff backoff;
@@ -144,37 +140,22 @@ static void come_up_if_ready(leat_pg_listener *l)
         leat_metrics_add(l->metrics, LEAT_M_LISTENER_RECONNECTS, 1);
     l->was_up = true;
     pause_keepalive(l);
-    LEAT_LOG_INFO("pg", "listening pid=%d timeline=%s", leat_pg_conn_backend_pid(l->conn),
-                  l->timeline);
-    l->handler.on_up(l->arg, l->timeline);
+    LEAT_LOG_INFO("pg", "listening pid=%d", leat_pg_conn_backend_pid(l->conn));
+    l->handler.on_up(l->arg);
 }
 
-static void on_notify(leat_pg_conn *c, const char *channel, const char *payload, void *arg)
+static void on_notify(leat_pg_conn *c, const char *channel, const char *payload, int sender_pid,
+                      void *arg)
 {
-    (void)c;
     (void)channel;
     leat_pg_listener *l = arg;
     if (strncmp(payload, FENCE_PREFIX, sizeof(FENCE_PREFIX) - 1) == 0) {
-        l->fenced = l->fenced || strcmp(payload, l->fence) == 0;
+        bool own = sender_pid == leat_pg_conn_backend_pid(c) && strcmp(payload, l->fence) == 0;
+        l->fenced = l->fenced || own;
         come_up_if_ready(l);
     } else if (l->up) {
-        l->handler.on_notify(l->arg, payload);
+        l->handler.on_notify(l->arg, payload, sender_pid);
     }
-}
-
-/* Of up_sql. */
-static bool take_answer(leat_pg_listener *l, const leat_pg_result *res)
-{
-    if (leat_pg_result_rows(res) != 1)
-        return false;
-    leat_slice timeline = leat_pg_result_value(res, 0, 0);
-    if (timeline.len != TIMELINE_LEN)
-        return false;
-    memcpy(l->timeline, timeline.at, TIMELINE_LEN);
-    leat_slice seen = leat_pg_result_value(res, 0, 1);
-    l->seen.len = 0;
-    leat_buf_append(&l->seen, seen.at, seen.len);
-    return true;
 }
 
 static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
@@ -182,10 +163,6 @@ static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
     leat_pg_listener *l = q->data;
     if (err < 0) {
         fail_query(l, res, err);
-        return;
-    }
-    if (q == &l->queries[HANDSHAKE_QUERIES - 1] && !take_answer(l, res)) {
-        fail(l, LEAT_EBADMSG, "the server's timeline is unknown");
         return;
     }
     l->unanswered--;
@@ -207,33 +184,18 @@ static void make_fence(leat_pg_listener *l)
     l->fenced = false;
 }
 
-static leat_slice view_or_null(const leat_buf *b)
-{
-    return b == NULL || b->len == 0 ? (leat_slice){NULL, 0} : leat_buf_view(b);
-}
-
 static void send_handshake(leat_pg_listener *l)
 {
+    const char *sql[HANDSHAKE_QUERIES] = {"begin", l->listen_sql,
+                                          "select pg_catalog.pg_notify($1, $2)", "commit"};
     make_fence(l);
     const leat_pg_param fence[] = {leat_slice_of(l->options->channel), leat_slice_of(l->fence)};
-    const leat_pg_param seen[] = {view_or_null(&l->seen), view_or_null(l->options->word)};
-    const struct {
-        const char *sql;
-        const leat_pg_param *params;
-        int n_params;
-    } ask[HANDSHAKE_QUERIES] = {
-        {"begin", NULL, 0},
-        {l->listen_sql, NULL, 0},
-        {"select pg_notify($1, $2)", fence, 2},
-        {"commit", NULL, 0},
-        {l->options->up_sql == NULL ? default_up_sql : l->options->up_sql, seen, 2},
-    };
     uint64_t deadline_ms = leat_loop_now(l->loop) + l->options->pg.connect_timeout_ms;
     l->unanswered = HANDSHAKE_QUERIES;
     for (int i = 0; i < HANDSHAKE_QUERIES; i++) {
         l->queries[i].data = l;
-        int err = leat_pg_conn_query(l->conn, &l->queries[i], ask[i].sql, ask[i].params,
-                                     ask[i].n_params, deadline_ms, on_answer);
+        int err = leat_pg_conn_query(l->conn, &l->queries[i], sql[i], fence, i == 2 ? 2 : 0,
+                                     deadline_ms, on_answer);
         if (err < 0) {
             fail(l, err, leat_pg_conn_error(l->conn));
             return;
@@ -269,7 +231,6 @@ static void finish_closing(leat_pg_listener *l)
     void (*done)(void *) = l->done;
     void *arg = l->done_arg;
     free(l->listen_sql);
-    leat_buf_close(&l->seen);
     free(l);
     if (done != NULL)
         done(arg);

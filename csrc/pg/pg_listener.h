@@ -15,27 +15,21 @@
 #ifndef LEAT_PG_PG_LISTENER_H
 #define LEAT_PG_PG_LISTENER_H
 
-#include "base/buf.h"
 #include "loop/loop.h"
 #include "pg/pg_conn.h"
 
 typedef struct leat_pg_listener leat_pg_listener;
 
 typedef struct leat_pg_listener_handler {
-    /* Listening, fenced. timeline: 8 hexadecimal digits of the server's timeline. */
-    void (*on_up)(void *arg, const char *timeline);
+    void (*on_up)(void *arg); /* listening, fenced */
     void (*on_down)(void *arg, int err);
-    void (*on_notify)(void *arg, const char *payload); /* borrowed */
+    /* The payload is borrowed. sender_pid: see leat_pg_notify_cb. */
+    void (*on_notify)(void *arg, const char *payload, int sender_pid);
 } leat_pg_listener_handler;
 
 typedef struct leat_pg_listener_options {
     leat_pg_options pg;
     const char *channel; /* an SQL identifier, unquoted */
-    /* What is asked before on_up, NULL for the timeline alone. Its answer: the timeline, and a text
-     * that is given to it as $1 the next time (NULL the first time). $2 is what `word` holds then,
-     * NULL if it is empty; word may be NULL. */
-    const char *up_sql;
-    const leat_buf *word;
     uint64_t max_backoff_ms;
     uint64_t keepalive_ms;
     uint64_t keepalive_timeout_ms;

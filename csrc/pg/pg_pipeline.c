@@ -346,7 +346,7 @@ void leat_pg_pipeline_take_input(leat_pg_conn *c)
         for (PGnotify *n; (n = PQnotifies(c->pg)) != NULL;) {
             more = true;
             if (c->notify_cb != NULL)
-                c->notify_cb(c, n->relname, n->extra, c->notify_arg);
+                c->notify_cb(c, n->relname, n->extra, n->be_pid, c->notify_arg);
             PQfreemem(n);
             if (c->state != LEAT_PG_CONN_READY)
                 return;

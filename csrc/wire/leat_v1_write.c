@@ -191,6 +191,7 @@ static const char *op_of(leat_event_kind kind)
     case LEAT_EVENT_SKIP:
     case LEAT_EVENT_REVOKE:
     case LEAT_EVENT_RESYNC:
+    case LEAT_EVENT_OVERSIZE:
         return "skip";
     case LEAT_EVENT_SIGNAL:
         return "signal";

@@ -90,6 +90,7 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_resyncs_total{reason=\"hook\"} 0",
         "leat_resyncs_total{reason=\"epoch\"} 0",
         "leat_resyncs_total{reason=\"requested\"} 0",
+        "leat_resyncs_total{reason=\"too_large\"} 0",
         "leat_reauthorizations_total 0",
         "leat_turn_waiters 0",
         "leat_workers_left_behind_total 0",
@@ -100,6 +101,9 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_script_budget_exceeded_total 0",
         "leat_script_memory_bytes 0",
         "leat_http_requests_total 0",
+        "leat_http_shed_total 0",
+        "leat_guest_bytes 0",
+        "leat_request_bytes 0",
         "leat_http_rejected_total 0",
         "leat_protocol_errors_total 0",
         "leat_bad_requests_total 0",
@@ -109,6 +113,15 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_log_lines_dropped_total{reason=\"rate\"} 0",
         "leat_log_lines_dropped_total{reason=\"full\"} 0",
         "leat_log_lines_dropped_total{reason=\"failed\"} 0",
+        "leat_announcements_refused_total 0",
+        "leat_fetch_failures_total{reason=\"hidden\"} 0",
+        "leat_fetch_failures_total{reason=\"missing\"} 0",
+        "leat_fetch_failures_total{reason=\"unconfirmed\"} 0",
+        "leat_fetch_failures_total{reason=\"denied\"} 0",
+        "leat_fetch_failures_total{reason=\"deadline\"} 0",
+        "leat_fetch_failures_total{reason=\"unavailable\"} 0",
+        "leat_fetch_failures_total{reason=\"other\"} 0",
+        "leat_topics_unreadable 0",
     };
     leat_metrics_registry *r = leat_metrics_registry_new();
     leat_metrics_new(r);

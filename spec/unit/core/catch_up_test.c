@@ -28,6 +28,7 @@ static struct {
     leat_history *running;
     size_t n_started;
     size_t n_cancelled;
+    size_t n_unread; /* the hub was told that it cannot be read */
     bool another_numbering;
 } outbox;
 
@@ -45,10 +46,10 @@ void leat_history_ask(leat_history *h, leat_slice topic, int64_t after)
     h->after = after;
 }
 
-void leat_history_start(leat_history *h, int64_t max_events, int64_t max_bytes,
-                        uint64_t deadline_ms, leat_history_cb cb, void *arg)
+void leat_history_start(leat_history *h, const leat_history_bounds *bounds, uint64_t deadline_ms,
+                        leat_history_cb cb, void *arg)
 {
-    (void)max_events, (void)max_bytes, (void)deadline_ms;
+    (void)bounds, (void)deadline_ms;
     h->cb = cb;
     h->arg = arg;
     outbox.n_started++;
@@ -74,6 +75,29 @@ leat_history_row leat_history_row_at(const leat_history *h, int i)
         .kind = LEAT_EVENT_DATA,
         .data = leat_slice_of("1"),
     };
+}
+
+const char *leat_history_reason(const leat_history *h)
+{
+    (void)h;
+    return "as the test says";
+}
+
+const char *leat_history_sqlstate(const leat_history *h)
+{
+    (void)h;
+    return "";
+}
+
+void leat_history_count_failure(leat_metrics *m, int err, const char *sqlstate)
+{
+    (void)m, (void)err, (void)sqlstate;
+}
+
+void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate)
+{
+    (void)l, (void)sqlstate;
+    outbox.n_unread++;
 }
 
 bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)

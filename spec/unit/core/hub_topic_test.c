@@ -20,6 +20,7 @@ enum { N_EVENTS = 200 };
 static struct {
     int64_t given[4 * N_EVENTS];
     size_t n_given;
+    leat_event_kind last_kind;
     size_t n_armed;
     size_t n_begins;
     int64_t last_begin;
@@ -44,8 +45,10 @@ hub_mail *hub_mail_new(hub_mail_op op, leat_hub_link *link, leat_slice topic, le
 void hub_link_post(leat_hub_link *l, hub_mail *m)
 {
     (void)l;
-    if (m->op == HUB_MAIL_EVENT)
+    if (m->op == HUB_MAIL_EVENT) {
         seen.given[seen.n_given++] = leat_event_seq(m->event);
+        seen.last_kind = leat_event_kind_of(m->event);
+    }
     seen.n_armed += m->op == HUB_MAIL_ARMED;
     if (m->op == HUB_MAIL_BEGIN) {
         seen.n_begins++;
@@ -100,7 +103,8 @@ static int set_up(void **state)
     w->registry = leat_metrics_registry_new();
     w->hub.options.limits = &w->limits;
     w->hub.metrics = leat_metrics_new(w->registry);
-    w->hub.up = true;
+    w->hub.phase = HUB_READY;
+    w->limits.max_event_bytes = 100;
     strcpy(w->hub.timeline, "00000001");
     leat_map_init(&w->hub.topics);
     leat_list_init(&w->link.interests);
@@ -120,7 +124,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void announce(world *w, const char *epoch, int64_t seq, bool with_data)
+static bool announce(world *w, const char *epoch, int64_t seq, bool with_data)
 {
     leat_announcement a = {
         .kind = LEAT_ANNOUNCE_EVENT,
@@ -129,7 +133,7 @@ static void announce(world *w, const char *epoch, int64_t seq, bool with_data)
         .seq = seq,
         .data = with_data ? leat_slice_of("{}") : (leat_slice){NULL, 0},
     };
-    hub_topic_announce(&w->hub, &a);
+    return hub_topic_announce(&w->hub, &a);
 }
 
 static void position(world *w, const char *epoch, int64_t seq)
@@ -221,14 +225,59 @@ static void test_asks_where_a_read_and_what_was_heard_are_of_two_numberings(void
     assert_int_equal(LEAT_RESET_EPOCH, seen.last_reset);
 }
 
-static void test_passes_a_repetition_by(void **state)
+/* The outbox was faster than the announcement. */
+static void test_passes_a_late_announcement_by(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 3, true);
+    answer(*state, "00000001-a", 1, 4);
+    announce(*state, "a", 2, true);
+    announce(*state, "a", 4, true);
+    announce(*state, "a", 5, true);
+    assert_given(1, 5);
+    assert_false(seen.wanted);
+}
+
+/* Nothing repeats an announcement, so the log has gone back. */
+static void test_gives_nothing_when_a_number_is_announced_twice(void **state)
 {
     position(*state, "00000001-a", 0);
     announce(*state, "a", 1, true);
+    announce(*state, "a", 2, true);
+    assert_false(announce(*state, "a", 1, true));
+    assert_true(seen.wanted);
+    announce(*state, "a", 3, true);
+    assert_given(1, 2);
+
+    answer(*state, "00000001-a", 1, 3);
+
+    assert_given(1, 3);
+    announce(*state, "a", 4, true);
+    assert_given(1, 4);
+}
+
+static void test_starts_over_when_the_log_went_back(void **state)
+{
+    position(*state, "00000001-a", 0);
     announce(*state, "a", 1, true);
     announce(*state, "a", 2, true);
-    announce(*state, "a", 1, true);
+    announce(*state, "a", 2, true);
+    answer(*state, "00000001-b", 1, 2);
     assert_given(1, 2);
+    assert_int_equal(LEAT_RESET_EPOCH, seen.last_reset);
+    position(*state, "00000001-b", 2);
+    announce(*state, "b", 3, true);
+    assert_given(1, 3);
+}
+
+static void test_gives_what_is_too_large_without_its_data(void **state)
+{
+    world *w = *state;
+    w->limits.max_event_bytes = 1;
+    position(w, "00000001-a", 0);
+    announce(w, "a", 1, true);
+    assert_given(1, 1);
+    assert_int_equal(LEAT_EVENT_OVERSIZE, seen.last_kind);
 }
 
 static void test_holds_back_what_lies_behind_a_hole(void **state)
@@ -452,7 +501,10 @@ int main(void)
         TEST(test_begins_at_the_read_if_what_it_saw_last_was_not_heard),
         TEST(test_drops_what_was_heard_of_another_numbering),
         TEST(test_asks_where_a_read_and_what_was_heard_are_of_two_numberings),
-        TEST(test_passes_a_repetition_by),
+        TEST(test_passes_a_late_announcement_by),
+        TEST(test_gives_nothing_when_a_number_is_announced_twice),
+        TEST(test_starts_over_when_the_log_went_back),
+        TEST(test_gives_what_is_too_large_without_its_data),
         TEST(test_holds_back_what_lies_behind_a_hole),
         TEST(test_fetches_what_was_too_large_to_announce),
         TEST(test_finds_a_lost_last_event),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "core/history.h"
 #include "core/read.h"
 
 enum { NOW = 1000, DEADLINE = NOW + 800 };
@@ -31,6 +32,8 @@ static struct {
     size_t n_leased;
     leat_pg_query *queries[8];
     size_t n_queries;
+    bool hidden; /* row security keeps rows from us */
+    size_t n_unread;
     script_call refresh;
     script_call snapshot;
     size_t n_ended;
@@ -146,7 +149,18 @@ int leat_pg_result_rows(const leat_pg_result *r)
 leat_slice leat_pg_result_value(const leat_pg_result *r, int row, int column)
 {
     (void)r, (void)row;
-    return leat_slice_of(column == 0 ? "epoch" : "17");
+    return leat_slice_of(column == 0 ? "epoch" : column == 3 ? (seen.hidden ? "t" : "f") : "17");
+}
+
+void leat_history_count_failure(leat_metrics *m, int err, const char *sqlstate)
+{
+    (void)m, (void)err, (void)sqlstate;
+}
+
+void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate)
+{
+    (void)l, (void)sqlstate;
+    seen.n_unread++;
 }
 
 const char *leat_pg_result_sqlstate(const leat_pg_result *r)
@@ -349,6 +363,26 @@ static void falls_back_where_the_refresh_cannot_read(void **state)
     reply(0);
 }
 
+/* Else it would be at seq 0 with nothing in it. */
+static void takes_no_position_from_rows_that_are_hidden(void **state)
+{
+    seen.hidden = true;
+    begin(*state, false);
+    lease();
+    reply_position();
+    assert_int_equal(0, seen.n_leased);
+    assert_int_equal(1, seen.n_unread);
+    while (seen.n_ended == 0) {
+        pass_time();
+        if (seen.waiter == NULL)
+            continue;
+        lease();
+        reply_position();
+    }
+
+    expect_end(LEAT_CODE_UNAVAILABLE, false);
+}
+
 static void ends_where_the_refresh_finds_nothing(void **state)
 {
     begin(*state, false);
@@ -460,6 +494,7 @@ int main(void)
         TEST(waits_for_the_position),
         TEST(gives_a_refresh_half_of_the_time),
         TEST(falls_back_where_the_refresh_cannot_read),
+        TEST(takes_no_position_from_rows_that_are_hidden),
         TEST(ends_where_the_refresh_finds_nothing),
         TEST(accepts_no_fallback_if_it_must_be_fresh),
         TEST(tries_again_where_the_snapshot_cannot_be_read),

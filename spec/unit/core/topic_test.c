@@ -357,7 +357,7 @@ static void drops_its_oldest_beyond_the_bytes(void **state)
     assert_true(leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES) <= RING_BYTES);
 }
 
-static void keeps_one_event_however_large(void **state)
+static void holds_none_that_is_larger_than_the_ring(void **state)
 {
     world *w = *state;
     arm(w);
@@ -366,7 +366,10 @@ static void keeps_one_event_however_large(void **state)
 
     leat_topic_on_event(&w->core, make_event(2, RING_BYTES + 1));
 
-    expect_ring(w->topic, 2, 2);
+    expect_ring(w->topic, 3, 2);
+    assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES));
+    event(w, 3);
+    expect_ring(w->topic, 3, 3);
 }
 
 static void ignores_what_it_has(void **state)
@@ -485,7 +488,7 @@ int main(void)
         TEST(drops_what_comes_before_it_is_armed),
         TEST(drops_its_oldest_beyond_the_count),
         TEST(drops_its_oldest_beyond_the_bytes),
-        TEST(keeps_one_event_however_large),
+        TEST(holds_none_that_is_larger_than_the_ring),
         TEST(ignores_what_it_has),
         TEST(restarts_behind_an_event_whose_hook_failed),
         TEST(heeds_only_resets_of_its_own_life),

@@ -809,8 +809,10 @@ static void a_callback_may_forget_what_was_not_yet_sent(void **state)
         assert_false(leat_pg_query_pending(&q[i]));
 }
 
-static void on_notify(leat_pg_conn *pg, const char *channel, const char *payload, void *arg)
+static void on_notify(leat_pg_conn *pg, const char *channel, const char *payload, int sender_pid,
+                      void *arg)
 {
+    assert_int_not_equal(sender_pid, 0);
     struct conn *c = arg;
     (void)pg;
     assert_string_equal(channel, "leat_unit");

@@ -1,0 +1,112 @@
+/* hub_anchor.c - entries of the log that this server knows of, by which leat.attend sees whether
+ * the database still has the history that clients have seen.
+ *
+ * The newest announced entry stands for everything before it: announcements come in the order of
+ * the commits, and what is restored is what was there at some moment. A few more stand beside it
+ * for what came by other ways while nothing was heard: rows of a fetch, and positions that workers
+ * have read (whose time is not known).
+ */
+#include "core/hub_private.h"
+
+#include "base/buf.h"
+#include "wire/json.h"
+
+enum { TIMELINE_PART = 9 }; /* of an epoch as clients see it: "TTTTTTTT-" */
+
+static hub_anchor make(leat_slice topic, leat_slice epoch, int64_t seq, int64_t at)
+{
+    hub_anchor a = {.topic_len = topic.len, .epoch_len = epoch.len, .seq = seq, .at = at};
+    if (topic.len == 0 || topic.len > sizeof(a.topic) || epoch.len > sizeof(a.epoch))
+        return (hub_anchor){0};
+    memcpy(a.topic, topic.at, topic.len);
+    memcpy(a.epoch, epoch.at, epoch.len);
+    return a;
+}
+
+static leat_slice topic_of(const hub_anchor *a)
+{
+    return (leat_slice){a->topic, a->topic_len};
+}
+
+static leat_slice epoch_of(const hub_anchor *a)
+{
+    return (leat_slice){a->epoch, a->epoch_len};
+}
+
+/* Beside the newest; of one numbering of a topic, the latest. */
+static void add(hub_anchors *all, const hub_anchor *a)
+{
+    if (a->topic_len == 0)
+        return;
+    for (size_t i = 0; i < HUB_ANCHORS; i++) {
+        hub_anchor *known = &all->others[i];
+        if (!leat_slice_equal(topic_of(known), topic_of(a)) ||
+            !leat_slice_equal(epoch_of(known), epoch_of(a)))
+            continue;
+        if (a->seq > known->seq || (a->seq == known->seq && known->at == 0))
+            *known = *a;
+        return;
+    }
+    all->others[all->next] = *a;
+    all->next = (all->next + 1) % HUB_ANCHORS;
+}
+
+/* An older entry takes no newer one's place: a session can repeat what it sent itself. */
+void hub_anchor_newest(hub_anchors *all, const hub_anchor *a)
+{
+    if (a->at >= all->newest.at)
+        all->newest = *a;
+    else
+        add(all, a);
+}
+
+void hub_anchor_announced(hub_anchors *all, const leat_announcement *heard)
+{
+    if (heard->seq == 0)
+        return;
+    hub_anchor a = make(heard->topic, heard->epoch, heard->seq, heard->at);
+    if (a.topic_len > 0)
+        hub_anchor_newest(all, &a);
+}
+
+void hub_anchor_read(hub_anchors *all, leat_slice topic, leat_slice epoch, int64_t seq, int64_t at)
+{
+    if (seq == 0 || epoch.len <= TIMELINE_PART)
+        return;
+    leat_slice own = {epoch.at + TIMELINE_PART, epoch.len - TIMELINE_PART};
+    hub_anchor a = make(topic, own, seq, at);
+    add(all, &a);
+}
+
+void hub_anchor_clear(hub_anchors *all)
+{
+    *all = (hub_anchors){0};
+}
+
+static void write_one(const hub_anchor *a, leat_buf *json)
+{
+    if (a->topic_len == 0)
+        return;
+    leat_buf_text(json, json->len == 1 ? "{\"topic\":" : ",{\"topic\":");
+    int err = leat_json_write_string(json, topic_of(a));
+    leat_buf_text(json, ",\"epoch\":");
+    err += leat_json_write_string(json, epoch_of(a));
+    LEAT_ASSERT(err == 0); /* both were checked where they came in */
+    leat_buf_text(json, ",\"seq\":");
+    leat_buf_int(json, a->seq);
+    leat_buf_text(json, ",\"at\":");
+    if (a->at == 0)
+        leat_buf_text(json, "null");
+    else
+        leat_buf_int(json, a->at);
+    leat_buf_char(json, '}');
+}
+
+void hub_anchor_write(const hub_anchors *all, leat_buf *json)
+{
+    leat_buf_char(json, '[');
+    write_one(&all->newest, json);
+    for (size_t i = 0; i < HUB_ANCHORS; i++)
+        write_one(&all->others[i], json);
+    leat_buf_char(json, ']');
+}

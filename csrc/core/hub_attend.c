@@ -1,0 +1,268 @@
+/* hub_attend.c - asks the database whether its history is still the one that clients have seen.
+ *
+ * A restore, a failover or a copied data folder shows in nothing that a client or a server can see
+ * by itself. So after each connect of the broker, before anybody is armed and anything is fetched,
+ * leat.attend compares what the server knows (its anchors) with what is there, and says under which
+ * history and timeline positions go from now on. If that is another one than before, every topic
+ * begins anew. It also hands out the key of the announcements.
+ *
+ * start_asking -> on_conn -> on_answer -> adopt, or fail and once more after a while.
+ * hub_attend_start and hub_attend_unconfirmed put the hub into HUB_ATTENDING until then;
+ * hub_attend_check looks while the work goes on.
+ */
+#include "core/hub_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { GAP_MS = 1000, MAX_BACKOFF_MS = 2000 };
+
+/* Rows that row security hides from the server's role would be taken for rows that are not there.
+ * leat.attend runs with its owner's rights, so that it is asked beside it. */
+static const char sql[] =
+    "select a.timeline, a.history, pg_catalog.encode(a.key, 'hex'), a.fingerprint, a.verdict,"
+    "       a.anchor_topic, a.anchor_epoch, a.anchor_seq, a.anchor_at, " LEAT_HISTORY_HIDDEN_SQL
+    "  from leat.attend($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.jsonb) a";
+
+enum column {
+    COL_TIMELINE,
+    COL_HISTORY,
+    COL_KEY,
+    COL_FINGERPRINT,
+    COL_VERDICT,
+    COL_TOPIC,
+    COL_EPOCH,
+    COL_SEQ,
+    COL_AT,
+    COL_HIDDEN,
+};
+
+static void on_later(leat_deadline *d);
+static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err);
+static void on_answer(leat_pg_query *q, leat_pg_result *res, int err);
+
+void hub_attend_init(leat_hub *h)
+{
+    leat_deadline_init(&h->attend.later);
+    leat_pg_waiter_init(&h->attend.waiter);
+    leat_pg_backoff_init(&h->attend.backoff, MAX_BACKOFF_MS);
+    h->attend.waiter.data = h;
+    h->attend.query.data = h;
+}
+
+void hub_attend_stop(leat_hub *h)
+{
+    hub_attend *a = &h->attend;
+    leat_deadline_cancel(&a->later);
+    leat_pg_waiter_cancel(&a->waiter);
+    if (a->conn != NULL) {
+        leat_pg_conn_forget(&a->query);
+        leat_pg_pool_release(h->pool, a->conn);
+    }
+    a->conn = NULL;
+    a->again = false;
+    hub_set_trouble(h, LEAT_HUB_HISTORY, NULL);
+}
+
+static void ask_in(leat_hub *h, uint64_t ms)
+{
+    leat_deadline_arm(leat_loop_deadlines(h->loop), &h->attend.later, leat_loop_now(h->loop) + ms,
+                      on_later);
+}
+
+/* Gives the connection back and comes again; what the hub does meanwhile, its phase says. */
+static void fail(leat_hub *h, const char *why)
+{
+    hub_attend *a = &h->attend;
+    leat_pg_backoff_warn(&a->backoff, leat_loop_now(h->loop), "history not confirmed", why);
+    hub_set_trouble(h, LEAT_HUB_HISTORY, why);
+    if (a->conn != NULL)
+        leat_pg_pool_release(h->pool, a->conn);
+    a->conn = NULL;
+    ask_in(h, leat_pg_backoff_next(&a->backoff));
+}
+
+static const char *reason_of(const leat_pg_result *res, int err)
+{
+    if (err == LEAT_EPG_SERVER)
+        return leat_pg_result_message(res);
+    return leat_err_name(err) == NULL ? "io" : leat_err_name(err);
+}
+
+static uint64_t limit(const leat_hub *h)
+{
+    return leat_loop_now(h->loop) + h->options.limits->control_timeout_ms;
+}
+
+static bool is_asking(const leat_hub *h)
+{
+    return h->attend.conn != NULL || leat_pg_waiter_waiting(&h->attend.waiter);
+}
+
+static void start_asking(leat_hub *h)
+{
+    hub_attend *a = &h->attend;
+    leat_deadline_cancel(&a->later);
+    a->again = false;
+    a->begun_ms = leat_loop_now(h->loop);
+    int err = leat_pg_pool_acquire(h->pool, &a->waiter, limit(h), on_conn);
+    if (err < 0)
+        fail(h, reason_of(NULL, err));
+}
+
+static void on_later(leat_deadline *d)
+{
+    start_asking(LEAT_LIST_ENTRY(d, leat_hub, attend.later));
+}
+
+void hub_attend_start(leat_hub *h)
+{
+    LEAT_ASSERT(h->phase == HUB_DOWN && !is_asking(h));
+    hub_set_phase(h, HUB_ATTENDING);
+    start_asking(h);
+}
+
+/* As soon as the last one was long enough ago. */
+static void ask_soon(leat_hub *h)
+{
+    uint64_t now = leat_loop_now(h->loop);
+    uint64_t at = h->attend.begun_ms + GAP_MS;
+    if (is_asking(h))
+        h->attend.again = true;
+    else if (!leat_deadline_armed(&h->attend.later))
+        ask_in(h, at > now ? at - now : 0);
+}
+
+void hub_attend_unconfirmed(leat_hub *h)
+{
+    if (h->phase == HUB_READY)
+        hub_set_phase(h, HUB_ATTENDING);
+    if (h->phase == HUB_ATTENDING)
+        ask_soon(h);
+}
+
+void hub_attend_check(leat_hub *h)
+{
+    if (h->phase == HUB_READY)
+        ask_soon(h);
+}
+
+static leat_pg_param param_of(const char *text)
+{
+    return text == NULL || text[0] == '\0' ? (leat_pg_param){NULL, 0} : leat_slice_of(text);
+}
+
+static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
+{
+    leat_hub *h = w->data;
+    if (err < 0) {
+        fail(h, reason_of(NULL, err));
+        return;
+    }
+    h->attend.conn = conn;
+    leat_buf anchors = LEAT_BUF_INIT;
+    hub_anchor_write(&h->anchors, &anchors);
+    leat_pg_param params[] = {param_of(h->fingerprint), param_of(h->history),
+                              leat_buf_view(&anchors)};
+    err = leat_pg_conn_query(conn, &h->attend.query, sql, params, 3, limit(h), on_answer);
+    leat_buf_close(&anchors);
+    if (err < 0)
+        fail(h, reason_of(NULL, err));
+}
+
+static int digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* As trust in broker.h. */
+static int take_key(leat_hub *h, leat_slice hex)
+{
+    char key[LEAT_ANNOUNCEMENT_KEY_LEN];
+    if (hex.len != 2 * sizeof(key))
+        return LEAT_EBADMSG;
+    for (size_t i = 0; i < sizeof(key); i++) {
+        int high = digit(hex.at[2 * i]), low = digit(hex.at[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return LEAT_EBADMSG;
+        key[i] = (char)(high << 4 | low);
+    }
+    return h->broker->trust(h->broker, (leat_slice){key, sizeof(key)});
+}
+
+static void take_newest(leat_hub *h, const leat_pg_result *res)
+{
+    if (leat_pg_result_is_null(res, 0, COL_TOPIC))
+        return;
+    leat_announcement newest = {
+        .kind = LEAT_ANNOUNCE_EVENT,
+        .topic = leat_pg_result_value(res, 0, COL_TOPIC),
+        .epoch = leat_pg_result_value(res, 0, COL_EPOCH),
+        .seq = strtoll(leat_pg_result_value(res, 0, COL_SEQ).at, NULL, 10),
+        .at = strtoll(leat_pg_result_value(res, 0, COL_AT).at, NULL, 10),
+    };
+    hub_anchor_announced(&h->anchors, &newest);
+}
+
+/* Under another history or timeline, every position that anybody has is of the past. */
+static void take_history(leat_hub *h, const leat_pg_result *res)
+{
+    leat_slice timeline = leat_pg_result_value(res, 0, COL_TIMELINE);
+    leat_slice history = leat_pg_result_value(res, 0, COL_HISTORY);
+    leat_slice fingerprint = leat_pg_result_value(res, 0, COL_FINGERPRINT);
+    bool first = h->history[0] == '\0';
+    bool same = leat_slice_is(timeline, h->timeline) && leat_slice_is(history, h->history);
+    free(h->fingerprint);
+    h->fingerprint = leat_memdup(fingerprint.at, fingerprint.len);
+    memcpy(h->timeline, timeline.at, timeline.len);
+    memcpy(h->history, history.at, history.len);
+    if (same)
+        return;
+    leat_slice verdict = leat_pg_result_value(res, 0, COL_VERDICT);
+    LEAT_LOG_INFO("hub", "history verdict=%.*s history=%s timeline=%s", (int)verdict.len,
+                  verdict.at, h->history, h->timeline);
+    hub_anchor_clear(&h->anchors);
+    if (!first)
+        hub_topic_reset_all(h, LEAT_RESET_EPOCH);
+}
+
+static void adopt(leat_hub *h, const leat_pg_result *res, bool other_key)
+{
+    take_history(h, res);
+    take_newest(h, res);
+    leat_pg_backoff_reset(&h->attend.backoff);
+    hub_set_trouble(h, LEAT_HUB_HISTORY, NULL);
+    bool deaf = h->phase != HUB_READY || other_key; /* what was announced meanwhile is lost */
+    if (h->phase != HUB_READY) {
+        hub_set_phase(h, HUB_READY);
+        hub_topic_confirm_all(h);
+        hub_repair_probe(h);
+    }
+    if (deaf)
+        hub_repair_compare_all(h);
+}
+
+static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
+{
+    leat_hub *h = q->data;
+    if (err == 0 && (leat_pg_result_rows(res) != 1 ||
+                     leat_pg_result_value(res, 0, COL_TIMELINE).len != sizeof(h->timeline) - 1 ||
+                     leat_pg_result_value(res, 0, COL_HISTORY).len != sizeof(h->history) - 1))
+        err = LEAT_EBADMSG;
+    if (err == 0 && leat_slice_is(leat_pg_result_value(res, 0, COL_HIDDEN), "t"))
+        err = LEAT_EHIDDEN;
+    if (err == 0)
+        err = take_key(h, leat_pg_result_value(res, 0, COL_KEY));
+    if (err < 0) {
+        fail(h, reason_of(res, err));
+        return;
+    }
+    leat_pg_pool_release(h->pool, h->attend.conn);
+    h->attend.conn = NULL;
+    adopt(h, res, err == 1);
+    if (h->attend.again)
+        ask_soon(h);
+}
