@@ -59,7 +59,8 @@ return {
   -- One attempt to connect. (At the start, for each host that the URL names, in whole seconds, and
   -- at least two.)
   database_connect_timeout_ms = 5000,
-  -- Prepared statements kept on one connection.
+  -- Prepared statements kept on one connection. 0 prepares none: for a pooler in transaction mode that does not
+  -- know prepared statements (PgBouncer before 1.21, or without max_prepared_statements).
   max_statements = 256,
   -- The NOTIFY channel of the announcements. The functions in schema leat write to "leat".
   channel = "leat",

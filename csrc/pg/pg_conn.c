@@ -124,6 +124,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     case LEAT_PG_CONN_CONNECTING:
         leat_pg_connect_on_poll(c, status);
         return;
+    case LEAT_PG_CONN_SETTING_UP:
+        leat_pg_connect_on_set_up_poll(c, status);
+        return;
     case LEAT_PG_CONN_READY:
         on_ready_poll(c, status);
         return;
@@ -139,6 +142,8 @@ static void on_sweep(leat_sweep *s)
     switch (c->state) {
     case LEAT_PG_CONN_CONNECTING:
         leat_pg_connect_next(c);
+        return;
+    case LEAT_PG_CONN_SETTING_UP:
         return;
     case LEAT_PG_CONN_READY:
         leat_pg_pipeline_send(c);
@@ -229,7 +234,7 @@ static void on_anchor_closed(uv_handle_t *handle)
 void leat_pg_conn_close(leat_pg_conn *c)
 {
     LEAT_ASSERT(c->state != LEAT_PG_CONN_CLOSED);
-    if (c->state == LEAT_PG_CONN_CONNECTING)
+    if (c->state == LEAT_PG_CONN_CONNECTING || c->state == LEAT_PG_CONN_SETTING_UP)
         leat_pg_connect_close(c);
     /* Hanging up alone would leave the query running until it has something to say. */
     if (c->state == LEAT_PG_CONN_READY && !leat_list_empty(&c->flight))

@@ -52,7 +52,8 @@ typedef struct leat_pg_options {
     const char
         *conninfo; /* URL or key=value, as libpq takes it; multi-host, TLS, passwords included */
     const char *application_name;
-    size_t max_statements; /* prepared statements kept a connection */
+    size_t max_statements; /* prepared statements kept a connection; 0: nothing is prepared, which
+                              a pooler in transaction mode may need */
     uint64_t connect_timeout_ms;
     size_t max_result_bytes; /* a larger result fails its query with LEAT_ETOOLARGE; 0: no limit */
 } leat_pg_options;

@@ -1,6 +1,6 @@
 /* pg_conn_private.h - what the files of pg share of a connection: pg_conn.c (its socket and
- * states), pg_connect.c (until it is ready), pg_pipeline.c (queries and their results), pg_clean.c
- * (cancelling, and making it fit for reuse).
+ * states), pg_connect.c (until it is ready), pg_session.c (its settings), pg_pipeline.c (queries
+ * and their results), pg_clean.c (cancelling, and making it fit for reuse).
  *
  * Ownership  see pg_conn.h.
  * Threads    loop thread only.
@@ -21,6 +21,7 @@
 
 typedef enum leat_pg_conn_state {
     LEAT_PG_CONN_CONNECTING,
+    LEAT_PG_CONN_SETTING_UP, /* connected; the session's settings are not yet answered */
     LEAT_PG_CONN_READY,
     LEAT_PG_CONN_BROKEN, /* failed to connect, or lost; waits for its owner to close it */
     LEAT_PG_CONN_CLOSED, /* waits for libuv and the worker thread */
@@ -63,9 +64,10 @@ struct leat_pg_conn {
     PGconn *pg;
     uv_poll_t *poll; /* on the heap: a changed socket gets a new one while the old one closes */
     int poll_fd;
-    bool writing;     /* libpq holds bytes that the socket did not take */
-    uv_idle_t anchor; /* never started: c is freed by a close callback, even without a socket */
-    int holders;      /* handles and threads that refer to c */
+    bool settings_undone; /* perhaps: a script has run something that may do that */
+    bool writing;         /* libpq holds bytes that the socket did not take */
+    uv_idle_t anchor;     /* never started: c is freed by a close callback, even without a socket */
+    int holders;          /* handles and threads that refer to c */
     void (*gone)(void *arg);
     void *gone_arg;
 
@@ -94,15 +96,34 @@ void leat_pg_conn_lose(leat_pg_conn *c, const char *why);
 /* Copies text as one line. Returns out. */
 char *leat_pg_conn_one_line(char *out, size_t size, const char *text);
 
-/* pg_connect.c. The last two run the owner's callback when it is ready or has failed. */
+/* pg_connect.c. The last three run the owner's callback when it is ready or has failed. */
 void leat_pg_connect_init(leat_pg_conn *c);
 void leat_pg_connect_close(leat_pg_conn *c);
 void leat_pg_connect_next(leat_pg_conn *c);
 void leat_pg_connect_on_poll(leat_pg_conn *c, int status);
+void leat_pg_connect_on_set_up_poll(leat_pg_conn *c, int status);
+
+/* pg_session.c */
+typedef enum leat_pg_session_answer {
+    LEAT_PG_SESSION_WAITING,
+    LEAT_PG_SESSION_SET,
+    LEAT_PG_SESSION_REFUSED,
+} leat_pg_session_answer;
+
+/* Sends the settings over a connection in pipeline mode; false if that is impossible. */
+LEAT_MUST_CHECK bool leat_pg_session_send(PGconn *pg);
+/* Reads the answer. If it is REFUSED, why says the reason in one line. */
+LEAT_MUST_CHECK leat_pg_session_answer leat_pg_session_take(PGconn *pg, char *why, size_t size);
+/* res: of a query that an owner sent. */
+void leat_pg_session_note(leat_pg_conn *c, PGresult *res);
+/* Before queued queries are sent: sets what may have been undone. */
+void leat_pg_session_restore(leat_pg_conn *c);
 
 /* pg_pipeline.c */
 void leat_pg_conn_forget_all(leat_pg_conn *c);
 void leat_pg_pipeline_send_own(leat_pg_conn *c, const char *sql);
+/* The same, in front of all that is queued. */
+void leat_pg_pipeline_send_first(leat_pg_conn *c, const char *sql);
 void leat_pg_pipeline_send(leat_pg_conn *c);
 void leat_pg_pipeline_take_input(leat_pg_conn *c);
 /* Ends all that is pending; false if a callback closed the connection meanwhile. */

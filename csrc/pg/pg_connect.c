@@ -1,6 +1,7 @@
 /* leat_pg_connect_next takes the next address of the current server, or the next server; a host
  * name is looked up first, on a thread (on_lookup_done). Each attempt is libpq's own: on_poll calls
- * PQconnectPoll whenever its socket is ready. An attempt that fails or takes too long schedules the
+ * PQconnectPoll whenever its socket is ready; then the session's settings are sent (set_up), and
+ * their answer makes the connection ready. An attempt that fails or takes too long schedules the
  * next one; when none is left, the owner hears of it. Everything begins in the end-of-turn sweep,
  * so that no callback runs before leat_pg_conn_open has returned.
  */
@@ -71,6 +72,7 @@ static void on_attempt_deadline(leat_deadline *d)
 {
     leat_pg_conn *c = LEAT_LIST_ENTRY(d, leat_pg_conn, connect.deadline);
     char text[sizeof(c->error)];
+    c->state = LEAT_PG_CONN_CONNECTING;
     const char *host = PQhost(c->pg), *port = PQport(c->pg);
     snprintf(text, sizeof(text), "no answer in time from %s port %s", host != NULL ? host : "",
              port != NULL ? port : "");
@@ -203,12 +205,30 @@ void leat_pg_connect_next(leat_pg_conn *c)
         attempt(c, NULL);
 }
 
-static void succeed(leat_pg_conn *c)
+/* Connected. The settings follow before anybody else's queries (pg_session.c). */
+static void set_up(leat_pg_conn *c)
 {
-    leat_deadline_cancel(&c->connect.deadline);
     int err = leat_pg_conn_watch(c, UV_READABLE);
-    if (err < 0 || PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) == 0) {
+    if (err < 0 || PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) == 0 ||
+        !leat_pg_session_send(c->pg)) {
         give_up(c, err < 0 ? uv_strerror(err) : PQerrorMessage(c->pg));
+        return;
+    }
+    c->state = LEAT_PG_CONN_SETTING_UP;
+}
+
+void leat_pg_connect_on_set_up_poll(leat_pg_conn *c, int status)
+{
+    char why[sizeof(c->error)];
+    leat_pg_session_answer answer = leat_pg_session_take(c->pg, why, sizeof(why));
+    if (answer == LEAT_PG_SESSION_WAITING && status >= 0)
+        return;
+    if (answer != LEAT_PG_SESSION_SET) {
+        c->state = LEAT_PG_CONN_CONNECTING;
+        if (answer == LEAT_PG_SESSION_WAITING)
+            give_up(c, uv_strerror(status));
+        else
+            give_up(c, c->last_words[0] != '\0' ? c->last_words : why);
         return;
     }
     leat_pg_connect_close(c);
@@ -225,7 +245,7 @@ void leat_pg_connect_on_poll(leat_pg_conn *c, int status)
     int err = 0;
     switch (next) {
     case PGRES_POLLING_OK:
-        succeed(c);
+        set_up(c);
         return;
     case PGRES_POLLING_READING:
         err = status < 0 ? status : leat_pg_conn_watch(c, UV_READABLE);

@@ -32,10 +32,12 @@ typedef struct slot {
     const char *values[];
 } slot;
 
-/* Copies the parameters behind the slot, each with a terminator, as libpq wants them. */
-static slot *make_slot(const leat_pg_param *params, int n_params)
+/* Copies the parameters and, unless it is NULL, the text behind the slot, each with a terminator,
+ * as libpq wants them. */
+static slot *make_slot(const char *text, const leat_pg_param *params, int n_params)
 {
-    size_t bytes = 0;
+    size_t text_size = text != NULL ? strlen(text) + 1 : 0;
+    size_t bytes = text_size;
     for (int i = 0; i < n_params; i++)
         bytes += params[i].len + 1;
     slot *s = leat_calloc(1, sizeof(*s) + (size_t)n_params * sizeof(s->values[0]) + bytes);
@@ -47,6 +49,8 @@ static slot *make_slot(const leat_pg_param *params, int n_params)
         s->values[i] = at;
         at += params[i].len + 1;
     }
+    if (text != NULL)
+        s->text = memcpy(at, text, text_size);
     s->n_params = n_params;
     leat_list_init(&s->link);
     return s;
@@ -98,9 +102,11 @@ int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
     if (n_params > MAX_PARAMS)
         return LEAT_ETOOLARGE;
 
-    slot *s = make_slot(params, n_params);
+    bool prepares = c->options->max_statements > 0;
+    slot *s = make_slot(prepares ? NULL : sql, params, n_params);
     s->query = q;
-    s->statement = leat_pg_statements_hold(&c->statements, sql);
+    if (prepares)
+        s->statement = leat_pg_statements_hold(&c->statements, sql);
     q->conn_ = c;
     q->slot_ = s;
     q->cb_ = cb;
@@ -114,11 +120,15 @@ int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
 
 void leat_pg_pipeline_send_own(leat_pg_conn *c, const char *sql)
 {
-    leat_slice text = leat_slice_of(sql);
-    slot *s = make_slot(&text, 1);
-    s->text = s->values[0];
+    slot *s = make_slot(sql, NULL, 0);
     leat_list_push(&c->queued, &s->link);
     leat_sweep_schedule(c->loop, &c->sweep);
+}
+
+void leat_pg_pipeline_send_first(leat_pg_conn *c, const char *sql)
+{
+    slot *s = make_slot(sql, NULL, 0);
+    leat_list_push(c->queued.next, &s->link);
 }
 
 void leat_pg_conn_forget(leat_pg_query *q)
@@ -166,7 +176,7 @@ static bool send_slot(leat_pg_conn *c, slot *s)
     leat_pg_statement *statement = s->statement;
     int ok = 1;
     if (statement == NULL) {
-        ok = PQsendQueryParams(c->pg, s->text, 0, NULL, NULL, NULL, NULL, 0);
+        ok = PQsendQueryParams(c->pg, s->text, s->n_params, NULL, s->values, NULL, NULL, 0);
     } else {
         if (!statement->sent) {
             statement->sent = s->prepares = true;
@@ -198,6 +208,7 @@ void leat_pg_pipeline_send(leat_pg_conn *c)
 {
     if (leat_list_empty(&c->queued))
         return;
+    leat_pg_session_restore(c);
     bool ok = deallocate(c);
     while (ok && !leat_list_empty(&c->queued))
         ok = send_slot(c, LEAT_LIST_ENTRY(c->queued.next, slot, link));
@@ -269,6 +280,8 @@ static void finish_slot(leat_pg_conn *c, slot *s)
     s->result = NULL;
     leat_pg_query *q = s->query;
     free_slot(c, s);
+    if (!failed)
+        leat_pg_session_note(c, res.pg);
     if (q == NULL) {
         leat_pg_result_close(&res);
         if (c->clean.cb != NULL)

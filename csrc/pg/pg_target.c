@@ -5,15 +5,7 @@
 
 #include <uv.h>
 
-#include "base/buf.h"
 #include "base/mem.h"
-
-/* What reads results relies on: text formats that do not depend on the database's or role's
- * settings. And no JIT: where a plan's cost is overestimated, compiling it takes seconds, and none
- * of our short queries ever gains that back. As start-up options they outlive RESET ALL. */
-#define SERVER_OPTIONS                                                                             \
-    "-c DateStyle=ISO -c IntervalStyle=postgres -c bytea_output=hex "                              \
-    "-c standard_conforming_strings=on -c jit=off"
 
 static const char *find(const PQconninfoOption *options, const char *keyword)
 {
@@ -102,13 +94,6 @@ int leat_pg_targets_parse(leat_pg_targets *out, const char *conninfo)
         attrs = find(defaults, "target_session_attrs");
     out->prefer_standby = attrs != NULL && strcmp(attrs, "prefer-standby") == 0;
 
-    leat_buf server = LEAT_BUF_INIT;
-    const char *theirs = find(parsed, "options");
-    if (theirs == NULL)
-        theirs = find(defaults, "options");
-    leat_buf_printf(&server, "%s %s", theirs != NULL ? theirs : "", SERVER_OPTIONS);
-    out->server_options_ = leat_buf_detach(&server, NULL);
-
     PQconninfoFree(defaults);
     out->options_ = parsed;
     return 0;
@@ -122,7 +107,6 @@ void leat_pg_targets_close(leat_pg_targets *t)
         free(t->at[i].port);
     }
     free(t->at);
-    free(t->server_options_);
     PQconninfoFree(t->options_);
     *t = (leat_pg_targets){0};
 }
@@ -179,7 +163,6 @@ PGconn *leat_pg_target_connect(const leat_pg_targets *t, const leat_pg_target *t
     add(&p, "hostaddr", hostaddr != NULL ? hostaddr : target->hostaddr);
     add(&p, "port", target->port);
     add(&p, "target_session_attrs", session_attrs);
-    add(&p, "options", t->server_options_);
     add(&p, "client_encoding", "UTF8");
 
     PGconn *pg = PQconnectStartParams(p.keywords, p.values, 0);

@@ -30,7 +30,6 @@ typedef struct leat_pg_targets {
     size_t count;
     bool prefer_standby; /* every target is to be tried as a standby first, then as anything */
     PQconninfoOption *options_;
-    char *server_options_;
 } leat_pg_targets;
 
 LEAT_MUST_CHECK int leat_pg_targets_parse(leat_pg_targets *out, const char *conninfo);

@@ -120,7 +120,7 @@ static const char *find(const PQconninfoOption *options, const char *keyword)
 }
 
 /* The socket's folder does not exist: the attempt fails at once, but its options can be seen. */
-static void the_attempt_gets_one_host_and_our_settings(void **state)
+static void the_attempt_gets_one_host_and_no_options_of_ours(void **state)
 {
     (void)state;
     leat_pg_targets t;
@@ -138,7 +138,7 @@ static void the_attempt_gets_one_host_and_our_settings(void **state)
     assert_string_equal(find(options, "fallback_application_name"), "fallback");
     assert_string_equal(find(options, "client_encoding"), "UTF8");
     assert_string_equal(find(options, "target_session_attrs"), "any");
-    assert_ptr_equal(strstr(find(options, "options"), "-c a=b -c "), find(options, "options"));
+    assert_string_equal(find(options, "options"), "-c a=b");
     PQconninfoFree(options);
     PQfinish(pg);
     leat_pg_targets_close(&t);
@@ -151,7 +151,7 @@ int main(void)
         cmocka_unit_test(the_environment_fills_what_is_missing),
         cmocka_unit_test(what_is_malformed_is_refused),
         cmocka_unit_test(prefer_standby_is_noticed),
-        cmocka_unit_test(the_attempt_gets_one_host_and_our_settings),
+        cmocka_unit_test(the_attempt_gets_one_host_and_no_options_of_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

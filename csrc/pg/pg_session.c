@@ -1,0 +1,75 @@
+/* The settings of a session. They are set by a query after connecting, because poolers refuse the
+ * start-up parameter `options`, or ignore it. The connection is ready once the server has answered
+ * that query. A pooler accepts a client before it has a server for it, so this answer is also the
+ * first proof that there is a database behind it.
+ *
+ * A script's RESET, DISCARD ALL or SET undoes settings. Its command tag tells, and the settings are
+ * set again in front of the next query (leat_pg_session_restore). Inside a transaction block that
+ * is repeated until the block has ended, because ROLLBACK TO SAVEPOINT may undo it once more.
+ */
+#include <string.h>
+
+#include "pg/pg_conn_private.h"
+
+/* Reading results relies on text formats that do not depend on the settings of the database or the
+ * role. JIT is off: where the planner overestimates a cost, compiling takes seconds, and none of
+ * our short queries ever gains that back. */
+#define SETTINGS_SQL                                                                               \
+    "select pg_catalog.set_config('DateStyle', 'ISO', false),"                                     \
+    " pg_catalog.set_config('IntervalStyle', 'postgres', false),"                                  \
+    " pg_catalog.set_config('bytea_output', 'hex', false),"                                        \
+    " pg_catalog.set_config('standard_conforming_strings', 'on', false),"                          \
+    " pg_catalog.set_config('jit', 'off', false)"
+
+bool leat_pg_session_send(PGconn *pg)
+{
+    return PQsendQueryParams(pg, SETTINGS_SQL, 0, NULL, NULL, NULL, NULL, 0) &&
+           PQpipelineSync(pg) && PQflush(pg) >= 0;
+}
+
+static void say(char *why, size_t size, const PGresult *res)
+{
+    const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    leat_pg_conn_one_line(why, size, message != NULL ? message : PQresultErrorMessage(res));
+}
+
+leat_pg_session_answer leat_pg_session_take(PGconn *pg, char *why, size_t size)
+{
+    if (PQconsumeInput(pg) == 0) {
+        leat_pg_conn_one_line(why, size, PQerrorMessage(pg));
+        return LEAT_PG_SESSION_REFUSED;
+    }
+    while (!PQisBusy(pg)) {
+        PGresult *res = PQgetResult(pg);
+        ExecStatusType status = PQresultStatus(res);
+        if (res != NULL && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_SYNC)
+            say(why, size, res);
+        bool absent = res == NULL;
+        PQclear(res);
+        if (status == PGRES_PIPELINE_SYNC)
+            return LEAT_PG_SESSION_SET;
+        if (!absent && status != PGRES_TUPLES_OK)
+            return LEAT_PG_SESSION_REFUSED;
+    }
+    return LEAT_PG_SESSION_WAITING;
+}
+
+void leat_pg_session_note(leat_pg_conn *c, PGresult *res)
+{
+    static const char *const tags[] = {"SET", "RESET", "DISCARD ALL", "DO", "CALL"};
+    const char *tag = PQcmdStatus(res);
+    for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+        if (strcmp(tag, tags[i]) == 0)
+            c->settings_undone = true;
+}
+
+void leat_pg_session_restore(leat_pg_conn *c)
+{
+    if (!c->settings_undone || !leat_list_empty(&c->flight))
+        return;
+    PGTransactionStatusType status = PQtransactionStatus(c->pg);
+    if (status == PQTRANS_INERROR)
+        return; /* nothing but its end is accepted now */
+    c->settings_undone = status != PQTRANS_IDLE;
+    leat_pg_pipeline_send_first(c, SETTINGS_SQL);
+}
