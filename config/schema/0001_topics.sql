@@ -17,6 +17,13 @@ begin
   end if;
 end $$;
 
+-- The migrations that were applied. leat migrate adds a row for each.
+create table leat.migration (
+  version int primary key,
+  name text not null,
+  applied_at timestamptz not null default now()
+);
+
 -- One row: what belongs to all topics.
 create table leat.installation (
   only_row boolean primary key default true check (only_row),
@@ -69,12 +76,23 @@ create function leat.first_revoked(reset_at timestamptz) returns bigint
   language sql stable
   return case when reset_at > now() - interval '1 hour' then 0 else -1 end;
 
+-- Only for triggers: whether one of ours stands where it belongs. Who could attach it to another table would have its
+-- work done there with the rights of our owner.
+create function leat.check_place(relation oid, place regclass) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if relation <> place then
+    raise exception 'this trigger function belongs to %', place using errcode = 'insufficient_privilege';
+  end if;
+end $$;
+
 -- Deleting topics resets their numbering: what they are numbered by next must be another epoch, and their
 -- events go with them. The table lock keeps out whoever is about to create a topic and has read the
 -- old epoch.
 create function leat.before_topics_deleted() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform leat.check_place(tg_relid, 'leat.topic');
   lock table leat.topic in share row exclusive mode;
   update leat.installation set epoch = leat.new_epoch(), reset_at = clock_timestamp();
   return null;
@@ -83,10 +101,22 @@ end $$;
 create function leat.after_topics_deleted() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if tg_op = 'TRUNCATE' then
-    truncate leat.event;
-  else
+  perform leat.check_place(tg_relid, 'leat.topic');
+  if tg_op = 'DELETE' then
     delete from leat.event e using gone where e.topic = gone.name;
+  elsif exists (select from leat.event) then  -- else the same TRUNCATE has emptied it, and it cannot be named again
+    truncate leat.event;
+  end if;
+  return null;
+end $$;
+
+-- All events gone at once are a reset of all topics: nobody could tell what was lost.
+create function leat.after_events_truncated() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform leat.check_place(tg_relid, 'leat.event');
+  if exists (select from leat.topic) then
+    truncate leat.topic;
   end if;
   return null;
 end $$;
@@ -97,3 +127,19 @@ create trigger after_deleted after delete on leat.topic referencing old table as
   for each statement execute function leat.after_topics_deleted();
 create trigger after_truncated after truncate on leat.topic
   for each statement execute function leat.after_topics_deleted();
+create trigger after_truncated after truncate on leat.event
+  for each statement execute function leat.after_events_truncated();
+
+-- What empties all tables, as test suites do between tests, must leave these alone.
+create function leat.refuse_emptying() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception '% of %.% is refused: Leat does not work without its rows', tg_op, tg_table_schema, tg_table_name
+    using errcode = 'object_not_in_prerequisite_state',
+          hint = 'To reset all topics, TRUNCATE leat.topic. Leave leat.installation, leat.secret and leat.migration out.';
+end $$;
+
+create trigger refuse_emptying before delete or truncate on leat.installation
+  for each statement execute function leat.refuse_emptying();
+create trigger refuse_emptying before delete or truncate on leat.migration
+  for each statement execute function leat.refuse_emptying();

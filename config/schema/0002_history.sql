@@ -17,6 +17,9 @@ create table leat.secret (
 );
 alter table leat.secret enable row level security;
 
+create trigger refuse_emptying before delete or truncate on leat.secret
+  for each statement execute function leat.refuse_emptying();
+
 create function leat.pad(key bytea, mask integer) returns bytea
   language sql immutable
   return (
@@ -227,7 +230,7 @@ end $$;
 create function leat.position(topic text) returns table (epoch text, seq bigint, revoked bigint)
   language sql stable
 begin atomic
-  select i.timeline || '-' || leat.full_epoch(i.history, coalesce(t.epoch, i.epoch)), coalesce(t.seq, 0),
+  select i.timeline || '-' || i.history || '-' || coalesce(t.epoch, i.epoch), coalesce(t.seq, 0),
          coalesce(t.revoked, leat.first_revoked(i.reset_at))
     from (values (true)) one (only_row)
     left join leat.installation i on i.only_row = one.only_row

@@ -246,6 +246,10 @@ begin
   end if;
 end $$;
 
+create function leat.is_pending(relation oid) returns boolean
+  language sql stable
+  return relation = 'leat.pending'::regclass;
+
 create function leat.on_commit() returns trigger
   language plpgsql security definer as $$
 declare
@@ -256,6 +260,9 @@ declare
   here record;
   _ pg_catalog.text;
 begin
+  if not leat.is_pending(tg_relid) then
+    perform leat.check_place(tg_relid, 'leat.pending');
+  end if;
   if leat.has_one_event() then
     -- An upsert, not an update, for its plan: it always goes by the index, whatever statistics say.
     insert into leat.topic as t (name, epoch, seq) values (new.topic, '', 1)
@@ -290,6 +297,3 @@ end $$;
 
 create constraint trigger on_commit after insert on leat.pending
   deferrable initially deferred for each row execute function leat.on_commit();
-
--- Also where session_replication_role is replica: a publication is never silently lost.
-alter table leat.pending enable always trigger on_commit;

@@ -105,10 +105,31 @@ create function leat.second_argument(arguments bytea) returns text
   language sql immutable set search_path = pg_catalog, pg_temp
   return leat.first_argument(substr(arguments, position('\x00'::bytea in arguments) + 1));
 
--- The watches of all tables, by the names that columns have now.
+-- The triggers that a watch needs, and how each is enabled: A is as it should be, in sessions of replication too; O fires
+-- not there, R only there, D never; NULL is missing. A partition has the first one from its table, and one for TRUNCATE
+-- of its own.
+create function leat.watch_triggers(relation oid, watch name)
+  returns table (relation oid, name name, enabled "char")
+  language sql stable set search_path = pg_catalog, pg_temp as $$
+  select x.relation, x.name, g.tgenabled
+    from (
+      select watch_triggers.relation, watch || n.suffix
+        from (values (''), ('_statement'), ('_truncate')) n (suffix)
+      union all
+      select p.relid, watch || n.suffix
+        from pg_partition_tree(watch_triggers.relation) p
+        join pg_class c on c.oid = p.relid
+        join (values ('', null), ('_truncate', 'r')) n (suffix, kind) on n.kind is null or n.kind = c.relkind::text
+       where p.relid <> watch_triggers.relation) x (relation, name)
+    left join pg_trigger g on g.tgrelid = x.relation and g.tgname = x.name
+$$;
+
+-- The watches of all tables, by the names that columns have now. fires: each change is published. is_fresh: that, and
+-- nothing is left for leat.watch to mend.
 create view leat.watched as
   select w."table", w.topic_template, w.watch,
-         w.made_for = w."table"::oid::text and w.made_as = w.topic_template as is_fresh
+         w.made_for = w."table"::oid::text and w.made_as = w.topic_template and not f.incomplete as is_fresh,
+         not f.silent as fires
     from (
       select t.tgrelid::regclass as "table",
              leat.render_template(
@@ -116,8 +137,12 @@ create view leat.watched as
              t.tgname as watch,
              leat.first_argument(t.tgargs) as made_for,
              leat.second_argument(t.tgargs) as made_as
-        from pg_catalog.pg_trigger t
-       where t.tgfoid = to_regproc('leat.on_change') and t.tgparentid = 0) w;
+        from pg_trigger t
+       where t.tgfoid = to_regproc('leat.on_change') and t.tgparentid = 0) w
+   cross join lateral (
+      select bool_or(x.enabled is distinct from 'A') as incomplete,
+             bool_or(x.enabled is distinct from 'A' and x.name = w.watch) as silent
+        from leat.watch_triggers(w."table", w.watch) x) f;
 
 -- The triggers' work ------------------------------------------------------------------------------
 
@@ -373,55 +398,57 @@ create function leat.watch_name(template text) returns name
   language sql immutable set search_path = pg_catalog, pg_temp
   return 'leat_watch_' || left(md5(template), 12);
 
-create function leat.put_truncate_trigger(relation regclass, template text, columns text[]) returns void
+create function leat.put_truncate_trigger(relation oid, template text, columns text[]) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   watch constant name := leat.watch_name(template);
   list text;
 begin
-  if exists (select from pg_trigger t where t.tgrelid = relation and t.tgname = watch || '_truncate') then
-    return;
-  end if;
   select ' or update of ' || string_agg(quote_ident(c.name), ', ' order by c.at)
     into list from unnest(columns) with ordinality c (name, at);
   execute format('create trigger %I before truncate%s on %s for each statement'
                  || ' execute function leat.on_truncate(%L, %L)',
-                 watch || '_truncate', list, relation, template, watch);
-  execute format('alter table %s enable always trigger %I', relation, watch || '_truncate');
+                 watch || '_truncate', list, relation::regclass, template, watch);
 end $$;
 
+create function leat.put_row_trigger(relation oid, template text, parts text[]) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  arguments text;
+begin
+  select concat_ws(', ', quote_literal(relation::text), quote_literal(template),
+                   string_agg(concat_ws(', ', quote_literal(p.part), quote_literal(a.attnum::text)),
+                              ', ' order by p.at))
+    into arguments
+    from unnest(parts) with ordinality p (part, at)
+    left join pg_attribute a
+      on p.at % 2 = 0 and a.attrelid = relation and a.attname = p.part and a.attnum > 0;
+  execute format('create constraint trigger %I after insert or update or delete on %s'
+                 || ' deferrable initially deferred for each row execute function leat.on_change(%s)',
+                 leat.watch_name(template), relation::regclass, arguments);
+end $$;
+
+-- Makes each trigger of the watch that is missing, and switches on each that is off. Always: what logical replication
+-- applies is a change too.
 create function leat.put_watch(relation regclass, template text, parts text[]) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   watch constant name := leat.watch_name(template);
-  columns constant text[] := leat.template_columns(parts);
-  arguments text;
-  partition oid;
+  part record;
 begin
-  if not exists (select from pg_trigger t where t.tgrelid = relation and t.tgname = watch) then
-    select concat_ws(', ', quote_literal(relation::oid::text), quote_literal(template),
-                     string_agg(concat_ws(', ', quote_literal(p.part), quote_literal(a.attnum::text)),
-                                ', ' order by p.at))
-      into arguments
-      from unnest(parts) with ordinality p (part, at)
-      left join pg_attribute a
-        on p.at % 2 = 0 and a.attrelid = relation and a.attname = p.part and a.attnum > 0;
-    execute format('create constraint trigger %I after insert or update or delete on %s'
-                   || ' deferrable initially deferred for each row execute function leat.on_change(%s)',
-                   watch, relation, arguments);
-    -- Always: what logical replication applies is a change too.
-    execute format('alter table %s enable always trigger %I', relation, watch);
-    execute format('create trigger %I after insert or update or delete on %s'
-                   || ' for each statement execute function leat.after_statement(%L)',
-                   watch || '_statement', relation, watch);
-    execute format('alter table %s enable always trigger %I', relation, watch || '_statement');
-  end if;
-  perform leat.put_truncate_trigger(relation, template, columns);
-  for partition in
-    select s.relation from leat.storage(relation) s (relation)
-      join pg_class c on c.oid = s.relation and c.relkind = 'r'
-  loop
-    perform leat.put_truncate_trigger(partition, template, columns);
+  for part in select t.relation, t.name from leat.watch_triggers(relation, watch) t where t.enabled is null loop
+    if part.name like '%\_truncate' then
+      perform leat.put_truncate_trigger(part.relation, template, leat.template_columns(parts));
+    elsif part.name like '%\_statement' then
+      execute format('create trigger %I after insert or update or delete on %s'
+                     || ' for each statement execute function leat.after_statement(%L)',
+                     part.name, part.relation::regclass, watch);
+    elsif part.relation = relation then -- partitions get it with their table
+      perform leat.put_row_trigger(part.relation, template, parts);
+    end if;
+  end loop;
+  for part in select t.relation, t.name from leat.watch_triggers(relation, watch) t where t.enabled <> 'A' loop
+    execute format('alter table %s enable always trigger %I', part.relation::regclass, part.name);
   end loop;
 end $$;
 
@@ -475,7 +502,8 @@ begin
     return;
   end if;
 
-  if exists (select from leat.watched w join pg_class c on c.oid = w."table" and c.relkind = 'r'
+  perform leat.enable_triggers();
+  if exists (select from leat.watched w
               where w."table" = watch."table" and w.topic_template = watch.topic_template and w.is_fresh) then
     return;  -- no lock for an application that calls this whenever it starts
   end if;

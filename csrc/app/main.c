@@ -25,12 +25,13 @@ enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: leat serve   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
-    "       leat migrate [--config FILE] [--database URL]\n"
+    "       leat migrate [--config FILE] [--database URL] [--grant-server ROLE]\n"
+    "                    [--grant-publisher ROLE]\n"
     "       leat check   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
     "       leat version\n"
     "\n"
     "serve    serves until SIGTERM, which drains; SIGHUP reloads the app\n"
-    "migrate  installs or upgrades schema leat\n"
+    "migrate  installs or upgrades schema leat; gives a role what serve, or who publishes, needs\n"
     "check    loads configuration and app, connects, reports; changes nothing\n"
     "\n"
     "Exit codes: 0 stopped as asked, 1 a failure, 2 wrong usage or configuration.\n"
@@ -82,7 +83,7 @@ static int load_config(leat_config *config, const leat_options *options, leat_bu
 
 /* --- leat migrate, leat check --- */
 
-static int migrate(const leat_config *config, leat_buf *error)
+static int migrate(const leat_config *config, const leat_options *options, leat_buf *error)
 {
     leat_pg_sync *db = NULL;
     leat_buf report = LEAT_BUF_INIT;
@@ -90,6 +91,12 @@ static int migrate(const leat_config *config, leat_buf *error)
                                 config->database_connect_timeout_ms, error);
     if (err == 0)
         err = leat_migrate_run(db, config->schema_dir, &report, error);
+    if (err == 0 && options->grant_server != NULL)
+        err = leat_migrate_grant(db, "grant_server", options->grant_server, &report, error);
+    if (err == 0 && options->grant_publisher != NULL)
+        err = leat_migrate_grant(db, "grant_publisher", options->grant_publisher, &report, error);
+    if (err == 0)
+        err = leat_migrate_problems(db, &report, error);
     leat_pg_sync_close(db);
     print(stdout, &report);
     leat_buf_close(&report);
@@ -171,7 +178,7 @@ static int run(const leat_options *options, leat_buf *error)
     if (options->command == LEAT_OPTIONS_SERVE)
         code = serve(&config, error);
     else if (options->command == LEAT_OPTIONS_MIGRATE)
-        code = migrate(&config, error);
+        code = migrate(&config, options, error);
     else
         code = check(&config, error);
     leat_config_free(&config);

@@ -206,18 +206,12 @@ static int read_fitting_version(leat_pg_sync *db, const struct migrations *m, in
     return err;
 }
 
-/* The table comes after the first file, which makes the schema; the name needs no escaping, as
- * parse_version lets only letters pass that need none. */
+/* The first file makes the table. The name needs no escaping (parse_version). */
 static int record(leat_pg_sync *db, const struct migration *m, leat_buf *error)
 {
     leat_buf sql = LEAT_BUF_INIT;
-    leat_buf_printf(
-        &sql,
-        "create schema if not exists leat;"
-        "create table if not exists leat.migration (version int primary key, name text not null,"
-        " applied_at timestamptz not null default now());"
-        "insert into leat.migration (version, name) values (%d, '%s')",
-        m->version, m->name);
+    leat_buf_printf(&sql, "insert into leat.migration (version, name) values (%d, '%s')",
+                    m->version, m->name);
     int err = leat_pg_sync_exec(db, sql.at, NO_TIMEOUT, error);
     leat_buf_close(&sql);
     return err;
@@ -301,4 +295,46 @@ int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version, l
         leat_buf_printf(error, "schema leat is at version %d, this leat needs %d: run leat migrate",
                         installed, known);
     return LEAT_ESCHEMA;
+}
+
+int leat_migrate_grant(leat_pg_sync *db, const char *function, const char *role, leat_buf *report,
+                       leat_buf *error)
+{
+    leat_buf sql = LEAT_BUF_INIT;
+    leat_buf_printf(&sql, "select leat.%s('", function);
+    for (const char *at = role; *at != '\0'; at++) {
+        if (*at == '\'')
+            leat_buf_char(&sql, '\'');
+        leat_buf_char(&sql, *at);
+    }
+    leat_buf_text(&sql, "')");
+    leat_buf_char(&sql, '\0');
+    int err = leat_pg_sync_exec(db, sql.at, NO_TIMEOUT, error);
+    if (err == 0)
+        leat_buf_printf(report, "%s: %s\n", function, role);
+    leat_buf_close(&sql);
+    return err;
+}
+
+int leat_migrate_problems(leat_pg_sync *db, leat_buf *report, leat_buf *error)
+{
+    static const char allowed[] =
+        "select 1 where pg_catalog.has_function_privilege('leat.problems()', 'execute')";
+    static const char problems[] = "select pg_catalog.string_agg(pg_catalog.concat_ws(': ', "
+                                   "severity, problem, remedy), E'\\n')"
+                                   " from leat.problems()";
+    leat_buf text = LEAT_BUF_INIT;
+    bool none = false;
+    int err = leat_pg_sync_value(db, allowed, LOOK_TIMEOUT_MS, &text, &none, error);
+    if (err == 0 && none)
+        leat_buf_text(report, "note: this role may not execute leat.problems(): as the schema's"
+                              " owner, select leat.grant_server(ROLE)\n");
+    text.len = 0;
+    if (err == 0 && !none) {
+        err = leat_pg_sync_value(db, problems, LOOK_TIMEOUT_MS, &text, &none, error);
+        if (err == 0 && !none)
+            leat_buf_printf(report, "%.*s\n", (int)text.len, text.at);
+    }
+    leat_buf_close(&text);
+    return err;
 }

@@ -26,4 +26,12 @@ LEAT_MUST_CHECK int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, l
 LEAT_MUST_CHECK int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version,
                                        leat_buf *error);
 
+/* Calls leat.FUNCTION(role), one of its functions that grant. Appends a line to report. */
+LEAT_MUST_CHECK int leat_migrate_grant(leat_pg_sync *db, const char *function, const char *role,
+                                       leat_buf *report, leat_buf *error);
+
+/* Appends a line for each row of leat.problems(), "severity: problem: remedy"; none if all is well.
+ * A role that may not call it is told so in a line. */
+LEAT_MUST_CHECK int leat_migrate_problems(leat_pg_sync *db, leat_buf *report, leat_buf *error);
+
 #endif

@@ -30,6 +30,8 @@ static const struct option options[] = {
     {"--database", offsetof(leat_options, database), TAKES_DATABASE},
     {"--app", offsetof(leat_options, app), TAKES_APP},
     {"--listen", offsetof(leat_options, listen), TAKES_APP},
+    {"--grant-server", offsetof(leat_options, grant_server), 1u << LEAT_OPTIONS_MIGRATE},
+    {"--grant-publisher", offsetof(leat_options, grant_publisher), 1u << LEAT_OPTIONS_MIGRATE},
 };
 
 static const struct option *find_option(const char *arg, leat_options_command command,

@@ -28,6 +28,8 @@ typedef struct leat_options {
     const char *app;
     const char *listen;
     const char *database;
+    const char *grant_server;    /* a role */
+    const char *grant_publisher; /* a role */
 } leat_options;
 
 /* Reads `leat COMMAND [--option VALUE | --option=VALUE]...`. */

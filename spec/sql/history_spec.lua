@@ -206,8 +206,7 @@ describe("leat.position, where the history is not confirmed,", function()
   for what, sql in pairs {
     ["after another start"] = "update leat.installation set started_at = started_at - interval '1 us'",
     ["in a copy of the table"] = "update leat.installation set relation = 1",
-    ["where a dump was loaded"] = "create table copy as select * from leat.installation; delete from leat.installation;"
-      .. " insert into leat.installation select * from copy; update leat.installation set relation = 'copy'::regclass",
+    ["where a dump was loaded"] = "update leat.installation set relation = 'leat.topic'::regclass",
   } do
     it("is an error " .. what .. ", whatever columns are asked for", function()
       session:run(sql)
@@ -221,7 +220,7 @@ describe("leat.position, where the history is not confirmed,", function()
   end
 
   it("is an error where there is no row", function()
-    session:run "delete from leat.installation"
+    session:run "alter table leat.installation disable trigger all; delete from leat.installation"
 
     for _, columns in ipairs { "*", "seq", "1" } do
       assert.matches("leat.installation shows no row to role", refusal(columns), 1, true)

@@ -71,8 +71,7 @@ describe("leat.watch", function()
       local also = watched:refusal [[create trigger t after insert on own.mine
         for each row execute function leat.on_change()]]
       session:run "reset role"
-      session:run("grant execute on function leat.watch(regclass, text), leat.unwatch(regclass, text), "
-        .. "leat.on_change(), leat.after_statement(), leat.on_truncate() to " .. role)
+      session:run("select leat.grant_watcher('" .. role .. "')")
       session:run("set role " .. role)
       session:run "select leat.watch('own.mine', 'mine')"
       session:run "insert into own.mine values (1, 'a')"

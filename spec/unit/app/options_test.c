@@ -81,6 +81,8 @@ static void test_refusals(void **state)
         {"serve", "--config", NULL, "--config: expected a value"},
         {"migrate", "--listen=x", NULL, "unknown option --listen=x for leat migrate"},
         {"version", "--app=x", NULL, "unknown option --app=x"},
+        {"serve", "--grant-server=x", NULL, "unknown option --grant-server=x"},
+        {"migrate", "--grant-publisher", NULL, "--grant-publisher: expected a value"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         leat_buf error = LEAT_BUF_INIT;
