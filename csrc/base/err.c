@@ -101,6 +101,23 @@ void leat_assert_bind(bool (*cb)(const char *text))
     last_words = cb;
 }
 
+bool leat_sqlstate_is_passing(const char *sqlstate)
+{
+    static const char *const classes[] = {"08", "40", "53", "55", "57", "58"};
+    if (strcmp(sqlstate, "08P01") == 0)
+        return false;
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+        if (strncmp(sqlstate, classes[i], 2) == 0)
+            return true;
+    }
+    return strcmp(sqlstate, "25006") == 0;
+}
+
+bool leat_code_is_passing(leat_code code)
+{
+    return code == LEAT_CODE_UNAVAILABLE || code == LEAT_CODE_DEADLINE_EXCEEDED;
+}
+
 const char *leat_code_sentence(leat_code code)
 {
     switch (code) {

@@ -11,6 +11,8 @@
 
 #include <stdbool.h>
 
+#include <stdbool.h>
+
 #define LEAT_MUST_CHECK __attribute__((warn_unused_result))
 
 enum leat_err {
@@ -61,6 +63,14 @@ const char *leat_code_sentence(leat_code code);
 
 /* Returns 0 and writes *code, or LEAT_EBADMSG if name is no error code of the wire. */
 LEAT_MUST_CHECK int leat_code_parse(leat_code *code, const char *name);
+
+/* Whether an error that Postgres answered with passes by itself, so that the same request may
+ * succeed later: SQLSTATE classes 08, 40, 53, 55, 57 and 58, and 25006 (a standby that was a
+ * primary), but not 08P01 (too few parameters, say). */
+bool leat_sqlstate_is_passing(const char *sqlstate);
+
+/* Whether a failure with that code may pass by itself. */
+bool leat_code_is_passing(leat_code code);
 
 /* A bug in Leat: tells file, line and condition and aborts, in every build. Never fed input of a
  * peer. They go to stderr, unless the thread has somebody for them; neither waits for long. */

@@ -6,7 +6,8 @@
  * position spoils the attempt whatever the refresh says.
  *
  * fail_attempt gives the connection back and, if there is time, tries again; the fallback to the
- * row in hand is such another attempt, without the refresh.
+ * row in hand is such another attempt, without the refresh. Only a failure that may pass is worth
+ * another attempt: a mistake in the script's SQL is answered at once.
  */
 #include "core/read.h"
 
@@ -142,8 +143,11 @@ static void fail_attempt(leat_read *r, leat_code code, uint32_t retry_after_ms)
     r->retry_after_ms = retry_after_ms;
     abandon_attempt(r);
     uint64_t again = now + backoff_ms(++r->attempts);
-    if (code == LEAT_CODE_DEADLINE_EXCEEDED || now >= r->deadline_ms || r->fresh_only) {
-        refuse(r, code, (leat_slice){NULL, 0}, retry_after_ms, true);
+    bool over = code != LEAT_CODE_UNAVAILABLE || now >= r->deadline_ms || r->fresh_only;
+    if (over) {
+        /* Who waits for a fresh row has a state already, and keeps it. */
+        bool may_pass = leat_code_is_passing(code) || r->fresh_only;
+        refuse(r, code, (leat_slice){NULL, 0}, retry_after_ms, may_pass);
         return;
     }
     leat_deadline_arm(leat_loop_deadlines(r->core->loop), &r->backoff,
@@ -171,6 +175,8 @@ static void begin(leat_read *r)
     leat_deadline_arm(leat_loop_deadlines(r->core->loop), &r->backoff, 0, on_backoff);
 }
 
+/* Of what Leat itself asks: should a right be missing, an operator can mend it while clients wait.
+ */
 static leat_code code_of(int err)
 {
     return err == LEAT_EDEADLINE ? LEAT_CODE_DEADLINE_EXCEEDED : LEAT_CODE_UNAVAILABLE;

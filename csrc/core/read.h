@@ -8,8 +8,8 @@
  * Errors     an outcome with a code, always, by the deadline.
  *
  * Each attempt is one REPEATABLE READ READ ONLY transaction on one connection. A re-read (refresh)
- * that fails is given up: the next attempt composes the snapshot from the row already in hand, and
- * the outcome says stale. A snapshot that fails is tried again with back-off.
+ * that fails, for whatever reason, is given up: the next attempt composes the snapshot from the row
+ * already in hand, and the outcome says stale. A snapshot that fails is tried again with back-off.
  */
 #ifndef LEAT_CORE_READ_H
 #define LEAT_CORE_READ_H

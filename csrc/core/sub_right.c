@@ -72,7 +72,8 @@ static void refuse(leat_sub *s, const leat_verdict *v)
 
 static bool undecided(const leat_verdict *v)
 {
-    return v->read_failed || v->code == LEAT_CODE_DEADLINE_EXCEEDED;
+    return (v->read_failed && leat_code_is_passing(v->code)) ||
+           v->code == LEAT_CODE_DEADLINE_EXCEEDED;
 }
 
 static void on_authorized(leat_call *call, const leat_verdict *v)

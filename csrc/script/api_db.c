@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 
 #include "script/lua_json.h"
+#include "script/origin.h"
 #include "script/refusal.h"
 
 #define TYPE "leat.db"
@@ -50,6 +51,16 @@ static leat_task *check(lua_State *L, struct handle **out)
     return t;
 }
 
+/* Whether a value that cannot be bound came from the client: a text with a zero byte, or something
+ * in a table that is no UTF-8. */
+static bool is_clients(const leat_task *t, lua_State *L, int index)
+{
+    leat_slice value = leat_slice_of("\xff");
+    if (lua_type(L, index) == LUA_TSTRING)
+        value.at = lua_tolstring(L, index, &value.len);
+    return leat_origin_is_client(t, value);
+}
+
 void leat_api_db_bind(lua_State *L, leat_task *t, int index)
 {
     char reason[200];
@@ -57,6 +68,8 @@ void leat_api_db_bind(lua_State *L, leat_task *t, int index)
     leat_buf *texts = leat_db_param_begin(&t->db);
     size_t began_at = texts->len;
     int err = leat_lua_param(L, index, texts, &is_null, reason, sizeof(reason));
+    if (err < 0 && is_clients(t, L, index))
+        leat_db_raise_parameter(L, leat_slice_of(reason));
     if (err < 0)
         luaL_error(L, "bad query parameter $%d: %s", index - 2, reason);
     leat_db_param_end(&t->db, began_at, is_null);

@@ -13,6 +13,7 @@
 
 #include <lauxlib.h>
 
+#include "script/origin.h"
 #include "script/refusal.h"
 #include "script/task.h"
 
@@ -245,11 +246,21 @@ static void on_result(leat_pg_query *q, leat_pg_result *result, int err)
 
 /* --- what a failed read is called --- */
 
-/* What no read meets, so that it is no failed read: a constraint that a write violated (class 23),
- * and "the transaction is aborted", which tells of a failure that the script ignored. */
-static bool is_script_bug(const char *sqlstate)
+/* A value that Postgres cannot take (class 22, data exception), one of which the client has sent.
+ * Which parameter it was, Postgres does not say in a way that survives translation. */
+static bool is_clients_fault(const leat_task *t, const char *sqlstate)
 {
-    return strncmp(sqlstate, "23", 2) == 0 || strcmp(sqlstate, "25P02") == 0;
+    const leat_db *db = &t->db;
+    if (strncmp(sqlstate, "22", 2) != 0)
+        return false;
+    size_t n = db->params.len / sizeof(struct param);
+    const struct param *params = (const struct param *)(const void *)db->params.at;
+    for (size_t i = 0; i < n; i++) {
+        leat_slice value = {db->texts.at + params[i].at, params[i].len};
+        if (!params[i].is_null && leat_origin_is_client(t, value))
+            return true;
+    }
+    return false;
 }
 
 static leat_code code_of(const leat_task *t, int err, const char *sqlstate)
@@ -266,12 +277,12 @@ static leat_code code_of(const leat_task *t, int err, const char *sqlstate)
     default:
         return LEAT_CODE_UNAVAILABLE;
     }
-    if (is_script_bug(sqlstate))
-        return LEAT_CODE_INTERNAL;
     bool canceled = strcmp(sqlstate, "57014") == 0;
     if (canceled && leat_loop_now(t->lua->core->loop) >= t->db.deadline_ms)
         return LEAT_CODE_DEADLINE_EXCEEDED;
-    return LEAT_CODE_UNAVAILABLE;
+    if (leat_sqlstate_is_passing(sqlstate))
+        return LEAT_CODE_UNAVAILABLE;
+    return is_clients_fault(t, sqlstate) ? LEAT_CODE_BAD_REQUEST : LEAT_CODE_INTERNAL;
 }
 
 static const char *sentence_of(int err)
@@ -302,6 +313,12 @@ int leat_db_raise(lua_State *L, leat_task *t)
     leat_code code = code_of(t, err, sqlstate);
     leat_refusal_push_read_error(L, code, sqlstate, leat_slice_of(sentence),
                                  code == LEAT_CODE_UNAVAILABLE ? UNAVAILABLE_RETRY_MS : 0);
+    return lua_error(L);
+}
+
+int leat_db_raise_parameter(lua_State *L, leat_slice reason)
+{
+    leat_refusal_push_read_error(L, LEAT_CODE_BAD_REQUEST, "22021", reason, 0);
     return lua_error(L);
 }
 

@@ -69,6 +69,9 @@ void leat_db_drop_result(leat_db *db);
 /* Raises the error that the task was woken with as a read error value. [-0, +0, e] */
 int leat_db_raise(lua_State *L, struct leat_task *t);
 
+/* Raises that a value which the client has sent cannot be a parameter. [-0, +0, e] */
+int leat_db_raise_parameter(lua_State *L, leat_slice reason);
+
 /* Raises that the transaction can only be rolled back, because one of its statements failed and the
  * script went on. [-0, +0, e] */
 int leat_db_raise_aborted(lua_State *L);

@@ -199,9 +199,12 @@ static void log_failure(const leat_task *t, const leat_vm_failure *f)
                        f->sqlstate, text);
     } else if (f->read_failed) {
         leat_log_quote(text, sizeof(text), f->message.at, f->message.len);
-        LEAT_LOG_WARN("script", "read failed handler=%s %s=%s code=%s%s%s err=%s", t->kind->name,
-                      t->kind->label, name, leat_code_name(f->code),
-                      f->sqlstate[0] != '\0' ? " sqlstate=" : "", f->sqlstate, text);
+        /* What a client has sent is not for an operator to mend. */
+        leat_log_level level =
+            f->code == LEAT_CODE_BAD_REQUEST ? LEAT_LOG_LEVEL_INFO : LEAT_LOG_LEVEL_WARN;
+        leat_log_write(level, "script", "read failed handler=%s %s=%s code=%s%s%s err=%s",
+                       t->kind->name, t->kind->label, name, leat_code_name(f->code),
+                       f->sqlstate[0] != '\0' ? " sqlstate=" : "", f->sqlstate, text);
     }
 }
 

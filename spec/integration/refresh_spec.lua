@@ -13,7 +13,9 @@ local SCHEMA = [[
   create sequence authorizations;
   create function fail_if(flag text) returns void language plpgsql as $$
   begin
-    if exists (select from flags where name = flag) then raise exception 'flag % is set', flag; end if;
+    if exists (select from flags where name = flag) then
+      raise exception 'flag % is set', flag using errcode = 'lock_not_available';
+    end if;
   end $$;
   insert into rooms values (1, 'as authorised');
   insert into details values (1, 'as refreshed');

@@ -7,7 +7,7 @@ local leat = require "leat"
 local app = leat.app()
 app:connect(function(ctx, request)
   if request.token == "bug" then error("secret text") end
-  if request.token == "read" then ctx.db:one("select 1 / 0") end
+  if request.token == "read" then ctx.db:exec("do $$ begin raise lock_not_available; end $$") end
   return { id = 1 }
 end)
 app:method("me", function(ctx) return ctx.user.id end)

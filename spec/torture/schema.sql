@@ -152,7 +152,7 @@ create function torture.may_fail(percent int) returns void
   language plpgsql volatile as $$
 begin
   if random() * 100 < percent then
-    raise exception 'fails by chance';
+    raise exception 'fails by chance' using errcode = 'lock_not_available';
   end if;
 end $$;
 

@@ -166,7 +166,7 @@ void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate)
 const char *leat_pg_result_sqlstate(const leat_pg_result *r)
 {
     (void)r;
-    return "";
+    return "57P03";
 }
 
 static void lease(void)

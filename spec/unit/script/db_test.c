@@ -42,7 +42,7 @@ static void parameters_are_bound(void **state)
                           "{\"i\":9007199254740993,\"s\":\"'; drop table x\",\"f\":0.5,"
                           "\"b\":false,\"n\":null,\"null\":null,\"j\":{\"a\":[1]},"
                           "\"raw\":[1.0],\"empty\":\"\"}");
-    script_fixture_expect_code(f, "few", LEAT_CODE_UNAVAILABLE);
+    script_fixture_expect_code(f, "few", LEAT_CODE_INTERNAL);
     script_fixture_expect_code(f, "odd", LEAT_CODE_INTERNAL);
     script_fixture_expect_logged(f, "bad query parameter $1");
     script_fixture_expect_code(f, "zero", LEAT_CODE_INTERNAL);
@@ -90,8 +90,8 @@ static void a_read_that_fails_raises_a_value_with_a_code(void **state)
            "app:method('fine', function(ctx) return ctx.db:one('select 1 as n').n end)");
 
     script_fixture_expect(f, "syntax",
-                          "[false,\"unavailable\",\"42601\",\"unavailable: syntax error at or near "
-                          "\\\"selec\\\" (SQLSTATE 42601)\",\"number\"]");
+                          "[false,\"internal\",\"42601\",\"internal: syntax error at or near "
+                          "\\\"selec\\\" (SQLSTATE 42601)\",\"nil\"]");
     script_fixture_expect(f, "twice",
                           "[false,\"internal\",\"23505\",\"internal: duplicate key value violates "
                           "unique constraint \\\"once_n_key\\\" (SQLSTATE 23505)\",\"nil\"]");
@@ -123,8 +123,9 @@ static void an_uncaught_failure_is_the_answer(void **state)
     assert_int_equal(a->retry_after_ms, 1000);
     assert_string_equal(a->message, ""); /* words are added where it is sent */
     assert_null(a->grant);
-    assert_int_equal(p->code, LEAT_CODE_UNAVAILABLE);
+    assert_int_equal(p->code, LEAT_CODE_INTERNAL);
     assert_true(p->read_failed);
+    script_fixture_expect_logged(f, "script failed handler=publish topic=t sqlstate=42P01");
     script_fixture_expect_logged(f, "read failed handler=subscribe topic=t code=unavailable");
     script_answer_free(a);
     script_answer_free(p);
