@@ -260,5 +260,5 @@ const char *leat_pg_conn_error(const leat_pg_conn *c)
 
 int leat_pg_conn_backend_pid(const leat_pg_conn *c)
 {
-    return PQbackendPID(c->pg);
+    return c->backend_pid;
 }

@@ -105,6 +105,7 @@ void leat_pg_conn_close(leat_pg_conn *c);
 
 /* For log lines: a connection error as libpq words it, one line, without secrets; "" if none. */
 const char *leat_pg_conn_error(const leat_pg_conn *c);
+/* The process at the server, also behind a pooler. Once it is ready. */
 int leat_pg_conn_backend_pid(const leat_pg_conn *c);
 
 #endif

@@ -64,6 +64,7 @@ struct leat_pg_conn {
     PGconn *pg;
     uv_poll_t *poll; /* on the heap: a changed socket gets a new one while the old one closes */
     int poll_fd;
+    int backend_pid;
     bool settings_undone; /* perhaps: a script has run something that may do that */
     bool writing;         /* libpq holds bytes that the socket did not take */
     uv_idle_t anchor;     /* never started: c is freed by a close callback, even without a socket */
@@ -112,8 +113,9 @@ typedef enum leat_pg_session_answer {
 
 /* Sends the settings over a connection in pipeline mode; false if that is impossible. */
 LEAT_MUST_CHECK bool leat_pg_session_send(PGconn *pg);
-/* Reads the answer. If it is REFUSED, why says the reason in one line. */
-LEAT_MUST_CHECK leat_pg_session_answer leat_pg_session_take(PGconn *pg, char *why, size_t size);
+/* Reads the answer: SET sets backend_pid, REFUSED writes the reason to why, as one line. */
+LEAT_MUST_CHECK leat_pg_session_answer leat_pg_session_take(PGconn *pg, int *backend_pid, char *why,
+                                                            size_t size);
 /* res: of a query that an owner sent. */
 void leat_pg_session_note(leat_pg_conn *c, PGresult *res);
 /* Before queued queries are sent: sets what may have been undone. */

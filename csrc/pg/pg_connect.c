@@ -220,7 +220,7 @@ static void set_up(leat_pg_conn *c)
 void leat_pg_connect_on_set_up_poll(leat_pg_conn *c, int status)
 {
     char why[sizeof(c->error)];
-    leat_pg_session_answer answer = leat_pg_session_take(c->pg, why, sizeof(why));
+    leat_pg_session_answer answer = leat_pg_session_take(c->pg, &c->backend_pid, why, sizeof(why));
     if (answer == LEAT_PG_SESSION_WAITING && status >= 0)
         return;
     if (answer != LEAT_PG_SESSION_SET) {

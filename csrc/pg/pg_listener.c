@@ -20,6 +20,9 @@
 #include "pg/pg_conn_private.h"
 
 #define FENCE_PREFIX "fence:"
+#define POOLED                                                                                     \
+    "the connection goes through a pooler in transaction mode, which LISTEN does not survive: "    \
+    "listen_url needs a direct one"
 
 enum { HANDSHAKE_QUERIES = 4 };
 
@@ -103,13 +106,19 @@ static void fail_query(leat_pg_listener *l, const leat_pg_result *res, int err)
 
 static void pause_keepalive(leat_pg_listener *l);
 
+/* An error, too, proves that the server answers. Another process than the one that listens shows
+ * that a pooler stands between, which gives each transaction any server it likes: what is announced
+ * to the first one does not arrive here. */
 static void on_keepalive(leat_pg_query *q, leat_pg_result *res, int err)
 {
     leat_pg_listener *l = q->data;
-    if (err == 0 || err == LEAT_EPG_SERVER) /* any answer proves it */
-        pause_keepalive(l);
-    else
+    if (err < 0 && err != LEAT_EPG_SERVER)
         fail_query(l, res, err);
+    else if (err == 0 &&
+             atoi(leat_pg_result_value(res, 0, 0).at) != leat_pg_conn_backend_pid(l->conn))
+        fail(l, LEAT_EPG_LOST, POOLED);
+    else
+        pause_keepalive(l);
 }
 
 static void on_pause_over(leat_deadline *d)
@@ -117,8 +126,8 @@ static void on_pause_over(leat_deadline *d)
     leat_pg_listener *l = LEAT_LIST_ENTRY(d, leat_pg_listener, timer);
     uint64_t deadline_ms = leat_loop_now(l->loop) + l->options->keepalive_timeout_ms;
     l->keepalive.data = l;
-    int err =
-        leat_pg_conn_query(l->conn, &l->keepalive, "select 1", NULL, 0, deadline_ms, on_keepalive);
+    int err = leat_pg_conn_query(l->conn, &l->keepalive, "select pg_catalog.pg_backend_pid()", NULL,
+                                 0, deadline_ms, on_keepalive);
     if (err < 0)
         fail(l, err, leat_pg_conn_error(l->conn));
 }
@@ -172,7 +181,8 @@ static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
 static void on_handshake_limit(leat_deadline *d)
 {
     leat_pg_listener *l = LEAT_LIST_ENTRY(d, leat_pg_listener, timer);
-    fail(l, LEAT_EDEADLINE, "the fence did not come back in time");
+    fail(l, LEAT_EDEADLINE,
+         "the fence did not come back in time; a pooler in transaction mode would do that");
 }
 
 static void make_fence(leat_pg_listener *l)

@@ -1,12 +1,14 @@
 /* The settings of a session. They are set by a query after connecting, because poolers refuse the
  * start-up parameter `options`, or ignore it. The connection is ready once the server has answered
  * that query. A pooler accepts a client before it has a server for it, so this answer is also the
- * first proof that there is a database behind it.
+ * first proof that there is a database behind it. It also tells the server's process id: a pooler
+ * gives its clients a number of its own in its place.
  *
  * A script's RESET, DISCARD ALL or SET undoes settings. Its command tag tells, and the settings are
  * set again in front of the next query (leat_pg_session_restore). Inside a transaction block that
  * is repeated until the block has ended, because ROLLBACK TO SAVEPOINT may undo it once more.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "pg/pg_conn_private.h"
@@ -15,7 +17,7 @@
  * role. JIT is off: where the planner overestimates a cost, compiling takes seconds, and none of
  * our short queries ever gains that back. */
 #define SETTINGS_SQL                                                                               \
-    "select pg_catalog.set_config('DateStyle', 'ISO', false),"                                     \
+    "select pg_catalog.pg_backend_pid(), pg_catalog.set_config('DateStyle', 'ISO', false),"        \
     " pg_catalog.set_config('IntervalStyle', 'postgres', false),"                                  \
     " pg_catalog.set_config('bytea_output', 'hex', false),"                                        \
     " pg_catalog.set_config('standard_conforming_strings', 'on', false),"                          \
@@ -33,7 +35,7 @@ static void say(char *why, size_t size, const PGresult *res)
     leat_pg_conn_one_line(why, size, message != NULL ? message : PQresultErrorMessage(res));
 }
 
-leat_pg_session_answer leat_pg_session_take(PGconn *pg, char *why, size_t size)
+leat_pg_session_answer leat_pg_session_take(PGconn *pg, int *backend_pid, char *why, size_t size)
 {
     if (PQconsumeInput(pg) == 0) {
         leat_pg_conn_one_line(why, size, PQerrorMessage(pg));
@@ -44,6 +46,8 @@ leat_pg_session_answer leat_pg_session_take(PGconn *pg, char *why, size_t size)
         ExecStatusType status = PQresultStatus(res);
         if (res != NULL && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_SYNC)
             say(why, size, res);
+        if (status == PGRES_TUPLES_OK)
+            *backend_pid = atoi(PQgetvalue(res, 0, 0));
         bool absent = res == NULL;
         PQclear(res);
         if (status == PGRES_PIPELINE_SYNC)
