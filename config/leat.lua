@@ -19,6 +19,10 @@ return {
   -- TLS, passwords. Empty: what libpq takes by default, PGHOST and its kin included.
   database_url = "",
 
+  -- The same database for what needs a session that lasts: LISTEN, reading and trimming the log of events, and
+  -- leat migrate. Needed where database_url leads through a pooler in transaction mode. Empty: database_url.
+  listen_url = "",
+
   -- The application: a Lua file. Empty: the example, a chat.
   app = "",
 

@@ -57,6 +57,9 @@ static const struct key keys[] = {
     TEXT_KEY("listen", KIND_ADDRESS, listen, "127.0.0.1:8080", "address and port to serve on"),
     TEXT_KEY("database_url", KIND_TEXT, database_url, "",
              "the database, as a URL or key=value; empty: libpq's defaults"),
+    TEXT_KEY("listen_url", KIND_TEXT, listen_url, "",
+             "the same database, where a session lasts: for LISTEN, the log of events and leat "
+             "migrate; empty: database_url"),
     TEXT_KEY("app", KIND_PATH, app, "", "the application's Lua file; empty: the example"),
     TEXT_KEY("static_dir", KIND_PATH, static_dir, "",
              "folder of static files; empty: public beside the app, if it is there"),
@@ -530,6 +533,10 @@ static int read_command_line(leat_config *config, const leat_config_sources *sou
     if (err == 0)
         err = read_option(config, "database_url", "--database", sources->database_url, error);
     if (err == 0)
+        err = read_option(config, "listen_url", "--database", sources->database_url, error);
+    if (err == 0)
+        err = read_option(config, "listen_url", "--listen-url", sources->listen_url, error);
+    if (err == 0)
         err = read_option(config, "app", "--app", sources->app, error);
     return err;
 }
@@ -540,6 +547,8 @@ static void derive(leat_config *config, const leat_config_sources *sources)
 {
     config->lua_dir = join(sources->home, "lua");
     config->schema_dir = join(sources->home, "config/schema");
+    if (config->listen_url[0] == '\0')
+        set_text(config, find("listen_url"), leat_strdup(config->database_url));
     if (config->app[0] == '\0')
         set_text(config, find("app"), join(config->lua_dir, "apps/chat/app.lua"));
     if (config->static_dir[0] == '\0') {

@@ -25,6 +25,7 @@ typedef struct leat_config {
     leat_limits limits;
     char *listen;
     char *database_url;
+    char *listen_url; /* database_url, if it was left empty */
     char *app;
     char *static_dir; /* "": none */
     char *channel;
@@ -54,10 +55,11 @@ typedef struct leat_config {
 } leat_config;
 
 typedef struct leat_config_sources {
-    const char *home;   /* folder that holds lua/ and config/schema/ */
-    const char *file;   /* --config; NULL: the default file, if there is one */
-    const char *listen; /* --listen and so on; NULL: not given */
-    const char *database_url;
+    const char *home;         /* folder that holds lua/ and config/schema/ */
+    const char *file;         /* --config; NULL: the default file, if there is one */
+    const char *listen;       /* --listen and so on; NULL: not given */
+    const char *database_url; /* also in place of listen_url, unless that is given, too */
+    const char *listen_url;
     const char *app;
     char *(*getenv)(const char *name);
 } leat_config_sources;

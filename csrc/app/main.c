@@ -25,12 +25,15 @@ enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: leat serve   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
+    "                    [--listen-url URL] [--address-file FILE]\n"
     "       leat migrate [--config FILE] [--database URL] [--grant-server ROLE]\n"
     "                    [--grant-publisher ROLE]\n"
     "       leat check   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
+    "                    [--listen-url URL]\n"
     "       leat version\n"
     "\n"
     "serve    serves until SIGTERM, which drains; SIGHUP reloads the app\n"
+    "         --address-file gets ADDR:PORT once it listens\n"
     "migrate  installs or upgrades schema leat; gives a role what serve, or who publishes, needs\n"
     "check    loads configuration and app, connects, reports; changes nothing\n"
     "\n"
@@ -73,6 +76,7 @@ static int load_config(leat_config *config, const leat_options *options, leat_bu
         .file = options->config,
         .listen = options->listen,
         .database_url = options->database,
+        .listen_url = options->listen_url,
         .app = options->app,
         .getenv = getenv,
     };
@@ -87,7 +91,7 @@ static int migrate(const leat_config *config, const leat_options *options, leat_
 {
     leat_pg_sync *db = NULL;
     leat_buf report = LEAT_BUF_INIT;
-    int err = leat_pg_sync_open(&db, config->database_url, "leat migrate",
+    int err = leat_pg_sync_open(&db, config->listen_url, "leat migrate",
                                 config->database_connect_timeout_ms, error);
     if (err == 0)
         err = leat_migrate_run(db, config->schema_dir, &report, error);
@@ -130,10 +134,48 @@ static void raise_descriptor_limit(const leat_config *config)
                       (unsigned long long)limit.rlim_max, config->limits.max_connections);
 }
 
-static int run_server(const leat_config *config, leat_log *log, leat_buf *error)
+/* The file of --address-file appears with all of the address at once: it is written under another
+ * name, which is opened before the start, so that a wrong path is found out then. */
+static int open_address(FILE **out, const char *path, leat_buf *fresh, leat_buf *error)
+{
+    if (path == NULL)
+        return 0;
+    leat_buf_printf(fresh, "%s.new", path);
+    leat_buf_char(fresh, '\0');
+    *out = fopen(fresh->at, "we");
+    if (*out == NULL)
+        leat_buf_printf(error, "--address-file = \"%s\": %s", path, strerror(errno));
+    return *out == NULL ? LEAT_ECONFIG : 0;
+}
+
+static void write_address(FILE *f, const char *path, const char *fresh, const char *address)
+{
+    bool written = fprintf(f, "%s\n", address) > 0;
+    written = fclose(f) == 0 && written;
+    if (!written || rename(fresh, path) != 0)
+        LEAT_LOG_ERROR("server", "address file not written err=%s", strerror(errno));
+}
+
+static int start_server(leat_server *server, const char *address_file, leat_buf *error)
+{
+    FILE *file = NULL;
+    leat_buf fresh = LEAT_BUF_INIT;
+    int err = open_address(&file, address_file, &fresh, error);
+    if (err == 0)
+        err = leat_server_start(server, error);
+    if (err == 0 && file != NULL)
+        write_address(file, address_file, fresh.at, leat_server_address(server));
+    else if (file != NULL)
+        fclose(file);
+    leat_buf_close(&fresh);
+    return err;
+}
+
+static int run_server(const leat_config *config, const char *address_file, leat_log *log,
+                      leat_buf *error)
 {
     leat_server *server = leat_server_new(config, log);
-    int err = leat_server_start(server, error);
+    int err = start_server(server, address_file, error);
     if (err == 0) {
         err = leat_server_run(server);
         if (err < 0) { /* asked to twice, or waited long enough: threads still run, nothing can be
@@ -146,7 +188,7 @@ static int run_server(const leat_config *config, leat_log *log, leat_buf *error)
     return err;
 }
 
-static int serve(const leat_config *config, leat_buf *error)
+static int serve(const leat_config *config, const char *address_file, leat_buf *error)
 {
     if (leat_config_check_files(config, error) < 0)
         return fail(EXIT_USAGE, error);
@@ -160,7 +202,7 @@ static int serve(const leat_config *config, leat_buf *error)
     }
     leat_log_bind(log);
     raise_descriptor_limit(config);
-    int err = run_server(config, log, error);
+    int err = run_server(config, address_file, log, error);
     bool is_read = leat_log_flush(log, LEAT_LOG_EXIT_MS);
     leat_log_bind(NULL);
     leat_log_free(log);
@@ -176,7 +218,7 @@ static int run(const leat_options *options, leat_buf *error)
         return fail(EXIT_USAGE, error);
     int code = EXIT_FAILED;
     if (options->command == LEAT_OPTIONS_SERVE)
-        code = serve(&config, error);
+        code = serve(&config, options->address_file, error);
     else if (options->command == LEAT_OPTIONS_MIGRATE)
         code = migrate(&config, options, error);
     else

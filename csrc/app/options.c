@@ -28,10 +28,12 @@ struct option {
 static const struct option options[] = {
     {"--config", offsetof(leat_options, config), TAKES_DATABASE},
     {"--database", offsetof(leat_options, database), TAKES_DATABASE},
+    {"--listen-url", offsetof(leat_options, listen_url), TAKES_DATABASE},
     {"--app", offsetof(leat_options, app), TAKES_APP},
     {"--listen", offsetof(leat_options, listen), TAKES_APP},
     {"--grant-server", offsetof(leat_options, grant_server), 1u << LEAT_OPTIONS_MIGRATE},
     {"--grant-publisher", offsetof(leat_options, grant_publisher), 1u << LEAT_OPTIONS_MIGRATE},
+    {"--address-file", offsetof(leat_options, address_file), 1u << LEAT_OPTIONS_SERVE},
 };
 
 static const struct option *find_option(const char *arg, leat_options_command command,

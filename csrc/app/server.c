@@ -20,10 +20,12 @@
 #include "loop/mailbox.h"
 #include "net/listener.h"
 
-#define APPLICATION_NAME "leat"
+#define LISTENER_NAME "leat listener"
+#define REPAIR_NAME "leat repair"
 #define POOL_CLEAN_TIMEOUT_MS 5000
 #define MAX_BACKOFF_MS 2000
 #define HUB_POOL_SIZE 2
+#define HUB_STATEMENTS 16
 #define KEEPALIVE_MS 5000
 #define KEEPALIVE_TIMEOUT_MS 5000
 /* Beyond what the clients' good-byes may take. */
@@ -74,7 +76,6 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log)
         .pg =
             {
                 .conninfo = config->database_url,
-                .application_name = APPLICATION_NAME,
                 .max_statements = config->max_statements,
                 .connect_timeout_ms = config->database_connect_timeout_ms,
                 .max_result_bytes = config->limits.max_snapshot_bytes * RESULT_PER_SNAPSHOT,
@@ -108,6 +109,11 @@ int leat_server_start(leat_server *s, leat_buf *error)
     }
     LEAT_LOG_INFO("server", "listening address=%s", leat_worker_address(s->workers[0]));
     return 0;
+}
+
+const char *leat_server_address(const leat_server *s)
+{
+    return leat_worker_address(s->workers[0]);
 }
 
 int leat_server_run(leat_server *s)
@@ -181,6 +187,10 @@ static int start_hub(leat_server *s)
         .metrics = s->metrics,
     };
     options.pool.size = HUB_POOL_SIZE;
+    options.pool.pg.conninfo = options.listener.pg.conninfo = s->config->listen_url;
+    options.pool.pg.application_name = REPAIR_NAME;
+    options.listener.pg.application_name = LISTENER_NAME;
+    options.listener.pg.max_statements = options.pool.pg.max_statements = HUB_STATEMENTS;
     options.pool.pg.max_result_bytes = 0; /* the hub bounds its fetches itself */
     int err = leat_hub_new(&s->hub, &options);
     if (err < 0)
@@ -215,6 +225,7 @@ static int start_worker(leat_server *s, size_t i, leat_buf *error)
         .log = s->log,
         .registry = s->metrics,
         .hub = s->hub,
+        .index = i,
         .pool = &s->pool,
         .home = s->mailbox,
     };

@@ -27,6 +27,8 @@ LEAT_MUST_CHECK int leat_server_start(leat_server *s, leat_buf *error);
  * and nothing is left but to end the process. */
 LEAT_MUST_CHECK int leat_server_run(leat_server *s);
 
+/* Where it listens, once it has started. */
+const char *leat_server_address(const leat_server *s);
 void leat_server_free(leat_server *s);
 
 #endif

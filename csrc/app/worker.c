@@ -7,6 +7,7 @@
 #include "app/worker.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "app/http_side.h"
@@ -47,6 +48,8 @@ struct leat_worker {
     leat_loop *loop;
     leat_metrics *metrics;
     leat_mailbox *mailbox;
+    char name[32]; /* of its connections */
+    leat_pg_pool_options pool_options;
     leat_pg_pool *pool;
     leat_core core;
     bool core_started;
@@ -78,6 +81,9 @@ leat_worker *leat_worker_new(const leat_worker_options *options)
 {
     leat_worker *w = leat_calloc(1, sizeof(*w));
     w->options = *options;
+    snprintf(w->name, sizeof(w->name), "leat worker %zu", options->index);
+    w->pool_options = *options->pool;
+    w->pool_options.pg.application_name = w->name;
     w->metrics = leat_metrics_new(options->registry);
     leat_list_init(&w->scripts);
     leat_deadline_init(&w->raw_check);
@@ -244,7 +250,7 @@ static int set_up(leat_worker *w)
     if (err == 0)
         err = leat_mailbox_new(&w->mailbox, &w->uv, on_mail, w);
     if (err == 0)
-        err = leat_pg_pool_new(&w->pool, w->loop, w->metrics, w->options.pool);
+        err = leat_pg_pool_new(&w->pool, w->loop, w->metrics, &w->pool_options);
     if (err == 0) {
         fill_core(w);
         fill_http(w);

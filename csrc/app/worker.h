@@ -28,7 +28,8 @@ typedef struct leat_worker_options {
     leat_log *log;
     leat_metrics_registry *registry;
     leat_hub *hub;
-    const leat_pg_pool_options *pool;
+    size_t index;                     /* of the worker, from 0 */
+    const leat_pg_pool_options *pool; /* copied, under a name of its own */
     leat_mailbox *home; /* gets the worker's mail when it is over; it belongs to the worker, and is
                            not to be freed */
 } leat_worker_options;

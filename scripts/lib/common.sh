@@ -67,7 +67,7 @@ is_installed() {
 }
 
 install_packages() {
-  local code switch=/etc/postgresql-common/createcluster.d/leat.conf
+  local code switch=/etc/postgresql-common/createcluster.d/leat.conf policy=/usr/sbin/policy-rc.d
   # Debian's postgresql makes and starts a cluster of its own unless it is told not to.
   if is_installed postgresql-common; then
     switch=
@@ -75,11 +75,18 @@ install_packages() {
     as_root mkdir -p "$(dirname "$switch")" || return
     printf 'create_main_cluster = off\n' | as_root tee "$switch" >/dev/null || return
   fi
+  # Nor is a service of any other package to start.
+  if [ -e "$policy" ]; then
+    policy=
+  else
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy" || return
+  fi
   as_root apt-get update -qq &&
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       -o DPkg::Lock::Timeout=300 "$@"
   code=$?
   [ -z "$switch" ] || as_root rm -f "$switch"
+  [ -z "$policy" ] || as_root rm -f "$policy"
   return "$code"
 }
 

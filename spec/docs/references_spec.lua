@@ -133,10 +133,11 @@ describe("the documentation", function()
     local count = 0
     for line in (markdown.block(ROOT .. "docs/operations.md", "sh") .. "\n"):gmatch("(leat [^\n]+)\n") do
       count = count + 1
-      local command = "exec " .. line:gsub(":8080", ":0")
+      local address = folder .. "/address"
+      local command = "exec " .. line:gsub(":8080", ":0"):gsub("^leat serve", "%0 --address-file " .. address)
       local p = process.spawn("sh", { args = { "-c", command }, cwd = folder, env = variables })
       if line:find("^leat serve") then
-        loop.eventually(function() return p:output():find("listening address=", 1, true) end, 20000,
+        loop.eventually(function() return uv.fs_stat(address) end, 20000,
           function() return line .. "\n" .. p:output() end)
         p:send_signal("sigterm")
       end

@@ -257,6 +257,24 @@ describe("leat", function()
     first:stop()
   end)
 
+  it("tells its address whatever it logs", function()
+    local s = server.start { url = db.url, app = app, env = { LEAT_LOG_LEVEL = "error" } }
+
+    local answer = http.request(s, "/healthz")
+
+    assert.equal(200, answer.status)
+    assert.same({}, s.log)
+    s:stop()
+  end)
+
+  it("does not start with an address file that cannot be written", function()
+    local code, _, err = leat({ "serve", "--address-file", folder .. "/nowhere/address" },
+      { LEAT_DATABASE_URL = db.url, LEAT_APP = app, LEAT_LISTEN = "127.0.0.1:0" })
+
+    assert.equal(1, code)
+    assert.matches("nowhere/address", err)
+  end)
+
   it("stops on SIGINT, too", function()
     local running = server.start { url = db.url, app = app }
 

@@ -2,6 +2,7 @@
 
 local env = require "spec.support.env"
 local loop = require "spec.support.loop"
+local pg = require "spec.support.pg"
 local process = require "spec.support.process"
 
 local M = {}
@@ -17,23 +18,35 @@ local DEFAULTS = {
   LEAT_TOPIC_LINGER_MS = "20",
 }
 
+-- The port that the server wrote to the file; nil if it has not yet.
+local function read_port(path)
+  local file = io.open(path)
+  if not file then return nil end
+  local port = file:read("a"):match(":(%d+)\n$")
+  file:close()
+  return tonumber(port)
+end
+
 --- Starts it and waits until it listens.
 --- options: url, app (a path), env (variables), args, log = patterns of warnings and errors that may be logged.
 function M.start(options)
   local variables = { LEAT_DATABASE_URL = options.url, LEAT_APP = options.app }
   for key, value in pairs(DEFAULTS) do variables[key] = value end
   for key, value in pairs(options.env or {}) do variables[key] = tostring(value) end
-  local args = { "serve" }
+  local address = os.tmpname()
+  os.remove(address)
+  local args = { "serve", "--address-file", address }
   for _, arg in ipairs(options.args or {}) do args[#args + 1] = arg end
   local self = setmetatable({ expected = options.log or {} }, Server)
   self.process = process.spawn(env.binary(), { args = args, env = variables })
   self.log = self.process.err
   loop.eventually(function()
-    self.port = self:find_log("listening address=%S+:(%d+)")
+    self.port = read_port(address)
     return self.port or not self.process:running()
   end, 20000, function() return "a server that listens:\n" .. self.process:output() end)
+  os.remove(address)
   if not self.port then error("the server ended:\n" .. self.process:output(), 2) end
-  self.port = tonumber(self.port)
+  self.url = options.url
   return self
 end
 
@@ -65,13 +78,17 @@ function Server:expect_log(pattern)
   self.expected[#self.expected + 1] = pattern
 end
 
---- The backend of the connection that listens.
+--- The backend of the connection that listens, once there is one.
 function Server:listener_pid()
-  for i = #self.log, 1, -1 do
-    local pid = self.log[i]:match("INFO pg listening pid=(%d+)")
-    if pid then return tonumber(pid) end
-  end
-  error("it does not listen yet", 2)
+  -- The database itself may take no connections.
+  local name = self.url:match("^%a+://[^/]*/([^?]+)")
+  local session = pg.connect((self.url:gsub("^(%a+://[^/]*/)[^?]+", "%1postgres")))
+  local pid = loop.eventually(function()
+    return session:value(("select max(pid) from pg_stat_activity"
+      .. " where datname = '%s' and application_name = 'leat listener'"):format(name))
+  end, 20000, "a listener")
+  session:close()
+  return tonumber(pid)
 end
 
 function Server:running()

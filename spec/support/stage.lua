@@ -11,7 +11,8 @@ local M = {}
 local Stage = {}
 Stage.__index = Stage
 
---- options: app (its text), schema (SQL), env, args, log (see server), cluster (else the shared one),
+--- options: app (its text), schema (SQL), env (variables, or a function of the database that gives them), args,
+--- log (see server), cluster (else the shared one),
 --- public (texts by file name).
 function M.open(options)
   local self = setmetatable({ options = options, clients = {} }, Stage)
@@ -21,7 +22,7 @@ function M.open(options)
   if options.public then files.write_all(self.folder .. "/public", options.public) end
   self.db = options.cluster and options.cluster:database(options.schema) or postgres.database(options.schema)
   self.session = self.db.session
-  self:serve(options.env)
+  self:serve(type(options.env) == "function" and options.env(self.db) or options.env)
   return self
 end
 

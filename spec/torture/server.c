@@ -66,7 +66,7 @@ static void wait_ms(unsigned ms)
     usleep(ms * 1000);
 }
 
-static char *read_log(const char *path)
+static char *read_file(const char *path)
 {
     leat_buf text = LEAT_BUF_INIT;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -85,10 +85,9 @@ static char *read_log(const char *path)
 
 static int find_port(const char *path)
 {
-    static const char said[] = "listening address=127.0.0.1:";
-    char *text = read_log(path);
-    char *at = text == NULL ? NULL : strstr(text, said);
-    int port = at != NULL && strchr(at, '\n') != NULL ? atoi(at + sizeof(said) - 1) : 0;
+    char *text = read_file(path);
+    char *colon = text == NULL ? NULL : strrchr(text, ':');
+    int port = colon != NULL ? atoi(colon + 1) : 0;
     free(text);
     return port;
 }
@@ -97,7 +96,7 @@ static int find_port(const char *path)
 static void check_log(server *s, const char *path)
 {
     static const char *const bad[] = {"Sanitizer", "runtime error:", "assertion", " ERROR "};
-    char *text = read_log(path);
+    char *text = read_file(path);
     for (size_t i = 0; text != NULL && i < sizeof(bad) / sizeof(bad[0]); i++) {
         char *at = strstr(text, bad[i]);
         if (at == NULL)
@@ -113,7 +112,7 @@ static void check_log(server *s, const char *path)
 static void launch(server *s)
 {
     const torture_options *o = &s->torture->options;
-    char info[600];
+    char info[600], address[600];
     if (o->faults[FAULT_FAILOVER])
         snprintf(info, sizeof(info),
                  "host='%s,%s' user=postgres dbname=%s target_session_attrs=read-write",
@@ -121,9 +120,20 @@ static void launch(server *s)
     else
         snprintf(info, sizeof(info), "host='%s' user=postgres dbname=%s", o->nodes[0].proxy_dir,
                  o->database);
-    char *argv[] = {(char *)(uintptr_t)o->leat, "serve",    "--database",  info, "--app",
-                    (char *)(uintptr_t)o->app,  "--listen", "127.0.0.1:0", NULL};
+    char *argv[] = {(char *)(uintptr_t)o->leat,
+                    "serve",
+                    "--database",
+                    info,
+                    "--app",
+                    (char *)(uintptr_t)o->app,
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--address-file",
+                    address,
+                    NULL};
     snprintf(s->log, sizeof(s->log), "%s/leat-%d.log", o->work, ++s->launched);
+    snprintf(address, sizeof(address), "%s/address", o->work);
+    unlink(address);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -134,7 +144,7 @@ static void launch(server *s)
     if (err != 0)
         torture_die("cannot start %s: %s", o->leat, strerror(err));
     for (int waited = 0; waited < START_MS; waited += STEP_MS) {
-        int port = find_port(s->log);
+        int port = find_port(address);
         if (port > 0) {
             atomic_store(&s->port, port);
             return;

@@ -5,8 +5,11 @@
 
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { dirname, resolve } from "node:path";
+import { readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -14,6 +17,7 @@ const run = promisify(execFile);
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 const chat = resolve(repository, "lua/apps/chat");
 let databases = 0;
+let addressFiles = 0;
 
 /** Serves the example, or another app with the schema.sql in its folder. */
 export async function startServer(app = resolve(chat, "app.lua")) {
@@ -30,6 +34,18 @@ export async function startServer(app = resolve(chat, "app.lua")) {
     throw error;
   }
   return server;
+}
+
+/** The one line of a file that another program is about to write; the file is gone afterwards. */
+async function appearance(file) {
+  for (;;) {
+    const text = await readFile(file, "utf8").catch(() => "");
+    if (text.endsWith("\n")) {
+      await rm(file);
+      return text.trim();
+    }
+    await pause(20);
+  }
 }
 
 class Server {
@@ -65,24 +81,21 @@ class Server {
 
   /** Starts it; again on the same port once it has ended. */
   async start() {
-    const options = ["serve", "--app", this.#app, "--listen", this.#listen];
+    const file = join(tmpdir(), `leat-address-${process.pid}-${++addressFiles}`);
+    const options = ["serve", "--app", this.#app, "--listen", this.#listen, "--address-file", file];
     const stdio = ["ignore", "inherit", "pipe"];
     const env = this.#environment();
     this.#child = spawn(required("LEAT_BIN"), options, { env, stdio, cwd: repository });
 
     const lines = createInterface(this.#child.stderr);
-    const listening = new Promise((resolve) => {
-      lines.on("line", (line) => {
-        this.#log = [...this.#log, line].slice(-200);
-        const address = /listening address=(\S+)/.exec(line)?.[1];
-        if (address) resolve(address);
-      });
+    lines.on("line", (line) => {
+      this.#log = [...this.#log, line].slice(-200);
     });
     const died = once(this.#child, "exit").then(([code, signal]) => {
       throw new Error(`the server ended (${signal ?? code}):\n${this.#log.join("\n")}`);
     });
     died.catch(() => {}); // it is expected to, later
-    this.#listen = await Promise.race([listening, died]);
+    this.#listen = await Promise.race([appearance(file), died]);
   }
 
   /** A crash. */
