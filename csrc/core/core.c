@@ -30,12 +30,25 @@ static void on_signal(void *arg, leat_event *e)
     leat_topic_on_signal(arg, e);
 }
 
+static void on_confirmed(void *arg, bool confirmed)
+{
+    leat_core *core = arg;
+    core->confirmed = confirmed;
+}
+
 static void on_reset(void *arg, leat_slice topic, uint64_t generation, int reason)
 {
     leat_topic_on_reset(arg, topic, generation, reason);
 }
 
-static const leat_hub_handler hub_handler = {on_armed, on_begin, on_event, on_signal, on_reset};
+static const leat_hub_handler hub_handler = {
+    .on_armed = on_armed,
+    .on_begin = on_begin,
+    .on_event = on_event,
+    .on_signal = on_signal,
+    .on_confirmed = on_confirmed,
+    .on_reset = on_reset,
+};
 
 int leat_core_start(leat_core *core)
 {
@@ -45,7 +58,7 @@ int leat_core_start(leat_core *core)
     leat_list_init(&core->turns);
     leat_list_init(&core->repeats);
     core->n_clients = core->n_turns = core->n_repeats = 0;
-    core->draining = false;
+    core->draining = core->confirmed = false;
     core->generations = core->numberings = 0;
     core->on_empty = NULL;
     return leat_hub_link_open(&core->link, core->hub, leat_loop_uv(core->loop), &hub_handler, core);

@@ -41,6 +41,7 @@ typedef struct leat_core {
     leat_list repeats;    /* ...and those that wait to try again */
     size_t n_turns;       /* those that have it */
     size_t n_repeats;     /* of them, those that try again */
+    bool confirmed;       /* see leat_hub_handler */
     bool draining;
     void (*on_empty)(void *arg); /* the last client is gone, while draining */
     void *on_empty_arg;

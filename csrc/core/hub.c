@@ -109,9 +109,18 @@ void leat_hub_free(leat_hub *h)
     free(h);
 }
 
+static void tell_confirmed(const leat_hub *h, leat_hub_link *l)
+{
+    hub_mail_op op = h->phase == HUB_READY ? HUB_MAIL_CONFIRMED : HUB_MAIL_UNCONFIRMED;
+    hub_link_post(l, hub_mail_new(op, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}));
+}
+
 void hub_set_phase(leat_hub *h, hub_phase phase)
 {
+    bool other = (phase == HUB_READY) != (h->phase == HUB_READY);
     h->phase = phase;
+    for (leat_list *l = h->links.next; other && l != &h->links; l = l->next)
+        tell_confirmed(h, LEAT_LIST_ENTRY(l, leat_hub_link, hub_entry));
     uv_mutex_lock(&h->health_lock);
     h->told_phase = phase;
     uv_mutex_unlock(&h->health_lock);
@@ -230,6 +239,7 @@ static void on_mail(void *arg, leat_mail *mail)
     switch (m->op) {
     case HUB_MAIL_OPEN:
         leat_list_push(&h->links, &m->link->hub_entry);
+        tell_confirmed(h, m->link);
         break;
     case HUB_MAIL_ARM:
         hub_topic_arm(h, m->link, hub_mail_topic(m), m->generation);
@@ -261,6 +271,8 @@ static void on_mail(void *arg, leat_mail *mail)
     case HUB_MAIL_EVENT:
     case HUB_MAIL_SIGNAL:
     case HUB_MAIL_RESET:
+    case HUB_MAIL_CONFIRMED:
+    case HUB_MAIL_UNCONFIRMED:
     case HUB_MAIL_CLOSED:
         LEAT_ASSERT(m->op < HUB_MAIL_ARMED); /* a mail for a worker in the hub's box */
     }

@@ -68,6 +68,9 @@ typedef struct leat_hub_handler {
     void (*on_event)(void *arg, leat_event *e);
     /* A signal. Takes a reference. */
     void (*on_signal)(void *arg, leat_event *e);
+    /* Whether the database is known to have the history that was told before; false at first. While
+     * it is not, nobody may go on from a position without asking the database. */
+    void (*on_confirmed)(void *arg, bool confirmed);
     /* The numbering cannot be continued (history gone, other epoch): positions start anew. */
     void (*on_reset)(void *arg, leat_slice topic, uint64_t generation, int reason);
 } leat_hub_handler;

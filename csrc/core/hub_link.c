@@ -1,8 +1,9 @@
 /* hub_link.c - the boundary between the hub's thread and a worker's: nothing but messages.
  *
  * Worker to hub: OPEN, then ARM, DISARM, POSITION, UNREAD and ROOM, at last CLOSE. Hub to worker:
- * ARMED, BEGIN, EVENT, SIGNAL, RESET, at last CLOSED, after which the hub knows nothing of the
- * link. leat_hub_link_close may be called at any time; what arrives after it is dropped.
+ * ARMED, BEGIN, EVENT, SIGNAL, RESET, CONFIRMED and UNCONFIRMED, at last CLOSED, after which the
+ * hub knows nothing of the link. leat_hub_link_close may be called at any time; what arrives after
+ * it is dropped.
  *
  * Events that wait for a worker are bounded (worker_mail_bytes). What does not fit is left out;
  * when half of it has been taken the worker says ROOM, and the hub where it goes on (BEGIN): what
@@ -163,6 +164,8 @@ static void on_mail(void *arg, leat_mail *mail)
         l->handler.on_event(l->arg, take_event(l, m));
     else if (m->op == HUB_MAIL_SIGNAL)
         l->handler.on_signal(l->arg, take_event(l, m));
+    else if (m->op == HUB_MAIL_CONFIRMED || m->op == HUB_MAIL_UNCONFIRMED)
+        l->handler.on_confirmed(l->arg, m->op == HUB_MAIL_CONFIRMED);
     else
         l->handler.on_reset(l->arg, hub_mail_topic(m), m->generation, m->reason);
     hub_mail_free(m);

@@ -44,8 +44,9 @@ typedef struct hub_topic {
     bool fetching; /* the running fetch asks for it */
     bool unsure; /* something may have been missed that a fetch cannot be asked for just now: it is
                     asked for as soon as the head is known and no fetch runs for it */
-    int64_t read_to; /* up to here the outbox or a read was faster than the announcements */
-    bool disputed;   /* a number was announced twice: nothing is given but what the outbox says */
+    int64_t read_to;  /* up to here the outbox or a read was faster than the announcements... */
+    uint64_t read_ms; /* ...at that time, and they are late but for a moment */
+    bool disputed;    /* a number was announced twice: nothing is given but what the outbox says */
 #ifdef LEAT_BROKEN_FORGET_ANNOUNCEMENT
     bool forgot;
 #endif
@@ -150,6 +151,8 @@ typedef enum hub_mail_op {
     HUB_MAIL_EVENT,
     HUB_MAIL_SIGNAL,
     HUB_MAIL_RESET,
+    HUB_MAIL_CONFIRMED,
+    HUB_MAIL_UNCONFIRMED,
     HUB_MAIL_CLOSED,
 } hub_mail_op;
 

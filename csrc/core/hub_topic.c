@@ -22,6 +22,8 @@
 #include "base/mem.h"
 #include "wire/leat_v1.h"
 
+enum { LATE_MS = 250 };
+
 hub_topic *hub_topic_find(leat_hub *h, leat_slice name)
 {
     leat_map_entry *e = leat_map_get(&h->topics, name);
@@ -302,6 +304,13 @@ static leat_event_kind kind_of(leat_announcement_kind kind)
     return LEAT_EVENT_SIGNAL;
 }
 
+static void note_read(hub_topic *t, int64_t seq)
+{
+    if (seq > t->read_to)
+        t->read_to = seq;
+    t->read_ms = leat_loop_now(t->hub->loop);
+}
+
 static leat_event *event_of(const hub_topic *t, const leat_announcement *a)
 {
     bool oversize =
@@ -311,10 +320,11 @@ static leat_event *event_of(const hub_topic *t, const leat_announcement *a)
     return leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
 }
 
-/* Of an entry at or below the head. False if only announcements can have told of it before. */
+/* Of an entry at or below the head. False if it was announced before: what a read has seen was
+ * announced before that read, so it is late for a moment only. */
 static bool is_late(hub_topic *t, const leat_announcement *a)
 {
-    if (a->seq <= t->read_to)
+    if (a->seq <= t->read_to && leat_loop_now(t->hub->loop) - t->read_ms < LATE_MS)
         return true;
     t->disputed = true;
     doubt_numbering(t);
@@ -382,7 +392,7 @@ static void begin(hub_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
     if (t->epoch == NULL)
         t->epoch = leat_memdup(epoch.at, epoch.len);
     t->head = behind_pending(t, seq);
-    t->read_to = seq;
+    note_read(t, seq);
     t->heard = t->heard > seq ? t->heard : seq;
     t->revoked = revoked;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
@@ -423,7 +433,6 @@ void hub_topic_fetched(hub_topic *t, const leat_history_row *row)
     }
     if (t->gap || t->blind) /* not only too large to announce */
         leat_metrics_add(t->hub->metrics, LEAT_M_GAPS_REPAIRED, 1);
-    t->read_to = row->seq;
     give_next(t, e);
 }
 
@@ -441,8 +450,7 @@ void hub_topic_settle(hub_topic *t, const leat_history_row *last)
     }
     if (last->head > t->heard)
         t->heard = last->head;
-    if (last->head > t->read_to)
-        t->read_to = last->head;
+    note_read(t, last->head);
     t->disputed = t->disputed && t->unsure; /* it came up while the fetch ran */
     advance(t);
     settle_doubts(t);

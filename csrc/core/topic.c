@@ -182,8 +182,8 @@ leat_event *leat_topic_event(const leat_topic *t, int64_t seq)
 
 bool leat_topic_holds(const leat_topic *t, int64_t next_seq)
 {
-    return t->head != LEAT_TOPIC_UNKNOWN && next_seq > t->head - (int64_t)t->ring_count_ &&
-           next_seq <= t->head + 1;
+    return t->core->confirmed && t->head != LEAT_TOPIC_UNKNOWN &&
+           next_seq > t->head - (int64_t)t->ring_count_ && next_seq <= t->head + 1;
 }
 
 static void grow_ring(leat_topic *t)

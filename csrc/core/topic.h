@@ -77,7 +77,7 @@ leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name);
 
 /* Event seq of the ring, or NULL if it is not there. */
 leat_event *leat_topic_event(const leat_topic *t, int64_t seq);
-/* Whether a cursor at next_seq can go on from the ring alone. */
+/* Whether a position can be taken for good, and a cursor at next_seq go on from the ring alone. */
 bool leat_topic_holds(const leat_topic *t, int64_t next_seq);
 
 /* Whether events pass a hook of the scripts (then history is not for clients: it has not passed

@@ -26,6 +26,7 @@ static struct {
     int64_t last_begin;
     int64_t last_revoked;
     bool full; /* the worker's mailbox takes no more events */
+    uint64_t now;
     size_t n_resets;
     int last_reset;
     bool wanted;
@@ -72,6 +73,12 @@ bool hub_link_post_event(leat_hub_link *l, hub_mail_op op, leat_event *e)
     m->event = leat_event_ref(e);
     hub_link_post(l, m);
     return true;
+}
+
+uint64_t leat_loop_now(const leat_loop *l)
+{
+    (void)l;
+    return seen.now;
 }
 
 void hub_repair_want(hub_topic *t)
@@ -236,6 +243,17 @@ static void test_passes_a_late_announcement_by(void **state)
     announce(*state, "a", 5, true);
     assert_given(1, 5);
     assert_false(seen.wanted);
+}
+
+/* It was announced before the read, so it cannot have been under way for so long. */
+static void test_takes_no_announcement_for_late_for_long(void **state)
+{
+    position(*state, "00000001-a", 4);
+    seen.now += 1000;
+    assert_false(announce(*state, "a", 3, true));
+    announce(*state, "a", 5, true);
+    assert_int_equal(0, seen.n_given);
+    assert_true(seen.wanted);
 }
 
 /* Nothing repeats an announcement, so the log has gone back. */
@@ -502,6 +520,7 @@ int main(void)
         TEST(test_drops_what_was_heard_of_another_numbering),
         TEST(test_asks_where_a_read_and_what_was_heard_are_of_two_numberings),
         TEST(test_passes_a_late_announcement_by),
+        TEST(test_takes_no_announcement_for_late_for_long),
         TEST(test_gives_nothing_when_a_number_is_announced_twice),
         TEST(test_starts_over_when_the_log_went_back),
         TEST(test_gives_what_is_too_large_without_its_data),

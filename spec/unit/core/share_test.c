@@ -102,6 +102,7 @@ static int set_up(void **state)
     w->limits.ring_bytes = RING_BYTES;
     w->core.loop = w->loop;
     w->core.limits = &w->limits;
+    w->core.confirmed = true;
     w->topic.core = &w->core;
     w->topic.epoch = leat_strdup("e");
     w->topic.head = 9;

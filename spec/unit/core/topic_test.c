@@ -136,6 +136,7 @@ static int set_up(void **state)
     w->script.ops = &ops;
     w->core.loop = w->loop;
     w->core.limits = &w->limits;
+    w->core.confirmed = true;
     w->core.metrics = leat_metrics_new(w->registry);
     w->core.script = &w->script;
     leat_map_init(&w->core.topics);
