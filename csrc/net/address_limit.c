@@ -1,0 +1,209 @@
+/* The table is cut into shards by a hash of the address, each with a lock of its own. A shard maps
+ * addresses to slots. A slot without connections stands on the shard's list `idle`, the one that
+ * was used longest ago first, and is freed from there once its bucket is full (forget), or when too
+ * many are there. */
+#include "net/address_limit.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+enum {
+    SHARDS = 16,
+    MAX_IDLE = 2048,    /* of a shard */
+    FORGET_AT_ONCE = 4, /* so that no newcomer pays for many */
+    TOKEN = 1000,       /* parts of a token: what a rate of 1 a second gives in a second */
+    V6_KEY = 8,         /* a /64 */
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    leat_map slots;
+    leat_list idle;
+    size_t n_idle;
+    const leat_address_limits *limits;
+};
+
+struct leat_address_slot {
+    leat_map_entry entry;
+    leat_list link; /* on idle, while there are no connections */
+    struct shard *shard;
+    leat_ip key;
+    size_t connections;
+    uint64_t tokens; /* parts */
+    uint64_t at_ms;  /* when they were that many */
+};
+
+struct leat_address_limit {
+    leat_address_limits limits;
+    struct shard shards[SHARDS];
+};
+
+leat_address_limit *leat_address_limit_new(const leat_address_limits *limits)
+{
+    leat_address_limit *l = leat_calloc(1, sizeof(*l));
+    l->limits = *limits;
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *s = &l->shards[i];
+        int failed = pthread_mutex_init(&s->lock, NULL);
+        LEAT_ASSERT(failed == 0);
+        leat_map_init(&s->slots);
+        leat_list_init(&s->idle);
+        s->limits = &l->limits;
+    }
+    return l;
+}
+
+static void remove_idle(struct shard *s, leat_address_slot *slot)
+{
+    leat_list_unlink(&slot->link);
+    s->n_idle--;
+    leat_map_remove(&s->slots, &slot->entry);
+    free(slot);
+}
+
+void leat_address_limit_free(leat_address_limit *l)
+{
+    if (l == NULL)
+        return;
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *s = &l->shards[i];
+        while (!leat_list_empty(&s->idle))
+            remove_idle(s, LEAT_LIST_ENTRY(s->idle.next, leat_address_slot, link));
+        LEAT_ASSERT(s->slots.count == 0);
+        leat_map_close(&s->slots);
+        pthread_mutex_destroy(&s->lock);
+    }
+    free(l);
+}
+
+static leat_ip key_of(const leat_ip *ip)
+{
+    leat_ip key = *ip;
+    if (!leat_ip_is_v4(ip))
+        memset(key.bytes + V6_KEY, 0, sizeof(key.bytes) - V6_KEY);
+    return key;
+}
+
+/* Only spreads the addresses over the locks: the map within has a secret of its own. */
+static struct shard *shard_of(leat_address_limit *l, const leat_ip *key)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i < sizeof(key->bytes); i++)
+        sum = sum * 31 + key->bytes[i];
+    return &l->shards[sum % SHARDS];
+}
+
+/* What the bucket holds by now. The workers' clocks may be a turn apart: time never goes back. */
+static void refill(leat_address_slot *slot, uint64_t now_ms)
+{
+    const leat_address_limits *limits = slot->shard->limits;
+    uint64_t most = limits->burst * TOKEN;
+    uint64_t passed = now_ms > slot->at_ms ? now_ms - slot->at_ms : 0;
+    bool full = passed >= most || slot->tokens + passed * limits->rate >= most;
+    slot->tokens = full ? most : slot->tokens + passed * limits->rate;
+    if (passed > 0)
+        slot->at_ms = now_ms;
+}
+
+/* Drops addresses whose bucket is full again: they are as good as unknown. */
+static void forget(struct shard *s, uint64_t now_ms)
+{
+    for (int i = 0; i < FORGET_AT_ONCE && !leat_list_empty(&s->idle); i++) {
+        leat_address_slot *oldest = LEAT_LIST_ENTRY(s->idle.next, leat_address_slot, link);
+        refill(oldest, now_ms);
+        if (oldest->tokens < s->limits->burst * TOKEN && s->n_idle <= MAX_IDLE)
+            return;
+        remove_idle(s, oldest);
+    }
+}
+
+static leat_address_slot *find(struct shard *s, const leat_ip *key)
+{
+    leat_slice bytes = {(const char *)key->bytes, sizeof(key->bytes)};
+    leat_map_entry *e = leat_map_get(&s->slots, bytes);
+    return e == NULL ? NULL : LEAT_LIST_ENTRY(e, leat_address_slot, entry);
+}
+
+static void put_idle(struct shard *s, leat_address_slot *slot)
+{
+    leat_list_push(&s->idle, &slot->link);
+    s->n_idle++;
+}
+
+static leat_address_slot *add(struct shard *s, const leat_ip *key, uint64_t now_ms)
+{
+    leat_address_slot *slot = leat_calloc(1, sizeof(*slot));
+    slot->shard = s;
+    slot->key = *key;
+    slot->tokens = s->limits->burst * TOKEN;
+    slot->at_ms = now_ms;
+    leat_map_add(&s->slots, &slot->entry,
+                 (leat_slice){(const char *)slot->key.bytes, sizeof(slot->key.bytes)});
+    put_idle(s, slot);
+    return slot;
+}
+
+static leat_address_verdict take(struct shard *s, leat_address_slot *slot)
+{
+    if (slot->connections >= s->limits->connections)
+        return LEAT_ADDRESS_TOO_MANY;
+    if (slot->tokens < TOKEN)
+        return LEAT_ADDRESS_TOO_FAST;
+    slot->tokens -= TOKEN;
+    if (slot->connections++ == 0) {
+        leat_list_unlink(&slot->link);
+        s->n_idle--;
+    }
+    return LEAT_ADDRESS_OK;
+}
+
+leat_address_verdict leat_address_limit_enter(leat_address_limit *l, const leat_ip *ip,
+                                              uint64_t now_ms, leat_address_slot **slot)
+{
+    leat_ip key = key_of(ip);
+    struct shard *s = shard_of(l, &key);
+    pthread_mutex_lock(&s->lock);
+    leat_address_slot *found = find(s, &key);
+    if (found == NULL)
+        found = add(s, &key, now_ms);
+    else
+        refill(found, now_ms);
+    leat_address_verdict verdict = take(s, found);
+    if (verdict == LEAT_ADDRESS_OK)
+        *slot = found;
+    forget(s, now_ms);
+    pthread_mutex_unlock(&s->lock);
+    return verdict;
+}
+
+bool leat_address_limit_holds(const leat_address_slot *slot, const leat_ip *ip)
+{
+    leat_ip key = key_of(ip);
+    return leat_ip_equal(&slot->key, &key);
+}
+
+void leat_address_limit_leave(leat_address_slot *slot)
+{
+    struct shard *s = slot->shard;
+    pthread_mutex_lock(&s->lock);
+    LEAT_ASSERT(slot->connections > 0);
+    if (--slot->connections == 0)
+        put_idle(s, slot);
+    pthread_mutex_unlock(&s->lock);
+}
+
+size_t leat_address_limit_count(leat_address_limit *l)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < SHARDS; i++) {
+        pthread_mutex_lock(&l->shards[i].lock);
+        count += l->shards[i].slots.count;
+        pthread_mutex_unlock(&l->shards[i].lock);
+    }
+    return count;
+}

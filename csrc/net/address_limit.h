@@ -1,0 +1,54 @@
+/* address_limit.h - how many connections one address may have, and how fast it may open them.
+ *
+ * Ownership  the table owns everything; a slot is held from _enter to _leave. The table outlives
+ *            its slots.
+ * Threads    any: the workers of a process share one table. It is locked in parts, only when a
+ *            connection comes or goes.
+ * Units      connections; connections a second; milliseconds of a monotonic clock.
+ * Errors     none (out of memory aborts); a refusal is a verdict.
+ *
+ * An address is an IPv4 address, or the /64 network of an IPv6 address: a customer gets at least
+ * that. Besides the addresses that have connections, the table remembers those that have come
+ * lately, until their bucket of tokens is full again, and of these a bounded number.
+ */
+#ifndef LEAT_NET_ADDRESS_LIMIT_H
+#define LEAT_NET_ADDRESS_LIMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/ip.h"
+
+typedef struct leat_address_limit leat_address_limit;
+typedef struct leat_address_slot leat_address_slot;
+
+typedef struct leat_address_limits {
+    size_t connections; /* of one address at the same time */
+    uint64_t rate;      /* new ones a second, in the long run */
+    uint64_t burst;     /* new ones at once */
+} leat_address_limits;
+
+typedef enum leat_address_verdict {
+    LEAT_ADDRESS_OK,
+    LEAT_ADDRESS_TOO_MANY,
+    LEAT_ADDRESS_TOO_FAST,
+} leat_address_verdict;
+
+leat_address_limit *leat_address_limit_new(const leat_address_limits *limits);
+void leat_address_limit_free(leat_address_limit *l);
+
+/* One more connection of that address. Writes *slot if it is let in. */
+leat_address_verdict leat_address_limit_enter(leat_address_limit *l, const leat_ip *ip,
+                                              uint64_t now_ms, leat_address_slot **slot);
+
+/* True if the slot is that address's. */
+bool leat_address_limit_holds(const leat_address_slot *slot, const leat_ip *ip);
+
+/* The connection is gone. */
+void leat_address_limit_leave(leat_address_slot *slot);
+
+/* Addresses that are remembered, for specs. */
+size_t leat_address_limit_count(leat_address_limit *l);
+
+#endif

@@ -1,0 +1,158 @@
+#include "net/address_limit.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <pthread.h>
+
+#include <cmocka.h>
+
+static leat_ip ip_of(const char *text)
+{
+    leat_ip ip;
+    assert_int_equal(leat_ip_parse(&ip, leat_slice_of(text)), 0);
+    return ip;
+}
+
+static leat_address_verdict enter(leat_address_limit *l, const char *text, uint64_t now_ms,
+                                  leat_address_slot **slot)
+{
+    leat_ip ip = ip_of(text);
+    return leat_address_limit_enter(l, &ip, now_ms, slot);
+}
+
+static void counts_connections_of_an_address(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {.connections = 2, .rate = 100, .burst = 100};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    leat_address_slot *a, *b, *other, *again;
+
+    assert_int_equal(enter(l, "192.0.2.1", 1, &a), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "::ffff:192.0.2.1", 1, &b), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "192.0.2.1", 1, &again), LEAT_ADDRESS_TOO_MANY);
+    assert_int_equal(enter(l, "192.0.2.2", 1, &other), LEAT_ADDRESS_OK);
+    leat_address_limit_leave(a);
+    assert_int_equal(enter(l, "192.0.2.1", 1, &again), LEAT_ADDRESS_OK);
+
+    leat_address_limit_leave(b);
+    leat_address_limit_leave(again);
+    leat_address_limit_leave(other);
+    leat_address_limit_free(l);
+}
+
+static void takes_a_64_network_of_ipv6_for_one(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {.connections = 1, .rate = 100, .burst = 100};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    leat_address_slot *a, *b, *none;
+    leat_ip near = ip_of("2001:db8:1:2:ffff::9");
+    leat_ip far = ip_of("2001:db8:1:3::1");
+
+    assert_int_equal(enter(l, "2001:db8:1:2::1", 1, &a), LEAT_ADDRESS_OK);
+    assert_int_equal(leat_address_limit_enter(l, &near, 1, &none), LEAT_ADDRESS_TOO_MANY);
+    assert_int_equal(leat_address_limit_enter(l, &far, 1, &b), LEAT_ADDRESS_OK);
+    assert_true(leat_address_limit_holds(a, &near));
+    assert_false(leat_address_limit_holds(a, &far));
+
+    leat_address_limit_leave(a);
+    leat_address_limit_leave(b);
+    leat_address_limit_free(l);
+}
+
+static unsigned let_in(leat_address_limit *l, const char *text, uint64_t now_ms, unsigned tries)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < tries; i++) {
+        leat_address_slot *slot;
+        if (enter(l, text, now_ms, &slot) == LEAT_ADDRESS_OK) {
+            leat_address_limit_leave(slot);
+            n++;
+        }
+    }
+    return n;
+}
+
+static void bounds_their_rate(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {.connections = 1000, .rate = 10, .burst = 20};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+
+    assert_int_equal(let_in(l, "192.0.2.1", 1000, 50), 20);
+    assert_int_equal(let_in(l, "192.0.2.1", 1099, 50), 0);
+    assert_int_equal(let_in(l, "192.0.2.1", 1100, 50), 1);
+    assert_int_equal(let_in(l, "192.0.2.1", 2100, 50), 10);
+    assert_int_equal(let_in(l, "192.0.2.1", 2000, 50), 0);
+    assert_int_equal(let_in(l, "192.0.2.1", 1000000, 50), 20);
+    assert_int_equal(let_in(l, "192.0.2.2", 1000000, 50), 20);
+
+    leat_address_limit_free(l);
+}
+
+static void forgets_who_has_gone(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {.connections = 10, .rate = 1, .burst = 5};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    char text[64];
+    for (unsigned i = 0; i < 200000; i++) {
+        snprintf(text, sizeof(text), "2001:db8:%x:%x::1", i >> 16, i & 0xffff);
+        assert_int_equal(let_in(l, text, 1, 1), 1);
+    }
+
+    assert_true(leat_address_limit_count(l) <= 16 * 2049);
+
+    for (unsigned i = 0; i < 40000; i++) {
+        snprintf(text, sizeof(text), "2001:db8:ffff:%x::1", i);
+        (void)let_in(l, text, 100000 + i * 10000, 1);
+    }
+    assert_true(leat_address_limit_count(l) <= 32);
+    leat_address_limit_free(l);
+}
+
+static void *crowd(void *arg)
+{
+    for (int i = 0; i < 20000; i++) {
+        leat_address_slot *slot;
+        if (enter(arg, i % 2 ? "192.0.2.1" : "192.0.2.2", 1, &slot) == LEAT_ADDRESS_OK)
+            leat_address_limit_leave(slot);
+    }
+    return NULL;
+}
+
+static void is_shared_by_threads(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {.connections = 3, .rate = 1000000, .burst = 1000000};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, crowd, l), 0);
+    for (size_t i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+
+    leat_address_slot *slots[3], *none;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(enter(l, "192.0.2.1", 1, &slots[i]), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "192.0.2.1", 1, &none), LEAT_ADDRESS_TOO_MANY);
+    for (size_t i = 0; i < 3; i++)
+        leat_address_limit_leave(slots[i]);
+    leat_address_limit_free(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_connections_of_an_address),
+        cmocka_unit_test(takes_a_64_network_of_ipv6_for_one),
+        cmocka_unit_test(bounds_their_rate),
+        cmocka_unit_test(forgets_who_has_gone),
+        cmocka_unit_test(is_shared_by_threads),
+    };
+    return cmocka_run_group_tests_name("net/address_limit", tests, NULL, NULL);
+}
