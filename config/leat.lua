@@ -31,10 +31,27 @@ return {
   -- Empty: the folder public beside the application's file, if it is there.
   static_dir = "",
 
-  -- Web pages of which origins may open a WebSocket, separated by commas:
-  -- "https://example.org,https://www.example.org". Empty: any. Clients that are no browsers send no
-  -- origin, and are let in.
+  -- Pages of which origins may open a WebSocket or a stream, and send requests that change something
+  -- (any method but GET, HEAD and OPTIONS) to guarded routes, separated by commas:
+  -- "https://example.org,https://www.example.org". Empty: pages of this server itself, that is, those
+  -- whose origin is http:// and the request's Host; behind a trusted proxy, what X-Forwarded-Proto and
+  -- X-Forwarded-Host say (or Forwarded). "*": any. The origin "null" is let in by "*" only. Clients that
+  -- are no browsers send no origin, and are let in.
   allowed_origins = "",
+
+  -- Proxies in front of this server, addresses or networks, separated by commas: "127.0.0.1, 10.0.0.0/8".
+  -- Requests that come from them are counted for, and request.remote is, the client that they name: the
+  -- last address of X-Forwarded-For that is not itself trusted, or that of Forwarded (RFC 7239) if there
+  -- is no X-Forwarded-For. A proxy must set the one and remove or set the other. From all others these
+  -- headers are ignored.
+  trusted_proxies = "",
+
+  -- An address of its own for /metrics, /healthz and /readyz with its reasons, for instance
+  -- "10.0.0.5:9090". Empty: /metrics and the reasons of /readyz are answered on the address above, to
+  -- peers on this machine only, and only if no header (X-Forwarded-*, Forwarded, Via, X-Real-IP) says
+  -- that a proxy passes somebody on. A proxy on this machine that sets no such header would let
+  -- everybody see them: give them an address of their own.
+  metrics_listen = "",
 
   -- "debug", "info", "warn" or "error". The log goes to the standard error, a line each.
   log_level = "info",
@@ -76,6 +93,14 @@ return {
   control_timeout_ms = 5000,
   -- Connections, shared out evenly among the workers; one more is answered 503.
   max_connections = 10000,
+  -- Connections of one address, and how many new ones it may open: so many a second in the long run, and
+  -- so many at once. One address is an IPv4 address, or an IPv6 network of 64 bits. Further connections
+  -- are closed without an answer; behind a trusted proxy, where the address is known only with the
+  -- request, it gets 429. A server on the public internet wants much less than these, 50 or 100
+  -- connections; a server behind a proxy needs trusted_proxies, or the proxy is one address.
+  max_connections_per_address = 5000,
+  connection_rate_per_address = 1000,
+  connection_burst_per_address = 5000,
   -- Subscriptions of one client, and its requests that are not yet answered.
   max_subscriptions = 256,
   max_inflight = 64,

@@ -26,7 +26,16 @@
 #define YEAR_S UINT64_C(31536000)
 #define ENV_NAME_MAX 64
 
-enum kind { KIND_SIZE, KIND_U64, KIND_TEXT, KIND_PATH, KIND_ADDRESS, KIND_NAME, KIND_LEVEL };
+enum kind {
+    KIND_SIZE,
+    KIND_U64,
+    KIND_TEXT,
+    KIND_PATH,
+    KIND_ADDRESS,
+    KIND_NETWORKS,
+    KIND_NAME,
+    KIND_LEVEL
+};
 
 struct key {
     const char *name;
@@ -64,7 +73,11 @@ static const struct key keys[] = {
     TEXT_KEY("static_dir", KIND_PATH, static_dir, "",
              "folder of static files; empty: public beside the app, if it is there"),
     TEXT_KEY("allowed_origins", KIND_TEXT, allowed_origins, "",
-             "comma-separated origins that may open a WebSocket; empty: any"),
+             "comma-separated origins whose pages may use this server; empty: its own; *: any"),
+    TEXT_KEY("trusted_proxies", KIND_NETWORKS, trusted_proxies, "",
+             "comma-separated addresses and networks of proxies that name their client"),
+    TEXT_KEY("metrics_listen", KIND_ADDRESS, metrics_listen, "",
+             "address and port for /metrics and the details of /readyz; empty: loopback peers"),
     TEXT_KEY("log_level", KIND_LEVEL, log_level, "info", "debug, info, warn or error"),
     U64_KEY("log_rate", log.rate, 10, 1, 1000000, "lines of one kind a second"),
     U64_KEY("log_burst", log.burst, 100, 1, 1000000, "lines of one kind at once"),
@@ -87,6 +100,12 @@ static const struct key keys[] = {
             "deadline of a request whose caller gave none"),
     SIZE_KEY("max_connections", limits.max_connections, 10000, 1, 10000000,
              "connections, shared out among the workers"),
+    SIZE_KEY("max_connections_per_address", max_connections_per_address, 5000, 1, 10000000,
+             "connections of one address (IPv6: of a /64 network)"),
+    U64_KEY("connection_rate_per_address", connection_rate_per_address, 1000, 1, 1000000,
+            "new connections a second of one address"),
+    U64_KEY("connection_burst_per_address", connection_burst_per_address, 5000, 1, 1000000,
+            "new connections of one address at once"),
     SIZE_KEY("max_subscriptions", limits.max_subscriptions, 256, 1, 1000000,
              "subscriptions of one client"),
     SIZE_KEY("max_inflight", limits.max_inflight, 64, 1, 100000,
@@ -203,6 +222,7 @@ void leat_config_free(leat_config *config)
     for (size_t i = 0; i < N_KEYS; i++)
         if (!is_number(&keys[i]))
             free(*text_at(config, &keys[i]));
+    leat_networks_close(&config->trusted);
     free(config->file);
     free(config->lua_dir);
     free(config->schema_dir);
@@ -268,6 +288,9 @@ static void expectation(leat_buf *out, const struct key *key)
     case KIND_ADDRESS:
         leat_buf_text(out, "a string \"ADDRESS:PORT\" with a numeric address");
         break;
+    case KIND_NETWORKS:
+        leat_buf_text(out, "a string of addresses and networks like \"10.0.0.0/8, ::1\"");
+        break;
     case KIND_NAME:
         leat_buf_text(out,
                       "a string of at most 63 characters a-z, 0-9 and _ that starts with a letter");
@@ -302,13 +325,25 @@ static bool valid_name(leat_slice s)
     return true;
 }
 
+static bool read_networks(leat_networks *networks, const char *text)
+{
+    leat_networks read;
+    if (leat_networks_parse(&read, text) < 0)
+        return false;
+    leat_networks_close(networks);
+    *networks = read;
+    return true;
+}
+
 static bool valid_text(leat_config *config, const struct key *key, const char *text, size_t len)
 {
     struct sockaddr_storage addr;
     if (strlen(text) != len)
         return false;
     if (key->kind == KIND_ADDRESS)
-        return leat_listener_parse(&addr, text) == 0;
+        return (len == 0 && key->text[0] == '\0') || leat_listener_parse(&addr, text) == 0;
+    if (key->kind == KIND_NETWORKS)
+        return read_networks(&config->trusted, text);
     if (key->kind == KIND_NAME)
         return valid_name(leat_slice_of(text));
     if (key->kind == KIND_LEVEL)

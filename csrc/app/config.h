@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "core/limits.h"
+#include "net/ip.h"
 
 typedef struct leat_config {
     leat_limits limits;
@@ -29,7 +30,13 @@ typedef struct leat_config {
     char *app;
     char *static_dir; /* "": none */
     char *channel;
-    char *allowed_origins; /* "": any; else a comma-separated list */
+    char *allowed_origins; /* "": the server's own; else a comma-separated list, "*" for any */
+    char *metrics_listen;  /* "": none */
+    char *trusted_proxies;
+    leat_networks trusted; /* what it says */
+    size_t max_connections_per_address;
+    uint64_t connection_rate_per_address;
+    uint64_t connection_burst_per_address;
     char *log_level;
     leat_log_level level;
     leat_log_limits log;

@@ -50,16 +50,21 @@ static void arm(leat_http_conn *c, uint64_t in_ms, leat_deadline_cb cb)
     leat_deadline_arm(leat_loop_deadlines(c->side->loop), &c->deadline, now_of(c) + in_ms, cb);
 }
 
-leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn)
+leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
+                                   const leat_http_peer *peer, leat_http_door door)
 {
     leat_http_conn *c = leat_calloc(1, sizeof(*c));
     c->side = side;
     c->conn = conn;
+    c->peer = *peer;
+    c->door = door;
     c->parser = leat_http_parser_new(&side->limits);
     leat_deadline_init(&c->deadline);
     leat_sweep_init(&c->sweep, on_sweep);
     leat_list_push(&side->conns, &c->link);
     side->n_conns++;
+    if (door == LEAT_HTTP_DOOR_METRICS)
+        side->n_metrics++;
     leat_conn_set_read_size(conn, READ_BYTES);
     leat_conn_set_handler(conn, &handler, c);
     arm(c, side->config->header_timeout_ms, on_request_late);
@@ -147,6 +152,8 @@ static void on_sweep(leat_sweep *s)
     leat_http_side *side = c->side;
     leat_list_unlink(&c->link);
     side->n_conns--;
+    if (c->door == LEAT_HTTP_DOOR_METRICS)
+        side->n_metrics--;
     if (c->refused)
         side->n_refused--;
     leat_http_parser_free(c->parser);
@@ -296,13 +303,33 @@ static int feed(leat_http_conn *c, leat_http_progress *progress)
     return status;
 }
 
+/* Counts a request that a trusted proxy passes on for its client. False if the client has too many
+ * connections: that is answered. */
+static bool identify(leat_http_conn *c)
+{
+    leat_http_side *side = c->side;
+    leat_address_verdict verdict =
+        leat_http_peer_identify(&c->peer, c->conn, leat_http_conn_request(c),
+                                &side->config->trusted, side->addresses, now_of(c));
+    leat_ip client = c->peer.ip;
+    if (verdict != LEAT_ADDRESS_OK &&
+        leat_ip_parse(&client, leat_slice_of(leat_conn_remote(c->conn))) < 0)
+        client = c->peer.ip;
+    if (!leat_http_side_refuses(side, verdict, &client))
+        return true;
+    leat_http_conn_refuse(c, 429, verdict == LEAT_ADDRESS_TOO_MANY ? "limit" : "rate_limited",
+                          leat_slice_of("too many connections from this address"), 1000, NULL);
+    return false;
+}
+
 static void begin_request(leat_http_conn *c)
 {
     leat_http_conn_set_state(c, HTTP_BUSY);
     c->head_timed = false;
     leat_deadline_cancel(&c->deadline);
     leat_metrics_add(c->side->metrics, LEAT_M_HTTP_REQUESTS, 1);
-    leat_http_route(c);
+    if (!c->peer.trusted || identify(c))
+        leat_http_route(c);
 }
 
 static void hand_over_body(leat_http_conn *c)
@@ -406,6 +433,16 @@ const leat_http_request *leat_http_conn_request(leat_http_conn *c)
 const char *leat_http_conn_remote(leat_http_conn *c)
 {
     return leat_conn_remote(c->conn);
+}
+
+const leat_http_peer *leat_http_conn_peer(const leat_http_conn *c)
+{
+    return &c->peer;
+}
+
+leat_http_door leat_http_conn_door(const leat_http_conn *c)
+{
+    return c->door;
 }
 
 void leat_http_conn_set_task(leat_http_conn *c, leat_http_task task)

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/http_peer.h"
 #include "app/http_side.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -41,7 +42,10 @@ leat_http_side *leat_http_conn_side(leat_http_conn *c);
 /* The request, until it is answered or the task cancelled; its body lives as long, here in C, once
  * on_body was called. */
 const leat_http_request *leat_http_conn_request(leat_http_conn *c);
+/* The client's address: the peer's, or the one that a trusted proxy names. */
 const char *leat_http_conn_remote(leat_http_conn *c);
+const leat_http_peer *leat_http_conn_peer(const leat_http_conn *c);
+leat_http_door leat_http_conn_door(const leat_http_conn *c);
 
 /* What is under way for the request; cleared by answering. */
 void leat_http_conn_set_task(leat_http_conn *c, leat_http_task task);
@@ -80,7 +84,8 @@ void leat_http_conn_stream_end(leat_http_conn *c);
 void leat_http_conn_stream_abort(leat_http_conn *c);
 
 /* For the side. A new connection, which reads its first request. */
-leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn);
+leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
+                                   const leat_http_peer *peer, leat_http_door door);
 /* Sends that and closes, before anything was read. */
 void leat_http_conn_turn_away(leat_http_conn *c, leat_slice answer, uint64_t linger_ms);
 /* The connection whose link on the side's list that is. */

@@ -32,6 +32,8 @@ struct leat_http_conn {
     leat_buf input;
     size_t input_at; /* so far parsed */
     size_t counted;  /* bytes that stand in its pot */
+    leat_http_peer peer;
+    leat_http_door door;
     enum leat_http_state state;
     leat_http_pot pot;
     bool advancing;

@@ -6,7 +6,6 @@
 #include "app/http_handshake.h"
 
 #include <stdlib.h>
-#include <strings.h>
 #include <time.h>
 
 #include "app/http_refusal.h"
@@ -55,23 +54,27 @@ static void on_cancel(void *arg);
 
 /* --- before the scripts --- */
 
-static bool origin_listed(leat_slice origin, const char *list)
+/* Browsers send an Origin and let any page open a WebSocket with its visitor's cookies (RFC 6455
+ * §10.2), or post a form. False if the request was answered. */
+static bool check_origin(leat_http_conn *c)
 {
-    leat_slice rest = leat_slice_of(list);
-    leat_slice item;
-    while (leat_http_list_next(&rest, &item))
-        if (item.len == origin.len && strncasecmp(item.at, origin.at, item.len) == 0)
-            return true;
-    return false;
-}
-
-/* Browsers send an Origin and let any page open a WebSocket (RFC 6455 §10.2); other clients send
- * none. */
-static bool origin_allowed(const leat_http_side *side, const leat_http_request *r)
-{
+    const leat_http_request *r = leat_http_conn_request(c);
+    const char *list = leat_http_conn_side(c)->config->allowed_origins;
+    if (leat_http_peer_origin_allowed(leat_http_conn_peer(c), r, list))
+        return true;
+    char quoted[128];
     leat_slice origin = leat_http_find(r, "origin");
-    const char *list = side->config->allowed_origins;
-    return origin.at == NULL || list[0] == '\0' || origin_listed(origin, list);
+    leat_slice host = leat_http_find(r, "host");
+    char quoted_host[128];
+    LEAT_LOG_INFO("http", "origin refused origin=%s host=%s remote=%s",
+                  leat_log_quote(quoted, sizeof(quoted), origin.at, origin.len),
+                  leat_log_quote(quoted_host, sizeof(quoted_host), host.at, host.len),
+                  leat_http_conn_remote(c));
+    leat_metrics_add(leat_http_conn_side(c)->metrics, LEAT_M_ORIGINS_REFUSED, 1);
+    leat_http_conn_refuse(c, 403, "forbidden",
+                          leat_slice_of("pages of this origin may not do that (allowed_origins)"),
+                          0, NULL);
+    return false;
 }
 
 /* False if the request was answered: it is no WebSocket handshake, or one that may not be. */
@@ -82,13 +85,8 @@ static bool check_upgrade(leat_http_conn *c, leat_upgrade *upgrade)
     int status = leat_slice_is(r->method, "GET") && !leat_upgrade_wanted(r)
                      ? 426
                      : leat_upgrade_check(r, upgrade, &reason);
-    if (status == 0) {
-        if (origin_allowed(leat_http_conn_side(c), r))
-            return true;
-        leat_http_conn_refuse(c, 403, "forbidden",
-                              leat_slice_of("this origin may not open a WebSocket"), 0, NULL);
-        return false;
-    }
+    if (status == 0)
+        return check_origin(c);
     const char *extra = status == 426 ? WEBSOCKET_ONLY : status == 405 ? "Allow: GET\r\n" : NULL;
     leat_http_conn_refuse(c, status, "bad_request", leat_slice_of(reason), 0, extra);
     return false;
@@ -107,17 +105,26 @@ void leat_http_handshake_client(leat_http_conn *c)
         start(c, &match, GOAL_CLIENT, &upgrade);
 }
 
+/* Methods that change nothing (RFC 9110 §9.2.1): the page that sent them cannot read the answer. */
+static bool is_safe(const leat_http_request *r)
+{
+    return leat_slice_is(r->method, "GET") || leat_slice_is(r->method, "HEAD") ||
+           leat_slice_is(r->method, "OPTIONS");
+}
+
 void leat_http_handshake_route(leat_http_conn *c, const leat_route_match *match)
 {
     leat_upgrade upgrade = {0};
     const leat_http_request *r = leat_http_conn_request(c);
     bool sse = match->kind == LEAT_ROUTE_STREAM && !leat_upgrade_wanted(r) &&
                leat_http_stream_wants_sse(r);
-    if (match->kind == LEAT_ROUTE_HTTP)
-        start(c, match, GOAL_ROUTE, &upgrade);
-    else if (sse)
-        start(c, match, GOAL_STREAM_SSE, &upgrade);
-    else if (check_upgrade(c, &upgrade))
+    if (match->kind == LEAT_ROUTE_HTTP) {
+        if (match->is_public || is_safe(r) || check_origin(c))
+            start(c, match, GOAL_ROUTE, &upgrade);
+    } else if (sse) {
+        if (check_origin(c))
+            start(c, match, GOAL_STREAM_SSE, &upgrade);
+    } else if (check_upgrade(c, &upgrade))
         start(c, match, match->kind == LEAT_ROUTE_STREAM ? GOAL_STREAM_WS : GOAL_RAW, &upgrade);
 }
 

@@ -1,7 +1,19 @@
 #include "app/http_health.h"
 
+#include "app/http_static.h"
+
 #define TEXT "text/plain; charset=utf-8"
 #define NO_STORE "Cache-Control: no-store\r\n"
+
+/* What the server is made of, and how it fares, is for those who run it: at metrics_listen, or, if
+ * there is none, for peers on this machine. */
+static bool sees_details(leat_http_conn *c)
+{
+    if (leat_http_conn_door(c) == LEAT_HTTP_DOOR_METRICS)
+        return true;
+    return leat_http_conn_side(c)->config->metrics_listen[0] == '\0' &&
+           leat_http_peer_is_local(leat_http_conn_peer(c), leat_http_conn_request(c));
+}
 
 static bool refuse_other_methods(leat_http_conn *c)
 {
@@ -87,6 +99,10 @@ void leat_http_health_ready(leat_http_conn *c)
         return;
     leat_buf body = LEAT_BUF_INIT;
     bool ready = run_checks(leat_http_conn_side(c), &body);
+    if (!ready && !sees_details(c)) {
+        body.len = 0;
+        leat_buf_text(&body, "not ready\n");
+    }
     if (ready)
         leat_buf_text(&body, "ok\n");
     leat_http_conn_respond(c, ready ? 200 : 503, TEXT,
@@ -96,6 +112,10 @@ void leat_http_health_ready(leat_http_conn *c)
 
 void leat_http_health_metrics(leat_http_conn *c)
 {
+    if (!sees_details(c)) {
+        leat_http_static_absent(c);
+        return;
+    }
     if (refuse_other_methods(c))
         return;
     leat_buf body = LEAT_BUF_INIT;

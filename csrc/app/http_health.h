@@ -12,8 +12,10 @@
 
 /* 200 as long as the process lives. */
 void leat_http_health_alive(leat_http_conn *c);
-/* 200 if subscriptions can be served, else 503 and a line for each thing that stands in the way. */
+/* 200 if subscriptions can be served, else 503 and, for those who may know, a line for each thing
+ * that stands in the way. */
 void leat_http_health_ready(leat_http_conn *c);
+/* For those who may know; 404 for all others. */
 void leat_http_health_metrics(leat_http_conn *c);
 
 #endif

@@ -7,13 +7,14 @@
 struct endpoint {
     const char *path;
     void (*answer)(leat_http_conn *c);
+    bool at_all_doors;
 };
 
 static const struct endpoint endpoints[] = {
-    {"/ws", leat_http_handshake_client},
-    {"/healthz", leat_http_health_alive},
-    {"/readyz", leat_http_health_ready},
-    {"/metrics", leat_http_health_metrics},
+    {"/ws", leat_http_handshake_client, false},
+    {"/healthz", leat_http_health_alive, true},
+    {"/readyz", leat_http_health_ready, true},
+    {"/metrics", leat_http_health_metrics, true},
 };
 
 /* The methods that a path answers, for Allow (RFC 9110 §15.5.6). */
@@ -55,10 +56,15 @@ void leat_http_route(leat_http_conn *c)
 {
     const leat_http_request *r = leat_http_conn_request(c);
     for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
-        if (leat_slice_is(r->path, endpoints[i].path)) {
+        if (leat_slice_is(r->path, endpoints[i].path) &&
+            (endpoints[i].at_all_doors || leat_http_conn_door(c) == LEAT_HTTP_DOOR_PUBLIC)) {
             endpoints[i].answer(c);
             return;
         }
+    if (leat_http_conn_door(c) == LEAT_HTTP_DOOR_METRICS) {
+        leat_http_static_absent(c);
+        return;
+    }
     if (leat_http_conn_side(c)->draining) {
         leat_http_conn_refuse(c, 503, "unavailable", leat_slice_of("the server is stopping"), 1000,
                               NULL);

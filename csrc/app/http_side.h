@@ -18,6 +18,7 @@
 #include "core/core.h"
 #include "core/hub.h"
 #include "loop/loop.h"
+#include "net/address_limit.h"
 #include "pg/pg_pool.h"
 #include "script/script.h"
 #include "wire/http.h"
@@ -29,6 +30,12 @@ typedef enum leat_http_pot {
     LEAT_HTTP_POTS,
 } leat_http_pot;
 
+/* Where a connection came in. */
+typedef enum leat_http_door {
+    LEAT_HTTP_DOOR_PUBLIC,
+    LEAT_HTTP_DOOR_METRICS, /* metrics_listen: health and metrics, and nothing else */
+} leat_http_door;
+
 typedef struct leat_http_side {
     /* Set by the worker. */
     leat_loop *loop;
@@ -39,6 +46,7 @@ typedef struct leat_http_side {
     leat_pg_pool *pool;
     leat_lua *lua; /* the current scripts */
     const leat_config *config;
+    leat_address_limit *addresses; /* the process's */
     leat_http_limits limits;
     size_t max_connections;           /* this worker's share */
     size_t max_bytes[LEAT_HTTP_POTS]; /* of what HTTP connections hold; this worker's share */
@@ -50,14 +58,21 @@ typedef struct leat_http_side {
 
     /* The connections' own. */
     leat_list conns;
-    size_t n_conns;   /* that have not been handed on */
-    size_t n_busy;    /* of these, with a request that is not yet answered */
-    size_t n_refused; /* of these, only to be told 503 */
+    size_t n_conns;             /* that have not been handed on */
+    size_t n_busy;              /* of these, with a request that is not yet answered */
+    size_t n_refused;           /* of these, only to be told 503 */
+    size_t n_metrics;           /* of these, at the door of metrics_listen */
+    uint64_t refusal_logged_ms; /* when an address was last named in the log */
+    uint64_t n_unlogged;        /* refused since */
     size_t bytes[LEAT_HTTP_POTS];
 } leat_http_side;
 
 /* Takes an accepted socket. */
-void leat_http_side_accept(leat_http_side *side, uv_os_sock_t socket);
+void leat_http_side_accept(leat_http_side *side, uv_os_sock_t socket,
+                           const struct sockaddr_storage *addr, leat_http_door door);
+
+/* Counts and logs that an address was refused, or nothing if it was not. True if it was. */
+bool leat_http_side_refuses(leat_http_side *side, leat_address_verdict verdict, const leat_ip *ip);
 
 /* A connection that held before bytes now holds after. */
 void leat_http_side_count(leat_http_side *side, leat_http_pot pot, size_t before, size_t after);

@@ -44,7 +44,7 @@ static void on_writable(void *arg);
 static void on_cancel(void *arg);
 static void free_file(struct file *f);
 
-static void refuse_absent(leat_http_conn *c)
+void leat_http_static_absent(leat_http_conn *c)
 {
     leat_http_conn_refuse(c, 404, "not_found", leat_slice_of("nothing is here"), 0, NULL);
 }
@@ -56,7 +56,7 @@ void leat_http_static_answer(leat_http_conn *c)
     if (side->config->static_dir[0] == '\0' ||
         !leat_http_static_resolve(leat_http_conn_request(c)->path, &name)) {
         leat_buf_close(&name);
-        refuse_absent(c);
+        leat_http_static_absent(c);
         return;
     }
     struct file *f = leat_calloc(1, sizeof(*f));
@@ -144,7 +144,7 @@ static void refuse_unopened(leat_http_conn *c, int err)
     case EACCES:
     case ENAMETOOLONG:
     case ENXIO:
-        refuse_absent(c);
+        leat_http_static_absent(c);
         break;
     default:
         LEAT_LOG_WARN("http", "static file not opened err=%s", uv_err_name(err));

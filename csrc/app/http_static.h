@@ -19,6 +19,9 @@
 /* Answers with a file of static_dir, or with 404. */
 void leat_http_static_answer(leat_http_conn *c);
 
+/* Answers 404. */
+void leat_http_static_absent(leat_http_conn *c);
+
 /* Turns a request's path into one relative to the folder, zero-terminated ("" for "/"). False if it
  * names nothing that may be served: dots, empty segments, hidden files (but .well-known), zero
  * bytes, malformed escapes. */

@@ -49,6 +49,8 @@ struct leat_server {
     bool hub_runs;
     leat_pg_pool_options pool;
     struct sockaddr_storage addr;
+    struct sockaddr_storage metrics_addr;
+    leat_address_limit *addresses;
     leat_worker **workers;
     size_t n_started;
     size_t n_over;
@@ -71,6 +73,11 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log)
     s->log = log;
     s->metrics = leat_metrics_registry_new();
     leat_log_count_in(log, leat_metrics_new(s->metrics));
+    s->addresses = leat_address_limit_new(&(leat_address_limits){
+        .connections = config->max_connections_per_address,
+        .rate = config->connection_rate_per_address,
+        .burst = config->connection_burst_per_address,
+    });
     s->workers = leat_calloc(config->workers, sizeof(*s->workers));
     s->pool = (leat_pg_pool_options){
         .pg =
@@ -107,6 +114,8 @@ int leat_server_start(leat_server *s, leat_buf *error)
             uv_run(&s->uv, UV_RUN_DEFAULT);
         return err;
     }
+    if (s->config->metrics_listen[0] != '\0')
+        LEAT_LOG_INFO("server", "metrics address=%s", leat_worker_metrics_address(s->workers[0]));
     LEAT_LOG_INFO("server", "listening address=%s", leat_worker_address(s->workers[0]));
     return 0;
 }
@@ -141,6 +150,7 @@ void leat_server_free(leat_server *s)
     if (s->has_loop)
         LEAT_ASSERT(uv_loop_close(&s->uv) == 0);
     leat_log_count_in(s->log, NULL);
+    leat_address_limit_free(s->addresses);
     leat_metrics_registry_free(s->metrics);
     free(s->workers);
     free(s);
@@ -226,6 +236,8 @@ static int start_worker(leat_server *s, size_t i, leat_buf *error)
         .registry = s->metrics,
         .hub = s->hub,
         .index = i,
+        .addresses = s->addresses,
+        .metrics_addr = i == 0 && s->config->metrics_listen[0] != '\0' ? &s->metrics_addr : NULL,
         .pool = &s->pool,
         .home = s->mailbox,
     };
@@ -239,6 +251,8 @@ static int start_worker(leat_server *s, size_t i, leat_buf *error)
 static int start_workers(leat_server *s, leat_buf *error)
 {
     int err = leat_listener_parse(&s->addr, s->config->listen);
+    if (err == 0 && s->config->metrics_listen[0] != '\0')
+        err = leat_listener_parse(&s->metrics_addr, s->config->metrics_listen);
     if (err == 0 && s->config->workers > 1) {
         err = probe(&s->addr);
         if (err < 0)

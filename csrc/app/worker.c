@@ -39,6 +39,7 @@ struct leat_worker {
     const struct sockaddr_storage *addr;
     bool reuse_port;
     char address[64];
+    char metrics_address[64];
     uv_thread_t thread;
     uv_sem_t started;
     int start_err;
@@ -56,6 +57,7 @@ struct leat_worker {
     leat_list scripts; /* of loaded; the last is current */
     leat_http_side http;
     leat_listener *listener;
+    leat_listener *metrics_listener; /* NULL: none */
     leat_deadline raw_check;
     bool draining;
     bool core_drained;
@@ -66,7 +68,8 @@ struct leat_worker {
 static void run(void *arg);
 static int set_up(leat_worker *w);
 static void on_mail(void *arg, leat_mail *mail);
-static void on_accept(void *arg, uv_os_sock_t socket);
+static void on_accept(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
+static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
 static void reload(leat_worker *w);
 static void drain(leat_worker *w);
 static void check_drained(void *arg);
@@ -113,6 +116,11 @@ int leat_worker_start(leat_worker *w, const struct sockaddr_storage *addr, bool 
 const char *leat_worker_address(const leat_worker *w)
 {
     return w->address;
+}
+
+const char *leat_worker_metrics_address(const leat_worker *w)
+{
+    return w->metrics_address;
 }
 
 void leat_worker_join(leat_worker *w)
@@ -213,6 +221,7 @@ static void fill_http(leat_worker *w)
     w->http.hub = w->options.hub;
     w->http.pool = w->pool;
     w->http.config = config;
+    w->http.addresses = w->options.addresses;
     w->http.limits =
         (leat_http_limits){config->max_header_bytes, config->max_headers, config->max_body_bytes};
     w->http.max_connections =
@@ -223,15 +232,30 @@ static void fill_http(leat_worker *w)
     w->http.on_quiet_arg = w;
 }
 
+static int cannot_listen(leat_worker *w, const char *address, int err)
+{
+    leat_buf_printf(&w->start_error, "cannot listen on %s: %s", address, error_text(err));
+    return err;
+}
+
 static int open_listener(leat_worker *w)
 {
     int err = leat_listener_open(&w->listener, w->loop, w->addr, w->reuse_port, on_accept, w);
-    if (err < 0) {
-        leat_buf_printf(&w->start_error, "cannot listen on %s: %s", w->options.config->listen,
-                        error_text(err));
-        return err;
-    }
+    if (err < 0)
+        return cannot_listen(w, w->options.config->listen, err);
     leat_listener_address(w->listener, w->address, sizeof(w->address));
+    return 0;
+}
+
+static int open_metrics_listener(leat_worker *w)
+{
+    if (w->options.metrics_addr == NULL)
+        return 0;
+    int err = leat_listener_open(&w->metrics_listener, w->loop, w->options.metrics_addr, false,
+                                 on_accept_metrics, w);
+    if (err < 0)
+        return cannot_listen(w, w->options.config->metrics_listen, err);
+    leat_listener_address(w->metrics_listener, w->metrics_address, sizeof(w->metrics_address));
     return 0;
 }
 
@@ -259,16 +283,24 @@ static int set_up(leat_worker *w)
     if (err == 0)
         err = start_core(w);
     if (err == 0)
+        err = open_metrics_listener(w);
+    if (err == 0)
         err = open_listener(w);
     return err;
 }
 
 /* --- serving --- */
 
-static void on_accept(void *arg, uv_os_sock_t socket)
+static void on_accept(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer)
 {
     leat_worker *w = arg;
-    leat_http_side_accept(&w->http, socket);
+    leat_http_side_accept(&w->http, socket, peer, LEAT_HTTP_DOOR_PUBLIC);
+}
+
+static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer)
+{
+    leat_worker *w = arg;
+    leat_http_side_accept(&w->http, socket, peer, LEAT_HTTP_DOOR_METRICS);
 }
 
 static void on_mail(void *arg, leat_mail *mail)
@@ -386,9 +418,13 @@ static void check_drained(void *arg)
 
 /* --- the way down --- */
 
+/* Metrics are answered to the end of the drain. */
 static void close_http(leat_worker *w)
 {
     w->going_down = true;
+    if (w->metrics_listener != NULL)
+        leat_listener_close(w->metrics_listener, NULL, NULL);
+    w->metrics_listener = NULL;
     w->http.draining = true; /* so that it tells when the last connection is gone */
     leat_deadline_cancel(&w->raw_check);
     leat_http_side_close(&w->http);

@@ -19,6 +19,7 @@
 #include "base/metrics.h"
 #include "core/hub.h"
 #include "loop/mailbox.h"
+#include "net/address_limit.h"
 #include "pg/pg_pool.h"
 
 typedef struct leat_worker leat_worker;
@@ -30,6 +31,8 @@ typedef struct leat_worker_options {
     leat_hub *hub;
     size_t index;                     /* of the worker, from 0 */
     const leat_pg_pool_options *pool; /* copied, under a name of its own */
+    leat_address_limit *addresses;
+    const struct sockaddr_storage *metrics_addr; /* metrics_listen is this worker's; else NULL */
     leat_mailbox *home; /* gets the worker's mail when it is over; it belongs to the worker, and is
                            not to be freed */
 } leat_worker_options;
@@ -45,8 +48,9 @@ leat_worker *leat_worker_new(const leat_worker_options *options);
 LEAT_MUST_CHECK int leat_worker_start(leat_worker *w, const struct sockaddr_storage *addr,
                                       bool reuse_port, leat_buf *error);
 
-/* The address really bound, "127.0.0.1:40123", once started. */
+/* The addresses really bound, "127.0.0.1:40123", once started. */
 const char *leat_worker_address(const leat_worker *w);
+const char *leat_worker_metrics_address(const leat_worker *w);
 
 void leat_worker_post(leat_worker *w, leat_worker_command command);
 

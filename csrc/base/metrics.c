@@ -47,6 +47,11 @@ typedef struct series {
         "leat_fetch_failures_total", "counter", "reason=\"" reason "\"",                           \
             "Reads of the outbox, or of a position in it, that failed."                            \
     }
+#define ADDRESSES(limit)                                                                           \
+    {                                                                                              \
+        "leat_addresses_refused_total", "counter", "limit=\"" limit "\"",                          \
+            "Connections refused because their address has too many, or opens them too fast."      \
+    }
 #define RESYNCS(reason)                                                                            \
     {                                                                                              \
         "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
@@ -116,6 +121,10 @@ static const series table[LEAT_M_COUNT] = {
                                      "Script tasks stopped for computing too long."),
     [LEAT_M_SCRIPT_MEMORY] = GAUGE("leat_script_memory_bytes", "Memory held by scripts."),
     [LEAT_M_HTTP_REQUESTS] = COUNTER("leat_http_requests_total", "HTTP requests received."),
+    [LEAT_M_ADDRESS_TOO_MANY] = ADDRESSES("connections"),
+    [LEAT_M_ADDRESS_TOO_FAST] = ADDRESSES("rate"),
+    [LEAT_M_ORIGINS_REFUSED] =
+        COUNTER("leat_origins_refused_total", "Requests of web pages whose origin is not allowed."),
     [LEAT_M_HTTP_SHED] =
         COUNTER("leat_http_shed_total",
                 "Requests answered 503 because max_guest_bytes or max_request_bytes was reached."),

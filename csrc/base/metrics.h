@@ -51,16 +51,19 @@ typedef enum leat_metric {
     LEAT_M_RESYNCS_EPOCH,
     LEAT_M_RESYNCS_REQUESTED,
     LEAT_M_RESYNCS_TOO_LARGE,
-    LEAT_M_REAUTHORIZATIONS,    /* leat_reauthorizations_total */
-    LEAT_M_TURN_WAITERS,        /* leat_turn_waiters (gauge) */
-    LEAT_M_LEFT_BEHIND,         /* leat_workers_left_behind_total */
-    LEAT_M_SLOW_CLOSED,         /* leat_slow_clients_closed_total */
-    LEAT_M_RING_BYTES,          /* leat_ring_bytes (gauge) */
-    LEAT_M_SEND_BUFFER_BYTES,   /* leat_send_buffer_bytes (gauge) */
-    LEAT_M_SCRIPT_ERRORS,       /* leat_script_errors_total */
-    LEAT_M_SCRIPT_BUDGET,       /* leat_script_budget_exceeded_total */
-    LEAT_M_SCRIPT_MEMORY,       /* leat_script_memory_bytes (gauge) */
-    LEAT_M_HTTP_REQUESTS,       /* leat_http_requests_total */
+    LEAT_M_REAUTHORIZATIONS,  /* leat_reauthorizations_total */
+    LEAT_M_TURN_WAITERS,      /* leat_turn_waiters (gauge) */
+    LEAT_M_LEFT_BEHIND,       /* leat_workers_left_behind_total */
+    LEAT_M_SLOW_CLOSED,       /* leat_slow_clients_closed_total */
+    LEAT_M_RING_BYTES,        /* leat_ring_bytes (gauge) */
+    LEAT_M_SEND_BUFFER_BYTES, /* leat_send_buffer_bytes (gauge) */
+    LEAT_M_SCRIPT_ERRORS,     /* leat_script_errors_total */
+    LEAT_M_SCRIPT_BUDGET,     /* leat_script_budget_exceeded_total */
+    LEAT_M_SCRIPT_MEMORY,     /* leat_script_memory_bytes (gauge) */
+    LEAT_M_HTTP_REQUESTS,     /* leat_http_requests_total */
+    LEAT_M_ADDRESS_TOO_MANY,  /* leat_addresses_refused_total{limit=...} */
+    LEAT_M_ADDRESS_TOO_FAST,
+    LEAT_M_ORIGINS_REFUSED,     /* leat_origins_refused_total */
     LEAT_M_HTTP_SHED,           /* leat_http_shed_total */
     LEAT_M_GUEST_BYTES,         /* leat_guest_bytes (gauge) */
     LEAT_M_REQUEST_BYTES,       /* leat_request_bytes (gauge) */

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,6 +43,8 @@ struct leat_conn {
     const leat_conn_handler *handler;
     void *owner;
     char *remote;
+    void (*gone)(void *arg);
+    void *gone_arg;
     leat_sweep sweep;
     leat_deadline limit; /* of a finish */
     leat_send_queue queue;
@@ -106,6 +109,25 @@ const char *leat_conn_remote(const leat_conn *c)
     return c->remote;
 }
 
+void leat_conn_set_remote(leat_conn *c, const char *text)
+{
+    if (strcmp(c->remote, text) == 0)
+        return;
+    free(c->remote);
+    c->remote = leat_strdup(text);
+}
+
+void leat_conn_set_gone(leat_conn *c, void (*cb)(void *arg), void *arg)
+{
+    c->gone = cb;
+    c->gone_arg = arg;
+}
+
+void *leat_conn_gone_arg(const leat_conn *c)
+{
+    return c->gone_arg;
+}
+
 size_t leat_conn_queued(const leat_conn *c)
 {
     return c->queue.bytes;
@@ -152,6 +174,8 @@ static void on_closed(uv_handle_t *handle)
     void *owner = c->owner;
     int err = c->err;
     close(c->socket);
+    if (c->gone != NULL)
+        c->gone(c->gone_arg);
     free(c->remote);
     free(c);
     if (handler != NULL)

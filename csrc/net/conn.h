@@ -69,8 +69,16 @@ bool leat_conn_blocked(const leat_conn *c);
 /* When the kernel last took bytes, or when the queue last became non-empty, whichever is later. */
 uint64_t leat_conn_progress_ms(const leat_conn *c);
 
-/* "127.0.0.1:5000", valid as long as the conn. */
+/* "127.0.0.1:5000", valid as long as the conn, or until it is set. */
 const char *leat_conn_remote(const leat_conn *c);
+/* The peer speaks for another, whose address that is. */
+void leat_conn_set_remote(leat_conn *c, const char *text);
+
+/* cb (may be NULL) runs when the conn is freed, whoever owns it by then, before on_close. One at a
+ * time: setting it again drops the one before. */
+void leat_conn_set_gone(leat_conn *c, void (*cb)(void *arg), void *arg);
+/* What it was set with; NULL if it was not. */
+void *leat_conn_gone_arg(const leat_conn *c);
 
 /* Closes at once, dropping what is queued. on_close follows, not from inside this call. */
 void leat_conn_close(leat_conn *c);

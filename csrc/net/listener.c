@@ -174,7 +174,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
     /* Bounded, so that a flood of newcomers leaves time for those who are in. */
     for (int i = 0; i < ACCEPTS_A_TURN && !l->closing; i++) {
-        int fd = accept4(l->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof(peer);
+        int fd = accept4(l->socket, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && concerns_one(errno))
             continue;
         if (fd < 0) {
@@ -184,7 +186,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         }
         l->failing = false;
         (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails if the peer is gone already */
-        l->on_accept(l->arg, fd);
+        l->on_accept(l->arg, fd, &peer);
     }
 }
 

@@ -17,7 +17,9 @@
 #include "loop/loop.h"
 
 typedef struct leat_listener leat_listener;
-typedef void (*leat_listener_cb)(void *arg, uv_os_sock_t socket);
+/* peer is borrowed during the call. */
+typedef void (*leat_listener_cb)(void *arg, uv_os_sock_t socket,
+                                 const struct sockaddr_storage *peer);
 
 /* Splits "127.0.0.1:8080", "[::1]:0" or ":8080" (all addresses). Numeric addresses only.
  * Returns 0 or LEAT_EBADMSG. */

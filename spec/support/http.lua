@@ -44,10 +44,10 @@ function M.read_answer(conn, method, limit_ms)
   return { status = status, headers = headers, head = head, body = conn:take(length) }
 end
 
---- One request on a connection of its own.
+--- One request on a connection of its own; request.port, .from and .to say which.
 function M.request(server, request)
   if type(request) == "string" then request = { path = request } end
-  local conn = tcp.connect(server.port)
+  local conn = tcp.connect(request.port or server.port, request)
   conn:write(M.text(request))
   local answer = M.read_answer(conn, request.method, request.limit_ms)
   conn:close()

@@ -8,11 +8,13 @@ local M = {}
 local Tcp = {}
 Tcp.__index = Tcp
 
---- Connects to 127.0.0.1.
-function M.connect(port)
+--- Connects to 127.0.0.1, or options.to, from the address options.from.
+function M.connect(port, options)
+  options = options or {}
   local self = setmetatable({ handle = uv.new_tcp(), parts = {}, ended = false }, Tcp)
   local done, failed
-  self.handle:connect("127.0.0.1", port, function(err)
+  if options.from then assert(self.handle:bind(options.from, 0)) end
+  self.handle:connect(options.to or "127.0.0.1", port, function(err)
     done, failed = true, err
   end)
   loop.eventually(function() return done end, nil, "a TCP connection")

@@ -31,9 +31,10 @@ static void on_done(void *arg)
     ((host *)arg)->closed = true;
 }
 
-static void on_accept(void *arg, uv_os_sock_t socket)
+static void on_accept(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer)
 {
     host *h = arg;
+    assert_true(peer->ss_family == AF_INET || peer->ss_family == AF_INET6);
     h->accepted++;
     if (h->last >= 0)
         close(h->last);

@@ -1,0 +1,160 @@
+#include "app/http_peer.h"
+
+#include <strings.h>
+
+#include "wire/forwarded.h"
+
+leat_http_peer leat_http_peer_of(const struct sockaddr_storage *addr, const leat_networks *trusted)
+{
+    leat_http_peer peer = {.known = false};
+    peer.known = leat_ip_of(&peer.ip, addr);
+    peer.trusted = peer.known && leat_networks_have(trusted, &peer.ip);
+    return peer;
+}
+
+/* --- limits --- */
+
+leat_address_verdict leat_http_peer_enter(const leat_http_peer *peer, leat_address_limit *limits,
+                                          uint64_t now_ms, leat_address_slot **slot)
+{
+    *slot = NULL;
+    if (!peer->known || peer->trusted)
+        return LEAT_ADDRESS_OK;
+    return leat_address_limit_enter(limits, &peer->ip, now_ms, slot);
+}
+
+static void on_gone(void *slot)
+{
+    leat_address_limit_leave(slot);
+}
+
+void leat_http_peer_attach(leat_conn *conn, leat_address_slot *slot)
+{
+    leat_conn_set_gone(conn, slot == NULL ? NULL : on_gone, slot);
+}
+
+/* Walks from the proxy towards the client, over those that are trusted, to the first that is not.
+ * An element that is no address ends the walk: the last hop that is known then stands for all that
+ * lies behind it. */
+static leat_ip find_client(const leat_http_peer *peer, const leat_slice *hops, size_t n_hops,
+                           const leat_networks *trusted)
+{
+    leat_ip client = peer->ip;
+    for (size_t i = 0; i < n_hops; i++) {
+        leat_ip hop;
+        if (leat_ip_parse(&hop, hops[i]) < 0)
+            break;
+        client = hop;
+        if (!leat_networks_have(trusted, &hop))
+            break;
+    }
+    return client;
+}
+
+static leat_address_verdict count_for(leat_conn *conn, const leat_ip *client,
+                                      leat_address_limit *limits, uint64_t now_ms)
+{
+    leat_address_slot *held = leat_conn_gone_arg(conn);
+    leat_address_slot *slot = NULL;
+    if (held != NULL && leat_address_limit_holds(held, client))
+        return LEAT_ADDRESS_OK;
+    leat_address_verdict verdict = leat_address_limit_enter(limits, client, now_ms, &slot);
+    if (held != NULL)
+        leat_address_limit_leave(held);
+    leat_http_peer_attach(conn, slot);
+    return verdict;
+}
+
+leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_conn *conn,
+                                             const leat_http_request *r,
+                                             const leat_networks *trusted,
+                                             leat_address_limit *limits, uint64_t now_ms)
+{
+    leat_slice hops[LEAT_FORWARDED_HOPS];
+    size_t n_hops = leat_forwarded_hops(r, hops);
+    if (!peer->trusted || n_hops == 0)
+        return LEAT_ADDRESS_OK;
+    leat_ip client = find_client(peer, hops, n_hops, trusted);
+    char text[LEAT_IP_TEXT];
+    leat_ip_format(&client, text);
+    leat_conn_set_remote(conn, text);
+    return count_for(conn, &client, limits, now_ms);
+}
+
+bool leat_http_peer_is_local(const leat_http_peer *peer, const leat_http_request *r)
+{
+    return peer->known && leat_ip_is_loopback(&peer->ip) && !leat_forwarded_any(r);
+}
+
+/* --- origins --- */
+
+static bool same_text(leat_slice a, leat_slice b)
+{
+    return a.len == b.len && strncasecmp(a.at, b.at, a.len) == 0;
+}
+
+/* Splits "host:port"; the port is the scheme's own where there is none. */
+static void split_host(leat_slice authority, leat_slice own_port, leat_slice *host,
+                       leat_slice *port)
+{
+    const char *colon = authority.len == 0 ? NULL : memrchr(authority.at, ':', authority.len);
+    const char *bracket = authority.len == 0 ? NULL : memrchr(authority.at, ']', authority.len);
+    *host = authority;
+    *port = own_port;
+    if (colon == NULL || (bracket != NULL && colon < bracket))
+        return;
+    host->len = (size_t)(colon - authority.at);
+    leat_slice written = {colon + 1, authority.len - host->len - 1};
+    if (written.len > 0)
+        *port = written;
+}
+
+/* An origin is scheme, host and port (RFC 6454): all three must be what the client asked for. */
+static bool same_origin(leat_slice origin, leat_slice scheme, leat_slice authority)
+{
+    leat_slice own_port = leat_slice_of(same_text(scheme, leat_slice_of("https")) ? "443" : "80");
+    leat_slice host[2];
+    leat_slice port[2];
+    if (origin.len < scheme.len + 3 || authority.len == 0 ||
+        !same_text((leat_slice){origin.at, scheme.len}, scheme) ||
+        memcmp(origin.at + scheme.len, "://", 3) != 0)
+        return false;
+    leat_slice rest = {origin.at + scheme.len + 3, origin.len - scheme.len - 3};
+    split_host(rest, own_port, &host[0], &port[0]);
+    split_host(authority, own_port, &host[1], &port[1]);
+    return host[0].len > 0 && same_text(host[0], host[1]) && same_text(port[0], port[1]);
+}
+
+static bool is_own(const leat_http_peer *peer, const leat_http_request *r, leat_slice origin)
+{
+    leat_slice scheme = leat_slice_of("http");
+    leat_slice authority = leat_http_find(r, "host");
+    if (peer->trusted) {
+        leat_slice proto = leat_forwarded_proto(r);
+        leat_slice host = leat_forwarded_host(r);
+        if (proto.at != NULL)
+            scheme = proto;
+        if (host.at != NULL)
+            authority = host;
+    }
+    return same_origin(origin, scheme, authority);
+}
+
+bool leat_http_peer_origin_allowed(const leat_http_peer *peer, const leat_http_request *r,
+                                   const char *allowed_origins)
+{
+    leat_slice origin = leat_http_find(r, "origin");
+    leat_slice rest = leat_slice_of(allowed_origins);
+    leat_slice item;
+    bool listed = false;
+    if (origin.at == NULL)
+        return true;
+    while (leat_http_list_next(&rest, &item)) {
+        if (leat_slice_is(item, "*"))
+            return true;
+        listed = listed || same_text(item, origin);
+    }
+    if (leat_http_count(r, "origin") != 1 || same_text(origin, leat_slice_of("null")))
+        return false;
+    return allowed_origins[0] == '\0' ? is_own(peer, r, origin) : listed;
+}

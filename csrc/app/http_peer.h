@@ -1,0 +1,50 @@
+/* http_peer.h - who is at the other end of a connection: the peer itself, or the client for whom a
+ * trusted proxy passes a request on.
+ *
+ * Ownership  a peer is embedded in its connection; its slot (net/address_limit) belongs to the
+ *            connection's socket, whoever serves it.
+ * Threads    loop thread of the worker.
+ * Units      milliseconds.
+ * Errors     a refusal is a verdict.
+ */
+#ifndef LEAT_APP_HTTP_PEER_H
+#define LEAT_APP_HTTP_PEER_H
+
+#include <stdbool.h>
+
+#include "net/address_limit.h"
+#include "net/conn.h"
+#include "wire/http.h"
+
+typedef struct leat_http_peer {
+    leat_ip ip;
+    bool known;   /* it has an IP address */
+    bool trusted; /* it is one of trusted_proxies, and may speak for others */
+} leat_http_peer;
+
+leat_http_peer leat_http_peer_of(const struct sockaddr_storage *addr, const leat_networks *trusted);
+
+/* Counts a connection that has just come. A trusted proxy's is not counted: its clients are. */
+leat_address_verdict leat_http_peer_enter(const leat_http_peer *peer, leat_address_limit *limits,
+                                          uint64_t now_ms, leat_address_slot **slot);
+
+/* Puts the count of a connection on its socket, where it stays until that is gone. slot may be
+ * NULL. */
+void leat_http_peer_attach(leat_conn *conn, leat_address_slot *slot);
+
+/* For a request that came through a trusted proxy: finds its client, counts the connection as that
+ * client's from now on, and names the client as the socket's remote. */
+leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_conn *conn,
+                                             const leat_http_request *r,
+                                             const leat_networks *trusted,
+                                             leat_address_limit *limits, uint64_t now_ms);
+
+/* True if the peer is on this machine and speaks for itself, as far as the request tells. */
+bool leat_http_peer_is_local(const leat_http_peer *peer, const leat_http_request *r);
+
+/* True if a page of the request's Origin may use this server: see allowed_origins
+ * (config/leat.lua). Clients that are no browsers send none. */
+bool leat_http_peer_origin_allowed(const leat_http_peer *peer, const leat_http_request *r,
+                                   const char *allowed_origins);
+
+#endif
