@@ -2,6 +2,7 @@
 #include "app/http_conn_private.h"
 
 #include "wire/json.h"
+#include "wire/sse.h"
 
 void leat_http_conn_respond(leat_http_conn *c, int status, const char *content_type,
                             const char *extra_headers, leat_slice body)
@@ -16,10 +17,11 @@ void leat_http_conn_respond(leat_http_conn *c, int status, const char *content_t
     leat_http_conn_finish_request(c, keep_alive);
 }
 
-static void write_refusal(leat_buf *body, const char *code, leat_slice message,
+/* first: members that come before all others, with their comma. */
+static void write_refusal(leat_buf *body, const char *first, const char *code, leat_slice message,
                           uint32_t retry_after_ms)
 {
-    leat_buf_printf(body, "{\"code\":\"%s\"", code);
+    leat_buf_printf(body, "{%s\"code\":\"%s\"", first, code);
     size_t before = body->len;
     leat_buf_text(body, ",\"message\":");
     if (message.at == NULL || leat_json_write_string(body, message) < 0)
@@ -34,7 +36,7 @@ void leat_http_conn_refuse(leat_http_conn *c, int status, const char *code, leat
 {
     leat_buf body = LEAT_BUF_INIT;
     leat_buf headers = LEAT_BUF_INIT;
-    write_refusal(&body, code, message, retry_after_ms);
+    write_refusal(&body, "", code, message, retry_after_ms);
     leat_buf_text(&headers, "Cache-Control: no-store\r\n");
     if (retry_after_ms > 0)
         leat_buf_printf(&headers, "Retry-After: %u\r\n",
@@ -45,6 +47,21 @@ void leat_http_conn_refuse(leat_http_conn *c, int status, const char *code, leat
     leat_http_conn_respond(c, status, "application/json", headers.at, leat_buf_view(&body));
     leat_buf_close(&headers);
     leat_buf_close(&body);
+}
+
+void leat_http_conn_refuse_sse(leat_http_conn *c, const char *code, leat_slice message,
+                               uint32_t retry_after_ms)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    if (message.at == NULL)
+        message = leat_slice_of("not now, try again");
+    leat_sse_write_head(&out);
+    leat_buf_printf(&out, "retry: %u\n", (unsigned)retry_after_ms);
+    leat_sse_write_prefix(&out, "error", (leat_slice){NULL, 0}, 0);
+    write_refusal(&out, "\"op\":\"error\",", code, message, retry_after_ms);
+    leat_buf_text(&out, LEAT_SSE_END);
+    leat_conn_send_owned(c->conn, &out);
+    leat_http_conn_finish_request(c, false);
 }
 
 /* --- a body in pieces --- */

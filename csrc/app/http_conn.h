@@ -69,6 +69,10 @@ void leat_http_conn_respond(leat_http_conn *c, int status, const char *content_t
 void leat_http_conn_refuse(leat_http_conn *c, int status, const char *code, leat_slice message,
                            uint32_t retry_after_ms, const char *extra_headers);
 
+/* Tells an EventSource to come back: 200, the time to wait, an event `error`, the end. */
+void leat_http_conn_refuse_sse(leat_http_conn *c, const char *code, leat_slice message,
+                               uint32_t retry_after_ms);
+
 /* A body in pieces: the head (with a length that stands), then bytes, then the end. */
 void leat_http_conn_stream_begin(leat_http_conn *c, int status, const char *content_type,
                                  const char *extra_headers, size_t length);

@@ -42,6 +42,7 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
                   const leat_upgrade *upgrade);
 static void refuse(struct handshake *h, int status, leat_code code, leat_slice message,
                    uint32_t retry_after_ms);
+static void refuse_stopping(struct handshake *h);
 static void on_connected(leat_call *call, const leat_verdict *verdict);
 static void go_on(struct handshake *h);
 static void on_authorized(leat_call *call, const leat_verdict *verdict);
@@ -96,12 +97,7 @@ void leat_http_handshake_client(leat_http_conn *c)
 {
     leat_upgrade upgrade;
     leat_route_match match = {.kind = LEAT_ROUTE_NONE};
-    if (!check_upgrade(c, &upgrade))
-        return;
-    if (leat_http_conn_side(c)->draining)
-        leat_http_conn_refuse(c, 503, "unavailable", leat_slice_of("the server is stopping"),
-                              DEFAULT_RETRY_MS, NULL);
-    else
+    if (check_upgrade(c, &upgrade))
         start(c, &match, GOAL_CLIENT, &upgrade);
 }
 
@@ -168,7 +164,9 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
     h->call = (leat_call){.cb = on_connected, .data = h};
     leat_http_conn_set_task(c, (leat_http_task){.cancel = on_cancel, .on_body = on_body, .arg = h});
     const char *reason = NULL;
-    if (is_stream(h) && read_stream_request(h, &reason) < 0) {
+    if (side->draining)
+        refuse_stopping(h);
+    else if (is_stream(h) && read_stream_request(h, &reason) < 0) {
         refuse(h, 400, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
     } else if (match->is_public) {
         if (is_stream(h))
@@ -220,8 +218,13 @@ static void refuse(struct handshake *h, int status, leat_code code, leat_slice m
         retry_after_ms = DEFAULT_RETRY_MS;
     leat_metrics_add(h->side->metrics, leat_http_refusal_metric(code), 1);
     log_refusal(h, code, status);
-    leat_http_conn_refuse(c, status, leat_code_name(code), message, retry_after_ms,
-                          status == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL);
+    bool comes_back = h->goal == GOAL_STREAM_SSE && retry_after_ms > 0 &&
+                      leat_http_stream_is_event_source(leat_http_conn_request(c));
+    if (comes_back)
+        leat_http_conn_refuse_sse(c, leat_code_name(code), message, retry_after_ms);
+    else
+        leat_http_conn_refuse(c, status, leat_code_name(code), message, retry_after_ms,
+                              status == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL);
     free_handshake(h);
 }
 

@@ -65,15 +65,13 @@ void leat_http_route(leat_http_conn *c)
         leat_http_static_absent(c);
         return;
     }
-    if (leat_http_conn_side(c)->draining) {
-        leat_http_conn_refuse(c, 503, "unavailable", leat_slice_of("the server is stopping"), 1000,
-                              NULL);
-        return;
-    }
     leat_route_match match;
     match_route(c, &match);
     if (match.kind != LEAT_ROUTE_NONE)
         leat_http_handshake_route(c, &match);
+    else if (leat_http_conn_side(c)->draining)
+        leat_http_conn_refuse(c, 503, "unavailable", leat_slice_of("the server is stopping"), 1000,
+                              NULL);
     else if (match.path_known)
         refuse_method(c);
     else

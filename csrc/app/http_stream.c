@@ -33,6 +33,11 @@ bool leat_http_stream_wants_sse(const leat_http_request *r)
     return false;
 }
 
+bool leat_http_stream_is_event_source(const leat_http_request *r)
+{
+    return leat_http_stream_wants_sse(r) && leat_http_has_token(r, "cache-control", "no-cache");
+}
+
 /* --- parameters --- */
 
 struct params {

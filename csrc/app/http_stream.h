@@ -19,6 +19,10 @@
 /* True if the client wants Server-Sent Events (Accept: text/event-stream). */
 bool leat_http_stream_wants_sse(const leat_http_request *r);
 
+/* True if it is, besides, an EventSource: the HTML standard has it ask past all caches, and give up
+ * for good on any status but 200. */
+bool leat_http_stream_is_event_source(const leat_http_request *r);
+
 /* Appends the query's parameters as a JSON object of strings, without token; of a name that comes
  * twice, the first. */
 LEAT_MUST_CHECK int leat_http_stream_params(const leat_http_request *r, leat_buf *out,

@@ -64,7 +64,7 @@ static outcome parse(leat_slice input, const leat_http_limits *limits, uint32_t 
     outcome o = {.text = LEAT_BUF_INIT};
     leat_http_parser *p = leat_http_parser_new(limits);
     while (o.used < input.len && o.status == 0 && !o.done) {
-        size_t n = random == 0 ? input.len : next_piece(&random, input.len - o.used);
+        size_t n = random == 0 ? input.len - o.used : next_piece(&random, input.len - o.used);
         char *piece = malloc(n);
         memcpy(piece, input.at + o.used, n);
         size_t used = 0;

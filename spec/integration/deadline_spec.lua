@@ -1,5 +1,6 @@
 -- Nothing waits for ever: reads that hang end at their deadline, and leave nothing behind.
 
+local cjson = require "cjson"
 local fixtures = require "spec.support.fixtures"
 local gate = require "spec.support.gate"
 local http = require "spec.support.http"
@@ -115,6 +116,24 @@ describe("a read that hangs", function()
       end)
     end)
 
+    it("sends an EventSource 200, an error and when to come back, since it would give up on 503", function()
+      with_lock(s, "rooms", function(locker)
+        local stream = http.sse(s.server, "/rooms/1/stream", { Authorization = "Bearer alice",
+          ["Cache-Control"] = "no-cache" })
+
+        assert.equal(200, stream.status)
+        loop.eventually(function() return stream.conn.ended end, nil, "the end of the stream")
+        local text = stream.conn:bytes()
+        assert.matches("^retry: %d+\nevent: error\ndata: {[^\n]+}\n\n$", text)
+        local data = cjson.decode(text:match("data: ([^\n]+)"))
+        assert.same({ "error", "deadline_exceeded", tonumber(text:match("retry: (%d+)")) },
+          { data.op, data.code, data.retry_after_ms })
+        assert.is_string(data.message)
+        await_no_blocked(locker)
+        stream:close()
+      end)
+    end)
+
     it("makes a stream route's request a 503 with Retry-After, before the upgrade", function()
       with_lock(s, "rooms", function(locker)
         for _, headers in ipairs { ws.headers { Authorization = "Bearer alice" },
@@ -177,8 +196,8 @@ describe("a read that hangs", function()
       local answer = client:ask({ op = "subscribe", id = 1, topic = "room:1", timeout_ms = 200 }, "error")
       assert.equal("unavailable", answer.code)
       assert.is_number(answer.retry_after_ms)
-      assert.same({ 503, "listener: down\n" }, { http.request(s.server, "/readyz").status,
-        http.request(s.server, "/readyz").body })
+      local ready = http.request(s.server, "/readyz")
+      assert.same({ 503, "listener: down\n" }, { ready.status, ready.body:match("^listener: [^\n]*\n") })
 
       client:send { op = "subscribe", id = 2, topic = "room:1" }
       metrics.await(s.server, 'leat_subscriptions{state="arming"}', 1)
