@@ -16,11 +16,14 @@
 
 /* Names are qualified and types exact, so that the role's search_path means nothing here.
  *
- * The innermost part reads a topic's rows in order; a row's bytes are those that it costs here,
- * none if it is too large to be taken. The sums over the data before a row bound the answer: by
- * topic (later rows are not in it) and as a whole (rows are in it without their data). The first
- * row always passes. leat.topic is named first, in a part that reads nothing, so that it is locked
- * before leat.event: TRUNCATE of it goes on to that one, and would deadlock. */
+ * The innermost part reads a topic's rows in order, and turns the data into text, once (offset 0
+ * keeps the parts apart), but for what is far too large: text is never shorter than a sixth of
+ * jsonb's own form, whose size #> '{}' shows without compression. A row's bytes are those that it
+ * costs here, none if it is too large to be taken; then its data goes no further. The sums over the
+ * data before a row bound the answer: by topic (later rows are not in it) and as a whole (rows are
+ * in it without their data). The first row always passes. leat.topic is named first, in a part that
+ * reads nothing, so that it is locked before leat.event: TRUNCATE of it goes on to that one, and
+ * would deadlock. */
 static const char sql[] =
     "select a.name, a.after, a.epoch, a.head, a.revoked, a.seq, a.kind,"
     "       case when a.fits and a.before operator(pg_catalog.<) $4::pg_catalog.int8"
@@ -38,20 +41,29 @@ static const char sql[] =
     "   select y.seq, y.kind, y.data, y.at, y.fits, y.bytes from ("
     "    select z.*, pg_catalog.sum(z.bytes) over (order by z.seq)"
     "           operator(pg_catalog.-) z.bytes as before"
-    "     from (select x.*, x.size operator(pg_catalog.<=) $5::pg_catalog.int8 as fits,"
+    "     from (select x.seq, x.kind, x.at,"
+    "                  x.size operator(pg_catalog.<=) $5::pg_catalog.int8 as fits,"
     "                  case when x.size operator(pg_catalog.<=) $5::pg_catalog.int8"
-    "                       then x.size else 0 end as bytes"
-    "            from (select v.seq, v.kind, v.data::pg_catalog.text,"
-    "                         pg_catalog.octet_length(v.data::pg_catalog.text)::pg_catalog.int8"
-    "                           as size,"
-    "                         (pg_catalog.date_part('epoch', v.created_at)"
-    "                           operator(pg_catalog.*) 1000000::pg_catalog.float8)"
-    "                           ::pg_catalog.int8 as at"
-    "                   from leat.event v"
-    "                   where v.topic operator(pg_catalog.=) w.name"
-    "                     and v.seq operator(pg_catalog.>) w.after"
-    "                     and p.seq operator(pg_catalog.>) w.after"
-    "                   order by v.seq limit $2::pg_catalog.int8) x) z) y"
+    "                       then x.size else 0 end as bytes,"
+    "                  case when x.size operator(pg_catalog.<=) $5::pg_catalog.int8"
+    "                       then x.data end as data"
+    "            from (select t.*, coalesce(pg_catalog.octet_length(t.data)::pg_catalog.int8,"
+    "                         $5::pg_catalog.int8 operator(pg_catalog.+) 1) as size"
+    "                   from (select v.seq, v.kind,"
+    "                                case when pg_catalog.pg_column_size("
+    "                                       v.data operator(pg_catalog.#>) '{}'::pg_catalog.text[])"
+    "                                     operator(pg_catalog.<=)"
+    "                                       ($5::pg_catalog.int8 operator(pg_catalog.*) 6)"
+    "                                     then v.data::pg_catalog.text end as data,"
+    "                                (pg_catalog.date_part('epoch', v.created_at)"
+    "                                 operator(pg_catalog.*) 1000000::pg_catalog.float8)"
+    "                                ::pg_catalog.int8 as at"
+    "                          from leat.event v"
+    "                          where v.topic operator(pg_catalog.=) w.name"
+    "                            and v.seq operator(pg_catalog.>) w.after"
+    "                            and p.seq operator(pg_catalog.>) w.after"
+    "                          order by v.seq limit $2::pg_catalog.int8) t offset 0) x"
+    "            offset 0) z) y"
     "   where y.before operator(pg_catalog.<) $3::pg_catalog.int8) e on true) a"
     " order by a.name, a.seq";
 
