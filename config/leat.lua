@@ -75,6 +75,13 @@ return {
   pool_size = 10,
   -- Requests of one worker that may wait for a connection; further ones get "unavailable" at once.
   pool_max_waiters = 10000,
+  -- Nobody takes the pool for himself: so much of it, in percent, one client may hold at once, and
+  -- all clients of one user (ctx.user.id) together; and so much is kept for handshakes (connect,
+  -- subscribe, snapshots), so that slow calls never keep anybody out. Each share is at least one
+  -- connection. Calls leave one connection of a client's or user's share to his handshakes.
+  pool_client_percent = 30,
+  pool_user_percent = 50,
+  pool_reserve_percent = 20,
   -- A connection that was not used for so long is closed, but for the last one.
   pool_idle_timeout_ms = 60000,
   -- One attempt to connect. (At the start, for each host that the URL names, in whole seconds, and
@@ -91,6 +98,9 @@ return {
 
   -- The deadline of every read on behalf of a caller who gave none of his own.
   control_timeout_ms = 5000,
+  -- The longest deadline that a caller may give (timeout_ms); more is "bad_request". Longer than
+  -- people wait, and than most proxies do; so long a client's slow call can hold a connection.
+  max_timeout_ms = 30000,
   -- Connections, shared out evenly among the workers; one more is answered 503.
   max_connections = 10000,
   -- Connections of one address, and how many new ones it may open: so many a second in the long run, and
@@ -101,9 +111,10 @@ return {
   max_connections_per_address = 5000,
   connection_rate_per_address = 1000,
   connection_burst_per_address = 5000,
-  -- Subscriptions of one client, and its requests that are not yet answered.
+  -- Subscriptions of one client, and its requests that are not yet answered; further ones are read
+  -- when some have been.
   max_subscriptions = 256,
-  max_inflight = 64,
+  max_inflight = 8,
   -- One message of a client, and one snapshot.
   max_message_bytes = 4194304,
   max_snapshot_bytes = 16777216,

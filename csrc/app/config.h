@@ -43,6 +43,9 @@ typedef struct leat_config {
     size_t workers;
     size_t pool_size;
     size_t pool_max_waiters;
+    size_t pool_reserve_percent;
+    size_t pool_client_percent;
+    size_t pool_user_percent;
     uint64_t pool_idle_timeout_ms;
     uint64_t database_connect_timeout_ms;
     size_t max_statements;

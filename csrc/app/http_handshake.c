@@ -170,7 +170,8 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
         refuse(h, 400, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
     } else if (match->is_public) {
         if (is_stream(h))
-            h->session = leat_lua_guest(leat_http_conn_request(c), leat_http_conn_remote(c));
+            h->session =
+                leat_lua_guest(h->side->core, leat_http_conn_request(c), leat_http_conn_remote(c));
         go_on(h);
     } else {
         h->script->ops->connect(h->script, &h->call, leat_http_conn_request(c),

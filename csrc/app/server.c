@@ -66,6 +66,13 @@ static void on_signal(uv_signal_t *handle, int number);
 static void on_mail(void *arg, leat_mail *mail);
 static void stop_workers(leat_server *s);
 
+/* That share of the pool, and at least one connection. */
+static size_t share_of(const leat_config *config, size_t percent)
+{
+    size_t n = config->pool_size * percent / 100;
+    return n > 0 ? n : 1;
+}
+
 leat_server *leat_server_new(const leat_config *config, leat_log *log)
 {
     leat_server *s = leat_calloc(1, sizeof(*s));
@@ -89,6 +96,9 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log)
             },
         .size = config->pool_size,
         .max_waiters = config->pool_max_waiters,
+        .reserve = config->pool_size > 1 ? share_of(config, config->pool_reserve_percent) : 0,
+        .per_client = share_of(config, config->pool_client_percent),
+        .per_user = share_of(config, config->pool_user_percent),
         .idle_timeout_ms = config->pool_idle_timeout_ms,
         .clean_timeout_ms = POOL_CLEAN_TIMEOUT_MS,
         .max_backoff_ms = MAX_BACKOFF_MS,
@@ -201,6 +211,7 @@ static int start_hub(leat_server *s)
     options.pool.pg.application_name = REPAIR_NAME;
     options.listener.pg.application_name = LISTENER_NAME;
     options.listener.pg.max_statements = options.pool.pg.max_statements = HUB_STATEMENTS;
+    options.pool.reserve = 0;             /* the hub's own reads are nobody's calls */
     options.pool.pg.max_result_bytes = 0; /* the hub bounds its fetches itself */
     int err = leat_hub_new(&s->hub, &options);
     if (err < 0)

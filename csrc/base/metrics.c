@@ -57,6 +57,11 @@ typedef struct series {
         "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
             "Snapshots sent to live subscriptions, by reason."                                     \
     }
+#define HELD_BACK(reason)                                                                          \
+    {                                                                                              \
+        "leat_pg_pool_held_back_total", "counter", "reason=\"" reason "\"",                        \
+            "Times that a caller waited because a share of the pool was used up."                  \
+    }
 #define LOG_DROPPED(reason)                                                                        \
     {                                                                                              \
         "leat_log_lines_dropped_total", "counter", "reason=\"" reason "\"",                        \
@@ -77,6 +82,11 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_POOL_CONNECTING] = POOL("connecting"),
     [LEAT_M_POOL_WAITERS] =
         GAUGE("leat_pg_pool_waiters", "Callers waiting for a connection of the Postgres pools."),
+    [LEAT_M_POOL_HELD_CLIENT] = HELD_BACK("client"),
+    [LEAT_M_POOL_HELD_USER] = HELD_BACK("user"),
+    [LEAT_M_POOL_HELD_RESERVE] = HELD_BACK("reserve"),
+    [LEAT_M_POOL_REFUSED] = COUNTER("leat_pg_pool_refused_total",
+                                    "Callers refused because too many waited for a connection."),
     [LEAT_M_POOL_CANCELS] =
         COUNTER("leat_pg_cancels_total", "Queries cancelled at the server past their deadline."),
     [LEAT_M_LISTENER_CONNECTED] =

@@ -29,7 +29,11 @@ typedef enum leat_metric {
     LEAT_M_POOL_IDLE, /* leat_pg_pool_connections{state="idle|busy|connecting"} */
     LEAT_M_POOL_BUSY,
     LEAT_M_POOL_CONNECTING,
-    LEAT_M_POOL_WAITERS,        /* leat_pg_pool_waiters (gauge) */
+    LEAT_M_POOL_WAITERS,     /* leat_pg_pool_waiters (gauge) */
+    LEAT_M_POOL_HELD_CLIENT, /* leat_pg_pool_held_back_total{reason=...} */
+    LEAT_M_POOL_HELD_USER,
+    LEAT_M_POOL_HELD_RESERVE,
+    LEAT_M_POOL_REFUSED,        /* leat_pg_pool_refused_total */
     LEAT_M_POOL_CANCELS,        /* leat_pg_cancels_total */
     LEAT_M_LISTENER_CONNECTED,  /* leat_listener_connected (gauge 0/1) */
     LEAT_M_LISTENER_RECONNECTS, /* leat_listener_reconnects_total */

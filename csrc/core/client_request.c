@@ -8,6 +8,7 @@
  */
 #include "core/client_private.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -283,6 +284,18 @@ static void dispatch(leat_client *c, const leat_v1_message *m)
     }
 }
 
+/* A caller's deadline is kept unchanged, or refused: he would not know of a shorter one. */
+static bool check_timeout(leat_client *c, const leat_v1_message *m)
+{
+    uint64_t most = c->core->limits->max_timeout_ms;
+    char text[80];
+    if (m->timeout_ms <= most)
+        return true;
+    snprintf(text, sizeof(text), "\"timeout_ms\" may be at most %" PRIu64 " here", most);
+    refuse(c, m->id, LEAT_CODE_BAD_REQUEST, text);
+    return false;
+}
+
 static void on_text(leat_client *c, leat_slice text)
 {
     leat_buf scratch = LEAT_BUF_INIT;
@@ -290,7 +303,7 @@ static void on_text(leat_client *c, leat_slice text)
     char reason[256];
     if (leat_v1_parse(&m, text, &scratch, reason, sizeof(reason)) < 0)
         refuse(c, m.id, LEAT_CODE_BAD_REQUEST, reason);
-    else
+    else if (check_timeout(c, &m))
         dispatch(c, &m);
     leat_buf_close(&scratch);
 }

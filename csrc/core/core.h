@@ -35,6 +35,7 @@ typedef struct leat_core {
     leat_list clients; /* every leat_client */
     leat_list orphans; /* requests that run on although their client has gone */
     size_t n_clients;
+    uint64_t last_client; /* the last number given to a session's client */
     uint64_t generations; /* the last one given to a topic */
     uint64_t numberings;  /* likewise */
     leat_list turns;      /* subscriptions that wait for their turn (sub_turn.c)... */

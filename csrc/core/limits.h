@@ -14,6 +14,7 @@
 
 typedef struct leat_limits {
     uint64_t control_timeout_ms;
+    uint64_t max_timeout_ms; /* of a caller's own deadline */
     size_t max_connections;
     size_t max_subscriptions; /* of one client */
     size_t max_inflight;      /* requests of one client that are not yet answered */

@@ -165,6 +165,7 @@ static void on_backoff(leat_deadline *d)
 
 static void begin(leat_read *r)
 {
+    r->waiter.bill = leat_session_bill(r->grant->session, LEAT_PG_CONTROL);
     int err = leat_pg_pool_acquire(r->core->pool, &r->waiter, r->deadline_ms, on_conn);
     if (err == 0)
         return;

@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "pg/pg_conn.h"
+#include "pg/pg_shares.h"
 #include "wire/http.h"
 
 typedef struct leat_script leat_script;
@@ -30,16 +31,26 @@ typedef struct leat_client leat_client;
 /* An authorised row together with who it was authorised for, and the functions that read. The
  * script layer extends it (this is its first member). */
 typedef struct leat_grant {
-    leat_slice share; /* at == NULL: the snapshot is this viewer's own */
+    struct leat_session *session; /* held: who it was made for, and on whose account it reads */
+    leat_slice share;             /* at == NULL: the snapshot is this viewer's own */
     int64_t expires_at;
     bool has_refresh;
 } leat_grant;
 
 /* Who a connection is: ctx.user and ctx.request. Extended likewise. */
 typedef struct leat_session {
+    uint64_t client;    /* its number in this worker; an identity that is renewed keeps it */
     leat_slice user_id; /* ctx.user.id as text; at == NULL if there is none */
     int64_t expires_at;
 } leat_session;
+
+/* On whose account that session's reads are. NULL: nobody's. */
+static inline leat_pg_bill leat_session_bill(const leat_session *session, leat_pg_kind kind)
+{
+    if (session == NULL)
+        return (leat_pg_bill){.kind = kind};
+    return (leat_pg_bill){kind, session->client, session->user_id};
+}
 
 typedef struct leat_verdict {
     leat_code code;     /* LEAT_CODE_OK, else why not */

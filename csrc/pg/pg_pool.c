@@ -1,6 +1,7 @@
 /* Each connection is a member in one of four states; set_state is the only place that changes them
  * and the gauges. Whatever may let the pool get on (a waiter, a connection that became free, ready
- * or lost) schedules the sweep, which hands idle members to waiters and opens what is missing.
+ * or lost) schedules the sweep, which hands idle members to waiters and opens what is missing. Who
+ * waits, and whose turn it is, pg_shares knows.
  *
  * A failure to connect makes the pool unhealthy: one attempt at a time then, after a back-off,
  * until one succeeds, whether anyone waits or not.
@@ -21,6 +22,7 @@ typedef struct member {
     leat_pg_pool *pool;
     leat_pg_conn *conn;
     enum state state;
+    leat_pg_lease lease; /* while LEASED or CLEANING */
     leat_deadline idle;
 } member;
 
@@ -30,13 +32,14 @@ struct leat_pg_pool {
     const leat_pg_pool_options *options;
     leat_list members[STATES];
     size_t counts[STATES];
-    size_t n_gone; /* closed, but not yet freed */
-    leat_list waiters;
+    size_t n_gone;          /* closed, but not yet freed */
+    leat_pg_shares *shares; /* who waits, and who holds what */
     size_t n_waiters;
     leat_sweep sweep;
     leat_pg_backoff backoff;
     leat_deadline retry;
     bool healthy;
+    uint64_t answered_ms; /* when a connection last came back in order, or was made */
     bool closing;
     void (*done)(void *arg);
     void *done_arg;
@@ -60,6 +63,10 @@ static void set_state(member *m, enum state next)
     m->state = next;
     leat_list_unlink(&m->link);
     leat_list_push(&p->members[next], &m->link);
+    if (next == IDLE) {
+        p->answered_ms = leat_loop_now(p->loop);
+        leat_pg_shares_return(p->shares, &m->lease);
+    }
     leat_deadline_cancel(&m->idle);
     if (next == IDLE)
         leat_deadline_arm(leat_loop_deadlines(p->loop), &m->idle,
@@ -84,6 +91,7 @@ static void drop(member *m)
 {
     leat_pg_pool *p = m->pool;
     set_gauges(p, m->state, -1);
+    leat_pg_shares_return(p->shares, &m->lease);
     leat_list_unlink(&m->link);
     leat_deadline_cancel(&m->idle);
     p->n_gone++;
@@ -180,19 +188,23 @@ static void open_missing(leat_pg_pool *p)
 static void stop_waiting(leat_pg_waiter *w)
 {
     leat_pg_pool *p = w->pool_;
-    leat_list_unlink(&w->link_);
+    if (w->turn_.line_ != NULL)
+        leat_pg_shares_leave(p->shares, &w->turn_);
     leat_deadline_cancel(&w->deadline_);
     w->pool_ = NULL;
     p->n_waiters--;
     leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, -1);
 }
 
-/* The first come gets the connection that was last in use, so that the others may time out. */
+/* Who is next gets the connection that was last in use, so that the others may time out. */
 static void serve(leat_pg_pool *p)
 {
     while (!p->closing && p->n_waiters > 0 && p->counts[IDLE] > 0) {
-        leat_pg_waiter *w = LEAT_LIST_ENTRY(p->waiters.next, leat_pg_waiter, link_);
         member *m = LEAT_LIST_ENTRY(p->members[IDLE].prev, member, link);
+        leat_pg_turn *turn = leat_pg_shares_next(p->shares, &m->lease);
+        if (turn == NULL)
+            return; /* those who wait have their shares */
+        leat_pg_waiter *w = LEAT_LIST_ENTRY(turn, leat_pg_waiter, turn_);
         stop_waiting(w);
         set_state(m, LEASED);
         w->cb_(w, m->conn, 0);
@@ -212,6 +224,7 @@ static void on_sweep(leat_sweep *s)
     void (*done)(void *) = p->done;
     void *arg = p->done_arg;
     leat_sweep_cancel(&p->sweep);
+    leat_pg_shares_free(p->shares);
     free(p);
     if (done != NULL)
         done(arg);
@@ -226,7 +239,15 @@ int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
     p->options = options;
     for (int i = 0; i < STATES; i++)
         leat_list_init(&p->members[i]);
-    leat_list_init(&p->waiters);
+    p->shares = leat_pg_shares_new(
+        &(leat_pg_shares_limits){
+            .size = options->size,
+            .reserve = options->reserve,
+            .per_client = options->per_client,
+            .per_user = options->per_user,
+            .max_waiters = options->max_waiters,
+        },
+        metrics);
     leat_sweep_init(&p->sweep, on_sweep);
     leat_deadline_init(&p->retry);
     leat_pg_backoff_init(&p->backoff, options->max_backoff_ms);
@@ -245,10 +266,12 @@ static void on_waiter_deadline(leat_deadline *d)
 
 void leat_pg_waiter_init(leat_pg_waiter *w)
 {
-    leat_list_init(&w->link_);
+    leat_list_init(&w->turn_.link_);
     leat_deadline_init(&w->deadline_);
+    w->turn_.line_ = NULL;
     w->cb_ = NULL;
     w->pool_ = NULL;
+    w->bill = (leat_pg_bill){.kind = LEAT_PG_CONTROL};
 }
 
 int leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_ms,
@@ -257,11 +280,11 @@ int leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_m
     LEAT_ASSERT(w->pool_ == NULL && deadline_ms != LEAT_DEADLINE_NEVER);
     if (p->closing)
         return LEAT_ECLOSED;
-    if (p->n_waiters >= p->options->max_waiters + p->counts[IDLE])
-        return LEAT_EBUSY;
+    int err = leat_pg_shares_wait(p->shares, &w->turn_, &w->bill, p->counts[IDLE]);
+    if (err < 0)
+        return err;
     w->pool_ = p;
     w->cb_ = cb;
-    leat_list_push(&p->waiters, &w->link_);
     p->n_waiters++;
     leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, 1);
     leat_deadline_arm(leat_loop_deadlines(p->loop), &w->deadline_, deadline_ms, on_waiter_deadline);
@@ -290,12 +313,15 @@ static void on_cleaned(leat_pg_conn *conn, int err, void *arg)
         return;
     }
     /* A server that does not even answer a cancel is as good as gone, until a new connection shows
-     * otherwise. */
-    if (err == LEAT_EDEADLINE)
-        fail(p, "connection given up", "the server did not answer in time");
+     * otherwise. But if others were answered meanwhile, it was the statement. */
+    uint64_t now_ms = leat_loop_now(p->loop);
+    bool others_answered = now_ms - p->answered_ms < p->options->clean_timeout_ms;
+    const char *error =
+        err == LEAT_EDEADLINE ? "the server did not answer in time" : leat_pg_conn_error(conn);
+    if (err == LEAT_EDEADLINE && !others_answered)
+        fail(p, "connection given up", error);
     else
-        leat_pg_backoff_warn(&p->backoff, leat_loop_now(p->loop), "connection lost",
-                             leat_pg_conn_error(conn));
+        leat_pg_backoff_warn(&p->backoff, now_ms, "connection lost", error);
     drop(m);
 }
 
@@ -343,10 +369,8 @@ void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg)
     drop_all(p, CLEANING);
     leat_sweep_schedule(p->loop, &p->sweep);
 
-    leat_list waiters;
-    leat_list_move(&waiters, &p->waiters);
-    while (!leat_list_empty(&waiters)) {
-        leat_pg_waiter *w = LEAT_LIST_ENTRY(waiters.next, leat_pg_waiter, link_);
+    for (leat_pg_turn *t; (t = leat_pg_shares_drain(p->shares)) != NULL;) {
+        leat_pg_waiter *w = LEAT_LIST_ENTRY(t, leat_pg_waiter, turn_);
         stop_waiting(w);
         w->cb_(w, NULL, LEAT_ECLOSED);
     }

@@ -7,8 +7,8 @@
  *            connection can be had: the server refuses or is unreachable, and the waiter's
  *            deadline came), LEAT_ECLOSED.
  *
- * Waiters are served first come, first served. Connections are opened when somebody waits, up to
- * size; after a failure to connect the pool backs off with jitter (50 ms doubling to
+ * Who is next is decided by pg_shares, by the waiter's bill. Connections are opened when somebody
+ * waits, up to size; after a failure to connect the pool backs off with jitter (50 ms doubling to
  * max_backoff_ms) while waiters wait on, each to its deadline. A released connection with work left
  * on it is cleaned (leat_pg_conn_clean, by clean_timeout_ms) before anyone gets it, else closed and
  * replaced.
@@ -18,6 +18,7 @@
 
 #include "loop/loop.h"
 #include "pg/pg_conn.h"
+#include "pg/pg_shares.h"
 
 typedef struct leat_pg_pool leat_pg_pool;
 typedef struct leat_pg_waiter leat_pg_waiter;
@@ -26,17 +27,21 @@ typedef struct leat_pg_waiter leat_pg_waiter;
 typedef void (*leat_pg_acquire_cb)(leat_pg_waiter *w, leat_pg_conn *conn, int err);
 
 struct leat_pg_waiter {
-    leat_list link_;
+    leat_pg_turn turn_;
     leat_deadline deadline_;
     leat_pg_acquire_cb cb_;
     leat_pg_pool *pool_; /* non-NULL while waiting */
     void *data;          /* the owner's */
+    leat_pg_bill bill;   /* the owner's: on whose account; at first nobody's */
 };
 
 typedef struct leat_pg_pool_options {
     leat_pg_options pg;
     size_t size;
     size_t max_waiters;
+    size_t reserve;    /* of size: connections that calls leave to handshakes */
+    size_t per_client; /* of size, as per_user; 0: all */
+    size_t per_user;
     uint64_t idle_timeout_ms; /* an idle connection beyond the first is closed after that */
     uint64_t clean_timeout_ms;
     uint64_t max_backoff_ms;

@@ -126,7 +126,8 @@ static int subscribe_authorized(lua_State *L)
     int64_t expires_at = leat_api_subscribe_expiry(L, -1, "expires_at");
     leat_slice share = check_share(L, 3);
 
-    leat_session_grant *g = leat_session_grant_new(t->lua, leat_task_name(t), share, expires_at);
+    leat_session_grant *g =
+        leat_session_grant_new(t->lua, t->session, leat_task_name(t), share, expires_at);
     t->grant = g;
     t->owns_grant = true;
     lua_pushvalue(L, 2);

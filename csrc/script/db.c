@@ -139,6 +139,9 @@ static int send_query(leat_task *t)
 
 static int acquire(leat_task *t)
 {
+    t->db.waiter.bill = leat_session_bill(t->session, t->kind->bill);
+    if (t->session == NULL)
+        t->db.waiter.bill.client = t->client;
     return leat_pg_pool_acquire(t->lua->core->pool, &t->db.waiter, t->db.deadline_ms, on_acquired);
 }
 

@@ -127,7 +127,8 @@ static leat_session *make_session(leat_task *t, leat_slice user_id, leat_slice u
     leat_buf head = LEAT_BUF_INIT;
     leat_head from = leat_head_read(leat_buf_view(&t->head));
     leat_head_repack(&head, &from, (leat_slice){NULL, 0});
-    leat_session *s = leat_session_new(user_id, user_json, leat_buf_view(&head), expires_at);
+    leat_session *s =
+        leat_session_new(t->client, user_id, user_json, leat_buf_view(&head), expires_at);
     leat_buf_close(&head);
     return s;
 }
@@ -153,10 +154,11 @@ static void finish_connect(lua_State *L, leat_task *t)
     t->verdict.session = make_session(t, id, leat_buf_view(&t->out), expires_at);
 }
 
-static const leat_task_kind connect_kind = {"connect", "path", push_connect, finish_connect,
-                                            leat_task_answer_call};
+static const leat_task_kind connect_kind = {
+    "connect", "path", push_connect, finish_connect, leat_task_answer_call, LEAT_PG_CONTROL};
 /* Without a handler there is nothing to run: the session is there, and is answered like any. */
-static const leat_task_kind welcome_kind = {"connect", "path", NULL, NULL, leat_task_answer_call};
+static const leat_task_kind welcome_kind = {
+    "connect", "path", NULL, NULL, leat_task_answer_call, LEAT_PG_CONTROL};
 
 static void let_in(leat_script *s, leat_call *call, const leat_http_request *request,
                    const char *remote, const leat_session *old, leat_slice token,
@@ -166,6 +168,7 @@ static void let_in(leat_script *s, leat_call *call, const leat_http_request *req
     bool has_handler = lua->connect != LUA_NOREF;
     leat_task *t =
         leat_task_new(lua, has_handler ? &connect_kind : &welcome_kind, call, deadline_ms);
+    t->client = old != NULL ? old->client : ++lua->core->last_client;
     if (request != NULL) {
         leat_head_pack(&t->head, request, remote, token);
     } else {
@@ -206,8 +209,8 @@ static void finish_subscribe(lua_State *L, leat_task *t)
     t->verdict.grant = &t->grant->base;
 }
 
-static const leat_task_kind subscribe_kind = {"subscribe", "topic", push_subscribe,
-                                              finish_subscribe, leat_task_answer_call};
+static const leat_task_kind subscribe_kind = {
+    "subscribe", "topic", push_subscribe, finish_subscribe, leat_task_answer_call, LEAT_PG_CONTROL};
 
 bool leat_ops_is_subscribe(const leat_task *t)
 {
@@ -265,12 +268,12 @@ static void finish_refresh(lua_State *L, leat_task *t)
     t->grant->row = row;
 }
 
-static const leat_task_kind refresh_kind = {"refresh", "topic", push_reader, finish_refresh,
-                                            leat_task_answer_call};
-static const leat_task_kind unrefreshed_kind = {"refresh", "topic", NULL, NULL,
-                                                leat_task_answer_call};
-static const leat_task_kind snapshot_kind = {"snapshot", "topic", push_reader, finish_json,
-                                             leat_task_answer_call};
+static const leat_task_kind refresh_kind = {
+    "refresh", "topic", push_reader, finish_refresh, leat_task_answer_call, LEAT_PG_CONTROL};
+static const leat_task_kind unrefreshed_kind = {
+    "refresh", "topic", NULL, NULL, leat_task_answer_call, LEAT_PG_CONTROL};
+static const leat_task_kind snapshot_kind = {
+    "snapshot", "topic", push_reader, finish_json, leat_task_answer_call, LEAT_PG_CONTROL};
 
 /* On the scripts that made the grant, whatever the current ones are. */
 static void start_reader(const leat_task_kind *kind, leat_call *call, leat_session_grant *g, int fn,
@@ -312,8 +315,8 @@ static int push_publish(lua_State *L, leat_task *t)
     return 3;
 }
 
-static const leat_task_kind publish_kind = {"publish", "topic", push_publish, finish_optional_json,
-                                            leat_task_answer_call};
+static const leat_task_kind publish_kind = {
+    "publish", "topic", push_publish, finish_optional_json, leat_task_answer_call, LEAT_PG_CALL};
 
 static void publish(leat_script *s, leat_call *call, leat_session *session, leat_slice topic,
                     leat_slice data, uint64_t deadline_ms)
@@ -333,8 +336,8 @@ static int push_method(lua_State *L, leat_task *t)
     return 2;
 }
 
-static const leat_task_kind method_kind = {"method", "method", push_method, finish_optional_json,
-                                           leat_task_answer_call};
+static const leat_task_kind method_kind = {
+    "method", "method", push_method, finish_optional_json, leat_task_answer_call, LEAT_PG_CALL};
 
 static void method(leat_script *s, leat_call *call, leat_session *session, leat_slice name,
                    leat_slice params, uint64_t deadline_ms)
@@ -365,8 +368,8 @@ static int push_event(lua_State *L, leat_task *t)
     return 3;
 }
 
-static const leat_task_kind event_kind = {"event", "topic", push_event, finish_optional_json,
-                                          leat_task_answer_call};
+static const leat_task_kind event_kind = {
+    "event", "topic", push_event, finish_optional_json, leat_task_answer_call, LEAT_PG_CONTROL};
 
 static bool has_event_hook(leat_script *s, leat_slice topic)
 {

@@ -287,7 +287,8 @@ static void answer_raw(leat_task *t)
     pump(r);
 }
 
-static const leat_task_kind raw_kind = {"websocket", "path", push_raw, finish_raw, answer_raw};
+static const leat_task_kind raw_kind = {"websocket", "path",     push_raw,
+                                        finish_raw,  answer_raw, LEAT_PG_CALL};
 
 static void start_handler(leat_raw *r, int fn)
 {

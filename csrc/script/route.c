@@ -287,7 +287,8 @@ static void answer_route(leat_task *t)
     t->route_cb(call, &answer);
 }
 
-static const leat_task_kind route_kind = {"route", "path", push_route, finish_route, answer_route};
+static const leat_task_kind route_kind = {"route",      "path",       push_route,
+                                          finish_route, answer_route, LEAT_PG_CALL};
 
 void leat_lua_route(leat_lua *lua, leat_call *call, int route, leat_session *session,
                     const leat_http_request *request, const char *remote, uint64_t deadline_ms,

@@ -59,7 +59,7 @@ typedef struct leat_route_match {
 void leat_lua_match(leat_lua *lua, leat_slice method, leat_slice path, leat_route_match *out);
 
 /* A session without a user, for the clients of public stream routes. Returns owned. */
-leat_session *leat_lua_guest(const leat_http_request *request, const char *remote);
+leat_session *leat_lua_guest(leat_core *core, const leat_http_request *request, const char *remote);
 
 /* Runs an app:route handler. session: NULL on a public route. The response comes back through cb,
  * exactly once, never from inside the call; borrowed. call->cb is not used; leat_lua_cancel(call)

@@ -25,8 +25,8 @@ static char *append(char *at, leat_slice s)
     return at + s.len;
 }
 
-leat_session *leat_session_new(leat_slice user_id, leat_slice user_json, leat_slice head,
-                               int64_t expires_at)
+leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice user_json,
+                               leat_slice head, int64_t expires_at)
 {
     struct session *s = leat_calloc(1, sizeof(*s) + user_json.len + head.len + user_id.len + 1);
     s->refs = 1;
@@ -35,11 +35,12 @@ leat_session *leat_session_new(leat_slice user_id, leat_slice user_json, leat_sl
     char *id = append(append(s->bytes, user_json), head);
     append(id, user_id);
     s->base.user_id = user_id.at == NULL ? user_id : (leat_slice){id, user_id.len};
+    s->base.client = client;
     s->base.expires_at = expires_at;
     return &s->base;
 }
 
-leat_session *leat_lua_guest(const leat_http_request *request, const char *remote)
+leat_session *leat_lua_guest(leat_core *core, const leat_http_request *request, const char *remote)
 {
     leat_slice absent = {NULL, 0};
     leat_buf whole = LEAT_BUF_INIT;
@@ -47,7 +48,8 @@ leat_session *leat_lua_guest(const leat_http_request *request, const char *remot
     leat_head_pack(&whole, request, remote, absent);
     leat_head head = leat_head_read(leat_buf_view(&whole));
     leat_head_repack(&kept, &head, absent);
-    leat_session *session = leat_session_new(absent, absent, leat_buf_view(&kept), 0);
+    leat_session *session =
+        leat_session_new(++core->last_client, absent, absent, leat_buf_view(&kept), 0);
     leat_buf_close(&kept);
     leat_buf_close(&whole);
     return session;
@@ -80,11 +82,13 @@ leat_slice leat_session_head(const leat_session *session)
     return (leat_slice){s->bytes + leat_session_user(session).len, s->head_len};
 }
 
-leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_slice topic, leat_slice share,
-                                           int64_t expires_at)
+leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session, leat_slice topic,
+                                           leat_slice share, int64_t expires_at)
 {
     leat_session_grant *g = leat_calloc(1, sizeof(*g) + topic.len + share.len + 2);
     g->lua = lua;
+    if (session != NULL)
+        g->base.session = leat_session_ref(session);
     g->row = g->refresh = g->snapshot = LUA_NOREF;
     g->topic_len = (uint32_t)topic.len;
     char *at = append(g->text, topic) + 1;
@@ -102,6 +106,7 @@ void leat_session_grant_free(leat_grant *grant)
     if (g == NULL)
         return;
     leat_lua *lua = g->lua;
+    leat_session_unref(g->base.session);
     leat_vm_unref(lua, &g->row);
     leat_vm_unref(lua, &g->refresh);
     leat_vm_unref(lua, &g->snapshot);

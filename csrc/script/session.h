@@ -20,8 +20,8 @@
 #include "script/vm.h"
 
 /* user_id.at == NULL: none; user_json.at == NULL: no user. head: packed. All are copied. */
-leat_session *leat_session_new(leat_slice user_id, leat_slice user_json, leat_slice head,
-                               int64_t expires_at);
+leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice user_json,
+                               leat_slice head, int64_t expires_at);
 leat_session *leat_session_ref(leat_session *session);
 void leat_session_unref(leat_session *session); /* NULL is allowed */
 
@@ -38,9 +38,10 @@ typedef struct leat_session_grant {
     char text[]; /* the topic, for log lines; the share */
 } leat_session_grant;
 
-/* A grant whose references are LUA_NOREF yet. share.at == NULL: none. */
-leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_slice topic, leat_slice share,
-                                           int64_t expires_at);
+/* A grant whose references are LUA_NOREF yet; it holds the session (NULL: none). share.at == NULL:
+ * none. */
+leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session, leat_slice topic,
+                                           leat_slice share, int64_t expires_at);
 void leat_session_grant_free(leat_grant *grant); /* NULL is allowed */
 leat_slice leat_session_grant_topic(const leat_session_grant *grant);
 

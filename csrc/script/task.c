@@ -124,6 +124,7 @@ static void recycle(leat_task *t)
     t->id = 0;
     t->cancelled = t->owns_grant = t->woken = false;
     t->session = NULL;
+    t->client = 0;
     t->topic = NULL;
     t->route = NULL;
     t->grant = NULL;

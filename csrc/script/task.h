@@ -36,6 +36,7 @@ typedef struct leat_task_kind {
     void (*finish)(lua_State *L, leat_task *t);
     /* Hands the answer over, as its last act. t->call is NULL if there is nobody to hear it. */
     void (*answer)(leat_task *t);
+    leat_pg_kind bill; /* what its reads are */
 } leat_task_kind;
 
 /* Something to wait for: begun once the handler's yield has arrived at the runner. */
@@ -65,6 +66,7 @@ struct leat_task {
     leat_buf head;    /* the request, packed; empty: the session's counts */
     int fn;           /* the handler, a registry reference of somebody else */
     leat_session *session;
+    uint64_t client; /* of a connect, which has no session yet */
     const leat_vm_topic *topic;
     const leat_vm_route *route;
     int64_t seq;

@@ -16,6 +16,9 @@ local DEFAULTS = {
   LEAT_DRAIN_MS = "0",
   LEAT_CLOSE_TIMEOUT_MS = "1000",
   LEAT_TOPIC_LINGER_MS = "20",
+  -- In most specs one user stands for many. pool_share_spec has the real shares.
+  LEAT_POOL_CLIENT_PERCENT = "100",
+  LEAT_POOL_USER_PERCENT = "100",
 }
 
 -- The port that the server wrote to the file; nil if it has not yet.

@@ -1,0 +1,345 @@
+/* pg_shares.c - wait -> (READY) -> next -> return; aside while a share is used up.
+ *
+ * A line that is next and may not have a connection leaves the ring: ASIDE_CLIENT until its client
+ * gives one back, ASIDE_USER until its user does, in that order of coming. So a user with thousands
+ * of lines costs the search for the next one nothing. For each connection that a user gives back
+ * one line comes back into the ring; if that one then cannot use it (its client has its share, or
+ * it left), it passes the chance on.
+ */
+#include "pg/pg_shares.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+
+enum line_state { EMPTY, READY, ASIDE_CLIENT, ASIDE_USER };
+
+/* What a client or user holds. */
+typedef struct holding {
+    size_t all;
+    size_t calls; /* of them */
+} holding;
+
+typedef struct user {
+    leat_map_entry entry;
+    size_t n_accounts;
+    size_t n_waiting;
+    holding leased;
+    leat_list aside[LEAT_PG_KINDS]; /* of line */
+    char name[];
+} user;
+
+typedef struct leat_pg_line {
+    leat_list link; /* in a ring, or in the user's aside */
+    leat_list turns;
+    struct account *account;
+    leat_pg_kind kind;
+    enum line_state state;
+} line;
+
+/* A client, as long as it waits for something or holds something. */
+typedef struct account {
+    leat_map_entry entry; /* by client and user's name */
+    user *user;           /* or NULL */
+    bool shares;          /* false: nobody's account */
+    holding leased;
+    line lines[LEAT_PG_KINDS];
+    char key[];
+} account;
+
+struct leat_pg_shares {
+    leat_pg_shares_limits limits;
+    leat_metrics *metrics;
+    leat_map accounts;
+    leat_map users;
+    leat_list ring[LEAT_PG_KINDS]; /* of line, READY */
+    leat_pg_kind last;             /* whose turn it was */
+    size_t n_waiting[LEAT_PG_KINDS];
+    size_t n_calls; /* leased */
+};
+
+leat_pg_shares *leat_pg_shares_new(const leat_pg_shares_limits *limits, leat_metrics *metrics)
+{
+    leat_pg_shares *s = leat_calloc(1, sizeof(*s));
+    s->limits = *limits;
+    if (s->limits.per_client == 0)
+        s->limits.per_client = limits->size;
+    if (s->limits.per_user == 0)
+        s->limits.per_user = limits->size;
+    s->metrics = metrics;
+    s->last = LEAT_PG_CALL;
+    leat_map_init(&s->accounts);
+    leat_map_init(&s->users);
+    for (int k = 0; k < LEAT_PG_KINDS; k++)
+        leat_list_init(&s->ring[k]);
+    return s;
+}
+
+void leat_pg_shares_free(leat_pg_shares *s)
+{
+    LEAT_ASSERT(s->accounts.count == 0 && s->users.count == 0);
+    leat_map_close(&s->accounts);
+    leat_map_close(&s->users);
+    free(s);
+}
+
+/* --- accounts --- */
+
+static user *open_user(leat_pg_shares *s, leat_slice name)
+{
+    leat_map_entry *e = leat_map_get(&s->users, name);
+    if (e != NULL)
+        return LEAT_LIST_ENTRY(e, user, entry);
+    user *u = leat_calloc(1, sizeof(*u) + name.len + 1);
+    if (name.len > 0)
+        memcpy(u->name, name.at, name.len);
+    for (int k = 0; k < LEAT_PG_KINDS; k++)
+        leat_list_init(&u->aside[k]);
+    leat_map_add(&s->users, &u->entry, (leat_slice){u->name, name.len});
+    return u;
+}
+
+static account *open_account(leat_pg_shares *s, const leat_pg_bill *bill, leat_slice key)
+{
+    leat_map_entry *e = leat_map_get(&s->accounts, key);
+    if (e != NULL)
+        return LEAT_LIST_ENTRY(e, account, entry);
+    account *a = leat_calloc(1, sizeof(*a) + key.len);
+    memcpy(a->key, key.at, key.len);
+    a->shares = bill->client != 0;
+    for (int k = 0; k < LEAT_PG_KINDS; k++) {
+        line *l = &a->lines[k];
+        l->account = a;
+        l->kind = (leat_pg_kind)k;
+        leat_list_init(&l->link);
+        leat_list_init(&l->turns);
+    }
+    leat_map_add(&s->accounts, &a->entry, (leat_slice){a->key, key.len});
+    if (a->shares && bill->user.at != NULL) {
+        a->user = open_user(s, bill->user);
+        a->user->n_accounts++;
+    }
+    return a;
+}
+
+static account *account_of(leat_pg_shares *s, const leat_pg_bill *bill)
+{
+    char small[64];
+    bool named = bill->client != 0 && bill->user.at != NULL;
+    size_t len = sizeof(bill->client) + (named ? bill->user.len : 0);
+    char *key = len <= sizeof(small) ? small : leat_calloc(1, len);
+    memcpy(key, &bill->client, sizeof(bill->client));
+    if (named)
+        memcpy(key + sizeof(bill->client), bill->user.at, bill->user.len);
+    account *a = open_account(s, bill, (leat_slice){key, len});
+    if (key != small)
+        free(key);
+    return a;
+}
+
+static void close_if_unused(leat_pg_shares *s, account *a)
+{
+    if (a->leased.all > 0 || a->lines[LEAT_PG_CONTROL].state != EMPTY ||
+        a->lines[LEAT_PG_CALL].state != EMPTY)
+        return;
+    user *u = a->user;
+    leat_map_remove(&s->accounts, &a->entry);
+    free(a);
+    if (u == NULL || --u->n_accounts > 0)
+        return;
+    leat_map_remove(&s->users, &u->entry);
+    free(u);
+}
+
+/* --- lines --- */
+
+static void set_state(leat_pg_shares *s, line *l, enum line_state next)
+{
+    static const leat_metric held_back[] = {
+        [ASIDE_CLIENT] = LEAT_M_POOL_HELD_CLIENT, [ASIDE_USER] = LEAT_M_POOL_HELD_USER};
+    leat_list_unlink(&l->link);
+    l->state = next;
+    if (next == READY)
+        leat_list_push(&s->ring[l->kind], &l->link);
+    if (next == ASIDE_USER)
+        leat_list_push(&l->account->user->aside[l->kind], &l->link);
+    if (next == ASIDE_CLIENT || next == ASIDE_USER)
+        leat_metrics_add(s->metrics, held_back[next], 1);
+}
+
+/* Calls leave one of a share to handshakes, so that a user's own calls do not lock him out. */
+static bool has_room(const holding *h, size_t share, leat_pg_kind kind)
+{
+    size_t calls = share > 1 ? share - 1 : 1;
+    return h->all < share && (kind == LEAT_PG_CONTROL || h->calls < calls);
+}
+
+static bool user_has_room(const leat_pg_shares *s, const user *u, leat_pg_kind kind)
+{
+    return u == NULL || has_room(&u->leased, s->limits.per_user, kind);
+}
+
+/* A connection that this user may have is there for the next of his lines. */
+static void pass_on(leat_pg_shares *s, user *u)
+{
+    for (int k = 0; k < LEAT_PG_KINDS && u != NULL; k++)
+        if (user_has_room(s, u, (leat_pg_kind)k) && !leat_list_empty(&u->aside[k]))
+            set_state(s, LEAT_LIST_ENTRY(u->aside[k].next, line, link), READY);
+}
+
+static bool is_full(const leat_pg_shares *s, const leat_pg_bill *bill, const account *a,
+                    size_t idle)
+{
+    size_t most = s->limits.max_waiters + idle;
+    size_t quarter = most / 4 > 0 ? most / 4 : 1;
+    size_t all = s->n_waiting[LEAT_PG_CONTROL] + s->n_waiting[LEAT_PG_CALL];
+    if (all >= most)
+        return true;
+    if (bill->kind == LEAT_PG_CALL && s->n_waiting[LEAT_PG_CALL] >= most - most / 4)
+        return true;
+    return a->user != NULL && a->user->n_waiting >= quarter;
+}
+
+int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_turn *t, const leat_pg_bill *bill, size_t idle)
+{
+    account *a = account_of(s, bill);
+    if (is_full(s, bill, a, idle)) {
+        leat_metrics_add(s->metrics, LEAT_M_POOL_REFUSED, 1);
+        close_if_unused(s, a);
+        return LEAT_EBUSY;
+    }
+    line *l = &a->lines[bill->kind];
+    if (l->state == EMPTY)
+        set_state(s, l, READY);
+    t->line_ = l;
+    leat_list_push(&l->turns, &t->link_);
+    s->n_waiting[l->kind]++;
+    if (a->user != NULL)
+        a->user->n_waiting++;
+    if (l->kind == LEAT_PG_CALL && s->n_calls + s->limits.reserve >= s->limits.size)
+        leat_metrics_add(s->metrics, LEAT_M_POOL_HELD_RESERVE, 1);
+    return 0;
+}
+
+/* Takes a turn out of its line. */
+static line *take(leat_pg_shares *s, leat_pg_turn *t)
+{
+    line *l = t->line_;
+    leat_list_unlink(&t->link_);
+    t->line_ = NULL;
+    s->n_waiting[l->kind]--;
+    if (l->account->user != NULL)
+        l->account->user->n_waiting--;
+    return l;
+}
+
+void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_turn *t)
+{
+    line *l = take(s, t);
+    if (!leat_list_empty(&l->turns))
+        return;
+    bool was_ready = l->state == READY;
+    set_state(s, l, EMPTY);
+    if (was_ready)
+        pass_on(s, l->account->user);
+    close_if_unused(s, l->account);
+}
+
+/* --- connections --- */
+
+/* The first line of the ring that may have a connection; those that may not step aside. */
+static line *first_free(leat_pg_shares *s, leat_pg_kind kind)
+{
+    while (!leat_list_empty(&s->ring[kind])) {
+        line *l = LEAT_LIST_ENTRY(s->ring[kind].next, line, link);
+        account *a = l->account;
+        if (!user_has_room(s, a->user, kind)) {
+            set_state(s, l, ASIDE_USER);
+        } else if (a->shares && !has_room(&a->leased, s->limits.per_client, kind)) {
+            set_state(s, l, ASIDE_CLIENT);
+            pass_on(s, a->user);
+        } else {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+static void hold(holding *h, bool is_call)
+{
+    h->all++;
+    h->calls += is_call;
+}
+
+static void give_back(holding *h, bool was_call)
+{
+    h->all--;
+    h->calls -= was_call;
+}
+
+static leat_pg_turn *lease_to(leat_pg_shares *s, line *l, leat_pg_lease *lease)
+{
+    account *a = l->account;
+    leat_pg_turn *t = LEAT_LIST_ENTRY(l->turns.next, leat_pg_turn, link_);
+    take(s, t);
+    bool is_call = l->kind == LEAT_PG_CALL;
+    hold(&a->leased, is_call);
+    if (a->user != NULL)
+        hold(&a->user->leased, is_call);
+    s->n_calls += is_call;
+    lease->line_ = l;
+    set_state(s, l, leat_list_empty(&l->turns) ? EMPTY : READY); /* to the ring's end */
+    return t;
+}
+
+leat_pg_turn *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease)
+{
+    leat_pg_kind kind = s->last;
+    for (int i = 0; i < LEAT_PG_KINDS; i++) {
+        kind = kind == LEAT_PG_CALL ? LEAT_PG_CONTROL : LEAT_PG_CALL;
+        if (kind == LEAT_PG_CALL && s->n_calls + s->limits.reserve >= s->limits.size)
+            continue;
+        line *l = first_free(s, kind);
+        if (l == NULL)
+            continue;
+        s->last = kind;
+        return lease_to(s, l, lease);
+    }
+    return NULL;
+}
+
+void leat_pg_shares_return(leat_pg_shares *s, leat_pg_lease *lease)
+{
+    if (lease->line_ == NULL)
+        return;
+    account *a = lease->line_->account;
+    bool was_call = lease->line_->kind == LEAT_PG_CALL;
+    lease->line_ = NULL;
+    s->n_calls -= was_call;
+    give_back(&a->leased, was_call);
+    if (a->user != NULL)
+        give_back(&a->user->leased, was_call);
+    for (int k = 0; k < LEAT_PG_KINDS; k++)
+        if (a->lines[k].state == ASIDE_CLIENT)
+            set_state(s, &a->lines[k], READY);
+    pass_on(s, a->user);
+    close_if_unused(s, a);
+}
+
+leat_pg_turn *leat_pg_shares_drain(leat_pg_shares *s)
+{
+    for (leat_map_entry *e = leat_map_next(&s->accounts, NULL); e != NULL;
+         e = leat_map_next(&s->accounts, e)) {
+        account *a = LEAT_LIST_ENTRY(e, account, entry);
+        for (int k = 0; k < LEAT_PG_KINDS; k++) {
+            if (leat_list_empty(&a->lines[k].turns))
+                continue;
+            leat_pg_turn *t = LEAT_LIST_ENTRY(a->lines[k].turns.next, leat_pg_turn, link_);
+            leat_pg_shares_leave(s, t);
+            return t;
+        }
+    }
+    return NULL;
+}

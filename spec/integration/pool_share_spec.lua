@@ -1,0 +1,221 @@
+-- One client, or one user with many, cannot take the pool: others go on, and handshakes always do.
+
+local cjson = require "cjson"
+local fixtures = require "spec.support.fixtures"
+local http = require "spec.support.http"
+local loop = require "spec.support.loop"
+local metrics = require "spec.support.metrics"
+local stage = require "spec.support.stage"
+local tcp = require "spec.support.tcp"
+
+local APP = [[
+local leat = require "leat"
+local app = leat.app()
+
+app:connect(function(ctx, request)
+  return ctx.db:one("select id, name from users where token = $1", request.token)
+end)
+
+local function wait(ctx, seconds)
+  ctx.db:one("select pg_sleep($1)", seconds)
+  return {}
+end
+
+app:method("slow", function(ctx, params) return wait(ctx, params.seconds) end)
+app:method("quick", function(ctx) return ctx.db:one("select 1 as one") end)
+app:route("GET /slow", function(ctx)
+  wait(ctx, 3)
+  return { status = 200, body = "slow" }
+end)
+
+local function room(slow_handler, slow_snapshot)
+  return {
+    subscribe = function(ctx)
+      if slow_handler then wait(ctx, 3) end
+      return leat.subscribe_authorized(ctx, { id = 1 }, {
+        snapshot = function(db)
+          if slow_snapshot then wait({ db = db }, 3) end
+          return db:one("select 1 as one")
+        end,
+      })
+    end,
+    publish = function(ctx) return wait(ctx, 3) end,
+  }
+end
+
+app:topic("quick:{id}", room(false, false))
+app:topic("handler:{id}", room(true, false))
+app:topic("snapshot:{id}", room(false, true))
+return app
+]]
+
+-- What others wait at most while somebody holds all that he can: far less than a slow call, on a busy machine.
+local NORMAL_MS = 1000
+
+describe("the pool", function()
+  local s
+
+  local function open(variables)
+    s = stage.open { app = APP, schema = fixtures.schema, env = variables,
+      log = { "deadline passed", "read failed" } }
+  end
+
+  lazy_setup(function()
+    open { LEAT_MAX_INFLIGHT = 64, LEAT_POOL_CLIENT_PERCENT = 30, LEAT_POOL_USER_PERCENT = 50 }
+  end)
+  lazy_teardown(function() s:close() end)
+  after_each(function()
+    for _, client in ipairs(s.clients) do client.tcp:abort() end
+    s:settle(20000)
+  end)
+
+  local function busy()
+    return metrics.value(s.server, 'leat_pg_pool_connections{state="busy"}')
+  end
+
+  -- Nobody else notices: calls, handshakes, and an HTTP request with a connect handler.
+  local function assert_bob_is_served()
+    local began = loop.now()
+    local bob = s:connect { token = "bob" }
+    for i = 1, 20 do bob:ask({ op = "call", id = i, method = "quick" }, "ok") end
+    for i = 1, 20 do bob:subscribe("quick:" .. i) end
+    local ms = loop.now() - began
+    assert.is_true(ms < NORMAL_MS, ("took %d ms"):format(ms))
+  end
+
+  local function call_slowly(client, n, fields)
+    for i = 1, n do
+      local message = { op = "call", id = 100 + i, method = "slow", params = { seconds = 3 }, timeout_ms = 20000 }
+      for key, value in pairs(fields or {}) do message[key] = value end
+      client:send(message)
+    end
+  end
+
+  -- The attack runs as far as it can.
+  local function await_held(reason)
+    loop.eventually(function()
+      return metrics.value(s.server, ('leat_pg_pool_held_back_total{reason="%s"}'):format(reason)) > 0
+    end, nil, "somebody held back")
+  end
+
+  it("is not taken by 64 slow calls of one client", function()
+    local alice = s:connect { token = "alice" }
+    call_slowly(alice, 64)
+    await_held("client")
+
+    assert_bob_is_served()
+    assert.is_true(busy() <= 4)
+  end)
+
+  it("is not taken by many connections of one user", function()
+    for _ = 1, 20 do call_slowly(s:connect { token = "alice" }, 10) end
+    await_held("user")
+
+    assert_bob_is_served()
+    assert.is_true(busy() <= 6)
+  end)
+
+  it("is not taken by many publishes", function()
+    for _ = 1, 5 do
+      local client = s:connect { token = "alice" }
+      for i = 1, 20 do client:send { op = "publish", id = i, topic = "quick:" .. i, data = {}, timeout_ms = 20000 } end
+    end
+    await_held("client")
+
+    assert_bob_is_served()
+  end)
+
+  for _, what in ipairs { "handler", "snapshot" } do
+    it("is not taken by subscribes with a slow " .. what, function()
+      for _ = 1, 10 do
+        local client = s:connect { token = "alice" }
+        for i = 1, 10 do
+          client:send { op = "subscribe", id = i, topic = what .. ":" .. i, timeout_ms = 20000 }
+        end
+      end
+      loop.eventually(function() return busy() >= 5 end)
+
+      assert_bob_is_served()
+    end)
+  end
+
+  it("is not taken by slow HTTP routes", function()
+    local requests = {}
+    for i = 1, 30 do
+      requests[i] = tcp.connect(s.server.port)
+      requests[i]:write(http.text { path = "/slow", headers = { Authorization = "Bearer alice" } })
+    end
+    loop.eventually(function() return busy() >= 4 end)
+
+    assert_bob_is_served()
+    for _, request in ipairs(requests) do request:abort() end
+  end)
+
+  it("keeps a reserve for handshakes, whoever calls slowly", function()
+    local users = {}
+    for i = 1, 10 do users[i] = ("(%d, 'u%d', 't%d')"):format(100 + i, i, i) end
+    s.session:run("insert into users values " .. table.concat(users, ","))
+    for i = 1, 10 do call_slowly(s:connect { token = "t" .. i }, 4) end
+    loop.eventually(function() return busy() >= 8 end)
+
+    local began = loop.now()
+    local bob = s:connect { token = "bob" }
+    for i = 1, 20 do bob:subscribe("quick:" .. i) end
+    assert.is_true(loop.now() - began < NORMAL_MS)
+  end)
+
+  it("leaves a user's own handshakes a connection", function()
+    for _ = 1, 5 do call_slowly(s:connect { token = "alice" }, 10) end
+    await_held("user")
+
+    local began = loop.now()
+    s:connect({ token = "alice" }):subscribe("quick:1")
+    assert.is_true(loop.now() - began < NORMAL_MS)
+  end)
+
+  it("is not judged by a slow statement: the server stays ready", function()
+    local alice = s:connect { token = "alice" }
+    call_slowly(alice, 10, { timeout_ms = 300 })
+    for i = 1, 10 do
+      assert.equal("deadline_exceeded", alice:expect("error", 100 + i).code)
+      assert.equal(200, http.request(s.server, "/readyz").status)
+    end
+  end)
+end)
+
+describe("a caller's deadline", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { app = APP, schema = fixtures.schema, env = { LEAT_MAX_TIMEOUT_MS = 2000 },
+      log = { "deadline passed", "read failed" } }
+  end)
+  lazy_teardown(function() s:close() end)
+  after_each(function() s:settle() end)
+
+  it("is kept up to max_timeout_ms, and refused above", function()
+    local client = s:connect { token = "alice" }
+
+    for _, ms in ipairs { "2001", "30000", "9007199254740992" } do
+      for _, message in ipairs {
+        { op = "call", method = "quick" },
+        { op = "publish", topic = "quick:1", data = {} },
+        { op = "subscribe", topic = "quick:1" },
+        { op = "authenticate", token = "alice" },
+      } do
+        message.id = 1
+        client:send((cjson.encode(message):gsub("}$", ',"timeout_ms":' .. ms .. "}")))
+        local answer = client:expect("error", 1)
+        assert.equal("bad_request", answer.code)
+        assert.matches("at most 2000", answer.message, 1, true)
+      end
+    end
+
+    local began = loop.now()
+    client:ask({ op = "call", id = 2, method = "quick", timeout_ms = 2000 }, "ok")
+    local answer = client:ask({ op = "call", id = 3, method = "slow", params = { seconds = 30 }, timeout_ms = 2000 },
+      "error")
+    assert.equal("deadline_exceeded", answer.code)
+    assert.is_true(loop.now() - began >= 2000)
+  end)
+end)

@@ -1,0 +1,322 @@
+#include "pg/pg_shares.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MAX = 200 };
+
+typedef struct stand {
+    leat_metrics_registry *registry;
+    leat_metrics *metrics;
+    leat_pg_shares *shares;
+    leat_pg_turn turns[MAX];
+    leat_pg_lease leases[MAX];
+    int n_turns;
+    int n_leases;
+} stand;
+
+static const leat_pg_shares_limits limits = {
+    .size = 10, .reserve = 2, .per_client = 3, .per_user = 5, .max_waiters = 40};
+
+static void set_up(stand *s)
+{
+    memset(s, 0, sizeof(*s));
+    s->registry = leat_metrics_registry_new();
+    s->metrics = leat_metrics_new(s->registry);
+    s->shares = leat_pg_shares_new(&limits, s->metrics);
+    for (int i = 0; i < MAX; i++)
+        leat_list_init(&s->turns[i].link_);
+}
+
+static void tear_down(stand *s)
+{
+    for (int i = 0; i < s->n_leases; i++)
+        leat_pg_shares_return(s->shares, &s->leases[i]);
+    while (leat_pg_shares_drain(s->shares) != NULL)
+        continue;
+    leat_pg_shares_free(s->shares);
+    leat_metrics_registry_free(s->registry);
+}
+
+static int try_wait(stand *s, leat_pg_kind kind, uint64_t client, const char *user)
+{
+    leat_pg_bill bill = {kind, client, leat_slice_of(user)};
+    int err = leat_pg_shares_wait(s->shares, &s->turns[s->n_turns], &bill, 0);
+    s->n_turns += err == 0;
+    return err;
+}
+
+static void wait_n(stand *s, int n, leat_pg_kind kind, uint64_t client, const char *user)
+{
+    for (int i = 0; i < n; i++)
+        assert_int_equal(try_wait(s, kind, client, user), 0);
+}
+
+/* Who is next, by the number of his turn; -1: nobody may. */
+static int next(stand *s)
+{
+    leat_pg_turn *t = leat_pg_shares_next(s->shares, &s->leases[s->n_leases]);
+    if (t == NULL)
+        return -1;
+    s->n_leases++;
+    return (int)(t - s->turns);
+}
+
+static int lease_all(stand *s)
+{
+    int n = 0;
+    while (s->n_leases < (int)limits.size && next(s) >= 0)
+        n++;
+    return n;
+}
+
+static void serves_a_client_in_his_order(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_n(&s, 3, LEAT_PG_CONTROL, 1, NULL);
+
+    assert_int_equal(next(&s), 0);
+    assert_int_equal(next(&s), 1);
+    assert_int_equal(next(&s), 2);
+    tear_down(&s);
+}
+
+static void lets_clients_take_turns(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_n(&s, 10, LEAT_PG_CONTROL, 1, NULL); /* 0 to 9 */
+    wait_n(&s, 1, LEAT_PG_CONTROL, 2, NULL);  /* 10 */
+    wait_n(&s, 1, LEAT_PG_CONTROL, 3, NULL);  /* 11 */
+
+    assert_int_equal(next(&s), 0);
+    assert_int_equal(next(&s), 10);
+    assert_int_equal(next(&s), 11);
+    assert_int_equal(next(&s), 1);
+    tear_down(&s);
+}
+
+static void lets_the_two_kinds_take_turns(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    for (uint64_t c = 1; c <= 3; c++)
+        wait_n(&s, 1, LEAT_PG_CALL, c, NULL);
+    for (uint64_t c = 4; c <= 6; c++)
+        wait_n(&s, 1, LEAT_PG_CONTROL, c, NULL);
+
+    assert_int_equal(next(&s), 3);
+    assert_int_equal(next(&s), 0);
+    assert_int_equal(next(&s), 4);
+    assert_int_equal(next(&s), 1);
+    tear_down(&s);
+}
+
+static void holds_a_client_to_his_share(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_n(&s, 10, LEAT_PG_CALL, 1, NULL); /* 0 to 9 */
+    assert_int_equal(lease_all(&s), 2);
+    wait_n(&s, 10, LEAT_PG_CONTROL, 1, NULL); /* 10 to 19: one of the share is theirs */
+    assert_int_equal(next(&s), 10);
+    assert_int_equal(next(&s), -1);
+    wait_n(&s, 1, LEAT_PG_CALL, 2, NULL); /* 20 */
+    assert_int_equal(next(&s), 20);
+
+    leat_pg_shares_return(s.shares, &s.leases[0]);
+    leat_pg_shares_return(s.shares, &s.leases[2]);
+    assert_int_equal(next(&s), 11);
+    assert_int_equal(next(&s), 2);
+    assert_int_equal(next(&s), -1);
+    assert_true(leat_metrics_get(s.metrics, LEAT_M_POOL_HELD_CLIENT) > 0);
+    tear_down(&s);
+}
+
+static void holds_all_clients_of_a_user_to_his_share(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    for (uint64_t c = 1; c <= 8; c++)
+        wait_n(&s, 1, LEAT_PG_CONTROL, c, "eve"); /* 0 to 7 */
+    assert_int_equal(lease_all(&s), 5);
+    wait_n(&s, 1, LEAT_PG_CONTROL, 9, "bob"); /* 8 */
+    assert_int_equal(next(&s), 8);
+    assert_int_equal(next(&s), -1);
+
+    leat_pg_shares_return(s.shares, &s.leases[0]);
+    assert_int_equal(next(&s), 5);
+    assert_int_equal(next(&s), -1);
+    assert_true(leat_metrics_get(s.metrics, LEAT_M_POOL_HELD_USER) > 0);
+    tear_down(&s);
+}
+
+static void gives_the_chance_of_one_who_leaves_to_the_next(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    for (uint64_t c = 1; c <= 8; c++)
+        wait_n(&s, 1, LEAT_PG_CONTROL, c, "eve");
+    lease_all(&s); /* 0 to 4; 5, 6, 7 stand aside */
+    leat_pg_shares_return(s.shares, &s.leases[0]);
+    leat_pg_shares_leave(s.shares, &s.turns[5]); /* who would have been next */
+
+    assert_int_equal(next(&s), 6);
+    assert_int_equal(next(&s), -1);
+    tear_down(&s);
+}
+
+static void passes_by_a_client_that_has_his_share_though_the_user_has_not(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_n(&s, 4, LEAT_PG_CONTROL, 1, "eve");      /* 0 to 3 */
+    wait_n(&s, 3, LEAT_PG_CONTROL, 2, "eve");      /* 4 to 6 */
+    assert_int_equal(lease_all(&s), 5);            /* 0 4 1 5 2 */
+    wait_n(&s, 1, LEAT_PG_CONTROL, 3, "eve");      /* 7 */
+    assert_int_equal(next(&s), -1);                /* 3, 6 and 7 stand aside */
+    leat_pg_shares_return(s.shares, &s.leases[1]); /* client 2's */
+
+    assert_int_not_equal(next(&s), 3); /* client 1 has three */
+    assert_int_equal(next(&s), -1);
+    tear_down(&s);
+}
+
+static void keeps_a_reserve_from_calls(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    for (uint64_t c = 1; c <= 12; c++)
+        wait_n(&s, 1, LEAT_PG_CALL, c, NULL); /* 0 to 11 */
+    assert_int_equal(lease_all(&s), 8);
+    wait_n(&s, 1, LEAT_PG_CONTROL, 13, NULL); /* 12 */
+    assert_int_equal(next(&s), 12);
+    assert_int_equal(next(&s), -1);
+
+    leat_pg_shares_return(s.shares, &s.leases[0]);
+    assert_int_equal(next(&s), 8);
+    tear_down(&s);
+}
+
+static void counts_nobodys_reads_for_nobody(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_n(&s, 10, LEAT_PG_CONTROL, 0, NULL);
+
+    assert_int_equal(lease_all(&s), 10);
+    tear_down(&s);
+}
+
+static void bounds_who_waits(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_n(&s, 10, LEAT_PG_CALL, 1, "eve");
+    assert_int_equal(try_wait(&s, LEAT_PG_CALL, 2, "eve"), LEAT_EBUSY); /* a quarter of all */
+    assert_int_equal(try_wait(&s, LEAT_PG_CONTROL, 2, "eve"), LEAT_EBUSY);
+    wait_n(&s, 20, LEAT_PG_CALL, 3, NULL);
+    assert_int_equal(try_wait(&s, LEAT_PG_CALL, 4, NULL), LEAT_EBUSY); /* calls: three quarters */
+    wait_n(&s, 10, LEAT_PG_CONTROL, 5, NULL);
+    assert_int_equal(try_wait(&s, LEAT_PG_CONTROL, 6, NULL), LEAT_EBUSY);
+    assert_int_equal(leat_metrics_get(s.metrics, LEAT_M_POOL_REFUSED), 4);
+    tear_down(&s);
+}
+
+/* Whatever happens in whatever order: the shares hold, and nobody who may go stands aside. */
+static void holds_its_shares_in_any_order(void **state)
+{
+    (void)state;
+    uint64_t dice = 42;
+    for (int round = 0; round < 300; round++) {
+        stand s;
+        int held[MAX];
+        int client_of[MAX];
+        bool control[MAX];
+        int n_client[7] = {0}, n_user[3] = {0}, n_all = 0;
+        set_up(&s);
+        for (int step = 0; step < 150; step++) {
+            dice = dice * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            unsigned what = (unsigned)(dice >> 33) % 100;
+            uint64_t client = 1 + (dice >> 41) % 6;
+            char user[2] = {(char)('a' + client % 2), '\0'};
+            if (what < 50) {
+                client_of[s.n_turns] = (int)client;
+                control[s.n_turns] = what % 2 == 0;
+                (void)try_wait(&s, what % 2 ? LEAT_PG_CALL : LEAT_PG_CONTROL, client, user);
+            } else if (what < 65 && s.n_turns > 0) {
+                leat_pg_turn *t = &s.turns[(dice >> 45) % (unsigned)s.n_turns];
+                if (t->line_ != NULL)
+                    leat_pg_shares_leave(s.shares, t);
+            } else if (what < 80 && s.n_leases > 0) {
+                int i = (int)((dice >> 45) % (unsigned)s.n_leases);
+                if (s.leases[i].line_ != NULL) {
+                    leat_pg_shares_return(s.shares, &s.leases[i]);
+                    n_all--;
+                    n_client[held[i]]--;
+                    n_user[held[i] % 2]--;
+                }
+            }
+            while (n_all < (int)limits.size) {
+                int turn = next(&s);
+                if (turn < 0)
+                    break;
+                held[s.n_leases - 1] = client_of[turn];
+                n_all++;
+                assert_in_range(++n_client[client_of[turn]], 1, limits.per_client);
+                assert_in_range(++n_user[client_of[turn] % 2], 1, limits.per_user);
+            }
+            for (int i = 0; i < s.n_turns && n_all < (int)limits.size; i++) {
+                bool waits = s.turns[i].line_ != NULL && control[i];
+                assert_false(waits && n_client[client_of[i]] < (int)limits.per_client &&
+                             n_user[client_of[i] % 2] < (int)limits.per_user);
+            }
+        }
+        tear_down(&s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(serves_a_client_in_his_order),
+        cmocka_unit_test(lets_clients_take_turns),
+        cmocka_unit_test(lets_the_two_kinds_take_turns),
+        cmocka_unit_test(holds_a_client_to_his_share),
+        cmocka_unit_test(holds_all_clients_of_a_user_to_his_share),
+        cmocka_unit_test(gives_the_chance_of_one_who_leaves_to_the_next),
+        cmocka_unit_test(passes_by_a_client_that_has_his_share_though_the_user_has_not),
+        cmocka_unit_test(keeps_a_reserve_from_calls),
+        cmocka_unit_test(counts_nobodys_reads_for_nobody),
+        cmocka_unit_test(bounds_who_waits),
+        cmocka_unit_test(holds_its_shares_in_any_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
