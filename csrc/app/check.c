@@ -1,15 +1,15 @@
 #include "app/check.h"
 
+#include <string.h>
+
 #include <uv.h>
 
-#include "app/migrate.h"
+#include "app/doctor.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "core/core.h"
 #include "loop/loop.h"
-#include "pg/pg_sync.h"
 #include "script/script.h"
-
-#define APPLICATION_NAME "leat check"
 
 static int report_line(leat_buf *report, const char *what, int err, const leat_buf *text)
 {
@@ -68,39 +68,31 @@ static int check_app(const leat_config *config, leat_buf *report)
 
 /* --- the database --- */
 
-static int open_database(leat_pg_sync **db, const leat_config *config, leat_buf *error)
+struct report {
+    leat_buf *text;
+    bool has_error;
+};
+
+static void on_fact(void *arg, const char *what, const char *fact)
 {
-    return leat_pg_sync_open(db, config->database_url, APPLICATION_NAME,
-                             config->database_connect_timeout_ms, error);
+    struct report *r = arg;
+    leat_buf_printf(r->text, "%s: ok (%s)\n", what, fact);
 }
 
-static int check_schema(leat_pg_sync *db, const leat_config *config, leat_buf *report)
+static void print_finding(leat_buf *out, const leat_finding *f)
 {
-    leat_buf text = LEAT_BUF_INIT;
-    int version = 0;
-    int err = leat_migrate_check(db, config->schema_dir, &version, &text);
-    if (err == 0)
-        leat_buf_printf(&text, "version %d", version);
-    report_line(report, "schema", err, &text);
-    leat_buf_close(&text);
-    return err;
+    leat_buf_text(out, f->problem);
+    if (f->remedy[0] != '\0')
+        leat_buf_printf(out, ": %s", f->remedy);
 }
 
-static int check_database(const leat_config *config, leat_buf *report)
+static void on_finding(void *arg, const leat_finding *f)
 {
-    leat_buf text = LEAT_BUF_INIT;
-    leat_pg_sync *db = NULL;
-    bool is_null = false;
-    int err = open_database(&db, config, &text);
-    if (err == 0)
-        err = leat_pg_sync_value(db, "select 'PostgreSQL ' || current_setting('server_version')",
-                                 config->limits.control_timeout_ms, &text, &is_null, &text);
-    report_line(report, "database", err, &text);
-    leat_buf_close(&text);
-    if (err == 0)
-        err = check_schema(db, config, report);
-    leat_pg_sync_close(db);
-    return err;
+    struct report *r = arg;
+    r->has_error = r->has_error || f->severity >= LEAT_SEVERITY_ERROR;
+    leat_buf_printf(r->text, "%s: ", leat_severity_name(f->severity));
+    print_finding(r->text, f);
+    leat_buf_char(r->text, '\n');
 }
 
 int leat_check_run(const leat_config *config, leat_buf *report)
@@ -110,22 +102,46 @@ int leat_check_run(const leat_config *config, leat_buf *report)
                   config->file != NULL ? config->file : "no file: defaults and the environment");
     report_line(report, "configuration", 0, &text);
     leat_buf_close(&text);
+    struct report r = {.text = report};
+    leat_doctor doctor = {on_finding, on_fact, &r};
     int app_err = check_app(config, report);
-    int database_err = check_database(config, report);
-    return app_err < 0 ? app_err : database_err;
+    int err = leat_doctor_examine(config, &doctor);
+    if (err == 0 && r.has_error)
+        err = LEAT_ESCHEMA;
+    return app_err < 0 ? app_err : err;
 }
 
-int leat_check_schema(const leat_config *config, leat_buf *error)
+/* --- before serving --- */
+
+static void on_no_fact(void *arg, const char *what, const char *fact)
 {
-    leat_pg_sync *db = NULL;
-    leat_buf why = LEAT_BUF_INIT;
-    int version = 0;
-    int err = open_database(&db, config, &why);
-    if (err < 0)
-        leat_buf_printf(error, "cannot connect to the database: %.*s", (int)why.len, why.at);
+    (void)arg;
+    (void)what;
+    (void)fact;
+}
+
+/* What keeps a server from serving becomes its last words. Of the rest it warns, and serves. */
+static void on_start_finding(void *arg, const leat_finding *f)
+{
+    leat_buf *error = arg;
+    if (f->severity == LEAT_SEVERITY_FATAL) {
+        if (error->len > 0)
+            leat_buf_text(error, "\nleat: ");
+        print_finding(error, f);
+        return;
+    }
+    char problem[512], remedy[512];
+    leat_log_quote(problem, sizeof(problem), f->problem, strlen(f->problem));
+    leat_log_quote(remedy, sizeof(remedy), f->remedy, strlen(f->remedy));
+    if (f->severity == LEAT_SEVERITY_NOTE)
+        LEAT_LOG_INFO("database", "note problem=%s remedy=%s", problem, remedy);
     else
-        err = leat_migrate_check(db, config->schema_dir, &version, error);
-    leat_pg_sync_close(db);
-    leat_buf_close(&why);
-    return err;
+        LEAT_LOG_WARN("database", "%s problem=%s remedy=%s", leat_severity_name(f->severity),
+                      problem, remedy);
+}
+
+int leat_check_start(const leat_config *config, leat_buf *error)
+{
+    leat_doctor doctor = {on_start_finding, on_no_fact, error};
+    return leat_doctor_examine(config, &doctor);
 }

@@ -12,11 +12,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Appends a line for each thing looked at: "app: ok (…)" or "database: failed: …". */
+/* Appends a line for each thing looked at, "app: ok (…)" or "app: failed: …", and one for each
+ * finding of the doctor: "error: PROBLEM: REMEDY". An error, fatal or not, is returned. */
 LEAT_MUST_CHECK int leat_check_run(const leat_config *config, leat_buf *report);
 
-/* What `leat serve` asks before it starts: is the database there, with the schema that belongs to
- * this binary? */
-LEAT_MUST_CHECK int leat_check_schema(const leat_config *config, leat_buf *error);
+/* What `leat serve` asks before it starts. Fatal findings are returned, and appended to error, one
+ * a line; the others are logged. */
+LEAT_MUST_CHECK int leat_check_start(const leat_config *config, leat_buf *error);
 
 #endif

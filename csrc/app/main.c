@@ -192,8 +192,6 @@ static int serve(const leat_config *config, const char *address_file, leat_buf *
 {
     if (leat_config_check_files(config, error) < 0)
         return fail(EXIT_USAGE, error);
-    if (leat_check_schema(config, error) < 0)
-        return fail(EXIT_FAILED, error);
     signal(SIGPIPE, SIG_IGN);
     leat_log *log = leat_log_open(config->level, STDERR_FILENO, &config->log);
     if (log == NULL) {
@@ -202,7 +200,9 @@ static int serve(const leat_config *config, const char *address_file, leat_buf *
     }
     leat_log_bind(log);
     raise_descriptor_limit(config);
-    int err = run_server(config, address_file, log, error);
+    int err = leat_check_start(config, error);
+    if (err == 0)
+        err = run_server(config, address_file, log, error);
     bool is_read = leat_log_flush(log, LEAT_LOG_EXIT_MS);
     leat_log_bind(NULL);
     leat_log_free(log);

@@ -18,6 +18,7 @@
 
 struct leat_pg_sync {
     PGconn *pg;
+    char sqlstate[6];
 };
 
 #define WAIT_FOREVER UINT64_MAX
@@ -161,8 +162,10 @@ static int lost(leat_pg_sync *c, leat_buf *error)
     return LEAT_EPG_LOST;
 }
 
-static void append_server_error(leat_buf *error, const PGresult *result)
+static void append_server_error(leat_pg_sync *c, leat_buf *error, const PGresult *result)
 {
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    snprintf(c->sqlstate, sizeof(c->sqlstate), "%s", sqlstate != NULL ? sqlstate : "");
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
@@ -190,7 +193,7 @@ static int await_result(leat_pg_sync *c, uint64_t deadline_ms, leat_buf *error)
 }
 
 /* Takes one result: an error goes to error; *last gets the latest one with rows. */
-static int take(PGresult *result, PGresult **last, leat_buf *error)
+static int take(leat_pg_sync *c, PGresult *result, PGresult **last, leat_buf *error)
 {
     switch (PQresultStatus(result)) {
     case PGRES_TUPLES_OK:
@@ -202,7 +205,7 @@ static int take(PGresult *result, PGresult **last, leat_buf *error)
         PQclear(result);
         return 0;
     default:
-        append_server_error(error, result);
+        append_server_error(c, error, result);
         PQclear(result);
         return LEAT_EPG_SERVER;
     }
@@ -215,12 +218,9 @@ static bool is_copy(const PGresult *result)
     return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
 }
 
-static int run(leat_pg_sync *c, const char *sql, uint64_t timeout_ms, PGresult **last,
-               leat_buf *error)
+/* What was sent: all its results. */
+static int finish(leat_pg_sync *c, uint64_t deadline_ms, PGresult **last, leat_buf *error)
 {
-    uint64_t deadline_ms = deadline_of(timeout_ms);
-    if (PQsendQuery(c->pg, sql) == 0)
-        return lost(c, error);
     int err = 0;
     for (;;) {
         int waited = await_result(c, deadline_ms, error);
@@ -234,10 +234,18 @@ static int run(leat_pg_sync *c, const char *sql, uint64_t timeout_ms, PGresult *
             leat_buf_text(error, "COPY is not supported here");
             return LEAT_EPG_SERVER;
         }
-        int taken = take(result, last, error);
+        int taken = take(c, result, last, error);
         if (err == 0)
             err = taken;
     }
+}
+
+static int run(leat_pg_sync *c, const char *sql, uint64_t timeout_ms, PGresult **last,
+               leat_buf *error)
+{
+    if (PQsendQuery(c->pg, sql) == 0)
+        return lost(c, error);
+    return finish(c, deadline_of(timeout_ms), last, error);
 }
 
 int leat_pg_sync_exec(leat_pg_sync *c, const char *sql, uint64_t timeout_ms, leat_buf *error)
@@ -261,4 +269,69 @@ int leat_pg_sync_value(leat_pg_sync *c, const char *sql, uint64_t timeout_ms, le
     }
     PQclear(last);
     return err;
+}
+
+enum { MAX_COLUMNS = 8 };
+
+int leat_pg_sync_rows(leat_pg_sync *c, const char *sql, uint64_t timeout_ms,
+                      leat_pg_sync_row_cb on_row, void *arg, leat_buf *error)
+{
+    PGresult *last = NULL;
+    int err = run(c, sql, timeout_ms, &last, error);
+    int columns = err == 0 && last != NULL ? PQnfields(last) : 0;
+    LEAT_ASSERT(columns <= MAX_COLUMNS);
+    for (int i = 0; columns > 0 && i < PQntuples(last); i++) {
+        const char *values[MAX_COLUMNS] = {NULL};
+        for (int column = 0; column < columns; column++)
+            values[column] = PQgetvalue(last, i, column);
+        on_row(arg, values);
+    }
+    PQclear(last);
+    return err;
+}
+
+int leat_pg_sync_prepare(leat_pg_sync *c, const char *name, const char *sql, uint64_t timeout_ms,
+                         leat_buf *error)
+{
+    PGresult *last = NULL;
+    if (PQsendPrepare(c->pg, name, sql, 0, NULL) == 0)
+        return lost(c, error);
+    int err = finish(c, deadline_of(timeout_ms), &last, error);
+    PQclear(last);
+    return err;
+}
+
+int leat_pg_sync_execute(leat_pg_sync *c, const char *name, uint64_t timeout_ms, leat_buf *error)
+{
+    PGresult *last = NULL;
+    if (PQsendQueryPrepared(c->pg, name, 0, NULL, NULL, NULL, 0) == 0)
+        return lost(c, error);
+    int err = finish(c, deadline_of(timeout_ms), &last, error);
+    PQclear(last);
+    return err;
+}
+
+int leat_pg_sync_await(leat_pg_sync *c, const char *payload, uint64_t timeout_ms, leat_buf *error)
+{
+    uint64_t deadline_ms = deadline_of(timeout_ms);
+    for (;;) {
+        PGnotify *n = PQnotifies(c->pg);
+        bool found = n != NULL && strcmp(n->extra, payload) == 0;
+        PQfreemem(n);
+        if (found)
+            return 0;
+        if (n != NULL)
+            continue;
+        if (!wait_for(c->pg, POLLIN, deadline_ms)) {
+            leat_buf_text(error, "it did not come in time");
+            return LEAT_EDEADLINE;
+        }
+        if (PQconsumeInput(c->pg) == 0)
+            return lost(c, error);
+    }
+}
+
+const char *leat_pg_sync_sqlstate(const leat_pg_sync *c)
+{
+    return c->sqlstate;
 }

@@ -33,6 +33,25 @@ LEAT_MUST_CHECK int leat_pg_sync_exec(leat_pg_sync *c, const char *sql, uint64_t
 LEAT_MUST_CHECK int leat_pg_sync_value(leat_pg_sync *c, const char *sql, uint64_t timeout_ms,
                                        leat_buf *value, bool *is_null, leat_buf *error);
 
+/* Runs a query and calls on_row for each row. values: its columns, "" for NULL, borrowed. */
+typedef void (*leat_pg_sync_row_cb)(void *arg, const char *const *values);
+LEAT_MUST_CHECK int leat_pg_sync_rows(leat_pg_sync *c, const char *sql, uint64_t timeout_ms,
+                                      leat_pg_sync_row_cb on_row, void *arg, leat_buf *error);
+
+/* Prepares a statement by name, which SQL's PREPARE would hide from a pooler; and runs it, which is
+ * LEAT_EPG_SERVER where the session does not know it. Neither has parameters. */
+LEAT_MUST_CHECK int leat_pg_sync_prepare(leat_pg_sync *c, const char *name, const char *sql,
+                                         uint64_t timeout_ms, leat_buf *error);
+LEAT_MUST_CHECK int leat_pg_sync_execute(leat_pg_sync *c, const char *name, uint64_t timeout_ms,
+                                         leat_buf *error);
+
+/* Waits for a notification with that payload; others are dropped. */
+LEAT_MUST_CHECK int leat_pg_sync_await(leat_pg_sync *c, const char *payload, uint64_t timeout_ms,
+                                       leat_buf *error);
+
+/* Of the last statement that the server refused; "" if there was none. */
+const char *leat_pg_sync_sqlstate(const leat_pg_sync *c);
+
 /* True within a transaction block that has not failed. */
 bool leat_pg_sync_in_transaction(const leat_pg_sync *c);
 

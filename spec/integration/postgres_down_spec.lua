@@ -140,7 +140,8 @@ describe("when Postgres", function()
       publish(n + 1, n + 10)
       s.session:run(([[
         select pg_terminate_backend(pid) from pg_stat_activity
-         where application_name like 'leat %%' and datname = current_database() and pid <> pg_backend_pid() and (%s or pid = %d)]])
+         where application_name like 'leat %%' and datname = current_database()
+           and pid <> pg_backend_pid() and (%s or pid = %d)]])
         :format(round % 2 == 0 and "true" or "false", s.server:listener_pid()))
       publish(n + 11, n + 20)
       n = n + 20

@@ -1,0 +1,18 @@
+/* doctor_sql.h - the doctor's questions that are answered with findings: severity, problem, remedy.
+ *
+ * Ownership  constants.
+ * Threads    any.
+ * Units      none.
+ * Errors     none.
+ */
+#ifndef LEAT_APP_DOCTOR_SQL_H
+#define LEAT_APP_DOCTOR_SQL_H
+
+/* What the connected role may not do with schema leat. No row if the schema is not there. */
+extern const char leat_doctor_role_sql[];
+
+/* Which settings of the role or the database would change how results are written, where a pooler
+ * does not keep what is SET. Asked in a session that has set nothing. */
+extern const char leat_doctor_formats_sql[];
+
+#endif

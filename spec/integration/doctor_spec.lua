@@ -1,0 +1,163 @@
+-- What keeps a server from serving is found by check and by serve at its start, in one sentence each.
+
+local env = require "spec.support.env"
+local files = require "spec.support.files"
+local fixtures = require "spec.support.fixtures"
+local pgbouncer = require "spec.support.pgbouncer"
+local pg = require "spec.support.pg"
+local postgres = require "spec.support.postgres"
+local process = require "spec.support.process"
+local server = require "spec.support.server"
+
+describe("the database as a server finds it", function()
+  local db, folder, app, role, role_url
+
+  lazy_setup(function()
+    db = postgres.database(fixtures.schema)
+    folder = files.folder()
+    app = folder .. "/app.lua"
+    files.write(app, fixtures.app)
+    role = "doctor_" .. db.name
+    db.session:run("create role " .. role .. " login; select leat.grant_server('" .. role .. "');"
+      .. "grant select on users, rooms, notes to " .. role)
+    role_url = db.url:gsub("^(%a+://)[^@/]*@?", "%1" .. role .. "@", 1)
+  end)
+  lazy_teardown(function()
+    db.session:run("drop owned by " .. role .. "; drop role " .. role)
+    db:drop()
+    files.remove(folder)
+  end)
+
+  local function leat(command, variables)
+    variables.LEAT_APP, variables.LEAT_LISTEN = app, "127.0.0.1:0"
+    local code, out, err = process.run(env.binary(), { args = { command }, env = variables })
+    assert.is_nil(err:find("Sanitizer", 1, true), err)
+    return code, out .. err
+  end
+
+  local function both_say(text, variables)
+    for _, command in ipairs { "check", "serve" } do
+      local code, said = leat(command, variables or { LEAT_DATABASE_URL = role_url })
+      assert.equal(1, code, command .. ": " .. said)
+      assert.is_not_nil(said:find(text, 1, true), command .. ": " .. said)
+    end
+  end
+
+  it("is fine after grant_server", function()
+    local code, said = leat("check", { LEAT_DATABASE_URL = role_url })
+
+    assert.equal(0, code, said)
+    for _, fact in ipairs { "database: ok (PostgreSQL ", "schema: ok (version ", "listener: ok (" } do
+      assert.is_not_nil(said:find(fact, 1, true), said)
+    end
+    server.start({ url = role_url, app = app }):stop()
+  end)
+
+  it("is left as it was by check", function()
+    local function state()
+      return db.session:value("select md5(string_agg(x, ' ')) from (select i::text from leat.installation i"
+        .. " union all select t::text from leat.topic t union all select e::text from leat.event e) y (x)")
+    end
+    local before = state()
+
+    leat("check", { LEAT_DATABASE_URL = role_url })
+
+    assert.equal(before, state())
+  end)
+
+  local faults = {
+    { "revoke usage on schema leat from %s", "grant usage on schema leat to %s", "no right to use schema leat" },
+    { "revoke select on leat.event from %s", "grant select on leat.event to %s", "may not read leat.event" },
+    { "revoke select on leat.migration from %s", "grant select on leat.migration to %s",
+      "may not read leat.migration" },
+    { "revoke execute on function leat.attend(text, text, jsonb) from %s",
+      "grant execute on function leat.attend(text, text, jsonb) to %s", "may not execute leat.attend" },
+  }
+  for _, name in ipairs { "topic", "event", "installation", "migration" } do
+    faults[#faults + 1] = { "alter table leat." .. name .. " enable row level security",
+      "alter table leat." .. name .. " disable row level security", "row security may hide rows of leat." .. name }
+  end
+  for _, fault in ipairs(faults) do
+    it("is refused because: " .. fault[3], function()
+      db.session:run((fault[1]:format(role)))
+      local ok, err = pcall(both_say, fault[3])
+      db.session:run((fault[2]:format(role)))
+      if not ok then error(err, 0) end
+    end)
+  end
+
+  it("is served, with a warning, where only trimming is not allowed; check fails", function()
+    db.session:run("revoke execute on function leat.trim(interval, bigint, integer) from " .. role)
+
+    local code, said = leat("check", { LEAT_DATABASE_URL = role_url })
+    local s = server.start { url = role_url, app = app, log = { "may not execute leat.trim", "trimming" } }
+
+    assert.equal(1, code)
+    assert.is_not_nil(said:find("may not execute leat.trim: leat migrate --grant-server " .. role, 1, true), said)
+    s:await_log("may not execute leat.trim")
+    s:stop()
+    db.session:run("grant execute on function leat.trim(interval, bigint, integer) to " .. role)
+  end)
+
+  it("tells of watches that do not fire", function()
+    db.session:run "select leat.watch('notes', 'room:{room_id}'); alter table notes disable trigger all"
+
+    local code, said = leat("check", { LEAT_DATABASE_URL = role_url })
+    local s = server.start { url = role_url, app = app, log = { "notes" } }
+
+    assert.equal(1, code)
+    assert.matches("error: [^\n]*notes", said)
+    s:await_log("WARN database [^\n]*notes")
+    s:stop()
+    db.session:run "select leat.unwatch('notes')"
+  end)
+
+  it("must be the one that listen_url leads to", function()
+    both_say("a notification does not arrive", {
+      LEAT_DATABASE_URL = role_url, LEAT_LISTEN_URL = db.admin_url, LEAT_CONTROL_TIMEOUT_MS = 500 })
+  end)
+
+  describe("through PgBouncer", function()
+    if not pgbouncer.program() then
+      pending("is not installed")
+      return
+    end
+    local bouncer
+    after_each(function() bouncer:stop() end)
+
+    it("is fine in session mode", function()
+      bouncer = pgbouncer.start(role_url, "session")
+
+      local code, said = leat("check", { LEAT_DATABASE_URL = bouncer.url })
+
+      assert.equal(0, code, said)
+    end)
+
+    it("cannot be listened to in transaction mode", function()
+      bouncer = pgbouncer.start(role_url, "transaction")
+
+      both_say("listen_url leads through a pooler in transaction mode",
+        { LEAT_DATABASE_URL = bouncer.url, LEAT_MAX_STATEMENTS = 0 })
+    end)
+
+    it("cannot be asked with prepared statements in transaction mode", function()
+      bouncer = pgbouncer.start(role_url, "transaction")
+
+      both_say("set max_statements = 0", { LEAT_DATABASE_URL = bouncer.url, LEAT_LISTEN_URL = role_url })
+    end)
+
+    it("in transaction mode must have the formats by itself", function()
+      local session = pg.connect(db.url)
+      session:run("alter role " .. role .. " set bytea_output = 'escape'")
+      bouncer = pgbouncer.start(role_url, "transaction")
+
+      local code, said = leat("check",
+        { LEAT_DATABASE_URL = bouncer.url, LEAT_LISTEN_URL = role_url, LEAT_MAX_STATEMENTS = 0 })
+      session:run("alter role " .. role .. " reset bytea_output")
+      session:close()
+
+      assert.equal(0, code, said)
+      assert.matches("warning: bytea_output is escape", said, 1, true)
+    end)
+  end)
+end)
