@@ -90,6 +90,7 @@ typedef enum leat_metric {
     LEAT_M_FETCH_FAILURES_UNAVAILABLE,
     LEAT_M_FETCH_FAILURES_OTHER,
     LEAT_M_TOPICS_UNREADABLE, /* leat_topics_unreadable (gauge) */
+    LEAT_M_SCHEMA_PROBLEMS,   /* leat_schema_problems (gauge) */
 
     LEAT_M_COUNT
 } leat_metric;

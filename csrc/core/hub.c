@@ -47,6 +47,7 @@ int leat_hub_new(leat_hub **out, const leat_hub_options *options)
     hub_attend_init(h);
     hub_repair_init(h);
     hub_trim_init(h);
+    hub_watch_init(h);
     *out = h;
     return 0;
 
@@ -73,6 +74,7 @@ int leat_hub_start(leat_hub *h)
         return err;
     hub_repair_start(h);
     hub_trim_start(h);
+    hub_watch_start(h);
     err = uv_thread_create(&h->thread, run_thread, h);
     h->started = err == 0;
     return err;
@@ -226,6 +228,7 @@ static void stop_parts(leat_hub *h)
     hub_attend_stop(h);
     hub_repair_stop(h);
     hub_trim_stop(h);
+    hub_watch_stop(h);
     if (h->broker != NULL)
         h->broker->close(h->broker, on_broker_closed, h);
     else

@@ -97,6 +97,14 @@ typedef struct hub_attend {
     bool again;        /* asked for while one was under way */
 } hub_attend;
 
+typedef struct hub_watch {
+    leat_deadline next;
+    leat_pg_waiter waiter;
+    leat_pg_conn *conn;
+    leat_pg_query query;
+    leat_buf known; /* the problems that were logged, one behind the other */
+} hub_watch;
+
 struct leat_hub {
     leat_hub_options options;
     leat_metrics *metrics;
@@ -110,6 +118,7 @@ struct leat_hub {
     hub_phase phase;
     hub_attend attend;
     hub_anchors anchors;
+    hub_watch watch;
     char timeline[9]; /* as leat.attend said last; "" before */
     char history[9];
     char *fingerprint;                  /* NULL before */
@@ -254,6 +263,11 @@ void hub_repair_compare_all(leat_hub *h);
  * to be. At most once a second. */
 void hub_repair_probe(leat_hub *h);
 void hub_repair_stop(leat_hub *h);
+
+/* hub_watch.c */
+void hub_watch_init(leat_hub *h);
+void hub_watch_start(leat_hub *h);
+void hub_watch_stop(leat_hub *h);
 
 /* hub_trim.c */
 void hub_trim_init(leat_hub *h);

@@ -115,6 +115,18 @@ void hub_trim_stop(leat_hub *h)
 {
     (void)h;
 }
+void hub_watch_init(leat_hub *h)
+{
+    (void)h;
+}
+void hub_watch_start(leat_hub *h)
+{
+    (void)h;
+}
+void hub_watch_stop(leat_hub *h)
+{
+    (void)h;
+}
 void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation)
 {
     (void)h, (void)link, (void)name, (void)generation;
