@@ -8,12 +8,13 @@
 set local search_path = pg_catalog, pg_temp;
 
 -- The key that announcements are signed with, and what HMAC-SHA256 makes of it: the key, filled up with zeros to 64
--- bytes, each byte xor 0x36 and xor 0x5c. Row security without a policy: a grant on all tables does not open it.
+-- bytes, each byte xor 0x36, then each byte xor 0x5c. Row security without a policy: a grant on all tables does not
+-- open it. And a second copy of the history, so that who publishes reads one row for both.
 create table leat.secret (
   only_row boolean primary key default true check (only_row),
   key bytea not null check (octet_length(key) = 32),
-  inner_pad bytea not null,
-  outer_pad bytea not null
+  pads bytea not null check (octet_length(pads) = 128),
+  history text not null
 );
 alter table leat.secret enable row level security;
 
@@ -30,9 +31,6 @@ create function leat.pad(key bytea, mask integer) returns bytea
 create function leat.new_key() returns bytea
   language sql volatile
   return sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'));
-
-insert into leat.secret (key, inner_pad, outer_pad)
-  select k.key, leat.pad(k.key, 54), leat.pad(k.key, 92) from (select leat.new_key() as key) k;
 
 -- What is this database? ---------------------------------------------------------------------------
 
@@ -79,9 +77,9 @@ create function leat.message(kind text, epoch text, seq bigint, at bigint, topic
 
 -- An announcement: the first 16 bytes of the HMAC of sender and message, as hexadecimal digits, then the message. The
 -- receiver knows the sender's pid from Postgres, so nobody can send again what another session has sent.
-create function leat.sign(message text, inner_pad bytea, outer_pad bytea) returns text
+create function leat.sign(message text, pads bytea) returns text
   language sql stable
-  return left(encode(sha256(outer_pad || sha256(inner_pad ||
+  return left(encode(sha256(substr(pads, 65) || sha256(substr(pads, 1, 64) ||
            convert_to(pg_backend_pid() || E'\n' || message, 'UTF8'))), 'hex'), 32) || E'\n' || message;
 
 -- NOTIFY takes 7,999 bytes, and 33 of them are the signature's.
@@ -91,7 +89,7 @@ create function leat.fits(message text) returns boolean
 
 -- Microseconds since 1970.
 create function leat.at(created_at timestamptz) returns bigint
-  language sql immutable parallel safe
+  language sql stable parallel safe
   return (date_part('epoch', created_at) * 1000000)::bigint;
 
 -- The epoch of announcements. Clients see it behind the timeline.
@@ -102,7 +100,7 @@ create function leat.full_epoch(history text, epoch text) returns text
 create function leat.announce(message text) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  perform pg_notify('leat', leat.sign(message, s.inner_pad, s.outer_pad)) from leat.secret s;
+  perform pg_notify('leat', leat.sign(message, s.pads)) from leat.secret s;
 end $$;
 
 -- Another history -----------------------------------------------------------------------------------
@@ -113,6 +111,7 @@ create function leat.renew_history() returns void
 begin
   lock table leat.topic in share row exclusive mode;
   update leat.installation set history = leat.new_history();
+  update leat.secret set history = (select i.history from leat.installation i);
   perform leat.announce(leat.message('h', leat.full_epoch(i.history, i.epoch), 0, 0, '', '')) from leat.installation i;
 end $$;
 
@@ -208,6 +207,10 @@ insert into leat.installation (epoch, history, timeline, started_at, relation, f
   select leat.new_epoch(), leat.new_history(), t.timeline, pg_postmaster_start_time(),
          'leat.installation'::regclass, leat.fingerprint(t.timeline)
     from (select leat.timeline() as timeline) t;
+
+insert into leat.secret (key, pads, history)
+  select k.key, leat.pad(k.key, 54) || leat.pad(k.key, 92), i.history
+    from (select leat.new_key() as key) k cross join leat.installation i;
 
 -- Positions -----------------------------------------------------------------------------------------
 

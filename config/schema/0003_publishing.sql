@@ -7,16 +7,21 @@
 
 set local search_path = pg_catalog, pg_temp;
 
--- What a transaction has published and not yet committed: its first publication in pending, whose
--- insert queues the trigger, the others in pending_more. So the common transaction, with one
--- publication, pays for no index, and one with thousands still fires one trigger. No other transaction
--- ever sees a row here; a crash leaves nothing worth keeping: unlogged. Truncating would lock publishers out.
+-- What a transaction has published and not yet committed: its first publication in pending, the others in
+-- pending_more. The first one's insert queues the trigger, so a transaction of any size fires one. Its row is unique by
+-- the transaction, and a later publication finds it by that; nothing that a session can set or reset has a say.
+-- Rolling back to a savepoint takes these rows back as it does all others, and the first one never without the rest.
+--
+-- No other transaction ever sees a row here, and a crash leaves nothing worth keeping: unlogged. Truncating would
+-- lock publishers out.
 create unlogged table leat.pending (
+  tx xid8 primary key,
   topic text collate "C" not null,
   kind text not null,
-  data jsonb not null
+  data jsonb not null,
+  more boolean not null default false -- there are others in pending_more
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
-        autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
+        autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off, fillfactor = 50);
 
 create unlogged table leat.pending_more (
   tx xid8 not null,
@@ -66,38 +71,30 @@ create function leat.message_of(kind text, epoch text, seq bigint, at bigint, to
     else leat.message('E', epoch, seq, at, topic, '')
   end;
 
--- The setting leat.publishing holds the transaction's id once it has published an event, and a '+' after it if
--- there is more. A setting that is local to the transaction follows its savepoints exactly as the
--- pending rows do.
-create function leat.has_published(me text) returns boolean
-  language sql stable
-  return rtrim(current_setting('leat.publishing', true), '+') = me;
+-- Whether data is surely within any limit (leat.installation.max_event_bytes). The number 1e131071 takes 12 bytes in
+-- jsonb, and 131,072 as text: so what is small is converted to find out, and what is not, is not converted here.
+create function leat.is_small(data jsonb) returns boolean
+  language sql stable parallel safe
+  return pg_column_size(data) <= 4000 and octet_length(data::text) <= 8192;
 
-create function leat.has_one_event() returns boolean
-  language sql volatile
-  return current_setting('leat.publishing', true) = pg_current_xact_id()::text;
-
--- Queues anything. publish does the same, faster, for a transaction's first event.
-create function leat.enqueue(topic text, kind text, data jsonb) returns void
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
+-- Whether data is beyond the limit, or cannot even be converted. Text is never shorter than a sixth of jsonb's own form.
+create function leat.is_too_large(data jsonb) returns boolean
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  me constant text := pg_current_xact_id();
-  published constant boolean := leat.has_published(me);
+  most constant bigint := (select i.max_event_bytes from leat.installation i);
 begin
-  perform set_config('leat.publishing', me || '+', true);
-  if published then
-    insert into leat.pending_more (tx, topic, kind, data) values (me::xid8, topic, kind, data);
-  else
-    insert into leat.pending (topic, kind, data) values (topic, kind, data);
-  end if;
+  return pg_column_size(data) > most * 6 or octet_length(data::text) > most;
+exception when program_limit_exceeded or out_of_memory or internal_error then
+  return true;
 end $$;
 
--- Publishes an event on the topic when the transaction commits. Data may be any JSON value, null included,
--- but not SQL's NULL.
-create function leat.publish(topic text, data jsonb) returns void
-  language plpgsql security definer as $$
-declare
-  me pg_catalog.text := pg_catalog.pg_current_xact_id();
+-- What is to be published: NULL or false if a closer look is needed.
+create function leat.is_publishable(topic text, data jsonb) returns boolean
+  language sql stable parallel safe
+  return leat.is_topic(topic) and leat.is_small(data);
+
+create function leat.check_event(topic text, data jsonb) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if leat.is_topic(topic) is not true then
     perform leat.refuse_topic(topic);
@@ -106,12 +103,45 @@ begin
     raise exception 'data of an event must not be NULL' using errcode = 'null_value_not_allowed',
       hint = 'For JSON null, write ''null''::jsonb.';
   end if;
-  if leat.has_published(me) then
-    perform leat.enqueue(topic, 'event', data);
-  else
-    -- First the mark: under SET CONSTRAINTS IMMEDIATE the trigger runs in the insert, and clears it.
-    me := pg_catalog.set_config('leat.publishing', me, true);
-    insert into leat.pending (topic, kind, data) values (topic, 'event', data);
+  if leat.is_too_large(data) then
+    raise exception 'data of the event is larger than % bytes',
+      (select i.max_event_bytes from leat.installation i) using errcode = 'program_limit_exceeded',
+      hint = 'Publish a reference to it, or raise max_event_bytes in leat.installation and in the server''s configuration.';
+  end if;
+end $$;
+
+-- Queues an entry of any kind. Without a search_path of its own, as publish.
+create function leat.enqueue(topic text, kind text, data jsonb) returns void
+  language plpgsql as $$
+declare
+  me constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
+  there_is_more pg_catalog.bool;
+begin
+  -- False: this is the first one. True: the second. NULL: a later one.
+  insert into leat.pending as p (tx, topic, kind, data) values (me, topic, kind, data)
+    on conflict (tx) do update set more = true where not p.more
+    returning p.more into there_is_more;
+  if there_is_more is not false then
+    insert into leat.pending_more (tx, topic, kind, data) values (me, topic, kind, data);
+  end if;
+end $$;
+
+-- Publishes an event on the topic when the transaction commits. Data may be any JSON value, null included,
+-- but not SQL's NULL. What enqueue does is written out here, since a call costs.
+create function leat.publish(topic text, data jsonb) returns void
+  language plpgsql security definer as $$
+declare
+  me pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
+  there_is_more pg_catalog.bool;
+begin
+  if leat.is_publishable(topic, data) is not true then
+    perform leat.check_event(topic, data);
+  end if;
+  insert into leat.pending as p (tx, topic, kind, data) values (me, topic, 'event', data)
+    on conflict (tx) do update set more = true where not p.more
+    returning p.more into there_is_more;
+  if there_is_more is not false then
+    insert into leat.pending_more (tx, topic, kind, data) values (me, topic, 'event', data);
   end if;
 end $$;
 
@@ -179,25 +209,23 @@ begin
   return adopted;
 end $$;
 
--- The publications of a transaction that has more than one, or something else than an event: the row first_at of
--- pending, and its rows of pending_more. Without enable_seqscan, since plans are kept and those tables are mostly
--- empty when they are made.
-create function leat.sequence_many(first_at tid) returns void
+-- The publications of a transaction that has more than one, or something else than an event. Without enable_seqscan,
+-- since plans are kept and the tables of pending rows are mostly empty when they are made.
+create function leat.sequence_many(me xid8) returns void
   language plpgsql
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
-  me constant xid8 := pg_current_xact_id();
   of_topic text;
   n bigint;
   adopted text;
   last bigint;
   last_revoked bigint;
-  here record;
+  secret leat.secret;
 begin
-  select i.history, s.inner_pad, s.outer_pad into strict here from leat.installation i, leat.secret s;
+  select * into strict secret from leat.secret;
   for of_topic, n in
     select p.topic, count(*)
-      from (select topic from leat.pending where ctid = first_at
+      from (select topic from leat.pending where tx = me
             union all select topic from leat.pending_more where tx = me) p
      group by p.topic order by p.topic
   loop
@@ -209,7 +237,7 @@ begin
     end if;
 
     with queued as (
-      select 0 as id, kind, data from leat.pending where ctid = first_at and topic = of_topic
+      select 0 as id, kind, data from leat.pending where tx = me and topic = of_topic
       union all
       select id, kind, data from leat.pending_more where tx = me and topic = of_topic
     ), stored as (
@@ -217,18 +245,18 @@ begin
         select of_topic, last - n + row_number() over (order by id), kind, data
           from queued order by id
         returning seq, kind, data, leat.at(created_at) as at
+    ), told as materialized ( -- what stands here twice would be computed twice, or called at a high price
+      select seq, kind, leat.message_of(kind, leat.full_epoch(secret.history, adopted), seq, at, of_topic, data) as message
+        from stored
     )
-    select count(pg_notify('leat', leat.sign(
-             leat.message_of(kind, leat.full_epoch(here.history, adopted), seq, at, of_topic, data),
-             here.inner_pad, here.outer_pad))),
-           max(seq) filter (where kind = 'revoke')
-      into n, last_revoked from stored;
+    select count(pg_notify('leat', leat.sign(message, secret.pads))), max(seq) filter (where kind = 'revoke')
+      into n, last_revoked from told;
     if last_revoked is not null then
       update leat.topic t set revoked = last_revoked where t.name = of_topic;
     end if;
   end loop;
 
-  delete from leat.pending where ctid = first_at;
+  delete from leat.pending where tx = me;
   delete from leat.pending_more where tx = me;
 end $$;
 
@@ -250,45 +278,54 @@ create function leat.is_pending(relation oid) returns boolean
   language sql stable
   return relation = 'leat.pending'::regclass;
 
+create function leat.is_event(kind text) returns boolean
+  language sql immutable parallel safe
+  return kind = 'event';
+
+create function leat.is_new(epoch text) returns boolean
+  language sql immutable parallel safe
+  return epoch = '';
+
 create function leat.on_commit() returns trigger
   language plpgsql security definer as $$
 declare
-  adopted pg_catalog.text;
-  n pg_catalog.int8;
+  epoch pg_catalog.text;
+  seq pg_catalog.int8;
+  history pg_catalog.text;
+  pads pg_catalog.bytea;
   now pg_catalog.timestamptz;
   message pg_catalog.text;
-  here record;
   _ pg_catalog.text;
 begin
   if not leat.is_pending(tg_relid) then
     perform leat.check_place(tg_relid, 'leat.pending');
   end if;
-  if leat.has_one_event() then
-    -- An upsert, not an update, for its plan: it always goes by the index, whatever statistics say.
-    insert into leat.topic as t (name, epoch, seq) values (new.topic, '', 1)
-      on conflict (name) do update set seq = t.seq operator(pg_catalog.+) 1
-      returning t.epoch, t.seq into adopted, n;
-    if adopted operator(pg_catalog.=) '' then
-      adopted := leat.adopt_epoch(new.topic);
+  -- A second publication has updated the row: then there is none at this place any more. And an upsert, not an update,
+  -- for its plan: it always goes by the index, whatever statistics say.
+  insert into leat.topic as t (name, epoch, seq)
+    select p.topic, '', 1 from leat.pending p where p.ctid operator(pg_catalog.=) new.ctid and leat.is_event(p.kind)
+    on conflict (name) do update set seq = t.seq operator(pg_catalog.+) 1
+    returning t.epoch, t.seq, (select s.history from leat.secret s), (select s.pads from leat.secret s)
+         into epoch, seq, history, pads;
+  if found then
+    if leat.is_new(epoch) then
+      epoch := leat.adopt_epoch(new.topic);
     end if;
-    select i.history, s.inner_pad, s.outer_pad into strict here from leat.installation i, leat.secret s;
     now := pg_catalog.clock_timestamp();
-    adopted := leat.full_epoch(here.history, adopted);
     with done as (delete from leat.pending where ctid operator(pg_catalog.=) new.ctid)
-      insert into leat.event (topic, seq, kind, data, created_at) values (new.topic, n, 'event', new.data, now);
+      insert into leat.event (topic, seq, kind, data, created_at) values (new.topic, seq, 'event', new.data, now);
     if leat.may_fit(new.data) then
-      message := leat.message('e', adopted, n, leat.at(now), new.topic, new.data::pg_catalog.text);
+      message := leat.message('e', leat.full_epoch(history, epoch), seq, leat.at(now), new.topic,
+                              new.data::pg_catalog.text);
     end if;
     if leat.fits(message) is not true then
-      message := leat.message('E', adopted, n, leat.at(now), new.topic, '');
+      message := leat.message('E', leat.full_epoch(history, epoch), seq, leat.at(now), new.topic, '');
     end if;
-    _ := pg_catalog.pg_notify('leat', leat.sign(message, here.inner_pad, here.outer_pad)) is null;
+    _ := pg_catalog.pg_notify('leat', leat.sign(message, pads)) is null;
   else
-    perform leat.sequence_many(new.ctid);
+    perform leat.sequence_many(new.tx);
   end if;
 
-  -- SET CONSTRAINTS, or a deferred trigger of the application's, may come here before the last publication.
-  _ := pg_catalog.set_config('leat.publishing', '', true);
   if leat.is_asynchronous() then
     perform leat.synchronize();
   end if;

@@ -199,6 +199,17 @@ create function leat.change("table" text, "row" jsonb, old jsonb) returns jsonb
   language sql immutable parallel safe
   return jsonb_build_object('action', 'update', 'table', "table", 'row', "row", 'old', old);
 
+-- An event that would be too large becomes a resync: the application's write must not fail because of it.
+create function leat.publish_change(topic text, data jsonb) returns void
+  language plpgsql as $$
+begin
+  if leat.is_small(data) or not leat.is_too_large(data) then
+    perform leat.enqueue(topic, 'event', data);
+  else
+    perform leat.enqueue(topic, 'resync', 'null');
+  end if;
+end $$;
+
 -- Arguments: the number of the watched table, the template, and its parts, with each column's number after its name.
 -- The numbers are only the quick way to see that all is still called so. They are wrong once a column
 -- is renamed or the database restored; then the catalog is asked.
@@ -239,14 +250,14 @@ begin
   new_topic := case when new_row is not null then leat.topic_or_null(new_topic) end;
 
   if leat.is_same(old_topic, new_topic) then
-    _ := leat.publish(new_topic, leat.change(table_name, new_row, old_row)) is null;
+    _ := leat.publish_change(new_topic, leat.change(table_name, new_row, old_row)) is null;
     return null;
   end if;
   if old_topic is not null then
-    _ := leat.publish(old_topic, leat.change('delete', table_name, old_row)) is null;
+    _ := leat.publish_change(old_topic, leat.change('delete', table_name, old_row)) is null;
   end if;
   if new_topic is not null then
-    _ := leat.publish(new_topic, leat.change('insert', table_name, new_row)) is null;
+    _ := leat.publish_change(new_topic, leat.change('insert', table_name, new_row)) is null;
   end if;
   return null;
 end $$;
