@@ -14,6 +14,8 @@
 #include "base/map.h"
 #include "base/mem.h"
 
+enum { UNDIVIDED = 16 /* a queue that is shorter is for whoever comes first */ };
+
 enum line_state { EMPTY, READY, ASIDE_CLIENT, ASIDE_USER };
 
 /* What a client or user holds. */
@@ -193,10 +195,12 @@ static bool is_full(const leat_pg_shares *s, const leat_pg_bill *bill, const acc
                     size_t idle)
 {
     size_t most = s->limits.max_waiters + idle;
-    size_t quarter = most / 4 > 0 ? most / 4 : 1;
+    size_t quarter = most / 4;
     size_t all = s->n_waiting[LEAT_PG_CONTROL] + s->n_waiting[LEAT_PG_CALL];
     if (all >= most)
         return true;
+    if (most < UNDIVIDED)
+        return false;
     if (bill->kind == LEAT_PG_CALL && s->n_waiting[LEAT_PG_CALL] >= most - most / 4)
         return true;
     return a->user != NULL && a->user->n_waiting >= quarter;

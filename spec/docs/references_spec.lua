@@ -12,7 +12,7 @@ local uv = require "luv"
 
 local ROOT = env.root() .. "/"
 local DOCUMENTS = { "README.md", "docs/architecture.md", "docs/handshake.md", "docs/lua-api.md", "docs/model.md",
-  "docs/operations.md", "docs/protocol.md", "docs/publishing.md", "docs/watch.md" }
+  "docs/operations.md", "docs/protocol.md", "docs/publishing.md", "docs/security.md", "docs/watch.md" }
 
 describe("the documentation", function()
   local s

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "proxy.h"
 
 enum { MAX_FAILOVERS = 1000, MAX_PROCESSES = 256, POLL_MS = 20, FOLLOW_MS = 15000, END_MS = 60000 };
@@ -279,8 +280,13 @@ cluster *cluster_new(torture *t)
     return c;
 }
 
-void cluster_free(cluster *c)
+void cluster_rest(cluster *c)
 {
     join_rebuild(c);
+}
+
+void cluster_free(cluster *c)
+{
+    LEAT_ASSERT(!c->rebuilding); /* it uses the proxy, which may be gone */
     free(c);
 }

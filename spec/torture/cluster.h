@@ -39,6 +39,10 @@ void cluster_stall(cluster *c, unsigned for_ms);
  * primary is stopped cleanly. False if the test is to end, and nothing was done. */
 bool cluster_fail_over(cluster *c, unsigned lag_ms);
 
+/* The rebuilding that a failover began has ended, when this returns. The test is stopping; no fault
+ * is thrown any more. */
+void cluster_rest(cluster *c);
+
 const failover *cluster_failovers(const cluster *c, int *n);
 
 #endif

@@ -128,7 +128,8 @@ static void choose_faults(bool *chosen, const char *list)
         while (k < FAULT_COUNT && strcmp(name, fault_names[k]) != 0)
             k++;
         if (k == FAULT_COUNT)
-            torture_die("no such fault: %s", name);
+            torture_die("no such fault: %s (this program knows %d, the last is %s)", name,
+                        FAULT_COUNT, fault_names[FAULT_COUNT - 1]);
         chosen[k] = true;
     }
 }
@@ -358,8 +359,15 @@ static void torment(torture *t)
     ledger_check(t->ledger);
 }
 
+/* It shows a door of the proxy when it is done. */
+static void await_rebuild(torture *t)
+{
+    cluster_rest(t->cluster);
+}
+
 static void finish(torture *t)
 {
+    run_beside(t, await_rebuild);
     clients_close(t->clients);
     run_while(t, has_clients, 5000);
     run_beside(t, check_gauges);
