@@ -183,10 +183,12 @@ return {
   --------------------------------------------------------------------------------------------------
   -- The application's scripts
 
-  -- How long a script may compute without a wait. Then it is stopped, and its caller gets
-  -- "internal".
+  -- How long a script may compute without a wait, in processor time. Then it is stopped, and its
+  -- caller gets "internal".
   script_budget_ms = 200,
-  -- Memory of one worker's scripts.
+  -- Memory of one worker's scripts. A script that exceeds it gets an error; if what the application
+  -- itself holds leaves less than 1/32 of it, /readyz is 503. docs/lua-api.md lists the limits of
+  -- single operations.
   script_memory_bytes = 268435456,
 
   --------------------------------------------------------------------------------------------------

@@ -63,6 +63,11 @@ static bool check_outbox(const leat_http_side *side, leat_buf *reason)
     return leat_hub_check(side->hub, LEAT_HUB_OUTBOX, reason);
 }
 
+static bool check_scripts(const leat_http_side *side, leat_buf *reason)
+{
+    return leat_lua_can_run(side->lua, reason);
+}
+
 static bool check_server(const leat_http_side *side, leat_buf *reason)
 {
     if (!side->draining)
@@ -73,7 +78,7 @@ static bool check_server(const leat_http_side *side, leat_buf *reason)
 
 static const struct check checks[] = {
     {"database", check_database}, {"listener", check_listener}, {"history", check_history},
-    {"outbox", check_outbox},     {"server", check_server},
+    {"outbox", check_outbox},     {"scripts", check_scripts},   {"server", check_server},
 };
 
 /* Appends "name: reason" for each check that fails. True if none does. */

@@ -41,6 +41,8 @@ const char *leat_err_name(int err)
         return "row security hides rows of schema leat";
     case LEAT_EMISSING:
         return "rows of schema leat are missing";
+    case LEAT_EBUDGET:
+        return "script_budget_ms is used up";
     default:
         return NULL;
     }

@@ -31,6 +31,7 @@ enum leat_err {
     LEAT_ESCHEMA = -19989,    /* schema leat is missing, older or newer than this binary */
     LEAT_EHIDDEN = -19988,    /* row security keeps rows from us that are to be read whole */
     LEAT_EMISSING = -19987,   /* an answer lacks rows that are always there */
+    LEAT_EBUDGET = -19986,    /* a script has used up its script_budget_ms */
 };
 
 /* Returns a static phrase for a LEAT_E* number; NULL for numbers that are not Leat's. */

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "script/api_db.h"
 #include "script/lua_json.h"
+#include "script/sandbox.h"
 #include "script/task.h"
 #include "wire/leat_v1.h"
 
@@ -332,6 +333,9 @@ static void bind_topic(leat_task *t, leat_slice topic)
     leat_db_param_end(&t->db, 0, false);
 }
 
+/* What NOTIFY takes. With the topic it is a little less, which leat.signal checks. */
+enum { SIGNAL_MAX_BYTES = 7999 };
+
 /* app:signal(topic, data)                                           [-0, +0, e] yields
  * leat.signal: stored nowhere. Within a transaction of the handler it goes out with its commit. */
 static int app_signal(lua_State *L)
@@ -345,8 +349,10 @@ static int app_signal(lua_State *L)
     char reason[200];
     leat_buf *texts = leat_db_param_begin(&t->db);
     size_t began_at = texts->len;
-    if (leat_lua_json_encode(L, 3, texts, 0, reason, sizeof(reason)) < 0)
+    if (leat_lua_json_encode(L, 3, texts, SIGNAL_MAX_BYTES, reason, sizeof(reason)) < 0) {
+        leat_sandbox_check(L);
         return luaL_error(L, "app:signal: data: %s", reason);
+    }
     leat_db_param_end(&t->db, began_at, false);
     return leat_db_wait(L, t, on_told);
 }

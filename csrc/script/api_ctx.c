@@ -16,19 +16,39 @@
 #include "script/lua_json.h"
 
 #define TYPE "leat.ctx"
+#define HOLD_TYPE "leat.ctx.session"
 
-enum { USER = 1, REQUEST, DB, TOPIC, PARAMS, N_USER_VALUES = PARAMS };
+enum { USER = 1, REQUEST, DB, SESSION, TOPIC, PARAMS, N_USER_VALUES = PARAMS };
 
 /* [-0, +1, m] */
-static leat_api_ctx *push(lua_State *L, const leat_api_ctx *from)
+static void push(lua_State *L, const leat_api_ctx *from)
 {
     leat_api_ctx *c = lua_newuserdatauv(L, sizeof(*c), N_USER_VALUES);
     *c = *from;
-    c->session = NULL; /* its count goes up only once the finalizer is there to lower it */
     luaL_setmetatable(L, TYPE);
-    if (from->session != NULL)
-        c->session = leat_session_ref(from->session);
-    return c;
+}
+
+/* Makes the ctx on top hold its session. The hold is a userdata of its own: an object with a
+ * finalizer stays in memory, with all that it refers to, until the finalizer has run, which no
+ * collection does while memory is out. The hold refers to nothing of Lua's. [-0, +0, m] */
+static void hold_session(lua_State *L, leat_session *session)
+{
+    if (session == NULL)
+        return;
+    leat_session **hold = lua_newuserdatauv(L, sizeof(*hold), 0);
+    *hold = NULL; /* the count goes up only once the finalizer is there to lower it */
+    luaL_setmetatable(L, HOLD_TYPE);
+    *hold = leat_session_ref(session);
+    lua_setiuservalue(L, -2, SESSION);
+}
+
+/* Copies user values of the ctx at index from to the ctx on top. [-0, +0, -] */
+static void copy_values(lua_State *L, int from, int first, int last)
+{
+    for (int i = first; i <= last; i++) {
+        lua_getiuservalue(L, from, i);
+        lua_setiuservalue(L, -2, i);
+    }
 }
 
 static void set_topic(lua_State *L, leat_slice topic)
@@ -43,6 +63,7 @@ void leat_api_ctx_push(lua_State *L, leat_task *t, leat_slice topic, leat_slice 
 {
     leat_api_ctx from = {t->lua, t->id, t->deadline_ms, t->session};
     push(L, &from);
+    hold_session(L, t->session);
     set_topic(L, topic);
     if (params.at == NULL)
         return;
@@ -59,10 +80,7 @@ void leat_api_ctx_push_like(lua_State *L, int index, leat_slice topic)
     lua_insert(L, -2);
     lua_setiuservalue(L, -2, PARAMS);
     set_topic(L, topic);
-    for (int i = USER; i <= DB; i++) {
-        lua_getiuservalue(L, at, i);
-        lua_setiuservalue(L, -2, i);
-    }
+    copy_values(L, at, USER, SESSION);
 }
 
 void leat_api_ctx_set_request(lua_State *L, int index)
@@ -136,12 +154,8 @@ static int ctx_with_timeout(lua_State *L)
     if (ms < (lua_Number)(UINT32_MAX) && now_ms + (uint64_t)ms < c->deadline_ms)
         from.deadline_ms = now_ms + (uint64_t)ms;
     push(L, &from);
-    for (int i = USER; i <= N_USER_VALUES; i++) {
-        if (i == DB)
-            continue;
-        lua_getiuservalue(L, 1, i);
-        lua_setiuservalue(L, -2, i);
-    }
+    copy_values(L, 1, USER, REQUEST); /* DB has the other deadline */
+    copy_values(L, 1, SESSION, N_USER_VALUES);
     return 1;
 }
 
@@ -174,11 +188,11 @@ static int ctx_index(lua_State *L)
 }
 
 /* Collected: lets go of the session.                                [-0, +0, -] */
-static int ctx_gc(lua_State *L)
+static int hold_gc(lua_State *L)
 {
-    leat_api_ctx *c = lua_touserdata(L, 1);
-    leat_session_unref(c->session);
-    c->session = NULL;
+    leat_session **hold = lua_touserdata(L, 1);
+    leat_session_unref(*hold);
+    *hold = NULL;
     return 0;
 }
 
@@ -187,10 +201,12 @@ void leat_api_ctx_open(lua_State *L)
     luaL_newmetatable(L, TYPE);
     lua_pushcfunction(L, ctx_index);
     lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, ctx_gc);
-    lua_setfield(L, -2, "__gc");
     lua_pushliteral(L, TYPE);
     lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+    luaL_newmetatable(L, HOLD_TYPE);
+    lua_pushcfunction(L, hold_gc);
+    lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
     leat_api_log_open(L);
 }

@@ -20,7 +20,7 @@ typedef struct leat_api_ctx {
     leat_lua *lua;
     uint64_t task_id;
     uint64_t deadline_ms;
-    leat_session *session; /* NULL: none */
+    leat_session *session; /* held by a user value; NULL: none */
 } leat_api_ctx;
 
 void leat_api_ctx_open(lua_State *L);

@@ -15,6 +15,7 @@
 #include "script/lua_json.h"
 #include "script/origin.h"
 #include "script/refusal.h"
+#include "script/sandbox.h"
 
 #define TYPE "leat.db"
 
@@ -68,10 +69,12 @@ void leat_api_db_bind(lua_State *L, leat_task *t, int index)
     leat_buf *texts = leat_db_param_begin(&t->db);
     size_t began_at = texts->len;
     int err = leat_lua_param(L, index, texts, &is_null, reason, sizeof(reason));
-    if (err < 0 && is_clients(t, L, index))
-        leat_db_raise_parameter(L, leat_slice_of(reason));
-    if (err < 0)
+    if (err < 0) {
+        leat_sandbox_check(L);
+        if (is_clients(t, L, index))
+            leat_db_raise_parameter(L, leat_slice_of(reason));
         luaL_error(L, "bad query parameter $%d: %s", index - 2, reason);
+    }
     leat_db_param_end(&t->db, began_at, is_null);
 }
 

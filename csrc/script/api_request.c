@@ -1,5 +1,6 @@
 /* api_request.c - __index finds what is there in the request's own table (its user value), and
- * makes the rest from the packed head.
+ * makes the rest from the packed head. The body stays with the task, outside of Lua, until it is
+ * asked for.
  */
 #include "script/api_request.h"
 
@@ -7,10 +8,13 @@
 
 #include <lauxlib.h>
 
+#include "script/task.h"
+
 #define TYPE "leat.request"
 
 struct request {
     leat_lua *lua;
+    uint64_t task_id; /* of the task that has the body; 0: there is none */
     size_t len;
     char packed[];
 };
@@ -21,6 +25,7 @@ void leat_api_request_push(lua_State *L, leat_lua *lua, leat_slice packed_head)
 {
     struct request *r = lua_newuserdatauv(L, sizeof(*r) + packed_head.len, 1);
     r->lua = lua;
+    r->task_id = lua->running != NULL && lua->running->has_body ? lua->running->id : 0;
     r->len = packed_head.len;
     memcpy(r->packed, packed_head.at, packed_head.len);
     lua_newtable(L);
@@ -121,12 +126,6 @@ static void make_method(lua_State *L, leat_lua *lua, const leat_head *head)
     push_text(L, head->method);
 }
 
-static void make_body(lua_State *L, leat_lua *lua, const leat_head *head)
-{
-    (void)lua;
-    push_text(L, head->body);
-}
-
 static void make_remote(lua_State *L, leat_lua *lua, const leat_head *head)
 {
     (void)lua;
@@ -137,9 +136,9 @@ static const struct field {
     const char *name;
     void (*make)(lua_State *L, leat_lua *lua, const leat_head *head);
 } fields[] = {
-    {"token", make_token}, {"query", make_query},   {"headers", make_headers},
-    {"path", make_path},   {"method", make_method}, {"cookies", make_cookies},
-    {"body", make_body},   {"remote", make_remote},
+    {"token", make_token},   {"query", make_query},   {"headers", make_headers},
+    {"path", make_path},     {"method", make_method}, {"cookies", make_cookies},
+    {"remote", make_remote},
 };
 
 /* Makes the field, keeps it in the table at index, and leaves it on the stack. [-0, +1, m] */
@@ -151,7 +150,27 @@ static void make_field(lua_State *L, const struct request *r, const struct field
     lua_setfield(L, table, f->name);
 }
 
-/* request.key -> value                                              [-0, +1, m] */
+/* Whether the task that has the body is the one that runs. */
+static bool body_is_here(const struct request *r)
+{
+    return r->lua->running != NULL && r->lua->running->id == r->task_id;
+}
+
+/* Pushes the body and keeps it in the table at index. [-0, +1, e] */
+static void make_body(lua_State *L, const struct request *r, int table)
+{
+    if (r->task_id == 0) {
+        lua_pushnil(L);
+        return;
+    }
+    if (!body_is_here(r))
+        luaL_error(L, "request.body: read it while the handler of the request runs");
+    push_text(L, content(&r->lua->running->body));
+    lua_pushvalue(L, -1);
+    lua_setfield(L, table, "body");
+}
+
+/* request.key -> value                                              [-0, +1, e] */
 static int request_index(lua_State *L)
 {
     const struct request *r = luaL_checkudata(L, 1, TYPE);
@@ -161,6 +180,10 @@ static int request_index(lua_State *L)
     if (lua_rawget(L, 3) != LUA_TNIL || lua_type(L, 2) != LUA_TSTRING)
         return 1;
     const char *key = lua_tostring(L, 2);
+    if (strcmp(key, "body") == 0) {
+        make_body(L, r, 3);
+        return 1;
+    }
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (strcmp(key, fields[i].name) == 0) {
             make_field(L, r, &fields[i], 3);
@@ -192,6 +215,9 @@ static int request_pairs(lua_State *L)
             make_field(L, r, &fields[i], 3);
         lua_settop(L, 3);
     }
+    if (body_is_here(r) && lua_getfield(L, 3, "body") == LUA_TNIL)
+        make_body(L, r, 3);
+    lua_settop(L, 3);
     lua_pushnil(L);
     return 3;
 }

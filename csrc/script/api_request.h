@@ -6,10 +6,10 @@
  * Units      bytes.
  * Errors     pushing raises for lack of memory only.
  *
- * Fields are made when they are first asked for. path and method are as sent; query and cookies are
- * tables of decoded texts (the first of a name counts), headers a table by lower-case name (several
- * of a name are joined with ", "). pairs(request) walks all of it, and scripts may set fields of
- * their own.
+ * Fields are made when they are first asked for; the body, only while the request's handler runs.
+ * path and method are as sent; query and cookies are tables of decoded texts (the first of a name
+ * counts), headers a table by lower-case name (several of a name are joined with ", ").
+ * pairs(request) walks all of it, and scripts may set fields of their own.
  */
 #ifndef LEAT_SCRIPT_API_REQUEST_H
 #define LEAT_SCRIPT_API_REQUEST_H

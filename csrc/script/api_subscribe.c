@@ -16,6 +16,7 @@
 #include "script/lua_json.h"
 #include "script/ops.h"
 #include "script/refusal.h"
+#include "script/sandbox.h"
 #include "wire/leat_v1.h"
 
 enum { MAX_NESTING = 8 }; /* of leat.subscribe within subscribe handlers */
@@ -260,8 +261,10 @@ static void take_options(lua_State *L, leat_task *t)
     }
     if (lua_getfield(L, 3, "params") != LUA_TNIL &&
         leat_lua_json_encode(L, -1, b, t->lua->core->limits->max_message_bytes, reason,
-                             sizeof(reason)) < 0)
+                             sizeof(reason)) < 0) {
+        leat_sandbox_check(L);
         luaL_error(L, "leat.subscribe: params: %s", reason);
+    }
     lua_settop(L, 3);
 }
 

@@ -39,7 +39,6 @@ void leat_head_pack(leat_buf *out, const leat_http_request *request, const char 
     put(out, request->query);
     put(out, leat_slice_of(remote));
     put(out, token);
-    put(out, request->body);
     for (size_t i = 0; i < request->n_headers; i++) {
         put(out, request->headers[i].name);
         put(out, request->headers[i].value);
@@ -74,7 +73,6 @@ void leat_head_repack(leat_buf *out, const leat_head *head, leat_slice token)
     put(out, from->query);
     put(out, from->remote);
     put(out, token.at != NULL ? token : from->token);
-    put(out, (leat_slice){NULL, 0});
     for (leat_slice rest = from->headers; leat_head_next(&rest, &name, &value);) {
         if (is_opening_header(name))
             continue;
@@ -92,7 +90,6 @@ leat_head leat_head_read(leat_slice packed)
     head.query = take(&rest);
     head.remote = take(&rest);
     head.token = take(&rest);
-    head.body = take(&rest);
     head.headers = rest;
     return head;
 }

@@ -1,5 +1,5 @@
-/* head.h - a request's head in one run of bytes: what a session keeps of it, and what ctx.request
- * reads.
+/* head.h - a request's head in one run of bytes, without the body: what a session keeps of it, and
+ * what ctx.request reads.
  *
  * Ownership  packing appends to the caller's buffer; slices of a leat_head point into the packed
  *            bytes.
@@ -23,7 +23,6 @@ typedef struct leat_head {
     leat_slice query;
     leat_slice remote;
     leat_slice token; /* replaces what the headers and the query say; absent: they count */
-    leat_slice body;
     leat_slice headers;
 } leat_head;
 
@@ -31,8 +30,8 @@ typedef struct leat_head {
 void leat_head_pack(leat_buf *out, const leat_http_request *request, const char *remote,
                     leat_slice token);
 
-/* Packs a head anew as sessions keep it: without the body and without what only the opening of a
- * WebSocket needed. token.at != NULL replaces the token. head may be NULL: an empty one. */
+/* Packs a head anew as sessions keep it: without what only the opening of a WebSocket needed.
+ * token.at != NULL replaces the token. head may be NULL: an empty one. */
 void leat_head_repack(leat_buf *out, const leat_head *head, leat_slice token);
 
 /* Reads what was packed. */

@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 
 #include "script/lua_shape.h"
+#include "script/sandbox.h"
 #include "wire/json.h"
 
 enum {
@@ -18,12 +19,14 @@ enum {
     DIGITS_MAX = 17,  /* that a double can need */
     DIGITS_SURE = 15, /* that a normal double always holds */
     EXPONENT_MAX = 100000,
+    VALUES_A_LOOK = 64, /* between two calls of leat_sandbox_check */
 };
 
 struct decoder {
     lua_State *L;
     leat_lua_codec *codec;
     leat_json_reader reader;
+    size_t n_values;
     /* How many members the last object of that depth had: its brothers and sisters have as many. */
     int hints[LEAT_LUA_SHAPE_MAX_DEPTH + 1];
 };
@@ -131,6 +134,8 @@ static int push_object(struct decoder *d);
 /* Pushes the value that the token begins. */
 static int push_value(struct decoder *d, leat_json_token token)
 {
+    if (++d->n_values % VALUES_A_LOOK == 0)
+        leat_sandbox_check(d->L);
     switch (token) {
     case LEAT_JSON_NULL:
         lua_pushnil(d->L);

@@ -9,6 +9,7 @@
 
 #include "base/utf8.h"
 #include "script/lua_shape.h"
+#include "script/sandbox.h"
 #include "wire/json.h"
 
 enum {
@@ -17,7 +18,9 @@ enum {
     SPARSE_FLOOR = 1024, /* a list may have this many holes, */
     SPARSE_FACTOR = 8,   /* or this many for each element */
     ERROR_MAX_BYTES = 64,
-    PARAM_MAX_BYTES = 64 << 20,
+    PARAM_MAX_BYTES = 64 << 20, /* of all parameters of a statement */
+    MAX_MEMBERS = 1 << 17,      /* of an object: sorting them cannot be interrupted */
+    VALUES_A_LOOK = 64,         /* between two looks at the budget */
     EXACT_INTEGERS = 1LL << 53,
 };
 
@@ -27,6 +30,7 @@ struct encoder {
     leat_buf *out;
     size_t start; /* of the value in out */
     size_t max_bytes;
+    size_t n_values;
     int depth;
     const char *why;           /* of the error, static */
     char path[PATH_MAX_BYTES]; /* to it; filled from the end */
@@ -101,7 +105,7 @@ static void tell(struct encoder *e, char *reason, size_t reason_size)
 
 static int check_size(struct encoder *e, size_t extra)
 {
-    if (e->max_bytes > 0 && e->out->len - e->start + extra > e->max_bytes)
+    if (e->out->len - e->start + extra > e->max_bytes)
         return fail(e, LEAT_ETOOLARGE, "larger than the limit");
     return 0;
 }
@@ -227,13 +231,14 @@ static void list_names(struct encoder *e, int shape, size_t n)
 static int list_keys(struct encoder *e, int table)
 {
     lua_State *L = e->L;
+    size_t n = 0;
     lua_pushnil(L);
     while (lua_next(L, table) != 0) {
         lua_pop(L, 1);
         if (lua_type(L, -1) != LUA_TSTRING)
             return fail(e, LEAT_EBADMSG, "a table whose keys are neither 1, 2, 3 ... nor texts");
         add_entry(e, -1, lua_gettop(L));
-        if (!lua_checkstack(L, 6))
+        if (++n > MAX_MEMBERS || !lua_checkstack(L, 6))
             return fail(e, LEAT_EBADMSG, "an object with too many members");
         lua_pushvalue(L, -1);
     }
@@ -429,6 +434,8 @@ static int write_other(struct encoder *e, int index)
 static int write_value(struct encoder *e, int index)
 {
     int err;
+    if (++e->n_values % VALUES_A_LOOK == 0 && leat_sandbox_out_of_time(e->L))
+        return fail(e, LEAT_EBUDGET, "script_budget_ms is used up");
     switch (lua_type(e->L, index)) {
     case LUA_TSTRING:
         err = write_string(e, index);
@@ -476,10 +483,15 @@ int leat_lua_json_encode(lua_State *L, int index, leat_buf *out, size_t max_byte
 
 /* --- parameters --- */
 
-static int param_text(lua_State *L, int index, leat_buf *out, char *reason, size_t reason_size)
+static int param_text(lua_State *L, int index, leat_buf *out, size_t room, char *reason,
+                      size_t reason_size)
 {
     leat_slice text;
     text.at = lua_tolstring(L, index, &text.len);
+    if (text.len > room) {
+        snprintf(reason, reason_size, "the parameters are larger than %d bytes", PARAM_MAX_BYTES);
+        return LEAT_ETOOLARGE;
+    }
     if (memchr(text.at, '\0', text.len) != NULL) {
         snprintf(reason, reason_size, "Postgres takes no text with a zero byte");
         return LEAT_EBADMSG;
@@ -504,6 +516,7 @@ static void param_number(lua_State *L, int index, leat_buf *out)
 int leat_lua_param(lua_State *L, int index, leat_buf *out, bool *is_null, char *reason,
                    size_t reason_size)
 {
+    size_t room = out->len < PARAM_MAX_BYTES ? PARAM_MAX_BYTES - out->len : 0;
     *is_null = false;
     switch (lua_type(L, index)) {
     case LUA_TNONE:
@@ -520,10 +533,10 @@ int leat_lua_param(lua_State *L, int index, leat_buf *out, bool *is_null, char *
         param_number(L, index, out);
         return 0;
     case LUA_TSTRING:
-        return param_text(L, index, out, reason, reason_size);
+        return param_text(L, index, out, room, reason, reason_size);
     case LUA_TTABLE:
     case LUA_TUSERDATA:
-        return leat_lua_json_encode(L, index, out, PARAM_MAX_BYTES, reason, reason_size);
+        return leat_lua_json_encode(L, index, out, room, reason, reason_size);
     default:
         break;
     }

@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 
 #include "script/lua_shape.h"
+#include "script/sandbox.h"
 #include "wire/json.h"
 
 enum {
@@ -69,8 +70,10 @@ static int lib_encode(lua_State *L)
     leat_lua_codec *c = leat_lua_shape_codec(L);
     char reason[REASON_SIZE];
     c->text.len = 0;
-    if (leat_lua_json_encode(L, 1, &c->text, ENCODE_MAX_BYTES, reason, sizeof(reason)) < 0)
+    if (leat_lua_json_encode(L, 1, &c->text, ENCODE_MAX_BYTES, reason, sizeof(reason)) < 0) {
+        leat_sandbox_check(L);
         return luaL_error(L, "cannot encode: %s", reason);
+    }
     lua_pushlstring(L, c->text.at, c->text.len);
     leat_lua_shape_rest(&c->text);
     return 1;

@@ -39,8 +39,9 @@ void leat_lua_json_open(lua_State *L);
  * decode(text)    -> value | nil, reason; a text that is just null reads as leat.null */
 void leat_lua_json_functions(lua_State *L);
 
-/* Appends the JSON of the value at index. max_bytes 0: no limit. On an error nothing is appended,
- * and reason says what was wrong and where ("messages[3].body: invalid UTF-8"). */
+/* Appends the JSON of the value at index, at most max_bytes. On an error nothing is appended, and
+ * reason says what was wrong and where ("messages[3].body: invalid UTF-8"). LEAT_EBUDGET: the
+ * script's time is used up; the caller calls leat_sandbox_check as soon as it may be left. */
 LEAT_MUST_CHECK int leat_lua_json_encode(lua_State *L, int index, leat_buf *out, size_t max_bytes,
                                          char *reason, size_t reason_size);
 
@@ -58,7 +59,8 @@ void leat_lua_rows_push(lua_State *L, const leat_pg_result *r);
 /* A value for a query parameter: nil and leat.null are NULL; booleans, integers, floats and strings
  * as text (a float without a fraction as the integer that it is: cjson knows nothing else); tables
  * and leat.json as JSON text. Text is appended to out, *is_null is set.
- * LEAT_EBADMSG with a reason for what cannot be bound (functions, userdata...). */
+ * LEAT_EBADMSG with a reason for what cannot be bound (functions, userdata...); LEAT_ETOOLARGE if
+ * out would become larger than 64 MiB; LEAT_EBUDGET as leat_lua_json_encode. */
 LEAT_MUST_CHECK int leat_lua_param(lua_State *L, int index, leat_buf *out, bool *is_null,
                                    char *reason, size_t reason_size);
 

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "script/lua_shape.h"
+#include "script/sandbox.h"
 #include "wire/json.h"
 
 /* Types of Postgres, from its pg_type.dat: these numbers never change. */
@@ -22,6 +23,9 @@ enum {
     OID_FLOAT8 = 701,
     OID_JSONB = 3802,
 };
+
+/* Between two calls of leat_sandbox_check. */
+enum { ROWS_A_LOOK = 64 };
 
 struct rows {
     lua_State *L;
@@ -132,6 +136,8 @@ void leat_lua_rows_push(lua_State *L, const leat_pg_result *result)
     int n = leat_pg_result_rows(result);
     lua_createtable(L, n, 0);
     for (int row = 0; row < n; row++) {
+        if (row % ROWS_A_LOOK == 0)
+            leat_sandbox_check(L);
         push_row(&r, row);
         lua_rawseti(L, -2, row + 1);
     }

@@ -12,6 +12,7 @@
 #include "script/api_subscribe.h"
 #include "script/lua_json.h"
 #include "script/refusal.h"
+#include "script/sandbox.h"
 
 /* --- results --- */
 
@@ -40,8 +41,10 @@ bool leat_ops_take_json(lua_State *L, leat_task *t)
         leat_task_refusal(t, LEAT_CODE_TOO_LARGE, leat_slice_of("the result is too large"), 0);
         return false;
     }
-    if (err < 0)
+    if (err < 0) {
+        leat_sandbox_check(L);
         luaL_error(L, "the result of %s cannot be written as JSON: %s", t->kind->name, reason);
+    }
     return true;
 }
 

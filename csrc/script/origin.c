@@ -155,15 +155,19 @@ static void compare_head(struct search *s, leat_slice packed)
     compare(s, head.token);
     compare_path(s, head.path);
     compare_query(s, head.query);
-    if (head.body.at != NULL && !each_scalar(s, head.body, compare))
-        compare(s, head.body);
+}
+
+static void compare_body(struct search *s, leat_slice body)
+{
+    if (body.len > 0 && !each_scalar(s, body, compare))
+        compare(s, body);
 }
 
 static void any_piece(struct search *s, leat_slice wanted)
 {
     static const char escaped_zero[] = "\\u0000";
     const leat_task *t = s->t;
-    s->compared += t->payload.len + t->head.len + wanted.len + 1;
+    s->compared += t->payload.len + t->head.len + t->body.len + wanted.len + 1;
     if (s->compared > MAX_COMPARED)
         return;
     s->wanted = wanted;
@@ -177,6 +181,7 @@ static void any_piece(struct search *s, leat_slice wanted)
         compare_head(s, leat_buf_view(&t->head));
     else if (t->session != NULL)
         compare_head(s, leat_session_head(t->session));
+    compare_body(s, leat_buf_view(&t->body));
 }
 
 bool leat_origin_is_client(const leat_task *t, leat_slice value)

@@ -15,6 +15,7 @@
 #include "script/lua_json.h"
 #include "script/ops.h"
 #include "script/refusal.h"
+#include "script/sandbox.h"
 #include "script/script.h"
 #include "wire/json.h"
 #include "wire/leat_v1.h"
@@ -71,6 +72,9 @@ static int push_route(lua_State *L, leat_task *t)
 
 /* --- the handler's table --- */
 
+/* Of the header lines that a handler sets. */
+enum { MAX_LINES_BYTES = 65536, LINE_EXTRA = 4 /* ": " and the line break */ };
+
 static bool is_token(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -126,6 +130,8 @@ static void add_header(lua_State *L, leat_task *t, int name_index, int value_ind
     if (strcasecmp(name, "content-type") == 0) {
         set_content_type(t, value, len);
     } else {
+        if (t->lines.len + name_len + len + LINE_EXTRA > MAX_LINES_BYTES)
+            luaL_error(L, "response headers: larger than %d bytes", MAX_LINES_BYTES);
         leat_buf_append(&t->lines, name, name_len);
         leat_buf_text(&t->lines, ": ");
         leat_buf_append(&t->lines, value, len);
@@ -156,6 +162,7 @@ static void take_headers(lua_State *L, leat_task *t)
             continue;
         }
         for (lua_Integer i = 1; lua_geti(L, headers + 2, i) != LUA_TNIL; i++) {
+            leat_sandbox_check(L); /* an __index of C may answer for ever */
             add_header(L, t, headers + 1, headers + 3);
             lua_pop(L, 1);
         }
@@ -301,5 +308,7 @@ void leat_lua_route(leat_lua *lua, leat_call *call, int route, leat_session *ses
         t->session = leat_session_ref(session);
     leat_buf_slice(&t->name, request->path);
     leat_head_pack(&t->head, request, remote, (leat_slice){NULL, 0});
+    t->has_body = request->body.at != NULL;
+    leat_buf_slice(&t->body, request->body);
     leat_task_start(t);
 }

@@ -16,6 +16,13 @@
 #include "script/sandbox_lib.h"
 #include "script/sandbox_state.h"
 
+enum {
+    MAX_BLOCK_PART = 12, /* of the memory: the largest block of a script */
+    MIN_MAX_BLOCK = 8 * 1024 * 1024,
+    EXHAUSTED_PART = 32,       /* of the memory: scripts that leave less cannot go on */
+    EXHAUSTED_PAUSE_MS = 1000, /* between two attempts to collect then */
+};
+
 static void on_budget(lua_State *L, lua_Debug *ar);
 
 /* --- the flags of a coroutine --- */
@@ -61,9 +68,14 @@ static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
         return NULL;
     }
     size_t growth = new_size > old_size ? new_size - old_size : 0;
-    if (growth > 0 && (s->memory > s->max_memory || growth > s->max_memory - s->memory) &&
-        leat_watchdog_running(s->watchdog))
-        return NULL;
+    if (growth > 0 && leat_watchdog_running(s->watchdog)) {
+        if (s->memory > s->max_memory || growth > s->max_memory - s->memory) {
+            s->refused = true;
+            return NULL;
+        }
+        if (new_size > s->max_block)
+            return NULL;
+    }
     void *moved = realloc(at, new_size);
     if (moved != NULL)
         s->memory = s->memory - old_size + new_size;
@@ -73,6 +85,26 @@ static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
 size_t leat_sandbox_memory(const leat_sandbox *s)
 {
     return s->memory;
+}
+
+void leat_sandbox_collect(leat_sandbox *s, uint64_t now_ms)
+{
+    if (!s->refused && s->memory < s->collect_at)
+        return;
+    /* A full heap takes long to walk, and walking it again finds no more. */
+    if (s->exhausted && now_ms - s->collected_ms < EXHAUSTED_PAUSE_MS)
+        return;
+    lua_gc(s->L, LUA_GCCOLLECT);
+    size_t room = s->max_memory > s->memory ? s->max_memory - s->memory : 0;
+    s->collect_at = s->memory + room / 2;
+    s->exhausted = room < s->max_memory / EXHAUSTED_PART;
+    s->collected_ms = now_ms;
+    s->refused = false;
+}
+
+bool leat_sandbox_exhausted(const leat_sandbox *s)
+{
+    return s->exhausted;
 }
 
 /* --- making and freeing --- */
@@ -107,6 +139,10 @@ int leat_sandbox_new(leat_sandbox **out, size_t memory_bytes, uint64_t budget_ms
 {
     leat_sandbox *s = leat_calloc(1, sizeof(*s));
     s->max_memory = memory_bytes;
+    s->max_block = memory_bytes / MAX_BLOCK_PART;
+    if (s->max_block < MIN_MAX_BLOCK)
+        s->max_block = MIN_MAX_BLOCK;
+    s->collect_at = memory_bytes / 2;
     int err = leat_watchdog_new(&s->watchdog, budget_ms, on_budget);
     if (err < 0) {
         free(s);
@@ -220,11 +256,17 @@ static void on_budget(lua_State *L, lua_Debug *ar)
         raise_stop(L);
 }
 
+bool leat_sandbox_out_of_time(lua_State *L)
+{
+    const leat_sandbox *s = leat_sandbox_of(L);
+    return s != NULL && leat_watchdog_fired(s->watchdog);
+}
+
 void leat_sandbox_check(lua_State *L)
 {
-    leat_sandbox *s = leat_sandbox_of(L);
-    if (!leat_watchdog_fired(s->watchdog))
+    if (!leat_sandbox_out_of_time(L))
         return;
+    leat_sandbox *s = leat_sandbox_of(L);
     note_stop(s, L, 1);
     if (lua_isyieldable(L))
         lua_yield(L, 0);

@@ -6,7 +6,9 @@
  * Units      milliseconds of computing (processor time of the owner's thread) without a wait;
  *            bytes of memory.
  * Errors     running out of memory is a Lua error (LUA_ERRMEM), and can happen only within a run,
- *            so that the host's own bookkeeping between runs never meets it; running out of time
+ *            so that the host's own bookkeeping between runs never meets it; so is one block (a
+ *            string, a table's part) of more than 1/12 of the memory, since some operations on a
+ *            block cannot be interrupted; running out of time
  *            ends the task, pcall or not.
  *
  * Budget: _run_begin before a lua_resume (or lua_pcall on the main state), _run_end after it. If
@@ -42,6 +44,12 @@ lua_State *leat_sandbox_state(leat_sandbox *s);
 leat_sandbox *leat_sandbox_of(lua_State *L);       /* from any coroutine of it */
 size_t leat_sandbox_memory(const leat_sandbox *s); /* bytes in use */
 
+/* Between runs: collects all garbage if memory was refused in the last run, or comes near the
+ * limit. Finalizers run, too, which the collections within a run leave out. */
+void leat_sandbox_collect(leat_sandbox *s, uint64_t now_ms);
+/* True if the last such collection left less than 1/32 of the limit: scripts hold on to it. */
+bool leat_sandbox_exhausted(const leat_sandbox *s);
+
 /* Around each stretch of script; runs do not nest. co: the coroutine about to be resumed. */
 void leat_sandbox_run_begin(leat_sandbox *s, lua_State *co);
 void leat_sandbox_run_end(leat_sandbox *s);
@@ -65,5 +73,9 @@ int leat_sandbox_yield(lua_State *L, lua_KFunction k, lua_KContext context);
 /* For C functions that loop, and for those that catch errors: returns if the run may go on, else
  * leaves the function (by a yield or an error, as the hook does). */
 void leat_sandbox_check(lua_State *L);
+
+/* For C functions that may not be left by a jump: true if leat_sandbox_check would not return.
+ * Never true in a state of another maker, whose extra space holds NULL. */
+bool leat_sandbox_out_of_time(lua_State *L);
 
 #endif

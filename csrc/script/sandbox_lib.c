@@ -13,7 +13,11 @@
 
 enum {
     MAX_PRINT = 2000,
-    MAX_MOVED = 1 << 22, /* elements; some 0.1 s */
+    MAX_MOVED = 1 << 20,       /* elements; some 0.1 s at worst */
+    MAX_CHUNK = 1 << 20,       /* bytes of a chunk to be loaded */
+    MAX_DATE_FORMAT = 1024,    /* bytes */
+    MAX_PACK_FORMAT = 1 << 16, /* bytes */
+    ELEMENTS_A_LOOK = 256,     /* between two calls of leat_sandbox_check */
 };
 
 /* --- errors --- */
@@ -77,13 +81,57 @@ static int call_original(lua_State *L)
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-/* load(chunk, [name], [mode], [env]) -> function | nil, err       [-0, +1|+2, arg] */
+/* Replaces the function at index 1 by the text that its calls return piece by piece. False, with
+ * the error on top, if a call fails. [-0, +0|+1, arg] */
+static bool gather_chunk(lua_State *L)
+{
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    while (luaL_bufflen(&text) <= MAX_CHUNK) {
+        lua_pushvalue(L, 1);
+        int status = lua_pcall(L, 0, 1, 0);
+        leat_sandbox_check(L);
+        if (status != LUA_OK)
+            return false;
+        if (lua_isnil(L, -1) || (lua_isstring(L, -1) && lua_rawlen(L, -1) == 0)) {
+            lua_pop(L, 1);
+            break;
+        }
+        if (!lua_isstring(L, -1)) {
+            lua_pushliteral(L, "reader function must return a string");
+            return false;
+        }
+        luaL_addvalue(&text);
+    }
+    luaL_pushresult(&text);
+    lua_replace(L, 1);
+    return true;
+}
+
+/* load(chunk, [name], [mode], [env]) -> function | nil, err       [-0, +1|+2, arg]
+ * The parser cannot be interrupted, so the chunk is bounded. */
 static int lib_load(lua_State *L)
 {
     if (lua_gettop(L) < 3)
         lua_settop(L, 3);
     lua_pushliteral(L, "t");
     lua_replace(L, 3);
+    if (lua_isfunction(L, 1)) {
+        if (lua_isnil(L, 2)) {
+            lua_pushliteral(L, "=(load)");
+            lua_replace(L, 2);
+        }
+        if (!gather_chunk(L)) {
+            lua_pushnil(L);
+            lua_insert(L, -2);
+            return 2;
+        }
+    }
+    if (lua_isstring(L, 1) && lua_rawlen(L, 1) > MAX_CHUNK) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "chunk is larger than %d bytes", MAX_CHUNK);
+        return 2;
+    }
     return call_original(L);
 }
 
@@ -174,11 +222,79 @@ static int lib_move(lua_State *L)
     return call_original(L);
 }
 
+/* What table.sort calls for each comparison; upvalue 1 is the script's function, or nil. Neither an
+ * order of Lua's own nor a function in C would ever meet the hook. */
+static int is_before(lua_State *L)
+{
+    leat_sandbox_check(L);
+    if (lua_isnil(L, lua_upvalueindex(1))) {
+        lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
+        return 1;
+    }
+    lua_settop(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
 /* table.sort(t, [before])                                         [-0, +0, any] */
 static int lib_sort(lua_State *L)
 {
     if (lua_istable(L, 1))
         check_moved(L, 0, luaL_len(L, 1));
+    if (!lua_isnoneornil(L, 2))
+        luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    if (lua_isnil(L, 2) || lua_iscfunction(L, 2)) {
+        lua_pushcclosure(L, is_before, 1);
+        luaL_checkany(L, 1);
+    }
+    return call_original(L);
+}
+
+/* table.concat(t, [sep], [first], [last]) -> text                 [-0, +1, any] */
+static int lib_concat(lua_State *L)
+{
+    size_t sep_len = 0;
+    luaL_checkany(L, 1);
+    const char *sep = luaL_optlstring(L, 2, "", &sep_len);
+    lua_Integer first = luaL_optinteger(L, 3, 1);
+    lua_Integer last = lua_isnoneornil(L, 4) ? luaL_len(L, 1) : luaL_checkinteger(L, 4);
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    for (lua_Integer i = first; i <= last; i++) {
+        if (i % ELEMENTS_A_LOOK == 0)
+            leat_sandbox_check(L);
+        lua_geti(L, 1, i);
+        if (!lua_isstring(L, -1))
+            return luaL_error(L, "invalid value (at index %I) in table for 'concat'", i);
+        luaL_addvalue(&text);
+        if (i == last)
+            break; /* i may be the largest integer */
+        luaL_addlstring(&text, sep, sep_len);
+    }
+    luaL_pushresult(&text);
+    return 1;
+}
+
+/* --- formats --- */
+
+/* os.date([format], [time]) -> text | table                       [-0, +1, arg] */
+static int lib_date(lua_State *L)
+{
+    size_t len = 0;
+    luaL_optlstring(L, 1, "", &len);
+    luaL_argcheck(L, len <= MAX_DATE_FORMAT, 1, "format is too long");
+    return call_original(L);
+}
+
+/* string.pack, string.packsize, string.unpack                     [-0, +n, arg] */
+static int lib_pack(lua_State *L)
+{
+    size_t len = 0;
+    luaL_checklstring(L, 1, &len);
+    luaL_argcheck(L, len <= MAX_PACK_FORMAT, 1, "format is too long");
     return call_original(L);
 }
 
@@ -273,8 +389,13 @@ static const struct {
     {LUA_OSLIBNAME, "rename", NULL},
     {LUA_OSLIBNAME, "setlocale", NULL},
     {LUA_OSLIBNAME, "tmpname", NULL},
+    {LUA_OSLIBNAME, "date", lib_date},
     {LUA_STRLIBNAME, "dump", NULL},
+    {LUA_STRLIBNAME, "pack", lib_pack},
+    {LUA_STRLIBNAME, "packsize", lib_pack},
     {LUA_STRLIBNAME, "rep", lib_rep},
+    {LUA_STRLIBNAME, "unpack", lib_pack},
+    {LUA_TABLIBNAME, "concat", lib_concat},
     {LUA_TABLIBNAME, "insert", lib_insert},
     {LUA_TABLIBNAME, "move", lib_move},
     {LUA_TABLIBNAME, "remove", lib_remove},

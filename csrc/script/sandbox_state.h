@@ -32,10 +32,15 @@ struct leat_sandbox {
     leat_watchdog *watchdog;
     size_t memory;
     size_t max_memory;
-    bool stopped;    /* this run has been told to stop */
-    bool waits;      /* this run ends in a yield of ours */
-    int barriers;    /* running coroutines that were resumed where yielding is impossible */
-    char where[128]; /* the run was stopped there */
+    size_t max_block;      /* one allocation within a run */
+    size_t collect_at;     /* between runs, memory beyond this is worth a full collection */
+    uint64_t collected_ms; /* when the last one was */
+    bool refused;          /* memory was refused since then */
+    bool exhausted;        /* it found hardly anything to free */
+    bool stopped;          /* this run has been told to stop */
+    bool waits;            /* this run ends in a yield of ours */
+    int barriers;          /* running coroutines that were resumed where yielding is impossible */
+    char where[128];       /* the run was stopped there */
 };
 
 unsigned leat_sandbox_state_flags(lua_State *co);

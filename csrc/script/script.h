@@ -31,6 +31,9 @@ typedef struct leat_lua_options {
 /* Loads the app. On LEAT_ESCRIPT, error holds the message and, on later lines, the traceback. */
 LEAT_MUST_CHECK int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *error);
 
+/* True if handlers have memory to run in; else appends why not to *reason, one line. */
+bool leat_lua_can_run(const leat_lua *lua, leat_buf *reason);
+
 /* The view for the core. */
 leat_script *leat_lua_script(leat_lua *lua);
 

@@ -74,8 +74,8 @@ leat_task *leat_task_new(leat_lua *lua, const leat_task_kind *kind, leat_call *c
 
 static leat_buf *buffer(leat_task *t, int i)
 {
-    leat_buf *all[] = {&t->name,    &t->payload, &t->head,      &t->out,
-                       &t->message, &t->lines,   &t->asked.text};
+    leat_buf *all[] = {&t->name, &t->payload, &t->head,  &t->body,
+                       &t->out,  &t->message, &t->lines, &t->asked.text};
     return i < (int)(sizeof(all) / sizeof(all[0])) ? all[i] : NULL;
 }
 
@@ -122,7 +122,7 @@ static void recycle(leat_task *t)
             leat_buf_close(b);
     }
     t->id = 0;
-    t->cancelled = t->owns_grant = t->woken = false;
+    t->cancelled = t->owns_grant = t->woken = t->has_body = false;
     t->session = NULL;
     t->client = 0;
     t->topic = NULL;

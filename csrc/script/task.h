@@ -64,6 +64,8 @@ struct leat_task {
     leat_buf name;    /* topic, method or path */
     leat_buf payload; /* params or data, as JSON; empty: none */
     leat_buf head;    /* the request, packed; empty: the session's counts */
+    leat_buf body;    /* of the request */
+    bool has_body;    /* an empty one included */
     int fn;           /* the handler, a registry reference of somebody else */
     leat_session *session;
     uint64_t client; /* of a connect, which has no session yet */

@@ -14,6 +14,12 @@
 
 #include "base/log.h"
 #include "script/refusal.h"
+#include "script/script.h"
+
+enum {
+    DEEP_STACK = 200, /* levels */
+    TOP_OF_STACK = 20,
+};
 
 static void gauge_memory(leat_lua *lua)
 {
@@ -23,13 +29,36 @@ static void gauge_memory(leat_lua *lua)
     lua->gauged_memory = bytes;
 }
 
+/* After a run. What the run has left behind is collected if memory is short. */
+static void settle_memory(leat_lua *lua)
+{
+    bool was_exhausted = leat_sandbox_exhausted(lua->sandbox);
+    leat_sandbox_collect(lua->sandbox, leat_loop_now(lua->core->loop));
+    gauge_memory(lua);
+    bool is_exhausted = leat_sandbox_exhausted(lua->sandbox);
+    if (is_exhausted && !was_exhausted)
+        LEAT_LOG_ERROR("script", "scripts hold nearly all of script_memory_bytes bytes=%zu",
+                       lua->gauged_memory);
+    else if (was_exhausted && !is_exhausted)
+        LEAT_LOG_INFO("script", "scripts have let go of memory bytes=%zu", lua->gauged_memory);
+}
+
+bool leat_lua_can_run(const leat_lua *lua, leat_buf *reason)
+{
+    if (!leat_sandbox_exhausted(lua->sandbox))
+        return true;
+    leat_buf_printf(reason, "scripts hold %zu bytes, nearly all of script_memory_bytes",
+                    leat_sandbox_memory(lua->sandbox));
+    return false;
+}
+
 leat_vm_outcome leat_vm_call(leat_lua *lua, lua_State *co, int n_args)
 {
     int n_results = 0;
     leat_sandbox_run_begin(lua->sandbox, co);
     int status = lua_resume(co, NULL, n_args, &n_results);
     leat_sandbox_run_end(lua->sandbox);
-    gauge_memory(lua);
+    settle_memory(lua);
     if (leat_sandbox_expired(lua->sandbox))
         return LEAT_VM_BUDGET;
     if (status == LUA_YIELD) {
@@ -82,6 +111,29 @@ static void push_message(lua_State *L, const struct examination *x)
     luaL_tolstring(L, -1, NULL);
 }
 
+/* As luaL_traceback, which would walk all of a very deep stack many times: only its top, then.
+ * [-0, +1, m] */
+static void push_traceback(lua_State *L, lua_State *co, const char *message)
+{
+    lua_Debug ar;
+    if (!lua_getstack(co, DEEP_STACK, &ar)) {
+        luaL_traceback(L, co, message, 0);
+        return;
+    }
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    luaL_addstring(&text, message);
+    luaL_addstring(&text, "\nstack traceback:");
+    for (int level = 0; level < TOP_OF_STACK && lua_getstack(co, level, &ar); level++) {
+        lua_getinfo(co, "Sl", &ar);
+        lua_pushfstring(L, "\n\t%s:%d", ar.short_src, ar.currentline);
+        luaL_addvalue(&text);
+    }
+    lua_pushfstring(L, "\n\t... (more than %d levels)", DEEP_STACK);
+    luaL_addvalue(&text);
+    luaL_pushresult(&text);
+}
+
 /* Runs protected: tostring of an error value may be a script's own function. [-0, +0, e] */
 static int examine(lua_State *L)
 {
@@ -95,7 +147,7 @@ static int examine(lua_State *L)
         return 0;
     push_message(L, x);
     const char *message = lua_tostring(L, -1);
-    luaL_traceback(L, x->co, message, 0);
+    push_traceback(L, x->co, message);
     size_t len = 0;
     const char *trace = lua_tolstring(L, -1, &len);
     leat_buf_append(&x->out->trace, trace, len);

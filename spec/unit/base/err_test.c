@@ -20,7 +20,7 @@ static void names_every_leat_error(void **state)
 {
     (void)state;
 
-    for (int err = LEAT_ENOMEM; err <= LEAT_ESCHEMA; err++)
+    for (int err = LEAT_ENOMEM; err <= LEAT_EBUDGET; err++)
         assert_non_null(leat_err_name(err));
 }
 

@@ -136,8 +136,8 @@ static void the_request_is_whole_in_connect_and_remembered_after(void **state)
 
     assert_string_equal(
         first->json,
-        "{\"accept\":\"a, b\",\"body\":\"\",\"cookies\":{\"x\":\"1\",\"y\":\"2\"},"
-        "\"fields\":[\"body\",\"cookies\",\"headers\",\"method\",\"path\",\"query\",\"remote\","
+        "{\"accept\":\"a, b\",\"cookies\":{\"x\":\"1\",\"y\":\"2\"},"
+        "\"fields\":[\"cookies\",\"headers\",\"method\",\"path\",\"query\",\"remote\","
         "\"token\"],\"headers\":[\"accept\",\"cookie\",\"sec-websocket-key\",\"upgrade\"],"
         "\"method\":\"GET\",\"path\":\"/ws%20x\",\"query\":{\"a\":\"1\",\"b\":\"\","
         "\"token\":\"t t\"},\"remote\":\"127.0.0.1:4000\",\"token\":\"t t\"}");

@@ -14,6 +14,7 @@
 static int make_state(void **state)
 {
     lua_State *L = luaL_newstate();
+    *(void **)lua_getextraspace(L) = NULL; /* no sandbox */
     luaL_openlibs(L);
     leat_lua_json_open(L);
     lua_newtable(L);
@@ -60,7 +61,7 @@ static void assert_encodes(lua_State *L, const char *expression, const char *jso
 {
     char chunk[1000];
     snprintf(chunk, sizeof(chunk), "return %s", expression);
-    struct encoding e = encode(L, chunk, 0);
+    struct encoding e = encode(L, chunk, SIZE_MAX);
     assert_string_equal(e.reason, "");
     assert_int_equal(e.err, 0);
     assert_string_equal(e.out.at + 1, json);
@@ -71,7 +72,7 @@ static void assert_refused(lua_State *L, const char *expression, const char *rea
 {
     char chunk[1000];
     snprintf(chunk, sizeof(chunk), "return %s", expression);
-    struct encoding e = encode(L, chunk, 0);
+    struct encoding e = encode(L, chunk, SIZE_MAX);
     assert_string_equal(e.reason, reason);
     assert_int_equal(e.err, LEAT_EBADMSG);
     assert_string_equal(e.out.at, "<");
@@ -150,14 +151,14 @@ static void refuses_what_has_no_json_form(void **state)
 static void refuses_cycles(void **state)
 {
     lua_State *L = *state;
-    struct encoding e = encode(L, "local t = {} t.t = {t} return t", 0);
+    struct encoding e = encode(L, "local t = {} t.t = {t} return t", SIZE_MAX);
     assert_int_equal(e.err, LEAT_EBADMSG);
     assert_non_null(strstr(e.reason, "t[1].t[1]: nested too deeply, or within itself"));
     leat_buf_close(&e.out);
-    e = encode(L, "local t = 1 for i = 1, 100 do t = {t} end return t", 0);
+    e = encode(L, "local t = 1 for i = 1, 100 do t = {t} end return t", SIZE_MAX);
     assert_int_equal(e.err, 0);
     leat_buf_close(&e.out);
-    e = encode(L, "local t = 1 for i = 1, 101 do t = {t} end return t", 0);
+    e = encode(L, "local t = 1 for i = 1, 101 do t = {t} end return t", SIZE_MAX);
     assert_int_equal(e.err, LEAT_EBADMSG);
     leat_buf_close(&e.out);
 }
@@ -446,7 +447,7 @@ static int decode_and_encode(lua_State *L)
     const char *text = "{\"a\":[1,2,{\"b\":null,\"c\":\"dddddddddddddddddddddddddddddddddd\"}],"
                        "\"e\":12345678901234567890,\"\\u0041\":\"\\n\"}";
     assert_int_equal(leat_lua_json_push(L, leat_slice_of(text), reason, sizeof(reason)), 0);
-    int err = leat_lua_json_encode(L, -1, out, 0, reason, sizeof(reason));
+    int err = leat_lua_json_encode(L, -1, out, SIZE_MAX, reason, sizeof(reason));
     lua_pushinteger(L, err);
     return 1;
 }
@@ -457,6 +458,7 @@ static void memory_may_run_out_anywhere(void **state)
     (void)state;
     struct meter m = {0, SIZE_MAX};
     lua_State *L = lua_newstate(on_alloc, &m);
+    *(void **)lua_getextraspace(L) = NULL;
     leat_lua_json_open(L);
     lua_gc(L, LUA_GCSTOP);
     int status = LUA_ERRMEM;
