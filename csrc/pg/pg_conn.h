@@ -83,6 +83,14 @@ LEAT_MUST_CHECK int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const 
                                        const leat_pg_param *params, int n_params,
                                        uint64_t deadline_ms, leat_pg_query_cb cb);
 
+/* Likewise a query that is used once and not prepared, whose parameters have these types. guarded:
+ * in a transaction; whatever becomes of the query, the transaction goes on as if it had not been
+ * sent. */
+LEAT_MUST_CHECK int leat_pg_conn_query_typed(leat_pg_conn *c, leat_pg_query *q, const char *sql,
+                                             const leat_pg_param *params, const uint32_t *types,
+                                             int n_params, bool guarded, uint64_t deadline_ms,
+                                             leat_pg_query_cb cb);
+
 /* The owner of q is going away: its callback will not run. The server still works on it. */
 void leat_pg_conn_forget(leat_pg_query *q);
 bool leat_pg_query_pending(const leat_pg_query *q);

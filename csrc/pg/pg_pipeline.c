@@ -29,6 +29,7 @@ typedef struct slot {
     bool retried;
     PGresult *result; /* what the query will be told */
     int n_params;
+    Oid *types; /* of the parameters; NULL: the server infers them */
     const char *values[];
 } slot;
 
@@ -62,6 +63,7 @@ static void free_slot(leat_pg_conn *c, slot *s)
     if (s->statement != NULL)
         leat_pg_statements_let_go(&c->statements, s->statement);
     PQclear(s->result);
+    free(s->types);
     free(s);
 }
 
@@ -90,23 +92,21 @@ static bool has_zero_byte(const leat_pg_param *params, int n_params)
     return false;
 }
 
-int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
-                       const leat_pg_param *params, int n_params, uint64_t deadline_ms,
-                       leat_pg_query_cb cb)
+static int check_query(const leat_pg_conn *c, const leat_pg_query *q, const leat_pg_param *params,
+                       int n_params, uint64_t deadline_ms)
 {
     LEAT_ASSERT(deadline_ms != LEAT_DEADLINE_NEVER && q->conn_ == NULL && c->clean.cb == NULL);
     if (c->state != LEAT_PG_CONN_READY)
         return LEAT_EPG_LOST;
     if (has_zero_byte(params, n_params))
         return LEAT_EBADMSG;
-    if (n_params > MAX_PARAMS)
-        return LEAT_ETOOLARGE;
+    return n_params > MAX_PARAMS ? LEAT_ETOOLARGE : 0;
+}
 
-    bool prepares = c->options->max_statements > 0;
-    slot *s = make_slot(prepares ? NULL : sql, params, n_params);
+static void queue_slot(leat_pg_conn *c, slot *s, leat_pg_query *q, uint64_t deadline_ms,
+                       leat_pg_query_cb cb)
+{
     s->query = q;
-    if (prepares)
-        s->statement = leat_pg_statements_hold(&c->statements, sql);
     q->conn_ = c;
     q->slot_ = s;
     q->cb_ = cb;
@@ -115,6 +115,41 @@ int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
     leat_deadline_arm(leat_loop_deadlines(c->loop), &q->deadline_, deadline_ms, on_query_deadline);
     leat_list_push(&c->queued, &s->link);
     leat_sweep_schedule(c->loop, &c->sweep);
+}
+
+int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
+                       const leat_pg_param *params, int n_params, uint64_t deadline_ms,
+                       leat_pg_query_cb cb)
+{
+    int err = check_query(c, q, params, n_params, deadline_ms);
+    if (err < 0)
+        return err;
+    bool prepares = c->options->max_statements > 0;
+    slot *s = make_slot(prepares ? NULL : sql, params, n_params);
+    if (prepares)
+        s->statement = leat_pg_statements_hold(&c->statements, sql);
+    queue_slot(c, s, q, deadline_ms, cb);
+    return 0;
+}
+
+int leat_pg_conn_query_typed(leat_pg_conn *c, leat_pg_query *q, const char *sql,
+                             const leat_pg_param *params, const uint32_t *types, int n_params,
+                             bool guarded, uint64_t deadline_ms, leat_pg_query_cb cb)
+{
+    int err = check_query(c, q, params, n_params, deadline_ms);
+    if (err < 0)
+        return err;
+    slot *s = make_slot(sql, params, n_params);
+    s->types = leat_calloc((size_t)n_params + 1, sizeof(*s->types));
+    for (int i = 0; i < n_params; i++)
+        s->types[i] = types[i];
+    if (guarded)
+        leat_pg_pipeline_send_own(c, "savepoint leat_guard");
+    queue_slot(c, s, q, deadline_ms, cb);
+    if (guarded) {
+        leat_pg_pipeline_send_own(c, "rollback to savepoint leat_guard");
+        leat_pg_pipeline_send_own(c, "release savepoint leat_guard");
+    }
     return 0;
 }
 
@@ -176,7 +211,7 @@ static bool send_slot(leat_pg_conn *c, slot *s)
     leat_pg_statement *statement = s->statement;
     int ok = 1;
     if (statement == NULL) {
-        ok = PQsendQueryParams(c->pg, s->text, s->n_params, NULL, s->values, NULL, NULL, 0);
+        ok = PQsendQueryParams(c->pg, s->text, s->n_params, s->types, s->values, NULL, NULL, 0);
     } else {
         if (!statement->sent) {
             statement->sent = s->prepares = true;

@@ -19,6 +19,9 @@
 #define SETTINGS_SQL                                                                               \
     "select pg_catalog.pg_backend_pid(), pg_catalog.set_config('DateStyle', 'ISO', false),"        \
     " pg_catalog.set_config('IntervalStyle', 'postgres', false),"                                  \
+    " pg_catalog.set_config('TimeZone', 'UTC', false),"                                            \
+    " pg_catalog.set_config('extra_float_digits', '1', false),"                                    \
+    " pg_catalog.set_config('lc_monetary', 'C', false),"                                           \
     " pg_catalog.set_config('bytea_output', 'hex', false),"                                        \
     " pg_catalog.set_config('standard_conforming_strings', 'on', false),"                          \
     " pg_catalog.set_config('jit', 'off', false)"

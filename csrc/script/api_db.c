@@ -7,6 +7,7 @@
  */
 #include "script/api_db.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,7 +110,7 @@ static int on_one(lua_State *L, int status, lua_KContext ticket)
     (void)status;
     leat_task *t = finish_statement(L, ticket);
     if (leat_pg_result_rows(t->db.result) > 0)
-        leat_lua_row_push(L, t->db.result, 0);
+        leat_lua_row_push(L, t->db.result, 0, &t->db.answers);
     else
         lua_pushnil(L);
     leat_db_drop_result(&t->db);
@@ -120,14 +121,16 @@ static int on_one(lua_State *L, int status, lua_KContext ticket)
  * The first row, or nil if there is none. */
 static int db_one(lua_State *L)
 {
-    return leat_db_wait(L, check_statement(L), on_one);
+    leat_task *t = check_statement(L);
+    leat_db_want_rows(&t->db, 1);
+    return leat_db_wait(L, t, on_one);
 }
 
 static int on_rows(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task *t = finish_statement(L, ticket);
-    leat_lua_rows_push(L, t->db.result);
+    leat_lua_rows_push(L, t->db.result, &t->db.answers);
     leat_db_drop_result(&t->db);
     return 1;
 }
@@ -135,7 +138,9 @@ static int on_rows(lua_State *L, int status, lua_KContext ticket)
 /* db:rows(sql, ...) -> list                                         [-0, +1, e] yields */
 static int db_rows(lua_State *L)
 {
-    return leat_db_wait(L, check_statement(L), on_rows);
+    leat_task *t = check_statement(L);
+    leat_db_want_rows(&t->db, INT_MAX);
+    return leat_db_wait(L, t, on_rows);
 }
 
 static int on_exec(lua_State *L, int status, lua_KContext ticket)

@@ -13,6 +13,7 @@
 
 #include <lauxlib.h>
 
+#include "script/db_ask.h"
 #include "script/origin.h"
 #include "script/refusal.h"
 #include "script/task.h"
@@ -48,6 +49,12 @@ void leat_db_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms)
     leat_buf_slice(&db->sql, sql);
     leat_buf_char(&db->sql, '\0');
     db->deadline_ms = deadline_ms;
+    db->max_rows = 0;
+}
+
+void leat_db_want_rows(leat_db *db, int max_rows)
+{
+    db->max_rows = max_rows;
 }
 
 leat_buf *leat_db_param_begin(leat_db *db)
@@ -81,6 +88,8 @@ void leat_db_drop_result(leat_db *db)
 {
     leat_pg_result_free(db->result);
     db->result = NULL;
+    leat_buf_close(&db->answers.texts);
+    leat_buf_close(&db->answers.ends);
 }
 
 static void stop_waiting(leat_task *t)
@@ -232,6 +241,14 @@ int leat_db_end_wait(lua_State *L, leat_task *t, lua_KFunction k)
     return leat_task_wait(L, t, &end_wait, k);
 }
 
+static void end_wait_for_result(leat_task *t, int err)
+{
+    leat_db *db = &t->db;
+    if (db->leased && (db->depth == 0 || t->wait == &end_wait))
+        release(db, t);
+    leat_task_wake(t, err);
+}
+
 static void on_result(leat_pg_query *q, leat_pg_result *result, int err)
 {
     leat_task *t = q->data;
@@ -242,9 +259,14 @@ static void on_result(leat_pg_query *q, leat_pg_result *result, int err)
         err == LEAT_EPG_SERVER) /* Postgres answers in an aborted transaction with errors only */
         db->aborted = err < 0;
     note_break(db, err);
-    if (db->leased && (db->depth == 0 || t->wait == &end_wait))
-        release(db, t);
-    leat_task_wake(t, err);
+    if (err < 0 || !leat_db_ask(t))
+        end_wait_for_result(t, err);
+}
+
+void leat_db_asked(leat_task *t, int err)
+{
+    note_break(&t->db, err);
+    end_wait_for_result(t, err);
 }
 
 /* --- what a failed read is called --- */

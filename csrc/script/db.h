@@ -20,6 +20,7 @@
 
 #include "base/buf.h"
 #include "pg/pg_pool.h"
+#include "script/lua_json.h"
 
 struct leat_task;
 
@@ -38,6 +39,10 @@ typedef struct leat_db {
     leat_buf params; /* struct leat_db_param each */
     uint64_t deadline_ms;
     leat_pg_result *result; /* of the query that was waited for */
+    int max_rows;           /* of it that will be looked at */
+    leat_lua_answers answers;
+    int ask_row; /* the next value that Postgres is asked about */
+    int ask_column;
 } leat_db;
 
 void leat_db_init(leat_db *db, struct leat_task *t);
@@ -49,8 +54,11 @@ bool leat_db_is_cut_off(const leat_db *db, const struct leat_task *t);
 void leat_db_end(leat_db *db, struct leat_task *t);
 void leat_db_free(leat_db *db);
 
-/* Sets the statement (copied) and forgets the parameters of the last. */
+/* Sets the statement (copied) and forgets the parameters of the last. No row of its result will be
+ * looked at. */
 void leat_db_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms);
+/* So many will. */
+void leat_db_want_rows(leat_db *db, int max_rows);
 /* The buffer to which a parameter's text is appended; then _param_end, which says where it began.
  */
 leat_buf *leat_db_param_begin(leat_db *db);

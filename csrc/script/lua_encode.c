@@ -122,15 +122,52 @@ static int write_string(struct encoder *e, int index)
     return 0;
 }
 
+/* As to_jsonb writes them. */
+static void write_special(struct encoder *e, double n)
+{
+    leat_buf_text(e->out, isnan(n) ? "\"NaN\"" : n > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+}
+
 static int write_number(struct encoder *e, int index)
 {
     if (lua_isinteger(e->L, index)) {
         leat_json_write_int(e->out, lua_tointeger(e->L, index));
         return 0;
     }
-    if (leat_json_write_double(e->out, lua_tonumber(e->L, index)) < 0)
+    if (leat_json_write_double(e->out, lua_tonumber(e->L, index)) == 0)
+        return 0;
+    bool strict = e->codec->strict || isnan(lua_tonumber(e->L, index));
+    if (strict && !leat_lua_shape_is_nan(lua_tonumber(e->L, index)))
         return fail(e, LEAT_EBADMSG, "NaN and infinity have no JSON form");
+    write_special(e, lua_tonumber(e->L, index));
     return 0;
+}
+
+/* A member of a row whose column has another form in JSON than in Lua. What a script has put in its
+ * place is of another type, mostly, and is then written like anything else. */
+static int write_marked(struct encoder *e, int index, char mark)
+{
+    leat_slice text = {NULL, 0};
+    int type = lua_type(e->L, index);
+    if (mark == LEAT_LUA_SHAPE_OID && lua_isinteger(e->L, index)) {
+        leat_buf_char(e->out, '"');
+        leat_json_write_int(e->out, lua_tointeger(e->L, index));
+        leat_buf_char(e->out, '"');
+        return check_size(e, 0);
+    }
+    if (mark == LEAT_LUA_SHAPE_FLOAT && type == LUA_TNUMBER &&
+        !isfinite(lua_tonumber(e->L, index))) {
+        write_special(e, lua_tonumber(e->L, index));
+        return check_size(e, 0);
+    }
+    if (mark == LEAT_LUA_SHAPE_NUMERIC && type == LUA_TSTRING)
+        text.at = lua_tolstring(e->L, index, &text.len);
+    if (text.len == 0 || !leat_json_is_number(text))
+        return write_value(e, index);
+    int err = check_size(e, text.len);
+    if (err == 0)
+        leat_buf_slice(e->out, text);
+    return err;
 }
 
 static int write_userdata(struct encoder *e, int index)
@@ -339,10 +376,13 @@ static int write_shaped(struct encoder *e, int table, int shape, leat_slice abse
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, shape, i);
         bool is_nil = lua_rawget(L, table) == LUA_TNIL;
-        if (!is_nil || absent.at[i - 1] == LEAT_LUA_SHAPE_NULL) {
+        char mark = absent.at[i - 1];
+        if (!is_nil || mark != LEAT_LUA_SHAPE_OMIT) {
             present += !is_nil;
             int err = write_name(e, shape, n, i, first);
-            if (err == 0)
+            if (err == 0 && mark > LEAT_LUA_SHAPE_OMIT && mark < LEAT_LUA_SHAPE_NULL)
+                err = write_marked(e, lua_gettop(L), mark);
+            else if (err == 0)
                 err = write_value(e, lua_gettop(L));
             if (err < 0)
                 return under_member(e, err, shape, i);

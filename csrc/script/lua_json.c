@@ -70,7 +70,10 @@ static int lib_encode(lua_State *L)
     leat_lua_codec *c = leat_lua_shape_codec(L);
     char reason[REASON_SIZE];
     c->text.len = 0;
-    if (leat_lua_json_encode(L, 1, &c->text, ENCODE_MAX_BYTES, reason, sizeof(reason)) < 0) {
+    c->strict = true;
+    int err = leat_lua_json_encode(L, 1, &c->text, ENCODE_MAX_BYTES, reason, sizeof(reason));
+    c->strict = false;
+    if (err < 0) {
         leat_sandbox_check(L);
         return luaL_error(L, "cannot encode: %s", reason);
     }

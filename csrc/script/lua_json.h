@@ -8,13 +8,14 @@
  *            leat_lua_param) never raises, so that a C buffer may be held across it.
  *
  * Integers stay exact (int64); a number that neither an int64 nor a double can hold exactly is kept
- * as ready-made JSON (the same userdata as leat.json). Objects remember the order of their keys and
- * which were null (a shape, shared by all objects and rows alike, in the metatable); a null member
- * reads as nil and is written as null again; members added later follow. Arrays, also empty ones,
- * carry a metatable and are written as []. A null inside an array reads as leat.null. A plain Lua
- * table is an array if its keys are exactly 1..n (n > 0), an object if all keys are strings
- * (written in sorted order), else an error. Cycles are an error (depth). No metamethod of a
- * script's is ever called: tables are read raw.
+ * as ready-made JSON (the same userdata as leat.json). An infinity, and the NaN of a row, are
+ * strings in JSON, as Postgres writes them; leat.encode refuses infinities. Objects remember the
+ * order of their keys and which were null (a shape, shared by all objects and rows alike, in the
+ * metatable); a null member reads as nil and is written as null again; members added later follow.
+ * Arrays, also empty ones, carry a metatable and are written as []. A null inside an array reads as
+ * leat.null. A plain Lua table is an array if its keys are exactly 1..n (n > 0), an object if all
+ * keys are strings (written in sorted order), else an error. Cycles are an error (depth). No
+ * metamethod of a script's is ever called: tables are read raw.
  */
 #ifndef LEAT_SCRIPT_LUA_JSON_H
 #define LEAT_SCRIPT_LUA_JSON_H
@@ -50,11 +51,20 @@ LEAT_MUST_CHECK int leat_lua_json_encode(lua_State *L, int index, leat_buf *out,
 LEAT_MUST_CHECK int leat_lua_json_push(lua_State *L, leat_slice text, char *reason,
                                        size_t reason_size);
 
+/* The JSON that Postgres has made of the values whose type only it knows (column.h), in the order
+ * of rows and columns, without those that are NULL. ends: a size_t each, where in texts it ends. */
+typedef struct leat_lua_answers {
+    leat_buf texts;
+    leat_buf ends;
+} leat_lua_answers;
+
 /* Pushes row as a table: int2/4/8 and oid integers, float4/8 floats, bool booleans, json/jsonb
- * decoded, everything else (numeric, too) strings. */
-void leat_lua_row_push(lua_State *L, const leat_pg_result *r, int row);
+ * decoded, arrays lists, timestamps in ISO 8601, everything else (numeric, too) strings. Where
+ * Postgres was asked, what its JSON decodes to; where the answer is missing, the text. */
+void leat_lua_row_push(lua_State *L, const leat_pg_result *r, int row,
+                       const leat_lua_answers *answers);
 /* Pushes the list of all rows. */
-void leat_lua_rows_push(lua_State *L, const leat_pg_result *r);
+void leat_lua_rows_push(lua_State *L, const leat_pg_result *r, const leat_lua_answers *answers);
 
 /* A value for a query parameter: nil and leat.null are NULL; booleans, integers, floats and strings
  * as text (a float without a fraction as the integer that it is: cjson knows nothing else); tables

@@ -3,26 +3,16 @@
 #include "script/lua_json.h"
 
 #include <locale.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <lauxlib.h>
 
+#include "script/column.h"
 #include "script/lua_shape.h"
 #include "script/sandbox.h"
 #include "wire/json.h"
-
-/* Types of Postgres, from its pg_type.dat: these numbers never change. */
-enum {
-    OID_BOOL = 16,
-    OID_INT8 = 20,
-    OID_INT2 = 21,
-    OID_INT4 = 23,
-    OID_OID = 26,
-    OID_JSON = 114,
-    OID_FLOAT4 = 700,
-    OID_FLOAT8 = 701,
-    OID_JSONB = 3802,
-};
 
 /* Between two calls of leat_sandbox_check. */
 enum { ROWS_A_LOOK = 64 };
@@ -32,21 +22,48 @@ struct rows {
     leat_lua_codec *codec;
     const leat_pg_result *result;
     int columns;
-    int shape;   /* on the stack */
+    int shape; /* on the stack */
+    const leat_lua_answers *answers;
+    size_t next_answer;
     bool unique; /* no two columns of one name: the shape's names are the columns' */
 };
 
+static char mark_of(leat_column_form form)
+{
+    switch (form) {
+    case LEAT_COLUMN_NUMERIC:
+        return LEAT_LUA_SHAPE_NUMERIC;
+    case LEAT_COLUMN_FLOAT:
+        return LEAT_LUA_SHAPE_FLOAT;
+    case LEAT_COLUMN_OID:
+        return LEAT_LUA_SHAPE_OID;
+    case LEAT_COLUMN_TEXT:
+    case LEAT_COLUMN_BOOL:
+    case LEAT_COLUMN_INTEGER:
+    case LEAT_COLUMN_JSON:
+    case LEAT_COLUMN_TIMESTAMP:
+    case LEAT_COLUMN_TIMESTAMPTZ:
+    case LEAT_COLUMN_BYTE:
+    case LEAT_COLUMN_ARRAY:
+    case LEAT_COLUMN_ASK:
+        break;
+    }
+    return LEAT_LUA_SHAPE_NULL;
+}
+
 /* Pushes the shape of the result's rows. */
-static struct rows begin(lua_State *L, const leat_pg_result *result)
+static struct rows begin(lua_State *L, const leat_pg_result *result,
+                         const leat_lua_answers *answers)
 {
     luaL_checkstack(L, 10, "rows");
-    struct rows r = {.L = L, .codec = leat_lua_shape_codec(L), .result = result};
+    struct rows r = {.L = L, .result = result, .answers = answers};
+    r.codec = leat_lua_shape_codec(L);
     r.columns = leat_pg_result_columns(result);
     leat_buf *members = &r.codec->members;
     members->len = 0;
     for (int c = 0; c < r.columns; c++)
         leat_lua_shape_member(members, leat_slice_of(leat_pg_result_column_name(result, c)),
-                              LEAT_LUA_SHAPE_NULL);
+                              mark_of(leat_column_form_of(leat_pg_result_column_type(result, c))));
     leat_lua_shape_push(L, r.codec, leat_buf_view(members));
     members->len = 0;
     r.shape = lua_gettop(L);
@@ -57,7 +74,8 @@ static struct rows begin(lua_State *L, const leat_pg_result *result)
 /* Values come zero-terminated from libpq. A number of the wrong form cannot come. */
 static void push_float(const struct rows *r, leat_slice text)
 {
-    lua_pushnumber(r->L, strtod_l(text.at, NULL, r->codec->c_locale));
+    double n = strtod_l(text.at, NULL, r->codec->c_locale);
+    lua_pushnumber(r->L, isnan(n) ? leat_lua_shape_nan() : n);
 }
 
 static void push_integer(const struct rows *r, leat_slice text)
@@ -69,46 +87,100 @@ static void push_integer(const struct rows *r, leat_slice text)
         lua_pushlstring(r->L, text.at, text.len);
 }
 
+/* Type json keeps escapes that stand for no character ("\ud800"), with which no client could read
+ * the message. Type jsonb has none. */
+static bool may_lack_a_character(leat_slice text)
+{
+    return memmem(text.at, text.len, "\\u", 2) != NULL &&
+           leat_json_validate(text, LEAT_JSON_MAX_DEPTH) < 0;
+}
+
+/* What Lua cannot hold (for its depth, say) passes through unread, or is shown as a text. */
 static void push_json(const struct rows *r, leat_slice text)
 {
     char reason[64];
-    if (leat_lua_json_push(r->L, text, reason, sizeof(reason)) < 0)
-        lua_pushlstring(r->L, text.at, text.len); /* type json holds a few things that are none */
+    if (leat_lua_json_push(r->L, text, reason, sizeof(reason)) == 0)
+        return;
+    lua_pushlstring(r->L, text.at, text.len);
+    if (!may_lack_a_character(text))
+        leat_lua_shape_mark_json(r->L);
 }
 
-static void push_column(const struct rows *r, int row, int column)
+static void push_array(const struct rows *r, int column, leat_slice text)
 {
+    leat_buf *json = &r->codec->list;
+    json->len = 0;
+    if (leat_column_write_array(json, leat_pg_result_column_type(r->result, column), text) == 0)
+        push_json(r, leat_buf_view(json));
+    else
+        lua_pushlstring(r->L, text.at, text.len);
+    leat_lua_shape_rest(json);
+}
+
+static void push_answer(struct rows *r, leat_slice text)
+{
+    const leat_lua_answers *a = r->answers;
+    size_t n = r->next_answer++;
+    if (a == NULL || n >= a->ends.len / sizeof(size_t)) {
+        lua_pushlstring(r->L, text.at, text.len);
+        return;
+    }
+    size_t span[2] = {0, 0};
+    memcpy(&span[n == 0], a->ends.at + (n == 0 ? 0 : n - 1) * sizeof(size_t),
+           (n == 0 ? 1 : 2) * sizeof(size_t));
+    push_json(r, (leat_slice){a->texts.at + span[0], span[1] - span[0]});
+}
+
+static void push_text(const struct rows *r, leat_slice text)
+{
+    lua_pushlstring(r->L, text.at, text.len);
+}
+
+static void push_column(struct rows *r, int row, int column)
+{
+    char time[LEAT_COLUMN_TIME_MAX];
     if (leat_pg_result_is_null(r->result, row, column)) {
         lua_pushnil(r->L);
         return;
     }
     leat_slice text = leat_pg_result_value(r->result, row, column);
-    switch (leat_pg_result_column_type(r->result, column)) {
-    case OID_BOOL:
+    leat_column_form form = leat_column_form_of(leat_pg_result_column_type(r->result, column));
+    switch (form) {
+    case LEAT_COLUMN_BOOL:
         lua_pushboolean(r->L, text.len > 0 && text.at[0] == 't');
         break;
-    case OID_INT2:
-    case OID_INT4:
-    case OID_INT8:
-    case OID_OID:
+    case LEAT_COLUMN_INTEGER:
+    case LEAT_COLUMN_OID:
         push_integer(r, text);
         break;
-    case OID_FLOAT4:
-    case OID_FLOAT8:
+    case LEAT_COLUMN_FLOAT:
         push_float(r, text);
         break;
-    case OID_JSON:
-    case OID_JSONB:
+    case LEAT_COLUMN_JSON:
         push_json(r, text);
         break;
-    default:
-        lua_pushlstring(r->L, text.at, text.len);
+    case LEAT_COLUMN_TIMESTAMP:
+    case LEAT_COLUMN_TIMESTAMPTZ:
+        push_text(r, leat_column_time(form, text, time));
+        break;
+    case LEAT_COLUMN_BYTE:
+        push_text(r, leat_column_byte(text));
+        break;
+    case LEAT_COLUMN_ARRAY:
+        push_array(r, column, text);
+        break;
+    case LEAT_COLUMN_ASK:
+        push_answer(r, text);
+        break;
+    case LEAT_COLUMN_TEXT:
+    case LEAT_COLUMN_NUMERIC:
+        push_text(r, text);
         break;
     }
 }
 
 /* A null is set, too, where another column of that name may have come before. */
-static void push_row(const struct rows *r, int row)
+static void push_row(struct rows *r, int row)
 {
     lua_createtable(r->L, 0, r->columns);
     for (int c = 0; c < r->columns; c++) {
@@ -123,16 +195,17 @@ static void push_row(const struct rows *r, int row)
     lua_setmetatable(r->L, -2);
 }
 
-void leat_lua_row_push(lua_State *L, const leat_pg_result *result, int row)
+void leat_lua_row_push(lua_State *L, const leat_pg_result *result, int row,
+                       const leat_lua_answers *answers)
 {
-    struct rows r = begin(L, result);
+    struct rows r = begin(L, result, answers);
     push_row(&r, row);
     lua_remove(L, r.shape);
 }
 
-void leat_lua_rows_push(lua_State *L, const leat_pg_result *result)
+void leat_lua_rows_push(lua_State *L, const leat_pg_result *result, const leat_lua_answers *answers)
 {
-    struct rows r = begin(L, result);
+    struct rows r = begin(L, result, answers);
     int n = leat_pg_result_rows(result);
     lua_createtable(L, n, 0);
     for (int row = 0; row < n; row++) {

@@ -30,6 +30,7 @@ static int free_codec(lua_State *L)
     leat_buf_close(&c->members);
     leat_buf_close(&c->entries);
     leat_buf_close(&c->text);
+    leat_buf_close(&c->list);
     if (c->c_locale != (locale_t)0)
         freelocale(c->c_locale);
     c->c_locale = (locale_t)0;
@@ -93,6 +94,25 @@ void leat_lua_shape_rest(leat_buf *b)
     if (b->cap > REST_BYTES)
         leat_buf_close(b);
     b->len = 0;
+}
+
+/* --- NaN --- */
+
+/* A NaN has room for a mark, which copying keeps, and calculating with it, too. */
+static const uint64_t nan_bits = 0x7ff8000000001ea7;
+
+double leat_lua_shape_nan(void)
+{
+    double n;
+    memcpy(&n, &nan_bits, sizeof(n));
+    return n;
+}
+
+bool leat_lua_shape_is_nan(double n)
+{
+    uint64_t bits;
+    memcpy(&bits, &n, sizeof(bits));
+    return (bits & ~(UINT64_C(1) << 63)) == nan_bits;
 }
 
 /* --- descriptions: for each member the absent byte, four bytes of length, the name --- */

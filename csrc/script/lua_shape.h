@@ -8,7 +8,8 @@
  *
  * A shape is a metatable: the names of an object's members in their order and, for each, what to
  * write if the table has none: null (a column, a member that was null) or nothing (a member that
- * the script has taken out). All rows of a result and all objects with the same members share one.
+ * the script has taken out). A column's mark also says where JSON has another form for its values
+ * than Lua. All rows of a result and all objects with the same members share one.
  * Its array part: the names 1..n, then n+1..2n each name as JSON with its colon.
  */
 #ifndef LEAT_SCRIPT_LUA_SHAPE_H
@@ -27,6 +28,9 @@ enum {
     LEAT_LUA_SHAPE_MAX_DEPTH = 100, /* of arrays and objects */
     LEAT_LUA_SHAPE_NULL = 'n',      /* absent members are written as null */
     LEAT_LUA_SHAPE_OMIT = '-',      /* or not at all */
+    LEAT_LUA_SHAPE_NUMERIC = 'N',   /* null; a string of digits is written as a number */
+    LEAT_LUA_SHAPE_FLOAT = 'F',     /* null; NaN and the infinities are written as strings */
+    LEAT_LUA_SHAPE_OID = 'O',       /* null; an integer is written as a string */
 };
 
 typedef struct leat_lua_codec {
@@ -34,11 +38,18 @@ typedef struct leat_lua_codec {
     leat_buf members; /* descriptions of the shapes being read, inner ones behind outer ones */
     leat_buf entries; /* keys being sorted, likewise */
     leat_buf text;    /* on its way to Lua */
+    leat_buf list;    /* an array of Postgres, on its way to Lua */
+    bool strict;      /* an infinity has no JSON form, but in a column of a row */
     locale_t c_locale;
     const void *array; /* addresses of the metatables, to know them by */
     const void *json;
     int n_shapes; /* in the cache */
 } leat_lua_codec;
+
+/* The NaN of a row: one that is written as "NaN", as Postgres does, wherever a script puts it.
+ * Another NaN comes out of a mistake of the script, and has no JSON form. */
+double leat_lua_shape_nan(void);
+bool leat_lua_shape_is_nan(double n);
 
 /* Makes the codec and its metatables. Once a state. */
 void leat_lua_shape_open(lua_State *L);
@@ -48,15 +59,15 @@ leat_lua_codec *leat_lua_shape_codec(lua_State *L);
 /* Empties a buffer of the codec and gives memory back that an unusually large value has needed. */
 void leat_lua_shape_rest(leat_buf *b);
 
-/* Appends a member to a description. Returns the offset of its LEAT_LUA_SHAPE_NULL or _OMIT. */
+/* Appends a member to a description. Returns the offset of its mark (LEAT_LUA_SHAPE_NULL...). */
 size_t leat_lua_shape_member(leat_buf *members, leat_slice name, char absent);
 
 /* Pushes the shape of a description. Members of one name are one: the last, in the place of the
  * first. */
 void leat_lua_shape_push(lua_State *L, leat_lua_codec *c, leat_slice description);
 
-/* If the table at index, a metatable, is a shape: a byte for each member, LEAT_LUA_SHAPE_NULL or
- * _OMIT. Else at is NULL. Never raises. */
+/* If the table at index, a metatable, is a shape: a mark for each member (LEAT_LUA_SHAPE_NULL...).
+ * Else at is NULL. Never raises. */
 leat_slice leat_lua_shape_absent(lua_State *L, int index);
 
 /* Pushes the metatable of lists. */

@@ -69,6 +69,9 @@ size_t leat_json_offset(const leat_json_reader *r);
 /* Whether a number token is an integer that fits; "1.0", "1e3" and "-0" do not. */
 bool leat_json_int(leat_slice number, int64_t *out);
 
+/* Whether the text has the form of a JSON number. */
+bool leat_json_is_number(leat_slice text);
+
 /* Validates a whole text. */
 LEAT_MUST_CHECK int leat_json_validate(leat_slice text, uint32_t max_depth);
 

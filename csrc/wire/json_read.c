@@ -479,6 +479,16 @@ size_t leat_json_offset(const leat_json_reader *r)
     return (size_t)(r->at - r->begin);
 }
 
+bool leat_json_is_number(leat_slice text)
+{
+    leat_buf none = LEAT_BUF_INIT; /* only strings need it */
+    leat_json_reader r;
+    leat_json_token token;
+    leat_json_reader_init(&r, text, &none, 1);
+    return leat_json_next(&r, &token) == 0 && token == LEAT_JSON_NUMBER &&
+           leat_json_next(&r, &token) == 0;
+}
+
 bool leat_json_int(leat_slice number, int64_t *out)
 {
     const char *at = number.at;

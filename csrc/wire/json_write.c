@@ -58,14 +58,26 @@ void leat_json_write_int(leat_buf *out, int64_t n)
     leat_buf_int(out, n);
 }
 
-/* Writes n with as few digits as read back to it. 15 digits survive in any normal double, so that
+/* Whether the digits lie nearer to n than to any other double. Midway between two is not enough,
+ * though it may read back to n: Postgres does not write 1e23 for 9.999999999999999e22 either. */
+static bool is_nearest(const char *digits, double n)
+{
+    if (strtod(digits, NULL) != n)
+        return false;
+    long double there = strtold(digits, NULL);
+    long double below = ((long double)n + nextafter(n, -INFINITY)) / 2;
+    long double above = ((long double)n + nextafter(n, INFINITY)) / 2;
+    return below < there && there < above;
+}
+
+/* Writes n with as few digits as stand for it. 15 digits survive in any normal double, so that
  * fewer need not be tried; a subnormal one holds less. */
 static int shortest(char *out, size_t size, double n)
 {
     int len = 0;
     for (int digits = fabs(n) < DBL_MIN ? 1 : DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
         len = snprintf(out, size, "%.*g", digits, n);
-        if (strtod(out, NULL) == n)
+        if (is_nearest(out, n))
             break;
     }
     return len;

@@ -109,9 +109,9 @@ describe("data", function()
     local _, second = client:subscribe("thing:2")
 
     assert.equal('{"id":1,"tiny":-32768,"small":2147483647,"big":9223372036854775807,'
-      .. '"precise":"12345678901234567890.123456789","real_8":0.1,"yes":true,'
+      .. '"precise":12345678901234567890.123456789,"real_8":0.1,"yes":true,'
       .. '"words":"é 🐳 \\"quoted\\" \\\\ / tab\\tend",'
-      .. '"doc":{"a":[],"b":[1,{"c":null}]},"plain":{"z":1,"a":[]},"nothing":null,"list":"{}"}',
+      .. '"doc":{"a":[],"b":[1,{"c":null}]},"plain":{"z":1,"a":[]},"nothing":null,"list":[]}',
       data_of(first))
     assert.matches('"big":-9223372036854775808,', data_of(second), 1, true)
     assert.matches('"doc":9007199254740993,', data_of(second), 1, true)

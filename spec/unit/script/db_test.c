@@ -17,7 +17,7 @@ static void rows_come_as_tables(void **state)
            "    db:exec('select generate_series(1, 3)') } end)");
 
     script_fixture_expect(f, "m",
-                          "[{\"b\":9007199254740993,\"a\":null,\"n\":\"1.50\",\"j\":{\"x\":[]},"
+                          "[{\"b\":9007199254740993,\"a\":null,\"n\":1.50,\"j\":{\"x\":[]},"
                           "\"t\":true,\"s\":\"h\xc3\xa9\"},true,\"integer\",\"1.50\",true,[],"
                           "[{\"i\":1},{\"i\":2},{\"i\":3}],3]");
     SCRIPT_UNTIL(f, script_fixture_pool_is_quiet(f));

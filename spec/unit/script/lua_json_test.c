@@ -133,7 +133,9 @@ static void refuses_what_has_no_json_form(void **state)
     assert_refused(L, "coroutine.create(print)", "a coroutine has no JSON form");
     assert_refused(L, "io.stdout", "a userdata has no JSON form");
     assert_refused(L, "0/0", "NaN and infinity have no JSON form");
-    assert_refused(L, "{x = {1, -1/0}}", "x[2]: NaN and infinity have no JSON form");
+    assert_encodes(L, "{1/0, -1/0}", "[\"Infinity\",\"-Infinity\"]");
+    assert_encodes(L, "{pcall(leat.encode, {x = {1, -1/0}})}",
+                   "[false,\"cannot encode: x[2]: NaN and infinity have no JSON form\"]");
     assert_refused(L, "'\\xff'", "invalid UTF-8");
     assert_refused(L, "{messages = {{}, {}, {body = 'a\\xc3'}}}",
                    "messages[3].body: invalid UTF-8");

@@ -34,11 +34,11 @@ static int free_state(void **state)
 /* The result as the global `rows`, its first row as `row`. */
 static void set_rows(lua_State *L, const leat_pg_result *r)
 {
-    leat_lua_rows_push(L, r);
+    leat_lua_rows_push(L, r, NULL);
     assert_int_equal(lua_gettop(L), 1);
     lua_setglobal(L, "rows");
     if (r->rows > 0) {
-        leat_lua_row_push(L, r, 0);
+        leat_lua_row_push(L, r, 0, NULL);
         assert_int_equal(lua_gettop(L), 1);
         lua_setglobal(L, "row");
     }
@@ -82,11 +82,11 @@ static void converts_by_type(void **state)
              "assert(row.f4 == 1.5 and row.f8 == 1e300)"
              "assert(row.js.z == nil and row.jb[1] == 1)"
              "assert(row.nu == '1.10' and row.t == 'h\\u{e9}llo' and row.nan ~= row.nan)"
-             "row.nan = nil");
+             "");
     assert_encodes(L, "row",
                    "{\"b\":true,\"i8\":9223372036854775807,\"i2\":-32768,\"i4\":42,"
-                   "\"o\":4294967295,\"f4\":1.5,\"f8\":1e+300,\"js\":{\"z\":null},\"jb\":[1],"
-                   "\"nu\":\"1.10\",\"t\":\"h\xc3\xa9llo\",\"nan\":null}");
+                   "\"o\":\"4294967295\",\"f4\":1.5,\"f8\":1e+300,\"js\":{\"z\":null},\"jb\":[1],"
+                   "\"nu\":1.10,\"t\":\"h\xc3\xa9llo\",\"nan\":\"NaN\"}");
 }
 
 static void keeps_columns_in_order_and_nulls(void **state)
@@ -135,7 +135,7 @@ static void the_last_of_two_columns_of_a_name_counts(void **state)
     assert_encodes(L, "rows", "[{\"id\":3,\"x\":2},{\"id\":null,\"x\":5}]");
 }
 
-static void json_that_is_too_deep_stays_text(void **state)
+static void json_that_is_too_deep_passes_through(void **state)
 {
     lua_State *L = *state;
     char deep[301];
@@ -147,7 +147,7 @@ static void json_that_is_too_deep_stays_text(void **state)
     const char *const values[] = {deep};
     leat_pg_result r = {1, 1, names, types, values};
     set_rows(L, &r);
-    check(L, "assert(#row.j == 300)");
+    check(L, "assert(#tostring(row.j) == 300)");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_state, free_state)
@@ -160,7 +160,7 @@ int main(void)
         TEST(an_empty_result_is_an_empty_list),
         TEST(rows_may_have_no_columns),
         TEST(the_last_of_two_columns_of_a_name_counts),
-        TEST(json_that_is_too_deep_stays_text),
+        TEST(json_that_is_too_deep_passes_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
