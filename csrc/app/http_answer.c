@@ -94,7 +94,7 @@ void leat_http_conn_await_writable(leat_http_conn *c)
 void leat_http_conn_stream_send(leat_http_conn *c, leat_buf *bytes)
 {
     leat_conn_send_owned(c->conn, bytes);
-    leat_http_conn_count(c);
+    leat_http_conn_hold(c, 0);
 }
 
 void leat_http_conn_stream_end(leat_http_conn *c)

@@ -78,14 +78,18 @@ leat_http_conn *leat_http_conn_of(leat_list *link)
 
 /* --- what it holds --- */
 
+/* Bytes that the peer has sent. */
+static size_t count_received(const leat_http_conn *c)
+{
+    return c->input.cap + leat_http_parser_bytes(c->parser);
+}
+
 /* What a closing connection still sends is bounded by its last answer, and not counted. */
 void leat_http_conn_count(leat_http_conn *c)
 {
     size_t held = 0;
     if (c->state != HTTP_GONE && c->state != HTTP_FINISHING)
-        held = c->input.cap + leat_http_parser_bytes(c->parser) + leat_conn_queued(c->conn);
-    if (c->state == HTTP_STREAMING) /* the next piece is read ahead */
-        held += leat_conn_queued(c->conn);
+        held = count_received(c) + c->ahead + leat_conn_queued(c->conn);
     leat_http_side_count(c->side, c->pot, c->counted, held);
     c->counted = held;
 }
@@ -105,6 +109,12 @@ static bool over_budget(const leat_http_conn *c)
 bool leat_http_conn_scarce(const leat_http_conn *c)
 {
     return leat_http_side_full(c->side, c->pot, SIZE_MAX);
+}
+
+void leat_http_conn_hold(leat_http_conn *c, size_t bytes)
+{
+    c->ahead = bytes;
+    leat_http_conn_count(c);
 }
 
 void leat_http_conn_let_in(leat_http_conn *c)
@@ -280,7 +290,9 @@ static void on_read(void *owner, const char *bytes, size_t len)
     if (c->state == HTTP_GONE || c->state == HTTP_FINISHING)
         return;
     leat_http_conn_count(c);
-    if (over_budget(c))
+    /* An answer that was queued in this turn has yet to leave: it is looked at in on_flush_check.
+     */
+    if (leat_http_side_full(c->side, c->pot, count_received(c)))
         shed(c);
     else if (c->input.len - c->input_at > MAX_AHEAD)
         leat_conn_read_stop(c->conn);
@@ -477,6 +489,7 @@ void leat_http_conn_finish_request(leat_http_conn *c, bool keep_alive)
     leat_http_side *side = c->side;
     c->task = (leat_http_task){0};
     c->awaiting = false;
+    c->ahead = 0;
     leat_http_parser_reset(c->parser);
     change_pot(c, LEAT_HTTP_POT_GUESTS);
     leat_http_conn_count(c);

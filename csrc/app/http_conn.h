@@ -82,6 +82,8 @@ bool leat_http_conn_writable(leat_http_conn *c);
 void leat_http_conn_await_writable(leat_http_conn *c);
 /* True if memory is scarce, so that pieces should be small. */
 bool leat_http_conn_scarce(const leat_http_conn *c);
+/* The task holds so many bytes for the next piece, until it is sent. */
+void leat_http_conn_hold(leat_http_conn *c, size_t bytes);
 void leat_http_conn_stream_send(leat_http_conn *c, leat_buf *bytes);
 void leat_http_conn_stream_end(leat_http_conn *c);
 /* The promised length cannot be kept: closes the connection. */

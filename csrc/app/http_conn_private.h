@@ -31,6 +31,7 @@ struct leat_http_conn {
     leat_sweep sweep;
     leat_buf input;
     size_t input_at; /* so far parsed */
+    size_t ahead;    /* bytes of the answer that the task holds */
     size_t counted;  /* bytes that stand in its pot */
     leat_http_peer peer;
     leat_http_door door;

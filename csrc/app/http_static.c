@@ -223,6 +223,7 @@ static void read_piece(struct file *f)
     int64_t left = f->st.st_size - f->at;
     int64_t piece = leat_http_conn_scarce(f->conn) ? SMALL_PIECE_BYTES : PIECE_BYTES;
     size_t want = (size_t)(left < piece ? left : piece);
+    leat_http_conn_hold(f->conn, want);
     uv_buf_t buf = uv_buf_init(leat_buf_reserve(&f->piece, want), (unsigned)want);
     f->pending = true;
     int err = uv_fs_read(leat_loop_uv(f->side->loop), &f->read, f->fd, &buf, 1, f->at, on_piece);

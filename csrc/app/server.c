@@ -13,6 +13,7 @@
 
 #include <uv.h>
 
+#include "app/memory.h"
 #include "app/worker.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -44,6 +45,8 @@ struct leat_server {
     leat_mailbox *mailbox;
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t limit;
+    uv_timer_t look;
+    leat_memory memory;
     bool has_handles;
     leat_hub *hub;
     bool hub_runs;
@@ -168,6 +171,11 @@ void leat_server_free(leat_server *s)
 
 /* --- starting --- */
 
+static void on_look(uv_timer_t *timer)
+{
+    leat_memory_look(&((leat_server *)timer->data)->memory);
+}
+
 static int open_handles(leat_server *s)
 {
     static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
@@ -181,6 +189,9 @@ static int open_handles(leat_server *s)
     s->has_handles = true;
     uv_timer_init(&s->uv, &s->limit);
     s->limit.data = s;
+    uv_timer_init(&s->uv, &s->look);
+    s->look.data = s;
+    uv_timer_start(&s->look, on_look, 0, LEAT_MEMORY_LOOK_MS);
     for (int i = 0; i < N_SIGNALS; i++) {
         uv_signal_init(&s->uv, &s->signals[i]);
         s->signals[i].data = s;
@@ -345,6 +356,7 @@ static void close_handles(leat_server *s)
     if (!s->has_handles)
         return;
     uv_close((uv_handle_t *)&s->limit, NULL);
+    uv_close((uv_handle_t *)&s->look, NULL);
     for (int i = 0; i < N_SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
 }
