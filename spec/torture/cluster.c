@@ -263,6 +263,50 @@ bool cluster_fail_over(cluster *c, unsigned lag_ms)
     return true;
 }
 
+static bool run_restore(const cluster *c, const char *what)
+{
+    const torture_options *o = &c->torture->options;
+    const node *n = &o->nodes[cluster_primary(c)];
+    char command[3000];
+    /* The command says where among its arguments it takes what is to be done. */
+    snprintf(command, sizeof(command),
+             "LEAT_RESTORE=%s; %s '%s' '%s' '%s/backup' >>'%s/restore.log' 2>&1", what, o->restore,
+             n->socket_dir, n->data_dir, o->nodes[0].socket_dir, o->work);
+    return system(command) == 0;
+}
+
+static uint32_t timeline_of(cluster *c)
+{
+    uint32_t timeline = 0;
+    PGconn *conn = cluster_connect(c->torture);
+    if (conn == NULL)
+        return 0;
+    PGresult *r = PQexec(conn, "select leat.timeline()");
+    if (PQresultStatus(r) == PGRES_TUPLES_OK)
+        timeline = (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 16);
+    PQclear(r);
+    PQfinish(conn);
+    return timeline;
+}
+
+bool cluster_back_up(cluster *c)
+{
+    join_rebuild(c);
+    if (c->n_failovers == MAX_FAILOVERS - 1 || atomic_load(&c->torture->stopping))
+        return false;
+    c->failovers[c->n_failovers] = (failover){.timeline = timeline_of(c), .restore = true};
+    return c->failovers[c->n_failovers].timeline != 0 && run_restore(c, "backup");
+}
+
+void cluster_put_back(cluster *c)
+{
+    if (!run_restore(c, "put"))
+        torture_die("no restore, see %s/restore.log", c->torture->options.work);
+    c->failovers[c->n_failovers++].dead_ns = uv_hrtime();
+    if (c->torture->options.faults[FAULT_FAILOVER])
+        start_rebuild(c);
+}
+
 const failover *cluster_failovers(const cluster *c, int *n)
 {
     *n = c->n_failovers;

@@ -15,7 +15,8 @@
 
 typedef struct failover {
     uint32_t timeline; /* that ended */
-    bool clean;        /* the standby had everything */
+    bool clean;        /* the standby had everything; never so for a restore */
+    bool restore;      /* the timeline went on, from an earlier point */
     uint64_t dead_ns;  /* by then, nothing was confirmed any more */
 } failover;
 
@@ -39,6 +40,11 @@ void cluster_stall(cluster *c, unsigned for_ms);
  * primary is stopped cleanly. False if the test is to end, and nothing was done. */
 bool cluster_fail_over(cluster *c, unsigned lag_ms);
 
+/* Makes a base backup of the primary. False if the test is to end. */
+bool cluster_back_up(cluster *c);
+/* The primary is what it was at the backup: what was committed since is gone, the timeline is the
+ * same. In the background the standby is made anew. */
+void cluster_put_back(cluster *c);
 /* The rebuilding that a failover began has ended, when this returns. The test is stopping; no fault
  * is thrown any more. */
 void cluster_rest(cluster *c);

@@ -19,7 +19,7 @@ enum { MAX_FAULTS = 4000, MAX_PROCESSES = 256, FIRST_MS = 700, WATCH_MS = 50 };
 
 const char *const fault_names[FAULT_COUNT] = {
     "listener", "pool",  "fast", "immediate", "stall",   "cut",   "slow",     "reload",
-    "drain",    "crash", "drop", "double",    "reorder", "reset", "failover",
+    "drain",    "crash", "drop", "double",    "reorder", "reset", "failover", "restore",
 };
 
 typedef struct fault {
@@ -71,6 +71,10 @@ static fault make_fault(dice *d, fault_kind kind, unsigned at_ms)
     case FAULT_FAILOVER:
         f.for_ms = chance(d, 35) ? 0 : roll_between(d, 50, 1000);
         break;
+    case FAULT_RESTORE:
+        f.size = chance(d, 35) ? 1 : 0; /* leat is restarted in between */
+        f.for_ms = roll_between(d, 100, 1500);
+        break;
     case FAULT_LISTENER:
     case FAULT_FAST:
     case FAULT_IMMEDIATE:
@@ -94,6 +98,14 @@ static int deal(dice *d, const bool *chosen, fault_kind *deck)
         fault_kind swap = deck[i];
         deck[i] = deck[j];
         deck[j] = swap;
+    }
+    /* A restore takes seconds, in which nothing else is thrown: it comes last (deck[0]), so that a
+     * short run has all the others. */
+    for (int i = 1; i < n; i++) {
+        if (deck[i] == FAULT_RESTORE) {
+            deck[i] = deck[0];
+            deck[0] = FAULT_RESTORE;
+        }
     }
     return n;
 }
@@ -123,13 +135,15 @@ static void print_plan(const faults *f)
         printf("plan %6.2f s %s", p->at_ms / 1000.0, fault_names[p->kind]);
         if (p->kind == FAULT_RESET)
             printf(" %s", topic_name((int)p->size));
+        else if (p->kind == FAULT_RESTORE)
+            printf(" that loses %u ms%s", p->for_ms, p->size > 0 ? ", leat restarted" : "");
         else if (p->size > 0)
             printf(p->kind == FAULT_POOL ? " %u" : " %u%%", p->size);
         if (p->kind == FAULT_FAILOVER && p->for_ms == 0)
             printf(" clean");
         else if (p->kind == FAULT_FAILOVER)
             printf(" that loses %u ms", p->for_ms);
-        else if (p->for_ms > 0)
+        else if (p->for_ms > 0 && p->kind != FAULT_RESTORE)
             printf(" for %u ms", p->for_ms);
         printf("\n");
     }
@@ -158,6 +172,24 @@ static void treat_announcements(faults *f)
         percent[k] = f->heal_ns[k] > now ? f->percent[k] : 0;
     proxy_mistreat(f->torture->proxy, percent[FAULT_DROP], percent[FAULT_DOUBLE],
                    percent[FAULT_REORDER]);
+}
+
+static void put_back(torture *t)
+{
+    cluster_put_back(t->cluster);
+}
+
+/* The backup is made; what is committed from then on is lost. */
+static bool restore(torture *t, const fault *p)
+{
+    if (!cluster_back_up(t->cluster))
+        return false;
+    usleep(p->for_ms * 1000);
+    if (p->size > 0)
+        server_crash_around(t->server, put_back);
+    else
+        put_back(t);
+    return true;
 }
 
 static void throw(faults * f, const fault *p)
@@ -207,6 +239,10 @@ static void throw(faults * f, const fault *p)
         break;
     case FAULT_FAILOVER:
         if (!cluster_fail_over(t->cluster, p->for_ms))
+            f->thrown[p->kind]--;
+        break;
+    case FAULT_RESTORE:
+        if (!restore(t, p))
             f->thrown[p->kind]--;
         break;
     case FAULT_COUNT:

@@ -293,6 +293,10 @@ static numbering identify(const ledger *l, int topic, const book *b)
     if (n.span >= 0) {
         n.first = truth_head_on(h, n.span, n.timeline - 1);
         n.head = truth_head_on(h, n.span, n.timeline);
+        /* What came after a restore is of the history that Leat then began, whatever it was logged
+         * under: nobody may have been shown it as this epoch's. */
+        if (n.head > h->spans[n.span].kept)
+            n.head = h->spans[n.span].kept;
     }
     return n;
 }

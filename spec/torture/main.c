@@ -2,7 +2,8 @@
  *
  *   torture --leat FILE --app FILE --socket-dir DIR --data-dir DIR --standby-socket-dir DIR
  *           --standby-data-dir DIR --proxy-dir DIR --pg-ctl COMMAND --make-standby COMMAND
- *           --work DIR --database NAME [--seconds N] [--seed S] [--faults a,b,…] [--clients N]
+ *           --restore COMMAND --work DIR --database NAME [--seconds N] [--seed S] [--faults a,b,…]
+ * [--clients N]
  *           [--writers N] [--settle N] [--stop-at-first]
  *
  * Everything runs for that many seconds; then the writers stop, what was broken is made whole, and
@@ -147,6 +148,7 @@ static const struct option long_options[] = {
     {"make-standby", 1, NULL, OPT_FIRST + 8},
     {"work", 1, NULL, OPT_FIRST + 9},
     {"database", 1, NULL, OPT_FIRST + 10},
+    {"restore", 1, NULL, OPT_FIRST + 11},
     {"seconds", 1, NULL, 's'},
     {"seed", 1, NULL, 'S'},
     {"faults", 1, NULL, 'f'},
@@ -172,7 +174,8 @@ static void read_options(torture_options *o, int argc, char **argv)
                             &o->pg_ctl,
                             &o->make_standby,
                             &o->work,
-                            &o->database};
+                            &o->database,
+                            &o->restore};
     choose_faults(o->faults, "all");
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         unsigned n = optarg == NULL ? 0 : (unsigned)strtoul(optarg, NULL, 10);

@@ -31,7 +31,7 @@ create view torture.thing as
 
 -- Kinds event, revoke and the like: what was in the outbox. Kind reset: the topic was deleted, and is numbered by
 -- epoch. Kind renewal: it goes on by another epoch. Kind epoch, without a topic: what topics without a row are
--- numbered by from now on. Each id is taken under a lock that lasts until the commit (a topic's row, or the table of
+-- numbered by from now on. Kind restore, without a topic: up to here goes a backup that was put in place. Each id is taken under a lock that lasts until the commit (a topic's row, or the table of
 -- topics), so that those of a topic are in commit order.
 create table torture.log (
   id bigint generated always as identity primary key,

@@ -269,6 +269,20 @@ void server_reload(server *s)
         kill(s->pid, SIGHUP);
 }
 
+void server_crash_around(server *s, void (*meanwhile)(torture *t))
+{
+    char log[300];
+    snprintf(log, sizeof(log), "%s", s->log);
+    if (s->pid != 0) {
+        add_counters(s);
+        kill(s->pid, SIGKILL);
+        waitpid(s->pid, NULL, 0);
+        check_log(s, log);
+    }
+    meanwhile(s->torture);
+    launch(s);
+}
+
 void server_replace(server *s, bool crash)
 {
     pid_t old = s->pid;

@@ -13,6 +13,8 @@
 server *server_new(torture *t);
 int server_port(const server *s);
 void server_reload(server *s);
+/* It is killed, something happens, and a new one starts. */
+void server_crash_around(server *s, void (*meanwhile)(torture *t));
 /* A new one takes over; the old one drains, or is killed. */
 void server_replace(server *s, bool crash);
 /* Notices if it has died by itself. */

@@ -57,6 +57,7 @@ typedef enum fault_kind {
     FAULT_REORDER,   /* announcements are late, and out of order */
     FAULT_RESET,     /* a topic is deleted, so that its numbering begins anew; or the like */
     FAULT_FAILOVER,  /* the primary ends, and a standby is promoted */
+    FAULT_RESTORE,   /* a backup is put in Postgres' place, on the same timeline */
     FAULT_COUNT
 } fault_kind;
 
@@ -123,6 +124,7 @@ typedef struct torture_options {
     const char *proxy_dir;    /* for the nodes' */
     const char *pg_ctl;       /* a command, to which a folder and what to do are added */
     const char *make_standby; /* the primary's socket folder, and data and socket folder */
+    const char *restore;      /* "backup" or "put", and socket, data and backup folder */
     const char *work;         /* logs */
     const char *database;
 } torture_options;

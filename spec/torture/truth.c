@@ -32,7 +32,8 @@ static void open_span(history *h, const char *name, uint32_t timeline, int64_t f
 {
     h->spans = resized(h->spans, (size_t)h->n_spans + 1, sizeof(*h->spans));
     span *s = &h->spans[h->n_spans++];
-    *s = (span){.timeline = timeline, .first = first, .before = h->n, .head = first};
+    *s = (span){
+        .timeline = timeline, .first = first, .before = h->n, .head = first, .kept = INT64_MAX};
     snprintf(s->name, sizeof(s->name), "%s", name);
 }
 
@@ -83,7 +84,10 @@ static void take_row(reader *r, const PGresult *rows, int i)
 {
     const char *kind = PQgetvalue(rows, i, 0), *name = PQgetvalue(rows, i, 2);
     uint32_t timeline = (uint32_t)strtoul(PQgetvalue(rows, i, 1), NULL, 16);
-    if (strcmp(kind, "epoch") == 0) {
+    if (strcmp(kind, "restore") == 0) {
+        span *s = &r->history->spans[r->history->n_spans - 1];
+        s->kept = s->kept == INT64_MAX ? s->head : s->kept;
+    } else if (strcmp(kind, "epoch") == 0) {
         if (!r->has_row)
             open_span(r->history, name, timeline, 0);
     } else if (strcmp(kind, "reset") == 0) {

@@ -34,6 +34,7 @@ typedef struct span {
     int64_t first;     /* the seq that it began with */
     int64_t before;    /* the index of the entry whose state that is */
     int64_t head;      /* its last seq */
+    int64_t kept; /* the last seq that the first restore in it left; INT64_MAX: there was none */
 } span;
 
 typedef struct history {
