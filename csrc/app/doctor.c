@@ -87,10 +87,10 @@ static void on_row(void *arg, const char *const *values)
 }
 
 /* A query whose rows are findings. */
-static int find_rows(examination *x, const char *sql)
+static int find_rows(examination *x, leat_pg_sync *db, const char *sql)
 {
     leat_buf why = LEAT_BUF_INIT;
-    int err = leat_pg_sync_rows(x->db, sql, timeout(x), on_row, x, &why);
+    int err = leat_pg_sync_rows(db, sql, timeout(x), on_row, x, &why);
     if (err < 0)
         fail(x, err, "the database cannot be examined", &why, "");
     leat_buf_close(&why);
@@ -167,11 +167,26 @@ static int look_at_position(examination *x)
     return err;
 }
 
+#define SESSION_REMEDY                                                                             \
+    "set listen_url to a connection of the same database that leads to the primary, directly or "  \
+    "through a pooler in session mode"
+
+static int look_at_session(examination *x)
+{
+    int err = connect_to(x, &x->session, x->config->listen_url, "listen_url");
+    if (err == 0 && holds(x, x->session, "select pg_is_in_recovery()"))
+        find(x, LEAT_SEVERITY_FATAL, "listen_url leads to a standby, where LISTEN is impossible",
+             SESSION_REMEDY);
+    return err;
+}
+
+/* Asked by listen_url: a standby cannot look at unlogged tables. */
 static int look_at_problems(examination *x)
 {
-    if (!holds(x, x->db, "select pg_catalog.has_function_privilege('leat.problems()', 'execute')"))
+    if (!holds(x, x->session,
+               "select pg_catalog.has_function_privilege('leat.problems()', 'execute')"))
         return 0; /* that is a finding about the role */
-    return find_rows(x, "select severity, problem, remedy from leat.problems()");
+    return find_rows(x, x->session, "select severity, problem, remedy from leat.problems()");
 }
 
 /* Only a warning: whether the standby may be behind is decided by settings of those who write. */
@@ -244,7 +259,7 @@ static int look_at_pool(examination *x)
              "statements",
              "set max_statements = 0");
     if (found != POOLING_NONE)
-        err = find_rows(x, leat_doctor_formats_sql);
+        err = find_rows(x, x->db, leat_doctor_formats_sql);
     return err;
 }
 
@@ -265,23 +280,14 @@ static int hear(examination *x, leat_pg_sync *other, leat_buf *why)
     return err;
 }
 
-#define SESSION_REMEDY                                                                             \
-    "set listen_url to a connection of the same database that leads to the primary, directly or "  \
-    "through a pooler in session mode"
-
 static int look_at_listener(examination *x)
 {
     leat_pg_sync *second = NULL;
     leat_buf why = LEAT_BUF_INIT;
-    int err = connect_to(x, &x->session, x->config->listen_url, "listen_url");
-    if (err == 0)
-        err = connect_to(x, &second, x->config->listen_url, "listen_url, for a second time");
+    int err = connect_to(x, &second, x->config->listen_url, "listen_url, for a second time");
     if (err < 0)
         return err;
-    if (holds(x, x->session, "select pg_is_in_recovery()")) {
-        find(x, LEAT_SEVERITY_FATAL, "listen_url leads to a standby, where LISTEN is impossible",
-             SESSION_REMEDY);
-    } else if (pooling_of(x, x->session, second) != POOLING_NONE) {
+    if (pooling_of(x, x->session, second) != POOLING_NONE) {
         find(x, LEAT_SEVERITY_FATAL,
              "listen_url leads through a pooler in transaction mode, which LISTEN does not survive",
              SESSION_REMEDY);
@@ -300,14 +306,14 @@ static int look_at_listener(examination *x)
 
 static int look_at_role(examination *x)
 {
-    return find_rows(x, leat_doctor_role_sql);
+    return find_rows(x, x->db, leat_doctor_role_sql);
 }
 
 int leat_doctor_examine(const leat_config *config, const leat_doctor *doctor)
 {
     static int (*const steps[])(examination * x) = {
-        look_at_version,  look_at_role, look_at_schema,  look_at_position,
-        look_at_problems, look_at_pool, look_at_listener};
+        look_at_version, look_at_role,     look_at_schema, look_at_position,
+        look_at_session, look_at_problems, look_at_pool,   look_at_listener};
     examination x = {.config = config, .doctor = doctor};
     int err = connect_to(&x, &x.db, config->database_url, "database_url");
     if (err == 0)
