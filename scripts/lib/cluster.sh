@@ -1,8 +1,14 @@
 # A private Postgres cluster: its own data folder, its own socket, no TCP. Never the system's.
 # shellcheck shell=bash
 
+# cluster_bindir: of another installation than the newest of Debian's.
+cluster_bindir=
 pg_bindir() {
   local dir best=''
+  if [ -n "$cluster_bindir" ]; then
+    printf '%s' "$cluster_bindir"
+    return
+  fi
   for dir in /usr/lib/postgresql/*/bin; do
     [ -x "$dir/initdb" ] && best=$dir
   done
