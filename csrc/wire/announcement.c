@@ -1,27 +1,31 @@
 /* The payload is cut into fields from the left; the last one, data, goes to the end. The MAC is the
  * first half of HMAC-SHA256 over the sender's number, a newline, and everything behind the
- * payload's first newline. The HMAC is computed here from its two blocks with one digest context
- * that is used again and again, since OpenSSL's own HMAC copies (and allocates) a context for each
- * message.
+ * payload's first newline.
+ *
+ * The key's two blocks are digested once; each message goes on from copies of these states, on the
+ * stack. That is why the digest is OpenSSL's plain SHA256 and not its EVP: EVP allocates a state
+ * for each digest.
  */
 #include "wire/announcement.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+/* SHA256_* are marked as deprecated in favour of EVP. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include "base/mem.h"
 #include "wire/leat_v1.h"
 
-enum { BLOCK_LEN = 64, DIGEST_LEN = 32, AT_MAX_DIGITS = 17, SEQ_MAX_DIGITS = 16 };
+enum { BLOCK_LEN = SHA256_CBLOCK, AT_MAX_DIGITS = 17, SEQ_MAX_DIGITS = 16 };
 
 struct leat_announcement_seal {
-    EVP_MD_CTX *digest;
     bool has_key;
-    unsigned char inner[BLOCK_LEN]; /* the key, as RFC 2104 mixes it with ipad... */
-    unsigned char outer[BLOCK_LEN]; /* ...and with opad */
+    unsigned char key[LEAT_ANNOUNCEMENT_KEY_LEN];
+    SHA256_CTX inner; /* after the block of the key and RFC 2104's ipad... */
+    SHA256_CTX outer; /* ...and opad */
 };
 
 /* Cuts the next field off *rest; false if no newline ends it. */
@@ -113,62 +117,66 @@ int leat_announcement_parse(leat_announcement *out, leat_slice payload)
 
 leat_announcement_seal *leat_announcement_seal_new(void)
 {
-    leat_announcement_seal *s = leat_calloc(1, sizeof(*s));
-    s->digest = EVP_MD_CTX_new();
-    int ok = s->digest != NULL && EVP_DigestInit_ex(s->digest, EVP_sha256(), NULL);
-    LEAT_ASSERT(ok);
-    return s;
+    return leat_calloc(1, sizeof(leat_announcement_seal));
 }
 
 void leat_announcement_seal_free(leat_announcement_seal *s)
 {
     if (s == NULL)
         return;
-    EVP_MD_CTX_free(s->digest);
     OPENSSL_cleanse(s, sizeof(*s));
     free(s);
 }
 
+/* The state after one block: the key, filled up with zeros, each byte xor mask. */
+static void begin_digest(SHA256_CTX *c, const unsigned char *key, unsigned char mask)
+{
+    unsigned char block[BLOCK_LEN];
+    for (size_t i = 0; i < BLOCK_LEN; i++)
+        block[i] = (i < LEAT_ANNOUNCEMENT_KEY_LEN ? key[i] : 0) ^ mask;
+    SHA256_Init(c);
+    SHA256_Update(c, block, sizeof(block));
+    OPENSSL_cleanse(block, sizeof(block));
+}
+
 int leat_announcement_seal_key(leat_announcement_seal *s, leat_slice key)
 {
-    if (key.len != LEAT_ANNOUNCEMENT_KEY_LEN)
+    if (key.len != sizeof(s->key))
         return LEAT_EBADMSG;
-    bool other = !s->has_key;
-    for (size_t i = 0; i < BLOCK_LEN; i++) {
-        unsigned char byte = i < key.len ? (unsigned char)key.at[i] : 0;
-        other = other || s->inner[i] != (byte ^ 0x36);
-        s->inner[i] = byte ^ 0x36;
-        s->outer[i] = byte ^ 0x5c;
-    }
+    if (s->has_key && CRYPTO_memcmp(s->key, key.at, key.len) == 0)
+        return 0;
+    memcpy(s->key, key.at, key.len);
+    begin_digest(&s->inner, s->key, 0x36);
+    begin_digest(&s->outer, s->key, 0x5c);
     s->has_key = true;
-    return other ? 1 : 0;
+    return 1;
 }
 
-/* The digest of up to three pieces. */
-static bool digest_of(EVP_MD_CTX *c, const leat_slice *pieces, size_t n, unsigned char *out)
+/* HMAC-SHA256 of the sender and what follows the payload's MAC. */
+static void digest_message(const leat_announcement_seal *s, leat_slice message, int sender_pid,
+                           unsigned char *digest)
 {
-    bool ok = EVP_DigestInit_ex(c, NULL, NULL);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = EVP_DigestUpdate(c, pieces[i].at, pieces[i].len);
-    return ok && EVP_DigestFinal_ex(c, out, NULL);
+    char sender[16];
+    int sender_len = snprintf(sender, sizeof(sender), "%d\n", sender_pid);
+    SHA256_CTX c = s->inner;
+    SHA256_Update(&c, sender, (size_t)sender_len);
+    SHA256_Update(&c, message.at, message.len);
+    SHA256_Final(digest, &c);
+    c = s->outer;
+    SHA256_Update(&c, digest, SHA256_DIGEST_LENGTH);
+    SHA256_Final(digest, &c);
 }
 
-bool leat_announcement_is_sealed(leat_announcement_seal *s, leat_slice payload, int sender_pid)
+bool leat_announcement_is_sealed(const leat_announcement_seal *s, leat_slice payload,
+                                 int sender_pid)
 {
     static const char digits[] = "0123456789abcdef";
     size_t start = LEAT_ANNOUNCEMENT_MAC_LEN + 1;
     if (!s->has_key || payload.len < start)
         return false;
-    char sender[16];
-    unsigned char digest[DIGEST_LEN];
-    size_t sender_len = (size_t)snprintf(sender, sizeof(sender), "%d\n", sender_pid);
-    leat_slice message[] = {{(const char *)s->inner, BLOCK_LEN},
-                            {sender, sender_len},
-                            {payload.at + start, payload.len - start}};
-    leat_slice sealed[] = {{(const char *)s->outer, BLOCK_LEN}, {(const char *)digest, DIGEST_LEN}};
-    if (!digest_of(s->digest, message, 3, digest) || !digest_of(s->digest, sealed, 2, digest))
-        return false;
+    unsigned char digest[SHA256_DIGEST_LENGTH];
     char mac[LEAT_ANNOUNCEMENT_MAC_LEN];
+    digest_message(s, (leat_slice){payload.at + start, payload.len - start}, sender_pid, digest);
     for (size_t i = 0; i < sizeof(mac); i += 2) {
         mac[i] = digits[digest[i / 2] >> 4];
         mac[i + 1] = digits[digest[i / 2] & 15];

@@ -2,7 +2,7 @@
  * wrote it.
  *
  * Ownership  a parsed announcement borrows from the payload. A seal is owned by whoever made it.
- * Threads    any; one seal is used by one thread at a time.
+ * Threads    any, while nobody changes the seal's key.
  * Units      seq counts from 1; at: microseconds since 1970.
  * Errors     parsing returns LEAT_EBADMSG for what is not of the form.
  *
@@ -55,6 +55,7 @@ LEAT_MUST_CHECK int leat_announcement_seal_key(leat_announcement_seal *s, leat_s
 
 /* Whether a payload that was parsed carries the MAC of that sender. False while no key is known.
  * Allocates nothing. */
-bool leat_announcement_is_sealed(leat_announcement_seal *s, leat_slice payload, int sender_pid);
+bool leat_announcement_is_sealed(const leat_announcement_seal *s, leat_slice payload,
+                                 int sender_pid);
 
 #endif
