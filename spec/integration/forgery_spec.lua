@@ -131,7 +131,7 @@ describe("a forged announcement", function()
     local f = room()
 
     s.session:run [[
-      update leat.secret s set key = k.key, inner_pad = leat.pad(k.key, 54), outer_pad = leat.pad(k.key, 92)
+      update leat.secret s set key = k.key, pads = leat.pad(k.key, 54) || leat.pad(k.key, 92)
         from (select leat.new_key() as key) k]]
     s.session:publish("room:3", "1")
 
