@@ -21,7 +21,7 @@ local function open(variables)
   local env = { LEAT_METRICS_LISTEN = "127.0.0.1:0" }
   for name, value in pairs(variables) do env[name] = value end
   local s = stage.open { app = APP, schema = fixtures.schema, env = env }
-  s.inside = { port = tonumber((s.server:find_log("metrics address=%S+:(%d+)"))) }
+  s.inside = { port = tonumber((s.server:await_log("metrics address=%S+:(%d+)"))) }
   return s
 end
 

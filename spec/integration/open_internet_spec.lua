@@ -133,7 +133,7 @@ describe("metrics_listen", function()
   it("has metrics and health of its own, and nothing else", function()
     local s = stage.open { app = fixtures.app, schema = fixtures.schema,
       env = { LEAT_METRICS_LISTEN = "127.0.0.1:0", LEAT_MAX_CONNECTIONS_PER_ADDRESS = 4, LEAT_WORKERS = 2 } }
-    local inside = tonumber((s.server:find_log("metrics address=%S+:(%d+)")))
+    local inside = tonumber((s.server:await_log("metrics address=%S+:(%d+)")))
     local function status(path, port, headers)
       return http.request(s.server, { path = path, port = port, headers = headers }).status
     end
