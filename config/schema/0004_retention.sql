@@ -2,20 +2,25 @@
 
 set local search_path = pg_catalog, pg_temp;
 
--- How far leat.trim has looked for topics that have grown. Unlogged: without its row it looks at all.
+-- How far leat.trim has looked for topics that have more than max_events. Unlogged: without its row it looks at all.
 create unlogged table leat.trimming (
-  only_row boolean primary key default true check (only_row),
-  max_events bigint,
+  max_events bigint primary key,
   seen timestamptz not null
 );
 
 -- Deletes at most batch events that are older than max_age or beyond a topic's newest max_events (NULL: no such
 -- limit) and returns how many: call it again at once while that is batch. One caller at a time;
 -- the others get 0. With nothing to do it looks at the ends of one index.
+--
+-- A call is bounded, so that it ends before it is cancelled, which would undo what it has done: it looks at no more
+-- than 50,000 new events, or for a second, and the next one goes on there. So after a crash, or with another limit, it
+-- may return less than batch, or 0, and not be done: leat.trimming tells how far it is.
 create function leat.trim(max_age interval, max_events bigint, batch integer) returns bigint
   language plpgsql security definer
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
+  slice constant integer := greatest(batch, 1000);
+  began constant timestamptz := clock_timestamp();
   deleted bigint := 0;
   n bigint;
   started timestamptz;
@@ -31,15 +36,18 @@ begin
     select e.ctid from leat.event e where e.created_at < clock_timestamp() - max_age
      order by e.created_at limit batch));
   get diagnostics deleted = row_count;
+  if max_events is null then
+    return deleted;
+  end if;
 
   -- Only topics with new events can have grown too long. They are looked at in slices, oldest first.
-  select t.seen into started from leat.trimming t
-   where t.max_events is not distinct from trim.max_events;
+  select t.seen into started from leat.trimming t where t.max_events = trim.max_events;
   seen := coalesce(started, '-infinity');
-  while max_events is not null and deleted < batch loop
+  for i in 1 .. 50 loop
+    exit when deleted >= batch or i > 1 and clock_timestamp() > began + interval '1 second';
     select max(s.created_at) into upto from (
       select e.created_at from leat.event e where e.created_at > seen
-       order by e.created_at limit batch) s;
+       order by e.created_at limit slice) s;
     exit when upto is null;
     delete from leat.event where ctid = any (array(
       select x.ctid
@@ -61,7 +69,7 @@ begin
   seen := least(seen, clock_timestamp() - interval '10 seconds');
   if seen is distinct from started then
     insert into leat.trimming as t (max_events, seen) values (max_events, seen)
-      on conflict (only_row) do update set max_events = excluded.max_events, seen = excluded.seen;
+      on conflict on constraint trimming_pkey do update set seen = excluded.seen;
   end if;
   return deleted;
 end $$;

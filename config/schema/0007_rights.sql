@@ -24,7 +24,8 @@ create function leat.grant_server(role name) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   execute format('grant usage on schema leat to %I', role);
-  execute format('grant select on leat.topic, leat.event, leat.installation, leat.migration to %I', role);
+  execute format('grant select on leat.topic, leat.event, leat.installation, leat.migration, leat.trimming to %I',
+                 role);
   execute format('grant execute on function leat.attend(text, text, jsonb), leat.problems(),'
                  || ' leat.trim(interval, bigint, integer) to %I', role);
 end $$;

@@ -152,6 +152,8 @@ static const series table[LEAT_M_COUNT] = {
         COUNTER("leat_connections_refused_total", "Connections refused over max_connections."),
     [LEAT_M_TRIMMED_EVENTS] =
         COUNTER("leat_trimmed_events_total", "Events trimmed from the outbox."),
+    [LEAT_M_TRIM_BACKLOG] = GAUGE("leat_trim_backlog_seconds",
+                                  "Age of the oldest event that trimming has not looked at."),
     [LEAT_M_SIGNALS_DROPPED] =
         COUNTER("leat_signals_dropped_total", "Signals not sent to clients that did not read."),
     [LEAT_M_LOG_DROPPED_RATE] = LOG_DROPPED("rate"),

@@ -76,6 +76,7 @@ typedef enum leat_metric {
     LEAT_M_BAD_REQUESTS,        /* leat_bad_requests_total: messages answered bad_request */
     LEAT_M_CONNECTIONS_REFUSED, /* leat_connections_refused_total: over max_connections */
     LEAT_M_TRIMMED_EVENTS,      /* leat_trimmed_events_total */
+    LEAT_M_TRIM_BACKLOG,        /* leat_trim_backlog_seconds */
     LEAT_M_SIGNALS_DROPPED,     /* leat_signals_dropped_total */
     LEAT_M_LOG_DROPPED_RATE,    /* leat_log_lines_dropped_total{reason=...} */
     LEAT_M_LOG_DROPPED_FULL,

@@ -1,8 +1,8 @@
 /* hub_trim.c - keeps the outbox short: every trim_interval_ms, old events go, a batch at a time.
  *
- * on_trim -> on_conn -> on_trimmed; a full batch is followed by the next one soon. Of several
- * servers on one database, the one that gets leat.trim's advisory lock works; the others find
- * nothing to do.
+ * on_trim -> on_conn -> on_trimmed; a full batch is followed by the next one soon, and so is any
+ * call while events wait to be looked at (leat_trim_backlog_seconds). Of several servers on one
+ * database, the one that gets leat.trim's advisory lock works; the others find nothing to do.
  */
 #include "core/hub_private.h"
 
@@ -10,7 +10,17 @@
 
 #include "base/log.h"
 
-enum { TRIM_BATCH = 1000, TRIM_SOON_MS = 20 };
+/* An event of the last ten seconds is looked at once more by every call: behind is what is older
+ * than BEHIND_S and was not looked at. */
+enum { TRIM_BATCH = 1000, TRIM_SOON_MS = 20, TRIM_BEHIND_MS = 200, BEHIND_S = 15 };
+
+/* With the age of the oldest event that leat.trim had not looked at when the call began. A call is
+ * bounded, and may find nothing to delete where much is left to look at. */
+static const char trim_sql[] =
+    "select leat.trim(make_interval(secs => $1::float8), $2::bigint, $3::int),"
+    " coalesce(date_part('epoch', clock_timestamp() - ("
+    "  select min(e.created_at) from leat.event e where e.created_at > coalesce("
+    "   (select t.seen from leat.trimming t where t.max_events = $2::bigint), '-infinity'))), 0)";
 
 static void on_trim(leat_deadline *d);
 static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err);
@@ -83,10 +93,8 @@ static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
                                  (unsigned long long)limits->retention_events)},
         {batch, (size_t)snprintf(batch, sizeof(batch), "%d", TRIM_BATCH)},
     };
-    err = leat_pg_conn_query(conn, &h->trim_query,
-                             "select leat.trim(make_interval(secs => $1::float8), $2::bigint,"
-                             " $3::int)",
-                             params, 3, trim_deadline(h), on_trimmed);
+    err =
+        leat_pg_conn_query(conn, &h->trim_query, trim_sql, params, 3, trim_deadline(h), on_trimmed);
     if (err < 0)
         end_trim(h, limits->trim_interval_ms);
 }
@@ -95,11 +103,20 @@ static void on_trimmed(leat_pg_query *q, leat_pg_result *res, int err)
 {
     leat_hub *h = q->data;
     long long trimmed = 0;
-    if (err == 0 && leat_pg_result_rows(res) == 1)
+    double behind_s = 0;
+    if (err == 0 && leat_pg_result_rows(res) == 1) {
         trimmed = strtoll(leat_pg_result_value(res, 0, 0).at, NULL, 10);
-    else
+        behind_s = strtod(leat_pg_result_value(res, 0, 1).at, NULL);
+        leat_metrics_set(h->metrics, LEAT_M_TRIM_BACKLOG, (int64_t)behind_s);
+    } else {
         LEAT_LOG_WARN("hub", "trimming the outbox failed sqlstate=%s",
                       res == NULL ? "-" : leat_pg_result_sqlstate(res));
+    }
     leat_metrics_add(h->metrics, LEAT_M_TRIMMED_EVENTS, trimmed);
-    end_trim(h, trimmed >= TRIM_BATCH ? TRIM_SOON_MS : h->options.limits->trim_interval_ms);
+    uint64_t next_ms = h->options.limits->trim_interval_ms;
+    if (trimmed >= TRIM_BATCH)
+        next_ms = TRIM_SOON_MS;
+    else if (behind_s > BEHIND_S && next_ms > TRIM_BEHIND_MS)
+        next_ms = TRIM_BEHIND_MS;
+    end_trim(h, next_ms);
 }
