@@ -115,8 +115,13 @@ return {
   -- when some have been.
   max_subscriptions = 256,
   max_inflight = 8,
-  -- One message of a client, and one snapshot.
-  max_message_bytes = 4194304,
+  -- One message of a client, in bytes, and all params of a connection's subscriptions together. A larger
+  -- message closes the connection with 1009.
+  max_message_bytes = 65536,
+  -- JSON values in one message of a client: each element and member, each list and object counts, since
+  -- reading them costs far more than their bytes. A message with more is answered "too_large".
+  max_message_values = 10000,
+  -- One snapshot.
   max_snapshot_bytes = 16777216,
   -- Unsent bytes of one client. Beyond them it is fed no more until it has caught up.
   max_send_buffer_bytes = 1048576,

@@ -146,6 +146,8 @@ static const series table[LEAT_M_COUNT] = {
                                      "HTTP requests that were malformed, too large or too slow."),
     [LEAT_M_PROTOCOL_ERRORS] =
         COUNTER("leat_protocol_errors_total", "Connections closed for breaking RFC 6455."),
+    [LEAT_M_MESSAGES_TOO_LARGE] =
+        COUNTER("leat_messages_too_large_total", "Messages refused over max_message_values."),
     [LEAT_M_BAD_REQUESTS] =
         COUNTER("leat_bad_requests_total", "Messages answered with bad_request."),
     [LEAT_M_CONNECTIONS_REFUSED] =

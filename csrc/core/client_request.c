@@ -301,10 +301,16 @@ static void on_text(leat_client *c, leat_slice text)
     leat_buf scratch = LEAT_BUF_INIT;
     leat_v1_message m;
     char reason[256];
-    if (leat_v1_parse(&m, text, &scratch, reason, sizeof(reason)) < 0)
+    size_t max_values = c->core->limits->max_message_values;
+    int err = leat_v1_parse(&m, text, max_values, &scratch, reason, sizeof(reason));
+    if (err == LEAT_ETOOLARGE) {
+        leat_metrics_add(c->core->metrics, LEAT_M_MESSAGES_TOO_LARGE, 1);
+        refuse(c, m.id, LEAT_CODE_TOO_LARGE, reason);
+    } else if (err < 0) {
         refuse(c, m.id, LEAT_CODE_BAD_REQUEST, reason);
-    else if (check_timeout(c, &m))
+    } else if (check_timeout(c, &m)) {
         dispatch(c, &m);
+    }
     leat_buf_close(&scratch);
 }
 

@@ -16,9 +16,10 @@ typedef struct leat_limits {
     uint64_t control_timeout_ms;
     uint64_t max_timeout_ms; /* of a caller's own deadline */
     size_t max_connections;
-    size_t max_subscriptions; /* of one client */
-    size_t max_inflight;      /* requests of one client that are not yet answered */
-    size_t max_message_bytes; /* one message of a client */
+    size_t max_subscriptions;  /* of one client */
+    size_t max_inflight;       /* requests of one client that are not yet answered */
+    size_t max_message_bytes;  /* one message of a client */
+    size_t max_message_values; /* JSON values in it */
     size_t max_snapshot_bytes;
     size_t max_send_buffer_bytes; /* unsent bytes of one client beyond which it is fed no more */
     uint64_t slow_client_timeout_ms;

@@ -199,20 +199,42 @@ static void check_moved(lua_State *L, lua_Integer from, lua_Integer to)
         luaL_error(L, "too many elements");
 }
 
-/* table.insert(t, [pos], value)                                   [-0, +0, any] */
+/* table.insert(t, [pos], value)                                   [-0, +0, any]
+ * Asks # of the table once: a metatable could give the original another answer than us. */
 static int lib_insert(lua_State *L)
 {
-    if (lua_gettop(L) == 3 && lua_istable(L, 1))
-        check_moved(L, luaL_checkinteger(L, 2), luaL_len(L, 1));
-    return call_original(L);
+    if (lua_gettop(L) != 3 || !lua_istable(L, 1))
+        return call_original(L);
+    lua_Unsigned end = (lua_Unsigned)luaL_len(L, 1) + 1;
+    lua_Integer pos = luaL_checkinteger(L, 2);
+    check_moved(L, pos, (lua_Integer)end);
+    luaL_argcheck(L, (lua_Unsigned)pos - 1 < end, 2, "position out of bounds");
+    for (lua_Integer i = (lua_Integer)end; i > pos; i--) {
+        lua_geti(L, 1, i - 1);
+        lua_seti(L, 1, i);
+    }
+    lua_seti(L, 1, pos);
+    return 0;
 }
 
 /* table.remove(t, [pos]) -> value                                 [-0, +1, any] */
 static int lib_remove(lua_State *L)
 {
-    if (lua_gettop(L) >= 2 && lua_istable(L, 1))
-        check_moved(L, luaL_checkinteger(L, 2), luaL_len(L, 1));
-    return call_original(L);
+    if (lua_gettop(L) < 2 || !lua_istable(L, 1))
+        return call_original(L);
+    lua_Integer last = luaL_len(L, 1);
+    lua_Integer pos = luaL_optinteger(L, 2, last);
+    check_moved(L, pos, last);
+    if (pos != last)
+        luaL_argcheck(L, (lua_Unsigned)pos - 1 <= (lua_Unsigned)last, 2, "position out of bounds");
+    lua_geti(L, 1, pos);
+    for (; pos < last; pos++) {
+        lua_geti(L, 1, pos + 1);
+        lua_seti(L, 1, pos);
+    }
+    lua_pushnil(L);
+    lua_seti(L, 1, pos);
+    return 1;
 }
 
 /* table.move(a, from, to, at, [b]) -> b                           [-0, +1, any] */

@@ -46,6 +46,8 @@ typedef struct leat_json_reader {
     leat_slice text;    /* of KEY, STRING and NUMBER; valid until the next call */
     uint32_t depth;
     uint32_t max_depth;
+    size_t
+        values_left; /* that may still begin; the text alone bounds them unless the caller does */
     int state_;
     const char *token_; /* where the last value began */
     uint64_t is_array_[(LEAT_JSON_MAX_DEPTH + 63) / 64];
@@ -56,7 +58,8 @@ typedef struct leat_json_reader {
 void leat_json_reader_init(leat_json_reader *r, leat_slice text, leat_buf *scratch,
                            uint32_t max_depth);
 
-/* Returns 0 and writes the next token, or LEAT_EBADMSG. */
+/* Returns 0 and writes the next token, or LEAT_EBADMSG; LEAT_ETOOLARGE if values_left is used up.
+ */
 LEAT_MUST_CHECK int leat_json_next(leat_json_reader *r, leat_json_token *token);
 
 /* Where a value stands next: reads it whole, validated, and returns it as written in *raw. Its

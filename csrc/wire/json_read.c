@@ -375,6 +375,11 @@ static int read_value(leat_json_reader *r, leat_json_token *token, bool decode)
 {
     if (r->at == r->end)
         return fail(r, r->at, "expected a value");
+    if (r->values_left == 0) {
+        fail(r, r->at, "too many values");
+        return LEAT_ETOOLARGE;
+    }
+    r->values_left--;
     r->token_ = r->at;
     if (*r->at == '{' || *r->at == '[') {
         bool array = *r->at == '[';
@@ -438,7 +443,8 @@ void leat_json_reader_init(leat_json_reader *r, leat_slice text, leat_buf *scrat
                            uint32_t max_depth)
 {
     LEAT_ASSERT(max_depth <= LEAT_JSON_MAX_DEPTH);
-    *r = (leat_json_reader){.scratch = scratch, .max_depth = max_depth, .state_ = WANT_VALUE};
+    *r = (leat_json_reader){
+        .scratch = scratch, .max_depth = max_depth, .values_left = SIZE_MAX, .state_ = WANT_VALUE};
     /* An absent text is read as an empty one: pointers stay comparable. */
     r->begin = r->at = text.at == NULL ? "" : text.at;
     r->end = r->begin + text.len;

@@ -53,9 +53,10 @@ typedef struct leat_v1_message {
  * topic, a duplicate member, a seq out of range and a timeout that is not a positive integer are
  * errors. Required: op always; topic for subscribe, unsubscribe, publish; data for publish; method
  * for call; token for authenticate. An id is optional for all; it is at most 128 bytes of JSON. On
- * an error nothing of *out is set but id. */
-LEAT_MUST_CHECK int leat_v1_parse(leat_v1_message *out, leat_slice text, leat_buf *scratch,
-                                  char *reason, size_t reason_size);
+ * an error nothing of *out is set but id. LEAT_ETOOLARGE: the text has more than max_values JSON
+ * values (each element, each member's value, and each array and object counts). */
+LEAT_MUST_CHECK int leat_v1_parse(leat_v1_message *out, leat_slice text, size_t max_values,
+                                  leat_buf *scratch, char *reason, size_t reason_size);
 
 /* 1 to 255 bytes of UTF-8 without control characters (C0, DEL, C1). */
 bool leat_v1_topic_ok(leat_slice topic);

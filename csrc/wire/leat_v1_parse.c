@@ -335,20 +335,27 @@ static int read_message(struct parse *p, leat_json_reader *r)
     return err < 0 ? err : leat_json_next(r, &token); /* nothing may follow the object */
 }
 
-int leat_v1_parse(leat_v1_message *out, leat_slice text, leat_buf *scratch, char *reason,
-                  size_t reason_size)
+int leat_v1_parse(leat_v1_message *out, leat_slice text, size_t max_values, leat_buf *scratch,
+                  char *reason, size_t reason_size)
 {
     struct parse p = {
         .text = text, .scratch = scratch, .reason = reason, .reason_size = reason_size};
     scratch->len = 0;
     leat_json_reader r;
     leat_json_reader_init(&r, text, &p.token, LEAT_JSON_MAX_DEPTH);
-    if (read_message(&p, &r) < 0) {
+    r.values_left = max_values;
+    int err = read_message(&p, &r);
+    if (err < 0)
         p.failed = false; /* what is not JSON at all is the greater mistake */
+    if (err == LEAT_ETOOLARGE) {
+        fail(&p, "the message has more than %zu values", max_values);
+    } else if (err < 0) {
         fail(&p, "invalid JSON at offset %zu: %s", leat_json_offset(&r), r.reason);
     }
     check_needs(&p);
     leat_buf_close(&p.token);
     *out = p.failed ? (leat_v1_message){.id = p.message.id} : p.message;
+    if (err == LEAT_ETOOLARGE)
+        return err;
     return p.failed ? LEAT_EBADMSG : 0;
 }

@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     leat_buf scratch = LEAT_BUF_INIT;
     char reason[200] = "";
     leat_v1_message m;
-    int err = leat_v1_parse(&m, text, &scratch, reason, sizeof(reason));
+    int err = leat_v1_parse(&m, text, 100, &scratch, reason, sizeof(reason));
     CHECK((err < 0) == (reason[0] != '\0'));
     if (err == 0)
         check_message(&m);

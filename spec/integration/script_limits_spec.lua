@@ -48,9 +48,10 @@ app:connect(function() return { id = 1 } end)
 app:method("fine", function() return 1 end)
 app:method("hoard", function() while true do hoard[#hoard + 1] = ("x"):rep(100000) .. #hoard end end)
 app:method("load", function()
-  local chunk, why = load(("x=1;"):rep(1000000))
+  local line = ("x=1;"):rep(1000)
+  local chunk, why = load(line:rep(1000))
   local n = 0
-  local piecewise = load(function() n = n + 1 return ("x=1;"):rep(10000) end)
+  local piecewise = load(function() n = n + 1 return line end)
   local good = load(coroutine.wrap(function() coroutine.yield "return " coroutine.yield "5" end))
   return { refused = not chunk and why, piecewise = not piecewise, good = good() }
 end)
@@ -136,6 +137,36 @@ describe("a script's cost", function()
     assert.matches("larger than 1048576 bytes", data.refused)
     assert.is_true(data.piecewise)
     assert.equal(5, data.good)
+  end)
+end)
+
+describe("a message of many values", function()
+  local s, client
+
+  lazy_setup(function()
+    s = stage.open { app = table.concat(APP), schema = "select 1", env = { LEAT_MAX_MESSAGE_VALUES = 1000 } }
+  end)
+  lazy_teardown(function() s:close() end)
+
+  it("is refused before anything of it is made, and the connection goes on", function()
+    client = s:connect()
+    client:send_text('{"op":"call","id":7,"method":"fine","params":[' .. ("[],"):rep(20000) .. "0]}")
+
+    local answer = client:expect("error")
+    assert.same({ 7, "too_large", "the message has more than 1000 values" },
+      { answer.id, answer.code, answer.message })
+    assert.equal(1, s:metrics().leat_messages_too_large_total)
+    assert.equal(1, client:ask({ op = "call", id = 8, method = "fine" }, "ok").data)
+    s:settle()
+  end)
+
+  it("may be refused by its bytes alone, which are 65536 unless the configuration has more", function()
+    client = s:connect()
+
+    client:send_text('{"op":"call","id":7,"method":"fine","params":"' .. ("x"):rep(65536) .. '"}')
+
+    assert.equal(1009, (client:closed()))
+    s:settle()
   end)
 end)
 

@@ -121,6 +121,7 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_log_lines_dropped_total{reason=\"rate\"} 0",
         "leat_log_lines_dropped_total{reason=\"full\"} 0",
         "leat_log_lines_dropped_total{reason=\"failed\"} 0",
+        "leat_messages_too_large_total 0",
         "leat_announcements_refused_total 0",
         "leat_fetch_failures_total{reason=\"hidden\"} 0",
         "leat_fetch_failures_total{reason=\"missing\"} 0",

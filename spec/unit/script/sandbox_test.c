@@ -543,6 +543,11 @@ static void calls_that_would_not_end_are_refused(void **state)
                    "(select(2, pcall(table.remove, t, 1)):match('too.*')) .. "
                    "(select(2, pcall(table.sort, t)):match('too.*'))",
                    "too many elementstoo many elementstoo many elements");
+    assert_returns(*state, /* the length is asked once: another answer would begin a long loop */
+                   "local n = -1 local t = setmetatable({}, {__index = rawlen, __newindex = rawget,"
+                   " __len = function() n = n + 1 return n << 50 end}) "
+                   "table.insert(t, 1, 0) n = -1 return tostring(table.remove(t, 1))",
+                   "0");
     assert_returns(*state, "return tostring(pcall(string.format, '%99999d', 1))", "false");
     assert_returns(*state,
                    "local t = {3, 1} table.insert(t, 2) table.insert(t, 1, 0) table.sort(t) "

@@ -67,6 +67,7 @@ int script_fixture_open(void **state)
     f->limits = (leat_limits){
         .control_timeout_ms = 5000,
         .max_message_bytes = 64 * 1024,
+        .max_message_values = 10000,
         .max_snapshot_bytes = 64 * 1024,
         .max_send_buffer_bytes = 256 * 1024,
         .ping_interval_ms = 10000,

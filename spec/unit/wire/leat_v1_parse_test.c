@@ -12,6 +12,8 @@
 #include "wire/json.h"
 #include "wire/leat_v1.h"
 
+enum { MAX_VALUES = 300 };
+
 static const struct {
     const char *text;
     const char *parts;
@@ -215,7 +217,7 @@ static parsed parse(const char *text, size_t len)
 {
     parsed p = {.text = malloc(len + (len == 0)), .scratch = LEAT_BUF_INIT};
     memcpy(p.text, text, len);
-    p.err = leat_v1_parse(&p.message, (leat_slice){p.text, len}, &p.scratch, p.reason,
+    p.err = leat_v1_parse(&p.message, (leat_slice){p.text, len}, MAX_VALUES, &p.scratch, p.reason,
                           sizeof(p.reason));
     return p;
 }
@@ -279,11 +281,12 @@ static void a_scratch_may_be_used_again(void **state)
     for (int i = 0; i < 3; i++) {
         static const char text[] = "{\"op\":\"subscribe\",\"topic\":\"\\u0061b\"}";
         leat_v1_message m;
-        assert_int_equal(leat_v1_parse(&m, leat_slice_of(text), &scratch, reason, sizeof(reason)),
-                         0);
+        assert_int_equal(
+            leat_v1_parse(&m, leat_slice_of(text), MAX_VALUES, &scratch, reason, sizeof(reason)),
+            0);
         assert_true(leat_slice_is(m.topic, "ab"));
         assert_int_equal(leat_v1_parse(&m, leat_slice_of("{\"op\":\"a long unknown op\"}"),
-                                       &scratch, reason, sizeof(reason)),
+                                       MAX_VALUES, &scratch, reason, sizeof(reason)),
                          LEAT_EBADMSG);
         assert_string_equal(reason, "unknown op \"a l");
     }
@@ -309,6 +312,27 @@ static void limits_the_depth(void **state)
         parsed_close(&p);
     }
     leat_buf_close(&text);
+}
+
+/* The message itself, its id, op and method, and the list leave room for so many elements. */
+static void limits_the_values(void **state)
+{
+    (void)state;
+    enum { FIT = MAX_VALUES - 5 };
+    for (int n = FIT; n <= FIT + 1; n++) {
+        leat_buf text = LEAT_BUF_INIT;
+        leat_buf_text(&text, "{\"id\":1,\"op\":\"call\",\"method\":\"m\",\"params\":[[]");
+        for (int i = 1; i < n; i++)
+            leat_buf_text(&text, i % 2 == 0 ? ",[]" : ",0");
+        leat_buf_text(&text, "]}");
+        parsed p = parse(text.at, text.len);
+        assert_int_equal(p.err, n == FIT ? 0 : LEAT_ETOOLARGE);
+        if (n > FIT)
+            assert_string_equal(p.reason, "the message has more than 300 values");
+        assert_true(leat_slice_is(p.message.id, "1"));
+        parsed_close(&p);
+        leat_buf_close(&text);
+    }
 }
 
 static void checks_topics(void **state)
@@ -343,6 +367,7 @@ int main(void)
         cmocka_unit_test(refuses_every_beginning_of_a_message),
         cmocka_unit_test(a_scratch_may_be_used_again),
         cmocka_unit_test(limits_the_depth),
+        cmocka_unit_test(limits_the_values),
         cmocka_unit_test(checks_topics),
     };
     return cmocka_run_group_tests_name("wire/leat_v1_parse", tests, NULL, NULL);
