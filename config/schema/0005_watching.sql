@@ -210,6 +210,22 @@ begin
   end if;
 end $$;
 
+-- The JSON of a row must not depend on who writes it: the server reads the same row with these settings (a
+-- session that has them already is spared their change).
+create function leat.has_plain_settings() returns boolean
+  language sql stable parallel safe
+  return current_setting('TimeZone') in ('UTC', 'Etc/UTC') and current_setting('DateStyle') like 'ISO%'
+     and current_setting('IntervalStyle') = 'postgres' and current_setting('bytea_output') = 'hex'
+     and current_setting('extra_float_digits') in ('1', '2', '3') and current_setting('lc_monetary') = 'C';
+
+create function leat.plain_jsonb(r record) returns jsonb
+  language plpgsql stable strict
+  set "TimeZone" = 'UTC' set "DateStyle" = 'ISO' set "IntervalStyle" = 'postgres' set bytea_output = 'hex'
+  set extra_float_digits = 1 set lc_monetary = 'C' as $$
+begin
+  return pg_catalog.to_jsonb(r);
+end $$;
+
 -- Arguments: the number of the watched table, the template, and its parts, with each column's number after its name.
 -- The numbers are only the quick way to see that all is still called so. They are wrong once a column
 -- is renamed or the database restored; then the catalog is asked.
@@ -235,8 +251,13 @@ begin
     table_name := leat.qualified_name(watched);
   end if;
 
-  old_row := pg_catalog.to_jsonb(old);
-  new_row := pg_catalog.to_jsonb(new);
+  if leat.has_plain_settings() then
+    old_row := pg_catalog.to_jsonb(old);
+    new_row := pg_catalog.to_jsonb(new);
+  else
+    old_row := leat.plain_jsonb(old);
+    new_row := leat.plain_jsonb(new);
+  end if;
   for i in 3 .. leat.last_of(tg_nargs) by 3 loop
     column_name := tg_argv[i];
     if not (leat.is_relation(watched, tg_argv[0])
@@ -273,7 +294,9 @@ end $$;
 
 -- The topics of all rows that are stored in the relation itself.
 create function leat.topics_in(relation oid, parts text[]) returns text[]
-  language plpgsql set search_path = pg_catalog, pg_temp as $$
+  language plpgsql set search_path = pg_catalog, pg_temp
+  set "TimeZone" = 'UTC' set "DateStyle" = 'ISO' set "IntervalStyle" = 'postgres' set bytea_output = 'hex'
+  set extra_float_digits = 1 set lc_monetary = 'C' as $$
 declare
   topic text;
   topics text[];

@@ -91,6 +91,9 @@ LEAT_MUST_CHECK int leat_pg_conn_query_typed(leat_pg_conn *c, leat_pg_query *q, 
                                              int n_params, bool guarded, uint64_t deadline_ms,
                                              leat_pg_query_cb cb);
 
+/* Queues a statement of whose result nobody is told. */
+void leat_pg_conn_send(leat_pg_conn *c, const char *sql);
+
 /* The owner of q is going away: its callback will not run. The server still works on it. */
 void leat_pg_conn_forget(leat_pg_query *q);
 bool leat_pg_query_pending(const leat_pg_query *q);

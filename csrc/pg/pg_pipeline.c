@@ -166,6 +166,12 @@ void leat_pg_pipeline_send_first(leat_pg_conn *c, const char *sql)
     leat_list_push(c->queued.next, &s->link);
 }
 
+void leat_pg_conn_send(leat_pg_conn *c, const char *sql)
+{
+    if (c->state == LEAT_PG_CONN_READY)
+        leat_pg_pipeline_send_own(c, sql);
+}
+
 void leat_pg_conn_forget(leat_pg_query *q)
 {
     leat_pg_conn *c = q->conn_;
@@ -263,21 +269,41 @@ static bool is_error(const PGresult *res)
            status == PGRES_NONFATAL_ERROR;
 }
 
-/* The statement is no longer at the server (DISCARD, DEALLOCATE ALL), or what it returns has
- * changed since it was prepared. */
-static bool is_stale(const slot *s)
+/* The statement is no longer at the server (DISCARD, DEALLOCATE ALL), or what it returns or is
+ * given has changed since it was prepared. Messages of internal errors are never translated. */
+static bool is_outdated(const slot *s)
 {
     if (s->statement == NULL || s->prepares)
         return false;
     const char *state = PQresultErrorField(s->result, PG_DIAG_SQLSTATE);
+    const char *function = PQresultErrorField(s->result, PG_DIAG_SOURCE_FUNCTION);
+    const char *message = PQresultErrorField(s->result, PG_DIAG_MESSAGE_PRIMARY);
     if (state == NULL)
         return false;
+    if (strcmp(state, "0A000") == 0)
+        return function != NULL && strcmp(function, "RevalidateCachedQuery") == 0;
+    if (strcmp(state, "XX000") == 0)
+        return message != NULL && strstr(message, "cache lookup failed") != NULL;
     if (strcmp(state, "26000") == 0)
         s->statement->at_server = false;
-    return strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0;
+    return strcmp(state, "26000") == 0;
 }
 
-/* Both complaints come before a query has done anything. Still it is repeated only where nobody can
+/* The statement may be out of date: it was analysed once, and is refused now (class 42, but not for
+ * a right that is missing), or a parameter is refused, whose type was inferred when it was
+ * prepared. */
+static bool may_be_outdated(const slot *s)
+{
+    if (s->statement == NULL || s->prepares)
+        return false;
+    const char *state = PQresultErrorField(s->result, PG_DIAG_SQLSTATE);
+    if (state == NULL || strcmp(state, "42501") == 0)
+        return false;
+    return strncmp(state, "42", 2) == 0 || strcmp(state, "22P02") == 0 ||
+           strcmp(state, "22003") == 0;
+}
+
+/* Out of date is said before a query has done anything. Still it is repeated only where nobody can
  * tell: outside a transaction block, with nothing sent behind it. */
 static bool retry(leat_pg_conn *c, slot *s)
 {
@@ -304,7 +330,10 @@ static void finish_slot(leat_pg_conn *c, slot *s)
         s->statement->sent = false;
         leat_pg_statements_drop(&c->statements, s->statement);
     }
-    if (failed && is_stale(s)) {
+    bool outdated = failed && is_outdated(s);
+    if (outdated || (failed && may_be_outdated(s))) {
+        if (outdated && !s->statement->at_server)
+            leat_pg_statements_lost(&c->statements);
         leat_pg_statements_drop(&c->statements, s->statement);
         if (retry(c, s))
             return;
@@ -312,6 +341,7 @@ static void finish_slot(leat_pg_conn *c, slot *s)
 
     leat_pg_result res;
     leat_pg_result_open(&res, s->result);
+    res.outdated = outdated;
     s->result = NULL;
     leat_pg_query *q = s->query;
     free_slot(c, s);

@@ -18,6 +18,7 @@ void leat_pg_result_open(leat_pg_result *r, PGresult *pg)
 {
     join_lines(PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY));
     r->pg = pg;
+    r->outdated = false;
 }
 
 void leat_pg_result_close(leat_pg_result *r)
@@ -61,6 +62,11 @@ leat_slice leat_pg_result_value(const leat_pg_result *r, int row, int column)
 int64_t leat_pg_result_affected(const leat_pg_result *r)
 {
     return strtoll(PQcmdTuples(r->pg), NULL, 10); /* "" for what changes no rows */
+}
+
+bool leat_pg_result_is_outdated(const leat_pg_result *r)
+{
+    return r->outdated;
 }
 
 const char *leat_pg_result_sqlstate(const leat_pg_result *r)

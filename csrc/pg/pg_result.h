@@ -28,6 +28,10 @@ int64_t leat_pg_result_affected(const leat_pg_result *r); /* rows changed by a c
 const char *leat_pg_result_sqlstate(const leat_pg_result *r);
 const char *leat_pg_result_message(const leat_pg_result *r); /* primary message, one line */
 
+/* Of an error result: only the prepared statement was out of date (a column was added, say). It has
+ * done nothing, and sent again it is prepared anew. */
+bool leat_pg_result_is_outdated(const leat_pg_result *r);
+
 /* Takes the result over from the callback that borrows it. */
 leat_pg_result *leat_pg_result_keep(leat_pg_result *r);
 void leat_pg_result_free(leat_pg_result *r); /* NULL is allowed */

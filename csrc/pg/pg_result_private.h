@@ -16,6 +16,7 @@
 /* Lives on the stack of whoever calls the callback; keeping moves `pg` to the heap. */
 struct leat_pg_result {
     PGresult *pg;
+    bool outdated;
 };
 
 void leat_pg_result_open(leat_pg_result *r, PGresult *pg);

@@ -89,6 +89,15 @@ void leat_pg_statements_drop(leat_pg_statements *s, leat_pg_statement *statement
     leat_pg_statements_let_go(s, statement);
 }
 
+void leat_pg_statements_lost(leat_pg_statements *s)
+{
+    while (!leat_list_empty(&s->recent_)) {
+        leat_pg_statement *last = LEAT_LIST_ENTRY(s->recent_.next, leat_pg_statement, link_);
+        last->at_server = false;
+        leat_pg_statements_drop(s, last);
+    }
+}
+
 bool leat_pg_statements_next_doomed(leat_pg_statements *s, char *sql, size_t size)
 {
     if (s->n_doomed_ == 0)

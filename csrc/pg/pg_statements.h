@@ -51,6 +51,9 @@ void leat_pg_statements_let_go(leat_pg_statements *s, leat_pg_statement *stateme
 /* No new query gets it: it failed to prepare, or went out of date. */
 void leat_pg_statements_drop(leat_pg_statements *s, leat_pg_statement *statement);
 
+/* The server knows none of them any more (DEALLOCATE ALL, a pooler): all are dropped. */
+void leat_pg_statements_lost(leat_pg_statements *s);
+
 /* Writes "DEALLOCATE name" of one that is no longer needed; false if there is none. */
 bool leat_pg_statements_next_doomed(leat_pg_statements *s, char *sql, size_t size);
 

@@ -160,6 +160,7 @@ static int start_query(leat_task *t)
     leat_db_drop_result(db);
     if (db->conn == NULL)
         return acquire(t);
+    db->statements++;
     return db->broken != 0 ? db->broken : send_query(t);
 }
 
@@ -170,11 +171,13 @@ int leat_db_wait(lua_State *L, leat_task *t, lua_KFunction k)
     return leat_task_wait(L, t, &query_wait, k);
 }
 
-/* BEGIN needs no answer of its own: it leaves together with the first statement, and were it to
- * fail, so would that. */
+/* BEGIN needs no answer of its own: it leaves together with the first statement. It is not
+ * prepared, so that it cannot be out of date, with that statement then outside of the transaction.
+ */
 static int send_begin(leat_task *t)
 {
-    return leat_pg_conn_query(t->db.conn, &t->db.begin, "begin", NULL, 0, t->deadline_ms, on_begun);
+    return leat_pg_conn_query_typed(t->db.conn, &t->db.begin, "begin", NULL, NULL, 0, false,
+                                    t->deadline_ms, on_begun);
 }
 
 static int start_begin(leat_task *t)
@@ -199,6 +202,7 @@ static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err)
     }
     t->db.conn = conn;
     t->db.leased = true;
+    t->db.statements = 0;
     bool begins = t->wait == &begin_wait;
     err = begins ? send_begin(t) : send_query(t);
     if (err < 0)
@@ -249,10 +253,25 @@ static void end_wait_for_result(leat_task *t, int err)
     leat_task_wake(t, err);
 }
 
+/* The first statement of a transaction was out of date: nothing has been done yet, so that the
+ * transaction can begin anew, and nobody need know. */
+static bool begin_again(leat_task *t, const leat_pg_result *result, int err)
+{
+    leat_db *db = &t->db;
+    bool first = db->leased && db->depth == 1 && db->statements == 1 && t->wait == &query_wait;
+    if (err != LEAT_EPG_SERVER || !leat_pg_result_is_outdated(result) || !first)
+        return false;
+    db->statements++;
+    leat_pg_conn_send(db->conn, "rollback");
+    return send_begin(t) == 0 && send_query(t) == 0;
+}
+
 static void on_result(leat_pg_query *q, leat_pg_result *result, int err)
 {
     leat_task *t = q->data;
     leat_db *db = &t->db;
+    if (begin_again(t, result, err))
+        return;
     if (result != NULL)
         db->result = leat_pg_result_keep(result);
     if (err == 0 ||
@@ -305,7 +324,8 @@ static leat_code code_of(const leat_task *t, int err, const char *sqlstate)
     bool canceled = strcmp(sqlstate, "57014") == 0;
     if (canceled && leat_loop_now(t->lua->core->loop) >= t->db.deadline_ms)
         return LEAT_CODE_DEADLINE_EXCEEDED;
-    if (leat_sqlstate_is_passing(sqlstate))
+    bool outdated = t->db.result != NULL && leat_pg_result_is_outdated(t->db.result);
+    if (outdated || leat_sqlstate_is_passing(sqlstate))
         return LEAT_CODE_UNAVAILABLE;
     return is_clients_fault(t, sqlstate) ? LEAT_CODE_BAD_REQUEST : LEAT_CODE_INTERNAL;
 }

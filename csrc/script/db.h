@@ -26,11 +26,12 @@ struct leat_task;
 
 typedef struct leat_db {
     leat_pg_conn
-        *conn;    /* of the transaction, or given with the call; NULL: each query leases one */
-    bool leased;  /* conn is the pool's, and ours to give back */
-    bool aborted; /* a statement failed since the last savepoint: Postgres refuses further ones */
-    int depth;    /* open transactions, one inside the other */
-    int broken;   /* why conn cannot be used any more; 0: it can */
+        *conn;      /* of the transaction, or given with the call; NULL: each query leases one */
+    bool leased;    /* conn is the pool's, and ours to give back */
+    bool aborted;   /* a statement failed since the last savepoint: Postgres refuses further ones */
+    int statements; /* sent in the transaction */
+    int depth;      /* open transactions, one inside the other */
+    int broken;     /* why conn cannot be used any more; 0: it can */
     leat_pg_waiter waiter;
     leat_pg_query query;
     leat_pg_query begin; /* BEGIN leaves together with the first statement */

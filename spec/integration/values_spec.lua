@@ -194,6 +194,19 @@ describe("a value of Postgres", function()
     end
   end)
 
+  it("is the same, however the session that writes it, the database and the role are set", function()
+    local settings = { TimeZone = "Asia/Kathmandu", DateStyle = "SQL, DMY", IntervalStyle = "iso_8601",
+      bytea_output = "escape", extra_float_digits = "-5" }
+    for name, value in pairs(settings) do s.session:run(("set %s = '%s'"):format(name, value)) end
+    for i, case in ipairs(VALUES) do
+      local value = ({ timestamptz = "2026-01-02 03:04:05.6+02", interval = "1 day 02:03:04", bytea = "\\x00ff",
+        float8 = "0.1234567890123456", tstzrange = '["2026-01-02 03:04:05+02",)', ["timestamptz[]"] = "{now}",
+        nested = "(,,,,2026-01-02,,0.1234567890123456,)" })[case[1]]
+      if value then check(i, i * 1000 + 900, case[1] .. " as set", s.session:quote(value)) end
+    end
+    for name in pairs(settings) do s.session:run("reset " .. name) end
+  end)
+
   it("has the types in Lua that the documentation promises", function()
     local types = client:ask({ op = "call", id = 1, method = "types", params = [[
       select 1::int2 i2, 1::int8 i8, 1::oid o, 1.5::float8 f, 'NaN'::float4 nan, 1.50 n, true b, null::int nothing,
