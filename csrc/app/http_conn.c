@@ -23,6 +23,8 @@
  */
 #define READ_BYTES 4096
 #define BODY_READ_BYTES 65536
+/* What the kernel holds for a peer that does not read. */
+#define UNSENT_BYTES 65536
 /* Bytes that may wait behind a request that is being answered. */
 #define MAX_AHEAD 8192
 /* Unsent bytes beyond which the next pipelined request waits. */
@@ -66,6 +68,7 @@ leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
     if (door == LEAT_HTTP_DOOR_METRICS)
         side->n_metrics++;
     leat_conn_set_read_size(conn, READ_BYTES);
+    leat_conn_set_unsent_limit(conn, UNSENT_BYTES);
     leat_conn_set_handler(conn, &handler, c);
     arm(c, side->config->header_timeout_ms, on_request_late);
     return c;
@@ -198,6 +201,7 @@ leat_conn *leat_http_conn_detach(leat_http_conn *c, leat_buf *rest)
         leat_buf_append(rest, c->input.at + c->input_at, c->input.len - c->input_at);
     let_go(c);
     leat_conn_set_read_size(conn, 0);
+    leat_conn_set_unsent_limit(conn, 0);
     leat_conn_read_start(conn);
     return conn;
 }

@@ -29,9 +29,10 @@ static size_t resident(void)
 }
 
 #ifdef __GLIBC__
-static size_t free_bytes(void)
+static size_t used_bytes(void)
 {
-    return mallinfo2().fordblks;
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
 }
 
 static void give_back(void)
@@ -39,9 +40,9 @@ static void give_back(void)
     malloc_trim(0);
 }
 #else
-static size_t free_bytes(void)
+static size_t used_bytes(void)
 {
-    return 0;
+    return SIZE_MAX;
 }
 
 static void give_back(void)
@@ -49,17 +50,23 @@ static void give_back(void)
 }
 #endif
 
+/* What is resident and not in use: freed memory, and the program itself. */
+static size_t idle_bytes(size_t now)
+{
+    size_t used = used_bytes();
+    return now > used ? now - used : 0;
+}
+
 void leat_memory_look(leat_memory *m)
 {
     size_t now = resident();
     bool calm = now <= m->last_ + CALM_BYTES;
     m->last_ = now;
-    if (m->floor_ == 0 || now < m->floor_)
-        m->floor_ = now;
-    if (!calm || now < m->floor_ + WORTH_BYTES || free_bytes() < WORTH_BYTES)
+    if (!calm || now < WORTH_BYTES || idle_bytes(now) < m->floor_ + WORTH_BYTES)
         return;
     give_back();
-    m->floor_ = m->last_ = resident();
+    m->last_ = resident();
+    m->floor_ = idle_bytes(m->last_);
     LEAT_LOG_INFO("server", "memory given back resident_before=%zu resident_after=%zu", now,
-                  m->floor_);
+                  m->last_);
 }

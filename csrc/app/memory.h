@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 typedef struct leat_memory {
-    size_t floor_; /* resident after the last time, or less */
+    size_t floor_; /* resident and not in use after the last time: it stays */
     size_t last_;  /* resident at the last look */
 } leat_memory;
 
@@ -24,8 +24,8 @@ enum {
     LEAT_MEMORY_LOOK_MS = 5000,
 };
 
-/* To be called every LEAT_MEMORY_LOOK_MS. Gives back what is free once the process has grown a good
- * deal, much of that is free, and it grows no more: a calm moment. */
+/* To be called every LEAT_MEMORY_LOOK_MS. Gives back what is free once that is a good deal, and the
+ * process does not grow: a calm moment. */
 void leat_memory_look(leat_memory *m);
 
 #endif

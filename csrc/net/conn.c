@@ -14,6 +14,8 @@
 #include "net/conn.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -262,6 +264,12 @@ void leat_conn_read_start(leat_conn *c)
 void leat_conn_set_read_size(leat_conn *c, size_t bytes)
 {
     c->read_size = bytes == 0 || bytes > READ_SIZE ? READ_SIZE : (uint32_t)bytes;
+}
+
+void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes)
+{
+    /* Fails for sockets that are not TCP, which have no such buffers. */
+    (void)setsockopt(c->socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
 }
 
 /* Writing. */

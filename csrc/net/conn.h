@@ -54,6 +54,10 @@ void leat_conn_read_start(leat_conn *c);
  * with memory. */
 void leat_conn_set_read_size(leat_conn *c, size_t bytes);
 
+/* How much the kernel takes that it has not yet sent; 0: as much as it likes, which may be
+ * megabytes. Small for peers who are not to be trusted with memory. */
+void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes);
+
 void leat_conn_send_copy(leat_conn *c, leat_slice bytes);
 /* Takes the buffer's bytes and leaves it empty. */
 void leat_conn_send_owned(leat_conn *c, leat_buf *bytes);
