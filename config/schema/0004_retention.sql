@@ -53,7 +53,7 @@ begin
       select x.ctid
         from (select distinct e.topic from leat.event e
                where e.created_at > seen and e.created_at <= upto) grown
-        join leat.topic t on t.name = grown.topic
+        join leat.topic t on t.name = grown.topic and t.seq > max_events
         cross join lateral (
           select e.ctid from leat.event e
            where e.topic = t.name and e.seq <= t.seq - max_events
