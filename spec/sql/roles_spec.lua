@@ -50,7 +50,7 @@ describe("a role with USAGE on schema leat", function()
       "insert into leat.event values ('a', 1, 'event', '1')",
       "update leat.topic set seq = 1",
       "select * from leat.pending",
-      "insert into leat.pending values ('a', 'event', '1')",
+      "insert into leat.pending values ('1', 'event', '1')",
       "delete from leat.pending_more",
       "update leat.installation set epoch = 'x'",
       "select leat.enqueue('a', 'event', '1')",
