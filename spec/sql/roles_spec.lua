@@ -54,7 +54,7 @@ describe("a role with USAGE on schema leat", function()
       "delete from leat.pending_more",
       "update leat.installation set epoch = 'x'",
       "select leat.enqueue('a', 'event', '1')",
-      "select leat.sequence_many('(0,1)')",
+      "select leat.sequence_many('1')",
       "select leat.adopt_epoch('a')",
       "select leat.trim('0 s', 0, 1)",
       "select leat.renew_epochs()",
