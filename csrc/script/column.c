@@ -123,12 +123,11 @@ leat_slice leat_column_time(leat_column_form form, leat_slice text, char out[LEA
     size_t len = text.len;
     if (form != LEAT_COLUMN_TIMESTAMPTZ)
         return (leat_slice){out, len};
-    size_t sign = at;
-    while (sign < len && out[sign] != '+' && out[sign] != '-')
-        sign++;
-    size_t end = sign + 3; /* of the zone's hours */
-    if (end > len || (end < len && out[end] == ':'))
-        return (leat_slice){out, len};
+    size_t end = len; /* of the zone: "+00", "+05:30", "+00:19:32" */
+    if (out[end - 1] == 'C')
+        end -= strlen(" BC");
+    if (end < 3 || (out[end - 3] != '+' && out[end - 3] != '-'))
+        return (leat_slice){out, len}; /* it has its minutes */
     memmove(out + end + 3, out + end, len - end);
     memcpy(out + end, ":00", 3);
     return (leat_slice){out, len + 3};

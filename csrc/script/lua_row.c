@@ -60,10 +60,13 @@ static struct rows begin(lua_State *L, const leat_pg_result *result,
     r.codec = leat_lua_shape_codec(L);
     r.columns = leat_pg_result_columns(result);
     leat_buf *members = &r.codec->members;
-    members->len = 0;
-    for (int c = 0; c < r.columns; c++)
+    members->len = r.codec->forms.len = 0;
+    for (int c = 0; c < r.columns; c++) {
+        leat_column_form form = leat_column_form_of(leat_pg_result_column_type(result, c));
+        leat_buf_char(&r.codec->forms, (char)form);
         leat_lua_shape_member(members, leat_slice_of(leat_pg_result_column_name(result, c)),
-                              mark_of(leat_column_form_of(leat_pg_result_column_type(result, c))));
+                              mark_of(form));
+    }
     leat_lua_shape_push(L, r.codec, leat_buf_view(members));
     members->len = 0;
     r.shape = lua_gettop(L);
@@ -144,7 +147,7 @@ static void push_column(struct rows *r, int row, int column)
         return;
     }
     leat_slice text = leat_pg_result_value(r->result, row, column);
-    leat_column_form form = leat_column_form_of(leat_pg_result_column_type(r->result, column));
+    leat_column_form form = (leat_column_form)r->codec->forms.at[column];
     switch (form) {
     case LEAT_COLUMN_BOOL:
         lua_pushboolean(r->L, text.len > 0 && text.at[0] == 't');

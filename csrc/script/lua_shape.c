@@ -31,6 +31,7 @@ static int free_codec(lua_State *L)
     leat_buf_close(&c->entries);
     leat_buf_close(&c->text);
     leat_buf_close(&c->list);
+    leat_buf_close(&c->forms);
     if (c->c_locale != (locale_t)0)
         freelocale(c->c_locale);
     c->c_locale = (locale_t)0;

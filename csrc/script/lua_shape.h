@@ -38,6 +38,7 @@ typedef struct leat_lua_codec {
     leat_buf members; /* descriptions of the shapes being read, inner ones behind outer ones */
     leat_buf entries; /* keys being sorted, likewise */
     leat_buf text;    /* on its way to Lua */
+    leat_buf forms;   /* of the columns of the rows being pushed, a byte each */
     leat_buf list;    /* an array of Postgres, on its way to Lua */
     bool strict;      /* an infinity has no JSON form, but in a column of a row */
     locale_t c_locale;

@@ -95,7 +95,9 @@ return app
 describe("data", function()
   local s, client
 
-  lazy_setup(function() s = stage.open { app = APP, schema = SCHEMA } end)
+  lazy_setup(function()
+    s = stage.open { app = APP, schema = SCHEMA, env = { LEAT_MAX_MESSAGE_BYTES = 2 ^ 21 | 0 } }
+  end)
   lazy_teardown(function() s:close() end)
   before_each(function() client = s:connect() end)
   after_each(function() s:settle() end)
