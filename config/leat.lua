@@ -170,9 +170,9 @@ return {
   -- outbox when the worker has caught up.
   worker_mail_bytes = 67108864,
   -- Live subscriptions of one worker that read for themselves at the same time: to prove their right
-  -- anew, to resync, to replace a stale snapshot. The others wait for their turn, so that a topic's
+  -- anew, to resync, to replace a stale snapshot. The others wait for a slot, so that a topic's
   -- thousands do not fall upon the database together. Those that failed, and try again, get at most
-  -- half of the turns. Less than pool_size leaves connections to newcomers.
+  -- half of the slots. Less than pool_size leaves connections to newcomers.
   max_turns = 8,
   -- How often the positions of all topics in use are compared with the database, in case a last
   -- announcement was lost.

@@ -116,8 +116,8 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_RESYNCS_TOO_LARGE] = RESYNCS("too_large"),
     [LEAT_M_REAUTHORIZATIONS] =
         COUNTER("leat_reauthorizations_total", "Subscribe handlers run again for a subscription."),
-    [LEAT_M_TURN_WAITERS] =
-        GAUGE("leat_turn_waiters", "Subscriptions waiting for their turn to renew themselves."),
+    [LEAT_M_SLOT_WAITERS] = GAUGE("leat_turn_waiters",
+                                  "Subscriptions waiting for a database slot to renew themselves."),
     [LEAT_M_LEFT_BEHIND] = COUNTER(
         "leat_workers_left_behind_total",
         "Times that a topic's events were kept from a worker, since too much waited for it."),

@@ -56,7 +56,7 @@ typedef enum leat_metric {
     LEAT_M_RESYNCS_REQUESTED,
     LEAT_M_RESYNCS_TOO_LARGE,
     LEAT_M_REAUTHORIZATIONS,  /* leat_reauthorizations_total */
-    LEAT_M_TURN_WAITERS,      /* leat_turn_waiters (gauge) */
+    LEAT_M_SLOT_WAITERS,      /* leat_turn_waiters (gauge) */
     LEAT_M_LEFT_BEHIND,       /* leat_workers_left_behind_total */
     LEAT_M_SLOW_CLOSED,       /* leat_slow_clients_closed_total */
     LEAT_M_RING_BYTES,        /* leat_ring_bytes (gauge) */

@@ -1,4 +1,4 @@
-/* catch_up.c - join -> fetch -> on_fetched -> serve; what nobody was served of is fetched next.
+/* catch_up.c - join -> fetch -> on_fetched -> serve; the waiters that it did not serve come next.
  */
 #include "core/catch_up.h"
 
@@ -13,13 +13,13 @@ enum {
     FETCH_BYTES = 1024 * 1024,
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
-    STRETCH = 1024, /* cursors served before the loop gets a turn */
+    STRETCH = 1024, /* cursors served before the loop goes on with other work */
     NO_ANSWER = -1, /* in place of after: every cursor lies beyond it */
 };
 
 struct leat_catch_up {
     leat_topic *topic;
-    leat_list waiters; /* leat_catch_up_wait, who has waited longest first */
+    leat_list waiters; /* leat_catch_up_wait, the one that has waited longest first */
     leat_history *fetch;
     leat_deadline retry;
     uint64_t backoff_ms;
@@ -121,16 +121,16 @@ static void on_retry(leat_deadline *d)
     fetch(LEAT_LIST_ENTRY(d, struct leat_catch_up, retry));
 }
 
-/* Whether what was asked for after that seq is no answer for the cursor: it stands before that, or
- * beyond what came. */
+/* Whether a fetch of what follows `after` is no answer for the waiter: its cursor stands before
+ * that, or beyond what came. */
 static bool stays(const leat_catch_up_wait *w, int64_t after, const leat_caught *caught)
 {
     return w->next_seq <= after ||
            (caught->n > 0 && w->next_seq >= caught->first_seq + (int64_t)caught->n);
 }
 
-/* First it is settled who is served, then they are called: a callback may join or leave, and who
- * joins again stands behind those who stay. */
+/* First the waiters that are served are set apart, then they are called: a callback may join or
+ * leave. A waiter that joins again stands behind those that stay. */
 static void serve(struct leat_catch_up *c, int64_t after, const leat_caught *caught)
 {
     static const leat_caught nothing = {0};
@@ -164,6 +164,14 @@ static leat_caught encode(const leat_topic *t, const leat_history *h, int n_rows
     return caught;
 }
 
+static bool adopt_position(leat_topic *t, const leat_history_row *row)
+{
+    leat_epoch *epoch = leat_epoch_of(&t->core->epochs, row->epoch);
+    bool same = leat_topic_adopt_position(t, &(leat_position){epoch, row->head, row->revoked});
+    leat_epoch_unref(epoch);
+    return same;
+}
+
 static void on_fetched(leat_history *h, int err, int n_rows, void *arg)
 {
     struct leat_catch_up *c = arg;
@@ -177,7 +185,7 @@ static void on_fetched(leat_history *h, int err, int n_rows, void *arg)
     leat_history_row first = {.after = NO_ANSWER};
     if (n_rows > 0)
         first = leat_history_row_at(h, 0);
-    bool same = n_rows > 0 && leat_topic_position(t, first.epoch, first.head, first.revoked);
+    bool same = n_rows > 0 && adopt_position(t, &first);
     leat_caught caught = encode(t, h, same ? n_rows : 0);
     serve(c, same ? first.after : NO_ANSWER, &caught);
     for (size_t i = 0; i < caught.n; i++)

@@ -6,12 +6,11 @@
  * Threads    loop thread only.
  * Units      seq; milliseconds.
  * Errors     a fetch that fails is tried again, with back-off, until everybody has left; one whose
- *            answer is too large would fail for ever: those who wait are told that nothing leads
- * on.
+ *            answer is too large would fail for ever: its waiters are told that nothing leads on.
  *
- * One fetch of a topic runs at a time. It begins at the cursor of who has waited longest, and
- * serves those whose cursor lies in what it brings, up to some thousand in a turn; the others come
- * next, and who joins again comes after them.
+ * One fetch of a topic runs at a time. It begins at the cursor that has waited longest, and serves
+ * the cursors that lie in what it brings, up to some thousand in a round of the loop. The others
+ * come next; a cursor that joins again comes after them.
  */
 #ifndef LEAT_CORE_CATCH_UP_H
 #define LEAT_CORE_CATCH_UP_H

@@ -43,22 +43,19 @@ static uint64_t until_grant_expiry_ms(const leat_client *c)
     uint64_t first = UINT64_MAX;
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e)) {
-        const leat_sub *s = LEAT_LIST_ENTRY(e, leat_sub, entry);
-        bool settled = s->grant != NULL && s->state != LEAT_SUB_AUTHORIZING;
-        uint64_t ms = settled ? until_ms(s->grant->expires_at) : UINT64_MAX;
+        uint64_t ms = until_ms(leat_sub_expires_at(LEAT_LIST_ENTRY(e, leat_sub, entry)));
         first = ms < first ? ms : first;
     }
     return first;
 }
 
-/* Whose grant has expired proves its right anew. */
+/* A subscription whose grant has expired proves its right anew. */
 static void renew_grants(leat_client *c)
 {
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e)) {
         leat_sub *s = LEAT_LIST_ENTRY(e, leat_sub, entry);
-        if (s->grant != NULL && until_ms(s->grant->expires_at) == 0 &&
-            s->state != LEAT_SUB_AUTHORIZING)
+        if (until_ms(leat_sub_expires_at(s)) == 0)
             leat_sub_reauthorize(s);
     }
 }
@@ -143,7 +140,7 @@ void client_resume(leat_client *c)
 }
 
 /* Reads on only while the client is not too far ahead of its answers. What was read already waits
- * for a turn of its own: whoever is answered just now is in the middle of something. */
+ * for the loop's next round: the caller that is answered just now is in the middle of something. */
 void client_flow(leat_client *c)
 {
     if (c->closing)
@@ -186,7 +183,7 @@ static void on_resume(leat_deadline *d)
     bool full = leat_conn_queued(c->conn) >= c->core->limits->max_send_buffer_bytes;
     c->blocked = full && leat_conn_blocked(c->conn);
     if (full && !c->blocked)
-        client_resume(c); /* this turn's: its end will tell */
+        client_resume(c); /* queued in this round: its end will tell */
     if (full)
         return;
     if (c->backlog.len > 0 && client_may_ask(c)) {
@@ -281,8 +278,8 @@ static void on_tick(leat_deadline *d)
     } else if (until_ms(c->session->expires_at) == 0) {
         leat_client_close(c, LEAT_CLOSE_IDENTITY, "identity expired");
     } else if (c->paused && quiet >= l->ping_interval_ms) {
-        /* We are the ones who do not read. But a ping that cannot be delivered shows that the peer
-         * has gone. */
+        /* It is the server that does not read. But a ping that cannot be delivered shows that the
+         * peer has gone. */
         c->heard_ms = now;
         send_ping(c);
     } else if (c->paused) {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/failure.h"
 #include "core/core.h"
 #include "core/script.h"
 #include "core/topic.h"
@@ -41,11 +42,10 @@ void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, lea
 
 /* leat.subscribe of the scripts: runs the whole handshake of a topic for this client, as if it had
  * asked (its snapshot has no id). LEAT_CODE_OK: begun; done is then called once, not from inside
- * this call, with the outcome, unless the client goes first (its calls are cancelled then) or
- * leat_client_forget is called. Any other code: refused at once, done will not run, *why is a
- * static sentence. */
-typedef void (*leat_client_subscribed_cb)(void *arg, leat_code code, const char *message,
-                                          uint32_t retry_after_ms);
+ * this call, with the outcome (LEAT_CODE_OK: subscribed), unless the client goes first (its calls
+ * are cancelled then) or leat_client_forget is called. Any other code: refused at once, done will
+ * not run, *why is a static sentence. */
+typedef void (*leat_client_subscribed_cb)(void *arg, const leat_failure *failure);
 LEAT_MUST_CHECK leat_code leat_client_subscribe(leat_client *c, leat_slice topic, leat_slice params,
                                                 leat_since since, uint64_t deadline_ms,
                                                 leat_client_subscribed_cb done, void *done_arg,

@@ -23,7 +23,7 @@ struct leat_client {
     size_t n_inflight;    /* requests and handshakes not yet answered */
     size_t request_bytes; /* what requests under way hold */
     size_t params_bytes;  /* what subscriptions hold */
-    leat_deadline resume; /* the next turn, when more may be sent: see client_takes_more */
+    leat_deadline resume; /* the next round of the loop: see client_resume */
     leat_deadline tick;   /* ping, dead peer, slow client, close */
     uint64_t heard_ms;    /* when the peer last sent anything */
     leat_frame_decoder decoder;
@@ -39,16 +39,15 @@ struct leat_client {
 };
 
 /* client_send.c: what goes out, in the transport's form */
-void client_send_snapshot(leat_client *c, leat_slice id, leat_slice topic, leat_slice epoch,
-                          int64_t seq, bool stale, leat_slice json);
-void client_send_resumed(leat_client *c, leat_slice id, leat_slice topic, leat_slice epoch,
-                         int64_t seq);
-void client_send_event(leat_client *c, leat_event *e, const char *epoch);
-void client_send_error(leat_client *c, leat_slice id, leat_slice topic, leat_code code,
-                       const char *message, uint32_t retry_after_ms);
-void client_send_closed(leat_client *c, leat_slice topic, leat_code code, const char *message);
+void client_send_snapshot(leat_client *c, leat_slice id, leat_slice topic, const leat_position *at,
+                          bool stale, leat_slice json);
+void client_send_resumed(leat_client *c, leat_slice id, leat_slice topic, const leat_position *at);
+void client_send_event(leat_client *c, leat_event *e, const leat_epoch *epoch); /* NULL: a signal */
+void client_send_error(leat_client *c, leat_slice id, leat_slice topic,
+                       const leat_failure *failure);
+void client_send_closed(leat_client *c, leat_slice topic, const leat_failure *failure);
 void client_send_ok(leat_client *c, leat_slice id, leat_slice json);
-/* More may be sent than is in the way. */
+/* True while the queued bytes are below max_send_buffer_bytes. */
 bool client_takes_more(leat_client *c);
 /* Whether a snapshot of that size may be queued: one, on top of what events may fill. */
 bool client_takes_snapshot(const leat_client *c, size_t bytes);
@@ -61,8 +60,8 @@ void client_answered(leat_client *c);
 void client_flow(leat_client *c);
 
 /* client.c */
-/* The next turn: moves the cursors on, and looks at the backlog, if the client takes more by then.
- */
+/* In the loop's next round: moves the cursors on, and looks at the backlog, if the client takes
+ * more by then. */
 void client_resume(leat_client *c);
 /* The next look at the client: ping, expiry, slowness. */
 void client_arm_tick(leat_client *c);
@@ -71,7 +70,7 @@ bool client_may_ask(leat_client *c);
 /* Why a subscription to the topic cannot begin; LEAT_CODE_OK if it can. *why: a sentence. */
 leat_code client_may_subscribe(const leat_client *c, leat_slice topic, size_t params_bytes,
                                const char **why);
-/* It has been sent far more than it takes: closed on the next turn. */
+/* It has been sent far more than it takes: closed in the loop's next round. */
 void client_overrun(leat_client *c);
 /* Closes it at some random time before until, when nothing of it is under way, or at until at the
  * latest; until 0: now. */

@@ -46,7 +46,8 @@ static void refuse(leat_client *c, leat_slice id, leat_code code, const char *me
 {
     if (code == LEAT_CODE_BAD_REQUEST)
         leat_metrics_add(c->core->metrics, LEAT_M_BAD_REQUESTS, 1);
-    client_send_error(c, id, (leat_slice){NULL, 0}, code, message, 0);
+    client_send_error(c, id, (leat_slice){NULL, 0},
+                      &(leat_failure){code, leat_slice_of(message), 0});
 }
 
 static leat_sub *find_sub(leat_client *c, leat_slice topic)
@@ -64,8 +65,9 @@ static void subscribe(leat_client *c, const leat_v1_message *m)
     }
     leat_code code = client_may_subscribe(c, m->topic, m->params.len, &why);
     if (code != LEAT_CODE_OK) {
-        client_send_error(c, m->id, (leat_slice){NULL, 0}, code, why,
-                          code == LEAT_CODE_UNAVAILABLE ? 1000 : 0);
+        uint32_t retry_after_ms = code == LEAT_CODE_UNAVAILABLE ? 1000 : 0;
+        client_send_error(c, m->id, (leat_slice){NULL, 0},
+                          &(leat_failure){code, leat_slice_of(why), retry_after_ms});
         return;
     }
     leat_sub_request request = {
@@ -197,9 +199,9 @@ static void answer(leat_client *c, client_request *r, const leat_verdict *v)
         client_send_ok(c, leat_slice_of(r->id), v->json);
         return;
     }
-    client_send_error(c, leat_slice_of(r->id), (leat_slice){NULL, 0}, v->code, text,
-                      v->retry_after_ms);
-    /* A failed read or script says nothing about who it is: the identity of before stays. */
+    client_send_error(c, leat_slice_of(r->id), (leat_slice){NULL, 0},
+                      &(leat_failure){v->code, leat_slice_of(text), v->retry_after_ms});
+    /* A failed read or script says nothing about the identity: the client keeps the one it has. */
     if (r->op == LEAT_V1_AUTHENTICATE && !v->read_failed && v->code != LEAT_CODE_INTERNAL)
         leat_client_close(c, LEAT_CLOSE_IDENTITY, leat_code_name(v->code));
 }

@@ -10,11 +10,11 @@
 enum { FRAME_SLACK = 64 * 1024 }; /* what surrounds data, and answers without any */
 
 /* False is a promise that the cursors are moved again. If the socket takes everything at the end of
- * this turn, no on_drain comes, so the next turn looks again. */
+ * this round of the loop, no on_drain comes, so the next round looks again. */
 bool client_takes_more(leat_client *c)
 {
     if (c->closing)
-        return false; /* its conn may have gone already; what is left of it ends in this turn */
+        return false; /* its conn may have gone already; what is left ends in this round */
     if (c->blocked)
         return false;
     if (leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes)
@@ -61,20 +61,21 @@ static void send_frame(leat_client *c, leat_buf *frame, const char *op, leat_sli
     leat_conn_send_owned(c->conn, &out);
 }
 
-void client_send_snapshot(leat_client *c, leat_slice id, leat_slice topic, leat_slice epoch,
-                          int64_t seq, bool stale, leat_slice json)
+void client_send_snapshot(leat_client *c, leat_slice id, leat_slice topic, const leat_position *at,
+                          bool stale, leat_slice json)
 {
     leat_buf frame = LEAT_BUF_INIT;
-    leat_v1_write_snapshot(&frame, id, topic, epoch, seq, stale, json);
-    send_frame(c, &frame, "snapshot", epoch, seq);
+    leat_slice epoch = leat_epoch_text(at->epoch);
+    leat_v1_write_snapshot(&frame, id, topic, epoch, at->seq, stale, json);
+    send_frame(c, &frame, "snapshot", epoch, at->seq);
 }
 
-void client_send_resumed(leat_client *c, leat_slice id, leat_slice topic, leat_slice epoch,
-                         int64_t seq)
+void client_send_resumed(leat_client *c, leat_slice id, leat_slice topic, const leat_position *at)
 {
     leat_buf frame = LEAT_BUF_INIT;
-    leat_v1_write_resumed(&frame, id, topic, epoch, seq);
-    send_frame(c, &frame, "resumed", epoch, seq);
+    leat_slice epoch = leat_epoch_text(at->epoch);
+    leat_v1_write_resumed(&frame, id, topic, epoch, at->seq);
+    send_frame(c, &frame, "resumed", epoch, at->seq);
 }
 
 static const char *op_of(leat_event_kind kind)
@@ -93,7 +94,7 @@ static const char *op_of(leat_event_kind kind)
     return "skip";
 }
 
-void client_send_event(leat_client *c, leat_event *e, const char *epoch)
+void client_send_event(leat_client *c, leat_event *e, const leat_epoch *epoch)
 {
     if (c->closing || c->overrun)
         return;
@@ -102,30 +103,30 @@ void client_send_event(leat_client *c, leat_event *e, const char *epoch)
         return;
     }
     leat_buf prefix = LEAT_BUF_INIT;
-    leat_sse_write_prefix(&prefix, op_of(leat_event_kind_of(e)), leat_slice_of(epoch),
+    leat_sse_write_prefix(&prefix, op_of(leat_event_kind_of(e)), leat_epoch_text(epoch),
                           leat_event_seq(e));
     leat_conn_send_owned(c->conn, &prefix);
     leat_conn_send_event(c->conn, e, leat_event_payload(e));
     leat_conn_send_copy(c->conn, leat_slice_of(LEAT_SSE_END));
 }
 
-void client_send_error(leat_client *c, leat_slice id, leat_slice topic, leat_code code,
-                       const char *message, uint32_t retry_after_ms)
+void client_send_error(leat_client *c, leat_slice id, leat_slice topic, const leat_failure *failure)
 {
     leat_buf frame = LEAT_BUF_INIT;
-    if (message == NULL || message[0] == '\0')
-        message = leat_code_sentence(code);
+    leat_failure told = *failure;
+    if (told.message.len == 0)
+        told.message = leat_slice_of(leat_code_sentence(told.code));
     if (topic.at == NULL)
-        leat_v1_write_error(&frame, id, code, message, retry_after_ms);
+        leat_v1_write_error(&frame, id, &told);
     else
-        leat_v1_write_topic_error(&frame, topic, code, message, retry_after_ms);
+        leat_v1_write_topic_error(&frame, topic, &told);
     send_frame(c, &frame, "error", (leat_slice){NULL, 0}, 0);
 }
 
-void client_send_closed(leat_client *c, leat_slice topic, leat_code code, const char *message)
+void client_send_closed(leat_client *c, leat_slice topic, const leat_failure *failure)
 {
     leat_buf frame = LEAT_BUF_INIT;
-    leat_v1_write_closed(&frame, topic, code, message);
+    leat_v1_write_closed(&frame, topic, failure);
     send_frame(c, &frame, "closed", (leat_slice){NULL, 0}, 0);
 }
 

@@ -53,11 +53,11 @@ static const leat_hub_handler hub_handler = {
 int leat_core_start(leat_core *core)
 {
     leat_map_init(&core->topics);
+    leat_map_init(&core->epochs);
     leat_list_init(&core->clients);
     leat_list_init(&core->orphans);
-    leat_list_init(&core->turns);
-    leat_list_init(&core->repeats);
-    core->n_clients = core->n_turns = core->n_repeats = 0;
+    leat_slots_init(&core->slots, core->limits->max_turns, core->metrics);
+    core->n_clients = 0;
     core->draining = core->confirmed = false;
     core->generations = core->numberings = 0;
     core->on_empty = NULL;
@@ -100,5 +100,7 @@ void leat_core_stop(leat_core *core, void (*done)(void *arg), void *arg)
     leat_core_cancel_orphans(core);
     leat_topic_free_all(core);
     leat_map_close(&core->topics);
+    LEAT_ASSERT(core->epochs.count == 0);
+    leat_map_close(&core->epochs);
     leat_hub_link_close(core->link, done, arg);
 }

@@ -17,6 +17,7 @@
 #include "core/hub.h"
 #include "core/limits.h"
 #include "core/script.h"
+#include "core/slot.h"
 #include "loop/loop.h"
 #include "pg/pg_pool.h"
 
@@ -32,16 +33,14 @@ typedef struct leat_core {
     /* The core's own. */
     leat_hub_link *link;
     leat_map topics;   /* leat_topic by name */
+    leat_map epochs;   /* every epoch that something here speaks of (epoch.h) */
     leat_list clients; /* every leat_client */
     leat_list orphans; /* requests that run on although their client has gone */
     size_t n_clients;
     uint64_t last_client; /* the last number given to a session's client */
     uint64_t generations; /* the last one given to a topic */
     uint64_t numberings;  /* likewise */
-    leat_list turns;      /* subscriptions that wait for their turn (sub_turn.c)... */
-    leat_list repeats;    /* ...and those that wait to try again */
-    size_t n_turns;       /* those that have it */
-    size_t n_repeats;     /* of them, those that try again */
+    leat_slots slots;     /* for subscriptions that ask the database for their own sake */
     bool confirmed;       /* see leat_hub_handler */
     bool draining;
     void (*on_empty)(void *arg); /* the last client is gone, while draining */

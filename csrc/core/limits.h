@@ -32,7 +32,7 @@ typedef struct leat_limits {
     size_t history_events;     /* rows of one fetch from the outbox */
     size_t hub_pending_bytes;  /* events of one topic that wait for a hole to be filled */
     size_t worker_mail_bytes;  /* events on their way from the hub to one worker */
-    size_t max_turns;          /* subscriptions of one worker that renew themselves at a time */
+    size_t max_turns;          /* database slots of one worker (slot.h) */
     uint64_t compare_interval_ms;
     uint64_t retention_s;
     uint64_t retention_events;

@@ -31,8 +31,7 @@ struct leat_read {
 
     bool stale; /* the refresh was given up */
     unsigned attempts;
-    leat_code last_failure; /* of the attempts so far */
-    uint32_t retry_after_ms;
+    leat_failure last_failure; /* of the attempts so far; without a message */
     leat_pg_waiter waiter;
     leat_pg_conn *conn; /* leased, or NULL */
     leat_pg_query begin;
@@ -40,11 +39,9 @@ struct leat_read {
     leat_pg_query commit;
     leat_call call; /* the refresh or the snapshot */
     leat_deadline backoff;
-    char *epoch; /* NULL until the position is in */
-    int64_t seq;
-    int64_t revoked;
-    bool composed; /* the snapshot was made before the position came in... */
-    leat_buf json; /* ...and waits here */
+    leat_position at; /* no epoch until it is in; a reference */
+    bool composed;    /* the snapshot was made before the position came in... */
+    leat_buf json;    /* ...and waits here */
 };
 
 static void begin(leat_read *r);
@@ -69,7 +66,7 @@ leat_read *leat_read_start(leat_core *core, leat_slice topic, leat_grant *grant,
     r->deadline_ms = deadline_ms;
     r->cb = cb;
     r->arg = arg;
-    r->last_failure = LEAT_CODE_DEADLINE_EXCEEDED;
+    r->last_failure.code = LEAT_CODE_DEADLINE_EXCEEDED;
     leat_pg_waiter_init(&r->waiter);
     leat_deadline_init(&r->backoff);
     r->waiter.data = r->begin.data = r->position.data = r->commit.data = r->call.data = r;
@@ -77,10 +74,15 @@ leat_read *leat_read_start(leat_core *core, leat_slice topic, leat_grant *grant,
     return r;
 }
 
+static void forget_position(leat_read *r)
+{
+    leat_epoch_unref(r->at.epoch);
+    r->at.epoch = NULL;
+}
+
 static void free_read(leat_read *r)
 {
     leat_buf_close(&r->json);
-    free(r->epoch);
     free(r->topic);
     free(r);
 }
@@ -98,8 +100,7 @@ static void abandon_attempt(leat_read *r)
         leat_pg_pool_release(r->core->pool, r->conn);
         r->conn = NULL;
     }
-    free(r->epoch);
-    r->epoch = NULL;
+    forget_position(r);
     r->composed = false;
     leat_buf_close(&r->json);
 }
@@ -111,23 +112,18 @@ void leat_read_cancel(leat_read *r)
 }
 
 /* Answers without a snapshot. */
-static void refuse(leat_read *r, leat_code code, leat_slice message, uint32_t retry_after_ms,
-                   bool read_failed)
+static void refuse(leat_read *r, leat_failure failure, bool read_failed)
 {
-    leat_read_outcome outcome = {
-        .code = code,
-        .message = message,
-        .retry_after_ms =
-            code == LEAT_CODE_UNAVAILABLE && retry_after_ms == 0 ? RETRY_AFTER_MS : retry_after_ms,
-        .read_failed = read_failed,
-    };
+    leat_read_outcome outcome = {.failure = failure, .read_failed = read_failed};
+    if (failure.code == LEAT_CODE_UNAVAILABLE && failure.retry_after_ms == 0)
+        outcome.failure.retry_after_ms = RETRY_AFTER_MS;
     abandon_attempt(r);
     r->cb(r, &outcome, r->arg);
     free_read(r);
 }
 
-/* 25 ms, doubling to 1 s, each halved by chance down to a half, so that those who failed together
- * do not return together. */
+/* 25 ms, doubling to 1 s; of that, a random part between a half and the whole, so that attempts
+ * which failed together are not repeated together. */
 static uint64_t backoff_ms(unsigned attempts)
 {
     uint64_t ms = BACKOFF_MIN_MS;
@@ -139,15 +135,14 @@ static uint64_t backoff_ms(unsigned attempts)
 static void fail_attempt(leat_read *r, leat_code code, uint32_t retry_after_ms)
 {
     uint64_t now = leat_loop_now(r->core->loop);
-    r->last_failure = code;
-    r->retry_after_ms = retry_after_ms;
+    r->last_failure = (leat_failure){.code = code, .retry_after_ms = retry_after_ms};
     abandon_attempt(r);
     uint64_t again = now + backoff_ms(++r->attempts);
     bool over = code != LEAT_CODE_UNAVAILABLE || now >= r->deadline_ms || r->fresh_only;
     if (over) {
-        /* Who waits for a fresh row has a state already, and keeps it. */
+        /* A read for a fresh row replaces a state that the client keeps meanwhile. */
         bool may_pass = leat_code_is_passing(code) || r->fresh_only;
-        refuse(r, code, (leat_slice){NULL, 0}, retry_after_ms, may_pass);
+        refuse(r, r->last_failure, may_pass);
         return;
     }
     leat_deadline_arm(leat_loop_deadlines(r->core->loop), &r->backoff,
@@ -158,7 +153,7 @@ static void on_backoff(leat_deadline *d)
 {
     leat_read *r = LEAT_LIST_ENTRY(d, leat_read, backoff);
     if (leat_loop_now(r->core->loop) >= r->deadline_ms)
-        refuse(r, r->last_failure, (leat_slice){NULL, 0}, r->retry_after_ms, true);
+        refuse(r, r->last_failure, true);
     else
         begin(r);
 }
@@ -171,7 +166,7 @@ static void begin(leat_read *r)
         return;
     /* The pool's queue is full: waiting on would only make it longer. Answered from the loop, never
      * from inside _start. */
-    r->last_failure = LEAT_CODE_UNAVAILABLE;
+    r->last_failure = (leat_failure){.code = LEAT_CODE_UNAVAILABLE};
     r->deadline_ms = 0;
     leat_deadline_arm(leat_loop_deadlines(r->core->loop), &r->backoff, 0, on_backoff);
 }
@@ -187,7 +182,7 @@ static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
 {
     leat_read *r = w->data;
     if (err < 0) {
-        refuse(r, code_of(err), (leat_slice){NULL, 0}, 0, true);
+        refuse(r, (leat_failure){.code = code_of(err)}, true);
         return;
     }
     r->conn = conn;
@@ -236,10 +231,11 @@ static void on_position(leat_pg_query *q, leat_pg_result *res, int err)
         fail_attempt(r, code_of(err), 0);
         return;
     }
-    leat_slice epoch = leat_pg_result_value(res, 0, 0);
-    r->epoch = leat_memdup(epoch.at, epoch.len);
-    r->seq = strtoll(leat_pg_result_value(res, 0, 1).at, NULL, 10);
-    r->revoked = strtoll(leat_pg_result_value(res, 0, 2).at, NULL, 10);
+    r->at = (leat_position){
+        .epoch = leat_epoch_of(&r->core->epochs, leat_pg_result_value(res, 0, 0)),
+        .seq = strtoll(leat_pg_result_value(res, 0, 1).at, NULL, 10),
+        .revoked = strtoll(leat_pg_result_value(res, 0, 2).at, NULL, 10),
+    };
     if (r->composed)
         deliver(r, leat_buf_view(&r->json));
 }
@@ -267,7 +263,7 @@ static void on_refreshed(leat_call *call, const leat_verdict *v)
     } else if (failed) {
         fall_back(r, v);
     } else {
-        refuse(r, v->code, v->message, v->retry_after_ms, false);
+        refuse(r, leat_verdict_failure(v), false);
     }
 }
 
@@ -282,10 +278,8 @@ static void compose(leat_read *r)
 static void deliver(leat_read *r, leat_slice json)
 {
     leat_read_outcome outcome = {
-        .code = LEAT_CODE_OK,
-        .epoch = leat_slice_of(r->epoch),
-        .seq = r->seq,
-        .revoked = r->revoked,
+        .failure.code = LEAT_CODE_OK,
+        .position = r->at,
         .stale = r->stale,
         .json = json,
     };
@@ -299,6 +293,7 @@ static void deliver(leat_read *r, leat_slice json)
     leat_read_cb cb = r->cb;
     r->cb = NULL;
     cb(r, &outcome, r->arg);
+    forget_position(r); /* the worker may end while the commit goes on */
     if (err < 0)
         free_read(r);
 }
@@ -316,10 +311,10 @@ static void on_composed(leat_call *call, const leat_verdict *v)
 {
     leat_read *r = call->data;
     if (v->code != LEAT_CODE_OK && !v->read_failed) {
-        refuse(r, v->code, v->message, v->retry_after_ms, false);
+        refuse(r, leat_verdict_failure(v), false);
     } else if (v->code != LEAT_CODE_OK) {
         fail_attempt(r, v->code, v->retry_after_ms);
-    } else if (r->epoch == NULL) {
+    } else if (r->at.epoch == NULL) {
         /* A snapshot that read nothing was faster than the position: keep it until that is in. */
         r->composed = true;
         leat_buf_slice(&r->json, v->json);

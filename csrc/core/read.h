@@ -17,19 +17,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/failure.h"
 #include "core/core.h"
+#include "core/epoch.h"
 #include "core/script.h"
 
 typedef struct leat_read leat_read;
 
 typedef struct leat_read_outcome {
-    leat_code code;
-    leat_slice message;
-    uint32_t retry_after_ms;
-    bool read_failed; /* not a decision: trying again later may help */
-    leat_slice epoch; /* LEAT_CODE_OK: what was read, and when */
-    int64_t seq;
-    int64_t revoked; /* the topic's last revocation (LEAT_NEVER_REVOKED) */
+    leat_failure failure;
+    bool read_failed;       /* not a decision: trying again later may help */
+    leat_position position; /* LEAT_CODE_OK: where the topic stood */
     bool stale;
     leat_slice json;
 } leat_read_outcome;

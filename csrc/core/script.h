@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "base/failure.h"
 #include "base/slice.h"
 #include "pg/pg_conn.h"
 #include "pg/pg_shares.h"
@@ -63,6 +63,11 @@ typedef struct leat_verdict {
     leat_slice json; /* snapshot, publish, method, event: the encoded result; at == NULL: nothing.
                         Borrowed. */
 } leat_verdict;
+
+static inline leat_failure leat_verdict_failure(const leat_verdict *v)
+{
+    return (leat_failure){v->code, v->message, v->retry_after_ms};
+}
 
 typedef void (*leat_call_cb)(leat_call *call, const leat_verdict *verdict);
 

@@ -1,9 +1,9 @@
-/* share.c - join -> (a snapshot at hand | lead -> on_read) -> serve.
+/* share.c - join -> (a snapshot at hand | lead -> on_read) -> serve; or join -> on_own_read.
  *
- * The first waiter's grant leads the read. Whoever joins meanwhile is served by it, too: its cursor
- * starts at the snapshot's position, and the ring, pinned since before the read began, holds what
- * follows. But if it needs a later snapshot than that read's (it resyncs), the next read is its
- * own.
+ * The first waiter leads: the read uses its grant. Waiters that join meanwhile are served by it,
+ * too: their cursors start at the snapshot's position, and the ring, filled since before the read
+ * began, holds what follows. A waiter that needs a later snapshot than that (it resyncs) waits for
+ * the next read.
  */
 #include "core/share.h"
 
@@ -12,7 +12,10 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-enum { MAX_SHARES = 64 }; /* keys of one topic that are kept */
+enum {
+    MAX_SHARES = 64, /* keys of one topic that are kept */
+    RETRY_AFTER_MS = 1000,
+};
 
 struct leat_share {
     leat_list link; /* in topic->shares, least recently used first */
@@ -22,19 +25,19 @@ struct leat_share {
     leat_read *read;   /* running, or NULL */
     bool serving;      /* its waiters are on serve_all's list */
     leat_sweep serve;
-    char *epoch; /* of the snapshot at hand; NULL: there is none */
-    int64_t seq;
-    int64_t revoked;
+    leat_position at; /* of the snapshot at hand; no epoch: there is none */
     leat_buf json;
 };
 
 static void on_read(leat_read *r, const leat_read_outcome *outcome, void *arg);
+static void on_own_read(leat_read *r, const leat_read_outcome *outcome, void *arg);
+static void on_deadline(leat_deadline *d);
 static void on_serve(leat_sweep *s);
 
 static void forget(leat_share *s)
 {
-    free(s->epoch);
-    s->epoch = NULL;
+    leat_epoch_unref(s->at.epoch);
+    s->at.epoch = NULL;
     leat_buf_close(&s->json);
 }
 
@@ -90,9 +93,8 @@ static leat_share *use_share(leat_topic *t, leat_slice key)
 static void keep(leat_share *s, const leat_read_outcome *o)
 {
     size_t room = s->topic->core->limits->ring_bytes;
-    s->epoch = leat_memdup(o->epoch.at, o->epoch.len);
-    s->seq = o->seq;
-    s->revoked = o->revoked;
+    s->at = o->position;
+    leat_epoch_ref(s->at.epoch);
     leat_buf_slice(&s->json, o->json);
     room -= s->json.cap < room ? s->json.cap : room;
     for (leat_list *l = s->topic->shares.prev; l != &s->topic->shares; l = l->prev) {
@@ -108,31 +110,57 @@ static void keep(leat_share *s, const leat_read_outcome *o)
 static bool at_hand(const leat_share *s)
 {
     const leat_topic *t = s->topic;
-    return s->epoch != NULL && t->epoch != NULL &&
-           leat_slice_equal(leat_slice_of(s->epoch), leat_slice_of(t->epoch)) &&
-           leat_topic_holds(t, s->seq + 1) && s->seq >= t->resynced;
+    return s->at.epoch != NULL && s->at.epoch == t->epoch && leat_topic_holds(t, s->at.seq + 1) &&
+           s->at.seq >= t->resynced;
 }
 
 static void lead(leat_share *s)
 {
     if (s->read != NULL || leat_list_empty(&s->waiters))
         return;
-    leat_share_wait *first = LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link);
-    s->read = leat_read_start(s->topic->core, s->topic->entry.key, first->grant, false,
-                              first->deadline_ms, on_read, s);
+    leat_share_wait *first = LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link_);
+    s->read = leat_read_start(s->topic->core, s->topic->entry.key, first->grant_, false,
+                              first->deadline_ms_, on_read, s);
 }
 
-void leat_share_join(leat_share_wait *w, leat_topic *t, leat_grant *grant, int64_t least_seq,
-                     uint64_t deadline_ms, leat_share_cb cb)
+void leat_share_wait_init(leat_share_wait *w)
 {
-    leat_share *s = use_share(t, grant->share);
-    w->share = s;
-    w->grant = grant;
-    w->least_seq = least_seq;
-    w->deadline_ms = deadline_ms;
-    w->cb = cb;
-    leat_list_push(&s->waiters, &w->link);
-    if (at_hand(s) && s->seq >= least_seq)
+    *w = (leat_share_wait){0};
+    leat_list_init(&w->link_);
+    leat_deadline_init(&w->deadline_);
+}
+
+/* It is served, or leaves. */
+static void take_off(leat_share_wait *w)
+{
+    leat_list_unlink(&w->link_);
+    leat_deadline_cancel(&w->deadline_);
+    w->share_ = NULL;
+}
+
+static void read_alone(leat_share_wait *w, leat_topic *t, const leat_share_ask *ask)
+{
+    w->own_ = leat_read_start(t->core, t->entry.key, ask->grant, ask->fresh_only, ask->deadline_ms,
+                              on_own_read, w);
+}
+
+void leat_share_join(leat_share_wait *w, leat_topic *t, const leat_share_ask *ask, leat_share_cb cb)
+{
+    w->grant_ = ask->grant;
+    w->least_seq = ask->least_seq;
+    w->deadline_ms_ = ask->deadline_ms;
+    w->core_ = t->core;
+    w->cb_ = cb;
+    if (ask->grant->share.at == NULL || ask->fresh_only) {
+        read_alone(w, t, ask);
+        return;
+    }
+    leat_share *s = use_share(t, ask->grant->share);
+    w->share_ = s;
+    leat_list_push(&s->waiters, &w->link_);
+    leat_deadline_arm(leat_loop_deadlines(t->core->loop), &w->deadline_, ask->deadline_ms,
+                      on_deadline);
+    if (at_hand(s) && s->at.seq >= ask->least_seq)
         leat_sweep_schedule(t->core->loop, &s->serve);
     else
         lead(s);
@@ -140,24 +168,47 @@ void leat_share_join(leat_share_wait *w, leat_topic *t, leat_grant *grant, int64
 
 void leat_share_leave(leat_share_wait *w)
 {
-    leat_share *s = w->share;
+    leat_share *s = w->share_;
+    if (w->own_ != NULL)
+        leat_read_cancel(w->own_);
+    w->own_ = NULL;
     if (s == NULL)
         return;
-    bool led = s->read != NULL && s->waiters.next == &w->link;
-    leat_list_unlink(&w->link);
-    w->share = NULL;
+    bool led = s->read != NULL && s->waiters.next == &w->link_;
+    take_off(w);
     if (!led)
         return;
-    leat_read_cancel(s->read); /* it borrows the grant of the one who leaves */
+    leat_read_cancel(s->read); /* it borrows the grant of the waiter that leaves */
     s->read = NULL;
     lead(s);
+}
+
+static void on_own_read(leat_read *r, const leat_read_outcome *outcome, void *arg)
+{
+    leat_share_wait *w = arg;
+    (void)r;
+    w->own_ = NULL;
+    w->cb_(w, outcome);
+}
+
+static void on_deadline(leat_deadline *d)
+{
+    leat_share_wait *w = LEAT_LIST_ENTRY(d, leat_share_wait, deadline_);
+    leat_read_outcome outcome = {
+        .failure.code = LEAT_CODE_DEADLINE_EXCEEDED,
+        .read_failed = true,
+    };
+    if (!leat_pg_pool_healthy(w->core_->pool))
+        outcome.failure =
+            (leat_failure){.code = LEAT_CODE_UNAVAILABLE, .retry_after_ms = RETRY_AFTER_MS};
+    leat_share_leave(w);
+    w->cb_(w, &outcome);
 }
 
 /* Numbers of another numbering than the ring's say nothing. */
 static bool good_for(const leat_share_wait *w, const leat_topic *t, const leat_read_outcome *o)
 {
-    return o->seq >= w->least_seq || t->epoch == NULL ||
-           !leat_slice_equal(leat_slice_of(t->epoch), o->epoch);
+    return o->position.seq >= w->least_seq || o->position.epoch != t->epoch;
 }
 
 /* Every waiter that the outcome is good for gets it; the others, in their order, wait for the next
@@ -169,14 +220,14 @@ static void serve_all(leat_share *s, const leat_read_outcome *outcome)
     s->serving = true;
     leat_list_move(&all, &s->waiters);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
-        leat_share_wait *w = LEAT_LIST_ENTRY(l, leat_share_wait, link);
+        leat_share_wait *w = LEAT_LIST_ENTRY(l, leat_share_wait, link_);
         if (!good_for(w, s->topic, outcome)) {
-            leat_list_push(&s->waiters, &w->link);
+            leat_list_push(&s->waiters, &w->link_);
             left = true;
             continue;
         }
-        w->share = NULL;
-        w->cb(w, outcome);
+        take_off(w);
+        w->cb_(w, outcome);
     }
     s->serving = false;
     if (left)
@@ -191,16 +242,14 @@ static void on_serve(leat_sweep *sweep)
         return;
     }
     leat_read_outcome outcome = {
-        .code = LEAT_CODE_OK,
-        .epoch = leat_slice_of(s->epoch),
-        .seq = s->seq,
-        .revoked = s->revoked,
+        .failure.code = LEAT_CODE_OK,
+        .position = s->at,
         .json = leat_buf_view(&s->json),
     };
     /* The ring may have caught up with the snapshot while a newer one is read. That read borrows
-     * the grant of its leader, who may be about to be served. */
+     * the grant of its leader, which may be about to be served. */
     if (s->read != NULL &&
-        good_for(LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link), s->topic, &outcome)) {
+        good_for(LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link_), s->topic, &outcome)) {
         leat_read_cancel(s->read);
         s->read = NULL;
     }
@@ -212,12 +261,11 @@ static void on_read(leat_read *r, const leat_read_outcome *outcome, void *arg)
     leat_share *s = arg;
     (void)r;
     s->read = NULL;
-    if (outcome->code != LEAT_CODE_OK) {
-        leat_share_wait *first =
-            LEAT_LIST_ENTRY(leat_list_shift(&s->waiters), leat_share_wait, link);
-        first->share = NULL;
+    if (outcome->failure.code != LEAT_CODE_OK) {
+        leat_share_wait *first = LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link_);
+        take_off(first);
         lead(s);
-        first->cb(first, outcome);
+        first->cb_(first, outcome);
         return;
     }
     forget(s);

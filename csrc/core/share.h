@@ -1,13 +1,17 @@
-/* share.h - one snapshot read for all who ask for the same key at the same time, and after them.
+/* share.h - snapshots: one read for all that ask for the same key at the same time, or soon after.
  *
- * Ownership  shares belong to their topic; a leat_share_wait is embedded in its owner.
+ * Ownership  shares belong to their topic; a leat_share_wait is embedded in its owner. The grant is
+ *            borrowed while it waits.
  * Threads    loop thread only.
  * Units      absolute milliseconds.
- * Errors     as leat_read; a failure concerns only the waiter whose grant the read used: the next
- *            one leads then.
+ * Errors     as leat_read, by the deadline. A failure concerns only the waiter whose grant the read
+ *            used: the next one leads then.
  *
- * A finished snapshot at seq s is good for everyone as long as the topic's ring holds s+1 and on:
- * the cursor starts there.
+ * A snapshot that is its viewer's own (a grant without a key), or that accepts no fallback, is read
+ * for its waiter alone.
+ *
+ * A finished snapshot at seq s is good for every waiter as long as the topic's ring holds s+1 and
+ * on: the cursor starts there.
  */
 #ifndef LEAT_CORE_SHARE_H
 #define LEAT_CORE_SHARE_H
@@ -20,25 +24,38 @@ typedef struct leat_share_wait leat_share_wait;
 
 typedef void (*leat_share_cb)(leat_share_wait *w, const leat_read_outcome *outcome);
 
-struct leat_share_wait {
-    leat_list link;
-    leat_share *share; /* NULL: not waiting */
+/* What a waiter needs. */
+typedef struct leat_share_ask {
     leat_grant *grant;
-    int64_t least_seq; /* an older snapshot is of no use to it */
+    int64_t least_seq; /* an older snapshot of the topic's numbering is of no use */
+    bool fresh_only;   /* as leat_read_start */
     uint64_t deadline_ms;
-    leat_share_cb cb;
-    void *data; /* the owner's */
+} leat_share_ask;
+
+struct leat_share_wait {
+    void *data;        /* the owner's */
+    int64_t least_seq; /* as asked; the owner may lower it */
+    /* private */
+    leat_list link_;
+    leat_share *share_; /* NULL: it waits for none */
+    leat_read *own_;    /* NULL: it reads nothing for itself */
+    leat_grant *grant_;
+    leat_core *core_;
+    uint64_t deadline_ms_;
+    leat_deadline deadline_; /* of a wait for a share */
+    leat_share_cb cb_;
 };
 
-/* Joins the share of grant->share on t, for a snapshot at least_seq or later (of the numbering that
- * is read). cb runs once, never from inside this call. */
-void leat_share_join(leat_share_wait *w, leat_topic *t, leat_grant *grant, int64_t least_seq,
-                     uint64_t deadline_ms, leat_share_cb cb);
+void leat_share_wait_init(leat_share_wait *w);
+
+/* Waits for a snapshot of t. cb runs once, never from inside this call. */
+void leat_share_join(leat_share_wait *w, leat_topic *t, const leat_share_ask *ask,
+                     leat_share_cb cb);
 /* Harmless if not waiting. */
 void leat_share_leave(leat_share_wait *w);
 
-/* What was read is not good any more: the ring restarts. renumbered: nor is what is being read,
- * which may be of the old numbering and older than what those who join have seen of it. */
+/* The ring restarts: snapshots at hand are forgotten. renumbered: reads that run begin anew, too.
+ * They may be of the old numbering, and older than what a client that joins has seen of it. */
 void leat_share_forget_all(leat_topic *t, bool renumbered);
 /* Nobody waits any more. */
 void leat_share_free_all(leat_topic *t);

@@ -1,9 +1,16 @@
-/* sub.c - the life of a subscription: asked for, authorised, armed, ended.
+/* sub.c - what happens to a subscription: the one place where its state changes.
  *
- * leat_sub_new -> sub_authorize (sub_right.c) -> sub_arm -> leat_sub_on_armed -> sub_begin_reading
- * (sub_read.c) -> sub_begin_replay (sub_replay.c). A revocation or a new identity leads back to
- * sub_authorize.
- * Every end is sub_end (told) or leat_sub_close (asked for), and both are free_sub.
+ * Everything that a subscription meets comes to sub_happens, as an event. The table (sub_table.c)
+ * says which state follows, and what is done on the way; a state's entry may meet something at
+ * once, which is the next event. What the state had under way ends when it is left, whatever the
+ * way out.
+ *
+ *   leat_sub_new -> AUTHORIZING (sub_right.c) -> ARMING, STARTING, RESUMING (sub_start.c)
+ *   -> READING (sub_read.c) -> answered (sub_answer.c) -> REPLAYING, LIVE
+ *   (sub_replay.c) -> CLOSED (sub_answer.c)
+ *
+ * An event of its own never reaches a subscription while another one is being dealt with. Leaving
+ * a state may give its database slot to another subscription, which is told from inside that.
  */
 #include "core/sub.h"
 
@@ -13,35 +20,21 @@
 #include "base/mem.h"
 #include "core/sub_private.h"
 
-enum { MAX_EPOCH = 64 };
+enum { MAX_EPOCH = 64, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
 
-static void on_not_armed(leat_deadline *d);
-
-static const char *const state_names[] = {
-    "new", "authorizing", "arming", "reading", "replaying", "live", "closed",
-};
-
-#define TO(state) (1u << LEAT_SUB_##state)
-/* A stream's subscription comes authorised and goes straight to ARMING. */
-static const unsigned edges[] = {
-    [LEAT_SUB_NEW] = TO(AUTHORIZING) | TO(ARMING) | TO(CLOSED),
-    [LEAT_SUB_AUTHORIZING] = TO(ARMING) | TO(READING) | TO(REPLAYING) | TO(CLOSED),
-    [LEAT_SUB_ARMING] = TO(READING) | TO(AUTHORIZING) | TO(CLOSED),
-    [LEAT_SUB_READING] = TO(REPLAYING) | TO(AUTHORIZING) | TO(CLOSED),
-    [LEAT_SUB_REPLAYING] = TO(LIVE) | TO(READING) | TO(AUTHORIZING) | TO(CLOSED),
-    [LEAT_SUB_LIVE] = TO(READING) | TO(AUTHORIZING) | TO(CLOSED),
-    [LEAT_SUB_CLOSED] = 0,
-};
-
-void sub_set_state(leat_sub *s, leat_sub_state next)
+leat_slice sub_name(const leat_sub *s)
 {
-    leat_metrics *m = s->client->core->metrics;
-    LEAT_ASSERT(edges[s->state] & (1u << next));
-    LEAT_LOG_DEBUG("sub", "%s -> %s", state_names[s->state], state_names[next]);
-    leat_metrics_add(m, LEAT_M_SUBS_NEW + s->state, -1);
-    if (next != LEAT_SUB_CLOSED)
-        leat_metrics_add(m, LEAT_M_SUBS_NEW + next, 1);
-    s->state = next;
+    return s->entry.key;
+}
+
+leat_core *sub_core(const leat_sub *s)
+{
+    return s->client->core;
+}
+
+uint64_t sub_in_ms(const leat_sub *s, uint64_t ms)
+{
+    return leat_loop_now(sub_core(s)->loop) + ms;
 }
 
 sub_work *sub_work_of(leat_sub *s)
@@ -50,22 +43,88 @@ sub_work *sub_work_of(leat_sub *s)
         return s->work;
     sub_work *w = leat_calloc(1, sizeof(*w));
     w->sub = s;
-    w->call.data = w->share.data = w->catch_up.data = s;
-    w->call.client = s->client;
-    leat_deadline_init(&w->wait);
-    leat_list_init(&w->turn);
+    leat_deadline_init(&w->deadline);
+    leat_deadline_init(&w->renewal.wait);
+    leat_slot_init(&w->slot);
     s->work = w;
     return w;
 }
 
-leat_slice sub_name(const leat_sub *s)
+static void on_deadline(leat_deadline *d)
 {
-    return s->entry.key;
+    sub_happens_plainly(LEAT_LIST_ENTRY(d, sub_work, deadline)->sub, SUB_ON_DEADLINE);
 }
 
-static leat_core *core_of(const leat_sub *s)
+/* Ends what the state has under way. */
+static void leave(leat_sub *s, sub_state next)
 {
-    return s->client->core;
+    const sub_trait *from = &sub_traits[s->state];
+    const sub_trait *to = &sub_traits[next];
+    sub_work *w = s->work;
+    if (w == NULL)
+        return;
+    if (from->leave != NULL)
+        from->leave(s);
+    leat_deadline_cancel(&w->deadline);
+    if (from->renews && !to->renews)
+        sub_renewal_stop(s); /* its slot, too */
+    if (from->slot && !to->slot)
+        leat_slot_release(&sub_core(s)->slots, &w->slot);
+}
+
+static void count(leat_sub *s, sub_state next)
+{
+    leat_metrics *m = sub_core(s)->metrics;
+    leat_metric from = sub_traits[s->state].metric;
+    leat_metric to = sub_traits[next].metric;
+    if (from == to && next != SUB_CLOSED)
+        return;
+    leat_metrics_add(m, from, -1);
+    if (next != SUB_CLOSED)
+        leat_metrics_add(m, to, 1);
+}
+
+static sub_event change(leat_sub *s, const sub_rule *rule, sub_news *news)
+{
+    const sub_trait *to = &sub_traits[rule->next];
+    LEAT_LOG_DEBUG("sub", "%s -> %s", sub_traits[s->state].name, to->name);
+    leave(s, rule->next);
+    sub_event met = rule->act == NULL ? SUB_ON_NOTHING : rule->act(s, news);
+    count(s, rule->next);
+    s->state = (uint8_t)rule->next;
+    if (met == SUB_ON_NOTHING && to->enter != NULL)
+        met = to->enter(s, news);
+    if (met == SUB_ON_NOTHING && to->deadline != NULL)
+        leat_deadline_arm(leat_loop_deadlines(sub_core(s)->loop), &s->work->deadline,
+                          to->deadline(s), on_deadline);
+    return met;
+}
+
+static void say(const sub_farewell *last)
+{
+    if (last->stream != NULL)
+        client_stream_ended(last->stream, last->failure.code);
+    if (last->done != NULL)
+        last->done(last->done_arg, &last->failure);
+    free(last->text);
+}
+
+void sub_happens(leat_sub *s, sub_event event, sub_news *news)
+{
+    while (event != SUB_ON_NOTHING) {
+        const sub_rule *rule = sub_rule_for((sub_state)s->state, event);
+        if (!rule->stays)
+            event = change(s, rule, news);
+        else
+            event = rule->act == NULL ? SUB_ON_NOTHING : rule->act(s, news);
+    }
+    say(&news->last);
+}
+
+void sub_happens_plainly(leat_sub *s, sub_event event)
+{
+    sub_news news = {0};
+    sub_happens(s, event, &news);
 }
 
 static char *copy(leat_slice text)
@@ -73,221 +132,133 @@ static char *copy(leat_slice text)
     return text.at == NULL ? NULL : leat_memdup(text.at, text.len);
 }
 
-leat_sub *leat_sub_new(leat_client *client, const leat_sub_request *request)
+static sub_asked *make_asked(leat_core *core, const leat_sub_request *request)
+{
+    sub_asked *a = leat_calloc(1, sizeof(*a));
+    a->name = copy(request->topic);
+    a->id = copy(request->id);
+    leat_slice epoch = request->since.epoch;
+    if (epoch.at != NULL && epoch.len <= MAX_EPOCH) /* a longer one is none of ours: as without */
+        a->since.epoch = leat_epoch_of(&core->epochs, epoch);
+    a->since.seq = request->since.seq;
+    a->since.revoked = LEAT_NEVER_REVOKED;
+    a->deadline_ms = request->deadline_ms;
+    a->started_ns = uv_hrtime();
+    a->done = request->done;
+    a->done_arg = request->done_arg;
+    return a;
+}
+
+void leat_sub_new(leat_client *client, const leat_sub_request *request)
 {
     leat_sub *s = leat_calloc(1, sizeof(*s));
     s->client = client;
-    s->name = copy(request->topic);
     s->params = copy(request->params);
     s->grant = request->grant;
     leat_list_init(&s->topic_link);
-    leat_map_add(&client->subs, &s->entry, (leat_slice){s->name, request->topic.len});
-    leat_metrics_add(client->core->metrics, LEAT_M_SUBS_NEW, 1);
     sub_work *w = sub_work_of(s);
-    w->asking = true;
-    w->started_ns = uv_hrtime();
-    w->deadline_ms = request->deadline_ms;
-    w->id = copy(request->id);
-    if (request->since.epoch.len <= MAX_EPOCH) /* a longer one is none of ours: as without */
-        w->since_epoch = copy(request->since.epoch);
-    w->since_seq = request->since.seq;
+    w->asked = make_asked(client->core, request);
     w->seen = request->seen;
-    w->done = request->done;
-    w->done_arg = request->done_arg;
+    leat_map_add(&client->subs, &s->entry, (leat_slice){w->asked->name, request->topic.len});
+    leat_metrics_add(client->core->metrics, LEAT_M_SUBS_NEW, 1);
     client->n_inflight++;
     client->params_bytes += request->params.len;
-    if (s->grant == NULL)
-        sub_authorize(s);
-    else
-        sub_arm(s);
-    return s;
-}
-
-static void stop_work(leat_sub *s)
-{
-    sub_work *w = s->work;
-    if (w == NULL)
-        return;
-    core_of(s)->script->ops->cancel(&w->call);
-    sub_stop_reading(s);
-    free(w->id);
-    free(w->since_epoch);
-    free(w);
-    s->work = NULL;
-}
-
-static void free_sub(leat_sub *s)
-{
-    leat_client *client = s->client;
-    bool asking = s->work != NULL && s->work->asking;
-    stop_work(s);
-    sub_set_state(s, LEAT_SUB_CLOSED);
-    leat_map_remove(&client->subs, &s->entry);
-#ifdef LEAT_BROKEN_LEAK_SUBSCRIPTION
-    if (s->topic != NULL && asking) {
-        leat_list_unlink(&s->topic_link); /* for the torture test to find: the topic counts it on */
-        s->topic = NULL;
-    }
-#endif
-    if (s->topic != NULL)
-        leat_topic_detach(s->topic, &s->topic_link);
-    if (s->grant != NULL)
-        client->core->script->ops->grant_free(s->grant);
-    client->params_bytes -= leat_slice_of(s->params).len;
-    free(s->name);
-    free(s->params);
-    free(s);
-    if (asking)
-        client_answered(client);
-}
-
-void sub_settle(leat_sub *s)
-{
-    sub_work *w = s->work;
-    if (w == NULL || w->asking || s->state != LEAT_SUB_LIVE || s->stale ||
-        w->catch_up.topic != NULL || w->read != NULL || w->go != NULL ||
-        leat_deadline_armed(&w->wait))
-        return;
-    stop_work(s);
-}
-
-sub_caller sub_answered(leat_sub *s, leat_metric outcome)
-{
-    sub_work *w = s->work;
-    leat_metrics *m = core_of(s)->metrics;
-    sub_caller caller = {w->done, w->done_arg};
-    w->asking = false;
-    w->done = NULL;
-    leat_metrics_add(m, outcome, 1);
-    leat_metrics_observe(m, LEAT_H_HANDSHAKE, (double)(uv_hrtime() - w->started_ns) / 1e9);
-    client_answered(s->client);
-    return caller;
-}
-
-void sub_tell(sub_caller caller)
-{
-    if (caller.done != NULL)
-        caller.done(caller.arg, LEAT_CODE_OK, NULL, 0);
-}
-
-static leat_metric outcome_of(leat_code code)
-{
-    switch (code) {
-    case LEAT_CODE_DEADLINE_EXCEEDED:
-        return LEAT_M_HANDSHAKES_DEADLINE;
-    case LEAT_CODE_UNAVAILABLE:
-        return LEAT_M_HANDSHAKES_UNAVAILABLE;
-    case LEAT_CODE_INTERNAL:
-    case LEAT_CODE_TOO_LARGE:
-        return LEAT_M_HANDSHAKES_INTERNAL;
-    case LEAT_CODE_OK:
-    case LEAT_CODE_BAD_REQUEST:
-    case LEAT_CODE_UNAUTHENTICATED:
-    case LEAT_CODE_FORBIDDEN:
-    case LEAT_CODE_NOT_FOUND:
-    case LEAT_CODE_ALREADY_SUBSCRIBED:
-    case LEAT_CODE_LIMIT:
-    case LEAT_CODE_RATE_LIMITED:
-    case LEAT_CODE_REVOKED:
-    case LEAT_CODE_COUNT:
-        break;
-    }
-    return LEAT_M_HANDSHAKES_REFUSED;
-}
-
-void sub_end(leat_sub *s, leat_code code, leat_slice message, uint32_t retry_after_ms)
-{
-    leat_client *client = s->client;
-    leat_core *core = client->core;
-    sub_work *w = s->work;
-    char *text = message.len > 0 ? copy(message) : leat_strdup(leat_code_sentence(code));
-    char topic[160];
-    LEAT_LOG_INFO("sub", "ended topic=%s code=%s",
-                  leat_log_quote(topic, sizeof(topic), sub_name(s).at, sub_name(s).len),
-                  leat_code_name(code));
-    bool stream = client->transport != LEAT_TRANSPORT_WS;
-    leat_client_subscribed_cb done = NULL;
-    void *done_arg = NULL;
-    if (w != NULL && w->asking) {
-        leat_metrics_add(core->metrics, outcome_of(code), 1);
-        leat_metrics_observe(core->metrics, LEAT_H_HANDSHAKE,
-                             (double)(uv_hrtime() - w->started_ns) / 1e9);
-        done = w->done;
-        done_arg = w->done_arg;
-        if (done == NULL)
-            client_send_error(client, leat_slice_of(w->id),
-                              stream ? sub_name(s) : (leat_slice){NULL, 0}, code, text,
-                              retry_after_ms);
-    } else {
-        client_send_closed(client, sub_name(s), code, text);
-    }
-    free_sub(s);
-    if (stream)
-        client_stream_ended(client, code);
-    if (done != NULL)
-        done(done_arg, code, text, retry_after_ms);
-    free(text);
+    sub_happens_plainly(s, s->grant == NULL ? SUB_ON_SUBSCRIBE : SUB_ON_GRANTED);
 }
 
 void leat_sub_close(leat_sub *s, bool tell)
 {
-    leat_client *client = s->client;
-    sub_work *w = s->work;
-    if (w != NULL && w->asking) {
-        leat_metrics_add(client->core->metrics, LEAT_M_HANDSHAKES_GONE, 1);
-        if (tell && w->done == NULL)
-            client_send_error(client, leat_slice_of(w->id), (leat_slice){NULL, 0},
-                              LEAT_CODE_BAD_REQUEST, "unsubscribed before it was answered", 0);
-    }
-    leat_client_subscribed_cb done = w != NULL && tell ? w->done : NULL;
-    void *done_arg = w != NULL ? w->done_arg : NULL;
-    free_sub(s);
-    if (done != NULL)
-        done(done_arg, LEAT_CODE_BAD_REQUEST, "unsubscribed before it was answered", 0);
+    sub_news news = {.tell = tell};
+    sub_happens(s, SUB_ON_CLOSE, &news);
 }
 
 void leat_sub_forget(leat_sub *s, void *done_arg)
 {
-    if (s->work != NULL && s->work->done_arg == done_arg)
-        s->work->done = NULL;
+    sub_asked *a = s->work == NULL ? NULL : s->work->asked;
+    if (a != NULL && a->done_arg == done_arg)
+        a->done = NULL;
 }
 
-static void attach(leat_sub *s)
+void leat_sub_pump(leat_sub *s)
 {
-    s->topic = leat_topic_get(core_of(s), sub_name(s));
-    leat_topic_attach(s->topic, &s->topic_link);
-    s->entry.key = s->topic->entry.key; /* the same bytes; one copy of them is enough */
-    free(s->name);
-    s->name = NULL;
-}
-
-/* Nothing has been read of the topic yet that the client will see, and nothing will be before this
- * is confirmed: the subscription is armed first. */
-void sub_arm(leat_sub *s)
-{
-    leat_core *core = core_of(s);
-    if (s->topic == NULL)
-        attach(s);
-    sub_set_state(s, LEAT_SUB_ARMING);
-    if (s->topic->armed)
-        leat_sub_on_armed(s);
-    else
-        leat_deadline_arm(leat_loop_deadlines(core->loop), &s->work->wait, s->work->deadline_ms,
-                          on_not_armed);
-}
-
-static void on_not_armed(leat_deadline *d)
-{
-    leat_sub *s = LEAT_LIST_ENTRY(d, sub_work, wait)->sub;
-    bool listening = leat_hub_ready(core_of(s)->hub);
-    sub_end(s, listening ? LEAT_CODE_DEADLINE_EXCEEDED : LEAT_CODE_UNAVAILABLE,
-            (leat_slice){NULL, 0}, listening ? 0 : 1000);
+    sub_happens_plainly(s, SUB_ON_PUMP);
 }
 
 void leat_sub_on_armed(leat_sub *s)
 {
-    if (s->state != LEAT_SUB_ARMING)
-        return;
-    leat_deadline_cancel(&s->work->wait);
-    sub_begin_reading(s);
+    sub_happens_plainly(s, SUB_ON_ARMED);
+}
+
+void leat_sub_signal(leat_sub *s, leat_event *e)
+{
+    sub_news news = {.signal = e};
+    sub_happens(s, SUB_ON_SIGNAL, &news);
+}
+
+void leat_sub_renumber(leat_sub *s)
+{
+    sub_happens_plainly(s, SUB_ON_RENUMBERED);
+}
+
+void leat_sub_resync(leat_sub *s, int reason)
+{
+    sub_news news = {.reason = reason};
+    if (reason == LEAT_RESET_EPOCH)
+        leat_sub_renumber(s);
+    sub_happens(s, SUB_ON_RESYNC, &news);
+}
+
+void leat_sub_reauthorize(leat_sub *s)
+{
+    sub_happens_plainly(s, SUB_ON_IDENTITY);
+}
+
+int64_t leat_sub_expires_at(const leat_sub *s)
+{
+    bool deciding = sub_traits[s->state].metric == LEAT_M_SUBS_AUTHORIZING;
+    return s->grant == NULL || deciding ? 0 : s->grant->expires_at;
+}
+
+/* A LIVE subscription at the head is its struct and nothing else, unless what the client has is
+ * stale. */
+sub_event sub_settle(leat_sub *s, sub_news *news)
+{
+    (void)news;
+    if (s->stale) {
+        sub_renew(s);
+        return SUB_ON_NOTHING;
+    }
+    free(s->work);
+    s->work = NULL;
+    return SUB_ON_NOTHING;
+}
+
+static void on_slot(leat_slot *slot)
+{
+    sub_happens_plainly(LEAT_LIST_ENTRY(slot, sub_work, slot)->sub, SUB_ON_SLOT);
+}
+
+sub_event sub_wait_for_slot(leat_sub *s, sub_news *news)
+{
+    (void)news;
+    sub_work *w = sub_work_of(s);
+    bool taken = leat_slot_take(&sub_core(s)->slots, &w->slot, w->attempts > 0, on_slot);
+    return taken ? SUB_ON_SLOT : SUB_ON_NOTHING;
+}
+
+sub_event sub_count_attempt(leat_sub *s, sub_news *news)
+{
+    (void)news;
+    s->work->attempts++;
+    return SUB_ON_NOTHING;
+}
+
+/* 100 ms, doubling to 2 s; of that, a random part between a half and the whole, so that attempts
+ * which failed together are not repeated together. */
+uint64_t sub_retry_deadline(const leat_sub *s)
+{
+    uint64_t ms = BACKOFF_MIN_MS;
+    for (unsigned i = 1; i < s->work->attempts && ms < BACKOFF_MAX_MS; i++)
+        ms *= 2;
+    return sub_in_ms(s, ms / 2 + (uint64_t)random() % (ms / 2 + 1));
 }

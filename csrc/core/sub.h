@@ -1,15 +1,14 @@
-/* sub.h - one subscription: the handshake's state machine and the cursor.
+/* sub.h - one subscription: from the subscribe to its end, and the cursor.
  *
  * Ownership  a subscription belongs to its client; it attaches to its topic while armed. It frees
  *            itself when it ends.
  * Threads    loop thread only.
  * Units      absolute milliseconds; seq.
- * Errors     an end is told to the client (error, closed) or to whoever asked for it on the
- *            server's side.
+ * Errors     an end is told to the client (error, closed) or to the script that asked for it.
  *
- * NEW -> AUTHORIZING -> ARMING -> READING -> REPLAYING -> LIVE -> CLOSED; back to READING for a
- * resync, back to AUTHORIZING when the right to it is in doubt. A settled (LIVE) subscription is
- * this struct and nothing else: what a handshake needs hangs from `work` while it runs.
+ * Which states there are, and what leads from one to the next, is said by sub_table.h and decided
+ * by the table in sub_table.c. A settled (LIVE) subscription is this struct and nothing else: what
+ * any other state needs hangs from `work`.
  */
 #ifndef LEAT_CORE_SUB_H
 #define LEAT_CORE_SUB_H
@@ -20,15 +19,13 @@
 #include "core/client.h"
 #include "core/topic.h"
 
-typedef enum leat_sub_state {
-    LEAT_SUB_NEW,
-    LEAT_SUB_AUTHORIZING,
-    LEAT_SUB_ARMING,
-    LEAT_SUB_READING,
-    LEAT_SUB_REPLAYING,
-    LEAT_SUB_LIVE,
-    LEAT_SUB_CLOSED,
-} leat_sub_state;
+/* What the client is owed before events go on. It is no state: it is true while the right is proved
+ * anew, and while the snapshot is waited for and read. */
+typedef enum leat_sub_due {
+    LEAT_SUB_DUE_NOTHING,
+    LEAT_SUB_DUE_SNAPSHOT,
+    LEAT_SUB_DUE_FRESH, /* one that replaces a stale one: without the fallback to the old row */
+} leat_sub_due;
 
 typedef struct leat_sub leat_sub;
 struct leat_sub {
@@ -36,12 +33,17 @@ struct leat_sub {
     leat_list topic_link; /* in topic->subs or ->pending while attached */
     leat_client *client;
     leat_topic *topic; /* NULL before ARMING */
-    char *name;        /* owned before there is a topic; NULL afterwards */
     char *params;      /* of the subscribe, for when it is authorised anew; NULL: none */
     leat_grant *grant; /* NULL before it is authorised */
     int64_t next_seq;  /* the event it takes next */
-    leat_sub_state state;
-    bool stale; /* what the client has was composed from the authorised row */
+    uint8_t state;     /* a sub_state (sub_table.h) */
+    uint8_t due;       /* a leat_sub_due */
+    /* What the client has was composed from the authorised row. It is no state: it stays so while
+     * the cursor moves, the handler runs or another snapshot is read. */
+    bool stale;
+    /* The handler is to run before anything of the topic's new numbering is given. It is no state:
+     * the topic may be numbered anew whatever the subscription does. */
+    bool renumbered;
     struct sub_work *work;
 };
 
@@ -58,7 +60,7 @@ typedef struct leat_sub_request {
 } leat_sub_request;
 
 /* Begins a handshake. The request's slices are copied. */
-leat_sub *leat_sub_new(leat_client *client, const leat_sub_request *request);
+void leat_sub_new(leat_client *client, const leat_sub_request *request);
 
 /* Ends it from the client's side: without a word on the wire, but an answer to a request that is
  * still open, if tell. Frees it. */
@@ -69,15 +71,18 @@ void leat_sub_forget(leat_sub *s, void *done_arg);
 
 /* Moves the cursor as far as the client takes events. */
 void leat_sub_pump(leat_sub *s);
+/* The hub listens for its topic. */
 void leat_sub_on_armed(leat_sub *s);
 /* Sends a signal, if the subscription is live and its client takes it. */
 void leat_sub_signal(leat_sub *s, leat_event *e);
-/* What the client has is to be replaced by a fresh snapshot; reason: LEAT_RESET_*. */
+/* What the client has is to be replaced by a fresh snapshot. reason: LEAT_RESET_*. */
 void leat_sub_resync(leat_sub *s, int reason);
 /* The topic's numbers begin anew: whatever is read from now on is not behind what the client has,
  * no event follows that, and revocations may have gone with the old numbers. */
 void leat_sub_renumber(leat_sub *s);
-/* The right to it is to be proved anew: the identity has changed. */
+/* The right to it is to be proved anew: the identity has changed, or the grant has expired. */
 void leat_sub_reauthorize(leat_sub *s);
+/* When its right expires, in seconds since 1970; 0: never, or the handler is deciding anyway. */
+int64_t leat_sub_expires_at(const leat_sub *s);
 
 #endif

@@ -1,18 +1,12 @@
-/* sub_replay.c - REPLAYING and LIVE: the cursor.
+/* sub_replay.c - the cursor: REPLAYING, LIVE, and both from the outbox.
  *
- * sub_begin_replay, and every event after it, come to leat_sub_pump: from the ring while the ring
- * holds next_seq, else from the outbox (catch_up.c -> on_caught_up), else by a resync. A client
- * that takes no more stops the cursor; when its socket has drained the client pumps again.
+ * sub_move_cursor gives the client what the ring holds from next_seq on. Where the ring does not
+ * hold it, the outbox does (sub_catch_up -> on_caught_up), or a snapshot is due. A client that
+ * takes no more stops the cursor; when its socket has drained the client pumps again.
  */
 #include "core/sub_private.h"
 
-static void catch_up(leat_sub *s);
 static void on_caught_up(leat_catch_up_wait *wait, const leat_caught *caught);
-
-static leat_core *core_of(const leat_sub *s)
-{
-    return s->client->core;
-}
 
 static void give(leat_sub *s, leat_event *e)
 {
@@ -22,97 +16,92 @@ static void give(leat_sub *s, leat_event *e)
         client_send_event(s->client, e, s->topic->epoch);
 #endif
     s->next_seq = leat_event_seq(e) + 1;
-    leat_metrics_add(core_of(s)->metrics, LEAT_M_DELIVERIES, 1);
+    leat_metrics_add(sub_core(s)->metrics, LEAT_M_DELIVERIES, 1);
 }
 
-/* Gives the client the event at its cursor. False if the subscription stops here, to be authorised
- * anew or for a fresh snapshot. */
-static bool deliver(leat_sub *s, leat_event *e)
+/* Gives the client the event at its cursor, unless that stops the cursor. */
+static sub_event deliver(leat_sub *s, leat_event *e, sub_news *news)
 {
-    LEAT_ASSERT(s->state == LEAT_SUB_LIVE || s->state == LEAT_SUB_REPLAYING);
-    if (!sub_passes(s, e)) {
-        sub_stop_reading(s); /* what began under the right that is in doubt ends with it */
-        sub_authorize(s);
-        return false;
-    }
+    if (!sub_passes(s, e))
+        return SUB_ON_IN_DOUBT;
     leat_event_kind kind = leat_event_kind_of(e);
     if (kind == LEAT_EVENT_RESYNC || kind == LEAT_EVENT_OVERSIZE) {
         s->next_seq = leat_event_seq(e) + 1; /* an older snapshot will not do */
-        leat_sub_resync(s, kind == LEAT_EVENT_RESYNC ? LEAT_RESET_REQUESTED : LEAT_RESET_TOO_LARGE);
-        return false;
+        news->reason = kind == LEAT_EVENT_RESYNC ? LEAT_RESET_REQUESTED : LEAT_RESET_TOO_LARGE;
+        return SUB_ON_RESYNC;
     }
     give(s, e);
-    return true;
+    return SUB_ON_NOTHING;
 }
 
-void sub_begin_replay(leat_sub *s)
+sub_event sub_move_cursor(leat_sub *s, sub_news *news)
 {
-    sub_work *w = s->work;
-    sub_caller caller = {NULL, NULL};
-    sub_set_state(s, LEAT_SUB_REPLAYING);
-    if (w->asking)
-        caller = sub_answered(s, w->resumed ? LEAT_M_HANDSHAKES_RESUMED : LEAT_M_HANDSHAKES_OK);
-    leat_sub_pump(s);
-    sub_tell(caller);
-}
-
-void leat_sub_pump(leat_sub *s)
-{
-    sub_unpark(s);
-    if (s->state != LEAT_SUB_LIVE && s->state != LEAT_SUB_REPLAYING)
-        return;
-    if (s->work != NULL && s->work->catch_up.topic != NULL)
-        return;
     leat_topic *t = s->topic;
     while (s->next_seq <= t->head) {
         if (!client_takes_more(s->client))
-            return; /* it pumps when it has drained */
+            return SUB_ON_NOTHING; /* it pumps when it has drained */
         leat_event *e = leat_topic_event(t, s->next_seq);
-        if (e == NULL) {
-            catch_up(s);
-            return;
-        }
-        if (!deliver(s, e))
-            return;
+        if (e == NULL) /* of a hooked topic the outbox holds what the hook has not seen */
+            return leat_topic_hooked(t) ? SUB_ON_GONE : SUB_ON_GAP;
+        sub_event met = deliver(s, e, news);
+        if (met != SUB_ON_NOTHING)
+            return met;
     }
-    if (s->state == LEAT_SUB_REPLAYING)
-        sub_set_state(s, LEAT_SUB_LIVE);
-    if (s->stale)
-        sub_retry_stale(s);
-    sub_settle(s);
+    return SUB_ON_HEAD;
 }
 
-static void catch_up(leat_sub *s)
+sub_event sub_catch_up(leat_sub *s, sub_news *news)
 {
-    if (leat_topic_hooked(s->topic))
-        leat_sub_resync(s, LEAT_RESET_HISTORY); /* the outbox holds what the hook has not seen */
-    else
-        leat_catch_up_join(&sub_work_of(s)->catch_up, s->topic, s->next_seq, on_caught_up);
+    (void)news;
+    leat_catch_up_wait *wait = &sub_work_of(s)->of.catch_up;
+    *wait = (leat_catch_up_wait){.data = s};
+    leat_catch_up_join(wait, s->topic, s->next_seq, on_caught_up);
+    return SUB_ON_NOTHING;
+}
+
+void sub_stop_catching_up(leat_sub *s)
+{
+    leat_catch_up_leave(&s->work->of.catch_up);
 }
 
 static void on_caught_up(leat_catch_up_wait *wait, const leat_caught *caught)
 {
     leat_sub *s = wait->data;
-    if (caught->n == 0 || leat_topic_hooked(s->topic)) {
-        leat_sub_resync(s, LEAT_RESET_HISTORY); /* trimmed, another numbering, or new scripts */
-        return;
-    }
-    for (size_t i = (size_t)(s->next_seq - caught->first_seq); i < caught->n; i++)
-        if (!client_takes_more(s->client) || !deliver(s, caught->events[i]))
-            break;
-    leat_sub_pump(s);
+    sub_news news = {.caught = caught};
+    bool leads_on = caught->n > 0 && !leat_topic_hooked(s->topic); /* new scripts may have a hook */
+    sub_happens(s, leads_on ? SUB_ON_CAUGHT_UP : SUB_ON_GONE, &news);
 }
 
-/* It overtakes no event that came before it: who is behind misses it, as does who stands before a
- * revocation that is yet to be decided. */
-void leat_sub_signal(leat_sub *s, leat_event *e)
+sub_event sub_take_caught(leat_sub *s, sub_news *news)
+{
+    const leat_caught *caught = news->caught;
+    for (size_t i = (size_t)(s->next_seq - caught->first_seq); i < caught->n; i++) {
+        if (!client_takes_more(s->client))
+            return SUB_ON_NOTHING;
+        sub_event met = deliver(s, caught->events[i], news);
+        if (met != SUB_ON_NOTHING)
+            return met;
+    }
+    return SUB_ON_NOTHING;
+}
+
+/* A signal overtakes no event: a subscription that is behind misses it, as does one that stands
+ * before a revocation that is yet to be decided. */
+sub_event sub_give_signal(leat_sub *s, sub_news *news)
 {
     const leat_topic *t = s->topic;
-    if (s->state == LEAT_SUB_LIVE && s->next_seq <= t->head)
-        leat_sub_pump(s);
-    bool current = s->next_seq > t->head && s->next_seq > t->revoked;
-    if (s->state == LEAT_SUB_LIVE && current && client_takes_more(s->client))
-        client_send_event(s->client, e, NULL);
+    sub_event met = sub_move_cursor(s, news);
+    bool current = met == SUB_ON_HEAD && s->next_seq > t->revoked;
+    if (current && client_takes_more(s->client))
+        client_send_event(s->client, news->signal, NULL);
     else
-        leat_metrics_add(core_of(s)->metrics, LEAT_M_SIGNALS_DROPPED, 1);
+        sub_drop_signal(s, news);
+    return met;
+}
+
+sub_event sub_drop_signal(leat_sub *s, sub_news *news)
+{
+    (void)news;
+    leat_metrics_add(sub_core(s)->metrics, LEAT_M_SIGNALS_DROPPED, 1);
+    return SUB_ON_NOTHING;
 }

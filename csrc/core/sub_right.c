@@ -1,15 +1,15 @@
-/* sub_right.c - AUTHORIZING: the right to the topic, and what puts it in doubt.
+/* sub_right.c - the right to the topic: the handler, and what puts the right in doubt.
  *
- * sub_authorize -> run_handler -> on_authorized -> armed, read or replayed, as it was before. While
- * the handler runs the cursor stands still.
+ * AUTHORIZING, REAUTHORIZING: sub_run_handler -> on_authorized. While the handler runs the cursor
+ * stands still.
  *
  * A handler decides by what it reads, and all that it reads is read after it began: it has seen
  * every revocation up to the mark of that moment (`seen`). A later one stops the cursor when it
- * comes to it (sub_passes); a snapshot, or a position that the client brought, which would put the
+ * comes to it (sub_passes). A snapshot, or a position that the client brought, which would put the
  * cursor behind one, is not given before the handler has run again (sub_in_doubt). So P9 does not
  * depend on what `refresh` looks at, or whether there is one. A numbering may end with a revocation
- * that the next one tells nothing of: whoever is carried over runs its handler in any case, and
- * whoever comes new finds that there may have been one (leat.first_revoked).
+ * that the next one tells nothing of: a subscription that is carried over runs its handler in any
+ * case, and one that comes new finds that there may have been one (leat.first_revoked).
  */
 #include "core/sub_private.h"
 
@@ -20,41 +20,34 @@
 /* Half of the time for which positions tell of topics that were deleted (leat.first_revoked). */
 enum { OLD_MS = 30 * 60 * 1000 };
 
-static void run_handler(leat_sub *s);
 static void on_authorized(leat_call *call, const leat_verdict *v);
-static void on_retry(leat_deadline *d);
 
-static leat_core *core_of(const leat_sub *s)
+/* A client that waits for its answer says how long; all others get control_timeout_ms. */
+static uint64_t handler_deadline(const leat_sub *s)
 {
-    return s->client->core;
+    const sub_asked *a = s->work->asked;
+    return leat_control_deadline(a == NULL ? LEAT_DEADLINE_NEVER : a->deadline_ms, sub_in_ms(s, 0),
+                                 sub_core(s)->limits->control_timeout_ms);
 }
 
-void sub_authorize(leat_sub *s)
+sub_event sub_run_handler(leat_sub *s, sub_news *news)
 {
-    sub_work *w = sub_work_of(s);
-    if (s->state != LEAT_SUB_AUTHORIZING)
-        sub_set_state(s, LEAT_SUB_AUTHORIZING);
-    if (w->asking)
-        run_handler(s);
-    else
-        sub_take_turn(s, run_handler);
-}
-
-static void run_handler(leat_sub *s)
-{
-    leat_core *core = core_of(s);
+    (void)news;
+    leat_core *core = sub_core(s);
     sub_work *w = s->work;
-    uint64_t own = w->asking ? w->deadline_ms : LEAT_DEADLINE_NEVER;
-    uint64_t deadline =
-        leat_control_deadline(own, leat_loop_now(core->loop), core->limits->control_timeout_ms);
-    LEAT_ASSERT(w->call.task_ == NULL);
+    w->of.call = (leat_call){.cb = on_authorized, .data = s, .client = s->client};
     w->seen = leat_topic_mark_now(core, sub_name(s));
-    w->renumbered = false;
-    w->call.cb = on_authorized;
+    s->renumbered = false;
     if (s->topic != NULL)
         leat_metrics_add(core->metrics, LEAT_M_REAUTHORIZATIONS, 1);
-    core->script->ops->authorize(core->script, &w->call, s->client->session, sub_name(s),
-                                 leat_slice_of(s->params), deadline);
+    core->script->ops->authorize(core->script, &w->of.call, s->client->session, sub_name(s),
+                                 leat_slice_of(s->params), handler_deadline(s));
+    return SUB_ON_NOTHING;
+}
+
+void sub_stop_handler(leat_sub *s)
+{
+    sub_core(s)->script->ops->cancel(&s->work->of.call);
 }
 
 static bool is_past(int64_t expires_at)
@@ -62,73 +55,43 @@ static bool is_past(int64_t expires_at)
     return expires_at > 0 && expires_at <= (int64_t)time(NULL);
 }
 
-/* A right that is gone is "revoked" to who had it. */
-static void refuse(leat_sub *s, const leat_verdict *v)
+static sub_event event_of(const leat_verdict *v)
 {
-    bool had_it = s->topic != NULL && !s->work->asking;
-    leat_code code = had_it && v->code != LEAT_CODE_INTERNAL ? LEAT_CODE_REVOKED : v->code;
-    sub_end(s, code, v->message, v->retry_after_ms);
-}
-
-static bool undecided(const leat_verdict *v)
-{
-    return (v->read_failed && leat_code_is_passing(v->code)) ||
-           v->code == LEAT_CODE_DEADLINE_EXCEEDED;
+    if (v->code == LEAT_CODE_OK)
+        return SUB_ON_AUTHORIZED;
+    bool undecided =
+        (v->read_failed && leat_code_is_passing(v->code)) || v->code == LEAT_CODE_DEADLINE_EXCEEDED;
+    return undecided ? SUB_ON_FAILED : SUB_ON_REFUSED;
 }
 
 static void on_authorized(leat_call *call, const leat_verdict *v)
 {
     leat_sub *s = call->data;
-    sub_work *w = s->work;
-    leat_core *core = core_of(s);
-    if (v->code == LEAT_CODE_OK && is_past(v->grant->expires_at)) {
-        core->script->ops->grant_free(v->grant);
-        refuse(s, &(leat_verdict){
-                      .code = LEAT_CODE_FORBIDDEN,
-                      .message = leat_slice_of("the right to this topic has expired"),
-                  });
-        return;
+    sub_news news = {
+        .verdict = v,
+        .failure = leat_verdict_failure(v),
+    };
+    sub_event event = event_of(v);
+    if (event == SUB_ON_AUTHORIZED && is_past(v->grant->expires_at)) {
+        sub_core(s)->script->ops->grant_free(v->grant);
+        news.failure = (leat_failure){
+            .code = LEAT_CODE_FORBIDDEN,
+            .message = leat_slice_of("the right to this topic has expired"),
+        };
+        event = SUB_ON_REFUSED;
     }
-    if (v->code != LEAT_CODE_OK && undecided(v) && !w->asking) {
-        sub_end_turn(s);
-        sub_retry_later(s, on_retry); /* nothing is given until the database has answered */
-        return;
-    }
-    if (v->code != LEAT_CODE_OK) {
-        refuse(s, v);
-        return;
-    }
+    sub_happens(s, event, &news);
+}
+
+sub_event sub_take_grant(leat_sub *s, sub_news *news)
+{
     if (s->grant != NULL)
-        core->script->ops->grant_free(s->grant);
-    s->grant = v->grant;
-    w->attempts = 0;
+        sub_core(s)->script->ops->grant_free(s->grant);
+    s->grant = news->verdict->grant;
+    s->work->attempts = 0;
     if (s->grant->expires_at > 0)
         client_arm_tick(s->client);
-    if (w->asking) {
-        sub_arm(s);
-    } else if (w->resync) {
-        w->resync = false;
-        sub_begin_resync(s);
-    } else {
-        sub_end_turn(s);
-        sub_begin_replay(s); /* a revocation at the cursor has been seen, and is passed */
-    }
-}
-
-static void on_retry(leat_deadline *d)
-{
-    sub_authorize(LEAT_LIST_ENTRY(d, sub_work, wait)->sub);
-}
-
-/* Whatever is under way was begun for the identity of before, and starts over. */
-void leat_sub_reauthorize(leat_sub *s)
-{
-    sub_work *w = sub_work_of(s);
-    core_of(s)->script->ops->cancel(&w->call);
-    sub_stop_reading(s);
-    if (s->state == LEAT_SUB_READING)
-        w->resync = !w->asking;
-    sub_authorize(s);
+    return SUB_ON_NOTHING;
 }
 
 /* Whether a revocation is about this subscriber: its subject is null (everyone) or the user's id.
@@ -167,20 +130,20 @@ bool sub_passes(const leat_sub *s, const leat_event *e)
            !concerns(s, leat_event_data(e));
 }
 
-bool sub_in_doubt(const leat_sub *s, int64_t seq, int64_t revoked)
+bool sub_in_doubt(const leat_sub *s, const leat_position *at)
 {
 #ifdef LEAT_BROKEN_IGNORE_REVOKE
     return false;
 #endif
     const sub_work *w = s->work;
     int64_t from = decided(s);
-    uint64_t age_ms = leat_loop_now(core_of(s)->loop) - w->seen.at_ms;
-    if (w->renumbered || (from == LEAT_NEVER_REVOKED && age_ms > OLD_MS))
+    uint64_t age_ms = sub_in_ms(s, 0) - w->seen.at_ms;
+    if (s->renumbered || (from == LEAT_NEVER_REVOKED && age_ms > OLD_MS))
         return true;
-    if (revoked <= from)
+    if (at->revoked <= from)
         return false;
     /* There was one. Where the ring still has them all, they can be asked whom they concern. */
-    int64_t last = revoked < seq ? revoked : seq;
+    int64_t last = at->revoked < at->seq ? at->revoked : at->seq;
     for (int64_t n = from + 1; n <= last; n++) {
         const leat_event *e = leat_topic_event(s->topic, n);
         if (e == NULL || !sub_passes(s, e))

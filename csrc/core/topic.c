@@ -73,8 +73,8 @@ static void free_topic(leat_topic *t)
     clear_ring(t);
     leat_map_remove(&t->core->topics, &t->entry);
     leat_metrics_add(t->core->metrics, LEAT_M_TOPICS, -1);
-    free(t->epoch);
-    free(t->last_epoch);
+    leat_epoch_unref(t->epoch);
+    leat_epoch_unref(t->last_epoch);
     free(t->name);
     free(t);
 }
@@ -124,10 +124,10 @@ static void renumber(leat_topic *t)
 }
 
 /* After a restart it may be a read, not the hub, that is the first to meet another numbering. */
-static void adopt_epoch(leat_topic *t, leat_slice epoch)
+static void adopt_epoch(leat_topic *t, leat_epoch *epoch)
 {
-    t->epoch = leat_memdup(epoch.at, epoch.len);
-    if (t->last_epoch != NULL && leat_slice_equal(leat_slice_of(t->last_epoch), epoch))
+    t->epoch = leat_epoch_ref(epoch);
+    if (t->last_epoch == epoch)
         return;
     t->numbering = ++t->core->numberings;
     t->told = t->resynced = 0;
@@ -147,20 +147,21 @@ static void note(leat_topic *t, int64_t seq, int64_t revoked)
     t->told = later(t->told, later(seq, revoked));
 }
 
-bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
+bool leat_topic_adopt_position(leat_topic *t, const leat_position *at)
 {
     leat_hub_link *link = t->core->link;
     bool first = t->epoch == NULL;
     if (first) {
-        adopt_epoch(t, epoch);
+        adopt_epoch(t, at->epoch);
         if (t->head == LEAT_TOPIC_UNKNOWN)
-            t->head = seq;
+            t->head = at->seq;
     }
-    bool same = leat_slice_equal(leat_slice_of(t->epoch), epoch);
+    bool same = t->epoch == at->epoch;
     if (same)
-        note(t, seq, revoked);
-    if (first || !same || seq > t->head)
-        leat_hub_link_position(link, t->entry.key, epoch, seq, revoked);
+        note(t, at->seq, at->revoked);
+    if (first || !same || at->seq > t->head)
+        leat_hub_link_position(link, t->entry.key, leat_epoch_text(at->epoch), at->seq,
+                               at->revoked);
     return same;
 }
 
@@ -281,7 +282,7 @@ static void on_rest(leat_deadline *d)
 void leat_topic_on_armed(leat_core *core, leat_slice name, uint64_t generation)
 {
     leat_topic *t = find_topic(core, name);
-    if (t == NULL || t->generation != generation)
+    if (t == NULL || t->generation != generation || t->armed)
         return;
     t->armed = true;
     leat_list all;
@@ -298,16 +299,23 @@ static int64_t tip(const leat_topic *t)
     return leat_list_empty(&t->hooked_) ? t->head : t->hooked_tip_;
 }
 
+static void take_numbering(leat_topic *t, leat_epoch *epoch)
+{
+    if (t->epoch != NULL && t->epoch != epoch)
+        leat_topic_restart(t, LEAT_TOPIC_UNKNOWN, LEAT_RESET_EPOCH);
+    if (t->epoch == NULL)
+        adopt_epoch(t, epoch);
+}
+
 void leat_topic_on_begin(leat_core *core, leat_slice name, uint64_t generation, leat_slice epoch,
                          int64_t seq, int64_t revoked)
 {
     leat_topic *t = find_topic(core, name);
     if (t == NULL || t->generation != generation)
         return;
-    if (t->epoch != NULL && !leat_slice_equal(leat_slice_of(t->epoch), epoch))
-        leat_topic_restart(t, LEAT_TOPIC_UNKNOWN, LEAT_RESET_EPOCH);
-    if (t->epoch == NULL)
-        adopt_epoch(t, epoch);
+    leat_epoch *begun = leat_epoch_of(&core->epochs, epoch);
+    take_numbering(t, begun);
+    leat_epoch_unref(begun);
     note(t, seq, revoked);
     if (t->head != LEAT_TOPIC_UNKNOWN && tip(t) >= seq)
         return;
@@ -357,12 +365,12 @@ void leat_topic_restart(leat_topic *t, int64_t head, int reason)
     if (head == LEAT_TOPIC_UNKNOWN)
         leat_topic_hook_stop(t);
     if (head == LEAT_TOPIC_UNKNOWN && t->epoch != NULL) {
-        free(t->last_epoch);
+        leat_epoch_unref(t->last_epoch);
         t->last_epoch = t->epoch;
         t->epoch = NULL;
     }
     if (reason == LEAT_RESET_EPOCH) { /* every subscription is renumbered below */
-        free(t->last_epoch);
+        leat_epoch_unref(t->last_epoch);
         t->last_epoch = NULL;
     }
     leat_list all;

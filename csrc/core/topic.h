@@ -18,6 +18,7 @@
 
 #include "base/event.h"
 #include "core/core.h"
+#include "core/epoch.h"
 
 #define LEAT_TOPIC_UNKNOWN (-1)
 
@@ -25,17 +26,17 @@ typedef struct leat_topic {
     leat_map_entry entry; /* in core->topics; key points at name */
     leat_core *core;
     char *name;
-    uint64_t generation; /* of this life of the topic, towards the hub */
-    char *epoch;         /* NULL until a read told */
-    char *last_epoch;    /* what it was before the last restart, or NULL */
-    uint64_t numbering;  /* what epoch stands for, in one number; of another epoch, another one */
-    int64_t head;        /* last seq of the ring, or where it begins; LEAT_TOPIC_UNKNOWN before */
-    int64_t told;        /* highest seq that anyone has seen in this numbering */
-    int64_t revoked;     /* last revocation that anyone has seen in it (LEAT_NEVER_REVOKED) */
-    int64_t resynced;    /* last resync that the ring has been given; 0: none */
+    uint64_t generation;    /* of this life of the topic, towards the hub */
+    leat_epoch *epoch;      /* NULL until a read told */
+    leat_epoch *last_epoch; /* what it was before the last restart, or NULL */
+    uint64_t numbering; /* integer id of the numbering; another one whenever numbers begin anew */
+    int64_t head;       /* last seq of the ring, or where it begins; LEAT_TOPIC_UNKNOWN before */
+    int64_t told;       /* highest seq that anyone has seen in this numbering */
+    int64_t revoked;    /* last revocation that anyone has seen in it (LEAT_NEVER_REVOKED) */
+    int64_t resynced;   /* last resync that the ring has been given; 0: none */
     bool armed;
     leat_list subs;    /* leat_sub by topic_link: those whose cursor has been moved in this round */
-    leat_list pending; /* likewise: those whose turn in the round is still to come */
+    leat_list pending; /* likewise: those that are still to be reached in this round */
     size_t n_subs;
     leat_list shares;               /* leat_share by link */
     struct leat_catch_up *catch_up; /* catch_up.c; NULL: nobody has fallen off the ring yet */
@@ -61,10 +62,9 @@ leat_topic *leat_topic_get(leat_core *core, leat_slice name);
 void leat_topic_attach(leat_topic *t, leat_list *link);
 void leat_topic_detach(leat_topic *t, leat_list *link);
 
-/* A read has seen the topic at that position, with that last revocation: where it was unknown, the
- * ring begins there; the hub is told where that helps. False if the position belongs to another
- * numbering than the ring's. */
-bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq, int64_t revoked);
+/* A read has seen the topic at that position. Where it was unknown, the ring begins there; the hub
+ * is told where that helps. False if the position belongs to another numbering than the ring's. */
+bool leat_topic_adopt_position(leat_topic *t, const leat_position *at);
 
 /* A moment: all of the topic up to seq is committed, and whatever is read from now on sees it.
  * numbering 0: nothing is known of the topic. */

@@ -179,19 +179,17 @@ static int delegate(lua_State *L, leat_lua *lua, leat_task *t, leat_slice topic)
     return on_delegated(L, LUA_OK, 0);
 }
 
-static void set_outcome(leat_task *t, leat_code code, const char *message)
+static void set_outcome(leat_task *t, leat_code code, leat_slice message)
 {
     t->asked.code = code;
     t->asked.text.len = 0;
-    if (message != NULL)
-        leat_buf_text(&t->asked.text, message);
+    leat_buf_slice(&t->asked.text, message);
 }
 
-static void on_subscribed(void *arg, leat_code code, const char *message, uint32_t retry_after_ms)
+static void on_subscribed(void *arg, const leat_failure *failure)
 {
-    (void)retry_after_ms;
     leat_task *t = arg;
-    set_outcome(t, code, message);
+    set_outcome(t, failure->code, failure->message);
     leat_task_wake(t, 0);
 }
 
@@ -210,7 +208,7 @@ static int start_subscribe(leat_task *t)
     leat_code code = leat_client_subscribe(t->call->client, topic, params, since,
                                            t->asked.deadline_ms, on_subscribed, t, &why);
     if (code != LEAT_CODE_OK) {
-        set_outcome(t, code, why);
+        set_outcome(t, code, leat_slice_of(why));
         leat_task_wake_soon(t, 0);
     }
     return 0;

@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/event.h"
+#include "base/failure.h"
 #include "base/slice.h"
 
 #define LEAT_TOPIC_MAX 255
@@ -69,12 +70,11 @@ void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_
                            int64_t seq);
 /* data_json.at == NULL: no data. */
 void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json);
-void leat_v1_write_error(leat_buf *out, leat_slice id, leat_code code, const char *message,
-                         uint32_t retry_after_ms);
+void leat_v1_write_error(leat_buf *out, leat_slice id, const leat_failure *failure);
 /* An error about one topic that answers no request (stream routes). */
-void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, leat_code code, const char *message,
-                               uint32_t retry_after_ms);
-void leat_v1_write_closed(leat_buf *out, leat_slice topic, leat_code code, const char *message);
+void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, const leat_failure *failure);
+/* retry_after_ms is left out: the subscription has ended for good. */
+void leat_v1_write_closed(leat_buf *out, leat_slice topic, const leat_failure *failure);
 
 /* Encodes an event once: op event, skip or signal by kind. A REVOKE is framed as skip; its subject
  * is the event's data, which lies behind the frame and is never sent. Returns owned. */

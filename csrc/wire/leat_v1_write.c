@@ -59,18 +59,23 @@ static void put_position(leat_buf *out, leat_slice epoch, int64_t seq)
     put_seq(out, seq);
 }
 
-static void put_error(leat_buf *out, leat_code code, const char *message, uint32_t retry_after_ms)
+static void put_code(leat_buf *out, const leat_failure *failure)
 {
     leat_buf_text(out, ",\"code\":\"");
-    leat_buf_text(out, leat_code_name(code));
+    leat_buf_text(out, leat_code_name(failure->code));
     leat_buf_char(out, '"');
-    if (message != NULL && message[0] != '\0') {
+    if (failure->message.len > 0) {
         leat_buf_text(out, ",\"message\":");
-        put_string(out, leat_slice_of(message));
+        put_string(out, failure->message);
     }
-    if (retry_after_ms > 0) {
+}
+
+static void put_failure(leat_buf *out, const leat_failure *failure)
+{
+    put_code(out, failure);
+    if (failure->retry_after_ms > 0) {
         leat_buf_text(out, ",\"retry_after_ms\":");
-        leat_buf_int(out, retry_after_ms);
+        leat_buf_int(out, failure->retry_after_ms);
     }
 }
 
@@ -154,32 +159,30 @@ void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json)
     end_frame(out, at, data_json);
 }
 
-void leat_v1_write_error(leat_buf *out, leat_slice id, leat_code code, const char *message,
-                         uint32_t retry_after_ms)
+void leat_v1_write_error(leat_buf *out, leat_slice id, const leat_failure *failure)
 {
     size_t at = begin_frame(out, 0);
     put_op(out, "error");
     put_id(out, id);
-    put_error(out, code, message, retry_after_ms);
+    put_failure(out, failure);
     end_frame(out, at, no_data);
 }
 
-void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, leat_code code, const char *message,
-                               uint32_t retry_after_ms)
+void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, const leat_failure *failure)
 {
     size_t at = begin_frame(out, 0);
     put_op(out, "error");
     put_topic(out, topic);
-    put_error(out, code, message, retry_after_ms);
+    put_failure(out, failure);
     end_frame(out, at, no_data);
 }
 
-void leat_v1_write_closed(leat_buf *out, leat_slice topic, leat_code code, const char *message)
+void leat_v1_write_closed(leat_buf *out, leat_slice topic, const leat_failure *failure)
 {
     size_t at = begin_frame(out, 0);
     put_op(out, "closed");
     put_topic(out, topic);
-    put_error(out, code, message, 0);
+    put_code(out, failure);
     end_frame(out, at, no_data);
 }
 

@@ -66,7 +66,8 @@ static void check_frame(leat_slice frame)
 static void check_answers(const leat_v1_message *m, const char *reason)
 {
     leat_buf out = LEAT_BUF_INIT;
-    leat_v1_write_error(&out, m->id, LEAT_CODE_BAD_REQUEST, reason, 0);
+    leat_v1_write_error(&out, m->id,
+                        &(leat_failure){LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0});
     check_frame(leat_buf_view(&out));
     out.len = 0;
     leat_v1_write_snapshot(&out, m->id, m->topic, m->since_epoch, m->since_seq, true, m->data);

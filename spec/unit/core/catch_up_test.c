@@ -100,9 +100,9 @@ void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate)
     outbox.n_unread++;
 }
 
-bool leat_topic_position(leat_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
+bool leat_topic_adopt_position(leat_topic *t, const leat_position *at)
 {
-    (void)t, (void)epoch, (void)seq, (void)revoked;
+    (void)t, (void)at;
     return !outbox.another_numbering;
 }
 
@@ -158,6 +158,7 @@ static int set_up(void **state)
     w->core.loop = w->loop;
     w->core.limits = &w->limits;
     w->topic.core = &w->core;
+    leat_map_init(&w->core.epochs);
     w->topic.entry.key = leat_slice_of("t");
     for (int i = 0; i < N_WAITS; i++) {
         w->waiters[i].wait.data = &w->waiters[i];
@@ -170,6 +171,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     world *w = *state;
+    leat_map_close(&w->core.epochs);
     for (int i = 0; i < N_WAITS; i++)
         leat_catch_up_leave(&w->waiters[i].wait);
     assert_null(outbox.running);

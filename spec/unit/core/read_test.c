@@ -265,6 +265,7 @@ static int set_up(void **state)
     w->core.metrics = leat_metrics_new(w->registry);
     w->core.limits = &w->limits;
     w->core.script = &w->script;
+    leat_map_init(&w->core.epochs);
     w->grant.has_refresh = true;
     *state = w;
     return 0;
@@ -279,6 +280,8 @@ static int tear_down(void **state)
     assert_null(seen.refresh.call);
     assert_null(seen.snapshot.call);
     assert_int_equal(0, seen.n_leased);
+    assert_int_equal(0, w->core.epochs.count);
+    leat_map_close(&w->core.epochs);
     leat_metrics_registry_free(w->registry);
     free(w);
     return 0;
@@ -300,7 +303,7 @@ static void reply_position(void)
 static void expect_end(leat_code code, bool stale)
 {
     assert_int_equal(1, seen.n_ended);
-    assert_int_equal(code, seen.last.code);
+    assert_int_equal(code, seen.last.failure.code);
     assert_int_equal(stale, seen.last.stale);
 }
 
@@ -315,7 +318,7 @@ static void gives_refresh_then_snapshot_then_commits(void **state)
     tell(&seen.snapshot, fine);
 
     expect_end(LEAT_CODE_OK, false);
-    assert_int_equal(17, seen.last.seq);
+    assert_int_equal(17, seen.last.position.seq);
     assert_int_equal(1, seen.n_leased);
     reply(0); /* COMMIT */
 }
@@ -434,7 +437,7 @@ static void gives_up_at_the_deadline(void **state)
     }
 
     expect_end(LEAT_CODE_UNAVAILABLE, false);
-    assert_true(seen.last.retry_after_ms > 0);
+    assert_true(seen.last.failure.retry_after_ms > 0);
     assert_int_equal(DEADLINE, seen.now);
 }
 

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "core/share.h"
 
-enum { N_WAITS = 4, RING_BYTES = 64 };
+enum { N_WAITS = 4, RING_BYTES = 64, TIMEOUT_MS = 1000 };
 
 struct leat_read {
     leat_grant *grant;
@@ -25,15 +25,19 @@ static struct {
     leat_read *running;
     size_t n_started;
     size_t n_cancelled;
+    bool fresh_only; /* the last one */
 } reads;
+
+static leat_map epochs;
 
 leat_read *leat_read_start(leat_core *core, leat_slice topic, leat_grant *grant, bool fresh_only,
                            uint64_t deadline_ms, leat_read_cb cb, void *arg)
 {
-    (void)core, (void)topic, (void)fresh_only, (void)deadline_ms;
+    (void)core, (void)topic, (void)deadline_ms;
     assert_null(reads.running);
     reads.running = leat_calloc(1, sizeof(*reads.running));
     *reads.running = (leat_read){grant, cb, arg};
+    reads.fresh_only = fresh_only;
     reads.n_started++;
     return reads.running;
 }
@@ -46,6 +50,11 @@ void leat_read_cancel(leat_read *r)
     free(r);
 }
 
+bool leat_pg_pool_healthy(const leat_pg_pool *p)
+{
+    return p != NULL; /* the world's pool: NULL is one that is down */
+}
+
 bool leat_topic_holds(const leat_topic *t, int64_t next_seq)
 {
     return next_seq <= t->head + 1;
@@ -56,13 +65,15 @@ static void answer(leat_read_outcome outcome)
     leat_read *r = reads.running;
     assert_non_null(r);
     reads.running = NULL;
-    outcome.epoch = leat_slice_of("e");
+    outcome.position.epoch = leat_epoch_of(&epochs, leat_slice_of("e"));
     r->cb(r, &outcome, r->arg);
+    leat_epoch_unref(outcome.position.epoch);
     free(r);
 }
 
-static const leat_read_outcome good = {.code = LEAT_CODE_OK, .seq = 5, .json = {"{}", 2}};
-static const leat_read_outcome bad = {.code = LEAT_CODE_NOT_FOUND};
+static const leat_read_outcome good = {
+    .failure.code = LEAT_CODE_OK, .position.seq = 5, .json = {"{}", 2}};
+static const leat_read_outcome bad = {.failure.code = LEAT_CODE_NOT_FOUND};
 
 typedef struct waiter {
     leat_share_wait wait;
@@ -71,6 +82,7 @@ typedef struct waiter {
     size_t n_served;
     leat_read_outcome last;
     bool joins_again;
+    bool fresh_only;
 } waiter;
 
 typedef struct world {
@@ -82,6 +94,19 @@ typedef struct world {
     waiter waiters[N_WAITS];
 } world;
 
+static void on_shared(leat_share_wait *w, const leat_read_outcome *o);
+
+static void join_for(waiter *me, int64_t least_seq)
+{
+    leat_share_ask ask = {
+        .grant = &me->grant,
+        .least_seq = least_seq,
+        .fresh_only = me->fresh_only,
+        .deadline_ms = leat_loop_now(me->world->loop) + TIMEOUT_MS,
+    };
+    leat_share_join(&me->wait, &me->world->topic, &ask, on_shared);
+}
+
 static void on_shared(leat_share_wait *w, const leat_read_outcome *o)
 {
     waiter *me = w->data;
@@ -90,7 +115,7 @@ static void on_shared(leat_share_wait *w, const leat_read_outcome *o)
     if (!me->joins_again)
         return;
     me->joins_again = false;
-    leat_share_join(w, &me->world->topic, &me->grant, 0, 1000, on_shared);
+    join_for(me, 0);
 }
 
 static int set_up(void **state)
@@ -104,10 +129,12 @@ static int set_up(void **state)
     w->core.limits = &w->limits;
     w->core.confirmed = true;
     w->topic.core = &w->core;
-    w->topic.epoch = leat_strdup("e");
+    leat_map_init(&epochs);
+    w->topic.epoch = leat_epoch_of(&epochs, leat_slice_of("e"));
     w->topic.head = 9;
     leat_list_init(&w->topic.shares);
     for (int i = 0; i < N_WAITS; i++) {
+        leat_share_wait_init(&w->waiters[i].wait);
         w->waiters[i].world = w;
         w->waiters[i].wait.data = &w->waiters[i];
         w->waiters[i].grant.share = leat_slice_of("key");
@@ -123,7 +150,9 @@ static int tear_down(void **state)
         leat_share_leave(&w->waiters[i].wait);
     assert_null(reads.running);
     leat_share_free_all(&w->topic);
-    free(w->topic.epoch);
+    leat_epoch_unref(w->topic.epoch);
+    assert_int_equal(0, epochs.count);
+    leat_map_close(&epochs);
     leat_loop_close(w->loop, NULL, NULL);
     uv_run(&w->uv, UV_RUN_DEFAULT);
     assert_int_equal(0, uv_loop_close(&w->uv));
@@ -131,15 +160,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void join_for(world *w, int i, int64_t least_seq)
-{
-    leat_share_join(&w->waiters[i].wait, &w->topic, &w->waiters[i].grant, least_seq, 1000,
-                    on_shared);
-}
-
 static void join(world *w, int i)
 {
-    join_for(w, i, -1);
+    join_for(&w->waiters[i], -1);
 }
 
 static void turn(world *w)
@@ -158,7 +181,7 @@ static void one_read_serves_all(void **state)
     assert_int_equal(1, reads.n_started);
     for (int i = 0; i < N_WAITS; i++) {
         assert_int_equal(1, w->waiters[i].n_served);
-        assert_int_equal(5, w->waiters[i].last.seq);
+        assert_int_equal(5, w->waiters[i].last.position.seq);
     }
 }
 
@@ -254,21 +277,21 @@ static void a_failure_is_the_leaders_alone(void **state)
     join(w, 1);
 
     answer(bad);
-    assert_int_equal(LEAT_CODE_NOT_FOUND, w->waiters[0].last.code);
+    assert_int_equal(LEAT_CODE_NOT_FOUND, w->waiters[0].last.failure.code);
     assert_int_equal(0, w->waiters[1].n_served);
     assert_ptr_equal(&w->waiters[1].grant, reads.running->grant);
     answer(good);
 
-    assert_int_equal(LEAT_CODE_OK, w->waiters[1].last.code);
+    assert_int_equal(LEAT_CODE_OK, w->waiters[1].last.failure.code);
 }
 
 static void who_needs_a_later_one_waits_for_the_next_read(void **state)
 {
     world *w = *state;
     leat_read_outcome later = good;
-    later.seq = 6;
+    later.position.seq = 6;
     join(w, 0);
-    join_for(w, 1, 6);
+    join_for(&w->waiters[1], 6);
 
     answer(good);
     assert_int_equal(1, w->waiters[0].n_served);
@@ -276,7 +299,7 @@ static void who_needs_a_later_one_waits_for_the_next_read(void **state)
     assert_ptr_equal(&w->waiters[1].grant, reads.running->grant);
     answer(later);
 
-    assert_int_equal(6, w->waiters[1].last.seq);
+    assert_int_equal(6, w->waiters[1].last.position.seq);
     assert_int_equal(2, reads.n_started);
 }
 
@@ -285,18 +308,18 @@ static void who_needs_a_later_one_keeps_its_read(void **state)
 {
     world *w = *state;
     leat_read_outcome later = good;
-    later.seq = 6;
+    later.position.seq = 6;
     join(w, 0);
     answer(good);
 
-    join_for(w, 1, 6);
+    join_for(&w->waiters[1], 6);
     join(w, 2);
     turn(w);
     assert_int_equal(1, w->waiters[2].n_served);
     assert_int_equal(0, reads.n_cancelled);
     answer(later);
 
-    assert_int_equal(6, w->waiters[1].last.seq);
+    assert_int_equal(6, w->waiters[1].last.position.seq);
     assert_int_equal(2, reads.n_started);
 }
 
@@ -320,7 +343,7 @@ static void what_is_at_hand_may_be_too_old(void **state)
     join(w, 0);
     answer(good);
 
-    join_for(w, 1, 6);
+    join_for(&w->waiters[1], 6);
     turn(w);
     assert_int_equal(0, w->waiters[1].n_served);
     leat_share_leave(&w->waiters[1].wait);
@@ -333,9 +356,9 @@ static void what_is_at_hand_may_be_too_old(void **state)
 static void numbers_of_another_numbering_serve_all(void **state)
 {
     world *w = *state;
-    join_for(w, 0, 60);
-    free(w->topic.epoch);
-    w->topic.epoch = leat_strdup("before");
+    join_for(&w->waiters[0], 60);
+    leat_epoch_unref(w->topic.epoch);
+    w->topic.epoch = leat_epoch_of(&epochs, leat_slice_of("before"));
 
     answer(good); /* of "e" */
 
@@ -408,6 +431,66 @@ static void snapshots_at_hand_are_bounded(void **state)
     assert_int_equal(3, reads.n_started);
 }
 
+static void a_read_without_a_key_is_its_waiters_own(void **state)
+{
+    world *w = *state;
+    w->waiters[0].grant.share = (leat_slice){NULL, 0};
+    join(w, 0);
+    answer(good);
+    assert_int_equal(1, w->waiters[0].n_served);
+
+    join(w, 1);
+
+    assert_int_equal(2, reads.n_started);
+}
+
+static void a_read_without_fallback_is_its_waiters_own(void **state)
+{
+    world *w = *state;
+    join(w, 0);
+    answer(good);
+    w->waiters[1].fresh_only = true;
+
+    join(w, 1);
+    assert_true(reads.fresh_only);
+    leat_share_leave(&w->waiters[1].wait);
+
+    assert_int_equal(1, reads.n_cancelled);
+    assert_int_equal(0, w->waiters[1].n_served);
+}
+
+/* The leader may have had more time than the one who joined. */
+static void a_wait_ends_at_its_own_deadline(void **state)
+{
+    world *w = *state;
+    leat_deadline_queue *deadlines = leat_loop_deadlines(w->loop);
+    uint64_t now = leat_loop_now(w->loop);
+    join(w, 0);
+    w->core.pool = (leat_pg_pool *)w;
+    leat_share_ask ask = {.grant = &w->waiters[1].grant, .deadline_ms = now + TIMEOUT_MS / 2};
+    leat_share_join(&w->waiters[1].wait, &w->topic, &ask, on_shared);
+
+    leat_deadline_queue_advance(deadlines, now + TIMEOUT_MS / 2 + 1);
+
+    assert_int_equal(1, w->waiters[1].n_served);
+    assert_int_equal(LEAT_CODE_DEADLINE_EXCEEDED, w->waiters[1].last.failure.code);
+    assert_true(w->waiters[1].last.read_failed);
+    assert_int_equal(0, w->waiters[0].n_served);
+}
+
+static void a_wait_says_so_when_the_database_is_down(void **state)
+{
+    world *w = *state;
+    uint64_t now = leat_loop_now(w->loop);
+    join(w, 0);
+
+    leat_deadline_queue_advance(leat_loop_deadlines(w->loop), now + TIMEOUT_MS + 1);
+
+    assert_int_equal(LEAT_CODE_UNAVAILABLE, w->waiters[0].last.failure.code);
+    assert_true(w->waiters[0].last.failure.retry_after_ms > 0);
+    assert_int_equal(1, reads.n_cancelled); /* it led the read */
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -429,6 +512,10 @@ int main(void)
         TEST(another_numbering_begins_the_running_read_anew),
         TEST(who_is_served_may_ask_again),
         TEST(snapshots_at_hand_are_bounded),
+        TEST(a_read_without_a_key_is_its_waiters_own),
+        TEST(a_read_without_fallback_is_its_waiters_own),
+        TEST(a_wait_ends_at_its_own_deadline),
+        TEST(a_wait_says_so_when_the_database_is_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

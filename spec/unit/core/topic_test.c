@@ -140,6 +140,7 @@ static int set_up(void **state)
     w->core.metrics = leat_metrics_new(w->registry);
     w->core.script = &w->script;
     leat_map_init(&w->core.topics);
+    leat_map_init(&w->core.epochs);
     w->topic = leat_topic_get(&w->core, leat_slice_of("t"));
     for (int i = 0; i < N_SUBS; i++) {
         w->subs[i].topic = w->topic;
@@ -158,6 +159,8 @@ static int tear_down(void **state)
     assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_TOPICS));
     assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES));
     leat_map_close(&w->core.topics);
+    assert_int_equal(0, w->core.epochs.count);
+    leat_map_close(&w->core.epochs);
     leat_loop_close(w->loop, NULL, NULL);
     uv_run(&w->uv, UV_RUN_DEFAULT);
     assert_int_equal(0, uv_loop_close(&w->uv));
@@ -184,9 +187,17 @@ static void event(world *w, int64_t seq)
     leat_topic_on_event(&w->core, make_event(seq, 10));
 }
 
+static bool position_revoked(world *w, const char *epoch, int64_t seq, int64_t revoked)
+{
+    leat_position at = {leat_epoch_of(&w->core.epochs, leat_slice_of(epoch)), seq, revoked};
+    bool same = leat_topic_adopt_position(w->topic, &at);
+    leat_epoch_unref(at.epoch);
+    return same;
+}
+
 static bool position(world *w, const char *epoch, int64_t seq)
 {
-    return leat_topic_position(w->topic, leat_slice_of(epoch), seq, LEAT_NEVER_REVOKED);
+    return position_revoked(w, epoch, seq, LEAT_NEVER_REVOKED);
 }
 
 static void begin(world *w, const char *epoch, int64_t seq, int64_t revoked)
@@ -312,7 +323,7 @@ static void knows_its_last_revocation(void **state)
 {
     world *w = *state;
     arm(w);
-    leat_topic_position(w->topic, leat_slice_of("e"), 6, 2);
+    position_revoked(w, "e", 6, 2);
     assert_int_equal(2, w->topic->revoked);
     leat_topic_on_event(
         &w->core, leat_v1_event(LEAT_EVENT_REVOKE, leat_slice_of("t"), 7, leat_slice_of("null")));

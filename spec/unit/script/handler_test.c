@@ -258,7 +258,7 @@ static void retiring_waits_for_the_last_task(void **state)
     f->lua = NULL;
     assert_false(retired);
 
-    script_fixture_asked.done(script_fixture_asked.arg, LEAT_CODE_OK, NULL, 0);
+    script_fixture_asked.done(script_fixture_asked.arg, &(leat_failure){.code = LEAT_CODE_OK});
 
     assert_true(a->done);
     SCRIPT_UNTIL(f, retired);

@@ -320,7 +320,7 @@ static void subscribing_elsewhere_asks_the_core(void **state)
     assert_string_equal(script_fixture_asked.epoch, "e1");
     assert_int_equal(script_fixture_asked.seq, 17);
     assert_false(a->done);
-    script_fixture_asked.done(script_fixture_asked.arg, LEAT_CODE_OK, NULL, 0);
+    script_fixture_asked.done(script_fixture_asked.arg, &(leat_failure){.code = LEAT_CODE_OK});
 
     assert_true(a->done);
     assert_string_equal(a->json, "[true]");

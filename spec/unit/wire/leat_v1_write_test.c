@@ -78,28 +78,31 @@ static void writes_ok(void **state)
     leat_buf_close(&out);
 }
 
+#define FAILURE(code, message, retry_after_ms)                                                     \
+    (&(leat_failure){code, leat_slice_of(message), retry_after_ms})
+
 static void writes_errors(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
-    leat_v1_write_error(&out, S("1"), LEAT_CODE_FORBIDDEN, "not yours", 0);
+    leat_v1_write_error(&out, S("1"), FAILURE(LEAT_CODE_FORBIDDEN, "not yours", 0));
     expect(&out, "{\"op\":\"error\",\"id\":1,\"code\":\"forbidden\",\"message\":\"not yours\"}");
-    leat_v1_write_error(&out, none, LEAT_CODE_UNAVAILABLE, NULL, 1500);
+    leat_v1_write_error(&out, none, FAILURE(LEAT_CODE_UNAVAILABLE, NULL, 1500));
     expect(&out, "{\"op\":\"error\",\"code\":\"unavailable\",\"retry_after_ms\":1500}");
-    leat_v1_write_error(&out, none, LEAT_CODE_LIMIT, "", 4294967295);
+    leat_v1_write_error(&out, none, FAILURE(LEAT_CODE_LIMIT, "", 4294967295));
     expect(&out, "{\"op\":\"error\",\"code\":\"limit\",\"retry_after_ms\":4294967295}");
-    leat_v1_write_error(&out, S("\"a\""), LEAT_CODE_BAD_REQUEST, "unknown op \"x\"\n", 1);
+    leat_v1_write_error(&out, S("\"a\""), FAILURE(LEAT_CODE_BAD_REQUEST, "unknown op \"x\"\n", 1));
     expect(&out, "{\"op\":\"error\",\"id\":\"a\",\"code\":\"bad_request\","
                  "\"message\":\"unknown op \\\"x\\\"\\n\",\"retry_after_ms\":1}");
-    leat_v1_write_error(&out, none, LEAT_CODE_INTERNAL, "half a character: \xc3", 0);
+    leat_v1_write_error(&out, none, FAILURE(LEAT_CODE_INTERNAL, "half a character: \xc3", 0));
     expect(&out, "{\"op\":\"error\",\"code\":\"internal\",\"message\":\"half a character: ?\"}");
-    leat_v1_write_topic_error(&out, S("chat:42"), LEAT_CODE_UNAVAILABLE, "later", 200);
+    leat_v1_write_topic_error(&out, S("chat:42"), FAILURE(LEAT_CODE_UNAVAILABLE, "later", 200));
     expect(&out, "{\"op\":\"error\",\"topic\":\"chat:42\",\"code\":\"unavailable\","
                  "\"message\":\"later\",\"retry_after_ms\":200}");
-    leat_v1_write_closed(&out, S("chat:42"), LEAT_CODE_REVOKED, "gone");
+    leat_v1_write_closed(&out, S("chat:42"), FAILURE(LEAT_CODE_REVOKED, "gone", 7));
     expect(&out, "{\"op\":\"closed\",\"topic\":\"chat:42\",\"code\":\"revoked\","
                  "\"message\":\"gone\"}");
-    leat_v1_write_closed(&out, S("chat:42"), LEAT_CODE_NOT_FOUND, NULL);
+    leat_v1_write_closed(&out, S("chat:42"), FAILURE(LEAT_CODE_NOT_FOUND, NULL, 7));
     expect(&out, "{\"op\":\"closed\",\"topic\":\"chat:42\",\"code\":\"not_found\"}");
     leat_buf_close(&out);
 }

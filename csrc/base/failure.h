@@ -1,0 +1,22 @@
+/* failure.h - why something was not done: what a client or a script is told.
+ *
+ * Ownership  the message is borrowed.
+ * Threads    any.
+ * Units      milliseconds.
+ * Errors     none.
+ */
+#ifndef LEAT_BASE_FAILURE_H
+#define LEAT_BASE_FAILURE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+
+typedef struct leat_failure {
+    leat_code code;          /* LEAT_CODE_OK: nothing failed */
+    leat_slice message;      /* for people; empty: the code's own sentence will do */
+    uint32_t retry_after_ms; /* 0: the code says it all */
+} leat_failure;
+
+#endif

@@ -1,0 +1,62 @@
+/* slot.h - database slots: how many subscriptions of a worker ask the database for their own sake
+ * at the same time.
+ *
+ * Ownership  a leat_slot is embedded in its owner, which releases it; the slots belong to the core.
+ * Threads    loop thread only.
+ * Units      counts.
+ * Errors     none.
+ *
+ * A revocation of everyone, another numbering, a stale row: each may concern a topic's thousands at
+ * the same moment. They do not fall upon the database together, but wait in line for one of
+ * `most` slots. A handshake, for which a client waits, takes none.
+ *
+ * What is tried again because it failed, or to replace a stale snapshot, may hang once more,
+ * however many they are. So it stands in a line of its own, which gets at most half of the slots,
+ * and always one.
+ */
+#ifndef LEAT_CORE_SLOT_H
+#define LEAT_CORE_SLOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/list.h"
+#include "base/metrics.h"
+
+typedef struct leat_slots {
+    leat_list first_attempts; /* leat_slot by link: they wait */
+    leat_list repetitions;    /* likewise */
+    size_t n_taken;
+    size_t n_repetitions; /* of them */
+    size_t most;
+    leat_metrics *metrics;
+} leat_slots;
+
+typedef enum leat_slot_state {
+    LEAT_SLOT_NONE,
+    LEAT_SLOT_WAITING,
+    LEAT_SLOT_TAKEN,
+} leat_slot_state;
+
+typedef struct leat_slot leat_slot;
+typedef void (*leat_slot_cb)(leat_slot *slot);
+
+struct leat_slot {
+    leat_list link;
+    leat_slot_state state;
+    bool repetition;
+    leat_slot_cb cb;
+};
+
+void leat_slots_init(leat_slots *slots, size_t most, leat_metrics *metrics);
+void leat_slot_init(leat_slot *slot);
+
+/* True if the slot is taken now, or was already. False: it waits in line, at the place that it has
+ * if it waited already. cb runs when it is its time, from inside somebody else's leat_slot_release:
+ * it may start something, and must not free anything. */
+bool leat_slot_take(leat_slots *slots, leat_slot *slot, bool repetition, leat_slot_cb cb);
+
+/* Gives the slot to the next in line, or leaves the line. Harmless if it does neither. */
+void leat_slot_release(leat_slots *slots, leat_slot *slot);
+
+#endif

@@ -1,0 +1,195 @@
+/* sub_answer.c - the answer to a subscribe, and the end of a subscription.
+ *
+ * A subscribe is answered once: with `resumed`, a snapshot or an error. Whoever asked on the
+ * server's side (leat.subscribe) is told last of all (sub_farewell). An end after that is a
+ * `closed`, or nothing if the client asked for it. sub_bury follows every end.
+ */
+#include "core/sub_private.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { RETRY_AFTER_MS = 1000 };
+
+static const leat_slice none = {NULL, 0};
+
+static leat_metric outcome_of(leat_code code)
+{
+    switch (code) {
+    case LEAT_CODE_DEADLINE_EXCEEDED:
+        return LEAT_M_HANDSHAKES_DEADLINE;
+    case LEAT_CODE_UNAVAILABLE:
+        return LEAT_M_HANDSHAKES_UNAVAILABLE;
+    case LEAT_CODE_INTERNAL:
+    case LEAT_CODE_TOO_LARGE:
+        return LEAT_M_HANDSHAKES_INTERNAL;
+    case LEAT_CODE_OK:
+    case LEAT_CODE_BAD_REQUEST:
+    case LEAT_CODE_UNAUTHENTICATED:
+    case LEAT_CODE_FORBIDDEN:
+    case LEAT_CODE_NOT_FOUND:
+    case LEAT_CODE_ALREADY_SUBSCRIBED:
+    case LEAT_CODE_LIMIT:
+    case LEAT_CODE_RATE_LIMITED:
+    case LEAT_CODE_REVOKED:
+    case LEAT_CODE_COUNT:
+        break;
+    }
+    return LEAT_M_HANDSHAKES_REFUSED;
+}
+
+static void count(leat_sub *s, leat_metric outcome)
+{
+    leat_metrics *m = sub_core(s)->metrics;
+    double seconds = (double)(uv_hrtime() - s->work->asked->started_ns) / 1e9;
+    leat_metrics_add(m, outcome, 1);
+    leat_metrics_observe(m, LEAT_H_HANDSHAKE, seconds);
+}
+
+static void free_asked(leat_sub *s)
+{
+    sub_asked *a = s->work->asked;
+    free(a->name);
+    free(a->id);
+    leat_epoch_unref(a->since.epoch);
+    free(a);
+    s->work->asked = NULL;
+    client_answered(s->client);
+}
+
+static void answer(leat_sub *s, leat_metric outcome, sub_news *news)
+{
+    const sub_asked *a = s->work->asked;
+    news->last.done = a->done;
+    news->last.done_arg = a->done_arg;
+    count(s, outcome);
+    free_asked(s);
+}
+
+sub_event sub_answer_resumed(leat_sub *s, sub_news *news)
+{
+    const sub_asked *a = s->work->asked;
+    client_send_resumed(s->client, leat_slice_of(a->id), sub_name(s), &a->since);
+    s->next_seq = a->since.seq + 1;
+    answer(s, LEAT_M_HANDSHAKES_RESUMED, news);
+    return SUB_ON_NOTHING;
+}
+
+sub_event sub_answer_snapshot(leat_sub *s, sub_news *news)
+{
+    sub_send_snapshot(s, leat_slice_of(s->work->asked->id), news->outcome);
+    answer(s, LEAT_M_HANDSHAKES_OK, news);
+    return SUB_ON_NOTHING;
+}
+
+/* What is said last outlives the verdict or the read that brought it. */
+static void keep_failure(leat_sub *s, const leat_failure *failure, sub_news *news)
+{
+    sub_farewell *last = &news->last;
+    leat_slice text = failure->message;
+    char topic[160];
+    if (text.len == 0)
+        text = leat_slice_of(leat_code_sentence(failure->code));
+    last->text = leat_memdup(text.at, text.len);
+    last->failure = *failure;
+    last->failure.message = leat_slice_of(last->text);
+    if (s->client->transport != LEAT_TRANSPORT_WS)
+        last->stream = s->client;
+    LEAT_LOG_INFO("sub", "ended topic=%s code=%s",
+                  leat_log_quote(topic, sizeof(topic), sub_name(s).at, sub_name(s).len),
+                  leat_code_name(failure->code));
+}
+
+static void answer_with(leat_sub *s, const leat_failure *failure, sub_news *news)
+{
+    const sub_asked *a = s->work->asked;
+    keep_failure(s, failure, news);
+    news->last.done = a->done;
+    news->last.done_arg = a->done_arg;
+    count(s, outcome_of(failure->code));
+    if (a->done == NULL)
+        client_send_error(s->client, leat_slice_of(a->id),
+                          news->last.stream != NULL ? sub_name(s) : none, &news->last.failure);
+}
+
+sub_event sub_answer_failure(leat_sub *s, sub_news *news)
+{
+    answer_with(s, &news->failure, news);
+    return SUB_ON_NOTHING;
+}
+
+sub_event sub_answer_not_armed(leat_sub *s, sub_news *news)
+{
+    leat_failure failure = {.code = LEAT_CODE_DEADLINE_EXCEEDED};
+    if (!leat_hub_ready(sub_core(s)->hub))
+        failure = (leat_failure){.code = LEAT_CODE_UNAVAILABLE, .retry_after_ms = RETRY_AFTER_MS};
+    answer_with(s, &failure, news);
+    return SUB_ON_NOTHING;
+}
+
+sub_event sub_answer_no_room(leat_sub *s, sub_news *news)
+{
+    static const char why[] = "too much is waiting to be sent on this connection";
+    answer_with(s, &(leat_failure){LEAT_CODE_UNAVAILABLE, leat_slice_of(why), RETRY_AFTER_MS},
+                news);
+    return SUB_ON_NOTHING;
+}
+
+sub_event sub_answer_closed(leat_sub *s, sub_news *news)
+{
+    const sub_asked *a = s->work->asked;
+    leat_failure failure = {
+        .code = LEAT_CODE_BAD_REQUEST,
+        .message = leat_slice_of("unsubscribed before it was answered"),
+    };
+    leat_metrics_add(sub_core(s)->metrics, LEAT_M_HANDSHAKES_GONE, 1);
+    if (!news->tell)
+        return SUB_ON_NOTHING;
+    if (a->done == NULL)
+        client_send_error(s->client, leat_slice_of(a->id), none, &failure);
+    news->last.done = a->done;
+    news->last.done_arg = a->done_arg;
+    news->last.failure = failure;
+    return SUB_ON_NOTHING;
+}
+
+sub_event sub_tell_failure(leat_sub *s, sub_news *news)
+{
+    keep_failure(s, &news->failure, news);
+    client_send_closed(s->client, sub_name(s), &news->last.failure);
+    return SUB_ON_NOTHING;
+}
+
+/* To a client that had the right, its refusal is a revocation. */
+sub_event sub_tell_revoked(leat_sub *s, sub_news *news)
+{
+    if (news->failure.code != LEAT_CODE_INTERNAL)
+        news->failure.code = LEAT_CODE_REVOKED;
+    return sub_tell_failure(s, news);
+}
+
+sub_event sub_bury(leat_sub *s, sub_news *news)
+{
+    (void)news;
+    leat_client *client = s->client;
+    leat_map_remove(&client->subs, &s->entry);
+#ifdef LEAT_BROKEN_LEAK_SUBSCRIPTION
+    if (s->topic != NULL && s->work != NULL && s->work->asked != NULL) {
+        leat_list_unlink(&s->topic_link); /* for the torture test to find: the topic counts it on */
+        s->topic = NULL;
+    }
+#endif
+    if (s->topic != NULL)
+        leat_topic_detach(s->topic, &s->topic_link);
+    if (s->grant != NULL)
+        client->core->script->ops->grant_free(s->grant);
+    client->params_bytes -= leat_slice_of(s->params).len;
+    if (s->work != NULL && s->work->asked != NULL)
+        free_asked(s);
+    free(s->work);
+    free(s->params);
+    free(s);
+    return SUB_ON_NOTHING;
+}

@@ -1,0 +1,87 @@
+/* sub_renewal.c - a stale snapshot is replaced, while the cursor moves on.
+ *
+ * sub_renew -> on_due -> (slot) -> read_fresh -> on_fresh: a job of three steps, each begun by the
+ * end of the one before. Nothing else happens to it, but that it is stopped when the cursor is, so
+ * its steps are no states of the subscription. The read accepts no fallback to the authorised row.
+ * What it brings is given at once if the cursor has not gone past it; else the subscription reads
+ * once more, holding the cursor (FRESH_LATE).
+ */
+#include "core/sub_private.h"
+
+#include <stdlib.h>
+
+enum { RETRY_MS = 500 };
+
+static void on_due(leat_deadline *d);
+static void on_slot(leat_slot *slot);
+static void read_fresh(leat_sub *s);
+static void on_fresh(leat_read *r, const leat_read_outcome *o, void *arg);
+
+void sub_renew(leat_sub *s)
+{
+    sub_renewal *r = &sub_work_of(s)->renewal;
+    if (r->step != SUB_RENEWAL_NONE)
+        return;
+    r->step = SUB_RENEWAL_WAITING;
+    leat_deadline_arm(leat_loop_deadlines(sub_core(s)->loop), &r->wait,
+                      sub_in_ms(s, RETRY_MS + (uint64_t)random() % RETRY_MS), on_due);
+}
+
+void sub_renewal_stop(leat_sub *s)
+{
+    sub_renewal *r = &s->work->renewal;
+    leat_deadline_cancel(&r->wait);
+    if (r->read != NULL)
+        leat_read_cancel(r->read);
+    r->read = NULL;
+    r->step = SUB_RENEWAL_NONE;
+    leat_slot_release(&sub_core(s)->slots, &s->work->slot);
+}
+
+static void on_due(leat_deadline *d)
+{
+    sub_work *w = LEAT_LIST_ENTRY(d, sub_work, renewal.wait);
+    leat_core *core = sub_core(w->sub);
+    if (!core->script->ops->grant_current(core->script, w->sub->grant)) {
+        sub_happens_plainly(w->sub, SUB_ON_OLD_SCRIPTS);
+        return;
+    }
+    w->renewal.step = SUB_RENEWAL_SLOT;
+    if (leat_slot_take(&core->slots, &w->slot, true, on_slot))
+        read_fresh(w->sub);
+}
+
+static void on_slot(leat_slot *slot)
+{
+    read_fresh(LEAT_LIST_ENTRY(slot, sub_work, slot)->sub);
+}
+
+static void read_fresh(leat_sub *s)
+{
+    leat_core *core = sub_core(s);
+    sub_renewal *r = &s->work->renewal;
+    r->step = SUB_RENEWAL_READING;
+    r->read = leat_read_start(core, sub_name(s), s->grant, true,
+                              sub_in_ms(s, core->limits->control_timeout_ms), on_fresh, s);
+}
+
+static sub_event event_of(leat_sub *s, const leat_read_outcome *o)
+{
+    if (o->failure.code != LEAT_CODE_OK)
+        return o->read_failed ? SUB_ON_KEPT_STALE : SUB_ON_REFUSED;
+    leat_metrics_add(sub_core(s)->metrics, LEAT_M_RESYNCS_STALE, 1);
+    if (!leat_topic_adopt_position(s->topic, &o->position) ||
+        !sub_is_new_enough(s, o->position.seq) || !client_takes_snapshot(s->client, o->json.len))
+        return SUB_ON_FRESH_LATE;
+    return sub_in_doubt(s, &o->position) ? SUB_ON_FRESH_DOUBTED : SUB_ON_SNAPSHOT;
+}
+
+static void on_fresh(leat_read *r, const leat_read_outcome *o, void *arg)
+{
+    leat_sub *s = arg;
+    (void)r;
+    sub_news news = {.outcome = o, .failure = o->failure};
+    s->work->renewal.read = NULL;
+    sub_renewal_stop(s);
+    sub_happens(s, event_of(s, o), &news);
+}

@@ -1,0 +1,139 @@
+/* sub_right_test.c - the right to a topic: revocations, and another identity.
+ */
+#include "core_fixture.h"
+
+static void runs_its_handler_at_a_revocation(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_event(f, LEAT_EVENT_REVOKE, 11, "null");
+    core_fixture_expect_state(f, SUB_REAUTHORIZING);
+    core_fixture_event(f, LEAT_EVENT_DATA, 12, "1");
+    core_fixture_expect_silence(f);
+
+    core_fixture_allow(f);
+
+    core_fixture_expect_sent(f, "\"seq\":12");
+    assert_int_equal(0, f->core.slots.n_taken);
+}
+
+static void is_closed_as_revoked(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_event(f, LEAT_EVENT_REVOKE, 11, "null");
+    core_fixture_refuse(f, LEAT_CODE_FORBIDDEN, false);
+    core_fixture_expect_sent(f, "\"op\":\"closed\",\"topic\":\"t\",\"code\":\"revoked\"");
+    assert_null(core_fixture_sub(f));
+}
+
+static void passes_a_revocation_of_somebody_else(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_event(f, LEAT_EVENT_REVOKE, 11, "\"another\"");
+    core_fixture_expect_sent(f, "\"op\":\"skip\"");
+    core_fixture_expect_state(f, SUB_LIVE);
+}
+
+static void is_given_nothing_while_the_handler_cannot_read(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_HELD);
+    assert_int_equal(0, f->core.slots.n_taken);
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
+    core_fixture_expect_silence(f);
+
+    core_fixture_wait(f, 101);
+    core_fixture_allow(f);
+
+    core_fixture_expect_sent(f, "\"seq\":11");
+}
+
+/* The handler began before the revocation, and the snapshot lies behind it. */
+static void runs_its_handler_before_a_snapshot_behind_a_revocation(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_READING);
+    core_fixture_snapshot(f, "e", 10, 9);
+    core_fixture_expect_silence(f);
+    core_fixture_expect_state(f, SUB_AUTHORIZING);
+
+    core_fixture_allow(f);
+    core_fixture_snapshot(f, "e", 10, 9);
+
+    core_fixture_expect_sent(f, "\"op\":\"snapshot\",\"id\":1");
+}
+
+static void runs_its_handler_before_it_resumes_behind_a_revocation(void **state)
+{
+    core_fixture *f = *state;
+    leat_history_row row = {.epoch = leat_slice_of("e"), .after = 7, .head = 7, .revoked = 5};
+    core_fixture_reach(f, SUB_RESUMING);
+    core_fixture_outbox(f, &row);
+    core_fixture_expect_silence(f);
+    core_fixture_expect_state(f, SUB_AUTHORIZING);
+}
+
+static void is_revoked_while_its_snapshot_is_read(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_REREADING);
+    core_fixture_snapshot(f, "e", 12, 11);
+    core_fixture_expect_silence(f);
+    core_fixture_expect_state(f, SUB_REAUTHORIZING);
+
+    core_fixture_allow(f);
+
+    core_fixture_expect_state(f, SUB_REREADING);
+    core_fixture_snapshot(f, "e", 12, 11);
+    core_fixture_expect_sent(f, "\"op\":\"snapshot\",\"topic\"");
+}
+
+static void keeps_its_place_when_the_identity_changes(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_WAITING_HANDLER_SLOT);
+    int before = f->n_calls;
+    leat_sub_reauthorize(core_fixture_sub(f));
+    core_fixture_expect_state(f, SUB_WAITING_HANDLER_SLOT);
+    assert_int_equal(before, f->n_calls);
+}
+
+static void starts_over_for_another_identity(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_READING);
+    leat_sub_reauthorize(core_fixture_sub(f));
+    assert_true(leat_list_empty(&f->reads));
+    core_fixture_allow(f);
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_expect_sent(f, "\"op\":\"snapshot\",\"id\":1");
+}
+
+static void reads_on_after_another_identity(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_REREADING);
+    leat_sub_reauthorize(core_fixture_sub(f));
+    core_fixture_allow(f);
+    core_fixture_expect_state(f, SUB_REREADING);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, core_fixture_open, core_fixture_close)
+    const struct CMUnitTest tests[] = {
+        TEST(runs_its_handler_at_a_revocation),
+        TEST(is_closed_as_revoked),
+        TEST(passes_a_revocation_of_somebody_else),
+        TEST(is_given_nothing_while_the_handler_cannot_read),
+        TEST(runs_its_handler_before_a_snapshot_behind_a_revocation),
+        TEST(runs_its_handler_before_it_resumes_behind_a_revocation),
+        TEST(is_revoked_while_its_snapshot_is_read),
+        TEST(keeps_its_place_when_the_identity_changes),
+        TEST(starts_over_for_another_identity),
+        TEST(reads_on_after_another_identity),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

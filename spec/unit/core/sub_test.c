@@ -1,0 +1,258 @@
+/* sub_test.c - a subscription from the subscribe to its answer or its end.
+ */
+#include "core_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char unsubscribe[] = "{\"op\":\"unsubscribe\",\"id\":2,\"topic\":\"t\"}";
+
+static void resume_from(core_fixture *f, int seq)
+{
+    char text[120];
+    snprintf(
+        text, sizeof(text),
+        "{\"op\":\"subscribe\",\"id\":1,\"topic\":\"t\",\"since\":{\"epoch\":\"e\",\"seq\":%d}}",
+        seq);
+    core_fixture_say(f, text);
+}
+
+static void is_answered_with_a_snapshot(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_READING);
+
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+
+    core_fixture_expect_sent(f, "\"op\":\"snapshot\",\"id\":1");
+    core_fixture_expect_state(f, SUB_LIVE);
+    assert_null(core_fixture_sub(f)->work);
+    assert_int_equal(0, f->client->n_inflight);
+}
+
+static void gets_each_event_once(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
+    core_fixture_expect_sent(f, "\"seq\":11");
+    core_fixture_event(f, LEAT_EVENT_DATA, 12, "1");
+    core_fixture_expect_sent(f, "\"seq\":12");
+}
+
+static void reads_nothing_before_it_is_armed(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_ARMING);
+    assert_true(leat_list_empty(&f->reads));
+    core_fixture_arm(f);
+    core_fixture_read(f);
+}
+
+static void is_refused_by_its_handler(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_AUTHORIZING);
+    core_fixture_refuse(f, LEAT_CODE_FORBIDDEN, false);
+    core_fixture_expect_sent(f, "\"op\":\"error\",\"id\":1,\"code\":\"forbidden\"");
+    assert_int_equal(0, f->core.topics.count);
+}
+
+static void resumes_from_the_ring(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
+    core_fixture_say(f, unsubscribe);
+    f->conn.sent.len = 0;
+
+    resume_from(f, 10);
+    core_fixture_allow(f);
+
+    assert_true(core_fixture_was_sent(f, "\"op\":\"resumed\",\"id\":1"));
+    core_fixture_expect_sent(f, "\"op\":\"event\",\"topic\":\"t\",\"seq\":11");
+    assert_true(leat_list_empty(&f->reads));
+}
+
+static void resumes_from_the_outbox(void **state)
+{
+    core_fixture *f = *state;
+    leat_history_row row = {.epoch = leat_slice_of("e"), .after = 7, .head = 7, .revoked = -1};
+    core_fixture_reach(f, SUB_RESUMING);
+    core_fixture_outbox(f, &row);
+    core_fixture_expect_sent(f, "\"op\":\"resumed\",\"id\":1");
+    core_fixture_expect_state(f, SUB_LIVE);
+}
+
+static void reads_where_the_outbox_does_not_lead_on(void **state)
+{
+    core_fixture *f = *state;
+    leat_history_row row = {.epoch = leat_slice_of("e"), .after = 7, .head = 9, .revoked = -1};
+    core_fixture_reach(f, SUB_RESUMING);
+    core_fixture_outbox(f, &row);
+    core_fixture_expect_state(f, SUB_READING);
+}
+
+static void is_refused_what_never_gets_armed(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_ARMING);
+    core_fixture_wait(f, f->limits.control_timeout_ms + 1);
+    core_fixture_expect_sent(f, "\"code\":\"deadline_exceeded\"");
+}
+
+static void is_told_that_nobody_listens(void **state)
+{
+    core_fixture *f = *state;
+    f->listening = false;
+    core_fixture_reach(f, SUB_ARMING);
+    core_fixture_wait(f, f->limits.control_timeout_ms + 1);
+    core_fixture_expect_sent(f, "\"code\":\"unavailable\"");
+}
+
+static void reads_another_numbering_again_soon(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_WAITING_NUMBERING);
+    core_fixture_expect_silence(f);
+    core_fixture_wait(f, 51);
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_expect_sent(f, "\"op\":\"snapshot\",\"id\":1");
+}
+
+static void is_refused_a_snapshot_for_which_there_is_no_room(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_READING);
+    f->conn.queued = f->limits.max_send_buffer_bytes + f->limits.max_snapshot_bytes;
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_expect_sent(f, "\"code\":\"unavailable\"");
+}
+
+static void answers_a_subscribe_that_is_given_up(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_READING);
+    core_fixture_say(f, unsubscribe);
+    assert_true(core_fixture_was_sent(f, "\"op\":\"error\",\"id\":1"));
+    core_fixture_expect_sent(f, "\"op\":\"ok\",\"id\":2");
+    assert_true(leat_list_empty(&f->reads));
+}
+
+static void ends_while_it_is_parked(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_PARKED);
+    core_fixture_say(f, unsubscribe);
+    assert_null(core_fixture_sub(f));
+    core_fixture_drain(f);
+}
+
+static void gives_its_slot_back_when_its_client_is_gone(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_REREADING);
+    assert_int_equal(1, f->core.slots.n_taken);
+    core_fixture_gone(f);
+    assert_int_equal(0, f->core.slots.n_taken);
+}
+
+static int n_told;
+static leat_code told;
+
+static void on_subscribed(void *arg, const leat_failure *failure)
+{
+    core_fixture *f = arg;
+    n_told++;
+    told = failure->code;
+    core_fixture_gone(f);
+}
+
+/* leat.subscribe goes on inside the answer, and may end its own client. */
+static void outlives_a_client_that_ends_inside_its_answer(void **state)
+{
+    core_fixture *f = *state;
+    const char *why;
+    n_told = 0;
+    core_fixture_connect(f, LEAT_TRANSPORT_WS);
+    leat_code code = leat_client_subscribe(f->client, leat_slice_of("t"), (leat_slice){NULL, 0},
+                                           (leat_since){.epoch = {NULL, 0}}, f->now_ms + 1000,
+                                           on_subscribed, f, &why);
+    assert_int_equal(LEAT_CODE_OK, code);
+    core_fixture_allow(f);
+    core_fixture_arm(f);
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+
+    assert_int_equal(1, n_told);
+    assert_int_equal(LEAT_CODE_OK, told);
+    assert_null(f->client);
+}
+
+static void tells_the_scripts_why_not(void **state)
+{
+    core_fixture *f = *state;
+    const char *why;
+    n_told = 0;
+    core_fixture_connect(f, LEAT_TRANSPORT_WS);
+    leat_code code = leat_client_subscribe(f->client, leat_slice_of("t"), (leat_slice){NULL, 0},
+                                           (leat_since){.epoch = {NULL, 0}}, f->now_ms + 1000,
+                                           on_subscribed, f, &why);
+    assert_int_equal(LEAT_CODE_OK, code);
+    core_fixture_refuse(f, LEAT_CODE_NOT_FOUND, false);
+    assert_int_equal(1, n_told);
+    assert_int_equal(LEAT_CODE_NOT_FOUND, told);
+}
+
+static void ends_its_stream(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_connect(f, LEAT_TRANSPORT_SSE);
+    leat_grant *grant = calloc(1, sizeof(*grant));
+    f->n_grants++;
+    leat_client_stream(f->client, leat_slice_of("t"), (leat_slice){NULL, 0}, grant,
+                       (leat_topic_mark){0}, (leat_since){.epoch = {NULL, 0}}, f->now_ms + 1000);
+    core_fixture_arm(f);
+    core_fixture_unread(f, LEAT_CODE_NOT_FOUND, false);
+    assert_true(
+        core_fixture_was_sent(f, "\"op\":\"error\",\"topic\":\"t\",\"code\":\"not_found\""));
+    assert_true(f->conn.finished);
+}
+
+static void passes_signals_to_those_who_are_current(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_signal(f);
+    core_fixture_expect_sent(f, "\"op\":\"signal\"");
+    core_fixture_fill(f);
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
+    core_fixture_signal(f);
+    core_fixture_expect_silence(f);
+    assert_int_equal(1, core_fixture_metric(f, LEAT_M_SIGNALS_DROPPED));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, core_fixture_open, core_fixture_close)
+    const struct CMUnitTest tests[] = {
+        TEST(is_answered_with_a_snapshot),
+        TEST(gets_each_event_once),
+        TEST(reads_nothing_before_it_is_armed),
+        TEST(is_refused_by_its_handler),
+        TEST(resumes_from_the_ring),
+        TEST(resumes_from_the_outbox),
+        TEST(reads_where_the_outbox_does_not_lead_on),
+        TEST(is_refused_what_never_gets_armed),
+        TEST(is_told_that_nobody_listens),
+        TEST(reads_another_numbering_again_soon),
+        TEST(is_refused_a_snapshot_for_which_there_is_no_room),
+        TEST(answers_a_subscribe_that_is_given_up),
+        TEST(ends_while_it_is_parked),
+        TEST(gives_its_slot_back_when_its_client_is_gone),
+        TEST(outlives_a_client_that_ends_inside_its_answer),
+        TEST(tells_the_scripts_why_not),
+        TEST(ends_its_stream),
+        TEST(passes_signals_to_those_who_are_current),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
