@@ -19,6 +19,7 @@ int core_fixture_open(void **state)
     assert_int_equal(0, leat_loop_new(&f->core.loop, &f->uv));
     f->limits = (leat_limits){
         .control_timeout_ms = TIMEOUT_MS,
+        .max_timeout_ms = TIMEOUT_MS,
         .max_subscriptions = 10,
         .max_inflight = 4,
         .max_message_bytes = 65536,
