@@ -23,6 +23,7 @@ int core_fixture_open(void **state)
         .max_subscriptions = 10,
         .max_inflight = 4,
         .max_message_bytes = 65536,
+        .max_message_values = 100,
         .max_snapshot_bytes = 1000,
         .max_send_buffer_bytes = 1000,
         .slow_client_timeout_ms = 60000,
