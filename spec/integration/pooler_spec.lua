@@ -56,10 +56,11 @@ describe("PgBouncer", function()
       alice:send { op = "publish", id = i, topic = "room:1", data = { body = "n" .. i } }
       bob:send { op = "call", id = i, method = "formats" }
     end
-    local seen, answers = {}, 0
+    local seen, acknowledged, answers = {}, 0, 0
     loop.eventually(function()
       for message in function() return alice:waiting() > 0 and alice:recv() or nil end do
         if message.op == "event" then seen[#seen + 1] = message.data.body end
+        if message.op == "ok" then acknowledged = acknowledged + 1 end
         assert.not_equal("error", message.op, message.message)
       end
       for message in function() return bob:waiting() > 0 and bob:recv() or nil end do
@@ -69,7 +70,7 @@ describe("PgBouncer", function()
         end
         assert.not_equal("error", message.op, message.message)
       end
-      return #seen == rounds and answers == rounds
+      return #seen == rounds and acknowledged == rounds and answers == rounds
     end, 20000, "all events and answers")
     for i = 1, rounds do assert.equal("n" .. i, seen[i]) end
     return alice
