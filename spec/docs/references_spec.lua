@@ -81,6 +81,18 @@ describe("the documentation", function()
     assert.is_true(count > 20)
   end)
 
+  it("names every metric in operations.md", function()
+    local _, text = metrics.read(s.server)
+    local named = {}
+    for _, span in ipairs(markdown.code_spans(ROOT .. "docs/operations.md")) do
+      named[span:match("^(leat_[%l_]+)") or ""] = true
+    end
+
+    for metric in text:gmatch("# TYPE (%S+) ") do
+      assert.is_true(named[metric], "docs/operations.md does not name " .. metric)
+    end
+  end)
+
   it("is not needed to know what a metric counts: each has a help", function()
     local _, text = metrics.read(s.server)
 
@@ -133,6 +145,35 @@ describe("the documentation", function()
       end
     end
     for key in out:gmatch("\n  ([%l_]+)[%s.=]") do assert.is_not_nil(file[key], key) end
+  end)
+
+  -- The keys that are numbers, as they are named: retention.seconds.
+  local function numbers()
+    local found = {}
+    for key, value in pairs(dofile(ROOT .. "config/leat.lua")) do
+      for inner, number in pairs(type(value) == "table" and value or { [""] = value }) do
+        if type(number) == "number" then found[inner == "" and key or key .. "." .. inner] = number end
+      end
+    end
+    return found
+  end
+
+  -- "1 MiB" -> 1048576
+  local function in_units(text)
+    local number, unit = text:match("^%s*(%d+)%s*(%a*)%s*$")
+    return number and tonumber(number) * (({ KiB = 1024, MiB = 1024 * 1024 })[unit] or 1)
+  end
+
+  it("lists every limit in security.md, with its default", function()
+    local listed = {}
+    for keys, defaults in files.read(ROOT .. "docs/security.md"):gmatch("\n| (`[^|]+`) | ([^|]+) |") do
+      local next_default = defaults:gmatch("[^,]+")
+      for key in keys:gmatch("`([^`]+)`") do listed[key] = in_units(next_default() or "") or defaults end
+    end
+
+    local expected = numbers()
+    expected.workers, expected.drain_ms = nil, nil -- how much there is, and how long it goes on: no limits
+    assert.same(expected, listed)
   end)
 
   it("has commands that run as they stand", function()
