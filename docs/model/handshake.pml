@@ -11,7 +11,8 @@
  *               outbox is trimmed, the topic is numbered anew
  *   Listener    notices that it was cut, and connects again     hub.c
  *   Hub         orders, repairs, compares                       hub_topic.c, hub_repair.c
- *   Worker      one ring, one subscription, one cursor          topic.c, sub.c, sub_read.c, sub_replay.c
+ *   Worker      one ring, one subscription, one cursor          topic.c; sub_table.c and what it calls:
+ *                                                               sub_start.c, sub_read.c, sub_replay.c
  *   Sibling     another worker of the process, as far as the hub can tell: it arms, reads, tells
  *   Judge       when nothing can move any more: has the client everything?
  *
@@ -135,11 +136,12 @@ byte w_head = UNKNOWN, w_epoch = NONE, w_last_epoch = NONE, ring_count;
 byte ring[RING];
 bool armed;
 
+/* Each stands for all states of sub_table.c in which the same may happen. */
 #define AUTHORIZING 0
 #define ARMING 1
-#define READING 2
-#define LIVE 3 /* and REPLAYING: the cursor moves */
-#define WAITING 4
+#define READING 2 /* and REREADING */
+#define LIVE 3    /* and REPLAYING, REPLAYING_OUTBOX, CATCHING_UP: the cursor moves */
+#define WAITING 4 /* WAITING_NUMBERING, WAITING_READ_RETRY: a read was in vain */
 byte state = AUTHORIZING;
 byte next_seq;
 bool asking = true;
@@ -693,7 +695,7 @@ inline topic_event(e)
     fi
 }
 
-/* ---- Worker: sub.c, sub_read.c, sub_replay.c. ------------------------------------------------ */
+/* ---- Worker: sub.c, sub_start.c, sub_read.c, sub_replay.c. ----------------------------------- */
 
 inline deliver(e)
 {
@@ -816,7 +818,7 @@ end:
         h_trimmed = db_trimmed
     }
 
-    :: d_step { /* on_history: what follows the cursor, or another snapshot */
+    :: d_step { /* on_caught_up: what follows the cursor, or another snapshot */
         history == ANSWERED ->
         topic_position(h_epoch, h_seq);
         if

@@ -14,7 +14,8 @@
  *   Other       other subscriptions of the same worker: one makes the topic, their reads tell positions, and
  *               a shared snapshot stays at hand                                                share.c
  *   Worker      one ring, one subscription: its handler, its reads, its cursor
- *                                             topic.c, sub.c, sub_right.c, sub_read.c, sub_replay.c
+ *                                             topic.c; sub_table.c and what it calls: sub_right.c,
+ *                                             sub_start.c, sub_read.c, sub_renewal.c, sub_replay.c
  *   Judge       when nothing can move any more: is the subscription closed, or has the client everything?
  *
  * A handler of a single-threaded loop runs to its end: it is one step here (d_step). Between any two
@@ -139,11 +140,12 @@ short share_revoked;
 
 /* ---- The subscription. ----------------------------------------------------------------------- */
 
+/* Each stands for all states of sub_table.c in which the same may happen. */
 #define NEW 0
-#define AUTHORIZING 1
+#define AUTHORIZING 1 /* and WAITING_HANDLER_SLOT, REAUTHORIZING, HELD: the handler is to run */
 #define ARMING 2
-#define READING 3
-#define LIVE 4 /* and REPLAYING: the cursor moves */
+#define READING 3 /* and RESUMING, REREADING and all waits between reads: no cursor moves */
+#define LIVE 4    /* and REPLAYING, REPLAYING_OUTBOX, CATCHING_UP: the cursor moves */
 #define CLOSED 5
 byte state = NEW;
 bool attached; /* to the topic: from the end of its first handler on */
@@ -418,7 +420,8 @@ inline topic_position(ep, sq, revoked)
     fi
 }
 
-/* sub_read.c */
+/* ---- Worker: sub_read.c. --------------------------------------------------------------------- */
+
 inline begin_resync()
 {
     if
@@ -663,7 +666,7 @@ end:
     od
 }
 
-/* ---- Worker: sub.c, sub_read.c, sub_replay.c. ------------------------------------------------ */
+/* ---- Worker: sub.c, sub_start.c, sub_read.c, sub_renewal.c, sub_replay.c. -------------------- */
 
 inline begin_replay()
 {
@@ -803,7 +806,7 @@ end:
         fi
     }
 
-    :: d_step { /* sub_begin_reading */
+    :: d_step { /* sub_choose_start */
         state == ARMING && armed ->
         if
         :: since_epoch != NONE && since_epoch == w_epoch && holds(since_seq + 1) ->
@@ -892,7 +895,7 @@ end:
         h_revoked = db_revoked
     }
 
-    :: d_step { /* on_resume */
+    :: d_step { /* sub_start.c: on_history */
         state == READING && history == ANSWERED ->
         fetched = h_epoch == since_epoch && h_seq >= since_seq &&
                   (h_seq == since_seq || h_trimmed <= since_seq);
@@ -918,7 +921,7 @@ end:
         fetched = false
     }
 
-    :: d_step { /* on_history: what follows the cursor, or another snapshot */
+    :: d_step { /* on_caught_up: what follows the cursor, or another snapshot */
         state == LIVE && history == ANSWERED ->
         topic_position(h_epoch, h_seq, h_revoked);
         if
