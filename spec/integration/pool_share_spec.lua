@@ -98,13 +98,18 @@ describe("the pool", function()
     end, nil, "somebody held back")
   end
 
+  -- The calls go on far longer than this waits. Others' connections may be busy for a moment, with a cancel, say.
+  local function await_share(n)
+    loop.eventually(function() return busy() <= n end, nil, function() return busy() .. " connections are busy" end)
+  end
+
   it("is not taken by 64 slow calls of one client", function()
     local alice = s:connect { token = "alice" }
     call_slowly(alice, 64)
     await_held("client")
 
     assert_bob_is_served()
-    assert.is_true(busy() <= 4)
+    await_share(4)
   end)
 
   it("is not taken by many connections of one user", function()
@@ -112,7 +117,7 @@ describe("the pool", function()
     await_held("user")
 
     assert_bob_is_served()
-    assert.is_true(busy() <= 6)
+    await_share(6)
   end)
 
   it("is not taken by many publishes", function()

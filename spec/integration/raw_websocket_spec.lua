@@ -134,7 +134,7 @@ describe("a raw WebSocket", function()
     else
       assert.equal(1011, (client:closed()))
     end
-    assert.is_not_nil(s.server:find_log("secret text"))
+    s.server:await_log("secret text")
   end)
 
   it("keeps to RFC 6455 as any other", function()

@@ -64,7 +64,7 @@ describe("the refresh", function()
   -- A stale snapshot has come: waits for the one that replaces it.
   local function fresh_after_stale(client, stale)
     assert.same({ "as authorised", true }, { stale.data.status, stale.stale })
-    assert.is_not_nil(s.server:find_log("WARN read refresh failed.*room:1"))
+    s.server:await_log("WARN read refresh failed.*room:1")
     return function()
       local fresh = client:expect("snapshot")
       assert.is_nil(fresh.id)

@@ -38,7 +38,7 @@ describe("a refused caller", function()
     end)
 
     assert.same({ queries = 1, snapshot_reads = 0, topics = 0, busy = 0, refused = 1 }, left)
-    assert.is_not_nil(s.server:find_log("topic=room:2 code=forbidden"))
+    s.server:await_log("topic=room:2 code=forbidden")
     client:close()
   end)
 

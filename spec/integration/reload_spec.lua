@@ -87,7 +87,7 @@ describe("a reload", function()
       assert.equal("good", version(client))
       assert.equal("good", version(s:connect()))
     end
-    assert.is_not_nil(s.server:find_log("scripts not loaded.*not today"))
+    s.server:await_log("scripts not loaded.*not today")
   end)
 
   it("leaves nothing of the old scripts behind", function()

@@ -208,7 +208,7 @@ describe("a script's memory", function()
     local ready = http.request(s.server, { path = "/readyz" })
     assert.equal(503, ready.status)
     assert.matches("scripts: scripts hold %d+ bytes, nearly all of script_memory_bytes", ready.body)
-    assert.is_not_nil(s.server:find_log("ERROR script scripts hold nearly all of script_memory_bytes"))
+    s.server:await_log("ERROR script scripts hold nearly all of script_memory_bytes")
 
     s.server:send_signal("sighup")
     loop.eventually(function() return s.server:find_log("scripts reloaded") end, 10000)
