@@ -39,17 +39,22 @@ static bool is_word(char c)
            (unsigned char)c >= 0x80;
 }
 
-/* Whether piece has it whole: not as a part of a word or a number. */
-static bool has_bounded(leat_slice piece, leat_slice wanted)
+/* Whether piece has what is wanted whole: not as a part of a word or a number. Each place where it
+ * is such a part costs another search, which begins with all of the wanted text. */
+static bool has_bounded(struct search *s, leat_slice piece)
 {
+    leat_slice wanted = s->wanted;
     if (wanted.len == 0 || piece.len < wanted.len)
         return false;
     const char *end = piece.at + piece.len;
     for (const char *at = piece.at;
-         (at = memmem(at, (size_t)(end - at), wanted.at, wanted.len)) != NULL; at++) {
+         s->compared <= MAX_COMPARED &&
+         (at = memmem(at, (size_t)(end - at), wanted.at, wanted.len)) != NULL;
+         at++) {
         const char *after = at + wanted.len;
         if ((at == piece.at || !is_word(at[-1])) && (after == end || !is_word(*after)))
             return true;
+        s->compared += wanted.len;
     }
     return false;
 }
@@ -58,7 +63,7 @@ static void compare(struct search *s, leat_slice piece)
 {
     if (piece.at == NULL || s->found)
         return;
-    s->found = has_bounded(piece, s->wanted) || (s->wants_zero && has_zero(piece)) ||
+    s->found = has_bounded(s, piece) || (s->wants_zero && has_zero(piece)) ||
                (s->wants_invalid && !leat_utf8_valid(piece.at, piece.len));
 }
 
