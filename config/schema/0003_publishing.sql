@@ -274,6 +274,18 @@ begin
   end if;
 end $$;
 
+-- A transaction with one snapshot for all its statements publishes by the history of that snapshot. If another one
+-- came after, the topic's row does not tell, so this must: it fails as any such transaction that meets a change.
+create function leat.has_one_snapshot() returns boolean
+  language sql stable
+  return current_setting('transaction_isolation') in ('repeatable read', 'serializable');
+
+create function leat.check_snapshot() returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from leat.secret for share;
+end $$;
+
 create function leat.is_pending(relation oid) returns boolean
   language sql stable
   return relation = 'leat.pending'::regclass;
@@ -326,6 +338,9 @@ begin
     perform leat.sequence_many(new.tx);
   end if;
 
+  if leat.has_one_snapshot() then
+    perform leat.check_snapshot();
+  end if;
   if leat.is_asynchronous() then
     perform leat.synchronize();
   end if;

@@ -95,6 +95,24 @@ describe("concurrent publishers", function()
     assert.equal("1 2", data("repeatable"))
   end)
 
+  for _, n in ipairs { 1, 2 } do
+    it(("in REPEATABLE READ get 40001 where another history came first (%d at once)"):format(n), function()
+      local topic = "renewed:" .. n
+      session:publish(topic, "1")
+      session:run "begin isolation level repeatable read"
+      session:run "select 1 from leat.topic"
+      psql.run(db.url, "select leat.renew_epochs()")
+      for _ = 1, n do session:publish(topic, "2") end
+
+      assert.has_error(function() session:run "commit" end)
+      assert.equal("1", data(topic))
+      session:run "begin isolation level repeatable read"
+      for _ = 1, n do session:publish(topic, "3") end
+      session:run "commit"
+      assert.equal("1" .. (" 3"):rep(n), data(topic))
+    end)
+  end
+
   it("never deadlock and leave no hole, in whatever order they publish", function()
     local folder = files.folder()
     local script = folder .. "/publish.sql"
