@@ -59,7 +59,8 @@ int leat_core_start(leat_core *core)
     leat_slots_init(&core->slots, core->limits->max_turns, core->metrics);
     core->n_clients = 0;
     core->draining = core->confirmed = false;
-    core->generations = core->numberings = 0;
+    core->generations = core->numberings = core->histories = 0;
+    core->history[0] = '\0';
     core->on_empty = NULL;
     return leat_hub_link_open(&core->link, core->hub, leat_loop_uv(core->loop), &hub_handler, core);
 }

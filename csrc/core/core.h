@@ -40,6 +40,8 @@ typedef struct leat_core {
     uint64_t last_client; /* the last number given to a session's client */
     uint64_t generations; /* the last one given to a topic */
     uint64_t numberings;  /* likewise */
+    char history[64];     /* the one that positions are of, as epochs begin; "" before the first */
+    uint64_t histories;   /* how often it became another one */
     leat_slots slots;     /* for subscriptions that ask the database for their own sake */
     bool confirmed;       /* see leat_hub_handler */
     bool draining;

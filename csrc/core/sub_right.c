@@ -9,7 +9,8 @@
  * cursor behind one, is not given before the handler has run again (sub_in_doubt). So P9 does not
  * depend on what `refresh` looks at, or whether there is one. A numbering may end with a revocation
  * that the next one tells nothing of: a subscription that is carried over runs its handler in any
- * case, and one that comes new finds that there may have been one (leat.first_revoked).
+ * case, and one that comes new finds that there may have been one (leat.first_revoked). Nor does a
+ * handler count that began under another history: what it read may have been taken back.
  */
 #include "core/sub_private.h"
 
@@ -138,7 +139,8 @@ bool sub_in_doubt(const leat_sub *s, const leat_position *at)
     const sub_work *w = s->work;
     int64_t from = decided(s);
     uint64_t age_ms = sub_in_ms(s, 0) - w->seen.at_ms;
-    if (s->renumbered || (from == LEAT_NEVER_REVOKED && age_ms > OLD_MS))
+    bool of_past = s->renumbered || w->seen.history != sub_core(s)->histories;
+    if (of_past || (from == LEAT_NEVER_REVOKED && age_ms > OLD_MS))
         return true;
     if (at->revoked <= from)
         return false;

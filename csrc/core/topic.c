@@ -8,6 +8,7 @@
 #include "core/topic.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "core/catch_up.h"
@@ -123,9 +124,27 @@ static void renumber(leat_topic *t)
         leat_sub_renumber(LEAT_LIST_ENTRY(l, leat_sub, topic_link));
 }
 
+/* Every position is of the history that its epoch begins with. A handler that began when positions
+ * were of another one may have read what is no more. */
+static void note_history(leat_core *core, const leat_epoch *epoch)
+{
+    leat_slice text = leat_epoch_text(epoch);
+    size_t len = text.len;
+    while (len > 0 && text.at[len - 1] != '-')
+        len--;
+    leat_slice history = {text.at, len};
+    if (len >= sizeof(core->history) || leat_slice_is(history, core->history))
+        return;
+    if (core->history[0] != '\0')
+        core->histories++;
+    memcpy(core->history, text.at, len);
+    core->history[len] = '\0';
+}
+
 /* After a restart it may be a read, not the hub, that is the first to meet another numbering. */
 static void adopt_epoch(leat_topic *t, leat_epoch *epoch)
 {
+    note_history(t->core, epoch);
     t->epoch = leat_epoch_ref(epoch);
     if (t->last_epoch == epoch)
         return;
@@ -151,6 +170,7 @@ bool leat_topic_adopt_position(leat_topic *t, const leat_position *at)
 {
     leat_hub_link *link = t->core->link;
     bool first = t->epoch == NULL;
+    note_history(t->core, at->epoch);
     if (first) {
         adopt_epoch(t, at->epoch);
         if (t->head == LEAT_TOPIC_UNKNOWN)
@@ -170,8 +190,8 @@ leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name)
     const leat_topic *t = find_topic(core, name);
     uint64_t now = leat_loop_now(core->loop);
     if (t == NULL || t->epoch == NULL)
-        return (leat_topic_mark){.at_ms = now};
-    return (leat_topic_mark){t->numbering, later(t->head, t->told), now};
+        return (leat_topic_mark){.history = core->histories, .at_ms = now};
+    return (leat_topic_mark){core->histories, t->numbering, later(t->head, t->told), now};
 }
 
 leat_event *leat_topic_event(const leat_topic *t, int64_t seq)

@@ -67,8 +67,9 @@ void leat_topic_detach(leat_topic *t, leat_list *link);
 bool leat_topic_adopt_position(leat_topic *t, const leat_position *at);
 
 /* A moment: all of the topic up to seq is committed, and whatever is read from now on sees it.
- * numbering 0: nothing is known of the topic. */
+ * numbering 0: nothing is known of the topic. history: core->histories. */
 typedef struct leat_topic_mark {
+    uint64_t history;
     uint64_t numbering;
     int64_t seq;
     uint64_t at_ms; /* when that was */

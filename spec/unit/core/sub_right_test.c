@@ -75,6 +75,29 @@ static void runs_its_handler_before_it_resumes_behind_a_revocation(void **state)
     core_fixture_expect_state(f, SUB_AUTHORIZING);
 }
 
+/* The handler saw a state that a restore took back before the read, and nothing was revoked. */
+static void runs_its_handler_again_for_another_history(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_READING);
+    core_fixture_snapshot(f, "1-a-e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_expect_sent(f, "\"op\":\"snapshot\",\"id\":1");
+    core_fixture_say(f, "{\"op\":\"unsubscribe\",\"id\":2,\"topic\":\"t\"}");
+    core_fixture_expect_sent(f, "\"op\":\"ok\"");
+    core_fixture_wait(f, f->limits.topic_linger_ms + 1); /* nothing is known of the topic now */
+    core_fixture_say(f, "{\"op\":\"subscribe\",\"id\":3,\"topic\":\"t\"}");
+    core_fixture_allow(f);
+    core_fixture_arm(f);
+
+    core_fixture_snapshot(f, "1-b-e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_expect_silence(f);
+    core_fixture_expect_state(f, SUB_AUTHORIZING);
+
+    core_fixture_allow(f);
+    core_fixture_snapshot(f, "1-b-e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_expect_sent(f, "\"op\":\"snapshot\",\"id\":3");
+}
+
 static void is_revoked_while_its_snapshot_is_read(void **state)
 {
     core_fixture *f = *state;
@@ -130,6 +153,7 @@ int main(void)
         TEST(is_given_nothing_while_the_handler_cannot_read),
         TEST(runs_its_handler_before_a_snapshot_behind_a_revocation),
         TEST(runs_its_handler_before_it_resumes_behind_a_revocation),
+        TEST(runs_its_handler_again_for_another_history),
         TEST(is_revoked_while_its_snapshot_is_read),
         TEST(keeps_its_place_when_the_identity_changes),
         TEST(starts_over_for_another_identity),
