@@ -300,9 +300,10 @@ bool cluster_back_up(cluster *c)
 
 void cluster_put_back(cluster *c)
 {
-    if (!run_restore(c, "put"))
+    bool put = run_restore(c, "put");
+    c->failovers[c->n_failovers++].dead_ns = uv_hrtime(); /* before anybody can write again */
+    if (!put || !run_restore(c, "start"))
         torture_die("no restore, see %s/restore.log", c->torture->options.work);
-    c->failovers[c->n_failovers++].dead_ns = uv_hrtime();
     if (c->torture->options.faults[FAULT_FAILOVER])
         start_rebuild(c);
 }

@@ -264,8 +264,8 @@ static void check_deeds(ledger *l)
 /* A book's numbering, as the truth has it. */
 typedef struct numbering {
     uint32_t timeline;
-    bool past;     /* a failover has ended the timeline */
-    bool lossy;    /* and what came last on it may be lost */
+    bool past;     /* a failover has ended the timeline, or a restore has gone back on it */
+    bool lossy;    /* and some of what was on it may be lost */
     int span;      /* -1: no such epoch is in the log */
     int64_t first; /* seq with which the epoch came to that timeline */
     int64_t head;  /* and left it */
@@ -283,7 +283,8 @@ static numbering identify(const ledger *l, int topic, const book *b)
     for (int i = 0; i < n_failovers; i++) {
         if (f[i].timeline == n.timeline) {
             n.past = true;
-            n.lossy = !f[i].clean;
+            n.lossy =
+                n.lossy || !f[i].clean; /* a restore leaves the timeline to what ends it later */
         }
     }
     if (n.past || n.timeline == l->truth.timeline)
@@ -423,34 +424,59 @@ static const entry *find_revocation(const history *h, const char *tx)
     for (const entry *e = h->log + 1; e <= h->log + h->n; e++)
         if (e->uid == 0 && strcmp(e->tx, tx) == 0)
             return e;
-    return NULL; /* it was rolled back */
+    return NULL; /* it was rolled back, or lost */
 }
 
-/* From where on a book is closed to who was revoked there. An older timeline, on which someone may
- * still be shown something, knows nothing of it. */
-static int64_t closed_from(const ledger *l, int topic, const book *b, const entry *revoked)
+/* What Postgres says of a revocation, and when its transaction began (0: it holds from the start).
+ */
+typedef struct banishment {
+    const entry *entry;
+    uint64_t began_ns;
+    uint64_t restored_ns;
+} banishment;
+
+static bool is_after_restore(const ledger *l, uint32_t timeline, uint64_t ns)
 {
+    int n;
+    const failover *f = cluster_failovers(l->torture->cluster, &n);
+    for (int i = 0; i < n; i++)
+        if (f[i].restore && f[i].timeline == timeline && f[i].dead_ns < ns)
+            return true;
+    return false;
+}
+
+/* From where on a book is closed to who was revoked there. An older timeline, and what a restore
+ * has taken away, on which someone slow may still be shown something, know nothing of it. */
+static int64_t closed_from(const ledger *l, int topic, const book *b, const banishment *x)
+{
+    const entry *revoked = x->entry;
     numbering n = identify(l, topic, b);
     if (n.timeline < revoked->timeline || (n.span >= 0 && n.span < revoked->span))
         return INT64_MAX;
-    return n.span == revoked->span ? revoked->seq : 0;
+    if (n.span < 0 && is_after_restore(l, n.timeline, x->began_ns))
+        return INT64_MAX;
+    if (n.span != revoked->span)
+        return 0;
+    bool restored = revoked->seq > l->truth.topics[topic].spans[n.span].kept;
+    return restored ? INT64_MAX : revoked->seq;
 }
 
-static void check_right(ledger *l, int topic, int user, const entry *revoked, uint64_t restored_ns)
+static void check_right(ledger *l, int topic, int user, const banishment *x)
 {
     torture *t = l->torture;
     const shelf *all = &l->shelves[topic];
+    uint64_t until = x->restored_ns;
     for (const book *b = all->books; b < all->books + all->n; b++) {
-        for (int64_t s = closed_from(l, topic, b, revoked); s < b->n_by[user]; s++) {
+        for (int64_t s = closed_from(l, topic, b, x); s < b->n_by[user]; s++) {
             uint64_t at = b->by[user][s].at_ns;
-            if (at == 0 || at >= restored_ns)
+            if (at == 0 || at < x->began_ns || at >= until)
                 continue;
-            double early = restored_ns == UINT64_MAX ? -1 : (double)(restored_ns - at) / 1e9;
+            double early = until == UINT64_MAX ? -1 : (double)(until - at) / 1e9;
             torture_violation(t,
                               "topic=%s user=%d: revoked at seq=%" PRId64
                               ", and was shown seq=%" PRId64 " of epoch %s by %s at %.3f s, %.3f s"
                               " before the right was restored (-1: never)",
-                              topic_name(topic), user, revoked->seq, s, b->epoch,
+                              topic_name(topic), user, x->entry->seq, s, b->epoch,
                               b->by[user][s].how, (double)(at - t->began_ns) / 1e9, early);
             return;
         }
@@ -462,12 +488,15 @@ static void check_rights(ledger *l)
     size_t n;
     const revocation *r = writers_revocations(l->torture->writers, &n);
     for (size_t i = 0; i < n; i++) {
-        const entry *revoked = find_revocation(&l->truth.topics[r[i].topic], r[i].tx);
-        if (revoked != NULL)
-            check_right(l, r[i].topic, r[i].user, revoked, r[i].restored_ns);
+        banishment x = {find_revocation(&l->truth.topics[r[i].topic], r[i].tx), r[i].began_ns,
+                        r[i].restored_ns};
+        if (x.entry != NULL)
+            check_right(l, r[i].topic, r[i].user, &x);
     }
-    for (int topic = FIRST_MEMBERS; topic < FIRST_WATCH; topic++)
-        check_right(l, topic, OUTSIDER, &l->truth.topics[topic].log[0], UINT64_MAX);
+    for (int topic = FIRST_MEMBERS; topic < FIRST_WATCH; topic++) {
+        banishment x = {&l->truth.topics[topic].log[0], 0, UINT64_MAX};
+        check_right(l, topic, OUTSIDER, &x);
+    }
 }
 
 static void check_tables(ledger *l)

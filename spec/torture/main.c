@@ -28,7 +28,7 @@
 #include "torture.h"
 #include "writer.h"
 
-enum { MAX_TOLD = 20, STEP_MS = 50 };
+enum { MAX_TOLD = 20, STEP_MS = 50, RETURN_MS = 1500 };
 
 static const char *const count_names[COUNT_COUNT] = {
     [COUNT_TRANSACTIONS] = "transactions committed",
@@ -353,8 +353,9 @@ static void torment(torture *t)
     t->faults = faults_new(t);
     run_while(t, is_sound, torment_ms(&t->options));
     atomic_store(&t->stopping, true);
-    clients_rest(t->clients);
     run_beside(t, join_threads);
+    run_while(t, is_sound, RETURN_MS); /* whom the last fault has cut off comes back */
+    clients_rest(t->clients);
     ledger_load(t->ledger);
     if (run_while(t, is_unsettled, t->options.settle_seconds * 1000) && is_sound(t))
         clients_settled(t->clients, true);

@@ -53,10 +53,11 @@ create function torture.epoch(topic_epoch text) returns text
   language sql stable
   return (select i.history || '-' || topic_epoch from leat.installation i);
 
--- Names a transaction: a promoted standby gives the ids of those that were lost to others.
+-- Names a transaction: a promoted standby, and a restored backup, give the ids of those that were lost to others.
 create function torture.tx() returns text
   language sql volatile
-  return leat.timeline() || '.' || pg_current_xact_id()::text;
+  return concat_ws('.', leat.timeline(), (date_part('epoch', pg_postmaster_start_time()) * 1000000)::bigint,
+                   pg_current_xact_id());
 
 -- Whether the transaction has truncated the watched table.
 create function torture.has_emptied() returns boolean

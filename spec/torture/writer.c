@@ -330,7 +330,7 @@ typedef struct rights {
     uint64_t back_ns[TOPICS][USERS]; /* 0: a member */
 } rights;
 
-static void note_revocation(writers *all, const char *tx, int topic, int user)
+static void note_revocation(writers *all, const revocation *noted)
 {
     if (all->n_revocations == all->cap_revocations) {
         all->cap_revocations = all->cap_revocations == 0 ? 256 : all->cap_revocations * 2;
@@ -339,9 +339,7 @@ static void note_revocation(writers *all, const char *tx, int topic, int user)
         if (all->revocations == NULL)
             torture_die("out of memory");
     }
-    revocation *r = &all->revocations[all->n_revocations++];
-    *r = (revocation){.topic = topic, .user = user, .restored_ns = UINT64_MAX};
-    snprintf(r->tx, sizeof(r->tx), "%s", tx);
+    all->revocations[all->n_revocations++] = *noted;
 }
 
 static bool read_tx(writer *w, char *tx, size_t size)
@@ -359,13 +357,14 @@ static bool read_tx(writer *w, char *tx, size_t size)
 static void take(rights *g, int topic, int user)
 {
     writer *w = g->self;
-    char tx[TX_NAME] = "", sql[300];
+    char sql[300];
     bool all = user < 0;
     uint64_t back = uv_hrtime() +
                     (uint64_t)roll_between(&w->dice, AWAY_MIN_MS, AWAY_MAX_MS) * UINT64_C(1000000);
     w->first = w->n_deeds;
     w->began_ns = uv_hrtime();
-    bool ok = run(w, "begin") && read_tx(w, tx, sizeof(tx));
+    revocation r = {.topic = topic, .began_ns = w->began_ns, .restored_ns = UINT64_MAX};
+    bool ok = run(w, "begin") && read_tx(w, r.tx, sizeof(r.tx));
     if (ok && chance(&w->dice, 40))
         ok = post(w, topic);
     const char *name = topic_name(topic);
@@ -385,7 +384,8 @@ static void take(rights *g, int topic, int user)
     for (int u = 0; u < OUTSIDER; u++) {
         if (!all && u != user)
             continue;
-        note_revocation(g->all, tx, topic, u);
+        r.user = u;
+        note_revocation(g->all, &r);
         g->back_ns[topic][u] = back;
     }
     end_transaction(w, ok);

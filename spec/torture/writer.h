@@ -26,13 +26,14 @@ typedef struct deed {
     uint64_t acked_ns; /* after its commit was confirmed; UINT64_MAX otherwise */
 } deed;
 
-enum { TX_NAME = 40 };
+enum { TX_NAME = 64 };
 
 /* From the transaction tx on, until a later one, user was no member. */
 typedef struct revocation {
     char tx[TX_NAME];
     int topic;
     int user;
+    uint64_t began_ns;    /* before the transaction began */
     uint64_t restored_ns; /* before the transaction began that restored it; UINT64_MAX: never */
 } revocation;
 
