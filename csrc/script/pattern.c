@@ -360,9 +360,10 @@ bool leat_pattern_matches(const leat_pattern *p, leat_slice name)
 
 /* --- arguments --- */
 
-static void push_text(lua_State *L, leat_slice value)
+/* In a path a zero byte stands for a slash; in a topic it is what it is. */
+static void push_text(const leat_pattern *p, lua_State *L, leat_slice value)
 {
-    if (memchr(value.at, '\0', value.len) == NULL) {
+    if (!p->path || memchr(value.at, '\0', value.len) == NULL) {
         lua_pushlstring(L, value.at, value.len);
         return;
     }
@@ -373,13 +374,13 @@ static void push_text(lua_State *L, leat_slice value)
     luaL_pushresult(&text);
 }
 
-static void push_value(lua_State *L, enum hole_type type, leat_slice value)
+static void push_value(const leat_pattern *p, lua_State *L, enum hole_type type, leat_slice value)
 {
     int64_t n = 0;
     if (type == HOLE_INT && leat_json_int(value, &n))
         lua_pushinteger(L, n);
     else
-        push_text(L, value);
+        push_text(p, L, value);
 }
 
 static void push_table(const leat_pattern *p, const leat_slice *values, lua_State *L)
@@ -387,7 +388,7 @@ static void push_table(const leat_pattern *p, const leat_slice *values, lua_Stat
     lua_createtable(L, 0, (int)p->n_holes);
     for (size_t i = 0; i < p->n_holes; i++) {
         lua_pushlstring(L, p->holes[i].name.at, p->holes[i].name.len);
-        push_value(L, p->holes[i].type, values[i]);
+        push_value(p, L, p->holes[i].type, values[i]);
         lua_rawset(L, -3);
     }
 }
@@ -419,10 +420,10 @@ bool leat_pattern_push_args(const leat_pattern *p, leat_slice name, lua_State *L
 
 /* --- templates --- */
 
-static void append_value(leat_buf *out, leat_slice value)
+static void append_value(const leat_pattern *p, leat_buf *out, leat_slice value)
 {
     for (size_t i = 0; i < value.len; i++)
-        leat_buf_char(out, value.at[i] == '\0' ? '/' : value.at[i]);
+        leat_buf_char(out, p->path && value.at[i] == '\0' ? '/' : value.at[i]);
 }
 
 /* Appends the hole whose inside is given, "id" or "id:int". */
@@ -434,7 +435,7 @@ static bool fill_hole(const leat_pattern *p, const leat_slice *values, leat_slic
         inside.len = (size_t)(colon - inside.at);
     const struct hole *h = find_hole(p, inside);
     if (h != NULL)
-        append_value(out, values[h - p->holes]);
+        append_value(p, out, values[h - p->holes]);
     return h != NULL;
 }
 

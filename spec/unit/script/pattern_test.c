@@ -210,6 +210,26 @@ static void fills_templates(void **state)
     assert_expands("/chats/{id:int}", "/chats/1", "chat:{id", NULL);
 }
 
+/* Only a path has slashes that were written %2F. */
+static void keeps_a_zero_byte_of_a_topic(void **state)
+{
+    (void)state;
+    static const char name[] = "chat:a\0b";
+    leat_slice topic = {name, sizeof(name) - 1};
+    leat_pattern *p = compile("chat:{id}", false);
+    lua_State *L = luaL_newstate();
+    leat_buf out = LEAT_BUF_INIT;
+    assert_true(leat_pattern_expand(p, topic, leat_slice_of("chat:{id}"), &out));
+    assert_true(leat_slice_equal(leat_buf_view(&out), topic));
+    assert_true(leat_pattern_push_args(p, topic, L));
+    lua_getfield(L, 1, "id");
+    lua_pushlstring(L, "a\0b", 3);
+    assert_true(lua_rawequal(L, -1, -2));
+    leat_buf_close(&out);
+    lua_close(L);
+    leat_pattern_free(p);
+}
+
 static void knows_its_holes(void **state)
 {
     (void)state;
@@ -243,6 +263,7 @@ int main(void)
         cmocka_unit_test(matches_paths),
         cmocka_unit_test(refuses_malformed_patterns),
         cmocka_unit_test(fills_templates),
+        cmocka_unit_test(keeps_a_zero_byte_of_a_topic),
         cmocka_unit_test(knows_its_holes),
         cmocka_unit_test(the_more_exact_comes_first),
     };
