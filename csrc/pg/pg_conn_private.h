@@ -66,6 +66,7 @@ struct leat_pg_conn {
     int poll_fd;
     int backend_pid;
     bool settings_undone; /* perhaps: a script has run something that may do that */
+    bool reports_formats; /* the server, or the pooler before it, tells when these change */
     bool writing;         /* libpq holds bytes that the socket did not take */
     uv_idle_t anchor;     /* never started: c is freed by a close callback, even without a socket */
     int holders;          /* handles and threads that refer to c */
@@ -116,6 +117,8 @@ LEAT_MUST_CHECK bool leat_pg_session_send(PGconn *pg);
 /* Reads the answer: SET sets backend_pid, REFUSED writes the reason to why, as one line. */
 LEAT_MUST_CHECK leat_pg_session_answer leat_pg_session_take(PGconn *pg, int *backend_pid, char *why,
                                                             size_t size);
+/* The settings are set for the first time. */
+void leat_pg_session_begin(leat_pg_conn *c);
 /* res: of a query that an owner sent. */
 void leat_pg_session_note(leat_pg_conn *c, PGresult *res);
 /* Before queued queries are sent: sets what may have been undone. */

@@ -233,6 +233,7 @@ void leat_pg_connect_on_set_up_poll(leat_pg_conn *c, int status)
     }
     leat_pg_connect_close(c);
     c->state = LEAT_PG_CONN_READY;
+    leat_pg_session_begin(c);
     c->cb(c, 0, c->arg);
 }
 

@@ -6,7 +6,8 @@
  *
  * A script's RESET, DISCARD ALL or SET undoes settings. Its command tag tells, and the settings are
  * set again in front of the next query (leat_pg_session_restore). Inside a transaction block that
- * is repeated until the block has ended, because ROLLBACK TO SAVEPOINT may undo it once more.
+ * is repeated until the block has ended, because ROLLBACK TO SAVEPOINT may undo it once more. A
+ * function that calls set_config has no tag of its own; but the server reports the formats of times.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,28 @@ leat_pg_session_answer leat_pg_session_take(PGconn *pg, int *backend_pid, char *
     return LEAT_PG_SESSION_WAITING;
 }
 
+/* Whether the server reports that times are written as we read them. */
+static bool reports_formats(PGconn *pg)
+{
+    static const struct {
+        const char *name;
+        const char *value; /* or its beginning: "ISO, MDY" */
+    } formats[] = {{"DateStyle", "ISO"}, {"IntervalStyle", "postgres"}, {"TimeZone", "UTC"}};
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        const char *reported = PQparameterStatus(pg, formats[i].name);
+        size_t len = strlen(formats[i].value);
+        if (reported == NULL || strncmp(reported, formats[i].value, len) != 0 ||
+            (reported[len] != '\0' && reported[len] != ','))
+            return false;
+    }
+    return true;
+}
+
+void leat_pg_session_begin(leat_pg_conn *c)
+{
+    c->reports_formats = reports_formats(c->pg);
+}
+
 void leat_pg_session_note(leat_pg_conn *c, PGresult *res)
 {
     static const char *const tags[] = {"SET", "RESET", "DISCARD ALL", "DO", "CALL"};
@@ -72,7 +95,11 @@ void leat_pg_session_note(leat_pg_conn *c, PGresult *res)
 
 void leat_pg_session_restore(leat_pg_conn *c)
 {
-    if (!c->settings_undone || !leat_list_empty(&c->flight))
+    if (!leat_list_empty(&c->flight))
+        return;
+    if (c->reports_formats && !reports_formats(c->pg))
+        c->settings_undone = true;
+    if (!c->settings_undone)
         return;
     PGTransactionStatusType status = PQtransactionStatus(c->pg);
     if (status == PQTRANS_INERROR)

@@ -94,6 +94,8 @@ static void they_are_set_again_after_whatever_undoes_them(void **state)
         "reset all",          "discard all",
         "reset bytea_output", "set intervalstyle = iso_8601",
         "set jit = on",       "do $$ begin reset all; end $$",
+        "select set_config('DateStyle', 'SQL', false)",
+        "select set_config('IntervalStyle', 'iso_8601', false)",
     };
     struct session s;
     open_session(&s, state);
@@ -102,6 +104,18 @@ static void they_are_set_again_after_whatever_undoes_them(void **state)
         run(&s, undoings[i]);
         assert_formats(&s);
     }
+
+    leat_pg_conn_close(s.conn);
+}
+
+static void a_zone_that_a_function_sets_does_not_stay(void **state)
+{
+    struct session s;
+    open_session(&s, state);
+
+    run(&s, "select set_config('TimeZone', 'Europe/Berlin', false)");
+    run(&s, "select current_setting('TimeZone')");
+    assert_string_equal(s.text, "UTC");
 
     leat_pg_conn_close(s.conn);
 }
@@ -167,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PG_TEST(the_first_query_finds_them),
         PG_TEST(they_are_set_again_after_whatever_undoes_them),
+        PG_TEST(a_zone_that_a_function_sets_does_not_stay),
         PG_TEST(a_transaction_cannot_lose_them),
         PG_TEST(a_failed_transaction_ends_as_it_should),
         PG_TEST(without_statements_nothing_is_prepared),
