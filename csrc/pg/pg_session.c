@@ -7,7 +7,8 @@
  * A script's RESET, DISCARD ALL or SET undoes settings. Its command tag tells, and the settings are
  * set again in front of the next query (leat_pg_session_restore). Inside a transaction block that
  * is repeated until the block has ended, because ROLLBACK TO SAVEPOINT may undo it once more. A
- * function that calls set_config has no tag of its own; but the server reports the formats of times.
+ * function that calls set_config has no tag of its own; but the server reports the formats of
+ * times.
  */
 #include <stdlib.h>
 #include <string.h>

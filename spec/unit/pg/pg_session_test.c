@@ -91,9 +91,12 @@ static void the_first_query_finds_them(void **state)
 static void they_are_set_again_after_whatever_undoes_them(void **state)
 {
     static const char *const undoings[] = {
-        "reset all",          "discard all",
-        "reset bytea_output", "set intervalstyle = iso_8601",
-        "set jit = on",       "do $$ begin reset all; end $$",
+        "reset all",
+        "discard all",
+        "reset bytea_output",
+        "set intervalstyle = iso_8601",
+        "set jit = on",
+        "do $$ begin reset all; end $$",
         "select set_config('DateStyle', 'SQL', false)",
         "select set_config('IntervalStyle', 'iso_8601', false)",
     };
