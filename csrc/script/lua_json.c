@@ -1,5 +1,5 @@
 /* The functions of module leat that have to do with JSON. The work is done in lua_encode.c,
- * lua_decode.c and lua_row.c; lua_shape.c holds what they share. */
+ * lua_encode_object.c, lua_decode.c, lua_param.c and lua_row.c. lua_shape.c is what they share. */
 #include "script/lua_json.h"
 
 #include <lauxlib.h>
