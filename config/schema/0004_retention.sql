@@ -13,14 +13,18 @@ create unlogged table leat.trimming (
 -- the others get 0. With nothing to do it looks at the ends of one index.
 --
 -- A call is bounded, so that it ends before it is cancelled, which would undo what it has done: it looks at no more
--- than 50,000 new events, or for a second, and the next one goes on there. So after a crash, or with another limit, it
--- may return less than batch, or 0, and not be done: leat.trimming tells how far it is.
+-- than 50,000 new events, or for a second (a quarter of statement_timeout, if that is less), and the next one goes on
+-- there. So after a crash, or with another limit, it may return less than batch, or 0, and not be done: leat.trimming
+-- tells how far it is.
 create function leat.trim(max_age interval, max_events bigint, batch integer) returns bigint
   language plpgsql security definer
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   slice constant integer := greatest(batch, 1000);
   began constant timestamptz := clock_timestamp();
+  oldest constant timestamptz := began - max_age; -- clock_timestamp() in a condition would keep it from the index
+  most constant interval := least(interval '1 second',
+                                  nullif(current_setting('statement_timeout')::interval, interval '0') / 4);
   deleted bigint := 0;
   n bigint;
   started timestamptz;
@@ -33,7 +37,7 @@ begin
   lock table leat.topic in access share mode; -- before leat.event, as TRUNCATE of leat.topic does
 
   delete from leat.event where ctid = any (array(
-    select e.ctid from leat.event e where e.created_at < clock_timestamp() - max_age
+    select e.ctid from leat.event e where e.created_at < oldest
      order by e.created_at limit batch));
   get diagnostics deleted = row_count;
   if max_events is null then
@@ -44,7 +48,7 @@ begin
   select t.seen into started from leat.trimming t where t.max_events = trim.max_events;
   seen := coalesce(started, '-infinity');
   for i in 1 .. 50 loop
-    exit when deleted >= batch or i > 1 and clock_timestamp() > began + interval '1 second';
+    exit when deleted >= batch or i > 1 and clock_timestamp() > began + most;
     select max(s.created_at) into upto from (
       select e.created_at from leat.event e where e.created_at > seen
        order by e.created_at limit slice) s;

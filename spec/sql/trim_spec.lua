@@ -131,6 +131,20 @@ describe("leat.trim", function()
     assert.equal("6-21 16", kept("busy"))
   end)
 
+  it("does not walk through the events that stay", function()
+    publish("stays", 20000)
+    -- What is younger than ten seconds is looked at by every call.
+    session:run "update leat.event set created_at = created_at - interval '1 minute'"
+    session:run "vacuum full analyze leat.event"
+    -- The first call of a session plans its statements, and reads catalogs for that.
+    trim("1 hour", 100000)
+    local plan = session:value [[explain (analyze, buffers, timing off, summary off, format json)
+      select leat.trim('1 hour', 100000, 1000)]]
+    local blocks = tonumber(plan:match '"Shared Hit Blocks": (%d+)')
+
+    assert.is_true(blocks < 100, "a call that has nothing to do looked at " .. blocks .. " blocks")
+  end)
+
   it("looks at a bounded number of events, and goes on there", function()
     -- As many as one call does not look at: a crash has emptied leat.trimming, then one topic has grown.
     session:run [[
