@@ -157,12 +157,12 @@ sub_event sub_owe_fresh(leat_sub *s, sub_news *news)
     return SUB_ON_NOTHING;
 }
 
-/* The right is being proved anew: a snapshot follows, where the cursor would have gone on. */
+/* The cursor stands still, and may not go on from there: a snapshot follows in any case. A stale
+ * state that was to be replaced does not stand any more. */
 sub_event sub_owe_too(leat_sub *s, sub_news *news)
 {
     (void)news;
-    if (s->due == LEAT_SUB_DUE_NOTHING)
-        s->due = LEAT_SUB_DUE_SNAPSHOT;
+    s->due = LEAT_SUB_DUE_SNAPSHOT;
     return SUB_ON_NOTHING;
 }
 

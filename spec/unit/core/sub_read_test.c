@@ -191,6 +191,29 @@ static void gives_up_the_replacement_at_a_resync(void **state)
     assert_int_equal(0, f->core.slots.n_repetitions);
 }
 
+/* The stale state is of the old numbering: where it cannot be replaced, it does not stand. */
+static void keeps_no_stale_state_of_an_old_numbering(void **state)
+{
+    core_fixture *f = *state;
+    reach_stale(f);
+    core_fixture_wait(f, 1001);
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+    assert_true(core_fixture_read(f)->fresh_only);
+
+    core_fixture_reset(f, LEAT_RESET_EPOCH);
+    core_fixture_unread(f, LEAT_CODE_UNAVAILABLE, true);
+
+    core_fixture_expect_state(f, SUB_WAITING_READ_RETRY);
+    f->conn.sent.len = 0;
+    core_fixture_signal(f);
+    core_fixture_expect_silence(f);
+    core_fixture_wait(f, 101);
+    core_fixture_expect_state(f, SUB_REAUTHORIZING);
+    core_fixture_allow(f);
+    assert_false(core_fixture_read(f)->fresh_only);
+}
+
 static void runs_its_handler_before_a_fresh_snapshot_behind_a_revocation(void **state)
 {
     core_fixture *f = *state;
@@ -230,6 +253,7 @@ int main(void)
         TEST(holds_the_cursor_for_a_fresh_snapshot),
         TEST(goes_on_replacing_while_it_catches_up),
         TEST(gives_up_the_replacement_at_a_resync),
+        TEST(keeps_no_stale_state_of_an_old_numbering),
         TEST(runs_its_handler_before_a_fresh_snapshot_behind_a_revocation),
         TEST(asks_new_scripts_to_replace_a_stale_snapshot),
     };
