@@ -125,8 +125,11 @@ static void on_compare(leat_deadline *d)
 void hub_repair_probe(leat_hub *h)
 {
     uint64_t now = leat_loop_now(h->loop);
-    if (h->probed_ms != 0 && now - h->probed_ms < PROBE_GAP_MS)
+    bool lately = h->probed_ms != 0 && now - h->probed_ms < PROBE_GAP_MS;
+    if (lately && !h->probing)
         return;
+    /* One that has failed, or could not begin, is owed however short it is since then: its
+     * repetition found the broker down, and nobody else would ask. The back-off bounds it. */
     h->probed_ms = now;
     h->probing = true;
     fetch_soon(h);
