@@ -24,8 +24,8 @@ enum {
     LEAT_MEMORY_LOOK_MS = 5000,
 };
 
-/* To be called every LEAT_MEMORY_LOOK_MS. Gives back what is free once that is a good deal, and the
- * process does not grow: a calm moment. */
+/* To be called every LEAT_MEMORY_LOOK_MS. Gives free memory back if there is much of it, and if the
+ * process has not grown since the last call. */
 void leat_memory_look(leat_memory *m);
 
 #endif

@@ -6,10 +6,10 @@
  *            exception to "no globals": a log parameter in every function would bury what the
  *            functions are about.)
  * Units      times are UTC, to the millisecond.
- * Errors     logging cannot fail, and it never waits for whoever reads the log: lines go through a
- *            bounded queue to a thread that writes them (log_writer). Lines beyond what their kind
- *            may have (log_limit), lines for which the queue has no room, and lines that cannot be
- *            written are left out, counted, and their number is logged.
+ * Errors     logging cannot fail, and never waits for the log's reader: lines go through a bounded
+ *            queue to a thread that writes them (log_writer). A line is left out if its kind has
+ *            too many (log_limit), if the queue has no room, or if it cannot be written. Such lines
+ *            are counted, and their number is logged.
  *
  * Never payloads, tokens or SQL parameters. Values that hold spaces, quotes or control
  * characters are quoted by the caller with leat_log_quote.
@@ -71,9 +71,8 @@ LEAT_MUST_CHECK int leat_log_level_parse(leat_log_level *level, const char *name
 void leat_log_bind(leat_log *log);
 
 /* Writes text into out (size bytes, always terminated) as a value that is safe in a line: bare if
- * it needs no quotes, else in double quotes with \n, \" and \xNN escapes; cut if too long, ending
- * in
- * "...". Returns out. */
+ * it needs no quotes, else in double quotes with \n, \" and \xNN escapes. A text that is too long
+ * is cut, and "..." is put behind it. Returns out. */
 const char *leat_log_quote(char *out, size_t size, const char *text, size_t len);
 
 /* The format's constant phrase is the line's kind: it must be a literal. */

@@ -65,7 +65,7 @@ typedef struct series {
 #define LOG_DROPPED(reason)                                                                        \
     {                                                                                              \
         "leat_log_lines_dropped_total", "counter", "reason=\"" reason "\"",                        \
-            "Lines that the log left out: over their kind's rate, for want of room, not written."  \
+            "Lines that the log left out: too many of a kind, no room, or not to be written."      \
     }
 
 static const series table[LEAT_M_COUNT] = {

@@ -33,7 +33,7 @@ static leat_slice epoch_of(const hub_anchor *a)
     return (leat_slice){a->epoch, a->epoch_len};
 }
 
-/* Beside the newest; of one numbering of a topic, the latest. */
+/* Keeps an entry beside the newest one. Of one numbering of a topic only the latest is kept. */
 static void add(hub_anchors *all, const hub_anchor *a)
 {
     if (a->topic_len == 0)
@@ -51,7 +51,7 @@ static void add(hub_anchors *all, const hub_anchor *a)
     all->next = (all->next + 1) % HUB_ANCHORS;
 }
 
-/* An older entry takes no newer one's place: a session can repeat what it sent itself. */
+/* Never replaces an entry by an older one: a session can repeat an announcement of its own. */
 void hub_anchor_newest(hub_anchors *all, const hub_anchor *a)
 {
     if (a->at >= all->newest.at)

@@ -20,8 +20,8 @@
 
 enum { GAP_MS = 1000, MAX_BACKOFF_MS = 2000 };
 
-/* Rows that row security hides from the server's role would be taken for rows that are not there.
- * leat.attend runs with its owner's rights, so that it is asked beside it. */
+/* Rows that row security hides from the server's role look as if they were not there. leat.attend
+ * runs with its owner's rights and does not notice, so the same query asks for row security. */
 static const char sql[] =
     "select a.timeline, a.history, pg_catalog.encode(a.key, 'hex'), a.fingerprint, a.verdict,"
     "       a.anchor_topic, a.anchor_epoch, a.anchor_seq, a.anchor_at, " LEAT_HISTORY_HIDDEN_SQL
@@ -73,7 +73,7 @@ static void ask_in(leat_hub *h, uint64_t ms)
                       on_later);
 }
 
-/* Gives the connection back and comes again; what the hub does meanwhile, its phase says. */
+/* Gives the connection back, and asks again later. The hub's phase says what it does meanwhile. */
 static void fail(leat_hub *h, const char *why)
 {
     hub_attend *a = &h->attend;

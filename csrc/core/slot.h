@@ -10,9 +10,9 @@
  * the same moment. They do not fall upon the database together, but wait in line for one of
  * `most` slots. A handshake, for which a client waits, takes none.
  *
- * What is tried again because it failed, or to replace a stale snapshot, may hang once more,
- * however many they are. So it stands in a line of its own, which gets at most half of the slots,
- * and always one.
+ * A read that failed and is tried again, or that replaces a stale snapshot, may hang once more, and
+ * many of them would hold all slots. So they stand in a line of their own, which gets at most half
+ * of the slots, and always one.
  */
 #ifndef LEAT_CORE_SLOT_H
 #define LEAT_CORE_SLOT_H

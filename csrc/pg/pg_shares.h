@@ -6,12 +6,12 @@
  * Units      counts of connections and of waiters.
  * Errors     LEAT_EBUSY: too many wait already.
  *
- * Everybody who waits stands in the line of his client, which is one of two: control (handshakes
- * and Leat's own reads) and calls. Lines of a kind take turns, and so do the two kinds; within a
- * line it is first come, first served. Calls together never hold more than size - reserve
- * connections, a client never more than per_client, all clients of one user never more than
- * per_user; and of these shares, calls leave one connection to handshakes. Who is held back by that
- * stands aside, and costs the others nothing.
+ * Each client has two lines: one of control (handshakes and Leat's own reads) and one of calls.
+ * Lines of a kind take turns, and so do the two kinds; within a line it is first come, first
+ * served. Calls together never hold more than size - reserve connections, a client never more than
+ * per_client, all clients of one user never more than per_user. Of these shares, calls leave one
+ * connection to handshakes. A line that these bounds hold back stands aside, and costs the others
+ * nothing.
  */
 #ifndef LEAT_PG_PG_SHARES_H
 #define LEAT_PG_PG_SHARES_H
@@ -57,7 +57,8 @@ leat_pg_shares *leat_pg_shares_new(const leat_pg_shares_limits *limits, leat_met
 /* Nobody waits, and nothing is leased. */
 void leat_pg_shares_free(leat_pg_shares *s);
 
-/* Waits. idle: connections that are free at this moment, for which waiting is no matter. */
+/* Stands in line. idle: connections that are free at this moment; so many more may wait than
+ * max_waiters says. */
 LEAT_MUST_CHECK int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_turn *t,
                                         const leat_pg_bill *bill, size_t idle);
 /* Waits no more. */
