@@ -176,7 +176,7 @@ static bool is_urgent(leat_log_level level)
 static bool __attribute__((format(printf, 3, 4)))
 say(leat_log *log, leat_log_level level, const char *format, ...)
 {
-    char line[MAX_LINE];
+    LEAT_UNINITIALIZED char line[MAX_LINE];
     va_list args;
     va_start(args, format);
     size_t len = print_line(line, level, "log", format, args);
@@ -268,7 +268,7 @@ static bool admit(leat_log *log, const leat_log_limit_line *line)
 static void write_line(leat_log *log, leat_log_level level, const char *subsystem,
                        const char *format, va_list args)
 {
-    char line[MAX_LINE];
+    LEAT_UNINITIALIZED char line[MAX_LINE];
     size_t len = print_line(line, level, subsystem, format, args);
     pthread_mutex_lock(&log->lock);
     deliver(log, level, line, len);

@@ -11,6 +11,17 @@
 
 #include <stddef.h>
 
+/* For a large local buffer of a hot path that is written before it is read: a hardened build, which
+ * clears local variables, leaves it alone. */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define LEAT_UNINITIALIZED __attribute__((uninitialized))
+#endif
+#endif
+#ifndef LEAT_UNINITIALIZED
+#define LEAT_UNINITIALIZED
+#endif
+
 /* Zeroed memory for n objects of the given size. */
 void *leat_calloc(size_t n, size_t size);
 

@@ -212,7 +212,7 @@ static void on_eof(leat_conn *c)
 static void read_some(leat_conn *c)
 {
     /* On the stack: no buffer while nothing is read, and none shared between loops. */
-    char bytes[READ_SIZE];
+    LEAT_UNINITIALIZED char bytes[READ_SIZE];
     ssize_t n = 0;
     do
         n = recv(c->socket, bytes, c->read_size, 0);
@@ -279,7 +279,7 @@ void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes)
 static ssize_t send_front(leat_conn *c, size_t *total)
 {
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-    struct iovec iov[MAX_PIECES];
+    LEAT_UNINITIALIZED struct iovec iov[MAX_PIECES];
     struct msghdr message = {.msg_iov = iov};
     message.msg_iovlen = leat_send_queue_gather(&c->queue, iov, MAX_PIECES, total);
     ssize_t n = 0;
