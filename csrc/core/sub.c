@@ -43,6 +43,7 @@ sub_work *sub_work_of(leat_sub *s)
         return s->work;
     sub_work *w = leat_calloc(1, sizeof(*w));
     w->sub = s;
+    w->seen.history = sub_core(s)->histories; /* it was settled: another one would renumber it */
     leat_deadline_init(&w->deadline);
     leat_deadline_init(&w->renewal.wait);
     leat_slot_init(&w->slot);
@@ -138,7 +139,9 @@ static sub_asked *make_asked(leat_core *core, const leat_sub_request *request)
     a->name = copy(request->topic);
     a->id = copy(request->id);
     leat_slice epoch = request->since.epoch;
-    if (epoch.at != NULL && epoch.len <= MAX_EPOCH) /* a longer one is none of ours: as without */
+    bool possible =
+        epoch.len <= MAX_EPOCH && request->since.seq >= 0 && request->since.seq <= LEAT_SEQ_MAX;
+    if (epoch.at != NULL && possible) /* any other is none of ours: as without */
         a->since.epoch = leat_epoch_of(&core->epochs, epoch);
     a->since.seq = request->since.seq;
     a->since.revoked = LEAT_NEVER_REVOKED;

@@ -98,6 +98,27 @@ static void runs_its_handler_again_for_another_history(void **state)
     core_fixture_expect_sent(f, "\"op\":\"snapshot\",\"id\":3");
 }
 
+/* Its handler ran for the new history: what is due later needs it no more. */
+static void runs_its_handler_once_for_another_history(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_READING);
+    core_fixture_snapshot(f, "1-a-e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_reset(f, LEAT_RESET_EPOCH);
+    for (int i = 0; i < 2; i++) { /* which history it is, the first read tells */
+        core_fixture_allow(f);
+        core_fixture_snapshot(f, "1-b-e", 10, LEAT_NEVER_REVOKED);
+    }
+    assert_null(core_fixture_sub(f)->work);
+    f->conn.sent.len = 0;
+
+    core_fixture_event(f, LEAT_EVENT_RESYNC, 11, "null");
+    core_fixture_snapshot(f, "1-b-e", 11, LEAT_NEVER_REVOKED);
+
+    core_fixture_expect_state(f, SUB_LIVE);
+    core_fixture_expect_sent(f, "\"op\":\"snapshot\"");
+}
+
 static void is_revoked_while_its_snapshot_is_read(void **state)
 {
     core_fixture *f = *state;
@@ -154,6 +175,7 @@ int main(void)
         TEST(runs_its_handler_before_a_snapshot_behind_a_revocation),
         TEST(runs_its_handler_before_it_resumes_behind_a_revocation),
         TEST(runs_its_handler_again_for_another_history),
+        TEST(runs_its_handler_once_for_another_history),
         TEST(is_revoked_while_its_snapshot_is_read),
         TEST(keeps_its_place_when_the_identity_changes),
         TEST(starts_over_for_another_identity),

@@ -218,6 +218,24 @@ static void ends_its_stream(void **state)
     assert_true(f->conn.finished);
 }
 
+/* A script may say any number: its own, or what a client gave it. */
+static void takes_no_impossible_position(void **state)
+{
+    core_fixture *f = *state;
+    static const int64_t impossible[] = {INT64_MAX, INT64_MIN, LEAT_SEQ_MAX + 1, -1};
+    core_fixture_reach(f, SUB_LIVE);
+    for (size_t i = 0; i < sizeof(impossible) / sizeof(impossible[0]); i++) {
+        const char *why;
+        core_fixture_say(f, unsubscribe);
+        leat_code code = leat_client_subscribe(f->client, leat_slice_of("t"), (leat_slice){NULL, 0},
+                                               (leat_since){leat_slice_of("e"), impossible[i]},
+                                               f->now_ms + 1000, NULL, NULL, &why);
+        assert_int_equal(LEAT_CODE_OK, code);
+        core_fixture_allow(f);
+        core_fixture_expect_state(f, SUB_READING); /* the outbox is not asked */
+    }
+}
+
 static void passes_signals_to_those_who_are_current(void **state)
 {
     core_fixture *f = *state;
@@ -252,6 +270,7 @@ int main(void)
         TEST(outlives_a_client_that_ends_inside_its_answer),
         TEST(tells_the_scripts_why_not),
         TEST(ends_its_stream),
+        TEST(takes_no_impossible_position),
         TEST(passes_signals_to_those_who_are_current),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
