@@ -143,6 +143,17 @@ static void blank_controls(char *at, size_t len)
     }
 }
 
+/* Ends the line with dots, in front of a character that would be cut. Returns its length. */
+static size_t cut(char line[MAX_LINE], size_t text_at)
+{
+    static const char dots[] = "...";
+    size_t end = MAX_LINE - sizeof(dots);
+    for (int i = 0; i < 3 && end > text_at && ((unsigned char)line[end] & 0xc0) == 0x80; i++)
+        end--;
+    memcpy(line + end, dots, sizeof(dots));
+    return end + sizeof(dots) - 1;
+}
+
 /* Returns the line's length. */
 static size_t print_line(char line[MAX_LINE], leat_log_level level, const char *subsystem,
                          const char *format, va_list args)
@@ -153,10 +164,8 @@ static size_t print_line(char line[MAX_LINE], leat_log_level level, const char *
     int text_len = vsnprintf(line + len, MAX_LINE - len, format, args);
     if (text_len > 0)
         len += (size_t)text_len;
-    if (len >= MAX_LINE) {
-        len = MAX_LINE - 1;
-        memcpy(line + len - 3, "...", 3);
-    }
+    if (len >= MAX_LINE)
+        len = cut(line, text_at);
     blank_controls(line + text_at, len - text_at);
     return len;
 }

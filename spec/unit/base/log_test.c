@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
+
 typedef struct capture {
     int lines;
     leat_log_level level;
@@ -101,6 +103,28 @@ static void cuts_a_line_that_is_too_long(void **state)
     leat_log_free(log);
 }
 
+/* One of these lines is cut where a character would begin, the others within one. */
+static void cuts_no_character_in_two(void **state)
+{
+    (void)state;
+    char text[9001];
+    for (size_t i = 0; i < sizeof(text) - 1; i++)
+        text[i] = "\xe2\x82\xac"[i % 3];
+    text[sizeof(text) - 1] = '\0';
+    capture c = {0};
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_INFO, on_line, &c);
+    leat_log_bind(log);
+
+    for (int before = 0; before < 3; before++) {
+        LEAT_LOG_INFO("x", "%.*s%s", before, "ab", text);
+        assert_true(leat_utf8_valid(c.last, c.len));
+        assert_string_equal(c.last + c.len - 3, "...");
+    }
+
+    leat_log_bind(NULL);
+    leat_log_free(log);
+}
+
 static void *write_lines(void *arg)
 {
     leat_log_bind(arg);
@@ -184,6 +208,7 @@ int main(void)
         cmocka_unit_test(drops_lines_below_its_level),
         cmocka_unit_test(keeps_a_line_one_line),
         cmocka_unit_test(cuts_a_line_that_is_too_long),
+        cmocka_unit_test(cuts_no_character_in_two),
         cmocka_unit_test(calls_its_sink_for_one_thread_at_a_time),
         cmocka_unit_test(parses_level_names),
         cmocka_unit_test(quotes_what_needs_it),
