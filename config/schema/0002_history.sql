@@ -10,11 +10,15 @@ set local search_path = pg_catalog, pg_temp;
 -- The key that announcements are signed with, and what HMAC-SHA256 makes of it: the key, filled up with zeros to 64
 -- bytes, each byte xor 0x36, then each byte xor 0x5c. Row security without a policy: a grant on all tables does not
 -- open it. And a second copy of the history, so that who publishes reads one row for both.
+-- relation is the table's own oid when the history was confirmed. A dump that is loaded makes another table. What is
+-- published then, before a server has confirmed the history, is announced without a signature: a server that listens
+-- meanwhile must not take it for a continuation of what it has seen, but asks leat.attend.
 create table leat.secret (
   only_row boolean primary key default true check (only_row),
   key bytea not null check (octet_length(key) = 32),
   pads bytea not null check (octet_length(pads) = 128),
-  history text not null
+  history text not null,
+  relation oid not null
 );
 alter table leat.secret enable row level security;
 
@@ -125,16 +129,18 @@ end $$;
 
 -- What became of the entries that a server has seen: [{"topic", "epoch", "seq", "at"} ...], as they were announced.
 -- holds: how many are in the outbox unchanged. broken: how many are of this history, and cannot be. The others are
--- unknown: trimmed, or of a topic that was reset.
+-- unknown: trimmed, or of a topic that was reset. A topic that has no row was never reset if new topics still get the
+-- epoch of its entries; then those entries were never committed in this history.
 create function leat.test_anchors(anchors jsonb, out holds bigint, out broken bigint)
   language sql stable set search_path = pg_catalog, pg_temp as $$
   select count(*) filter (where leat.at(e.created_at) = a.at),
-         count(*) filter (where t.seq < a.seq or leat.at(e.created_at) <> a.at)
+         count(*) filter (where coalesce(t.seq, 0) < a.seq or leat.at(e.created_at) <> a.at)
     from jsonb_to_recordset(jsonb_path_query_array(anchors, '$[*] ? (@.type() == "object")'))
            a (topic text, epoch text, seq bigint, at bigint)
    cross join leat.installation i
-    join leat.topic t on t.name = a.topic and leat.full_epoch(i.history, t.epoch) = a.epoch
+    left join leat.topic t on t.name = a.topic
     left join leat.event e on e.topic = a.topic and e.seq = a.seq
+   where leat.full_epoch(i.history, coalesce(t.epoch, i.epoch)) = a.epoch
 $$;
 
 create function leat.is_confirmed(started_at timestamptz, relation oid, now_relation oid) returns boolean
@@ -144,6 +150,7 @@ create function leat.is_confirmed(started_at timestamptz, relation oid, now_rela
 -- Says that this start of Postgres goes on with the history. Then positions are given.
 create function leat.confirm_history(timeline text, fingerprint text) returns void
   language sql volatile set search_path = pg_catalog, pg_temp as $$
+  update leat.secret s set relation = s.tableoid;
   update leat.installation i
      set timeline = confirm_history.timeline, fingerprint = confirm_history.fingerprint,
          started_at = pg_postmaster_start_time(), relation = i.tableoid
@@ -208,8 +215,8 @@ insert into leat.installation (epoch, history, timeline, started_at, relation, f
          'leat.installation'::regclass, leat.fingerprint(t.timeline)
     from (select leat.timeline() as timeline) t;
 
-insert into leat.secret (key, pads, history)
-  select k.key, leat.pad(k.key, 54) || leat.pad(k.key, 92), i.history
+insert into leat.secret (key, pads, history, relation)
+  select k.key, leat.pad(k.key, 54) || leat.pad(k.key, 92), i.history, 'leat.secret'::regclass
     from (select leat.new_key() as key) k cross join leat.installation i;
 
 -- Positions -----------------------------------------------------------------------------------------

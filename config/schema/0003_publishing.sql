@@ -223,6 +223,9 @@ declare
   secret leat.secret;
 begin
   select * into strict secret from leat.secret;
+  if not exists (select from leat.secret s where s.relation = s.tableoid) then
+    secret.pads := null; -- announced without a signature (0002_history.sql)
+  end if;
   for of_topic, n in
     select p.topic, count(*)
       from (select topic from leat.pending where tx = me
@@ -317,7 +320,8 @@ begin
   insert into leat.topic as t (name, epoch, seq)
     select p.topic, '', 1 from leat.pending p where p.ctid operator(pg_catalog.=) new.ctid and leat.is_event(p.kind)
     on conflict (name) do update set seq = t.seq operator(pg_catalog.+) 1
-    returning t.epoch, t.seq, (select s.history from leat.secret s), (select s.pads from leat.secret s)
+    returning t.epoch, t.seq, (select s.history from leat.secret s),
+              (select s.pads from leat.secret s where s.relation operator(pg_catalog.=) s.tableoid)
          into epoch, seq, history, pads;
   if found then
     if leat.is_new(epoch) then

@@ -231,11 +231,16 @@ static void take_history(leat_hub *h, const leat_pg_result *res)
 
 static void adopt(leat_hub *h, const leat_pg_result *res, bool other_key)
 {
+    /* Until somebody confirmed this state of the database, what was published was not announced. */
+    bool other_state =
+        h->fingerprint == NULL ||
+        !leat_slice_is(leat_pg_result_value(res, 0, COL_FINGERPRINT), h->fingerprint);
     take_history(h, res);
     take_newest(h, res);
     leat_pg_backoff_reset(&h->attend.backoff);
     hub_set_trouble(h, LEAT_HUB_HISTORY, NULL);
-    bool deaf = h->phase != HUB_READY || other_key; /* what was announced meanwhile is lost */
+    /* What was announced meanwhile is lost. */
+    bool deaf = h->phase != HUB_READY || other_key || other_state;
     if (h->phase != HUB_READY) {
         hub_set_phase(h, HUB_READY);
         hub_topic_confirm_all(h);

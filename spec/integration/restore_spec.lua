@@ -213,6 +213,30 @@ describe("an earlier state of the database", function()
     s:settle()
   end)
 
+  it("loaded by a transaction that also publishes, while the server listens", function()
+    write(1, 5)
+    local dump, script = s.folder .. "/dump", s.folder .. "/restore.sql"
+    run("pg_dump", { "-Fc", "-f", dump, "-d", s.db.url })
+    local live, since = ten_seen()
+
+    run("pg_restore", { "--clean", "--if-exists", "-f", script, dump })
+    local file = assert(io.open(script, "a"))
+    for n = 11, 18 do
+      file:write(([[
+        with n as (insert into public.notes (room_id, body) values (1, 'note %d') returning body)
+        select leat.publish('room:1', to_jsonb(n)) from n;
+      ]]):format(n))
+    end
+    file:close()
+    run("psql", { "-X1q", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-f", script, s.db.url })
+    reconnect()
+
+    live:await(function() return live.snapshots > 1 end, 40000):await_position(s.session)
+    assert.same(notes(), live.notes)
+    assert_anew(since)
+    s:settle()
+  end)
+
   it("loaded into a new database of the same name", function()
     write(1, 5)
     local dump = s.folder .. "/dump"

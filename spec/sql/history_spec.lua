@@ -49,6 +49,16 @@ describe("leat.attend", function()
 
   local function position(topic) return session:value("select epoch from leat.position('" .. topic .. "')") end
 
+  it("renews the history where a topic that a server has seen was never made", function()
+    session:run "select leat.publish('old', '1')"
+    server:attend(session)
+    server:see_all(session)
+    table.insert(server.anchors, { topic = "new", epoch = server.anchors[1].epoch, seq = 3, at = server.anchors[1].at })
+    restart()
+
+    assert.equal("renewed", (server:attend(session)))
+  end)
+
   it("knows the start that leat migrate has confirmed", function()
     local verdict, row = server:attend(session)
 
