@@ -9,7 +9,8 @@ void leat_http_conn_respond(leat_http_conn *c, int status, const char *content_t
 {
     const leat_http_request *r = leat_http_conn_request(c);
     leat_http_conn_skip_body(c);
-    bool keep_alive = leat_http_conn_keeps_alive(c);
+    /* After 426 the client may have gone on in the protocol that it wanted. */
+    bool keep_alive = status != 426 && leat_http_conn_keeps_alive(c);
     leat_buf out = LEAT_BUF_INIT;
     leat_http_write_response(&out, status, content_type, extra_headers, body, keep_alive,
                              leat_slice_is(r->method, "HEAD"));

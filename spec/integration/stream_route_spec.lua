@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
 local stage = require "spec.support.stage"
+local tcp = require "spec.support.tcp"
 local ws = require "spec.support.ws"
 
 describe("a stream route", function()
@@ -22,6 +23,17 @@ describe("a stream route", function()
 
     assert.equal(426, answer.status)
     assert.equal("websocket", answer.headers.upgrade)
+  end)
+
+  it("closes after 426", function()
+    local conn = tcp.connect(s.server.port)
+    local text = http.text { path = "/rooms/1/stream", headers = { Authorization = "Bearer alice" } }
+    conn:write(text .. http.text { path = "/healthz" })
+
+    assert.equal(426, http.read_answer(conn).status)
+    assert.is_nil(http.read_answer(conn))
+    assert.is_true(conn.ended)
+    conn:close()
   end)
 
   it("answers other methods with 405", function()
