@@ -34,9 +34,9 @@ return {
   -- Pages of which origins may open a WebSocket or a stream, and send requests that change something
   -- (any method but GET, HEAD and OPTIONS) to guarded routes, separated by commas:
   -- "https://example.org,https://www.example.org". Empty: pages of this server itself, that is, those
-  -- whose origin is http:// and the request's Host; behind a trusted proxy, what X-Forwarded-Proto and
-  -- X-Forwarded-Host say (or Forwarded). "*": any. The origin "null" is let in by "*" only. Clients that
-  -- are no browsers send no origin, and are let in.
+  -- whose host and port are those of the request's Host (behind a trusted proxy, of X-Forwarded-Host or
+  -- Forwarded, if it sends them), be it with http or https. "*": any. The origin "null" is let in by
+  -- "*" only. Clients that are no browsers send no origin, and are let in.
   allowed_origins = "",
 
   -- Proxies in front of this server, addresses or networks, separated by commas: "127.0.0.1, 10.0.0.0/8".

@@ -1,5 +1,6 @@
 #include "app/http_peer.h"
 
+#include <string.h>
 #include <strings.h>
 
 #include "wire/forwarded.h"
@@ -109,35 +110,34 @@ static void split_host(leat_slice authority, leat_slice own_port, leat_slice *ho
         *port = written;
 }
 
-/* An origin is scheme, host and port (RFC 6454): all three must be what the client asked for. */
-static bool same_origin(leat_slice origin, leat_slice scheme, leat_slice authority)
+/* Where the host of an http or https origin begins; 0: it is no such origin. */
+static size_t scheme_end(leat_slice origin, const char *scheme)
 {
-    leat_slice own_port = leat_slice_of(same_text(scheme, leat_slice_of("https")) ? "443" : "80");
+    size_t len = strlen(scheme);
+    return origin.len > len && strncasecmp(origin.at, scheme, len) == 0 ? len : 0;
+}
+
+/* Whether host and port are those that the client asked for. The scheme may be http or https: a
+ * proxy that ends TLS passes on the Host of an https page, and needs no configuration for it. */
+static bool same_host(leat_slice origin, leat_slice authority)
+{
+    size_t begin = scheme_end(origin, "https://");
+    leat_slice own_port = leat_slice_of(begin > 0 ? "443" : "80");
+    if (begin == 0)
+        begin = scheme_end(origin, "http://");
+    if (begin == 0)
+        return false;
     leat_slice host[2];
     leat_slice port[2];
-    if (origin.len < scheme.len + 3 || authority.len == 0 ||
-        !same_text((leat_slice){origin.at, scheme.len}, scheme) ||
-        memcmp(origin.at + scheme.len, "://", 3) != 0)
-        return false;
-    leat_slice rest = {origin.at + scheme.len + 3, origin.len - scheme.len - 3};
-    split_host(rest, own_port, &host[0], &port[0]);
+    split_host((leat_slice){origin.at + begin, origin.len - begin}, own_port, &host[0], &port[0]);
     split_host(authority, own_port, &host[1], &port[1]);
     return host[0].len > 0 && same_text(host[0], host[1]) && same_text(port[0], port[1]);
 }
 
 static bool is_own(const leat_http_peer *peer, const leat_http_request *r, leat_slice origin)
 {
-    leat_slice scheme = leat_slice_of("http");
-    leat_slice authority = leat_http_find(r, "host");
-    if (peer->trusted) {
-        leat_slice proto = leat_forwarded_proto(r);
-        leat_slice host = leat_forwarded_host(r);
-        if (proto.at != NULL)
-            scheme = proto;
-        if (host.at != NULL)
-            authority = host;
-    }
-    return same_origin(origin, scheme, authority);
+    leat_slice host = peer->trusted ? leat_forwarded_host(r) : (leat_slice){NULL, 0};
+    return same_host(origin, host.at != NULL ? host : leat_http_find(r, "host"));
 }
 
 bool leat_http_peer_origin_allowed(const leat_http_peer *peer, const leat_http_request *r,

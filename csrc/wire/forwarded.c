@@ -9,16 +9,30 @@
 
 static const leat_slice absent = {NULL, 0};
 
+/* Headers by which proxies and delivery networks say that they pass somebody on. */
+static bool tells_of_proxy(leat_slice name)
+{
+    static const char *const names[] = {
+        "forwarded",        "via",
+        "x-real-ip",        "client-ip",
+        "x-client-ip",      "x-cluster-client-ip",
+        "true-client-ip",   "cf-connecting-ip",
+        "fastly-client-ip", "fly-client-ip",
+        "cdn-loop",         "x-original-forwarded-for",
+        "x-originating-ip", "x-envoy-external-address",
+    };
+    static const char prefix[] = "x-forwarded-";
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (leat_slice_is(name, names[i]))
+            return true;
+    return name.len >= sizeof(prefix) - 1 && memcmp(name.at, prefix, sizeof(prefix) - 1) == 0;
+}
+
 bool leat_forwarded_any(const leat_http_request *r)
 {
-    static const char prefix[] = "x-forwarded-";
-    for (size_t i = 0; i < r->n_headers; i++) {
-        leat_slice name = r->headers[i].name;
-        if (leat_slice_is(name, "forwarded") || leat_slice_is(name, "via") ||
-            leat_slice_is(name, "x-real-ip") ||
-            (name.len >= sizeof(prefix) - 1 && memcmp(name.at, prefix, sizeof(prefix) - 1) == 0))
+    for (size_t i = 0; i < r->n_headers; i++)
+        if (tells_of_proxy(r->headers[i].name))
             return true;
-    }
     return false;
 }
 
@@ -117,7 +131,7 @@ size_t leat_forwarded_hops(const leat_http_request *r, leat_slice hops[LEAT_FORW
     return n;
 }
 
-/* --- host and scheme --- */
+/* --- host --- */
 
 static leat_slice last_of(const leat_http_request *r, const char *name, const char *param)
 {
@@ -131,9 +145,4 @@ static leat_slice last_of(const leat_http_request *r, const char *name, const ch
 leat_slice leat_forwarded_host(const leat_http_request *r)
 {
     return last_of(r, "x-forwarded-host", "host");
-}
-
-leat_slice leat_forwarded_proto(const leat_http_request *r)
-{
-    return last_of(r, "x-forwarded-proto", "proto");
 }

@@ -30,8 +30,7 @@ bool leat_forwarded_any(const leat_http_request *r);
  * An element without an address is empty. */
 size_t leat_forwarded_hops(const leat_http_request *r, leat_slice hops[LEAT_FORWARDED_HOPS]);
 
-/* The host, and the scheme, that the client asked the peer for; at == NULL if it does not say. */
+/* The host that the client asked the peer for; at == NULL if the peer does not say. */
 leat_slice leat_forwarded_host(const leat_http_request *r);
-leat_slice leat_forwarded_proto(const leat_http_request *r);
 
 #endif

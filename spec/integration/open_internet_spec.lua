@@ -28,7 +28,8 @@ local function outer_address()
 end
 
 local PASSED_ON = { { ["X-Forwarded-For"] = "1.2.3.4" }, { ["X-Forwarded-Proto"] = "https" }, { Via = "1.1 x" },
-  { Forwarded = "for=1.2.3.4" }, { ["X-Real-IP"] = "1.2.3.4" } }
+  { Forwarded = "for=1.2.3.4" }, { ["X-Real-IP"] = "1.2.3.4" },
+  { ["CF-Connecting-IP"] = "1.2.3.4" }, { ["True-Client-IP"] = "1.2.3.4" }, { ["X-Client-IP"] = "1.2.3.4" } }
 
 describe("by default", function()
   local s
@@ -53,18 +54,21 @@ describe("by default", function()
     local before = metrics.value(s.server, "leat_origins_refused_total")
     for _, path in ipairs { "/ws", "/rooms/1/stream", "/raw" } do
       for _, origin in ipairs { "http://evil.example", "http://example.org.evil.example", "http://example.org:8080",
-        "https://example.org", "null", "", "example.org", "http://", "http://example.org/", "http://user@example.org",
-        "http://example.or", "file://" } do
+        "https://example.org:80", "null", "", "example.org", "http://", "http://example.org/",
+        "http://user@example.org", "http://example.or", "file://", "ftp://example.org", "https://" } do
         assert.equal(403, upgrade(origin, path), path .. " " .. origin)
       end
     end
-    assert.equal(before + 36, metrics.value(s.server, "leat_origins_refused_total"))
+    assert.equal(before + 42, metrics.value(s.server, "leat_origins_refused_total"))
     s.server:await_log("origin refused origin=http://evil.example host=example.org")
   end)
 
   it("pages of its own do, and clients without an origin", function()
     assert.equal(101, upgrade("http://example.org"))
     assert.equal(101, upgrade("http://EXAMPLE.org:80"))
+    assert.equal(101, upgrade("https://example.org"))
+    assert.equal(101, upgrade("https://example.org:443"))
+    assert.equal(101, upgrade("https://example.org:8443", nil, { Host = "example.org:8443" }))
     assert.equal(101, upgrade("http://example.org:8080", nil, { Host = "example.org:8080" }))
     assert.equal(101, upgrade("http://[::1]:8080", nil, { Host = "[::1]:8080" }))
     assert.equal(101, upgrade("http://example.org", "/raw"))
@@ -178,14 +182,13 @@ describe("behind a trusted proxy", function()
       return http.request(s.server, { path = "/ws", headers = ws.headers(headers) }).status
     end
 
-    assert.equal(101, upgrade { Origin = "https://example.org", ["X-Forwarded-Host"] = "example.org",
-      ["X-Forwarded-Proto"] = "https" })
+    assert.equal(101, upgrade { Origin = "https://example.org", ["X-Forwarded-Host"] = "example.org" })
     assert.equal(101, upgrade { Origin = "https://example.org",
       Forwarded = "for=1.1.1.1;proto=https;host=example.org" })
-    assert.equal(101, upgrade { Origin = "https://example.org", Host = "example.org", ["X-Forwarded-Proto"] = "https" })
-    assert.equal(403, upgrade { Origin = "http://example.org", Host = "example.org", ["X-Forwarded-Proto"] = "https" })
-    assert.equal(403, upgrade { Origin = "https://evil.example", ["X-Forwarded-Host"] = "example.org",
-      ["X-Forwarded-Proto"] = "https" })
+    assert.equal(101, upgrade { Origin = "https://example.org", Host = "example.org" })
+    assert.equal(403, upgrade { Origin = "https://example.org", Host = "example.org",
+      ["X-Forwarded-Host"] = "other.example" })
+    assert.equal(403, upgrade { Origin = "https://evil.example", ["X-Forwarded-Host"] = "example.org" })
     s:close()
   end)
 end)
