@@ -160,7 +160,8 @@ $$;
 -- time, and entries (see test_anchors). The verdict:
 --
 --   known      this start of Postgres was confirmed before
---   continued  Postgres was started again, and goes on with what the server has seen
+--   continued  Postgres was started again, and goes on with what the server has seen. Never so in a table that a dump
+--              was loaded into: what the server has heard since then stands there, too, and says nothing
 --   renewed    it may not go on with what clients have seen: the history is another one from now on
 --
 -- With it comes what a server needs: the timeline and the history that positions carry, the key of announcements,
@@ -200,14 +201,16 @@ begin
           join leat.topic t on t.name = e.topic) n on true;
 end $$;
 
+-- No row while leat.secret is empty: a dump is being loaded, and attending waits for it. Where the two tables name two
+-- histories, one of them was loaded after the other one was renewed.
 create function leat.judge_history(now_fingerprint text, seen_history text, anchors jsonb) returns text
   language sql volatile set search_path = pg_catalog, pg_temp as $$
-  select case when a.broken > 0 then 'renewed'
+  select case when a.broken > 0 or s.history <> i.history then 'renewed'
               when i.fingerprint = now_fingerprint and leat.is_confirmed(i.started_at, i.relation, i.tableoid)
               then 'known'
-              when a.holds > 0 and i.history = seen_history then 'continued'
+              when a.holds > 0 and i.history = seen_history and i.relation = i.tableoid then 'continued'
               else 'renewed' end
-    from leat.installation i cross join leat.test_anchors(anchors) a
+    from leat.installation i cross join leat.secret s cross join leat.test_anchors(anchors) a
 $$;
 
 insert into leat.installation (epoch, history, timeline, started_at, relation, fingerprint)

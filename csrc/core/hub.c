@@ -168,11 +168,20 @@ static void on_down(void *arg)
     hub_set_phase(h, HUB_DOWN);
 }
 
+/* It was renewed, and that was not heard; or, after a dump was loaded, not everybody knows. */
+static bool is_of_other_history(const leat_hub *h, const leat_announcement *a)
+{
+    size_t len = strlen(h->history);
+    return a->seq > 0 && (a->epoch.len < len || memcmp(a->epoch.at, h->history, len) != 0);
+}
+
 static void on_announce(void *arg, const leat_announcement *a)
 {
     leat_hub *h = arg;
     if (h->phase != HUB_READY)
         return; /* as lost */
+    if (is_of_other_history(h, a))
+        hub_attend_check(h);
     if (a->kind == LEAT_ANNOUNCE_HISTORY)
         hub_attend_check(h);
     else if (hub_topic_announce(h, a))

@@ -29,10 +29,11 @@ typedef struct hub_topic {
     leat_map_entry entry; /* in hub->topics; key points at name */
     leat_hub *hub;
     char *name;
-    char *epoch;          /* as clients see it, of head and pending; NULL while there is neither */
-    int64_t head;         /* last seq given to the workers, or LEAT_HUB_UNKNOWN */
-    int64_t heard;        /* highest seq that anything spoke of */
-    int64_t revoked;      /* the last revocation that is known of this numbering */
+    char *epoch;       /* as clients see it, of head and pending; NULL while there is neither */
+    int64_t head;      /* last seq given to the workers, or LEAT_HUB_UNKNOWN */
+    int64_t heard;     /* highest seq that anything spoke of */
+    int64_t announced; /* highest seq that was announced: a topic's announcements come in order */
+    int64_t revoked;   /* the last revocation that is known of this numbering */
     leat_event **pending; /* beyond head, sorted by seq */
     size_t n_pending;
     size_t cap_pending;
@@ -244,7 +245,8 @@ void hub_topic_confirm_all(leat_hub *h);
 void hub_topic_catch_up(leat_hub_link *link);
 void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq,
                         int64_t revoked);
-/* False if its number was announced before: then the outbox is asked what is true. */
+/* False if it may not be an anchor: a number of the topic was announced twice, and the outbox has
+ * not said yet what is true. */
 bool hub_topic_announce(leat_hub *h, const leat_announcement *a);
 /* The outbox's own word on the topic: row by row, then the end of the topic's rows. */
 void hub_topic_fetched(hub_topic *t, const leat_history_row *row);

@@ -8,9 +8,9 @@
  * without a hole, for another worker's read may be older. If it is older still, that worker's
  * subscriptions take what lies between from the outbox.
  *
- * A number that is announced a second time, with nothing but announcements having told of it, shows
- * that the log went back to an earlier state. The topic is then disputed: nothing that is announced
- * is given before the outbox has said what is true.
+ * A number that is announced a second time shows that the log went back to an earlier state. The
+ * topic is then disputed: nothing that is announced is given before the outbox has said what is
+ * true.
  *
  * hub_topic_announce, hub_topic_position and hub_topic_fetched all end in advance().
  */
@@ -243,7 +243,7 @@ static void forget_heard(hub_topic *t)
 {
     if (t->n_pending > 0)
         drop_pending(t, t->n_pending);
-    t->heard = 0;
+    t->heard = t->announced = 0;
     t->revoked = LEAT_NEVER_REVOKED;
     t->gap = false;
     t->disputed = false;
@@ -320,15 +320,19 @@ static leat_event *event_of(const hub_topic *t, const leat_announcement *a)
     return leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
 }
 
-/* Of an entry at or below the head. False if it was announced before: what a read has seen was
- * announced before that read, so it is late for a moment only. */
-static bool is_late(hub_topic *t, const leat_announcement *a)
+/* Of an entry at or below the head. What a read has seen was announced before that read, so it is
+ * late for a moment only. */
+static bool is_late(const hub_topic *t, int64_t seq)
 {
-    if (a->seq <= t->read_to && leat_loop_now(t->hub->loop) - t->read_ms < LATE_MS)
-        return true;
-    t->disputed = true;
-    doubt_numbering(t);
-    return false;
+    return seq <= t->read_to && leat_loop_now(t->hub->loop) - t->read_ms < LATE_MS;
+}
+
+/* Whether the number was announced before, as far as that shows. */
+static bool is_repeated(hub_topic *t, int64_t seq)
+{
+    bool repeated = seq <= t->announced || (seq <= t->head && !is_late(t, seq));
+    t->announced = repeated ? t->announced : seq;
+    return repeated;
 }
 
 bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
@@ -349,8 +353,13 @@ bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
     }
     if (t->epoch == NULL)
         t->epoch = full_epoch(h, a->epoch);
+    if (is_repeated(t, a->seq)) {
+        t->disputed = true;
+        doubt_numbering(t);
+        return false;
+    }
     if (a->seq <= t->head)
-        return is_late(t, a);
+        return true;
 #ifdef LEAT_BROKEN_FORGET_ANNOUNCEMENT
     /* For the torture test to find: one announcement is lost, and from then on nothing is repaired
      * (hub_repair_want). */
@@ -371,7 +380,7 @@ bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
             keep(t, e);
     }
     advance(t);
-    return true;
+    return !t->disputed;
 }
 
 /* The seq behind which everything up to seq is pending. */

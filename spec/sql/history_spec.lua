@@ -99,6 +99,31 @@ describe("leat.attend", function()
     assert.equal("known", (server:attend(session)))
   end)
 
+  it("renews the history where a dump was loaded, though the server has seen what came after", function()
+    server:attend(session)
+    local before = position("loaded")
+    session:run "update leat.installation set relation = 'leat.topic'::regclass"
+    session:publish("loaded", "1")
+    server:see_all(session)
+
+    assert.equal("renewed", (server:attend(session)))
+    assert.not_equal(before, position("loaded"))
+    assert.equal("known", (server:attend(session)))
+  end)
+
+  it("waits for the rest of a dump, and renews a history of which only half was loaded", function()
+    session:run "create table kept as table leat.secret"
+    session:run "alter table leat.secret disable trigger all; truncate leat.secret"
+    session:run "update leat.installation set relation = 'leat.topic'::regclass"
+
+    assert.equal("0", session:value "select count(*) from leat.attend(null, null, null)")
+    assert.equal("0", session:value "select count(*) from leat.installation where relation = tableoid")
+    session:run "insert into leat.secret select * from kept; update leat.secret set history = '00000000'"
+    assert.equal("renewed", (server:attend(session)))
+    assert.equal("1", session:value "select count(*) from leat.secret join leat.installation using (history)")
+    assert.equal("known", (server:attend(session)))
+  end)
+
   it("renews the history after a restart that no server has lived through", function()
     session:publish("kept", "1")
     local before = position("kept")

@@ -238,11 +238,25 @@ static void test_passes_a_late_announcement_by(void **state)
     position(*state, "00000001-a", 0);
     announce(*state, "a", 3, true);
     answer(*state, "00000001-a", 1, 4);
-    announce(*state, "a", 2, true);
     announce(*state, "a", 4, true);
     announce(*state, "a", 5, true);
     assert_given(1, 5);
     assert_false(seen.wanted);
+}
+
+/* The read was just now, but the number was heard before it. */
+static void test_takes_no_repeated_announcement_for_late(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 1, true);
+    announce(*state, "a", 2, true);
+    answer(*state, "00000001-a", 3, 3);
+    assert_true(announce(*state, "a", 3, true));
+    assert_false(seen.wanted);
+    assert_false(announce(*state, "a", 2, true));
+    announce(*state, "a", 4, true);
+    assert_given(1, 3);
+    assert_true(seen.wanted);
 }
 
 /* It was announced before the read, so it cannot have been under way for so long. */
@@ -264,13 +278,13 @@ static void test_gives_nothing_when_a_number_is_announced_twice(void **state)
     announce(*state, "a", 2, true);
     assert_false(announce(*state, "a", 1, true));
     assert_true(seen.wanted);
-    announce(*state, "a", 3, true);
+    assert_false(announce(*state, "a", 3, true)); /* nor does it prove what was before it */
     assert_given(1, 2);
 
     answer(*state, "00000001-a", 1, 3);
 
     assert_given(1, 3);
-    announce(*state, "a", 4, true);
+    assert_true(announce(*state, "a", 4, true));
     assert_given(1, 4);
 }
 
@@ -520,6 +534,7 @@ int main(void)
         TEST(test_drops_what_was_heard_of_another_numbering),
         TEST(test_asks_where_a_read_and_what_was_heard_are_of_two_numberings),
         TEST(test_passes_a_late_announcement_by),
+        TEST(test_takes_no_repeated_announcement_for_late),
         TEST(test_takes_no_announcement_for_late_for_long),
         TEST(test_gives_nothing_when_a_number_is_announced_twice),
         TEST(test_starts_over_when_the_log_went_back),
