@@ -1,10 +1,29 @@
--- Holds the includes of csrc to the layers: a file includes headers of a lower rank or of its own
--- directory, and the library that a directory is there to wrap is included nowhere else.
--- Usage: lua5.4 scripts/check_layers.lua [ROOT]. Prints what is wrong; exit code 1 then.
+-- Checks the includes of csrc:
+--   * a file includes headers of a lower rank or of its own directory;
+--   * a room (a directory inside a layer) includes its own headers and those of lower rooms;
+--   * the header of a library is included only where that library is wrapped;
+--   * modules include each other in no circle. A module is a .c and a .h with the same stem.
+-- Usage: lua5.4 scripts/check_layers.lua [ROOT]. Prints each problem; exit code 1 if there is one.
 
-local RANK = { base = 0, wire = 1, loop = 1, net = 2, pg = 2, core = 3, script = 4, app = 5 }
+local RANK = {
+  base = 0,
+  wire = 1, loop = 1,
+  net = 2, pg = 2,
+  mail = 3, outbox = 3,
+  hub = 4, core = 4,
+  script = 5, http = 5,
+  app = 6,
+}
 
--- Header name patterns and the only directories that may include them.
+-- The rooms of a layer, lowest first. Files in the layer's own directory are above its rooms.
+local ROOMS = {
+  script = { "sandbox", "value", "task", "api", "route" },
+}
+
+-- Circles of includes are not looked for in these layers yet.
+local CIRCLES_ALLOWED = { pg = true, core = true, script = true, app = true, http = true, hub = true }
+
+-- Header name patterns and the only layers that may include them.
 local WRAPPED = {
   { "^lua%.h$", { script = true } },
   { "^lualib%.h$", { script = true } },
@@ -14,76 +33,163 @@ local WRAPPED = {
   { "^openssl/", { wire = true } },
 }
 
--- What a directory's rank forbids it altogether.
+-- Layers that do without libuv.
 local NO_UV = { base = true, wire = true }
 
-local M = {}
+local root = arg[1] or "."
+local problems = {}
 
-local function lines_of(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text:gmatch("[^\n]*")
+local function report(format, ...)
+  problems[#problems + 1] = format:format(...)
 end
 
-local function files_below(root)
-  local files = {}
-  for path in assert(io.popen("find '" .. root .. "/csrc' -name '*.[ch]' | sort")):lines() do
-    files[#files + 1] = path
+local function source_files()
+  local paths = {}
+  local find = assert(io.popen("cd '" .. root .. "/csrc' && find . -name '*.[ch]' | sort"))
+  for path in find:lines() do
+    paths[#paths + 1] = path:sub(3)
   end
-  return files
+  find:close()
+  return paths
 end
 
-local function check_library(dir, header)
-  for _, rule in ipairs(WRAPPED) do
-    if header:find(rule[1]) and not rule[2][dir] then
-      return ("<%s> is not for csrc/%s"):format(header, dir)
+--- Returns the layer and the room of a path below csrc; the room is nil in the layer's own directory.
+local function place_of(path)
+  local layer, rest = path:match("^([%w_]+)/(.+)$")
+  return layer, rest and rest:match("^([%w_]+)/")
+end
+
+local function room_rank(layer, room)
+  local rooms = ROOMS[layer] or {}
+  if not room then
+    return #rooms + 1
+  end
+  for rank, name in ipairs(rooms) do
+    if name == room then
+      return rank
     end
   end
-  if header == "uv.h" and NO_UV[dir] then
-    return "<uv.h> is not for csrc/" .. dir
+end
+
+local function check_library(where, layer, header)
+  for _, rule in ipairs(WRAPPED) do
+    if header:find(rule[1]) and not rule[2][layer] then
+      report("%s: <%s> may not be included in csrc/%s", where, header, layer)
+    end
+  end
+  if header == "uv.h" and NO_UV[layer] then
+    report("%s: <uv.h> may not be included in csrc/%s", where, layer)
   end
 end
 
-local function check_own(dir, header)
-  local other = header:match("^([%w_]+)/")
-  if not other or not RANK[other] then
-    return ('"%s" names no layer'):format(header)
-  end
-  if other ~= dir and RANK[other] >= RANK[dir] then
-    return ('"%s" (rank %d) is not below csrc/%s (rank %d)'):format(header, RANK[other], dir, RANK[dir])
+local function check_own(where, layer, room, header)
+  local to_layer, to_room = place_of(header)
+  if not to_layer or not RANK[to_layer] then
+    report('%s: "%s" is in no layer', where, header)
+  elseif to_layer ~= layer then
+    if RANK[to_layer] >= RANK[layer] then
+      report('%s: "%s" (rank %d) is not below csrc/%s (rank %d)', where, header, RANK[to_layer],
+        layer, RANK[layer])
+    end
+  elseif to_room ~= room and (room_rank(layer, to_room) or 0) >= room_rank(layer, room) then
+    report('%s: "%s" is not in a lower room than csrc/%s', where, header, room and layer .. "/" .. room or layer)
   end
 end
 
---- Checks one file. Returns a list of sentences, empty if all is well.
-function M.check(path, dir)
-  local problems = {}
-  local number, first = 0, nil
-  for line in lines_of(path) do
+--- Checks the includes of one file. Returns the paths of ours that it includes, as a list.
+local function check_file(path, files)
+  local layer, room = place_of(path)
+  if not RANK[layer] or not room_rank(layer, room) then
+    report("csrc/%s: this directory is neither a layer nor a room of one", path)
+    return {}
+  end
+  local own_header = path:gsub("%.c$", ".h")
+  local number, first, includes = 0, nil, {}
+  for line in io.lines(root .. "/csrc/" .. path) do
     number = number + 1
+    local where = ("csrc/%s:%d"):format(path, number)
     local quoted = line:match('^%s*#%s*include%s+"([^"]+)"')
     local angled = line:match("^%s*#%s*include%s+<([^>]+)>")
     first = first or quoted or angled
-    local problem = quoted and check_own(dir, quoted) or angled and check_library(dir, angled)
-    if problem then
-      problems[#problems + 1] = ("%s:%d: %s"):format(path, number, problem)
+    if quoted then
+      check_own(where, layer, room, quoted)
+      includes[#includes + 1] = quoted
+    elseif angled then
+      check_library(where, layer, angled)
     end
   end
-  local own = path:match("csrc/(.+)%.c$")
-  if own and first ~= own .. ".h" and io.open((path:gsub("%.c$", ".h"))) then
-    problems[#problems + 1] = path .. ': the first include is not its own header'
+  if own_header ~= path and files[own_header] and first ~= own_header then
+    report('csrc/%s: its first include is not "%s"', path, own_header)
   end
-  return problems
+  return includes
 end
 
-local root = arg[1] or "."
-local failed = false
-for _, path in ipairs(files_below(root)) do
-  local dir = path:match("csrc/([%w_]+)/")
-  local problems = RANK[dir] and M.check(path, dir) or { path .. ": not in a layer's folder" }
-  for _, problem in ipairs(problems) do
-    failed = true
-    print(problem)
+local function stem(path)
+  return (path:gsub("%.[ch]$", ""))
+end
+
+--- Returns the circles among modules: lists of two or more stems. graph: stem -> set of stems.
+--- (Tarjan's strongly connected components.)
+local function circles(graph, stems)
+  local index, low, on_stack, stack, found, count = {}, {}, {}, {}, {}, 0
+  local function visit(module)
+    count = count + 1
+    index[module], low[module] = count, count
+    stack[#stack + 1], on_stack[module] = module, true
+    for other in pairs(graph[module] or {}) do
+      if not index[other] then
+        visit(other)
+        low[module] = math.min(low[module], low[other])
+      elseif on_stack[other] then
+        low[module] = math.min(low[module], index[other])
+      end
+    end
+    if low[module] ~= index[module] then
+      return
+    end
+    local circle = {}
+    repeat
+      local top = table.remove(stack)
+      on_stack[top] = nil
+      circle[#circle + 1] = top
+    until top == module
+    if #circle > 1 then
+      table.sort(circle)
+      found[#found + 1] = circle
+    end
+  end
+  for _, module in ipairs(stems) do
+    if not index[module] then
+      visit(module)
+    end
+  end
+  return found
+end
+
+local paths = source_files()
+local files, graph, stems = {}, {}, {}
+for _, path in ipairs(paths) do
+  files[path] = true
+end
+for _, path in ipairs(paths) do
+  local from = stem(path)
+  if not graph[from] then
+    graph[from] = {}
+    stems[#stems + 1] = from
+  end
+  for _, header in ipairs(check_file(path, files)) do
+    if stem(header) ~= from then
+      graph[from][stem(header)] = true
+    end
   end
 end
-os.exit(failed and 1 or 0)
+for _, circle in ipairs(circles(graph, stems)) do
+  if not CIRCLES_ALLOWED[place_of(circle[1])] then
+    report("these modules include each other in a circle: %s", table.concat(circle, ", "))
+  end
+end
+
+for _, problem in ipairs(problems) do
+  print(problem)
+end
+os.exit(#problems == 0)
