@@ -32,7 +32,10 @@ describe("the check of the layers", function()
   end)
 
   it("reports a header of an equal or a higher rank", function()
-    local printed, content = check { ["hub/hub.h"] = '#include "core/topic.h"\n', ["base/map.h"] = '#include "net/conn.h"\n' }
+    local printed, content = check {
+      ["hub/hub.h"] = '#include "core/topic.h"\n',
+      ["base/map.h"] = '#include "net/conn.h"\n',
+    }
 
     assert.matches('csrc/hub/hub.h:1: "core/topic.h" (rank 4) is not below csrc/hub (rank 4)', printed, 1, true)
     assert.matches('csrc/base/map.h:1: "net/conn.h" (rank 2) is not below csrc/base (rank 0)', printed, 1, true)
