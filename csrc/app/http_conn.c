@@ -49,7 +49,7 @@ static uint64_t now_of(const leat_http_conn *c)
 
 static void arm(leat_http_conn *c, uint64_t in_ms, leat_deadline_cb cb)
 {
-    leat_deadline_arm(leat_loop_deadlines(c->side->loop), &c->deadline, now_of(c) + in_ms, cb);
+    leat_loop_after(c->side->loop, &c->deadline, in_ms, cb);
 }
 
 leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
@@ -76,7 +76,7 @@ leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
 
 leat_http_conn *leat_http_conn_of(leat_list *link)
 {
-    return LEAT_LIST_ENTRY(link, leat_http_conn, link);
+    return LEAT_CONTAINER_OF(link, leat_http_conn, link);
 }
 
 /* --- what it holds --- */
@@ -161,7 +161,7 @@ static void let_go(leat_http_conn *c)
 
 static void on_sweep(leat_sweep *s)
 {
-    leat_http_conn *c = LEAT_LIST_ENTRY(s, leat_http_conn, sweep);
+    leat_http_conn *c = LEAT_CONTAINER_OF(s, leat_http_conn, sweep);
     leat_http_side *side = c->side;
     leat_list_unlink(&c->link);
     side->n_conns--;
@@ -395,7 +395,7 @@ static void advance(leat_http_conn *c)
  * word. */
 static void on_request_late(leat_deadline *d)
 {
-    leat_http_conn *c = LEAT_LIST_ENTRY(d, leat_http_conn, deadline);
+    leat_http_conn *c = LEAT_CONTAINER_OF(d, leat_http_conn, deadline);
     if (leat_http_parser_started(c->parser))
         reject(c, 408);
     else
@@ -406,7 +406,7 @@ static void on_request_late(leat_deadline *d)
 
 static void on_body_turn(leat_deadline *d)
 {
-    leat_http_conn *c = LEAT_LIST_ENTRY(d, leat_http_conn, deadline);
+    leat_http_conn *c = LEAT_CONTAINER_OF(d, leat_http_conn, deadline);
     arm(c, c->side->config->header_timeout_ms, on_request_late);
     if (leat_http_conn_request(c)->expects_continue && c->input.len == 0)
         leat_conn_send_copy(c->conn, leat_slice_of(CONTINUE));
@@ -534,7 +534,7 @@ static bool waits(const leat_http_conn *c)
 
 static void on_flush_check(leat_deadline *d)
 {
-    leat_http_conn *c = LEAT_LIST_ENTRY(d, leat_http_conn, deadline);
+    leat_http_conn *c = LEAT_CONTAINER_OF(d, leat_http_conn, deadline);
     leat_http_conn_count(c);
     if (leat_conn_queued(c->conn) == 0)
         resume(c);
@@ -553,7 +553,7 @@ static void on_drain(void *owner)
 
 static void on_stall_check(leat_deadline *d)
 {
-    leat_http_conn *c = LEAT_LIST_ENTRY(d, leat_http_conn, deadline);
+    leat_http_conn *c = LEAT_CONTAINER_OF(d, leat_http_conn, deadline);
     uint64_t limit_ms =
         leat_conn_progress_ms(c->conn) + c->side->config->limits.slow_client_timeout_ms;
     if (now_of(c) < limit_ms) {

@@ -306,7 +306,7 @@ static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct socka
 static void on_mail(void *arg, leat_mail *mail)
 {
     leat_worker *w = arg;
-    struct command_mail *m = LEAT_LIST_ENTRY(&mail->link_, struct command_mail, mail.link_);
+    struct command_mail *m = LEAT_CONTAINER_OF(&mail->link_, struct command_mail, mail.link_);
     leat_worker_command command = m->command;
     free(m);
     if (w->draining)
@@ -348,7 +348,7 @@ static void log_script_error(const leat_buf *error)
 
 static void reload(leat_worker *w)
 {
-    struct loaded *old = LEAT_LIST_ENTRY(w->scripts.prev, struct loaded, link);
+    struct loaded *old = LEAT_CONTAINER_OF(w->scripts.prev, struct loaded, link);
     leat_buf error = LEAT_BUF_INIT;
     if (load_scripts(w, &error) < 0) {
         log_script_error(&error);
@@ -374,7 +374,7 @@ static size_t close_raw(leat_worker *w, bool say_so)
 {
     size_t count = 0;
     for (leat_list *link = w->scripts.next; link != &w->scripts; link = link->next) {
-        leat_lua *lua = LEAT_LIST_ENTRY(link, struct loaded, link)->lua;
+        leat_lua *lua = LEAT_CONTAINER_OF(link, struct loaded, link)->lua;
         if (say_so)
             leat_lua_raw_close_all(lua, LEAT_CLOSE_GOING_AWAY, "the server is stopping");
         count += leat_lua_raw_count(lua);
@@ -394,7 +394,7 @@ static void drain(leat_worker *w)
 
 static void on_raw_check(leat_deadline *d)
 {
-    check_drained(LEAT_LIST_ENTRY(d, leat_worker, raw_check));
+    check_drained(LEAT_CONTAINER_OF(d, leat_worker, raw_check));
 }
 
 /* Called whenever something of what is waited for has ended. */
@@ -409,8 +409,7 @@ static void check_drained(void *arg)
     if (!w->core_drained || w->http.n_busy > 0)
         return;
     if (close_raw(w, false) > 0) {
-        leat_deadline_arm(leat_loop_deadlines(w->loop), &w->raw_check,
-                          leat_loop_now(w->loop) + RAW_CHECK_MS, on_raw_check);
+        leat_loop_after(w->loop, &w->raw_check, RAW_CHECK_MS, on_raw_check);
         return;
     }
     close_http(w);
@@ -453,7 +452,8 @@ static void retire_scripts(void *arg)
     w->http.lua = NULL;
     w->retiring = true;
     if (current != NULL)
-        leat_lua_retire(current, on_retired, LEAT_LIST_ENTRY(w->scripts.prev, struct loaded, link));
+        leat_lua_retire(current, on_retired,
+                        LEAT_CONTAINER_OF(w->scripts.prev, struct loaded, link));
     else if (leat_list_empty(&w->scripts))
         close_pool(w);
 }

@@ -9,16 +9,16 @@
 #define LEAT_BASE_LIST_H
 
 #include <stdbool.h>
-#include <stddef.h>
+
+#include "base/container_of.h"
 
 typedef struct leat_list {
     struct leat_list *next;
     struct leat_list *prev;
 } leat_list;
 
-/* The object of the given type whose member is the link. */
-#define LEAT_LIST_ENTRY(link, type, member)                                                        \
-    ((type *)(void *)((char *)(link)-offsetof(type, member)))
+/* The old name of LEAT_CONTAINER_OF. */
+#define LEAT_LIST_ENTRY(link, type, member) LEAT_CONTAINER_OF(link, type, member)
 
 static inline void leat_list_init(leat_list *l)
 {

@@ -233,7 +233,7 @@ void leat_metrics_registry_free(leat_metrics_registry *r)
         return;
     leat_list *link = NULL;
     while ((link = leat_list_shift(&r->all)) != NULL)
-        free(LEAT_LIST_ENTRY(link, leat_metrics, link));
+        free(LEAT_CONTAINER_OF(link, leat_metrics, link));
     pthread_mutex_destroy(&r->lock);
     free(r);
 }
@@ -293,7 +293,7 @@ static int64_t sum_of(const leat_metrics_registry *r, leat_metric id)
 {
     int64_t sum = 0;
     for (leat_list *l = r->all.next; l != &r->all; l = l->next)
-        sum += load(&LEAT_LIST_ENTRY(l, leat_metrics, link)->values[id]);
+        sum += load(&LEAT_CONTAINER_OF(l, leat_metrics, link)->values[id]);
     return sum;
 }
 
@@ -328,7 +328,7 @@ static void render_histogram(const leat_metrics_registry *r, leat_histogram id, 
     int64_t counts[N_BOUNDS + 1] = {0};
     int64_t sum_ns = 0;
     for (leat_list *l = r->all.next; l != &r->all; l = l->next) {
-        const histogram *h = &LEAT_LIST_ENTRY(l, leat_metrics, link)->histograms[id];
+        const histogram *h = &LEAT_CONTAINER_OF(l, leat_metrics, link)->histograms[id];
         for (size_t i = 0; i <= N_BOUNDS; i++)
             counts[i] += load(&h->buckets[i]);
         sum_ns += load(&h->sum_ns);

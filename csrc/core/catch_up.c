@@ -85,7 +85,7 @@ static void fetch(struct leat_catch_up *c)
 {
     const leat_topic *t = c->topic;
     const leat_limits *limits = t->core->limits;
-    leat_catch_up_wait *first = LEAT_LIST_ENTRY(c->waiters.next, leat_catch_up_wait, link);
+    leat_catch_up_wait *first = LEAT_CONTAINER_OF(c->waiters.next, leat_catch_up_wait, link);
     c->fetch = leat_history_new(t->core->loop, t->core->pool);
     leat_history_ask(c->fetch, t->entry.key, first->next_seq - 1);
     leat_history_bounds bounds = {
@@ -112,13 +112,12 @@ static void fetch_later(struct leat_catch_up *c, const leat_history *failed, int
                                  strlen(leat_history_reason(failed))));
     uint64_t ms = c->backoff_ms;
     c->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
-    leat_deadline_arm(leat_loop_deadlines(loop), &c->retry,
-                      leat_loop_now(loop) + ms / 2 + (uint64_t)random() % (ms / 2 + 1), on_retry);
+    leat_loop_after(loop, &c->retry, ms / 2 + (uint64_t)random() % (ms / 2 + 1), on_retry);
 }
 
 static void on_retry(leat_deadline *d)
 {
-    fetch(LEAT_LIST_ENTRY(d, struct leat_catch_up, retry));
+    fetch(LEAT_CONTAINER_OF(d, struct leat_catch_up, retry));
 }
 
 /* Whether a fetch of what follows `after` is no answer for the waiter: its cursor stands before
@@ -139,11 +138,11 @@ static void serve(struct leat_catch_up *c, int64_t after, const leat_caught *cau
     leat_list_init(&served);
     leat_list_move(&all, &c->waiters);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
-        bool left = stays(LEAT_LIST_ENTRY(l, leat_catch_up_wait, link), after, caught);
+        bool left = stays(LEAT_CONTAINER_OF(l, leat_catch_up_wait, link), after, caught);
         leat_list_push(left || n++ >= STRETCH ? &c->waiters : &served, l);
     }
     for (leat_list *l = leat_list_shift(&served); l != NULL; l = leat_list_shift(&served)) {
-        leat_catch_up_wait *w = LEAT_LIST_ENTRY(l, leat_catch_up_wait, link);
+        leat_catch_up_wait *w = LEAT_CONTAINER_OF(l, leat_catch_up_wait, link);
         w->topic = NULL;
         w->cb(w, w->next_seq >= caught->first_seq ? caught : &nothing);
     }

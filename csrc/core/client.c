@@ -43,7 +43,7 @@ static uint64_t until_grant_expiry_ms(const leat_client *c)
     uint64_t first = UINT64_MAX;
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e)) {
-        uint64_t ms = until_ms(leat_sub_expires_at(LEAT_LIST_ENTRY(e, leat_sub, entry)));
+        uint64_t ms = until_ms(leat_sub_expires_at(LEAT_CONTAINER_OF(e, leat_sub, entry)));
         first = ms < first ? ms : first;
     }
     return first;
@@ -54,7 +54,7 @@ static void renew_grants(leat_client *c)
 {
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e)) {
-        leat_sub *s = LEAT_LIST_ENTRY(e, leat_sub, entry);
+        leat_sub *s = LEAT_CONTAINER_OF(e, leat_sub, entry);
         if (until_ms(leat_sub_expires_at(s)) == 0)
             leat_sub_reauthorize(s);
     }
@@ -67,8 +67,7 @@ void client_arm_tick(leat_client *c)
         return; /* the tick that is left is the last one */
     uint64_t every = min3(l->ping_interval_ms, l->pong_timeout_ms, l->slow_client_timeout_ms) / 2;
     uint64_t in_ms = min3(every, until_ms(c->session->expires_at), until_grant_expiry_ms(c));
-    leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->tick,
-                      leat_loop_now(c->core->loop) + (in_ms > 0 ? in_ms : 1), on_tick);
+    leat_loop_after(c->core->loop, &c->tick, in_ms > 0 ? in_ms : 1, on_tick);
 }
 
 leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport transport,
@@ -135,8 +134,7 @@ bool client_may_ask(leat_client *c)
 void client_resume(leat_client *c)
 {
     if (!c->closing && !leat_deadline_armed(&c->resume))
-        leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->resume,
-                          leat_loop_now(c->core->loop), on_resume);
+        leat_loop_after(c->core->loop, &c->resume, 0, on_resume);
 }
 
 /* Reads on only while the client is not too far ahead of its answers. What was read already waits
@@ -174,12 +172,12 @@ static void on_drain(void *owner)
     client_flow(c);
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e))
-        leat_sub_pump(LEAT_LIST_ENTRY(e, leat_sub, entry));
+        leat_sub_pump(LEAT_CONTAINER_OF(e, leat_sub, entry));
 }
 
 static void on_resume(leat_deadline *d)
 {
-    leat_client *c = LEAT_LIST_ENTRY(d, leat_client, resume);
+    leat_client *c = LEAT_CONTAINER_OF(d, leat_client, resume);
     bool full = leat_conn_queued(c->conn) >= c->core->limits->max_send_buffer_bytes;
     c->blocked = full && leat_conn_blocked(c->conn);
     if (full && !c->blocked)
@@ -199,7 +197,7 @@ static void end_everything(leat_client *c)
 {
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, NULL))
-        leat_sub_close(LEAT_LIST_ENTRY(e, leat_sub, entry), false);
+        leat_sub_close(LEAT_CONTAINER_OF(e, leat_sub, entry), false);
     client_cancel_requests(c);
     leat_deadline_cancel(&c->tick);
     leat_deadline_cancel(&c->resume);
@@ -249,8 +247,7 @@ static void close_slow(leat_client *c)
 void client_overrun(leat_client *c)
 {
     c->overrun = true;
-    leat_deadline_arm(leat_loop_deadlines(c->core->loop), &c->tick, leat_loop_now(c->core->loop),
-                      on_tick);
+    leat_loop_after(c->core->loop, &c->tick, 0, on_tick);
 }
 
 static void send_ping(leat_client *c)
@@ -265,7 +262,7 @@ static void send_ping(leat_client *c)
 
 static void on_tick(leat_deadline *d)
 {
-    leat_client *c = LEAT_LIST_ENTRY(d, leat_client, tick);
+    leat_client *c = LEAT_CONTAINER_OF(d, leat_client, tick);
     const leat_limits *l = c->core->limits;
     uint64_t now = leat_loop_now(c->core->loop);
     bool stuck = leat_conn_queued(c->conn) > 0 &&
@@ -354,7 +351,7 @@ void leat_client_forget(leat_client *c, void *done_arg)
 {
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e))
-        leat_sub_forget(LEAT_LIST_ENTRY(e, leat_sub, entry), done_arg);
+        leat_sub_forget(LEAT_CONTAINER_OF(e, leat_sub, entry), done_arg);
 }
 
 static int close_code_of(leat_code code)
@@ -391,7 +388,7 @@ void client_stream_ended(leat_client *c, leat_code code)
 
 static void on_drain_tick(leat_deadline *d)
 {
-    leat_client *c = LEAT_LIST_ENTRY(d, leat_client, tick);
+    leat_client *c = LEAT_CONTAINER_OF(d, leat_client, tick);
     client_drain(c, c->drain_until_ms);
 }
 
@@ -406,7 +403,7 @@ void client_drain(leat_client *c, uint64_t until_ms)
     if (now < until_ms && (first || c->n_inflight > 0)) {
         uint64_t left = until_ms - now;
         uint64_t in_ms = first ? (uint64_t)random() % left : left < 50 ? left : 50;
-        leat_deadline_arm(leat_loop_deadlines(core->loop), &c->tick, now + in_ms, on_drain_tick);
+        leat_loop_after(core->loop, &c->tick, in_ms, on_drain_tick);
         return;
     }
     char reason[48];

@@ -53,7 +53,7 @@ static void refuse(leat_client *c, leat_slice id, leat_code code, const char *me
 static leat_sub *find_sub(leat_client *c, leat_slice topic)
 {
     leat_map_entry *e = leat_map_get(&c->subs, topic);
-    return e == NULL ? NULL : LEAT_LIST_ENTRY(e, leat_sub, entry);
+    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_sub, entry);
 }
 
 static void subscribe(leat_client *c, const leat_v1_message *m)
@@ -122,7 +122,7 @@ static void start(client_request *r)
 static client_request *next_in_line(leat_list *requests, const client_request *r)
 {
     for (leat_list *l = requests->next; l != requests; l = l->next) {
-        client_request *other = LEAT_LIST_ENTRY(l, client_request, link);
+        client_request *other = LEAT_CONTAINER_OF(l, client_request, link);
         if (other != r && other->op == LEAT_V1_PUBLISH && other->line == r->line &&
             leat_slice_equal(other->topic, r->topic))
             return other;
@@ -132,7 +132,7 @@ static client_request *next_in_line(leat_list *requests, const client_request *r
 
 static void arm_limit(client_request *r, uint64_t at_ms)
 {
-    leat_deadline_arm(leat_loop_deadlines(r->core->loop), &r->limit, at_ms, on_limit);
+    leat_loop_at(r->core->loop, &r->limit, at_ms, on_limit);
 }
 
 static size_t bytes_of(const client_request *r)
@@ -185,7 +185,7 @@ static void renew_session(leat_client *c, leat_session *session)
     client_arm_tick(c); /* it may expire sooner */
     for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
          e = leat_map_next(&c->subs, e))
-        leat_sub_reauthorize(LEAT_LIST_ENTRY(e, leat_sub, entry));
+        leat_sub_reauthorize(LEAT_CONTAINER_OF(e, leat_sub, entry));
 }
 
 static void answer(leat_client *c, client_request *r, const leat_verdict *v)
@@ -230,7 +230,7 @@ static void on_answer(leat_call *call, const leat_verdict *v)
 
 static void on_limit(leat_deadline *d)
 {
-    client_request *r = LEAT_LIST_ENTRY(d, client_request, limit);
+    client_request *r = LEAT_CONTAINER_OF(d, client_request, limit);
     r->core->script->ops->cancel(&r->call);
     on_answer(&r->call, &(leat_verdict){.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true});
 }
@@ -242,7 +242,7 @@ void client_cancel_requests(leat_client *c)
     leat_list all;
     leat_list_move(&all, &c->requests);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
-        client_request *r = LEAT_LIST_ENTRY(l, client_request, link);
+        client_request *r = LEAT_CONTAINER_OF(l, client_request, link);
         if (r->op == LEAT_V1_AUTHENTICATE) {
             core->script->ops->cancel(&r->call);
             free_request(r);
@@ -259,7 +259,7 @@ void leat_core_cancel_orphans(leat_core *core)
 {
     for (leat_list *l = leat_list_shift(&core->orphans); l != NULL;
          l = leat_list_shift(&core->orphans)) {
-        client_request *r = LEAT_LIST_ENTRY(l, client_request, link);
+        client_request *r = LEAT_CONTAINER_OF(l, client_request, link);
         core->script->ops->cancel(&r->call);
         free_request(r);
     }

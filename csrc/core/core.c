@@ -70,7 +70,7 @@ void leat_core_set_script(leat_core *core, leat_script *script)
     core->script = script;
     for (leat_map_entry *e = leat_map_next(&core->topics, NULL); e != NULL;
          e = leat_map_next(&core->topics, e))
-        leat_topic_scripts_changed(LEAT_LIST_ENTRY(e, leat_topic, entry));
+        leat_topic_scripts_changed(LEAT_CONTAINER_OF(e, leat_topic, entry));
 }
 
 void leat_core_check_empty(leat_core *core)
@@ -91,7 +91,7 @@ void leat_core_drain(leat_core *core, void (*done)(void *arg), void *arg)
     uint64_t until = leat_loop_now(core->loop) + core->limits->drain_ms;
     for (leat_list *l = core->clients.next, *next = l->next; l != &core->clients;
          l = next, next = l->next)
-        client_drain(LEAT_LIST_ENTRY(l, leat_client, link), at_once ? 0 : until);
+        client_drain(LEAT_CONTAINER_OF(l, leat_client, link), at_once ? 0 : until);
     leat_core_check_empty(core);
 }
 

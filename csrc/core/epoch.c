@@ -19,7 +19,7 @@ leat_epoch *leat_epoch_of(leat_map *epochs, leat_slice text)
 {
     leat_map_entry *found = leat_map_get(epochs, text);
     if (found != NULL)
-        return leat_epoch_ref(LEAT_LIST_ENTRY(found, leat_epoch, entry));
+        return leat_epoch_ref(LEAT_CONTAINER_OF(found, leat_epoch, entry));
     leat_epoch *e = leat_calloc(1, sizeof(*e) + text.len);
     memcpy(e->text, text.at, text.len);
     e->epochs = epochs;

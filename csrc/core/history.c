@@ -149,7 +149,7 @@ void leat_history_start(leat_history *h, const leat_history_bounds *bounds, uint
 
 static void on_refusal(leat_sweep *s)
 {
-    leat_history *h = LEAT_LIST_ENTRY(s, leat_history, refusal);
+    leat_history *h = LEAT_CONTAINER_OF(s, leat_history, refusal);
     finish(h, h->refused, NULL);
 }
 

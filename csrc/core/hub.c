@@ -122,7 +122,7 @@ void hub_set_phase(leat_hub *h, hub_phase phase)
     bool other = (phase == HUB_READY) != (h->phase == HUB_READY);
     h->phase = phase;
     for (leat_list *l = h->links.next; other && l != &h->links; l = l->next)
-        tell_confirmed(h, LEAT_LIST_ENTRY(l, leat_hub_link, hub_entry));
+        tell_confirmed(h, LEAT_CONTAINER_OF(l, leat_hub_link, hub_entry));
     uv_mutex_lock(&h->health_lock);
     h->told_phase = phase;
     uv_mutex_unlock(&h->health_lock);
@@ -198,7 +198,7 @@ static void close_link(leat_hub *h, leat_hub_link *l)
 {
     (void)h;
     while (!leat_list_empty(&l->interests))
-        hub_interest_free(LEAT_LIST_ENTRY(l->interests.next, hub_interest, link_link));
+        hub_interest_free(LEAT_CONTAINER_OF(l->interests.next, hub_interest, link_link));
     leat_list_unlink(&l->hub_entry);
     /* The last mail: from here on the link is the worker's alone. */
     hub_link_post(l,

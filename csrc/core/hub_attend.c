@@ -69,8 +69,7 @@ void hub_attend_stop(leat_hub *h)
 
 static void ask_in(leat_hub *h, uint64_t ms)
 {
-    leat_deadline_arm(leat_loop_deadlines(h->loop), &h->attend.later, leat_loop_now(h->loop) + ms,
-                      on_later);
+    leat_loop_after(h->loop, &h->attend.later, ms, on_later);
 }
 
 /* Gives the connection back, and asks again later. The hub's phase says what it does meanwhile. */
@@ -115,7 +114,7 @@ static void start_asking(leat_hub *h)
 
 static void on_later(leat_deadline *d)
 {
-    start_asking(LEAT_LIST_ENTRY(d, leat_hub, attend.later));
+    start_asking(LEAT_CONTAINER_OF(d, leat_hub, attend.later));
 }
 
 void hub_attend_start(leat_hub *h)

@@ -34,7 +34,7 @@ static void on_compare(leat_deadline *d);
 
 static void arm(leat_hub *h, leat_deadline *d, uint64_t in_ms, leat_deadline_cb cb)
 {
-    leat_deadline_arm(leat_loop_deadlines(h->loop), d, leat_loop_now(h->loop) + in_ms, cb);
+    leat_loop_after(h->loop, d, in_ms, cb);
 }
 
 void hub_repair_init(leat_hub *h)
@@ -97,16 +97,16 @@ void hub_repair_doubt(hub_topic *t)
 
 static void on_doubts(leat_deadline *d)
 {
-    leat_hub *h = LEAT_LIST_ENTRY(d, leat_hub, doubts);
+    leat_hub *h = LEAT_CONTAINER_OF(d, leat_hub, doubts);
     for (leat_list *l = leat_list_shift(&h->doubtful); l != NULL; l = leat_list_shift(&h->doubtful))
-        hub_repair_want(LEAT_LIST_ENTRY(l, hub_topic, repair_link));
+        hub_repair_want(LEAT_CONTAINER_OF(l, hub_topic, repair_link));
 }
 
 void hub_repair_compare_all(leat_hub *h)
 {
     for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
          e = leat_map_next(&h->topics, e)) {
-        hub_topic *t = LEAT_LIST_ENTRY(e, hub_topic, entry);
+        hub_topic *t = LEAT_CONTAINER_OF(e, hub_topic, entry);
         if (t->head == LEAT_HUB_UNKNOWN || t->fetching)
             t->unsure = true; /* the fetch that runs may have looked too early */
         else
@@ -116,7 +116,7 @@ void hub_repair_compare_all(leat_hub *h)
 
 static void on_compare(leat_deadline *d)
 {
-    leat_hub *h = LEAT_LIST_ENTRY(d, leat_hub, compare);
+    leat_hub *h = LEAT_CONTAINER_OF(d, leat_hub, compare);
     arm(h, &h->compare, h->options.limits->compare_interval_ms, on_compare);
     if (h->phase == HUB_READY)
         hub_repair_compare_all(h);
@@ -141,7 +141,7 @@ static void ask_for_wanted(leat_hub *h)
         leat_list *l = leat_list_shift(&h->wanting);
         if (l == NULL)
             break;
-        hub_topic *t = LEAT_LIST_ENTRY(l, hub_topic, repair_link);
+        hub_topic *t = LEAT_CONTAINER_OF(l, hub_topic, repair_link);
         if (t->head == LEAT_HUB_UNKNOWN)
             continue;
         t->fetching = true;
@@ -152,7 +152,7 @@ static void ask_for_wanted(leat_hub *h)
 
 static void on_repair(leat_sweep *s)
 {
-    leat_hub *h = LEAT_LIST_ENTRY(s, leat_hub, repair);
+    leat_hub *h = LEAT_CONTAINER_OF(s, leat_hub, repair);
     if (h->phase != HUB_READY || h->fetch != NULL || (leat_list_empty(&h->wanting) && !h->probing))
         return;
     h->fetch = leat_history_new(h->loop, h->pool);
@@ -182,7 +182,7 @@ static size_t want_again(leat_hub *h)
     size_t n = 0;
     for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
          e = leat_map_next(&h->topics, e)) {
-        hub_topic *t = LEAT_LIST_ENTRY(e, hub_topic, entry);
+        hub_topic *t = LEAT_CONTAINER_OF(e, hub_topic, entry);
         if (!t->fetching)
             continue;
         t->fetching = false;
@@ -194,7 +194,7 @@ static size_t want_again(leat_hub *h)
 
 static void on_retry(leat_deadline *d)
 {
-    leat_hub *h = LEAT_LIST_ENTRY(d, leat_hub, retry);
+    leat_hub *h = LEAT_CONTAINER_OF(d, leat_hub, retry);
     leat_sweep_schedule(h->loop, &h->repair);
 }
 

@@ -27,7 +27,7 @@ enum { LATE_MS = 250 };
 hub_topic *hub_topic_find(leat_hub *h, leat_slice name)
 {
     leat_map_entry *e = leat_map_get(&h->topics, name);
-    return e == NULL ? NULL : LEAT_LIST_ENTRY(e, hub_topic, entry);
+    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, hub_topic, entry);
 }
 
 static hub_topic *make_topic(leat_hub *h, leat_slice name)
@@ -127,7 +127,7 @@ void hub_topic_disarm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_
     if (t == NULL)
         return;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
         if (i->link == link && i->generation == generation) {
             hub_interest_free(i);
             return;
@@ -139,9 +139,9 @@ void hub_topic_confirm_all(leat_hub *h)
 {
     for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
          e = leat_map_next(&h->topics, e)) {
-        hub_topic *t = LEAT_LIST_ENTRY(e, hub_topic, entry);
+        hub_topic *t = LEAT_CONTAINER_OF(e, hub_topic, entry);
         for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-            hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+            hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
             if (!i->armed)
                 confirm(i);
         }
@@ -151,7 +151,7 @@ void hub_topic_confirm_all(leat_hub *h)
 void hub_topic_catch_up(leat_hub_link *link)
 {
     for (leat_list *l = link->interests.next; l != &link->interests; l = l->next) {
-        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, link_link);
+        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, link_link);
         if (i->behind && i->topic->head != LEAT_HUB_UNKNOWN)
             tell_begin(i);
         i->behind = false;
@@ -175,7 +175,7 @@ static void leave_behind(hub_interest *i)
 static void give(hub_topic *t, leat_event *e, hub_mail_op op)
 {
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
         if (!i->behind && !hub_link_post_event(i->link, op, e) && op == HUB_MAIL_EVENT)
             leave_behind(i);
     }
@@ -405,7 +405,7 @@ static void begin(hub_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
     t->heard = t->heard > seq ? t->heard : seq;
     t->revoked = revoked;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
         if (i->armed)
             tell_begin(i);
     }
@@ -469,7 +469,7 @@ void hub_topic_reset_all(leat_hub *h, int reason)
 {
     for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
          e = leat_map_next(&h->topics, e))
-        hub_topic_reset(LEAT_LIST_ENTRY(e, hub_topic, entry), reason);
+        hub_topic_reset(LEAT_CONTAINER_OF(e, hub_topic, entry), reason);
 }
 
 void hub_topic_reset(hub_topic *t, int reason)
@@ -479,7 +479,7 @@ void hub_topic_reset(hub_topic *t, int reason)
     t->fetching = false; /* a fetch that runs was asked from a position that is no more */
     t->head = LEAT_HUB_UNKNOWN;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-        hub_interest *i = LEAT_LIST_ENTRY(l, hub_interest, topic_link);
+        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
         hub_mail *m = hub_mail_new(HUB_MAIL_RESET, i->link, name_of(t), (leat_slice){NULL, 0});
         m->generation = i->generation;
         m->reason = reason;

@@ -28,8 +28,7 @@ static void on_trimmed(leat_pg_query *q, leat_pg_result *res, int err);
 
 static void arm_trim(leat_hub *h, uint64_t in_ms)
 {
-    leat_deadline_arm(leat_loop_deadlines(h->loop), &h->trim, leat_loop_now(h->loop) + in_ms,
-                      on_trim);
+    leat_loop_after(h->loop, &h->trim, in_ms, on_trim);
 }
 
 void hub_trim_init(leat_hub *h)
@@ -63,7 +62,7 @@ static uint64_t trim_deadline(leat_hub *h)
 
 static void on_trim(leat_deadline *d)
 {
-    leat_hub *h = LEAT_LIST_ENTRY(d, leat_hub, trim);
+    leat_hub *h = LEAT_CONTAINER_OF(d, leat_hub, trim);
     if (h->phase != HUB_READY ||
         leat_pg_pool_acquire(h->pool, &h->trim_waiter, trim_deadline(h), on_conn) < 0)
         arm_trim(h, h->options.limits->trim_interval_ms);

@@ -23,8 +23,7 @@ static void on_problems(leat_pg_query *q, leat_pg_result *res, int err);
 
 static void look_in(leat_hub *h, uint64_t ms)
 {
-    leat_deadline_arm(leat_loop_deadlines(h->loop), &h->watch.next, leat_loop_now(h->loop) + ms,
-                      on_look);
+    leat_loop_after(h->loop, &h->watch.next, ms, on_look);
 }
 
 void hub_watch_init(leat_hub *h)
@@ -67,7 +66,7 @@ static void end_look(leat_hub *h)
 
 static void on_look(leat_deadline *d)
 {
-    leat_hub *h = LEAT_LIST_ENTRY(d, leat_hub, watch.next);
+    leat_hub *h = LEAT_CONTAINER_OF(d, leat_hub, watch.next);
     if (h->phase != HUB_READY)
         look_in(h, FIRST_LOOK_MS);
     else if (leat_pg_pool_acquire(h->pool, &h->watch.waiter, limit(h), on_conn) < 0)

@@ -145,13 +145,13 @@ static void fail_attempt(leat_read *r, leat_code code, uint32_t retry_after_ms)
         refuse(r, r->last_failure, may_pass);
         return;
     }
-    leat_deadline_arm(leat_loop_deadlines(r->core->loop), &r->backoff,
-                      again < r->deadline_ms ? again : r->deadline_ms, on_backoff);
+    leat_loop_at(r->core->loop, &r->backoff, again < r->deadline_ms ? again : r->deadline_ms,
+                 on_backoff);
 }
 
 static void on_backoff(leat_deadline *d)
 {
-    leat_read *r = LEAT_LIST_ENTRY(d, leat_read, backoff);
+    leat_read *r = LEAT_CONTAINER_OF(d, leat_read, backoff);
     if (leat_loop_now(r->core->loop) >= r->deadline_ms)
         refuse(r, r->last_failure, true);
     else
@@ -168,7 +168,7 @@ static void begin(leat_read *r)
      * from inside _start. */
     r->last_failure = (leat_failure){.code = LEAT_CODE_UNAVAILABLE};
     r->deadline_ms = 0;
-    leat_deadline_arm(leat_loop_deadlines(r->core->loop), &r->backoff, 0, on_backoff);
+    leat_loop_at(r->core->loop, &r->backoff, 0, on_backoff);
 }
 
 /* Of what Leat itself asks: should a right be missing, an operator can mend it while clients wait.

@@ -71,7 +71,7 @@ static leat_share *use_share(leat_topic *t, leat_slice key)
     size_t n = 0;
     for (leat_list *l = t->shares.next, *next = l->next; l != &t->shares;
          l = next, next = l->next) {
-        leat_share *s = LEAT_LIST_ENTRY(l, leat_share, link);
+        leat_share *s = LEAT_CONTAINER_OF(l, leat_share, link);
         if (leat_slice_is(key, s->key))
             found = s;
         if (idle == NULL && leat_list_empty(&s->waiters) && !s->serving)
@@ -98,7 +98,7 @@ static void keep(leat_share *s, const leat_read_outcome *o)
     leat_buf_slice(&s->json, o->json);
     room -= s->json.cap < room ? s->json.cap : room;
     for (leat_list *l = s->topic->shares.prev; l != &s->topic->shares; l = l->prev) {
-        leat_share *other = LEAT_LIST_ENTRY(l, leat_share, link);
+        leat_share *other = LEAT_CONTAINER_OF(l, leat_share, link);
         if (other == s)
             continue;
         if (other->json.cap > room)
@@ -118,7 +118,7 @@ static void lead(leat_share *s)
 {
     if (s->read != NULL || leat_list_empty(&s->waiters))
         return;
-    leat_share_wait *first = LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link_);
+    leat_share_wait *first = LEAT_CONTAINER_OF(s->waiters.next, leat_share_wait, link_);
     s->read = leat_read_start(s->topic->core, s->topic->entry.key, first->grant_, false,
                               first->deadline_ms_, on_read, s);
 }
@@ -158,8 +158,7 @@ void leat_share_join(leat_share_wait *w, leat_topic *t, const leat_share_ask *as
     leat_share *s = use_share(t, ask->grant->share);
     w->share_ = s;
     leat_list_push(&s->waiters, &w->link_);
-    leat_deadline_arm(leat_loop_deadlines(t->core->loop), &w->deadline_, ask->deadline_ms,
-                      on_deadline);
+    leat_loop_at(t->core->loop, &w->deadline_, ask->deadline_ms, on_deadline);
     if (at_hand(s) && s->at.seq >= ask->least_seq)
         leat_sweep_schedule(t->core->loop, &s->serve);
     else
@@ -193,7 +192,7 @@ static void on_own_read(leat_read *r, const leat_read_outcome *outcome, void *ar
 
 static void on_deadline(leat_deadline *d)
 {
-    leat_share_wait *w = LEAT_LIST_ENTRY(d, leat_share_wait, deadline_);
+    leat_share_wait *w = LEAT_CONTAINER_OF(d, leat_share_wait, deadline_);
     leat_read_outcome outcome = {
         .failure.code = LEAT_CODE_DEADLINE_EXCEEDED,
         .read_failed = true,
@@ -220,7 +219,7 @@ static void serve_all(leat_share *s, const leat_read_outcome *outcome)
     s->serving = true;
     leat_list_move(&all, &s->waiters);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
-        leat_share_wait *w = LEAT_LIST_ENTRY(l, leat_share_wait, link_);
+        leat_share_wait *w = LEAT_CONTAINER_OF(l, leat_share_wait, link_);
         if (!good_for(w, s->topic, outcome)) {
             leat_list_push(&s->waiters, &w->link_);
             left = true;
@@ -236,7 +235,7 @@ static void serve_all(leat_share *s, const leat_read_outcome *outcome)
 
 static void on_serve(leat_sweep *sweep)
 {
-    leat_share *s = LEAT_LIST_ENTRY(sweep, leat_share, serve);
+    leat_share *s = LEAT_CONTAINER_OF(sweep, leat_share, serve);
     if (!at_hand(s)) {
         lead(s);
         return;
@@ -249,7 +248,7 @@ static void on_serve(leat_sweep *sweep)
     /* The ring may have caught up with the snapshot while a newer one is read. That read borrows
      * the grant of its leader, which may be about to be served. */
     if (s->read != NULL &&
-        good_for(LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link_), s->topic, &outcome)) {
+        good_for(LEAT_CONTAINER_OF(s->waiters.next, leat_share_wait, link_), s->topic, &outcome)) {
         leat_read_cancel(s->read);
         s->read = NULL;
     }
@@ -262,7 +261,7 @@ static void on_read(leat_read *r, const leat_read_outcome *outcome, void *arg)
     (void)r;
     s->read = NULL;
     if (outcome->failure.code != LEAT_CODE_OK) {
-        leat_share_wait *first = LEAT_LIST_ENTRY(s->waiters.next, leat_share_wait, link_);
+        leat_share_wait *first = LEAT_CONTAINER_OF(s->waiters.next, leat_share_wait, link_);
         take_off(first);
         lead(s);
         first->cb_(first, outcome);
@@ -277,7 +276,7 @@ static void on_read(leat_read *r, const leat_read_outcome *outcome, void *arg)
 void leat_share_forget_all(leat_topic *t, bool renumbered)
 {
     for (leat_list *l = t->shares.next; l != &t->shares; l = l->next) {
-        leat_share *s = LEAT_LIST_ENTRY(l, leat_share, link);
+        leat_share *s = LEAT_CONTAINER_OF(l, leat_share, link);
         forget(s);
         if (!renumbered || s->read == NULL)
             continue;
@@ -290,5 +289,5 @@ void leat_share_forget_all(leat_topic *t, bool renumbered)
 void leat_share_free_all(leat_topic *t)
 {
     while (!leat_list_empty(&t->shares))
-        free_share(LEAT_LIST_ENTRY(t->shares.next, leat_share, link));
+        free_share(LEAT_CONTAINER_OF(t->shares.next, leat_share, link));
 }

@@ -62,7 +62,7 @@ static void give_next(leat_slots *slots)
     leat_list *line = repetition ? &slots->repetitions : &slots->first_attempts;
     if (leat_list_empty(line))
         return;
-    leat_slot *slot = LEAT_LIST_ENTRY(line->next, leat_slot, link);
+    leat_slot *slot = LEAT_CONTAINER_OF(line->next, leat_slot, link);
     leave_line(slots, slot);
     give(slots, slot);
     slot->cb(slot);

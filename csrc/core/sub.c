@@ -53,7 +53,7 @@ sub_work *sub_work_of(leat_sub *s)
 
 static void on_deadline(leat_deadline *d)
 {
-    sub_happens_plainly(LEAT_LIST_ENTRY(d, sub_work, deadline)->sub, SUB_ON_DEADLINE);
+    sub_happens_plainly(LEAT_CONTAINER_OF(d, sub_work, deadline)->sub, SUB_ON_DEADLINE);
 }
 
 /* Ends what the state has under way. */
@@ -96,8 +96,7 @@ static sub_event change(leat_sub *s, const sub_rule *rule, sub_news *news)
     if (met == SUB_ON_NOTHING && to->enter != NULL)
         met = to->enter(s, news);
     if (met == SUB_ON_NOTHING && to->deadline != NULL)
-        leat_deadline_arm(leat_loop_deadlines(sub_core(s)->loop), &s->work->deadline,
-                          to->deadline(s), on_deadline);
+        leat_loop_at(sub_core(s)->loop, &s->work->deadline, to->deadline(s), on_deadline);
     return met;
 }
 
@@ -238,7 +237,7 @@ sub_event sub_settle(leat_sub *s, sub_news *news)
 
 static void on_slot(leat_slot *slot)
 {
-    sub_happens_plainly(LEAT_LIST_ENTRY(slot, sub_work, slot)->sub, SUB_ON_SLOT);
+    sub_happens_plainly(LEAT_CONTAINER_OF(slot, sub_work, slot)->sub, SUB_ON_SLOT);
 }
 
 sub_event sub_wait_for_slot(leat_sub *s, sub_news *news)

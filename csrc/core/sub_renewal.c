@@ -23,8 +23,8 @@ void sub_renew(leat_sub *s)
     if (r->step != SUB_RENEWAL_NONE)
         return;
     r->step = SUB_RENEWAL_WAITING;
-    leat_deadline_arm(leat_loop_deadlines(sub_core(s)->loop), &r->wait,
-                      sub_in_ms(s, RETRY_MS + (uint64_t)random() % RETRY_MS), on_due);
+    leat_loop_at(sub_core(s)->loop, &r->wait,
+                 sub_in_ms(s, RETRY_MS + (uint64_t)random() % RETRY_MS), on_due);
 }
 
 void sub_renewal_stop(leat_sub *s)
@@ -40,7 +40,7 @@ void sub_renewal_stop(leat_sub *s)
 
 static void on_due(leat_deadline *d)
 {
-    sub_work *w = LEAT_LIST_ENTRY(d, sub_work, renewal.wait);
+    sub_work *w = LEAT_CONTAINER_OF(d, sub_work, renewal.wait);
     leat_core *core = sub_core(w->sub);
     if (!core->script->ops->grant_current(core->script, w->sub->grant)) {
         sub_happens_plainly(w->sub, SUB_ON_OLD_SCRIPTS);
@@ -53,7 +53,7 @@ static void on_due(leat_deadline *d)
 
 static void on_slot(leat_slot *slot)
 {
-    read_fresh(LEAT_LIST_ENTRY(slot, sub_work, slot)->sub);
+    read_fresh(LEAT_CONTAINER_OF(slot, sub_work, slot)->sub);
 }
 
 static void read_fresh(leat_sub *s)

@@ -25,7 +25,7 @@ static void on_linger(leat_deadline *d);
 static leat_topic *find_topic(leat_core *core, leat_slice name)
 {
     leat_map_entry *e = leat_map_get(&core->topics, name);
-    return e == NULL ? NULL : LEAT_LIST_ENTRY(e, leat_topic, entry);
+    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_topic, entry);
 }
 
 leat_topic *leat_topic_get(leat_core *core, leat_slice name)
@@ -84,7 +84,7 @@ void leat_topic_free_all(leat_core *core)
 {
     for (leat_map_entry *e = leat_map_next(&core->topics, NULL); e != NULL;) {
         leat_map_entry *next = leat_map_next(&core->topics, e);
-        free_topic(LEAT_LIST_ENTRY(e, leat_topic, entry));
+        free_topic(LEAT_CONTAINER_OF(e, leat_topic, entry));
         e = next;
     }
 }
@@ -92,7 +92,7 @@ void leat_topic_free_all(leat_core *core)
 static void arm_rest(leat_topic *t, uint64_t in_ms, leat_deadline_cb cb)
 {
     leat_loop *loop = t->core->loop;
-    leat_deadline_arm(leat_loop_deadlines(loop), &t->rest_, leat_loop_now(loop) + in_ms, cb);
+    leat_loop_after(loop, &t->rest_, in_ms, cb);
 }
 
 void leat_topic_attach(leat_topic *t, leat_list *link)
@@ -111,7 +111,7 @@ void leat_topic_detach(leat_topic *t, leat_list *link)
 
 static void on_linger(leat_deadline *d)
 {
-    leat_topic *t = LEAT_LIST_ENTRY(d, leat_topic, rest_);
+    leat_topic *t = LEAT_CONTAINER_OF(d, leat_topic, rest_);
     leat_hub_link_disarm(t->core->link, t->entry.key, t->generation);
     free_topic(t);
 }
@@ -119,9 +119,9 @@ static void on_linger(leat_deadline *d)
 static void renumber(leat_topic *t)
 {
     for (leat_list *l = t->subs.next; l != &t->subs; l = l->next)
-        leat_sub_renumber(LEAT_LIST_ENTRY(l, leat_sub, topic_link));
+        leat_sub_renumber(LEAT_CONTAINER_OF(l, leat_sub, topic_link));
     for (leat_list *l = t->pending.next; l != &t->pending; l = l->next)
-        leat_sub_renumber(LEAT_LIST_ENTRY(l, leat_sub, topic_link));
+        leat_sub_renumber(LEAT_CONTAINER_OF(l, leat_sub, topic_link));
 }
 
 /* Every position is of the history that its epoch begins with. A handler that began when positions
@@ -272,7 +272,7 @@ void leat_topic_append(leat_topic *t, leat_event *e)
  * by then, and whoever has had its turn gets another one through the sweep that they scheduled. */
 static void fan_out(leat_sweep *s)
 {
-    leat_topic *t = LEAT_LIST_ENTRY(s, leat_topic, fan_out_);
+    leat_topic *t = LEAT_CONTAINER_OF(s, leat_topic, fan_out_);
     if (!leat_list_empty(&t->pending)) {
         t->again_ = true;
         return;
@@ -283,13 +283,13 @@ static void fan_out(leat_sweep *s)
 
 static void on_rest(leat_deadline *d)
 {
-    leat_topic *t = LEAT_LIST_ENTRY(d, leat_topic, rest_);
+    leat_topic *t = LEAT_CONTAINER_OF(d, leat_topic, rest_);
     for (int i = 0; i < FAN_OUT_STRETCH; i++) {
         leat_list *link = leat_list_shift(&t->pending);
         if (link == NULL)
             break;
         leat_list_push(&t->subs, link);
-        leat_sub_pump(LEAT_LIST_ENTRY(link, leat_sub, topic_link));
+        leat_sub_pump(LEAT_CONTAINER_OF(link, leat_sub, topic_link));
     }
     if (!leat_list_empty(&t->pending)) {
         arm_rest(t, 0, on_rest);
@@ -309,7 +309,7 @@ void leat_topic_on_armed(leat_core *core, leat_slice name, uint64_t generation)
     leat_list_move(&all, &t->subs);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         leat_list_push(&t->subs, l);
-        leat_sub_on_armed(LEAT_LIST_ENTRY(l, leat_sub, topic_link));
+        leat_sub_on_armed(LEAT_CONTAINER_OF(l, leat_sub, topic_link));
     }
 }
 
@@ -370,9 +370,9 @@ void leat_topic_on_signal(leat_core *core, leat_event *e)
     leat_topic *t = find_topic(core, leat_event_topic(e));
     if (t != NULL) {
         for (leat_list *l = t->subs.next; l != &t->subs; l = l->next)
-            leat_sub_signal(LEAT_LIST_ENTRY(l, leat_sub, topic_link), e);
+            leat_sub_signal(LEAT_CONTAINER_OF(l, leat_sub, topic_link), e);
         for (leat_list *l = t->pending.next; l != &t->pending; l = l->next)
-            leat_sub_signal(LEAT_LIST_ENTRY(l, leat_sub, topic_link), e);
+            leat_sub_signal(LEAT_CONTAINER_OF(l, leat_sub, topic_link), e);
     }
     leat_event_unref(e);
 }
@@ -399,7 +399,7 @@ void leat_topic_restart(leat_topic *t, int64_t head, int reason)
         leat_list_push(&all, leat_list_shift(&t->pending));
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         leat_list_push(&t->subs, l);
-        leat_sub_resync(LEAT_LIST_ENTRY(l, leat_sub, topic_link), reason);
+        leat_sub_resync(LEAT_CONTAINER_OF(l, leat_sub, topic_link), reason);
     }
 }
 

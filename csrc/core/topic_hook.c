@@ -52,7 +52,7 @@ void leat_topic_hook_push(leat_topic *t, leat_event *e)
 
 static leat_event *shift(leat_topic *t)
 {
-    hooked_event *h = LEAT_LIST_ENTRY(leat_list_shift(&t->hooked_), hooked_event, link);
+    hooked_event *h = LEAT_CONTAINER_OF(leat_list_shift(&t->hooked_), hooked_event, link);
     leat_event *e = h->event;
     free(h);
     t->hooked_bytes_ -= leat_event_bytes(e);
@@ -72,7 +72,7 @@ static void run_next(leat_topic *t)
 {
     leat_core *core = t->core;
     while (!leat_list_empty(&t->hooked_)) {
-        leat_event *e = LEAT_LIST_ENTRY(t->hooked_.next, hooked_event, link)->event;
+        leat_event *e = LEAT_CONTAINER_OF(t->hooked_.next, hooked_event, link)->event;
         if (leat_event_kind_of(e) == LEAT_EVENT_DATA && leat_topic_hooked(t)) {
             uint64_t now = leat_loop_now(core->loop);
             t->hook_call_ = (leat_call){.cb = on_hooked, .data = t};

@@ -96,7 +96,7 @@ static void collect(leat_deadline_queue *q, uint64_t now_ms)
         level->in_use &= ~(UINT64_C(1) << slot);
         q->elapsed_ms = start_ms;
         for (leat_list *link; (link = leat_list_shift(&entries)) != NULL;)
-            place(q, LEAT_LIST_ENTRY(link, leat_deadline, link_));
+            place(q, LEAT_CONTAINER_OF(link, leat_deadline, link_));
     }
     if (now_ms > q->elapsed_ms)
         q->elapsed_ms = now_ms;
@@ -128,7 +128,7 @@ void leat_deadline_queue_advance(leat_deadline_queue *q, uint64_t now_ms)
     leat_list batch;
     leat_list_move(&batch, &q->due);
     for (leat_list *link; (link = leat_list_shift(&batch)) != NULL;) {
-        leat_deadline *d = LEAT_LIST_ENTRY(link, leat_deadline, link_);
+        leat_deadline *d = LEAT_CONTAINER_OF(link, leat_deadline, link_);
         d->cb_(d);
     }
     q->advancing = false;

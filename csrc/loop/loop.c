@@ -25,7 +25,7 @@ struct leat_loop {
 static void run_sweeps(leat_loop *l)
 {
     for (leat_list *link; (link = leat_list_shift(&l->sweeps)) != NULL;) {
-        leat_sweep *s = LEAT_LIST_ENTRY(link, leat_sweep, link_);
+        leat_sweep *s = LEAT_CONTAINER_OF(link, leat_sweep, link_);
         s->cb_(s);
     }
     uv_unref((uv_handle_t *)&l->prepare);
@@ -105,6 +105,16 @@ uint64_t leat_loop_now(const leat_loop *l)
 leat_deadline_queue *leat_loop_deadlines(leat_loop *l)
 {
     return l->deadlines;
+}
+
+void leat_loop_at(leat_loop *l, leat_deadline *d, uint64_t at_ms, leat_deadline_cb cb)
+{
+    leat_deadline_arm(l->deadlines, d, at_ms, cb);
+}
+
+void leat_loop_after(leat_loop *l, leat_deadline *d, uint64_t ms, leat_deadline_cb cb)
+{
+    leat_deadline_arm(l->deadlines, d, uv_now(l->uv) + ms, cb);
 }
 
 void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb)

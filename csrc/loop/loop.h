@@ -34,7 +34,12 @@ void leat_loop_close(leat_loop *l, void (*done)(void *arg), void *arg);
 
 uv_loop_t *leat_loop_uv(leat_loop *l);
 uint64_t leat_loop_now(const leat_loop *l);
+/* For tests that move the clock; everybody else arms with the two functions below. */
 leat_deadline_queue *leat_loop_deadlines(leat_loop *l);
+
+/* Arms d (leat_deadline_arm) for a time of the loop's clock, or for ms milliseconds from now. */
+void leat_loop_at(leat_loop *l, leat_deadline *d, uint64_t at_ms, leat_deadline_cb cb);
+void leat_loop_after(leat_loop *l, leat_deadline *d, uint64_t ms, leat_deadline_cb cb);
 
 void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb);
 

@@ -41,7 +41,7 @@ static void take_posted(leat_mailbox *m)
 static void hand_out(leat_mailbox *m)
 {
     for (leat_list *link; (link = leat_list_shift(&m->taken)) != NULL;)
-        m->cb(m->arg, LEAT_LIST_ENTRY(link, leat_mail, link_));
+        m->cb(m->arg, LEAT_CONTAINER_OF(link, leat_mail, link_));
 }
 
 static void on_async(uv_async_t *async)

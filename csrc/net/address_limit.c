@@ -73,7 +73,7 @@ void leat_address_limit_free(leat_address_limit *l)
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *s = &l->shards[i];
         while (!leat_list_empty(&s->idle))
-            remove_idle(s, LEAT_LIST_ENTRY(s->idle.next, leat_address_slot, link));
+            remove_idle(s, LEAT_CONTAINER_OF(s->idle.next, leat_address_slot, link));
         LEAT_ASSERT(s->slots.count == 0);
         leat_map_close(&s->slots);
         pthread_mutex_destroy(&s->lock);
@@ -114,7 +114,7 @@ static void refill(leat_address_slot *slot, uint64_t now_ms)
 static void forget(struct shard *s, uint64_t now_ms)
 {
     for (int i = 0; i < FORGET_AT_ONCE && !leat_list_empty(&s->idle); i++) {
-        leat_address_slot *oldest = LEAT_LIST_ENTRY(s->idle.next, leat_address_slot, link);
+        leat_address_slot *oldest = LEAT_CONTAINER_OF(s->idle.next, leat_address_slot, link);
         refill(oldest, now_ms);
         if (oldest->tokens < s->limits->burst * TOKEN && s->n_idle <= MAX_IDLE)
             return;
@@ -126,7 +126,7 @@ static leat_address_slot *find(struct shard *s, const leat_ip *key)
 {
     leat_slice bytes = {(const char *)key->bytes, sizeof(key->bytes)};
     leat_map_entry *e = leat_map_get(&s->slots, bytes);
-    return e == NULL ? NULL : LEAT_LIST_ENTRY(e, leat_address_slot, entry);
+    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_address_slot, entry);
 }
 
 static void put_idle(struct shard *s, leat_address_slot *slot)

@@ -338,7 +338,7 @@ static void settle(leat_conn *c, bool was_blocked)
 
 static void on_sweep(leat_sweep *sweep)
 {
-    leat_conn *c = LEAT_LIST_ENTRY(sweep, leat_conn, sweep);
+    leat_conn *c = LEAT_CONTAINER_OF(sweep, leat_conn, sweep);
     if (c->blocked)
         return;
     write_out(c);
@@ -411,7 +411,7 @@ void leat_conn_close(leat_conn *c)
 
 static void on_limit(leat_deadline *d)
 {
-    begin_close(LEAT_LIST_ENTRY(d, leat_conn, limit), 0);
+    begin_close(LEAT_CONTAINER_OF(d, leat_conn, limit), 0);
 }
 
 void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
@@ -423,7 +423,7 @@ void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
      * what it has not yet read of ours: hence reading on, and the wait for its FIN. */
     c->reading = true;
     update_events(c);
-    leat_deadline_arm(leat_loop_deadlines(c->loop), &c->limit, limit_ms, on_limit);
+    leat_loop_at(c->loop, &c->limit, limit_ms, on_limit);
     if (!c->blocked)
         leat_sweep_schedule(c->loop, &c->sweep);
 }

@@ -126,7 +126,7 @@ int leat_listener_open(leat_listener **out, leat_loop *loop, const struct sockad
 
 static void on_pause_over(leat_deadline *d)
 {
-    leat_listener *l = LEAT_LIST_ENTRY(d, leat_listener, pause);
+    leat_listener *l = LEAT_CONTAINER_OF(d, leat_listener, pause);
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
 }
 
@@ -138,8 +138,7 @@ static void pause_accepting(leat_listener *l, int err)
         LEAT_LOG_WARN("listener", "accept failed err=%s", uv_err_name(err));
     l->failing = true;
     uv_poll_stop(&l->poll);
-    leat_deadline_arm(leat_loop_deadlines(l->loop), &l->pause, leat_loop_now(l->loop) + PAUSE_MS,
-                      on_pause_over);
+    leat_loop_after(l->loop, &l->pause, PAUSE_MS, on_pause_over);
 }
 
 /* True for errors of the one connection, which is gone with them, not of the listener. Linux passes

@@ -34,7 +34,7 @@ static void free_cancel(void *job)
 
 static void on_again(leat_deadline *d)
 {
-    leat_pg_conn *c = LEAT_LIST_ENTRY(d, leat_pg_conn, clean.again);
+    leat_pg_conn *c = LEAT_CONTAINER_OF(d, leat_pg_conn, clean.again);
     leat_pg_clean_start_cancel(c);
 }
 
@@ -45,8 +45,7 @@ static void on_cancel_done(void *arg, void *job, bool returned)
     leat_pg_conn *c = arg;
     c->cancel = NULL;
     if (c->clean.cb != NULL) {
-        leat_deadline_arm(leat_loop_deadlines(c->loop), &c->clean.again,
-                          leat_loop_now(c->loop) + CANCEL_AGAIN_MS, on_again);
+        leat_loop_after(c->loop, &c->clean.again, CANCEL_AGAIN_MS, on_again);
         leat_sweep_schedule(c->loop, &c->sweep); /* go on from there: c may be freed now */
     }
     leat_pg_conn_let_go(c);
@@ -90,7 +89,7 @@ void leat_pg_clean_finish(leat_pg_conn *c, int err)
 
 static void on_clean_deadline(leat_deadline *d)
 {
-    leat_pg_clean_finish(LEAT_LIST_ENTRY(d, leat_pg_conn, clean.deadline), LEAT_EDEADLINE);
+    leat_pg_clean_finish(LEAT_CONTAINER_OF(d, leat_pg_conn, clean.deadline), LEAT_EDEADLINE);
 }
 
 void leat_pg_conn_clean(leat_pg_conn *c, uint64_t deadline_ms,
@@ -100,8 +99,7 @@ void leat_pg_conn_clean(leat_pg_conn *c, uint64_t deadline_ms,
     c->clean.cb = cb;
     c->clean.arg = arg;
     c->clean.rolling_back = false;
-    leat_deadline_arm(leat_loop_deadlines(c->loop), &c->clean.deadline, deadline_ms,
-                      on_clean_deadline);
+    leat_loop_at(c->loop, &c->clean.deadline, deadline_ms, on_clean_deadline);
     leat_sweep_schedule(c->loop, &c->sweep);
 }
 

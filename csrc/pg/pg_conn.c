@@ -138,7 +138,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 static void on_sweep(leat_sweep *s)
 {
-    leat_pg_conn *c = LEAT_LIST_ENTRY(s, leat_pg_conn, sweep);
+    leat_pg_conn *c = LEAT_CONTAINER_OF(s, leat_pg_conn, sweep);
     switch (c->state) {
     case LEAT_PG_CONN_CONNECTING:
         leat_pg_connect_next(c);

@@ -70,7 +70,7 @@ static void refuse(leat_pg_conn *c)
 
 static void on_attempt_deadline(leat_deadline *d)
 {
-    leat_pg_conn *c = LEAT_LIST_ENTRY(d, leat_pg_conn, connect.deadline);
+    leat_pg_conn *c = LEAT_CONTAINER_OF(d, leat_pg_conn, connect.deadline);
     char text[sizeof(c->error)];
     c->state = LEAT_PG_CONN_CONNECTING;
     const char *host = PQhost(c->pg), *port = PQport(c->pg);
@@ -108,8 +108,7 @@ static void attempt(leat_pg_conn *c, const char *address)
         give_up(c, uv_strerror(err));
         return;
     }
-    leat_deadline_arm(leat_loop_deadlines(c->loop), &x->deadline,
-                      leat_loop_now(c->loop) + c->options->connect_timeout_ms, on_attempt_deadline);
+    leat_loop_after(c->loop, &x->deadline, c->options->connect_timeout_ms, on_attempt_deadline);
 }
 
 struct lookup {

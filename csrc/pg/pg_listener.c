@@ -75,7 +75,7 @@ static void hang_up(leat_pg_listener *l)
 
 static void on_retry(leat_deadline *d)
 {
-    leat_pg_listener *l = LEAT_LIST_ENTRY(d, leat_pg_listener, timer);
+    leat_pg_listener *l = LEAT_CONTAINER_OF(d, leat_pg_listener, timer);
     leat_sweep_schedule(l->loop, &l->sweep);
 }
 
@@ -88,8 +88,7 @@ static void fail(leat_pg_listener *l, int err, const char *why)
     if (was_up)
         leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 0);
     hang_up(l);
-    leat_deadline_arm(leat_loop_deadlines(l->loop), &l->timer,
-                      now_ms + leat_pg_backoff_next(&l->backoff), on_retry);
+    leat_loop_after(l->loop, &l->timer, leat_pg_backoff_next(&l->backoff), on_retry);
     if (was_up)
         l->handler.on_down(l->arg, err);
 }
@@ -123,7 +122,7 @@ static void on_keepalive(leat_pg_query *q, leat_pg_result *res, int err)
 
 static void on_pause_over(leat_deadline *d)
 {
-    leat_pg_listener *l = LEAT_LIST_ENTRY(d, leat_pg_listener, timer);
+    leat_pg_listener *l = LEAT_CONTAINER_OF(d, leat_pg_listener, timer);
     uint64_t deadline_ms = leat_loop_now(l->loop) + l->options->keepalive_timeout_ms;
     l->keepalive.data = l;
     int err = leat_pg_conn_query(l->conn, &l->keepalive, "select pg_catalog.pg_backend_pid()", NULL,
@@ -134,8 +133,7 @@ static void on_pause_over(leat_deadline *d)
 
 static void pause_keepalive(leat_pg_listener *l)
 {
-    leat_deadline_arm(leat_loop_deadlines(l->loop), &l->timer,
-                      leat_loop_now(l->loop) + l->options->keepalive_ms, on_pause_over);
+    leat_loop_after(l->loop, &l->timer, l->options->keepalive_ms, on_pause_over);
 }
 
 static void come_up_if_ready(leat_pg_listener *l)
@@ -180,7 +178,7 @@ static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
 
 static void on_handshake_limit(leat_deadline *d)
 {
-    leat_pg_listener *l = LEAT_LIST_ENTRY(d, leat_pg_listener, timer);
+    leat_pg_listener *l = LEAT_CONTAINER_OF(d, leat_pg_listener, timer);
     fail(l, LEAT_EDEADLINE,
          "the fence did not come back in time; a pooler in transaction mode would do that");
 }
@@ -211,7 +209,7 @@ static void send_handshake(leat_pg_listener *l)
             return;
         }
     }
-    leat_deadline_arm(leat_loop_deadlines(l->loop), &l->timer, deadline_ms, on_handshake_limit);
+    leat_loop_at(l->loop, &l->timer, deadline_ms, on_handshake_limit);
 }
 
 static void on_conn(leat_pg_conn *c, int err, void *arg)
@@ -248,7 +246,7 @@ static void finish_closing(leat_pg_listener *l)
 
 static void on_sweep(leat_sweep *s)
 {
-    leat_pg_listener *l = LEAT_LIST_ENTRY(s, leat_pg_listener, sweep);
+    leat_pg_listener *l = LEAT_CONTAINER_OF(s, leat_pg_listener, sweep);
     if (l->closing)
         finish_closing(l);
     else if (l->conn == NULL)

@@ -78,7 +78,7 @@ static void complete(leat_pg_conn *c, leat_pg_query *q, leat_pg_result *res, int
 
 static void on_query_deadline(leat_deadline *d)
 {
-    leat_pg_query *q = LEAT_LIST_ENTRY(d, leat_pg_query, deadline_);
+    leat_pg_query *q = LEAT_CONTAINER_OF(d, leat_pg_query, deadline_);
     leat_pg_conn *c = q->conn_;
     leat_pg_conn_forget(q);
     complete(c, q, NULL, LEAT_EDEADLINE);
@@ -112,7 +112,7 @@ static void queue_slot(leat_pg_conn *c, slot *s, leat_pg_query *q, uint64_t dead
     q->cb_ = cb;
     q->started_ns_ = uv_hrtime();
     leat_deadline_init(&q->deadline_);
-    leat_deadline_arm(leat_loop_deadlines(c->loop), &q->deadline_, deadline_ms, on_query_deadline);
+    leat_loop_at(c->loop, &q->deadline_, deadline_ms, on_query_deadline);
     leat_list_push(&c->queued, &s->link);
     leat_sweep_schedule(c->loop, &c->sweep);
 }
@@ -189,7 +189,7 @@ void leat_pg_conn_forget(leat_pg_query *q)
 void leat_pg_conn_forget_all(leat_pg_conn *c)
 {
     while (!leat_list_empty(&c->queued)) {
-        slot *s = LEAT_LIST_ENTRY(c->queued.next, slot, link);
+        slot *s = LEAT_CONTAINER_OF(c->queued.next, slot, link);
         if (s->query != NULL)
             leat_pg_conn_forget(s->query);
         else
@@ -198,7 +198,7 @@ void leat_pg_conn_forget_all(leat_pg_conn *c)
     /* When the connection was lost, those that were never sent are here, too, and go at once. */
     for (leat_list *link = c->flight.next, *next = link->next; link != &c->flight;
          link = next, next = link->next) {
-        slot *s = LEAT_LIST_ENTRY(link, slot, link);
+        slot *s = LEAT_CONTAINER_OF(link, slot, link);
         if (s->query != NULL)
             leat_pg_conn_forget(s->query);
     }
@@ -239,7 +239,7 @@ static bool deallocate(leat_pg_conn *c)
         if (!leat_pg_statements_next_doomed(&c->statements, sql, sizeof(sql)))
             return true;
         leat_pg_pipeline_send_own(c, sql);
-        if (!send_slot(c, LEAT_LIST_ENTRY(c->queued.prev, slot, link)))
+        if (!send_slot(c, LEAT_CONTAINER_OF(c->queued.prev, slot, link)))
             return false;
     }
     return true;
@@ -252,7 +252,7 @@ void leat_pg_pipeline_send(leat_pg_conn *c)
     leat_pg_session_restore(c);
     bool ok = deallocate(c);
     while (ok && !leat_list_empty(&c->queued))
-        ok = send_slot(c, LEAT_LIST_ENTRY(c->queued.next, slot, link));
+        ok = send_slot(c, LEAT_CONTAINER_OF(c->queued.next, slot, link));
     if (!ok) {
         leat_pg_conn_lose(c, NULL);
         return;
@@ -364,7 +364,7 @@ static void finish_slot(leat_pg_conn *c, slot *s)
 /* One result of the slot at the head of the flight. Returns false if it cannot go on. */
 static bool take_result(leat_pg_conn *c, PGresult *res)
 {
-    slot *s = LEAT_LIST_ENTRY(c->flight.next, slot, link);
+    slot *s = LEAT_CONTAINER_OF(c->flight.next, slot, link);
     switch (PQresultStatus(res)) {
     case PGRES_PIPELINE_SYNC:
         PQclear(res);
@@ -441,7 +441,7 @@ bool leat_pg_pipeline_fail(leat_pg_conn *c, int err)
         leat_list_push(&c->flight, link);
     leat_pg_conn_state before = c->state;
     while (!leat_list_empty(&c->flight)) {
-        slot *s = LEAT_LIST_ENTRY(c->flight.next, slot, link);
+        slot *s = LEAT_CONTAINER_OF(c->flight.next, slot, link);
         leat_pg_query *q = s->query;
         free_slot(c, s);
         if (q != NULL)
@@ -458,7 +458,7 @@ const char *leat_pg_pipeline_reason(const leat_pg_conn *c)
     if (c->last_words[0] != '\0')
         return c->last_words;
     if (!leat_list_empty(&c->flight)) {
-        const slot *s = LEAT_LIST_ENTRY(c->flight.next, slot, link);
+        const slot *s = LEAT_CONTAINER_OF(c->flight.next, slot, link);
         const char *severity = PQresultErrorField(s->result, PG_DIAG_SEVERITY_NONLOCALIZED);
         if (severity != NULL && strcmp(severity, "FATAL") == 0)
             return PQresultErrorField(s->result, PG_DIAG_MESSAGE_PRIMARY);

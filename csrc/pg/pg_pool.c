@@ -69,8 +69,7 @@ static void set_state(member *m, enum state next)
     }
     leat_deadline_cancel(&m->idle);
     if (next == IDLE)
-        leat_deadline_arm(leat_loop_deadlines(p->loop), &m->idle,
-                          leat_loop_now(p->loop) + p->options->idle_timeout_ms, on_idle_timeout);
+        leat_loop_after(p->loop, &m->idle, p->options->idle_timeout_ms, on_idle_timeout);
 }
 
 static size_t total(const leat_pg_pool *p)
@@ -103,14 +102,14 @@ static void drop(member *m)
 
 static void on_idle_timeout(leat_deadline *d)
 {
-    member *m = LEAT_LIST_ENTRY(d, member, idle);
+    member *m = LEAT_CONTAINER_OF(d, member, idle);
     if (total(m->pool) > 1)
         drop(m);
 }
 
 static void on_retry(leat_deadline *d)
 {
-    leat_pg_pool *p = LEAT_LIST_ENTRY(d, leat_pg_pool, retry);
+    leat_pg_pool *p = LEAT_CONTAINER_OF(d, leat_pg_pool, retry);
     leat_sweep_schedule(p->loop, &p->sweep);
 }
 
@@ -121,8 +120,7 @@ static void fail(leat_pg_pool *p, const char *phrase, const char *error)
     p->healthy = false;
     if (leat_deadline_armed(&p->retry))
         return; /* several attempts that fail together are one failure */
-    leat_deadline_arm(leat_loop_deadlines(p->loop), &p->retry,
-                      now_ms + leat_pg_backoff_next(&p->backoff), on_retry);
+    leat_loop_after(p->loop, &p->retry, leat_pg_backoff_next(&p->backoff), on_retry);
 }
 
 static void on_conn(leat_pg_conn *conn, int err, void *arg)
@@ -200,11 +198,11 @@ static void stop_waiting(leat_pg_waiter *w)
 static void serve(leat_pg_pool *p)
 {
     while (!p->closing && p->n_waiters > 0 && p->counts[IDLE] > 0) {
-        member *m = LEAT_LIST_ENTRY(p->members[IDLE].prev, member, link);
+        member *m = LEAT_CONTAINER_OF(p->members[IDLE].prev, member, link);
         leat_pg_turn *turn = leat_pg_shares_next(p->shares, &m->lease);
         if (turn == NULL)
             return; /* those who wait have their shares */
-        leat_pg_waiter *w = LEAT_LIST_ENTRY(turn, leat_pg_waiter, turn_);
+        leat_pg_waiter *w = LEAT_CONTAINER_OF(turn, leat_pg_waiter, turn_);
         stop_waiting(w);
         set_state(m, LEASED);
         w->cb_(w, m->conn, 0);
@@ -213,7 +211,7 @@ static void serve(leat_pg_pool *p)
 
 static void on_sweep(leat_sweep *s)
 {
-    leat_pg_pool *p = LEAT_LIST_ENTRY(s, leat_pg_pool, sweep);
+    leat_pg_pool *p = LEAT_CONTAINER_OF(s, leat_pg_pool, sweep);
     serve(p);
     if (!p->closing) {
         open_missing(p);
@@ -258,7 +256,7 @@ int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
 
 static void on_waiter_deadline(leat_deadline *d)
 {
-    leat_pg_waiter *w = LEAT_LIST_ENTRY(d, leat_pg_waiter, deadline_);
+    leat_pg_waiter *w = LEAT_CONTAINER_OF(d, leat_pg_waiter, deadline_);
     int err = w->pool_->healthy ? LEAT_EDEADLINE : LEAT_EPG_LOST;
     stop_waiting(w);
     w->cb_(w, NULL, err);
@@ -287,7 +285,7 @@ int leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_m
     w->cb_ = cb;
     p->n_waiters++;
     leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, 1);
-    leat_deadline_arm(leat_loop_deadlines(p->loop), &w->deadline_, deadline_ms, on_waiter_deadline);
+    leat_loop_at(p->loop, &w->deadline_, deadline_ms, on_waiter_deadline);
     leat_sweep_schedule(p->loop, &p->sweep);
     return 0;
 }
@@ -354,7 +352,7 @@ bool leat_pg_pool_healthy(const leat_pg_pool *p)
 static void drop_all(leat_pg_pool *p, enum state state)
 {
     while (!leat_list_empty(&p->members[state]))
-        drop(LEAT_LIST_ENTRY(p->members[state].next, member, link));
+        drop(LEAT_CONTAINER_OF(p->members[state].next, member, link));
 }
 
 void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg)
@@ -370,7 +368,7 @@ void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg)
     leat_sweep_schedule(p->loop, &p->sweep);
 
     for (leat_pg_turn *t; (t = leat_pg_shares_drain(p->shares)) != NULL;) {
-        leat_pg_waiter *w = LEAT_LIST_ENTRY(t, leat_pg_waiter, turn_);
+        leat_pg_waiter *w = LEAT_CONTAINER_OF(t, leat_pg_waiter, turn_);
         stop_waiting(w);
         w->cb_(w, NULL, LEAT_ECLOSED);
     }

@@ -93,7 +93,7 @@ static user *open_user(leat_pg_shares *s, leat_slice name)
 {
     leat_map_entry *e = leat_map_get(&s->users, name);
     if (e != NULL)
-        return LEAT_LIST_ENTRY(e, user, entry);
+        return LEAT_CONTAINER_OF(e, user, entry);
     user *u = leat_calloc(1, sizeof(*u) + name.len + 1);
     if (name.len > 0)
         memcpy(u->name, name.at, name.len);
@@ -107,7 +107,7 @@ static account *open_account(leat_pg_shares *s, const leat_pg_bill *bill, leat_s
 {
     leat_map_entry *e = leat_map_get(&s->accounts, key);
     if (e != NULL)
-        return LEAT_LIST_ENTRY(e, account, entry);
+        return LEAT_CONTAINER_OF(e, account, entry);
     account *a = leat_calloc(1, sizeof(*a) + key.len);
     memcpy(a->key, key.at, key.len);
     a->shares = bill->client != 0;
@@ -188,7 +188,7 @@ static void pass_on(leat_pg_shares *s, user *u)
 {
     for (int k = 0; k < LEAT_PG_KINDS && u != NULL; k++)
         if (user_has_room(s, u, (leat_pg_kind)k) && !leat_list_empty(&u->aside[k]))
-            set_state(s, LEAT_LIST_ENTRY(u->aside[k].next, line, link), READY);
+            set_state(s, LEAT_CONTAINER_OF(u->aside[k].next, line, link), READY);
 }
 
 static bool is_full(const leat_pg_shares *s, const leat_pg_bill *bill, const account *a,
@@ -257,7 +257,7 @@ void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_turn *t)
 static line *first_free(leat_pg_shares *s, leat_pg_kind kind)
 {
     while (!leat_list_empty(&s->ring[kind])) {
-        line *l = LEAT_LIST_ENTRY(s->ring[kind].next, line, link);
+        line *l = LEAT_CONTAINER_OF(s->ring[kind].next, line, link);
         account *a = l->account;
         if (!user_has_room(s, a->user, kind)) {
             set_state(s, l, ASIDE_USER);
@@ -286,7 +286,7 @@ static void give_back(holding *h, bool was_call)
 static leat_pg_turn *lease_to(leat_pg_shares *s, line *l, leat_pg_lease *lease)
 {
     account *a = l->account;
-    leat_pg_turn *t = LEAT_LIST_ENTRY(l->turns.next, leat_pg_turn, link_);
+    leat_pg_turn *t = LEAT_CONTAINER_OF(l->turns.next, leat_pg_turn, link_);
     take(s, t);
     bool is_call = l->kind == LEAT_PG_CALL;
     hold(&a->leased, is_call);
@@ -336,11 +336,11 @@ leat_pg_turn *leat_pg_shares_drain(leat_pg_shares *s)
 {
     for (leat_map_entry *e = leat_map_next(&s->accounts, NULL); e != NULL;
          e = leat_map_next(&s->accounts, e)) {
-        account *a = LEAT_LIST_ENTRY(e, account, entry);
+        account *a = LEAT_CONTAINER_OF(e, account, entry);
         for (int k = 0; k < LEAT_PG_KINDS; k++) {
             if (leat_list_empty(&a->lines[k].turns))
                 continue;
-            leat_pg_turn *t = LEAT_LIST_ENTRY(a->lines[k].turns.next, leat_pg_turn, link_);
+            leat_pg_turn *t = LEAT_CONTAINER_OF(a->lines[k].turns.next, leat_pg_turn, link_);
             leat_pg_shares_leave(s, t);
             return t;
         }

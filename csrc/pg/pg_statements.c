@@ -19,7 +19,7 @@ void leat_pg_statements_init(leat_pg_statements *s, size_t max)
 void leat_pg_statements_close(leat_pg_statements *s)
 {
     while (!leat_list_empty(&s->recent_))
-        leat_pg_statements_drop(s, LEAT_LIST_ENTRY(s->recent_.next, leat_pg_statement, link_));
+        leat_pg_statements_drop(s, LEAT_CONTAINER_OF(s->recent_.next, leat_pg_statement, link_));
     leat_map_close(&s->map_);
     free(s->doomed_);
     s->doomed_ = NULL;
@@ -42,11 +42,12 @@ leat_pg_statement *leat_pg_statements_hold(leat_pg_statements *s, const char *sq
     leat_map_entry *entry = leat_map_get(&s->map_, key);
     leat_pg_statement *found;
     if (entry != NULL) {
-        found = LEAT_LIST_ENTRY(entry, leat_pg_statement, entry_);
+        found = LEAT_CONTAINER_OF(entry, leat_pg_statement, entry_);
         leat_list_unlink(&found->link_);
     } else {
         while (s->map_.count > 0 && s->map_.count >= s->max_)
-            leat_pg_statements_drop(s, LEAT_LIST_ENTRY(s->recent_.next, leat_pg_statement, link_));
+            leat_pg_statements_drop(s,
+                                    LEAT_CONTAINER_OF(s->recent_.next, leat_pg_statement, link_));
         found = make(s, sql);
         if (s->max_ == 0) {
             found->holders_ = 1;
@@ -92,7 +93,7 @@ void leat_pg_statements_drop(leat_pg_statements *s, leat_pg_statement *statement
 void leat_pg_statements_lost(leat_pg_statements *s)
 {
     while (!leat_list_empty(&s->recent_)) {
-        leat_pg_statement *last = LEAT_LIST_ENTRY(s->recent_.next, leat_pg_statement, link_);
+        leat_pg_statement *last = LEAT_CONTAINER_OF(s->recent_.next, leat_pg_statement, link_);
         last->at_server = false;
         leat_pg_statements_drop(s, last);
     }

@@ -177,7 +177,7 @@ static void free_lua(leat_lua *lua)
     leat_map_entry *e;
     while ((e = leat_map_next(&lua->methods, NULL)) != NULL) {
         leat_map_remove(&lua->methods, e);
-        free(LEAT_LIST_ENTRY(e, leat_vm_method, entry));
+        free(LEAT_CONTAINER_OF(e, leat_vm_method, entry));
     }
     leat_map_close(&lua->methods);
     leat_buf_close(&lua->scratch[0]);
@@ -229,7 +229,7 @@ static void finish_retirement(leat_lua *lua)
  * at the end of the turn. */
 static void on_farewell(leat_sweep *s)
 {
-    leat_lua *lua = LEAT_LIST_ENTRY(s, leat_lua, farewell);
+    leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, farewell);
     if (lua->holds == 0)
         finish_retirement(lua);
 }

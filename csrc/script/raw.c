@@ -53,8 +53,7 @@ static const leat_limits *limits(const leat_raw *r)
 static void arm(leat_raw *r, uint64_t after_ms)
 {
     leat_loop *loop = r->lua->core->loop;
-    leat_deadline_arm(leat_loop_deadlines(loop), &r->timer, leat_loop_now(loop) + after_ms,
-                      on_timer);
+    leat_loop_after(loop, &r->timer, after_ms, on_timer);
 }
 
 /* --- frames out --- */
@@ -180,7 +179,7 @@ static void on_conn_closed(void *owner, int err)
 
 static void on_timer(leat_deadline *d)
 {
-    leat_raw *r = LEAT_LIST_ENTRY(d, leat_raw, timer);
+    leat_raw *r = LEAT_CONTAINER_OF(d, leat_raw, timer);
     uint64_t quiet_ms = leat_loop_now(r->lua->core->loop) - r->heard_ms;
     uint64_t interval_ms = limits(r)->ping_interval_ms;
     bool deaf = r->task != NULL; /* and may have stopped reading: the peer may have answered */
@@ -201,7 +200,7 @@ static void on_timer(leat_deadline *d)
 
 static leat_raw_item *first(const leat_raw *r)
 {
-    return LEAT_LIST_ENTRY(r->inbox.next, leat_raw_item, link);
+    return LEAT_CONTAINER_OF(r->inbox.next, leat_raw_item, link);
 }
 
 static int handler_of(const leat_raw *r, const leat_raw_item *item)
@@ -388,5 +387,5 @@ size_t leat_lua_raw_count(const leat_lua *lua)
 void leat_lua_raw_close_all(leat_lua *lua, int code, const char *reason)
 {
     for (leat_list *link = lua->raws.next; link != &lua->raws; link = link->next)
-        leat_raw_close(LEAT_LIST_ENTRY(link, leat_raw, link), code, reason);
+        leat_raw_close(LEAT_CONTAINER_OF(link, leat_raw, link), code, reason);
 }

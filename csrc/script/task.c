@@ -45,7 +45,7 @@ static leat_task *make(leat_lua *lua)
     leat_list *link = leat_list_shift(&lua->spare);
     if (link != NULL) {
         lua->n_spare--;
-        return LEAT_LIST_ENTRY(link, leat_task, link);
+        return LEAT_CONTAINER_OF(link, leat_task, link);
     }
     leat_task *t = leat_calloc(1, sizeof(*t));
     t->lua = lua;
@@ -92,7 +92,7 @@ static void free_task(leat_task *t)
 void leat_task_free_spare(leat_lua *lua)
 {
     for (leat_list *link; (link = leat_list_shift(&lua->spare)) != NULL;)
-        free_task(LEAT_LIST_ENTRY(link, leat_task, link));
+        free_task(LEAT_CONTAINER_OF(link, leat_task, link));
     lua->n_spare = 0;
 }
 
@@ -233,9 +233,8 @@ static void fail_yield(leat_task *t)
 
 static void begin_wait(leat_task *t)
 {
-    leat_deadline_queue *deadlines = leat_loop_deadlines(t->lua->core->loop);
     if (!leat_deadline_armed(&t->deadline))
-        leat_deadline_arm(deadlines, &t->deadline, t->deadline_ms, on_deadline);
+        leat_loop_at(t->lua->core->loop, &t->deadline, t->deadline_ms, on_deadline);
     int err = t->wait->start(t);
     if (err < 0)
         leat_task_wake_soon(t, err);
@@ -295,11 +294,11 @@ static void begin(leat_task *t)
 
 static void on_sweep(leat_sweep *s)
 {
-    leat_lua *lua = LEAT_LIST_ENTRY(s, leat_lua, sweep);
+    leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, sweep);
     leat_vm_hold(lua);
     for (leat_list *link; (link = leat_list_shift(&lua->ready)) != NULL;) {
         leat_list_push(&lua->waiting, link);
-        begin(LEAT_LIST_ENTRY(link, leat_task, link));
+        begin(LEAT_CONTAINER_OF(link, leat_task, link));
     }
     leat_vm_drop(lua);
 }
@@ -341,7 +340,7 @@ void leat_task_answer_call(leat_task *t)
 
 static void on_deadline(leat_deadline *d)
 {
-    leat_task *t = LEAT_LIST_ENTRY(d, leat_task, deadline);
+    leat_task *t = LEAT_CONTAINER_OF(d, leat_task, deadline);
     char name[300];
     bool cut_off = leat_db_is_cut_off(&t->db, t);
     leat_code code = cut_off ? LEAT_CODE_UNAVAILABLE : LEAT_CODE_DEADLINE_EXCEEDED;
@@ -407,14 +406,14 @@ void leat_task_wake(leat_task *t, int err)
 
 static void on_soon(leat_deadline *d)
 {
-    resume(LEAT_LIST_ENTRY(d, leat_task, soon), 0);
+    resume(LEAT_CONTAINER_OF(d, leat_task, soon), 0);
 }
 
 void leat_task_wake_soon(leat_task *t, int err)
 {
     set_outcome(t, err);
     leat_loop *loop = t->lua->core->loop;
-    leat_deadline_arm(leat_loop_deadlines(loop), &t->soon, leat_loop_now(loop), on_soon);
+    leat_loop_after(loop, &t->soon, 0, on_soon);
 }
 
 leat_slice leat_task_name(const leat_task *t)

@@ -235,5 +235,5 @@ const leat_vm_topic *leat_vm_find_topic(const leat_lua *lua, leat_slice topic)
 const leat_vm_method *leat_vm_find_method(const leat_lua *lua, leat_slice name)
 {
     leat_map_entry *e = leat_map_get(&lua->methods, name);
-    return e == NULL ? NULL : LEAT_LIST_ENTRY(e, leat_vm_method, entry);
+    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_vm_method, entry);
 }

@@ -274,7 +274,7 @@ static void on_tick(uv_timer_t *tick)
     proxy *p = tick->data;
     uint64_t now = uv_now(&p->torture->loop);
     for (leat_list *l = p->pairs.next; l != &p->pairs; l = l->next)
-        release(LEAT_LIST_ENTRY(l, pair, link), now, false);
+        release(LEAT_CONTAINER_OF(l, pair, link), now, false);
 }
 
 typedef char door_path[300];
@@ -347,7 +347,7 @@ void proxy_close(proxy *p)
 {
     p->closing = true;
     for (leat_list *l = p->pairs.next; l != &p->pairs; l = l->next)
-        close_pair(LEAT_LIST_ENTRY(l, pair, link));
+        close_pair(LEAT_CONTAINER_OF(l, pair, link));
     for (int i = 0; i < p->n_doors; i++)
         uv_close((uv_handle_t *)&p->doors[i], on_part_closed);
     uv_close((uv_handle_t *)&p->tick, on_part_closed);
@@ -365,7 +365,7 @@ int proxy_pids(proxy *p, int which, bool listener, int *pids, int max)
     int n = 0;
     uv_mutex_lock(&p->lock);
     for (leat_list *l = p->pairs.next; l != &p->pairs && n < max; l = l->next) {
-        pair *c = LEAT_LIST_ENTRY(l, pair, link);
+        pair *c = LEAT_CONTAINER_OF(l, pair, link);
         if (c->pid != 0 && c->node == which && c->listener == listener)
             pids[n++] = c->pid;
     }

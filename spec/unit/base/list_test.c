@@ -15,7 +15,7 @@ typedef struct item {
 static int take(leat_list *head)
 {
     leat_list *link = leat_list_shift(head);
-    return link == NULL ? 0 : LEAT_LIST_ENTRY(link, item, link)->n;
+    return link == NULL ? 0 : LEAT_CONTAINER_OF(link, item, link)->n;
 }
 
 static void shifts_in_the_order_of_pushing(void **state)

@@ -186,7 +186,7 @@ void core_fixture_expect_silence(core_fixture *f)
 leat_sub *core_fixture_sub(core_fixture *f)
 {
     leat_map_entry *e = leat_map_get(&f->client->subs, leat_slice_of("t"));
-    return e == NULL ? NULL : LEAT_LIST_ENTRY(e, leat_sub, entry);
+    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_sub, entry);
 }
 
 void core_fixture_expect_state(core_fixture *f, sub_state state)
@@ -199,7 +199,7 @@ void core_fixture_expect_state(core_fixture *f, sub_state state)
 
 leat_topic *core_fixture_topic(core_fixture *f)
 {
-    return LEAT_LIST_ENTRY(leat_map_get(&f->core.topics, leat_slice_of("t")), leat_topic, entry);
+    return LEAT_CONTAINER_OF(leat_map_get(&f->core.topics, leat_slice_of("t")), leat_topic, entry);
 }
 
 void core_fixture_arm(core_fixture *f)

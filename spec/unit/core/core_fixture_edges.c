@@ -203,7 +203,7 @@ leat_read *core_fixture_read(core_fixture *f)
 {
     assert_false(leat_list_empty(&f->reads));
     assert_ptr_equal(f->reads.next, f->reads.prev);
-    return LEAT_LIST_ENTRY(f->reads.next, leat_read, link);
+    return LEAT_CONTAINER_OF(f->reads.next, leat_read, link);
 }
 
 static void answer_read(core_fixture *f, const leat_read_outcome *outcome)
@@ -246,7 +246,7 @@ void core_fixture_outbox(core_fixture *f, const leat_history_row *row)
 {
     leat_list *link = leat_list_shift(&f->histories);
     assert_non_null(link);
-    leat_history *h = LEAT_LIST_ENTRY(link, leat_history, link);
+    leat_history *h = LEAT_CONTAINER_OF(link, leat_history, link);
     h->rows = row;
     h->cb(h, 0, row == NULL ? 0 : 1, h->arg);
     free(h);

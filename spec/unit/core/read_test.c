@@ -48,21 +48,14 @@ uint64_t leat_loop_now(const leat_loop *l)
     return seen.now;
 }
 
-leat_deadline_queue *leat_loop_deadlines(leat_loop *l)
-{
-    (void)l;
-    return NULL;
-}
-
 void leat_deadline_init(leat_deadline *d)
 {
     (void)d;
 }
 
-void leat_deadline_arm(leat_deadline_queue *q, leat_deadline *d, uint64_t at_ms,
-                       leat_deadline_cb cb)
+void leat_loop_at(leat_loop *l, leat_deadline *d, uint64_t at_ms, leat_deadline_cb cb)
 {
-    (void)q;
+    (void)l;
     seen.armed = d;
     seen.at_ms = at_ms;
     seen.on_deadline = cb;

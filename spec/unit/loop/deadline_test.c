@@ -23,7 +23,7 @@ struct probe {
 
 static void on_fire(leat_deadline *d)
 {
-    struct probe *p = LEAT_LIST_ENTRY(d, struct probe, d);
+    struct probe *p = LEAT_CONTAINER_OF(d, struct probe, d);
     assert_false(leat_deadline_armed(d));
     assert_true(*p->clock >= p->due_ms);
     p->fired++;
@@ -140,7 +140,7 @@ static void arming_again_replaces_the_time(void **state)
 
 static void on_fire_cancel_other(leat_deadline *d)
 {
-    struct probe *p = LEAT_LIST_ENTRY(d, struct probe, d);
+    struct probe *p = LEAT_CONTAINER_OF(d, struct probe, d);
     p->fired++;
     leat_deadline_cancel(p->other);
 }
@@ -167,7 +167,7 @@ static void a_callback_may_cancel_its_neighbour(void **state)
 
 static void on_fire_again(leat_deadline *d)
 {
-    struct probe *p = LEAT_LIST_ENTRY(d, struct probe, d);
+    struct probe *p = LEAT_CONTAINER_OF(d, struct probe, d);
     p->fired++;
     leat_deadline_arm(p->q, d, *p->clock, on_fire_again);
 }
@@ -246,7 +246,7 @@ static void ten_thousand_are_each_exact(void **state)
 
 static void on_uv_fire(leat_deadline *d)
 {
-    struct probe *p = LEAT_LIST_ENTRY(d, struct probe, d);
+    struct probe *p = LEAT_CONTAINER_OF(d, struct probe, d);
     p->fired++;
 }
 
@@ -289,7 +289,7 @@ static void the_loop_drives_it(void **state)
 /* One that always arms itself for now leaves the loop its turns. */
 static void on_uv_again(leat_deadline *d)
 {
-    struct probe *p = LEAT_LIST_ENTRY(d, struct probe, d);
+    struct probe *p = LEAT_CONTAINER_OF(d, struct probe, d);
     p->fired++;
     leat_deadline_arm(p->q, d, 0, on_uv_again);
 }

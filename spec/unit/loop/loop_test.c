@@ -18,19 +18,19 @@ struct fixture {
 
 static void on_a(leat_sweep *s)
 {
-    struct fixture *f = LEAT_LIST_ENTRY(s, struct fixture, a);
+    struct fixture *f = LEAT_CONTAINER_OF(s, struct fixture, a);
     f->a_runs++;
 }
 
 static void on_b(leat_sweep *s)
 {
-    struct fixture *f = LEAT_LIST_ENTRY(s, struct fixture, b);
+    struct fixture *f = LEAT_CONTAINER_OF(s, struct fixture, b);
     f->b_runs++;
 }
 
 static void on_a_schedules_b(leat_sweep *s)
 {
-    struct fixture *f = LEAT_LIST_ENTRY(s, struct fixture, a);
+    struct fixture *f = LEAT_CONTAINER_OF(s, struct fixture, a);
     f->a_runs++;
     leat_sweep_schedule(f->loop, &f->b);
 }

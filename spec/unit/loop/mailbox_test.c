@@ -35,7 +35,7 @@ static void on_closed(void *arg)
 static void on_mail(void *arg, leat_mail *mail)
 {
     struct receiver *r = arg;
-    struct letter *l = LEAT_LIST_ENTRY(mail, struct letter, mail);
+    struct letter *l = LEAT_CONTAINER_OF(mail, struct letter, mail);
     assert_int_equal(l->number, r->expected[l->sender]);
     r->expected[l->sender]++;
     r->total++;
