@@ -60,7 +60,7 @@ leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
     c->conn = conn;
     c->peer = *peer;
     c->door = door;
-    c->parser = leat_http_parser_new(&side->limits);
+    c->parser = leat_http_parser_new(&side->options->head);
     leat_deadline_init(&c->deadline);
     leat_sweep_init(&c->sweep, on_sweep);
     leat_list_push(&side->conns, &c->link);
@@ -70,7 +70,7 @@ leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
     leat_conn_set_read_size(conn, READ_BYTES);
     leat_conn_set_unsent_limit(conn, UNSENT_BYTES);
     leat_conn_set_handler(conn, &handler, c);
-    arm(c, side->config->header_timeout_ms, on_request_late);
+    arm(c, side->options->header_timeout_ms, on_request_late);
     return c;
 }
 
@@ -232,7 +232,7 @@ void leat_http_conn_end(leat_http_conn *c)
 {
     bool unsent = c->state != HTTP_GONE && leat_conn_queued(c->conn) > 0;
     if (c->state == HTTP_FLUSHING || (c->state == HTTP_READING && unsent))
-        finish(c, c->side->config->limits.close_timeout_ms);
+        finish(c, c->side->limits->close_timeout_ms);
     else if (c->state != HTTP_GONE && c->state != HTTP_FINISHING)
         leat_conn_close(c->conn);
 }
@@ -271,7 +271,7 @@ static void reject(leat_http_conn *c, int status)
                              false, false);
     leat_buf_close(&body);
     leat_conn_send_owned(c->conn, &out);
-    finish(c, c->side->config->limits.close_timeout_ms);
+    finish(c, c->side->limits->close_timeout_ms);
 }
 
 /* Its pot is full, and it holds more than the little that everybody may. */
@@ -326,7 +326,7 @@ static bool identify(leat_http_conn *c)
     leat_http_side *side = c->side;
     leat_address_verdict verdict =
         leat_http_peer_identify(&c->peer, c->conn, leat_http_conn_request(c),
-                                &side->config->trusted, side->addresses, now_of(c));
+                                side->options->trusted, side->addresses, now_of(c));
     leat_ip client = c->peer.ip;
     if (verdict != LEAT_ADDRESS_OK &&
         leat_ip_parse(&client, leat_slice_of(leat_conn_remote(c->conn))) < 0)
@@ -387,7 +387,7 @@ static void advance(leat_http_conn *c)
     drop_parsed(c);
     if (c->state == HTTP_READING && !c->head_timed && leat_http_parser_started(c->parser)) {
         c->head_timed = true;
-        arm(c, c->side->config->header_timeout_ms, on_request_late);
+        arm(c, c->side->options->header_timeout_ms, on_request_late);
     }
 }
 
@@ -399,7 +399,7 @@ static void on_request_late(leat_deadline *d)
     if (leat_http_parser_started(c->parser))
         reject(c, 408);
     else
-        finish(c, c->side->config->limits.close_timeout_ms);
+        finish(c, c->side->limits->close_timeout_ms);
 }
 
 /* --- the body --- */
@@ -407,7 +407,7 @@ static void on_request_late(leat_deadline *d)
 static void on_body_turn(leat_deadline *d)
 {
     leat_http_conn *c = LEAT_CONTAINER_OF(d, leat_http_conn, deadline);
-    arm(c, c->side->config->header_timeout_ms, on_request_late);
+    arm(c, c->side->options->header_timeout_ms, on_request_late);
     if (leat_http_conn_request(c)->expects_continue && c->input.len == 0)
         leat_conn_send_copy(c->conn, leat_slice_of(CONTINUE));
     leat_conn_set_read_size(c->conn, BODY_READ_BYTES);
@@ -484,7 +484,7 @@ static void await_next(leat_http_conn *c)
 {
     leat_http_conn_set_state(c, HTTP_READING);
     leat_conn_read_start(c->conn);
-    arm(c, c->side->config->keep_alive_timeout_ms, on_request_late);
+    arm(c, c->side->options->keep_alive_timeout_ms, on_request_late);
     advance(c);
 }
 
@@ -498,7 +498,7 @@ void leat_http_conn_finish_request(leat_http_conn *c, bool keep_alive)
     change_pot(c, LEAT_HTTP_POT_GUESTS);
     leat_http_conn_count(c);
     if (!keep_alive) {
-        finish(c, side->config->limits.close_timeout_ms);
+        finish(c, side->limits->close_timeout_ms);
     } else if (leat_conn_queued(c->conn) > MAX_UNSENT || over_budget(c)) {
         leat_http_conn_set_state(c, HTTP_FLUSHING);
         leat_http_conn_check_flush(c);
@@ -541,7 +541,7 @@ static void on_flush_check(leat_deadline *d)
     else if (c->state == HTTP_FLUSHING && over_budget(c))
         shed(c);
     else
-        arm(c, c->side->config->limits.slow_client_timeout_ms, on_stall_check);
+        arm(c, c->side->limits->slow_client_timeout_ms, on_stall_check);
 }
 
 static void on_drain(void *owner)
@@ -554,8 +554,7 @@ static void on_drain(void *owner)
 static void on_stall_check(leat_deadline *d)
 {
     leat_http_conn *c = LEAT_CONTAINER_OF(d, leat_http_conn, deadline);
-    uint64_t limit_ms =
-        leat_conn_progress_ms(c->conn) + c->side->config->limits.slow_client_timeout_ms;
+    uint64_t limit_ms = leat_conn_progress_ms(c->conn) + c->side->limits->slow_client_timeout_ms;
     if (now_of(c) < limit_ms) {
         arm(c, limit_ms - now_of(c), on_stall_check);
         return;

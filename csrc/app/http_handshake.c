@@ -23,14 +23,12 @@ enum goal { GOAL_CLIENT, GOAL_STREAM_WS, GOAL_STREAM_SSE, GOAL_ROUTE, GOAL_RAW }
 struct handshake {
     leat_http_conn *conn;
     leat_http_side *side;
-    leat_lua *lua;
     leat_script *script;
     leat_call call;
     leat_session *session; /* NULL before the guard, and on public routes */
     leat_route_match match;
     leat_upgrade upgrade;
     enum goal goal;
-    bool in_route; /* the pending call is a route's handler */
     uint64_t deadline_ms;
     leat_buf params; /* of a stream: JSON */
     leat_buf epoch;  /* what since points into */
@@ -46,7 +44,7 @@ static void refuse_stopping(struct handshake *h);
 static void on_connected(leat_call *call, const leat_verdict *verdict);
 static void go_on(struct handshake *h);
 static void on_authorized(leat_call *call, const leat_verdict *verdict);
-static void on_answered(leat_call *call, const leat_http_answer *answer);
+static void on_answered(leat_call *call, const leat_route_answer *answer);
 static void open_client(struct handshake *h);
 static void open_stream(struct handshake *h, leat_grant *grant);
 static void open_raw(struct handshake *h);
@@ -60,7 +58,7 @@ static void on_cancel(void *arg);
 static bool check_origin(leat_http_conn *c)
 {
     const leat_http_request *r = leat_http_conn_request(c);
-    const char *list = leat_http_conn_side(c)->config->allowed_origins;
+    const char *list = leat_http_conn_side(c)->options->allowed_origins;
     if (leat_http_peer_origin_allowed(leat_http_conn_peer(c), r, list))
         return true;
     char quoted[128];
@@ -145,7 +143,7 @@ static int read_stream_request(struct handshake *h, const char **reason)
 static void set_deadline(struct handshake *h)
 {
     h->deadline_ms = leat_control_deadline(LEAT_DEADLINE_NEVER, leat_loop_now(h->side->loop),
-                                           h->side->config->limits.control_timeout_ms);
+                                           h->side->limits->control_timeout_ms);
 }
 
 static void start(leat_http_conn *c, const leat_route_match *match, enum goal goal,
@@ -155,8 +153,7 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
     leat_http_side *side = leat_http_conn_side(c);
     h->conn = c;
     h->side = side;
-    h->lua = side->lua;
-    h->script = leat_lua_script(side->lua);
+    h->script = side->core->script;
     h->match = *match;
     h->goal = goal;
     h->upgrade = *upgrade;
@@ -170,8 +167,8 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
         refuse(h, 400, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
     } else if (match->is_public) {
         if (is_stream(h))
-            h->session =
-                leat_lua_guest(h->side->core, leat_http_conn_request(c), leat_http_conn_remote(c));
+            h->session = h->script->routes->guest(h->script, leat_http_conn_request(c),
+                                                  leat_http_conn_remote(c));
         go_on(h);
     } else {
         h->script->ops->connect(h->script, &h->call, leat_http_conn_request(c),
@@ -192,10 +189,7 @@ static void free_handshake(struct handshake *h)
 static void on_cancel(void *arg)
 {
     struct handshake *h = arg;
-    if (h->in_route)
-        leat_lua_cancel(&h->call);
-    else
-        h->script->ops->cancel(&h->call);
+    h->script->ops->cancel(&h->call);
     if (is_stream(h))
         leat_metrics_add(h->side->metrics, LEAT_M_HANDSHAKES_GONE, 1);
     free_handshake(h);
@@ -269,9 +263,9 @@ static void authorize(struct handshake *h)
 static void run_route(struct handshake *h)
 {
     h->call = (leat_call){.data = h};
-    h->in_route = true;
-    leat_lua_route(h->lua, &h->call, h->match.route, h->session, leat_http_conn_request(h->conn),
-                   leat_http_conn_remote(h->conn), h->deadline_ms, on_answered);
+    h->script->routes->run(h->script, &h->call, h->match.route, h->session,
+                           leat_http_conn_request(h->conn), leat_http_conn_remote(h->conn),
+                           h->deadline_ms, on_answered);
 }
 
 static void go_on(struct handshake *h)
@@ -307,7 +301,7 @@ static void on_body(void *arg)
         run_route(h);
 }
 
-static void on_answered(leat_call *call, const leat_http_answer *answer)
+static void on_answered(leat_call *call, const leat_route_answer *answer)
 {
     struct handshake *h = call->data;
     leat_http_conn *c = h->conn;
@@ -402,7 +396,8 @@ static void open_raw(struct handshake *h)
     leat_buf rest;
     const leat_http_request *r = leat_http_conn_request(h->conn);
     leat_conn *conn = switch_protocols(h, NULL, &rest);
-    leat_lua_raw_open(h->lua, h->match.route, take_session(h), conn, r, rest.at, rest.len);
+    h->script->routes->open_socket(h->script, h->match.route, take_session(h), conn, r, rest.at,
+                                   rest.len);
     leat_buf_close(&rest);
     free_handshake(h);
 }

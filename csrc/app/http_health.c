@@ -11,7 +11,7 @@ static bool sees_details(leat_http_conn *c)
 {
     if (leat_http_conn_door(c) == LEAT_HTTP_DOOR_METRICS)
         return true;
-    return leat_http_conn_side(c)->config->metrics_listen[0] == '\0' &&
+    return !leat_http_conn_side(c)->options->has_metrics_door &&
            leat_http_peer_is_local(leat_http_conn_peer(c), leat_http_conn_request(c));
 }
 
@@ -65,7 +65,7 @@ static bool check_outbox(const leat_http_side *side, leat_buf *reason)
 
 static bool check_scripts(const leat_http_side *side, leat_buf *reason)
 {
-    return leat_lua_can_run(side->lua, reason);
+    return side->core->script->routes->can_run(side->core->script, reason);
 }
 
 static bool check_server(const leat_http_side *side, leat_buf *reason)

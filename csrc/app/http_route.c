@@ -17,6 +17,13 @@ static const struct endpoint endpoints[] = {
     {"/metrics", leat_http_health_metrics, true},
 };
 
+static void find_route(leat_http_conn *c, leat_slice method, leat_slice path,
+                       leat_route_match *match)
+{
+    leat_script *script = leat_http_conn_side(c)->core->script;
+    script->routes->match(script, method, path, match);
+}
+
 /* The methods that a path answers, for Allow (RFC 9110 §15.5.6). */
 static void refuse_method(leat_http_conn *c)
 {
@@ -26,7 +33,7 @@ static void refuse_method(leat_http_conn *c)
     leat_buf allow = LEAT_BUF_INIT;
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         leat_route_match match;
-        leat_lua_match(leat_http_conn_side(c)->lua, leat_slice_of(methods[i]), path, &match);
+        find_route(c, leat_slice_of(methods[i]), path, &match);
         if (match.kind != LEAT_ROUTE_NONE) {
             leat_buf_text(&allow, allow.len == 0 ? "Allow: " : ", ");
             leat_buf_text(&allow, methods[i]);
@@ -43,10 +50,9 @@ static void refuse_method(leat_http_conn *c)
 static void match_route(leat_http_conn *c, leat_route_match *match)
 {
     const leat_http_request *r = leat_http_conn_request(c);
-    leat_lua *lua = leat_http_conn_side(c)->lua;
-    leat_lua_match(lua, r->method, r->path, match);
+    find_route(c, r->method, r->path, match);
     if (match->kind == LEAT_ROUTE_NONE && match->path_known && leat_slice_is(r->method, "HEAD")) {
-        leat_lua_match(lua, leat_slice_of("GET"), r->path, match);
+        find_route(c, leat_slice_of("GET"), r->path, match);
         if (match->kind != LEAT_ROUTE_HTTP)
             *match = (leat_route_match){.kind = LEAT_ROUTE_NONE, .path_known = true};
     }

@@ -81,7 +81,7 @@ static void accept_metrics(leat_http_side *side, uv_os_sock_t socket, const leat
 static void accept_public(leat_http_side *side, uv_os_sock_t socket, const leat_http_peer *peer)
 {
     leat_address_slot *slot = NULL;
-    bool full = count_connections(side) >= side->max_connections;
+    bool full = count_connections(side) >= side->options->max_connections;
     leat_address_verdict verdict =
         leat_http_peer_enter(peer, side->addresses, leat_loop_now(side->loop), &slot);
     if (leat_http_side_refuses(side, verdict, &peer->ip)) {
@@ -104,7 +104,7 @@ static void accept_public(leat_http_side *side, uv_os_sock_t socket, const leat_
 void leat_http_side_accept(leat_http_side *side, uv_os_sock_t socket,
                            const struct sockaddr_storage *addr, leat_http_door door)
 {
-    leat_http_peer peer = leat_http_peer_of(addr, &side->config->trusted);
+    leat_http_peer peer = leat_http_peer_of(addr, side->options->trusted);
     switch (door) {
     case LEAT_HTTP_DOOR_PUBLIC:
         accept_public(side, socket, &peer);
@@ -139,6 +139,6 @@ void leat_http_side_count(leat_http_side *side, leat_http_pot pot, size_t before
 
 bool leat_http_side_full(const leat_http_side *side, leat_http_pot pot, size_t held)
 {
-    size_t max = side->max_bytes[pot];
+    size_t max = side->options->max_bytes[pot];
     return side->bytes[pot] > (held > SMALL_BYTES ? max / 2 : max);
 }

@@ -12,15 +12,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "app/config.h"
 #include "base/list.h"
 #include "base/metrics.h"
 #include "core/core.h"
 #include "core/hub.h"
 #include "loop/loop.h"
 #include "net/address_limit.h"
+#include "net/ip.h"
 #include "pg/pg_pool.h"
-#include "script/script.h"
 #include "wire/http.h"
 
 /* Whose bytes a connection's are. */
@@ -36,20 +35,30 @@ typedef enum leat_http_door {
     LEAT_HTTP_DOOR_METRICS, /* metrics_listen: health and metrics, and nothing else */
 } leat_http_door;
 
+/* What an operator sets. Texts are borrowed. */
+typedef struct leat_http_options {
+    leat_http_limits head;            /* of one request */
+    uint64_t header_timeout_ms;       /* from a request's first byte to its whole head, or body */
+    uint64_t keep_alive_timeout_ms;   /* between two requests */
+    const char *allowed_origins;      /* "": the server's own */
+    const char *static_dir;           /* "": none */
+    const leat_networks *trusted;     /* proxies */
+    bool has_metrics_door;            /* metrics_listen is set */
+    size_t max_connections;           /* this worker's share */
+    size_t max_bytes[LEAT_HTTP_POTS]; /* of what HTTP connections hold; this worker's share */
+} leat_http_options;
+
 typedef struct leat_http_side {
     /* Set by the worker. */
     leat_loop *loop;
     leat_metrics *metrics;
     leat_metrics_registry *registry;
-    leat_core *core;
+    leat_core *core; /* with the current scripts */
     leat_hub *hub;
     leat_pg_pool *pool;
-    leat_lua *lua; /* the current scripts */
-    const leat_config *config;
+    const leat_limits *limits;
+    const leat_http_options *options;
     leat_address_limit *addresses; /* the process's */
-    leat_http_limits limits;
-    size_t max_connections;           /* this worker's share */
-    size_t max_bytes[LEAT_HTTP_POTS]; /* of what HTTP connections hold; this worker's share */
     bool draining;
     /* While draining: the last request has been answered; or all connections are gone. May be NULL.
      */

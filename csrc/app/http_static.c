@@ -53,7 +53,7 @@ void leat_http_static_answer(leat_http_conn *c)
 {
     leat_http_side *side = leat_http_conn_side(c);
     leat_buf name = LEAT_BUF_INIT;
-    if (side->config->static_dir[0] == '\0' ||
+    if (side->options->static_dir[0] == '\0' ||
         !leat_http_static_resolve(leat_http_conn_request(c)->path, &name)) {
         leat_buf_close(&name);
         leat_http_static_absent(c);
@@ -62,7 +62,7 @@ void leat_http_static_answer(leat_http_conn *c)
     struct file *f = leat_calloc(1, sizeof(*f));
     f->conn = c;
     f->side = side;
-    f->folder = leat_strdup(side->config->static_dir);
+    f->folder = leat_strdup(side->options->static_dir);
     f->name = name;
     f->fd = -EAGAIN;
     f->work.data = f->read.data = f;

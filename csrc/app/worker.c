@@ -55,6 +55,8 @@ struct leat_worker {
     leat_core core;
     bool core_started;
     leat_list scripts; /* of loaded; the last is current */
+    leat_lua *lua;     /* the current ones */
+    leat_http_options http_options;
     leat_http_side http;
     leat_listener *listener;
     leat_listener *metrics_listener; /* NULL: none */
@@ -198,7 +200,7 @@ static int load_scripts(leat_worker *w, leat_buf *error)
     l->worker = w;
     l->lua = lua;
     leat_list_push(&w->scripts, &l->link);
-    w->http.lua = lua;
+    w->lua = lua;
     return 0;
 }
 
@@ -211,23 +213,34 @@ static void fill_core(leat_worker *w)
     w->core.limits = &w->options.config->limits;
 }
 
+static leat_http_options http_options(const leat_config *config)
+{
+    return (leat_http_options){
+        .head = {config->max_header_bytes, config->max_headers, config->max_body_bytes},
+        .header_timeout_ms = config->header_timeout_ms,
+        .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
+        .allowed_origins = config->allowed_origins,
+        .static_dir = config->static_dir,
+        .trusted = &config->trusted,
+        .has_metrics_door = config->metrics_listen[0] != '\0',
+        .max_connections = (config->limits.max_connections + config->workers - 1) / config->workers,
+        .max_bytes = {[LEAT_HTTP_POT_GUESTS] = config->max_guest_bytes / config->workers,
+                      [LEAT_HTTP_POT_CALLERS] = config->max_request_bytes / config->workers},
+    };
+}
+
 static void fill_http(leat_worker *w)
 {
-    const leat_config *config = w->options.config;
+    w->http_options = http_options(w->options.config);
     w->http.loop = w->loop;
     w->http.metrics = w->metrics;
     w->http.registry = w->options.registry;
     w->http.core = &w->core;
     w->http.hub = w->options.hub;
     w->http.pool = w->pool;
-    w->http.config = config;
+    w->http.limits = &w->options.config->limits;
+    w->http.options = &w->http_options;
     w->http.addresses = w->options.addresses;
-    w->http.limits =
-        (leat_http_limits){config->max_header_bytes, config->max_headers, config->max_body_bytes};
-    w->http.max_connections =
-        (config->limits.max_connections + config->workers - 1) / config->workers;
-    w->http.max_bytes[LEAT_HTTP_POT_GUESTS] = config->max_guest_bytes / config->workers;
-    w->http.max_bytes[LEAT_HTTP_POT_CALLERS] = config->max_request_bytes / config->workers;
     w->http.on_quiet = check_drained;
     w->http.on_quiet_arg = w;
 }
@@ -261,7 +274,7 @@ static int open_metrics_listener(leat_worker *w)
 
 static int start_core(leat_worker *w)
 {
-    w->core.script = leat_lua_script(w->http.lua);
+    w->core.script = leat_lua_script(w->lua);
     int err = leat_core_start(&w->core);
     w->core_started = err == 0;
     return err;
@@ -356,7 +369,7 @@ static void reload(leat_worker *w)
         return;
     }
     leat_buf_close(&error);
-    leat_core_set_script(&w->core, leat_lua_script(w->http.lua));
+    leat_core_set_script(&w->core, leat_lua_script(w->lua));
     LEAT_LOG_INFO("worker", "scripts reloaded");
     leat_lua_retire(old->lua, on_retired, old);
 }
@@ -448,8 +461,8 @@ static void stop_core(leat_worker *w)
 static void retire_scripts(void *arg)
 {
     leat_worker *w = arg;
-    leat_lua *current = w->http.lua;
-    w->http.lua = NULL;
+    leat_lua *current = w->lua;
+    w->lua = NULL;
     w->retiring = true;
     if (current != NULL)
         leat_lua_retire(current, on_retired,

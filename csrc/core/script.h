@@ -20,12 +20,11 @@
 
 #include "base/failure.h"
 #include "base/slice.h"
+#include "core/route.h"
 #include "pg/pg_conn.h"
 #include "pg/pg_shares.h"
 #include "wire/http.h"
 
-typedef struct leat_script leat_script;
-typedef struct leat_call leat_call;
 typedef struct leat_client leat_client;
 
 /* An authorised row together with who it was authorised for, and the functions that read. The
@@ -38,11 +37,11 @@ typedef struct leat_grant {
 } leat_grant;
 
 /* Who a connection is: ctx.user and ctx.request. Extended likewise. */
-typedef struct leat_session {
+struct leat_session {
     uint64_t client;    /* its number in this worker; an identity that is renewed keeps it */
     leat_slice user_id; /* ctx.user.id as text; at == NULL if there is none */
     int64_t expires_at;
-} leat_session;
+};
 
 /* On whose account that session's reads are. NULL: nobody's. */
 static inline leat_pg_bill leat_session_bill(const leat_session *session, leat_pg_kind kind)
@@ -117,6 +116,7 @@ typedef struct leat_script_ops {
 /* The head of the script layer's own struct. */
 struct leat_script {
     const leat_script_ops *ops;
+    const leat_route_ops *routes;
 };
 
 #endif

@@ -194,6 +194,7 @@ int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *erro
         return err;
     }
     lua->script.ops = leat_ops_table();
+    lua->script.routes = leat_ops_routes();
     lua->core = options->core;
     lua->L = leat_sandbox_state(lua->sandbox);
     lua->connect = LUA_NOREF;

@@ -421,3 +421,15 @@ const leat_script_ops *leat_ops_table(void)
     };
     return &table;
 }
+
+const leat_route_ops *leat_ops_routes(void)
+{
+    static const leat_route_ops table = {
+        .match = leat_lua_match,
+        .run = leat_lua_route,
+        .open_socket = leat_lua_raw_open,
+        .guest = leat_lua_guest,
+        .can_run = leat_lua_can_run,
+    };
+    return &table;
+}

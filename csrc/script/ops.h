@@ -1,4 +1,5 @@
-/* ops.h - what the core asks of the scripts: the functions behind core/script.h's table.
+/* ops.h - what the core asks of the scripts: the functions behind the tables of core/script.h
+ * and core/route.h.
  *
  * Ownership  as core/script.h says.
  * Threads    loop thread of the worker.
@@ -12,6 +13,7 @@
 #include "script/task.h"
 
 const leat_script_ops *leat_ops_table(void);
+const leat_route_ops *leat_ops_routes(void);
 
 /* Whether the task runs a `subscribe` handler. */
 bool leat_ops_is_subscribe(const leat_task *t);

@@ -352,10 +352,11 @@ static void pump(leat_raw *r)
 
 /* --- opening and draining --- */
 
-void leat_lua_raw_open(leat_lua *lua, int route, leat_session *session, leat_conn *conn,
+void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_conn *conn,
                        const leat_http_request *request, const char *bytes, size_t len)
 {
     static const leat_conn_handler handler = {on_read, NULL, on_conn_closed};
+    leat_lua *lua = (leat_lua *)s;
     leat_core *core = lua->core;
     leat_raw *r = leat_calloc(1, sizeof(*r));
     r->lua = lua;

@@ -36,8 +36,9 @@ static bool expand_topic(const leat_vm_route *r, leat_slice path, leat_route_mat
     return ok;
 }
 
-void leat_lua_match(leat_lua *lua, leat_slice method, leat_slice path, leat_route_match *out)
+void leat_lua_match(leat_script *s, leat_slice method, leat_slice path, leat_route_match *out)
 {
+    const leat_lua *lua = (const leat_lua *)s;
     *out = (leat_route_match){.kind = LEAT_ROUTE_NONE, .route = -1};
     for (size_t i = 0; i < lua->n_routes; i++) {
         const leat_vm_route *r = &lua->routes[i];
@@ -283,7 +284,7 @@ static void answer_route(leat_task *t)
     call->task_ = NULL;
     if (t->verdict.code != LEAT_CODE_OK)
         write_refusal(t);
-    leat_http_answer answer = {
+    leat_route_answer answer = {
         .status = t->status,
         .content_type = terminated(&t->message),
         .headers = terminated(&t->lines),
@@ -297,10 +298,11 @@ static void answer_route(leat_task *t)
 static const leat_task_kind route_kind = {"route",      "path",       push_route,
                                           finish_route, answer_route, LEAT_PG_CALL};
 
-void leat_lua_route(leat_lua *lua, leat_call *call, int route, leat_session *session,
+void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *session,
                     const leat_http_request *request, const char *remote, uint64_t deadline_ms,
-                    leat_lua_route_cb cb)
+                    leat_route_cb cb)
 {
+    leat_lua *lua = (leat_lua *)s;
     leat_task *t = leat_task_new(lua, &route_kind, call, deadline_ms);
     t->route = &lua->routes[route];
     t->route_cb = cb;

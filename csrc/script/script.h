@@ -1,5 +1,5 @@
 /* script.h - the operator's Lua: loading, handlers as tasks, routes. What the core asks goes
- * through core/script.h's table; what the HTTP side of a worker asks is here.
+ * through core/script.h's table, what HTTP asks through core/route.h's.
  *
  * Ownership  leat_lua_new returns owned; leat_lua_retire frees it once its last task, session and
  *            grant are gone.
@@ -31,9 +31,6 @@ typedef struct leat_lua_options {
 /* Loads the app. On LEAT_ESCRIPT, error holds the message and, on later lines, the traceback. */
 LEAT_MUST_CHECK int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *error);
 
-/* True if handlers have memory to run in; else appends why not to *reason, one line. */
-bool leat_lua_can_run(const leat_lua *lua, leat_buf *reason);
-
 /* The view for the core. */
 leat_script *leat_lua_script(leat_lua *lua);
 
@@ -41,48 +38,21 @@ leat_script *leat_lua_script(leat_lua *lua);
  * runs then. No new task starts on it through the core. */
 void leat_lua_retire(leat_lua *lua, void (*done)(void *arg), void *arg);
 
-/* --- routes, for the HTTP side --- */
+/* --- what ops.c puts into the table of core/route.h, which says what they do --- */
 
-typedef enum leat_route_kind {
-    LEAT_ROUTE_NONE,
-    LEAT_ROUTE_HTTP,
-    LEAT_ROUTE_STREAM,
-    LEAT_ROUTE_WEBSOCKET
-} leat_route_kind;
-
-typedef struct leat_route_match {
-    leat_route_kind kind;
-    int route;       /* index, for leat_lua_route and leat_lua_raw_open */
-    bool is_public;  /* { public = true } */
-    bool path_known; /* kind NONE: the path exists with another method: 405 */
-    char topic[256]; /* STREAM: the topic that the path stands for, zero-terminated */
-} leat_route_match;
-
-/* Finds what serves method and path (still percent-encoded). */
-void leat_lua_match(leat_lua *lua, leat_slice method, leat_slice path, leat_route_match *out);
-
-/* A session without a user, for the clients of public stream routes. Returns owned. */
-leat_session *leat_lua_guest(leat_core *core, const leat_http_request *request, const char *remote);
-
-/* Runs an app:route handler. session: NULL on a public route. The response comes back through cb,
- * exactly once, never from inside the call; borrowed. call->cb is not used; leat_lua_cancel(call)
- * drops it. */
-typedef struct leat_http_answer {
-    int status;
-    leat_slice content_type;
-    leat_slice headers; /* further lines, "Name: value\r\n"..., checked for line breaks */
-    leat_slice body;
-} leat_http_answer;
-typedef void (*leat_lua_route_cb)(leat_call *call, const leat_http_answer *answer);
-void leat_lua_route(leat_lua *lua, leat_call *call, int route, leat_session *session,
+void leat_lua_match(leat_script *s, leat_slice method, leat_slice path, leat_route_match *out);
+void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *session,
                     const leat_http_request *request, const char *remote, uint64_t deadline_ms,
-                    leat_lua_route_cb cb);
+                    leat_route_cb cb);
+void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_conn *conn,
+                       const leat_http_request *request, const char *bytes, size_t len);
+leat_session *leat_lua_guest(leat_script *s, const leat_http_request *request, const char *remote);
+bool leat_lua_can_run(const leat_script *s, leat_buf *reason);
+/* The `cancel` of core/script.h. */
 void leat_lua_cancel(leat_call *call);
 
-/* Opens an app:websocket connection: takes conn, whose 101 has been queued, and the session (NULL
- * on a public route). Bytes after the head are fed at once. */
-void leat_lua_raw_open(leat_lua *lua, int route, leat_session *session, leat_conn *conn,
-                       const leat_http_request *request, const char *bytes, size_t len);
+/* --- open connections of app:websocket --- */
+
 /* Open raw connections: closed with 1001 at draining. */
 size_t leat_lua_raw_count(const leat_lua *lua);
 void leat_lua_raw_close_all(leat_lua *lua, int code, const char *reason);

@@ -40,8 +40,9 @@ leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice u
     return &s->base;
 }
 
-leat_session *leat_lua_guest(leat_core *core, const leat_http_request *request, const char *remote)
+leat_session *leat_lua_guest(leat_script *s, const leat_http_request *request, const char *remote)
 {
+    leat_core *core = ((leat_lua *)s)->core;
     leat_slice absent = {NULL, 0};
     leat_buf whole = LEAT_BUF_INIT;
     leat_buf kept = LEAT_BUF_INIT;

@@ -76,7 +76,7 @@ struct leat_task {
         *grant; /* subscribe: made by the handler, owned; refresh, snapshot: borrowed */
     bool owns_grant;
     void *owner; /* raw.c's */
-    leat_lua_route_cb route_cb;
+    leat_route_cb route_cb;
     int nesting; /* leat.subscribe within subscribe handlers */
     leat_db db;
 

@@ -43,8 +43,9 @@ static void settle_memory(leat_lua *lua)
         LEAT_LOG_INFO("script", "scripts have let go of memory bytes=%zu", lua->gauged_memory);
 }
 
-bool leat_lua_can_run(const leat_lua *lua, leat_buf *reason)
+bool leat_lua_can_run(const leat_script *s, leat_buf *reason)
 {
+    const leat_lua *lua = (const leat_lua *)s;
     if (!leat_sandbox_exhausted(lua->sandbox))
         return true;
     leat_buf_printf(reason, "scripts hold %zu bytes, nearly all of script_memory_bytes",

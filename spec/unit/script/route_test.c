@@ -10,7 +10,7 @@
 static leat_route_match match(script_fixture *f, const char *method, const char *path)
 {
     leat_route_match m;
-    leat_lua_match(f->lua, leat_slice_of(method), leat_slice_of(path), &m);
+    leat_lua_match(leat_lua_script(f->lua), leat_slice_of(method), leat_slice_of(path), &m);
     return m;
 }
 
@@ -59,7 +59,7 @@ static char *take(leat_slice s)
     return leat_memdup(s.at == NULL ? "" : s.at, s.len);
 }
 
-static void on_answer(leat_call *call, const leat_http_answer *a)
+static void on_answer(leat_call *call, const leat_route_answer *a)
 {
     struct answer *out = call->data;
     assert_null(call->task_);
@@ -88,7 +88,7 @@ static struct answer ask(script_fixture *f, const char *method, const char *path
                                  .body = leat_slice_of("body")};
     leat_route_match m = match(f, method, path);
     assert_int_equal(m.kind, LEAT_ROUTE_HTTP);
-    leat_lua_route(f->lua, &a.call, m.route, session, &request, "127.0.0.1:1",
+    leat_lua_route(leat_lua_script(f->lua), &a.call, m.route, session, &request, "127.0.0.1:1",
                    script_fixture_deadline(f), on_answer);
     assert_int_equal(a.times, 0);
     SCRIPT_UNTIL(f, a.times > 0);
@@ -230,7 +230,8 @@ static void a_cancelled_request_is_not_answered(void **state)
     script_fixture_load(f, "app:route('GET /x', function() return {} end)");
     struct answer a = {.call = {.data = &a}};
     leat_http_request request = {.method = leat_slice_of("GET"), .path = leat_slice_of("/x")};
-    leat_lua_route(f->lua, &a.call, 0, NULL, &request, "", script_fixture_deadline(f), on_answer);
+    leat_lua_route(leat_lua_script(f->lua), &a.call, 0, NULL, &request, "",
+                   script_fixture_deadline(f), on_answer);
 
     leat_lua_cancel(&a.call);
     script_fixture_run_for(f, 10);
