@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "app/http_side.h"
 #include "base/mem.h"
 #include "core/core.h"
+#include "http/http_side.h"
 #include "net/listener.h"
 #include "script/script.h"
 #include "wire/frame.h"

@@ -3,15 +3,15 @@
  * authorised (on_authorized) and its client opened; a route's body is read, if there is one
  * (on_body), and its handler answers (on_answered); or a raw socket is opened. The scripts that it
  * began with see it through, whatever a reload brings. */
-#include "app/http_handshake.h"
+#include "http/http_handshake.h"
 
 #include <stdlib.h>
 #include <time.h>
 
-#include "app/http_refusal.h"
-#include "app/http_stream.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/http_refusal.h"
+#include "http/http_stream.h"
 #include "wire/sse.h"
 #include "wire/upgrade.h"
 

@@ -1,11 +1,11 @@
 /* Who is taken in, and how much all of them may hold. */
-#include "app/http_side.h"
+#include "http/http_side.h"
 
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "app/http_conn.h"
 #include "base/log.h"
+#include "http/http_conn.h"
 
 /* Connections over the limit that are told so; further ones are closed without a word. */
 #define MAX_REFUSED 64

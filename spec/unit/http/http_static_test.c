@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "app/http_static.h"
+#include "http/http_static.h"
 
 struct resolution {
     const char *path;

@@ -15,17 +15,17 @@
  * The body of a request stays in the socket until somebody asks for it (_read_body). An answer
  * without that ends the connection, unless the whole body is here already.
  */
-#ifndef LEAT_APP_HTTP_CONN_H
-#define LEAT_APP_HTTP_CONN_H
+#ifndef LEAT_HTTP_CONN_H
+#define LEAT_HTTP_CONN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "app/http_peer.h"
-#include "app/http_side.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "http/http_peer.h"
+#include "http/http_side.h"
 #include "net/conn.h"
 #include "wire/http.h"
 

@@ -7,10 +7,10 @@
  * Units      milliseconds.
  * Errors     a refusal is a plain HTTP answer, before any upgrade.
  */
-#ifndef LEAT_APP_HTTP_HANDSHAKE_H
-#define LEAT_APP_HTTP_HANDSHAKE_H
+#ifndef LEAT_HTTP_HANDSHAKE_H
+#define LEAT_HTTP_HANDSHAKE_H
 
-#include "app/http_conn.h"
+#include "http/http_conn.h"
 
 /* /ws: the connect handler, then 101 and a client. */
 void leat_http_handshake_client(leat_http_conn *c);

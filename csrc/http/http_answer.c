@@ -1,5 +1,5 @@
 /* What a connection sends: whole answers, refusals, and bodies in pieces. */
-#include "app/http_conn_private.h"
+#include "http/http_conn_private.h"
 
 #include "wire/json.h"
 #include "wire/sse.h"

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/http_static.h"
+#include "http/http_static.h"
 
 /* --- names --- */
 

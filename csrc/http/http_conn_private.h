@@ -6,10 +6,10 @@
  * Units      milliseconds; bytes.
  * Errors     none.
  */
-#ifndef LEAT_APP_HTTP_CONN_PRIVATE_H
-#define LEAT_APP_HTTP_CONN_PRIVATE_H
+#ifndef LEAT_HTTP_CONN_PRIVATE_H
+#define LEAT_HTTP_CONN_PRIVATE_H
 
-#include "app/http_conn.h"
+#include "http/http_conn.h"
 
 enum leat_http_state {
     HTTP_READING,   /* between requests, or in the middle of a head */

@@ -6,15 +6,15 @@
  * Units      bytes.
  * Errors     answered on the connection. The helpers return false, or a negative errno.
  */
-#ifndef LEAT_APP_HTTP_STATIC_H
-#define LEAT_APP_HTTP_STATIC_H
+#ifndef LEAT_HTTP_STATIC_H
+#define LEAT_HTTP_STATIC_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "app/http_conn.h"
 #include "base/buf.h"
+#include "http/http_conn.h"
 
 /* Answers with a file of static_dir, or with 404. */
 void leat_http_static_answer(leat_http_conn *c);

@@ -1,4 +1,4 @@
-#include "app/http_stream.h"
+#include "http/http_stream.h"
 
 #include <strings.h>
 

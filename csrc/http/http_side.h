@@ -6,8 +6,8 @@
  * Units      milliseconds, bytes.
  * Errors     none.
  */
-#ifndef LEAT_APP_HTTP_SIDE_H
-#define LEAT_APP_HTTP_SIDE_H
+#ifndef LEAT_HTTP_SIDE_H
+#define LEAT_HTTP_SIDE_H
 
 #include <stdbool.h>
 #include <stddef.h>

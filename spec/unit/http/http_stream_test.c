@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "app/http_stream.h"
+#include "http/http_stream.h"
 
 static void test_accept(void **state)
 {

@@ -6,10 +6,10 @@
  * Units      none.
  * Errors     answered on the connection.
  */
-#ifndef LEAT_APP_HTTP_ROUTE_H
-#define LEAT_APP_HTTP_ROUTE_H
+#ifndef LEAT_HTTP_ROUTE_H
+#define LEAT_HTTP_ROUTE_H
 
-#include "app/http_conn.h"
+#include "http/http_conn.h"
 
 void leat_http_route(leat_http_conn *c);
 

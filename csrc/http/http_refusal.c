@@ -1,4 +1,4 @@
-#include "app/http_refusal.h"
+#include "http/http_refusal.h"
 
 #include "wire/http.h"
 

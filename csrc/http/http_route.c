@@ -1,8 +1,8 @@
-#include "app/http_route.h"
+#include "http/http_route.h"
 
-#include "app/http_handshake.h"
-#include "app/http_health.h"
-#include "app/http_static.h"
+#include "http/http_handshake.h"
+#include "http/http_health.h"
+#include "http/http_static.h"
 
 struct endpoint {
     const char *path;

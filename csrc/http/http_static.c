@@ -2,7 +2,7 @@
  * on_opened); the head is written, and the file is read piece by piece (on_piece), each piece only
  * when the one before has left for the socket, so that a file costs one piece of memory however
  * large it is and however slow the client. */
-#include "app/http_static.h"
+#include "http/http_static.h"
 
 #include <errno.h>
 #include <stdlib.h>

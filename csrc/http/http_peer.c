@@ -1,4 +1,4 @@
-#include "app/http_peer.h"
+#include "http/http_peer.h"
 
 #include <string.h>
 #include <strings.h>

@@ -5,10 +5,10 @@
  * Units      none.
  * Errors     answered on the connection.
  */
-#ifndef LEAT_APP_HTTP_HEALTH_H
-#define LEAT_APP_HTTP_HEALTH_H
+#ifndef LEAT_HTTP_HEALTH_H
+#define LEAT_HTTP_HEALTH_H
 
-#include "app/http_conn.h"
+#include "http/http_conn.h"
 
 /* 200 as long as the process lives. */
 void leat_http_health_alive(leat_http_conn *c);

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "app/http_refusal.h"
+#include "http/http_refusal.h"
 #include "wire/http.h"
 
 static const struct {

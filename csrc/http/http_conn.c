@@ -10,14 +10,14 @@
  *
  * What a connection holds is counted in a pot of the side (leat_http_conn_count): that of the
  * guests, or, from leat_http_conn_let_in to the answer, that of the callers who were let in. */
-#include "app/http_conn.h"
+#include "http/http_conn.h"
 
 #include <stdlib.h>
 
-#include "app/http_conn_private.h"
-#include "app/http_route.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/http_conn_private.h"
+#include "http/http_route.h"
 
 /* What is taken from the socket at once: a head fits, and many bytes that nobody asked for do not.
  */

@@ -1,6 +1,6 @@
-#include "app/http_health.h"
+#include "http/http_health.h"
 
-#include "app/http_static.h"
+#include "http/http_static.h"
 
 #define TEXT "text/plain; charset=utf-8"
 #define NO_STORE "Cache-Control: no-store\r\n"
