@@ -48,9 +48,6 @@ typedef struct hub_topic {
     int64_t read_to;  /* up to here the outbox or a read was faster than the announcements... */
     uint64_t read_ms; /* ...at that time, and they are late but for a moment */
     bool disputed;    /* a number was announced twice: nothing is given but what the outbox says */
-#ifdef LEAT_BROKEN_FORGET_ANNOUNCEMENT
-    bool forgot;
-#endif
 } hub_topic;
 
 /* One worker's interest in one topic. */

@@ -74,10 +74,6 @@ static void fetch_soon(leat_hub *h)
 void hub_repair_want(hub_topic *t)
 {
     leat_hub *h = t->hub;
-#ifdef LEAT_BROKEN_FORGET_ANNOUNCEMENT
-    if (t->forgot)
-        return;
-#endif
     if (t->fetching)
         return; /* its answer decides whether more is wanted */
     leat_list_unlink(&t->repair_link);

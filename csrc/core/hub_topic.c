@@ -360,14 +360,6 @@ bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
     }
     if (a->seq <= t->head)
         return true;
-#ifdef LEAT_BROKEN_FORGET_ANNOUNCEMENT
-    /* For the torture test to find: one announcement is lost, and from then on nothing is repaired
-     * (hub_repair_want). */
-    if (a->seq % 64 == 0) {
-        t->forgot = true;
-        return true;
-    }
-#endif
     if (a->seq > t->heard) {
         t->gap = t->gap || (t->head != LEAT_HUB_UNKNOWN && a->seq > t->heard + 1);
         t->heard = a->seq;

@@ -175,12 +175,6 @@ sub_event sub_bury(leat_sub *s, sub_news *news)
     (void)news;
     leat_client *client = s->client;
     leat_map_remove(&client->subs, &s->entry);
-#ifdef LEAT_BROKEN_LEAK_SUBSCRIPTION
-    if (s->topic != NULL && s->work != NULL && s->work->asked != NULL) {
-        leat_list_unlink(&s->topic_link); /* for the torture test to find: the topic counts it on */
-        s->topic = NULL;
-    }
-#endif
     if (s->topic != NULL)
         leat_topic_detach(s->topic, &s->topic_link);
     if (s->grant != NULL)

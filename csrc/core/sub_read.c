@@ -86,12 +86,6 @@ void sub_send_snapshot(leat_sub *s, leat_slice id, const leat_read_outcome *o)
 {
     client_send_snapshot(s->client, id, sub_name(s), &o->position, o->stale, o->json);
     s->next_seq = o->position.seq + 1;
-#ifdef LEAT_BROKEN_READ_BEFORE_ARM
-    /* For the torture test to find: as if the cursor were only armed now, after the read; what the
-     * ring got meanwhile is lost. */
-    if (s->topic->head > o->position.seq)
-        s->next_seq = s->topic->head + 1;
-#endif
     s->stale = o->stale;
     s->due = LEAT_SUB_DUE_NOTHING;
     s->work->attempts = 0;

@@ -11,10 +11,6 @@ static void on_caught_up(leat_catch_up_wait *wait, const leat_caught *caught);
 static void give(leat_sub *s, leat_event *e)
 {
     client_send_event(s->client, e, s->topic->epoch);
-#ifdef LEAT_BROKEN_DELIVER_TWICE
-    if (leat_event_seq(e) % 64 == 0) /* for the torture test to find */
-        client_send_event(s->client, e, s->topic->epoch);
-#endif
     s->next_seq = leat_event_seq(e) + 1;
     leat_metrics_add(sub_core(s)->metrics, LEAT_M_DELIVERIES, 1);
 }

@@ -99,10 +99,6 @@ sub_event sub_take_grant(leat_sub *s, sub_news *news)
  */
 static bool concerns(const leat_sub *s, leat_slice subject_json)
 {
-#ifdef LEAT_BROKEN_IGNORE_REVOKE
-    if (subject_json.at != NULL || s != NULL)
-        return false; /* for the torture test to find: everyone passes */
-#endif
     leat_buf scratch = LEAT_BUF_INIT;
     leat_json_reader r;
     leat_json_token token;
@@ -133,9 +129,6 @@ bool sub_passes(const leat_sub *s, const leat_event *e)
 
 bool sub_in_doubt(const leat_sub *s, const leat_position *at)
 {
-#ifdef LEAT_BROKEN_IGNORE_REVOKE
-    return false;
-#endif
     const sub_work *w = s->work;
     int64_t from = decided(s);
     uint64_t age_ms = sub_in_ms(s, 0) - w->seen.at_ms;
