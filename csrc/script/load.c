@@ -12,18 +12,18 @@
 #include <lauxlib.h>
 
 #include "base/mem.h"
-#include "script/api_app.h"
-#include "script/api_conn.h"
-#include "script/api_ctx.h"
-#include "script/api_db.h"
-#include "script/api_leat.h"
-#include "script/api_request.h"
-#include "script/lua_json.h"
-#include "script/ops.h"
-#include "script/raw.h"
-#include "script/refusal.h"
-#include "script/task.h"
-#include "script/vm.h"
+#include "script/api/api_app.h"
+#include "script/api/api_conn.h"
+#include "script/api/api_ctx.h"
+#include "script/api/api_db.h"
+#include "script/api/api_leat.h"
+#include "script/api/api_request.h"
+#include "script/route/ops.h"
+#include "script/route/raw.h"
+#include "script/task/task.h"
+#include "script/task/vm.h"
+#include "script/value/lua_json.h"
+#include "script/value/refusal.h"
 
 static void on_farewell(leat_sweep *s);
 

@@ -3,7 +3,7 @@
 #include <lauxlib.h>
 
 #include "fuzz.h"
-#include "script/sandbox.h"
+#include "script/sandbox/sandbox.h"
 
 static size_t looks_left;
 static bool expired;

@@ -9,8 +9,8 @@
 #include <lauxlib.h>
 
 #include "fake_sandbox.h"
-#include "script/lua_json.h"
-#include "script/lua_shape.h"
+#include "script/value/lua_json.h"
+#include "script/value/lua_shape.h"
 #include "wire/json.h"
 
 enum {

@@ -9,7 +9,7 @@
 
 #include "base/slice.h"
 #include "fake_sandbox.h"
-#include "script/lua_match.h"
+#include "script/sandbox/lua_match.h"
 
 enum {
     MAX_PATTERN = 48,

@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-#include "script/pattern.h"
+#include "script/value/pattern.h"
 
 static leat_slice take_line(leat_slice *input)
 {

@@ -1,0 +1,404 @@
+/* api_app.c - app:connect, app:topic, app:method, app:route, app:stream, app:websocket fill the
+ * registries of the leat_lua; app:signal and app:resync work in handlers.
+ *
+ * Patterns are kept in the order in which they are tried: more literal ones first, else as
+ * registered.
+ */
+#include "script/api/api_app.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "base/mem.h"
+#include "script/api/api_db.h"
+#include "script/sandbox/sandbox.h"
+#include "script/task/task.h"
+#include "script/value/lua_json.h"
+#include "wire/leat_v1.h"
+
+#define TYPE "leat.app"
+
+static const char app_key = 'a'; /* its address is the app's key in the registry */
+
+static leat_lua *check(lua_State *L)
+{
+    leat_lua **app = luaL_checkudata(L, 1, TYPE);
+    return *app;
+}
+
+/* For what may be called while the app loads only. [-0, +0, e] */
+static leat_lua *check_loading(lua_State *L, const char *what)
+{
+    leat_lua *lua = check(L);
+    if (lua->loaded)
+        luaL_error(L, "app:%s: only while the app loads", what);
+    return lua;
+}
+
+static leat_slice check_text(lua_State *L, int index)
+{
+    leat_slice text;
+    luaL_checktype(L, index, LUA_TSTRING);
+    text.at = lua_tolstring(L, index, &text.len);
+    return text;
+}
+
+/* Raises if the table at index has a key that is not among those known. [-0, +0, e] */
+static void check_keys(lua_State *L, int index, const char *const *known, const char *what)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        int i = 0;
+        while (known[i] != NULL && strcmp(known[i], key) != 0)
+            i++;
+        if (known[i] == NULL)
+            luaL_error(L, "%s: unknown key '%s'", what, luaL_tolstring(L, -2, NULL));
+    }
+}
+
+/* Pushes the function in that field, or nil. [-0, +1, e] */
+static bool push_function(lua_State *L, int index, const char *key, const char *what)
+{
+    int type = lua_getfield(L, index, key);
+    if (type != LUA_TFUNCTION && type != LUA_TNIL)
+        luaL_error(L, "%s: %s must be a function, not a %s", what, key, lua_typename(L, type));
+    return type == LUA_TFUNCTION;
+}
+
+/* Takes the function on top as a reference, or nil as none. [-1, +0, m] */
+static int take_ref(lua_State *L)
+{
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return LUA_NOREF;
+    }
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* app:connect(fn)                                                   [-0, +0, arg]
+ * fn(ctx, request) returns the user, a table. nil and false refuse, as leat.deny("unauthenticated")
+ * does: a handler that found nobody is never an open door. */
+static int app_connect(lua_State *L)
+{
+    leat_lua *lua = check_loading(L, "connect");
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (lua->connect != LUA_NOREF)
+        return luaL_error(L, "app:connect: there is a connect handler already");
+    lua_settop(L, 2);
+    lua->connect = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+/* --- topics --- */
+
+/* Whether two patterns match the same names: they differ in the names of their holes at most. */
+static bool same_pattern(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b) {
+        if (*a == '{') {
+            a += strcspn(a, ":}");
+            b += strcspn(b, ":}");
+        } else {
+            a++;
+            b++;
+        }
+    }
+    return *a == *b;
+}
+
+static leat_pattern *compile(lua_State *L, leat_slice text, bool path, const char *what)
+{
+    char reason[200];
+    leat_pattern *pattern = NULL;
+    if (memchr(text.at, '\0', text.len) != NULL)
+        luaL_error(L, "%s: zero byte in the pattern", what);
+    if (leat_pattern_new(&pattern, text, path, reason, sizeof(reason)) < 0)
+        luaL_error(L, "%s '%s': %s", what, text.at, reason);
+    return pattern;
+}
+
+static leat_vm_topic *insert_topic(leat_lua *lua, leat_pattern *pattern, leat_slice text)
+{
+    size_t at = lua->n_topics++;
+    lua->topics = leat_realloc(lua->topics, lua->n_topics * sizeof(*lua->topics));
+    for (; at > 0 && leat_pattern_compare(pattern, lua->topics[at - 1].pattern) < 0; at--)
+        lua->topics[at] = lua->topics[at - 1];
+    lua->topics[at] = (leat_vm_topic){.pattern = pattern,
+                                      .text = leat_memdup(text.at, text.len),
+                                      .subscribe = LUA_NOREF,
+                                      .publish = LUA_NOREF,
+                                      .event = LUA_NOREF};
+    return &lua->topics[at];
+}
+
+/* app:topic(pattern, { subscribe = fn, publish = fn, event = fn })          [-0, +0, arg]
+ * subscribe(ctx, args), publish(ctx, args, data) and event(ctx, event, args). */
+static int app_topic(lua_State *L)
+{
+    static const char *const known[] = {"subscribe", "publish", "event", NULL};
+    leat_lua *lua = check_loading(L, "topic");
+    leat_slice text = check_text(L, 2);
+    lua_settop(L, 3);
+    check_keys(L, 3, known, "app:topic");
+    bool subscribe = push_function(L, 3, "subscribe", "app:topic");
+    bool publish = push_function(L, 3, "publish", "app:topic");
+    bool event = push_function(L, 3, "event", "app:topic");
+    if (!subscribe && (event || !publish))
+        return luaL_error(L, "app:topic '%s': has no subscribe function", text.at);
+    for (size_t i = 0; i < lua->n_topics; i++) {
+        if (same_pattern(lua->topics[i].text, text.at))
+            return luaL_error(L, "app:topic '%s': registered already, as '%s'", text.at,
+                              lua->topics[i].text);
+    }
+    leat_vm_topic *t = insert_topic(lua, compile(L, text, false, "app:topic"), text);
+    t->event = take_ref(L);
+    t->publish = take_ref(L);
+    t->subscribe = take_ref(L);
+    return 0;
+}
+
+/* app:method(name, fn)                                              [-0, +0, arg]
+ * fn(ctx, params) returns what the caller is sent. */
+static int app_method(lua_State *L)
+{
+    leat_lua *lua = check_loading(L, "method");
+    leat_slice name = check_text(L, 2);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    luaL_argcheck(L, name.len > 0, 2, "a name");
+    if (leat_vm_find_method(lua, name) != NULL)
+        return luaL_error(L, "app:method '%s': registered already", name.at);
+    leat_vm_method *m = leat_calloc(1, sizeof(*m) + name.len + 1);
+    memcpy(m->name, name.at, name.len);
+    m->fn = LUA_NOREF;
+    leat_map_add(&lua->methods, &m->entry, (leat_slice){m->name, name.len});
+    lua_settop(L, 3);
+    m->fn = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+/* --- routes --- */
+
+static void check_route_free(lua_State *L, const leat_lua *lua, leat_slice method, const char *path,
+                             const char *what)
+{
+    for (size_t i = 0; i < lua->n_routes; i++) {
+        const leat_vm_route *r = &lua->routes[i];
+        if (leat_slice_is(method, r->method) && same_pattern(r->path, path))
+            luaL_error(L, "%s '%s': registered already, as '%s'", what, path, r->path);
+    }
+}
+
+/* Checks, compiles and inserts; the references are the caller's to set. [-0, +0, e] */
+static leat_vm_route *insert_route(lua_State *L, leat_lua *lua, leat_route_kind kind,
+                                   leat_slice method, leat_slice path, const char *what)
+{
+    if (path.len == 0 || path.at[0] != '/')
+        luaL_error(L, "%s '%s': a path begins with '/'", what, path.at);
+    check_route_free(L, lua, method, path.at, what);
+    leat_pattern *pattern = compile(L, path, true, what);
+    size_t at = lua->n_routes++;
+    lua->routes = leat_realloc(lua->routes, lua->n_routes * sizeof(*lua->routes));
+    for (; at > 0 && leat_pattern_compare(pattern, lua->routes[at - 1].pattern) < 0; at--)
+        lua->routes[at] = lua->routes[at - 1];
+    lua->routes[at] = (leat_vm_route){.kind = kind,
+                                      .pattern = pattern,
+                                      .method = leat_memdup(method.at, method.len),
+                                      .path = leat_memdup(path.at, path.len),
+                                      .fn = LUA_NOREF,
+                                      .message = LUA_NOREF,
+                                      .close = LUA_NOREF};
+    return &lua->routes[at];
+}
+
+static bool public_field(lua_State *L, int index, const char *what)
+{
+    int type = lua_getfield(L, index, "public");
+    if (type != LUA_TBOOLEAN && type != LUA_TNIL)
+        luaL_error(L, "%s: public must be a boolean, not a %s", what, lua_typename(L, type));
+    bool is_public = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return is_public;
+}
+
+/* The options of a route, at index: nil or { public = true }. [-0, +0, arg] */
+static bool route_options(lua_State *L, int index, const char *what)
+{
+    static const char *const known[] = {"public", NULL};
+    if (lua_isnoneornil(L, index))
+        return false;
+    check_keys(L, index, known, what);
+    return public_field(L, index, what);
+}
+
+/* app:route("GET /hello/{name}", fn [, { public = true }])               [-0, +0, arg]
+ * fn(ctx, request) returns { status = 200, body = text or a table (sent as JSON), content_type =
+ * text, headers = { name = text or list } } or a leat.deny; request.params has the holes. Unless it
+ * is public, the connect handler runs first. */
+static int app_route(lua_State *L)
+{
+    leat_lua *lua = check_loading(L, "route");
+    leat_slice text = check_text(L, 2);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    bool is_public = route_options(L, 4, "app:route");
+    size_t method_len = strspn(text.at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    if (method_len == 0 || text.at[method_len] != ' ')
+        return luaL_error(L, "app:route '%s': must be a method, a space and a path", text.at);
+    leat_slice method = {text.at, method_len};
+    leat_slice path = {text.at + method_len + 1, text.len - method_len - 1};
+    leat_vm_route *r = insert_route(L, lua, LEAT_ROUTE_HTTP, method, path, "app:route");
+    r->is_public = is_public;
+    lua_settop(L, 3);
+    r->fn = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+/* Raises if the template has a hole that the path has not. [-0, +0, e] */
+static void check_template(lua_State *L, const leat_pattern *pattern, const char *template)
+{
+    for (const char *at = strchr(template, '{'); at != NULL; at = strchr(at, '{')) {
+        const char *end = strchr(++at, '}');
+        if (end == NULL)
+            luaL_error(L, "app:stream '%s': '{' without '}'", template);
+        if (!leat_pattern_has_hole(pattern, (leat_slice){at, (size_t)(end - at)}))
+            luaL_error(L, "app:stream '%s': the path has no such hole", template);
+        at = end;
+    }
+}
+
+/* app:stream("/chats/{id:int}/stream", "chat:{id}" [, { public = true }])       [-0, +0, arg]
+ * Serves the topic to WebSockets and as Server-Sent Events, authorised before the upgrade. Unless
+ * it is public, the connect handler runs first; on a public one ctx.user is nil. */
+static int app_stream(lua_State *L)
+{
+    leat_lua *lua = check_loading(L, "stream");
+    leat_slice path = check_text(L, 2);
+    leat_slice template = check_text(L, 3);
+    bool is_public = route_options(L, 4, "app:stream");
+    leat_vm_route *r =
+        insert_route(L, lua, LEAT_ROUTE_STREAM, leat_slice_of("GET"), path, "app:stream");
+    r->is_public = is_public;
+    r->topic = leat_memdup(template.at, template.len);
+    check_template(L, r->pattern, r->topic);
+    return 0;
+}
+
+/* app:websocket("/raw", { open = fn, message = fn, close = fn [, public = true] }
+ *               [, { public = true }])                                          [-0, +0, arg]
+ * open(conn), message(conn, data, kind), close(conn, code, reason); kind is "text" or "binary". */
+static int app_websocket(lua_State *L)
+{
+    static const char *const known[] = {"open", "message", "close", "public", NULL};
+    leat_lua *lua = check_loading(L, "websocket");
+    leat_slice path = check_text(L, 2);
+    bool is_public = route_options(L, 4, "app:websocket");
+    lua_settop(L, 3);
+    check_keys(L, 3, known, "app:websocket");
+    is_public = public_field(L, 3, "app:websocket") || is_public;
+    push_function(L, 3, "open", "app:websocket");
+    push_function(L, 3, "message", "app:websocket");
+    push_function(L, 3, "close", "app:websocket");
+    leat_vm_route *r =
+        insert_route(L, lua, LEAT_ROUTE_WEBSOCKET, leat_slice_of("GET"), path, "app:websocket");
+    r->is_public = is_public;
+    r->close = take_ref(L);
+    r->message = take_ref(L);
+    r->fn = take_ref(L);
+    return 0;
+}
+
+/* --- in handlers --- */
+
+static leat_slice check_topic(lua_State *L, const char *what)
+{
+    leat_slice topic = check_text(L, 2);
+    if (!leat_v1_topic_ok(topic))
+        luaL_error(L, "%s: malformed topic", what);
+    return topic;
+}
+
+static int on_told(lua_State *L, int status, lua_KContext ticket)
+{
+    (void)status;
+    leat_task *t = leat_task_waited(L, check(L), ticket);
+    return t->err < 0 ? leat_db_raise(L, t) : 0;
+}
+
+/* The statement's first parameter. */
+static void bind_topic(leat_task *t, leat_slice topic)
+{
+    leat_buf_slice(leat_db_param_begin(&t->db), topic);
+    leat_db_param_end(&t->db, 0, false);
+}
+
+/* What NOTIFY takes. With the topic it is a little less, which leat.signal checks. */
+enum { SIGNAL_MAX_BYTES = 7999 };
+
+/* app:signal(topic, data)                                           [-0, +0, e] yields
+ * leat.signal: stored nowhere. Within a transaction of the handler it goes out with its commit. */
+static int app_signal(lua_State *L)
+{
+    leat_lua *lua = check(L);
+    leat_slice topic = check_topic(L, "app:signal");
+    luaL_checkany(L, 3);
+    leat_task *t = leat_task_running(L, lua);
+    leat_db_statement(&t->db, leat_slice_of("select leat.signal($1, $2)"), t->deadline_ms);
+    bind_topic(t, topic);
+    char reason[200];
+    leat_buf *texts = leat_db_param_begin(&t->db);
+    size_t began_at = texts->len;
+    if (leat_lua_json_encode(L, 3, texts, SIGNAL_MAX_BYTES, reason, sizeof(reason)) < 0) {
+        leat_sandbox_check(L);
+        return luaL_error(L, "app:signal: data: %s", reason);
+    }
+    leat_db_param_end(&t->db, began_at, false);
+    return leat_db_wait(L, t, on_told);
+}
+
+/* app:resync(topic)                                                 [-0, +0, e] yields
+ * leat.resync: a fresh snapshot for every subscription of the topic, on every server. */
+static int app_resync(lua_State *L)
+{
+    leat_lua *lua = check(L);
+    leat_slice topic = check_topic(L, "app:resync");
+    leat_task *t = leat_task_running(L, lua);
+    leat_db_statement(&t->db, leat_slice_of("select leat.resync($1)"), t->deadline_ms);
+    bind_topic(t, topic);
+    return leat_db_wait(L, t, on_told);
+}
+
+/* --- the object --- */
+
+static const luaL_Reg methods[] = {
+    {"connect", app_connect}, {"topic", app_topic},   {"method", app_method},
+    {"route", app_route},     {"stream", app_stream}, {"websocket", app_websocket},
+    {"signal", app_signal},   {"resync", app_resync}, {NULL, NULL},
+};
+
+void leat_api_app_open(lua_State *L, leat_lua *lua)
+{
+    leat_lua **app = lua_newuserdatauv(L, sizeof(leat_lua *), 0);
+    *app = lua;
+    luaL_newmetatable(L, TYPE);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, TYPE);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &app_key);
+}
+
+void leat_api_app_push(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &app_key);
+}
+
+bool leat_api_app_is(lua_State *L, int index)
+{
+    leat_api_app_push(L);
+    bool same = lua_rawequal(L, -1, index);
+    lua_pop(L, 1);
+    return same;
+}

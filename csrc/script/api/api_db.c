@@ -1,0 +1,269 @@
+/* api_db.c - db:one, db:rows, db:exec, db:transaction.
+ *
+ * A transaction is the task's: while it is open, every db handle of the task works in it, so that a
+ * statement that means to be part of it never slips out, and a task never waits for a second
+ * connection while it holds one. In refresh and snapshot there is a transaction from the start, and
+ * db:transaction makes a savepoint in it, as it does within itself.
+ */
+#include "script/api/api_db.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "script/sandbox/sandbox.h"
+#include "script/task/origin.h"
+#include "script/value/lua_json.h"
+#include "script/value/refusal.h"
+
+#define TYPE "leat.db"
+
+enum { MAX_PARAMS = 65535 }; /* the protocol's */
+
+struct handle {
+    leat_lua *lua;
+    uint64_t task_id;
+    uint64_t deadline_ms;
+    bool closed; /* of a transaction that has ended */
+};
+
+void leat_api_db_push(lua_State *L, leat_task *t, uint64_t deadline_ms)
+{
+    struct handle *h = lua_newuserdatauv(L, sizeof(*h), 0);
+    *h = (struct handle){.lua = t->lua, .task_id = t->id, .deadline_ms = deadline_ms};
+    if (t->deadline_ms < deadline_ms)
+        h->deadline_ms = t->deadline_ms;
+    luaL_setmetatable(L, TYPE);
+}
+
+/* The handle at index 1 and the task it belongs to, which must be the one that runs. [-0, +0, arg]
+ */
+static leat_task *check(lua_State *L, struct handle **out)
+{
+    struct handle *h = luaL_checkudata(L, 1, TYPE);
+    leat_task *t = h->lua->running;
+    if (h->closed)
+        luaL_error(L, "this db has ended with its transaction");
+    if (t == NULL || t->id != h->task_id)
+        luaL_error(L, "this db has ended with its handler (in refresh and snapshot, read with the "
+                      "db that they are given)");
+    *out = h;
+    return t;
+}
+
+/* Whether a value that cannot be bound came from the client: a text with a zero byte, or something
+ * in a table that is no UTF-8. */
+static bool is_clients(const leat_task *t, lua_State *L, int index)
+{
+    leat_slice value = leat_slice_of("\xff");
+    if (lua_type(L, index) == LUA_TSTRING)
+        value.at = lua_tolstring(L, index, &value.len);
+    return leat_origin_is_client(t, value);
+}
+
+void leat_api_db_bind(lua_State *L, leat_task *t, int index)
+{
+    char reason[200];
+    bool is_null = false;
+    leat_buf *texts = leat_db_param_begin(&t->db);
+    size_t began_at = texts->len;
+    int err = leat_lua_param(L, index, texts, &is_null, reason, sizeof(reason));
+    if (err < 0) {
+        leat_sandbox_check(L);
+        if (is_clients(t, L, index))
+            leat_db_raise_parameter(L, leat_slice_of(reason));
+        luaL_error(L, "bad query parameter $%d: %s", index - 2, reason);
+    }
+    leat_db_param_end(&t->db, began_at, is_null);
+}
+
+/* Takes statement and parameters from the stack: db, sql, ... [-0, +0, e] */
+static leat_task *check_statement(lua_State *L)
+{
+    struct handle *h = NULL;
+    leat_task *t = check(L, &h);
+    leat_slice sql;
+    sql.at = luaL_checklstring(L, 2, &sql.len);
+    luaL_argcheck(L, memchr(sql.at, '\0', sql.len) == NULL, 2, "zero byte in the statement");
+    int top = lua_gettop(L);
+    luaL_argcheck(L, top - 2 <= MAX_PARAMS, 2, "too many parameters");
+    leat_db_statement(&t->db, sql, h->deadline_ms);
+    for (int i = 3; i <= top; i++)
+        leat_api_db_bind(L, t, i);
+    return t;
+}
+
+/* The task, its statement done; raises if that failed. [-0, +0, e] */
+static leat_task *finish_statement(lua_State *L, lua_KContext ticket)
+{
+    struct handle *h = lua_touserdata(L, 1);
+    leat_task *t = leat_task_waited(L, h->lua, ticket);
+    if (t->err < 0)
+        leat_db_raise(L, t);
+    return t;
+}
+
+static int on_one(lua_State *L, int status, lua_KContext ticket)
+{
+    (void)status;
+    leat_task *t = finish_statement(L, ticket);
+    if (leat_pg_result_rows(t->db.result) > 0)
+        leat_lua_row_push(L, t->db.result, 0, &t->db.answers);
+    else
+        lua_pushnil(L);
+    leat_db_drop_result(&t->db);
+    return 1;
+}
+
+/* db:one(sql, ...) -> row | nil                                     [-0, +1, e] yields
+ * The first row, or nil if there is none. */
+static int db_one(lua_State *L)
+{
+    leat_task *t = check_statement(L);
+    leat_db_want_rows(&t->db, 1);
+    return leat_db_wait(L, t, on_one);
+}
+
+static int on_rows(lua_State *L, int status, lua_KContext ticket)
+{
+    (void)status;
+    leat_task *t = finish_statement(L, ticket);
+    leat_lua_rows_push(L, t->db.result, &t->db.answers);
+    leat_db_drop_result(&t->db);
+    return 1;
+}
+
+/* db:rows(sql, ...) -> list                                         [-0, +1, e] yields */
+static int db_rows(lua_State *L)
+{
+    leat_task *t = check_statement(L);
+    leat_db_want_rows(&t->db, INT_MAX);
+    return leat_db_wait(L, t, on_rows);
+}
+
+static int on_exec(lua_State *L, int status, lua_KContext ticket)
+{
+    (void)status;
+    leat_task *t = finish_statement(L, ticket);
+    lua_pushinteger(L, leat_pg_result_affected(t->db.result));
+    leat_db_drop_result(&t->db);
+    return 1;
+}
+
+/* db:exec(sql, ...) -> number of rows affected                      [-0, +1, e] yields */
+static int db_exec(lua_State *L)
+{
+    return leat_db_wait(L, check_statement(L), on_exec);
+}
+
+/* --- transactions --- */
+
+/* The stack of db_transaction: db, fn, tx; then fn's results, or the error it raised. Once fn has
+ * ended, one of these takes the place of fn. */
+enum { DB = 1, FN = 2, TX = 3, RESULTS = 4 };
+enum { END_RETURN, END_RAISE, END_ABORTED };
+
+static void savepoint_statement(leat_task *t, const char *verb, int number, uint64_t deadline_ms)
+{
+    char sql[64];
+    snprintf(sql, sizeof(sql), "%s leat_%d", verb, number);
+    leat_db_statement(&t->db, leat_slice_of(sql), deadline_ms);
+}
+
+static int on_ended(lua_State *L, int status, lua_KContext ticket)
+{
+    (void)status;
+    struct handle *h = lua_touserdata(L, DB);
+    leat_task *t = leat_task_waited(L, h->lua, ticket);
+    if (t->db.depth > 0) /* the outermost's end has set it back already */
+        t->db.depth--;
+    switch (lua_tointeger(L, FN)) {
+    case END_RAISE:
+        lua_settop(L, RESULTS);
+        return lua_error(L);
+    case END_ABORTED:
+        return leat_db_raise_aborted(L);
+    default:
+        break;
+    }
+    bool refused = lua_gettop(L) >= RESULTS && leat_refusal_at(L, RESULTS) != NULL;
+    if (t->err < 0 && !refused)
+        return leat_db_raise(L, t);
+    return lua_gettop(L) - RESULTS + 1;
+}
+
+/* Commits or rolls back. [-0, +0, e] yields */
+static int end_transaction(lua_State *L, leat_task *t, bool commits)
+{
+    if (t->db.leased && t->db.depth == 1) {
+        leat_db_statement(&t->db, leat_slice_of(commits ? "commit" : "rollback"), t->deadline_ms);
+        return leat_db_end_wait(L, t, on_ended);
+    }
+    savepoint_statement(t, commits ? "release savepoint" : "rollback to savepoint", t->db.depth,
+                        t->deadline_ms);
+    return leat_db_wait(L, t, on_ended);
+}
+
+static int on_ran(lua_State *L, int status, lua_KContext context)
+{
+    (void)context;
+    bool ran = status == LUA_OK || status == LUA_YIELD;
+    if (!ran)
+        leat_sandbox_check(L); /* a run that is being stopped must not be caught here */
+    struct handle *h = NULL;
+    leat_task *t = check(L, &h);
+    struct handle *tx = lua_touserdata(L, TX);
+    tx->closed = true;
+    bool refused = ran && lua_gettop(L) >= RESULTS && leat_refusal_at(L, RESULTS) != NULL;
+    bool aborted = ran && !refused && t->db.aborted;
+    lua_pushinteger(L, !ran ? END_RAISE : aborted ? END_ABORTED : END_RETURN);
+    lua_replace(L, FN);
+    return end_transaction(L, t, ran && !refused && !aborted);
+}
+
+static int on_begun(lua_State *L, int status, lua_KContext ticket)
+{
+    (void)status;
+    leat_task *t = finish_statement(L, ticket);
+    t->db.depth++;
+    lua_pushvalue(L, FN);
+    lua_pushvalue(L, TX);
+    return on_ran(L, lua_pcallk(L, 1, LUA_MULTRET, 0, 0, on_ran), 0);
+}
+
+/* db:transaction(fn) -> fn's results                                [-0, +n, e] yields
+ * Runs fn(tx) in a transaction and commits. If fn raises, it is rolled back and the error goes on;
+ * if fn returns a leat.deny, it is rolled back and the refusal returned. A statement that failed
+ * and whose error fn has caught still fails the transaction, unless it was in a nested one: that is
+ * a savepoint. tx is a db for as long as fn runs. */
+static int db_transaction(lua_State *L)
+{
+    struct handle *h = NULL;
+    leat_task *t = check(L, &h);
+    luaL_checktype(L, FN, LUA_TFUNCTION);
+    lua_settop(L, FN);
+    leat_api_db_push(L, t, h->deadline_ms);
+    if (t->db.conn == NULL) {
+        leat_db_statement(&t->db, leat_slice_of("begin"), h->deadline_ms);
+        return leat_db_begin_wait(L, t, on_begun);
+    }
+    savepoint_statement(t, "savepoint", t->db.depth + 1, h->deadline_ms);
+    return leat_db_wait(L, t, on_begun);
+}
+
+static const luaL_Reg methods[] = {
+    {"one", db_one}, {"rows", db_rows}, {"exec", db_exec}, {"transaction", db_transaction},
+    {NULL, NULL},
+};
+
+void leat_api_db_open(lua_State *L)
+{
+    luaL_newmetatable(L, TYPE);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, TYPE);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}

@@ -1,0 +1,27 @@
+/* api_db.h - db handles: what scripts read and write with.
+ *
+ * Ownership  a handle is a userdata that names its task; it owns no connection.
+ * Threads    loop thread of the worker.
+ * Units      absolute milliseconds on the loop clock.
+ * Errors     a read that fails raises a read error value; a handle whose handler has ended, a
+ *            script error.
+ */
+#ifndef LEAT_SCRIPT_API_API_DB_H
+#define LEAT_SCRIPT_API_API_DB_H
+
+#include <stdint.h>
+
+#include <lua.h>
+
+#include "script/task/task.h"
+
+void leat_api_db_open(lua_State *L);
+
+/* Pushes a handle of the task, whose reads end by deadline_ms (or the task's, if that is sooner).
+ */
+void leat_api_db_push(lua_State *L, leat_task *t, uint64_t deadline_ms);
+
+/* Makes the value at index the next parameter of the task's statement. [-0, +0, e] */
+void leat_api_db_bind(lua_State *L, leat_task *t, int index);
+
+#endif

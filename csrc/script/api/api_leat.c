@@ -1,0 +1,34 @@
+/* api_leat.c - what `require "leat"` returns: app, deny, subscribe_authorized, subscribe, and what
+ * lua_json.h adds.
+ */
+#include "script/api/api_leat.h"
+
+#include <lauxlib.h>
+
+#include "script/api/api_app.h"
+#include "script/api/api_subscribe.h"
+#include "script/value/lua_json.h"
+#include "script/value/refusal.h"
+
+/* leat.app() -> app                                                 [-0, +1, -]
+ * The one app of this load, also for the modules that the app's file requires. */
+static int app(lua_State *L)
+{
+    leat_api_app_push(L);
+    return 1;
+}
+
+void leat_api_leat_open(lua_State *L, leat_lua *lua)
+{
+    lua_newtable(L);
+    lua_pushcfunction(L, app);
+    lua_setfield(L, -2, "app");
+    lua_pushcfunction(L, leat_refusal_deny);
+    lua_setfield(L, -2, "deny");
+    leat_api_subscribe_functions(L, lua);
+    leat_lua_json_functions(L);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "leat");
+    lua_pop(L, 2);
+}

@@ -1,0 +1,141 @@
+/* api_log.c - log:info("renamed", { chat = 42 }) becomes `info app renamed chat=42`.
+ *
+ * Everything is quoted, so that no text of a client can look like a line or a field of its own.
+ */
+#include "script/api/api_log.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+
+#include <lauxlib.h>
+
+#include "base/log.h"
+
+static const char log_key = 'l'; /* its address is the object's key in the registry */
+
+enum {
+    MAX_FIELDS = 32,
+    MAX_KEY = 40,
+    MAX_VALUE = 1024,
+};
+
+/* [-0, +1, m] */
+static void push_quoted(lua_State *L, int index)
+{
+    char quoted[MAX_VALUE];
+    size_t len = 0;
+    const char *text = luaL_tolstring(L, index, &len);
+    lua_pushstring(L, leat_log_quote(quoted, sizeof(quoted), text, len));
+    lua_remove(L, -2);
+}
+
+/* Puts the string keys of the table at index, sorted, into a new list. [-0, +1, arg] */
+static int push_keys(lua_State *L, int index)
+{
+    int n = 0;
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, index) != 0 && n < MAX_FIELDS;) {
+        lua_pop(L, 1);
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index, "keys must be strings");
+        int i = n++;
+        for (; i > 0 && lua_rawgeti(L, list, i) == LUA_TSTRING; i--) {
+            bool in_place = lua_compare(L, -1, -2, LUA_OPLT);
+            if (in_place) {
+                lua_pop(L, 1);
+                break;
+            }
+            lua_rawseti(L, list, i + 1);
+        }
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, list, i + 1);
+    }
+    lua_settop(L, list);
+    return n;
+}
+
+/* A key goes into the line unquoted: what would disturb there becomes an underscore. */
+static void push_key(lua_State *L, const char *key)
+{
+    char clean[MAX_KEY];
+    size_t n = 0;
+    for (; key[n] != '\0' && n < sizeof(clean) - 1; n++)
+        clean[n] = isalnum((unsigned char)key[n]) || key[n] == '.' || key[n] == '-' ? key[n] : '_';
+    clean[n] = '\0';
+    lua_pushstring(L, clean);
+}
+
+/* log:level(message [, fields])                                     [-0, +0, arg] */
+static int write_line(lua_State *L, leat_log_level level)
+{
+    luaL_checkany(L, 2);
+    lua_settop(L, 3);
+    push_quoted(L, 2);
+    const char *message = lua_tostring(L, -1);
+    int pieces = 1;
+    if (!lua_isnil(L, 3)) {
+        luaL_checktype(L, 3, LUA_TTABLE);
+        int n = push_keys(L, 3);
+        lua_insert(L, 4); /* the list below the message */
+        luaL_checkstack(L, 4 * n, "log fields");
+        for (int i = 1; i <= n; i++, pieces += 4) {
+            lua_pushliteral(L, " ");
+            lua_rawgeti(L, 4, i);
+            const char *key = lua_tostring(L, -1);
+            push_key(L, key);
+            lua_insert(L, -2);
+            lua_rawget(L, 3);
+            lua_pushliteral(L, "=");
+            lua_insert(L, -2);
+            push_quoted(L, -1);
+            lua_remove(L, -2);
+        }
+    }
+    lua_pushstring(L, message); /* kept: concat takes the other */
+    lua_insert(L, 3);
+    lua_concat(L, pieces);
+    leat_log_write_text(level, "app", lua_tostring(L, 3), lua_tostring(L, -1));
+    return 0;
+}
+
+static int log_debug(lua_State *L)
+{
+    return write_line(L, LEAT_LOG_LEVEL_DEBUG);
+}
+
+static int log_info(lua_State *L)
+{
+    return write_line(L, LEAT_LOG_LEVEL_INFO);
+}
+
+static int log_warn(lua_State *L)
+{
+    return write_line(L, LEAT_LOG_LEVEL_WARN);
+}
+
+static int log_error(lua_State *L)
+{
+    return write_line(L, LEAT_LOG_LEVEL_ERROR);
+}
+
+static const luaL_Reg methods[] = {
+    {"debug", log_debug}, {"info", log_info}, {"warn", log_warn},
+    {"error", log_error}, {NULL, NULL},
+};
+
+void leat_api_log_open(lua_State *L)
+{
+    lua_newuserdatauv(L, 0, 0);
+    lua_createtable(L, 0, 2);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, "leat.log");
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &log_key);
+}
+
+void leat_api_log_push(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &log_key);
+}

@@ -1,0 +1,317 @@
+/* api_subscribe.c - subscribe_authorized records, subscribe delegates.
+ *
+ * Nothing is armed here: subscribe_authorized only notes the row and the functions that read, in a
+ * grant. The core arms once the handler has returned and its verdict is known, and calls the
+ * functions after that. So there is no way for a script to get at a snapshot's db too early, and a
+ * handler that raises or refuses after all leaves nothing behind.
+ */
+#include "script/api/api_subscribe.h"
+
+#include <math.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "script/api/api_ctx.h"
+#include "script/route/ops.h"
+#include "script/sandbox/sandbox.h"
+#include "script/value/lua_json.h"
+#include "script/value/refusal.h"
+#include "wire/leat_v1.h"
+
+enum { MAX_NESTING = 8 }; /* of leat.subscribe within subscribe handlers */
+
+static leat_lua *lua_of(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* --- subscribe_authorized --- */
+
+int64_t leat_api_subscribe_expiry(lua_State *L, int index, const char *what)
+{
+    if (lua_isnil(L, index))
+        return 0;
+    if (lua_type(L, index) != LUA_TNUMBER)
+        luaL_error(L, "%s must be a number (seconds since 1970), not a %s", what,
+                   luaL_typename(L, index));
+    lua_Number seconds = lua_tonumber(L, index);
+    if (isnan(seconds))
+        luaL_error(L, "%s must be a number (seconds since 1970), not NaN", what);
+    if (seconds < 1) /* long past, but 0 would mean never */
+        return 1;
+    return seconds < 9e15 ? (int64_t)seconds : 0;
+}
+
+/* The task whose subscribe handler runs with this ctx, not yet authorised. [-0, +0, e] */
+static leat_task *check_subscribe_task(lua_State *L)
+{
+    leat_api_ctx *c = leat_api_ctx_check(L, 1);
+    leat_task *t = c->lua->running;
+    if (t == NULL || t->id != c->task_id || !leat_ops_is_subscribe(t))
+        luaL_error(L, "leat.subscribe_authorized belongs into a subscribe handler, with its ctx");
+    if (t->grant != NULL)
+        luaL_error(L, "leat.subscribe_authorized was called twice in one subscribe handler");
+    return t;
+}
+
+/* Neither nil nor false, nor one of the values that stand for "nothing" or "no". [-0, +0, e] */
+static void check_row(lua_State *L, int index)
+{
+    bool null = lua_islightuserdata(L, index) && lua_touserdata(L, index) == NULL;
+    if (null || !lua_toboolean(L, index) || leat_refusal_at(L, index) != NULL)
+        luaL_error(L, "leat.subscribe_authorized: row must be the authorised row, got %s",
+                   luaL_tolstring(L, index, NULL));
+}
+
+static void check_key(lua_State *L, int index, const char *const *known, const char *what)
+{
+    const char *key = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
+    for (int i = 0; key != NULL && known[i] != NULL; i++) {
+        if (strcmp(key, known[i]) == 0)
+            return;
+    }
+    luaL_error(L, "%s: unknown key '%s'", what, luaL_tolstring(L, index, NULL));
+}
+
+static void check_function(lua_State *L, int index, const char *key, bool required)
+{
+    int type = lua_getfield(L, index, key);
+    if (type != LUA_TFUNCTION && (required || type != LUA_TNIL))
+        luaL_error(L, "leat.subscribe_authorized: %s must be a function, got %s", key,
+                   lua_typename(L, type));
+    lua_pop(L, 1);
+}
+
+static leat_slice check_share(lua_State *L, int index)
+{
+    leat_slice share = {NULL, 0};
+    int type = lua_getfield(L, index, "share");
+    if (type == LUA_TSTRING)
+        share.at = lua_tolstring(L, -1, &share.len);
+    else if (type != LUA_TNIL)
+        luaL_error(L, "leat.subscribe_authorized: share must be a string, got %s",
+                   lua_typename(L, type));
+    return share; /* and leave it on the stack, which keeps it */
+}
+
+static void check_keys(lua_State *L, int index, const char *const *known, const char *what)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
+        check_key(L, -2, known, what);
+}
+
+static int ref_field(lua_State *L, int index, const char *key)
+{
+    if (lua_getfield(L, index, key) == LUA_TNIL) {
+        lua_pop(L, 1);
+        return LUA_NOREF;
+    }
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* leat.subscribe_authorized(ctx, row, spec) -> true                 [-0, +1, arg]
+ * spec: snapshot(db, row), refresh(db, row)?, share = "key"?, expires_at = seconds?. Once in a
+ * subscribe handler, which returns its value. */
+static int subscribe_authorized(lua_State *L)
+{
+    static const char *const known[] = {"snapshot", "refresh", "share", "expires_at", NULL};
+    leat_task *t = check_subscribe_task(L);
+    lua_settop(L, 3);
+    check_row(L, 2);
+    check_keys(L, 3, known, "leat.subscribe_authorized");
+    check_function(L, 3, "snapshot", true);
+    check_function(L, 3, "refresh", false);
+    lua_getfield(L, 3, "expires_at");
+    int64_t expires_at = leat_api_subscribe_expiry(L, -1, "expires_at");
+    leat_slice share = check_share(L, 3);
+
+    leat_session_grant *g =
+        leat_session_grant_new(t->lua, t->session, leat_task_name(t), share, expires_at);
+    t->grant = g;
+    t->owns_grant = true;
+    lua_pushvalue(L, 2);
+    g->row = luaL_ref(L, LUA_REGISTRYINDEX);
+    g->refresh = ref_field(L, 3, "refresh");
+    g->base.has_refresh = g->refresh != LUA_NOREF;
+    g->snapshot = ref_field(L, 3, "snapshot"); /* last: it tells that the grant is whole */
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* --- subscribe --- */
+
+int leat_api_subscribe_push_handler(lua_State *L, const leat_vm_topic *def, leat_slice topic)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, def->subscribe);
+    lua_insert(L, -2);
+    leat_pattern_push_args(def->pattern, topic, L);
+    return 2;
+}
+
+static int on_delegated(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    leat_lua *lua = lua_of(L);
+    leat_task *t = leat_task_running(L, lua);
+    t->nesting--;
+    return 1;
+}
+
+/* Within a subscribe handler: the other topic's handler decides, in its place. */
+static int delegate(lua_State *L, leat_lua *lua, leat_task *t, leat_slice topic)
+{
+    const leat_vm_topic *def = leat_vm_find_topic(lua, topic);
+    if (def == NULL || def->subscribe == LUA_NOREF) {
+        leat_refusal_push_deny(L, LEAT_CODE_NOT_FOUND, leat_slice_of("no such topic"), 0);
+        return 1;
+    }
+    if (t->nesting >= MAX_NESTING)
+        return luaL_error(L, "leat.subscribe: more than %d subscribe handlers one inside the other",
+                          MAX_NESTING);
+    lua_getfield(L, 3, "params");
+    leat_api_ctx_push_like(L, 1, topic);
+    int n_args = leat_api_subscribe_push_handler(L, def, topic);
+    t->nesting++;
+    lua_callk(L, n_args, 1, 0, on_delegated);
+    return on_delegated(L, LUA_OK, 0);
+}
+
+static void set_outcome(leat_task *t, leat_code code, leat_slice message)
+{
+    t->asked.code = code;
+    t->asked.text.len = 0;
+    leat_buf_slice(&t->asked.text, message);
+}
+
+static void on_subscribed(void *arg, const leat_failure *failure)
+{
+    leat_task *t = arg;
+    set_outcome(t, failure->code, failure->message);
+    leat_task_wake(t, 0);
+}
+
+static int start_subscribe(leat_task *t)
+{
+    const leat_buf *b = &t->asked.text;
+    leat_slice topic = {b->at, t->asked.topic_len};
+    leat_slice epoch = {b->at + topic.len, t->asked.epoch_len};
+    leat_slice params = {epoch.at + epoch.len, b->len - topic.len - epoch.len};
+    leat_since since = {.epoch = {NULL, 0}};
+    if (epoch.len > 0)
+        since = (leat_since){epoch, t->asked.seq};
+    if (params.len == 0)
+        params.at = NULL;
+    const char *why = NULL;
+    leat_code code = leat_client_subscribe(t->call->client, topic, params, since,
+                                           t->asked.deadline_ms, on_subscribed, t, &why);
+    if (code != LEAT_CODE_OK) {
+        set_outcome(t, code, leat_slice_of(why));
+        leat_task_wake_soon(t, 0);
+    }
+    return 0;
+}
+
+/* A client that has gone has forgotten it already. */
+static void stop_subscribe(leat_task *t)
+{
+    if (t->call != NULL && t->call->client != NULL)
+        leat_client_forget(t->call->client, t);
+}
+
+static const leat_task_wait_kind subscribe_wait = {start_subscribe, stop_subscribe};
+
+static int after_subscribe(lua_State *L, int status, lua_KContext ticket)
+{
+    (void)status;
+    leat_task *t = leat_task_waited(L, lua_of(L), ticket);
+    if (t->asked.code == LEAT_CODE_OK) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, leat_code_name(t->asked.code));
+    if (t->asked.text.len == 0)
+        lua_pushnil(L);
+    else
+        lua_pushlstring(L, t->asked.text.at, t->asked.text.len);
+    return 3;
+}
+
+/* Puts opts.since and opts.params, of the table at index 3, behind the topic. [-0, +0, e] */
+static void take_options(lua_State *L, leat_task *t)
+{
+    leat_buf *b = &t->asked.text;
+    char reason[200];
+    if (lua_getfield(L, 3, "since") != LUA_TNIL) {
+        luaL_checktype(L, -1, LUA_TTABLE);
+        lua_getfield(L, -1, "epoch");
+        lua_getfield(L, -2, "seq");
+        size_t len = 0;
+        const char *epoch = lua_tolstring(L, -2, &len);
+        if (epoch == NULL || len == 0 || !lua_isinteger(L, -1))
+            luaL_error(L, "leat.subscribe: since is { epoch = text, seq = integer }");
+        leat_buf_append(b, epoch, len);
+        t->asked.epoch_len = len;
+        t->asked.seq = lua_tointeger(L, -1);
+    }
+    if (lua_getfield(L, 3, "params") != LUA_TNIL &&
+        leat_lua_json_encode(L, -1, b, t->lua->core->limits->max_message_bytes, reason,
+                             sizeof(reason)) < 0) {
+        leat_sandbox_check(L);
+        luaL_error(L, "leat.subscribe: params: %s", reason);
+    }
+    lua_settop(L, 3);
+}
+
+/* leat.subscribe(ctx, topic [, opts]) -> true | nil, code, message       [-0, +1|+3, e] yields
+ * Subscribes the client whose request runs to a topic, as if it had asked: the topic's handler
+ * authorises, and the snapshot reaches the client without an id. opts: params, since = { epoch, seq
+ * }.
+ *
+ * Within a subscribe handler it decides about that handler's own subscription instead: the other
+ * topic's subscribe handler runs in its place (its subscribe_authorized counts), and what it
+ * returned is returned, so that `return leat.subscribe(ctx, "chat:42")` authorises as chat:42 does,
+ * with its snapshot. No such topic: a refusal, not_found. */
+static int subscribe(lua_State *L)
+{
+    static const char *const known[] = {"params", "since", NULL};
+    leat_lua *lua = lua_of(L);
+    leat_api_ctx *c = leat_api_ctx_check(L, 1);
+    leat_slice topic;
+    topic.at = luaL_checklstring(L, 2, &topic.len);
+    lua_settop(L, 3);
+    if (lua_isnil(L, 3)) {
+        lua_newtable(L);
+        lua_replace(L, 3);
+    }
+    check_keys(L, 3, known, "leat.subscribe");
+    leat_task *t = leat_task_running(L, lua);
+    if (t->id != c->task_id)
+        return luaL_error(L, "leat.subscribe: this ctx has ended with its handler");
+    if (!leat_v1_topic_ok(topic))
+        return luaL_error(L, "leat.subscribe: malformed topic");
+    if (leat_ops_is_subscribe(t))
+        return delegate(L, lua, t, topic);
+    if (t->call == NULL || t->call->client == NULL)
+        return luaL_error(L, "leat.subscribe: there is no client here to subscribe");
+    t->asked.text.len = t->asked.epoch_len = 0;
+    leat_buf_slice(&t->asked.text, topic);
+    t->asked.topic_len = topic.len;
+    t->asked.deadline_ms = c->deadline_ms;
+    take_options(L, t);
+    return leat_task_wait(L, t, &subscribe_wait, after_subscribe);
+}
+
+void leat_api_subscribe_functions(lua_State *L, leat_lua *lua)
+{
+    static const luaL_Reg functions[] = {
+        {"subscribe_authorized", subscribe_authorized},
+        {"subscribe", subscribe},
+        {NULL, NULL},
+    };
+    lua_pushlightuserdata(L, lua);
+    luaL_setfuncs(L, functions, 1);
+}

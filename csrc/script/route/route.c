@@ -1,0 +1,316 @@
+/* route.c - which handler serves a path (leat_lua_match), and app:route's handlers: leat_lua_route
+ * -> push_route -> the handler -> finish_route (its table becomes status, headers and body) ->
+ * answer_route.
+ */
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+#include <lauxlib.h>
+
+#include "base/utf8.h"
+#include "script/api/api_ctx.h"
+#include "script/api/api_request.h"
+#include "script/route/ops.h"
+#include "script/sandbox/sandbox.h"
+#include "script/script.h"
+#include "script/value/lua_json.h"
+#include "script/value/refusal.h"
+#include "wire/json.h"
+#include "wire/leat_v1.h"
+
+/* --- matching --- */
+
+/* The topic that a stream's path stands for, into out->topic. */
+static bool expand_topic(const leat_vm_route *r, leat_slice path, leat_route_match *out)
+{
+    leat_buf topic = LEAT_BUF_INIT;
+    bool ok = leat_pattern_expand(r->pattern, path, leat_slice_of(r->topic), &topic) &&
+              leat_v1_topic_ok(leat_buf_view(&topic));
+    if (ok) {
+        memcpy(out->topic, topic.at, topic.len);
+        out->topic[topic.len] = '\0';
+    }
+    leat_buf_close(&topic);
+    return ok;
+}
+
+void leat_lua_match(leat_script *s, leat_slice method, leat_slice path, leat_route_match *out)
+{
+    const leat_lua *lua = (const leat_lua *)s;
+    *out = (leat_route_match){.kind = LEAT_ROUTE_NONE, .route = -1};
+    for (size_t i = 0; i < lua->n_routes; i++) {
+        const leat_vm_route *r = &lua->routes[i];
+        if (!leat_pattern_matches(r->pattern, path))
+            continue;
+        if (r->kind == LEAT_ROUTE_STREAM && !expand_topic(r, path, out))
+            continue;
+        out->path_known = true;
+        if (!leat_slice_is(method, r->method))
+            continue;
+        out->kind = r->kind;
+        out->route = (int)i;
+        out->is_public = r->is_public;
+        return;
+    }
+}
+
+/* --- running --- */
+
+static int push_route(lua_State *L, leat_task *t)
+{
+    leat_slice path = leat_task_name(t);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->route->fn);
+    leat_api_ctx_push(L, t, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
+    leat_api_request_push(L, t->lua, leat_buf_view(&t->head));
+    if (leat_pattern_push_args(t->route->pattern, path, L))
+        lua_setfield(L, -2, "params");
+    lua_pushvalue(L, -1);
+    leat_api_ctx_set_request(L, -3);
+    return 2;
+}
+
+/* --- the handler's table --- */
+
+/* Of the header lines that a handler sets. */
+enum { MAX_LINES_BYTES = 65536, LINE_EXTRA = 4 /* ": " and the line break */ };
+
+static bool is_token(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (!isalnum(c) && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
+            return false;
+    }
+    return len > 0;
+}
+
+/* RFC 9110 §5.5, without the control characters that it leaves to the recipient's mercy. */
+static bool is_field_value(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* Headers that the server writes, or that would contradict what it does. */
+static bool is_servers(const char *name)
+{
+    static const char *const names[] = {"content-length", "transfer-encoding", "connection",
+                                        "date",           "upgrade",           "keep-alive"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void set_content_type(leat_task *t, const char *text, size_t len)
+{
+    t->message.len = 0;
+    leat_buf_append(&t->message, text, len);
+}
+
+/* One header: its name at index -2, its value on top. [-0, +0, e] */
+static void add_header(lua_State *L, leat_task *t, int name_index, int value_index)
+{
+    size_t name_len = 0;
+    size_t len = 0;
+    const char *name = lua_tolstring(L, name_index, &name_len);
+    if (lua_type(L, value_index) != LUA_TSTRING && lua_type(L, value_index) != LUA_TNUMBER)
+        luaL_error(L, "response header %s: must be a string, not a %s", name,
+                   luaL_typename(L, value_index));
+    lua_pushvalue(L, value_index); /* lua_tolstring changes a number in place */
+    const char *value = lua_tolstring(L, -1, &len);
+    if (!is_field_value(value, len))
+        luaL_error(L, "response header %s: control character in its value", name);
+    if (strcasecmp(name, "content-type") == 0) {
+        set_content_type(t, value, len);
+    } else {
+        if (t->lines.len + name_len + len + LINE_EXTRA > MAX_LINES_BYTES)
+            luaL_error(L, "response headers: larger than %d bytes", MAX_LINES_BYTES);
+        leat_buf_append(&t->lines, name, name_len);
+        leat_buf_text(&t->lines, ": ");
+        leat_buf_append(&t->lines, value, len);
+        leat_buf_text(&t->lines, "\r\n");
+    }
+    lua_pop(L, 1);
+}
+
+static void check_header_name(lua_State *L, int index)
+{
+    size_t len = 0;
+    const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
+    if (name == NULL || !is_token(name, len))
+        luaL_error(L, "response headers: '%s' is no header name", luaL_tolstring(L, index, NULL));
+    if (is_servers(name))
+        luaL_error(L, "response headers: %s is written by the server", name);
+}
+
+/* The table of headers on top. A list writes its header once for each member. [-0, +0, e] */
+static void take_headers(lua_State *L, leat_task *t)
+{
+    luaL_checkstack(L, 8, "headers");
+    int headers = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, headers) != 0; lua_settop(L, headers + 1)) {
+        check_header_name(L, headers + 1);
+        if (!lua_istable(L, headers + 2)) {
+            add_header(L, t, headers + 1, headers + 2);
+            continue;
+        }
+        for (lua_Integer i = 1; lua_geti(L, headers + 2, i) != LUA_TNIL; i++) {
+            leat_sandbox_check(L); /* an __index of C may answer for ever */
+            add_header(L, t, headers + 1, headers + 3);
+            lua_pop(L, 1);
+        }
+    }
+}
+
+static int take_status(lua_State *L, int response)
+{
+    int type = lua_getfield(L, response, "status");
+    if (type == LUA_TNIL)
+        return 200;
+    int is_integer = 0;
+    lua_Integer status = lua_tointegerx(L, -1, &is_integer);
+    if (type != LUA_TNUMBER || !is_integer || status < 200 || status > 599)
+        luaL_error(L, "response: status must be an integer from 200 to 599");
+    return (int)status;
+}
+
+/* False if the body is a table that does not fit: the verdict says so. [-0, +0, e] */
+static bool take_body(lua_State *L, leat_task *t, int response)
+{
+    static const char text_type[] = "text/plain; charset=utf-8";
+    static const char json_type[] = "application/json";
+    size_t len = 0;
+    int type = lua_getfield(L, response, "body");
+    bool is_text = type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TNIL;
+    if (type != LUA_TNIL)
+        set_content_type(t, is_text ? text_type : json_type,
+                         is_text ? sizeof(text_type) - 1 : sizeof(json_type) - 1);
+    if (type == LUA_TNIL)
+        return true;
+    if (!is_text)
+        return leat_ops_take_json(L, t);
+    const char *body = lua_tolstring(L, -1, &len);
+    leat_buf_append(&t->out, body, len);
+    return true;
+}
+
+static void check_keys(lua_State *L, int response)
+{
+    static const char *const known[] = {"status", "body", "headers", "content_type"};
+    for (lua_pushnil(L); lua_next(L, response) != 0; lua_pop(L, 1)) {
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        size_t i = 0;
+        while (i < 4 && strcmp(known[i], key) != 0)
+            i++;
+        if (i == 4)
+            luaL_error(L, "response: unknown key '%s'", luaL_tolstring(L, -2, NULL));
+    }
+}
+
+static void finish_route(lua_State *L, leat_task *t)
+{
+    int response = lua_gettop(L);
+    if (leat_ops_take_refusal(L, t, response))
+        return;
+    if (!lua_istable(L, response))
+        luaL_error(L,
+                   "a route must return a table { status = 200, body = \"...\" } or leat.deny, "
+                   "not a %s",
+                   luaL_typename(L, response));
+    check_keys(L, response);
+    t->status = take_status(L, response);
+    if (!take_body(L, t, response))
+        return;
+    if (lua_getfield(L, response, "headers") == LUA_TTABLE)
+        take_headers(L, t);
+    else if (!lua_isnil(L, -1))
+        luaL_error(L, "response: headers must be a table, not a %s", luaL_typename(L, -1));
+    size_t len = 0;
+    if (lua_getfield(L, response, "content_type") == LUA_TNIL)
+        return;
+    const char *text = lua_tolstring(L, -1, &len);
+    if (text == NULL || !is_field_value(text, len))
+        luaL_error(L, "response: content_type must be a text without control characters");
+    set_content_type(t, text, len);
+}
+
+/* --- the answer --- */
+
+/* {"code":"forbidden","message":"..."}, as on the wire. */
+static void write_refusal(leat_task *t)
+{
+    const leat_verdict *v = &t->verdict;
+    t->status = leat_http_status_of(v->code);
+    t->out.len = t->lines.len = 0;
+    leat_buf_printf(&t->out, "{\"code\":\"%s\"", leat_code_name(v->code));
+    if (v->message.at != NULL && leat_utf8_valid(v->message.at, v->message.len)) {
+        leat_buf_text(&t->out, ",\"message\":");
+        if (leat_json_write_string(&t->out, v->message) < 0)
+            leat_buf_text(&t->out, "\"\"");
+    }
+    if (v->retry_after_ms > 0)
+        leat_buf_printf(&t->out, ",\"retry_after_ms\":%u", v->retry_after_ms);
+    leat_buf_text(&t->out, "}\n");
+    if (t->status == 503 || v->retry_after_ms > 0)
+        leat_buf_printf(&t->lines, "Retry-After: %u\r\n",
+                        v->retry_after_ms == 0 ? 1 : (v->retry_after_ms + 999) / 1000);
+    if (t->status == 401)
+        leat_buf_text(&t->lines, "WWW-Authenticate: Bearer\r\n");
+    set_content_type(t, "application/json", strlen("application/json"));
+}
+
+/* For those who read the slices as C strings. */
+static leat_slice terminated(leat_buf *b)
+{
+    leat_buf_char(b, '\0');
+    b->len--;
+    return leat_buf_view(b);
+}
+
+static void answer_route(leat_task *t)
+{
+    leat_call *call = t->call;
+    t->call = NULL;
+    if (call == NULL)
+        return;
+    call->task_ = NULL;
+    if (t->verdict.code != LEAT_CODE_OK)
+        write_refusal(t);
+    leat_route_answer answer = {
+        .status = t->status,
+        .content_type = terminated(&t->message),
+        .headers = terminated(&t->lines),
+        .body = terminated(&t->out),
+    };
+    if (answer.content_type.len == 0)
+        answer.content_type.at = NULL;
+    t->route_cb(call, &answer);
+}
+
+static const leat_task_kind route_kind = {"route",      "path",       push_route,
+                                          finish_route, answer_route, LEAT_PG_CALL};
+
+void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *session,
+                    const leat_http_request *request, const char *remote, uint64_t deadline_ms,
+                    leat_route_cb cb)
+{
+    leat_lua *lua = (leat_lua *)s;
+    leat_task *t = leat_task_new(lua, &route_kind, call, deadline_ms);
+    t->route = &lua->routes[route];
+    t->route_cb = cb;
+    if (session != NULL)
+        t->session = leat_session_ref(session);
+    leat_buf_slice(&t->name, request->path);
+    leat_head_pack(&t->head, request, remote, (leat_slice){NULL, 0});
+    t->has_body = request->body.at != NULL;
+    leat_buf_slice(&t->body, request->body);
+    leat_task_start(t);
+}

@@ -1,0 +1,75 @@
+/* lua_pattern.h - a Lua pattern (manual §6.4.1), compiled, and its match against a subject.
+ *
+ * Ownership  a pattern lives in its caller's frame; one that is longer than most takes memory from
+ *            Lua, which compiling leaves on the stack. It points into the text of the pattern and
+ *            into the subject.
+ * Threads    the Lua state's.
+ * Units      bytes.
+ * Errors     compiling raises for a malformed pattern. Matching counts its steps and now and then
+ *            calls leat_sandbox_check.
+ */
+#ifndef LEAT_SCRIPT_SANDBOX_LUA_PATTERN_H
+#define LEAT_SCRIPT_SANDBOX_LUA_PATTERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lua.h>
+
+enum {
+    LEAT_LUA_PATTERN_CAPTURES = 32,
+    LEAT_LUA_PATTERN_FEW = 24,   /* nodes that need no memory of their own */
+    LEAT_LUA_PATTERN_PLACE = -1, /* length of a position capture */
+};
+
+typedef struct leat_lua_pattern_node {
+    uint8_t kind_;
+    char repeat_; /* of single characters: 0 once, or one of ? * + - */
+    bool negated_;
+    unsigned char c_;
+    uint8_t capture_;
+    const char *set_;
+    const char *set_end_;
+} leat_lua_pattern_node;
+
+/* A repetition that has been passed: the walk may be taken up again behind it. Greedy ones go back
+ * from at to low; lazy ones go on from at, as long as the characters match. */
+typedef struct leat_lua_pattern_mark {
+    size_t node_;
+    const char *low_;
+    const char *at_;
+} leat_lua_pattern_mark;
+
+typedef struct leat_lua_pattern {
+    lua_State *L;
+    const char *subject; /* to be set before matching */
+    const char *subject_end;
+    bool anchored; /* it began with ^, where that counts */
+    int n_captures;
+    struct {
+        const char *at;
+        ptrdiff_t len;                     /* or LEAT_LUA_PATTERN_PLACE */
+    } captures[LEAT_LUA_PATTERN_CAPTURES]; /* of the last match */
+
+    leat_lua_pattern_node *nodes_;
+    size_t n_nodes_;
+    leat_lua_pattern_mark *marks_;
+    size_t n_marks_;
+    size_t steps_left_; /* until the next look */
+    leat_lua_pattern_node few_nodes_[LEAT_LUA_PATTERN_FEW];
+    leat_lua_pattern_mark few_marks_[LEAT_LUA_PATTERN_FEW];
+} leat_lua_pattern;
+
+/* anchors: whether ^ at the beginning is an anchor (gmatch: it is a character). Leaves at most one
+ * value on the stack, which must stay as long as p is used. */
+void leat_lua_pattern_compile(leat_lua_pattern *p, lua_State *L, const char *text, size_t len,
+                              bool anchors);
+
+/* Returns the end of the match that begins at start, or NULL. */
+const char *leat_lua_pattern_match(leat_lua_pattern *p, const char *start);
+
+/* The first match at or after *start, which is moved to where it begins. */
+const char *leat_lua_pattern_search(leat_lua_pattern *p, const char **start);
+
+#endif

@@ -1,0 +1,121 @@
+/* session.c - sessions and grants are made, counted, freed; ops.c decides when. */
+#include "script/task/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "script/script.h"
+
+struct session {
+    leat_session base;
+    uint32_t refs;
+    uint32_t user_len; /* UINT32_MAX: no user */
+    uint32_t head_len;
+    char bytes[]; /* user, head, user id */
+};
+
+static char *append(char *at, leat_slice s)
+{
+    if (s.len > 0)
+        memcpy(at, s.at, s.len);
+    return at + s.len;
+}
+
+leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice user_json,
+                               leat_slice head, int64_t expires_at)
+{
+    struct session *s = leat_calloc(1, sizeof(*s) + user_json.len + head.len + user_id.len + 1);
+    s->refs = 1;
+    s->user_len = user_json.at == NULL ? UINT32_MAX : (uint32_t)user_json.len;
+    s->head_len = (uint32_t)head.len;
+    char *id = append(append(s->bytes, user_json), head);
+    append(id, user_id);
+    s->base.user_id = user_id.at == NULL ? user_id : (leat_slice){id, user_id.len};
+    s->base.client = client;
+    s->base.expires_at = expires_at;
+    return &s->base;
+}
+
+leat_session *leat_lua_guest(leat_script *s, const leat_http_request *request, const char *remote)
+{
+    leat_core *core = ((leat_lua *)s)->core;
+    leat_slice absent = {NULL, 0};
+    leat_buf whole = LEAT_BUF_INIT;
+    leat_buf kept = LEAT_BUF_INIT;
+    leat_head_pack(&whole, request, remote, absent);
+    leat_head head = leat_head_read(leat_buf_view(&whole));
+    leat_head_repack(&kept, &head, absent);
+    leat_session *session =
+        leat_session_new(++core->last_client, absent, absent, leat_buf_view(&kept), 0);
+    leat_buf_close(&kept);
+    leat_buf_close(&whole);
+    return session;
+}
+
+leat_session *leat_session_ref(leat_session *session)
+{
+    ((struct session *)session)->refs++;
+    return session;
+}
+
+void leat_session_unref(leat_session *session)
+{
+    struct session *s = (struct session *)session;
+    if (s != NULL && --s->refs == 0)
+        free(s);
+}
+
+leat_slice leat_session_user(const leat_session *session)
+{
+    const struct session *s = (const struct session *)session;
+    if (s->user_len == UINT32_MAX)
+        return (leat_slice){NULL, 0};
+    return (leat_slice){s->bytes, s->user_len};
+}
+
+leat_slice leat_session_head(const leat_session *session)
+{
+    const struct session *s = (const struct session *)session;
+    return (leat_slice){s->bytes + leat_session_user(session).len, s->head_len};
+}
+
+leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session, leat_slice topic,
+                                           leat_slice share, int64_t expires_at)
+{
+    leat_session_grant *g = leat_calloc(1, sizeof(*g) + topic.len + share.len + 2);
+    g->lua = lua;
+    if (session != NULL)
+        g->base.session = leat_session_ref(session);
+    g->row = g->refresh = g->snapshot = LUA_NOREF;
+    g->topic_len = (uint32_t)topic.len;
+    char *at = append(g->text, topic) + 1;
+    append(at, share);
+    if (share.at != NULL)
+        g->base.share = (leat_slice){at, share.len};
+    g->base.expires_at = expires_at;
+    leat_vm_hold(lua);
+    return g;
+}
+
+void leat_session_grant_free(leat_grant *grant)
+{
+    leat_session_grant *g = (leat_session_grant *)grant;
+    if (g == NULL)
+        return;
+    leat_lua *lua = g->lua;
+    leat_session_unref(g->base.session);
+    leat_vm_unref(lua, &g->row);
+    leat_vm_unref(lua, &g->refresh);
+    leat_vm_unref(lua, &g->snapshot);
+    free(g);
+    leat_vm_drop(lua);
+}
+
+leat_slice leat_session_grant_topic(const leat_session_grant *grant)
+{
+    return (leat_slice){grant->text, grant->topic_len};
+}

@@ -1,0 +1,48 @@
+/* session.h - who a connection is, and what it was let in for: the script layer's leat_session and
+ * leat_grant.
+ *
+ * Ownership  a session is counted: _new returns one reference, the ops' session_ref adds, _unref
+ *            drops. It belongs to no load of the scripts and outlives reloads. A grant is owned by
+ *            whoever got it (leat_session_grant_free) and holds the leat_lua whose functions and
+ *            row it refers to.
+ * Threads    loop thread of the worker.
+ * Units      expires_at in seconds since 1970, 0: never.
+ * Errors     none.
+ *
+ * There may be a million idle sessions, so each is one block: ctx.user as JSON, the head of the
+ * request packed, both turned into Lua values when a handler asks.
+ */
+#ifndef LEAT_SCRIPT_TASK_SESSION_H
+#define LEAT_SCRIPT_TASK_SESSION_H
+
+#include "core/script.h"
+#include "script/task/vm.h"
+#include "wire/head.h"
+
+/* user_id.at == NULL: none; user_json.at == NULL: no user. head: packed. All are copied. */
+leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice user_json,
+                               leat_slice head, int64_t expires_at);
+leat_session *leat_session_ref(leat_session *session);
+void leat_session_unref(leat_session *session); /* NULL is allowed */
+
+leat_slice leat_session_user(const leat_session *session); /* JSON; at == NULL: none */
+leat_slice leat_session_head(const leat_session *session); /* packed */
+
+typedef struct leat_session_grant {
+    leat_grant base; /* first: the core's view */
+    leat_lua *lua;
+    int row; /* registry references */
+    int refresh;
+    int snapshot;
+    uint32_t topic_len;
+    char text[]; /* the topic, for log lines; the share */
+} leat_session_grant;
+
+/* A grant whose references are LUA_NOREF yet; it holds the session (NULL: none). share.at == NULL:
+ * none. */
+leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session, leat_slice topic,
+                                           leat_slice share, int64_t expires_at);
+void leat_session_grant_free(leat_grant *grant); /* NULL is allowed */
+leat_slice leat_session_grant_topic(const leat_session_grant *grant);
+
+#endif

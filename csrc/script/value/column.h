@@ -1,0 +1,52 @@
+/* column.h - what a column's type makes of its text: the forms that JSON has for values of
+ * Postgres, the same as to_jsonb's.
+ *
+ * Ownership  appends to the caller's buffer; everything else is borrowed for the call.
+ * Threads    any.
+ * Units      types are OIDs.
+ * Errors     LEAT_EBADMSG: the text is not of that form; it can still be shown as a text.
+ *
+ * Only Postgres itself knows the types that are not built in (a composite, an enum, a type with a
+ * cast to json): their form is LEAT_COLUMN_ASK, and Postgres is asked for their JSON (db_ask.c).
+ */
+#ifndef LEAT_SCRIPT_VALUE_COLUMN_H
+#define LEAT_SCRIPT_VALUE_COLUMN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+typedef enum leat_column_form {
+    LEAT_COLUMN_TEXT, /* a string: the text as it is */
+    LEAT_COLUMN_BOOL,
+    LEAT_COLUMN_INTEGER,
+    LEAT_COLUMN_OID,     /* a string of digits */
+    LEAT_COLUMN_FLOAT,   /* a number; a string for NaN and the infinities */
+    LEAT_COLUMN_NUMERIC, /* likewise */
+    LEAT_COLUMN_JSON,
+    LEAT_COLUMN_TIMESTAMP,   /* a string, with T between date and time */
+    LEAT_COLUMN_TIMESTAMPTZ, /* likewise, with the minutes of the zone */
+    LEAT_COLUMN_BYTE,        /* "char": a string, perhaps of a byte that is no character */
+    LEAT_COLUMN_ARRAY,       /* a list */
+    LEAT_COLUMN_ASK,
+} leat_column_form;
+
+leat_column_form leat_column_form_of(uint32_t type);
+
+/* A timestamp in ISO 8601, written to out if it is another text. */
+enum { LEAT_COLUMN_TIME_MAX = 80 };
+leat_slice leat_column_time(leat_column_form form, leat_slice text, char out[LEAT_COLUMN_TIME_MAX]);
+
+/* "char": the text, or U+FFFD in the place of a byte that is no character. */
+leat_slice leat_column_byte(leat_slice text);
+
+/* Whether a number has digits, which NaN and the infinities have not. */
+bool leat_column_is_finite(leat_slice number);
+
+/* Appends an array's text as a JSON list. type: the array's. */
+LEAT_MUST_CHECK int leat_column_write_array(leat_buf *out, uint32_t type, leat_slice text);
+
+#endif
