@@ -14,6 +14,7 @@
 #include "core/core.h"
 #include "http/http_side.h"
 #include "net/listener.h"
+#include "script/route/raw.h"
 #include "script/script.h"
 #include "wire/frame.h"
 

@@ -14,7 +14,6 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
-#include "core/client.h"
 #include "core/core.h"
 #include "core/script.h"
 
@@ -37,24 +36,5 @@ leat_script *leat_lua_script(leat_lua *lua);
 /* Frees it now if nothing uses it any more, else when the last user lets go; done (may be NULL)
  * runs then. No new task starts on it through the core. */
 void leat_lua_retire(leat_lua *lua, void (*done)(void *arg), void *arg);
-
-/* --- what ops.c puts into the table of core/route.h, which says what they do --- */
-
-void leat_lua_match(leat_script *s, leat_slice method, leat_slice path, leat_route_match *out);
-void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *session,
-                    const leat_http_request *request, const char *remote, uint64_t deadline_ms,
-                    leat_route_cb cb);
-void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_conn *conn,
-                       const leat_http_request *request, const char *bytes, size_t len);
-leat_session *leat_lua_guest(leat_script *s, const leat_http_request *request, const char *remote);
-bool leat_lua_can_run(const leat_script *s, leat_buf *reason);
-/* The `cancel` of core/script.h. */
-void leat_lua_cancel(leat_call *call);
-
-/* --- open connections of app:websocket --- */
-
-/* Open raw connections: closed with 1001 at draining. */
-size_t leat_lua_raw_count(const leat_lua *lua);
-void leat_lua_raw_close_all(leat_lua *lua, int code, const char *reason);
 
 #endif

@@ -12,8 +12,8 @@
 
 #include <lauxlib.h>
 
+#include "core/client.h"
 #include "script/api/api_ctx.h"
-#include "script/route/ops.h"
 #include "script/sandbox/sandbox.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
@@ -48,7 +48,7 @@ static leat_task *check_subscribe_task(lua_State *L)
 {
     leat_api_ctx *c = leat_api_ctx_check(L, 1);
     leat_task *t = c->lua->running;
-    if (t == NULL || t->id != c->task_id || !leat_ops_is_subscribe(t))
+    if (t == NULL || t->id != c->task_id || !t->kind->authorizes)
         luaL_error(L, "leat.subscribe_authorized belongs into a subscribe handler, with its ctx");
     if (t->grant != NULL)
         luaL_error(L, "leat.subscribe_authorized was called twice in one subscribe handler");
@@ -293,7 +293,7 @@ static int subscribe(lua_State *L)
         return luaL_error(L, "leat.subscribe: this ctx has ended with its handler");
     if (!leat_v1_topic_ok(topic))
         return luaL_error(L, "leat.subscribe: malformed topic");
-    if (leat_ops_is_subscribe(t))
+    if (t->kind->authorizes)
         return delegate(L, lua, t, topic);
     if (t->call == NULL || t->call->client == NULL)
         return luaL_error(L, "leat.subscribe: there is no client here to subscribe");

@@ -10,6 +10,8 @@
 #include "script/api/api_db.h"
 #include "script/api/api_request.h"
 #include "script/api/api_subscribe.h"
+#include "script/route/raw.h"
+#include "script/route/route.h"
 #include "script/sandbox/sandbox.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
@@ -158,10 +160,10 @@ static void finish_connect(lua_State *L, leat_task *t)
 }
 
 static const leat_task_kind connect_kind = {
-    "connect", "path", push_connect, finish_connect, leat_task_answer_call, LEAT_PG_CONTROL};
+    "connect", "path", push_connect, finish_connect, leat_task_answer_call, LEAT_PG_CONTROL, false};
 /* Without a handler there is nothing to run: the session is there, and is answered like any. */
 static const leat_task_kind welcome_kind = {
-    "connect", "path", NULL, NULL, leat_task_answer_call, LEAT_PG_CONTROL};
+    "connect", "path", NULL, NULL, leat_task_answer_call, LEAT_PG_CONTROL, false};
 
 static void let_in(leat_script *s, leat_call *call, const leat_http_request *request,
                    const char *remote, const leat_session *old, leat_slice token,
@@ -213,12 +215,8 @@ static void finish_subscribe(lua_State *L, leat_task *t)
 }
 
 static const leat_task_kind subscribe_kind = {
-    "subscribe", "topic", push_subscribe, finish_subscribe, leat_task_answer_call, LEAT_PG_CONTROL};
-
-bool leat_ops_is_subscribe(const leat_task *t)
-{
-    return t->kind == &subscribe_kind;
-}
+    "subscribe",     "topic", push_subscribe, finish_subscribe, leat_task_answer_call,
+    LEAT_PG_CONTROL, true};
 
 /* A task for a topic's handler; refused if there is no such topic or handler. */
 static leat_task *topic_task(leat_script *s, const leat_task_kind *kind, leat_call *call,
@@ -272,11 +270,11 @@ static void finish_refresh(lua_State *L, leat_task *t)
 }
 
 static const leat_task_kind refresh_kind = {
-    "refresh", "topic", push_reader, finish_refresh, leat_task_answer_call, LEAT_PG_CONTROL};
+    "refresh", "topic", push_reader, finish_refresh, leat_task_answer_call, LEAT_PG_CONTROL, false};
 static const leat_task_kind unrefreshed_kind = {
-    "refresh", "topic", NULL, NULL, leat_task_answer_call, LEAT_PG_CONTROL};
+    "refresh", "topic", NULL, NULL, leat_task_answer_call, LEAT_PG_CONTROL, false};
 static const leat_task_kind snapshot_kind = {
-    "snapshot", "topic", push_reader, finish_json, leat_task_answer_call, LEAT_PG_CONTROL};
+    "snapshot", "topic", push_reader, finish_json, leat_task_answer_call, LEAT_PG_CONTROL, false};
 
 /* On the scripts that made the grant, whatever the current ones are. */
 static void start_reader(const leat_task_kind *kind, leat_call *call, leat_session_grant *g, int fn,
@@ -319,7 +317,8 @@ static int push_publish(lua_State *L, leat_task *t)
 }
 
 static const leat_task_kind publish_kind = {
-    "publish", "topic", push_publish, finish_optional_json, leat_task_answer_call, LEAT_PG_CALL};
+    "publish",    "topic", push_publish, finish_optional_json, leat_task_answer_call,
+    LEAT_PG_CALL, false};
 
 static void publish(leat_script *s, leat_call *call, leat_session *session, leat_slice topic,
                     leat_slice data, uint64_t deadline_ms)
@@ -340,7 +339,8 @@ static int push_method(lua_State *L, leat_task *t)
 }
 
 static const leat_task_kind method_kind = {
-    "method", "method", push_method, finish_optional_json, leat_task_answer_call, LEAT_PG_CALL};
+    "method",     "method", push_method, finish_optional_json, leat_task_answer_call,
+    LEAT_PG_CALL, false};
 
 static void method(leat_script *s, leat_call *call, leat_session *session, leat_slice name,
                    leat_slice params, uint64_t deadline_ms)
@@ -372,7 +372,8 @@ static int push_event(lua_State *L, leat_task *t)
 }
 
 static const leat_task_kind event_kind = {
-    "event", "topic", push_event, finish_optional_json, leat_task_answer_call, LEAT_PG_CONTROL};
+    "event",         "topic", push_event, finish_optional_json, leat_task_answer_call,
+    LEAT_PG_CONTROL, false};
 
 static bool has_event_hook(leat_script *s, leat_slice topic)
 {
@@ -429,7 +430,7 @@ const leat_route_ops *leat_ops_routes(void)
         .run = leat_lua_route,
         .open_socket = leat_lua_raw_open,
         .guest = leat_lua_guest,
-        .can_run = leat_lua_can_run,
+        .can_run = leat_vm_can_run,
     };
     return &table;
 }

@@ -15,8 +15,8 @@
 const leat_script_ops *leat_ops_table(void);
 const leat_route_ops *leat_ops_routes(void);
 
-/* Whether the task runs a `subscribe` handler. */
-bool leat_ops_is_subscribe(const leat_task *t);
+/* The cancel of core/script.h's table. */
+void leat_lua_cancel(leat_call *call);
 
 /* The handler's result, on top, as JSON into t->out; a refusal, and a result that is too large,
  * become the verdict. False then. [-0, +0, e] */

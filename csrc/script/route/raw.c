@@ -14,9 +14,9 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "script/api/api_conn.h"
+#include "script/route/api_conn.h"
 #include "script/route/ops.h"
-#include "script/script.h"
+#include "script/route/raw_conn.h"
 
 enum { CLOSE_ABNORMAL = 1006 }; /* told to handlers, never sent */
 
@@ -286,8 +286,8 @@ static void answer_raw(leat_task *t)
     pump(r);
 }
 
-static const leat_task_kind raw_kind = {"websocket", "path",     push_raw,
-                                        finish_raw,  answer_raw, LEAT_PG_CALL};
+static const leat_task_kind raw_kind = {"websocket", "path",       push_raw, finish_raw,
+                                        answer_raw,  LEAT_PG_CALL, false};
 
 static void start_handler(leat_raw *r, int fn)
 {

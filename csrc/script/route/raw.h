@@ -1,67 +1,25 @@
-/* raw.h - one connection of an app:websocket route: frames in and out, handlers one at a time.
+/* raw.h - the connections of app:websocket's routes.
  *
- * Ownership  a leat_raw owns its conn and its session, holds its leat_lua, and frees itself once
- *            the conn is gone and the last handler has run.
+ * Ownership  a connection that has been opened owns itself and goes away by itself.
  * Threads    loop thread of the worker.
- * Units      bytes, milliseconds.
+ * Units      none.
  * Errors     what the peer does wrong closes its connection with the code of RFC 6455.
- *
- * The messages of one connection are handled in order, each after the last one's handler has ended.
- * While they wait, at most one chunk of what the peer has sent is kept, and reading stops.
  */
 #ifndef LEAT_SCRIPT_ROUTE_RAW_H
 #define LEAT_SCRIPT_ROUTE_RAW_H
 
-#include "base/buf.h"
-#include "base/list.h"
-#include "core/script.h"
-#include "net/conn.h"
-#include "script/task/task.h"
-#include "wire/frame.h"
+#include <stddef.h>
 
-typedef struct leat_raw leat_raw;
+#include "core/route.h"
 
-typedef enum leat_raw_state {
-    LEAT_RAW_OPEN,
-    LEAT_RAW_CLOSING, /* our close frame has been sent; the peer's is awaited */
-    LEAT_RAW_CLOSED,  /* the WebSocket is closed; its TCP connection ends */
-} leat_raw_state;
+typedef struct leat_lua leat_lua;
 
-struct leat_raw {
-    leat_list link;
-    leat_lua *lua;
-    const leat_vm_route *route;
-    leat_conn *conn; /* NULL once it is gone */
-    leat_session *session;
-    leat_buf head;
-    leat_raw_state state;
-    bool ours;      /* we closed it: what the peer still says is not handled */
-    bool last_told; /* the close handler has been queued */
-    leat_frame_decoder decoder;
-    uint64_t heard_ms;
-    bool pinged;
-    leat_deadline timer;
-    leat_list inbox; /* what the handlers are to be told; the first, while its handler runs */
-    leat_task *task; /* the handler that runs */
-    int ref;         /* of the Lua object, LUA_NOREF before the first handler */
-    leat_raw **box;  /* in the Lua object: set to NULL when this goes away */
-};
+/* The open_socket of core/route.h's table. */
+void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_conn *conn,
+                       const leat_http_request *request, const char *bytes, size_t len);
 
-/* What a handler is told. */
-typedef struct leat_raw_item {
-    leat_list link;
-    enum { LEAT_RAW_ITEM_OPEN, LEAT_RAW_ITEM_MESSAGE, LEAT_RAW_ITEM_CLOSE } kind;
-    bool binary;
-    int code; /* CLOSE */
-    size_t len;
-    char data[]; /* the message, or the reason */
-} leat_raw_item;
-
-/* Returns 0; LEAT_ECLOSED; LEAT_EBUSY if too much is unsent; LEAT_ETOOLARGE if it never fits;
- * LEAT_EBADMSG if text is no UTF-8. */
-LEAT_MUST_CHECK int leat_raw_send(leat_raw *r, leat_slice data, bool binary);
-
-/* Begins the close handshake. Harmless if it has begun. */
-void leat_raw_close(leat_raw *r, int code, const char *reason);
+/* Open raw connections: closed with 1001 at draining. */
+size_t leat_lua_raw_count(const leat_lua *lua);
+void leat_lua_raw_close_all(leat_lua *lua, int code, const char *reason);
 
 #endif

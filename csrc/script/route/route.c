@@ -2,6 +2,8 @@
  * -> push_route -> the handler -> finish_route (its table becomes status, headers and body) ->
  * answer_route.
  */
+#include "script/route/route.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
@@ -14,7 +16,6 @@
 #include "script/api/api_request.h"
 #include "script/route/ops.h"
 #include "script/sandbox/sandbox.h"
-#include "script/script.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
 #include "wire/json.h"
@@ -295,8 +296,8 @@ static void answer_route(leat_task *t)
     t->route_cb(call, &answer);
 }
 
-static const leat_task_kind route_kind = {"route",      "path",       push_route,
-                                          finish_route, answer_route, LEAT_PG_CALL};
+static const leat_task_kind route_kind = {"route",      "path",       push_route, finish_route,
+                                          answer_route, LEAT_PG_CALL, false};
 
 void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *session,
                     const leat_http_request *request, const char *remote, uint64_t deadline_ms,
@@ -313,4 +314,20 @@ void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *se
     t->has_body = request->body.at != NULL;
     leat_buf_slice(&t->body, request->body);
     leat_task_start(t);
+}
+
+leat_session *leat_lua_guest(leat_script *s, const leat_http_request *request, const char *remote)
+{
+    leat_core *core = ((leat_lua *)s)->core;
+    leat_slice absent = {NULL, 0};
+    leat_buf whole = LEAT_BUF_INIT;
+    leat_buf kept = LEAT_BUF_INIT;
+    leat_head_pack(&whole, request, remote, absent);
+    leat_head head = leat_head_read(leat_buf_view(&whole));
+    leat_head_repack(&kept, &head, absent);
+    leat_session *session =
+        leat_session_new(++core->last_client, absent, absent, leat_buf_view(&kept), 0);
+    leat_buf_close(&kept);
+    leat_buf_close(&whole);
+    return session;
 }

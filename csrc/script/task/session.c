@@ -6,9 +6,7 @@
 
 #include <lauxlib.h>
 
-#include "base/buf.h"
 #include "base/mem.h"
-#include "script/script.h"
 
 struct session {
     leat_session base;
@@ -38,22 +36,6 @@ leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice u
     s->base.client = client;
     s->base.expires_at = expires_at;
     return &s->base;
-}
-
-leat_session *leat_lua_guest(leat_script *s, const leat_http_request *request, const char *remote)
-{
-    leat_core *core = ((leat_lua *)s)->core;
-    leat_slice absent = {NULL, 0};
-    leat_buf whole = LEAT_BUF_INIT;
-    leat_buf kept = LEAT_BUF_INIT;
-    leat_head_pack(&whole, request, remote, absent);
-    leat_head head = leat_head_read(leat_buf_view(&whole));
-    leat_head_repack(&kept, &head, absent);
-    leat_session *session =
-        leat_session_new(++core->last_client, absent, absent, leat_buf_view(&kept), 0);
-    leat_buf_close(&kept);
-    leat_buf_close(&whole);
-    return session;
 }
 
 leat_session *leat_session_ref(leat_session *session)

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "core/route.h"
 #include "core/script.h"
 #include "loop/deadline.h"
 #include "script/task/db.h"
@@ -37,6 +38,7 @@ typedef struct leat_task_kind {
     /* Hands the answer over, as its last act. t->call is NULL if there is nobody to hear it. */
     void (*answer)(leat_task *t);
     leat_pg_kind bill; /* what its reads are */
+    bool authorizes;   /* a `subscribe` handler */
 } leat_task_kind;
 
 /* Something to wait for: begun once the handler's yield has arrived at the runner. */

@@ -13,7 +13,6 @@
 #include <lauxlib.h>
 
 #include "base/log.h"
-#include "script/script.h"
 #include "script/value/refusal.h"
 
 enum {
@@ -43,7 +42,7 @@ static void settle_memory(leat_lua *lua)
         LEAT_LOG_INFO("script", "scripts have let go of memory bytes=%zu", lua->gauged_memory);
 }
 
-bool leat_lua_can_run(const leat_script *s, leat_buf *reason)
+bool leat_vm_can_run(const leat_script *s, leat_buf *reason)
 {
     const leat_lua *lua = (const leat_lua *)s;
     if (!leat_sandbox_exhausted(lua->sandbox))

@@ -6,7 +6,7 @@
  * Units      bytes.
  * Errors     leat_vm_call says how a run ended; leat_vm_examine what went wrong.
  *
- * Private to csrc/script; script.h is what others see.
+ * Private to csrc/script.
  */
 #ifndef LEAT_SCRIPT_TASK_VM_H
 #define LEAT_SCRIPT_TASK_VM_H
@@ -20,40 +20,13 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "core/core.h"
+#include "core/script.h"
 #include "script/sandbox/sandbox.h"
-#include "script/script.h"
-#include "script/value/pattern.h"
+#include "script/task/catalog.h"
 
+typedef struct leat_lua leat_lua;
 struct leat_task;
-
-/* app:topic. Functions are registry references, LUA_NOREF where there is none. */
-typedef struct leat_vm_topic {
-    leat_pattern *pattern;
-    char *text;
-    int subscribe;
-    int publish;
-    int event;
-} leat_vm_topic;
-
-/* app:method */
-typedef struct leat_vm_method {
-    leat_map_entry entry; /* by name, which follows */
-    int fn;
-    char name[];
-} leat_vm_method;
-
-/* app:route, app:stream, app:websocket */
-typedef struct leat_vm_route {
-    leat_route_kind kind;
-    leat_pattern *pattern;
-    char *method;
-    char *path;
-    char *topic; /* STREAM: the template */
-    bool is_public;
-    int fn; /* HTTP: the handler; WEBSOCKET: open */
-    int message;
-    int close;
-} leat_vm_route;
 
 struct leat_lua {
     leat_script script; /* first: the core's view is the address of the whole */
@@ -96,6 +69,9 @@ void leat_vm_hold(leat_lua *lua);
 
 /* Drops one hold; with the last, a retired lua is freed at the end of the turn. */
 void leat_vm_drop(leat_lua *lua);
+
+/* The can_run of core/route.h's table. */
+bool leat_vm_can_run(const leat_script *s, leat_buf *reason);
 
 typedef enum leat_vm_outcome {
     LEAT_VM_DONE,

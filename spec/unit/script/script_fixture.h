@@ -18,7 +18,11 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "core/client.h"
 #include "core/core.h"
+#include "script/route/ops.h"
+#include "script/route/raw.h"
+#include "script/route/route.h"
 #include "script/script.h"
 
 enum { SCRIPT_FIXTURE_LIMIT_MS = 10000 };

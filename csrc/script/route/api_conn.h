@@ -5,12 +5,12 @@
  * Units      none.
  * Errors     sending returns nil and a reason.
  */
-#ifndef LEAT_SCRIPT_API_API_CONN_H
-#define LEAT_SCRIPT_API_API_CONN_H
+#ifndef LEAT_SCRIPT_ROUTE_API_CONN_H
+#define LEAT_SCRIPT_ROUTE_API_CONN_H
 
 #include <lua.h>
 
-#include "script/route/raw.h"
+#include "script/route/raw_conn.h"
 
 void leat_api_conn_open(lua_State *L);
 

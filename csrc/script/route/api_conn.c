@@ -3,7 +3,7 @@
  * A script may keep a conn, and send to it from any other handler: once the connection is gone,
  * sending says so. Two uses of one connection give the same object, so that it can be a key.
  */
-#include "script/api/api_conn.h"
+#include "script/route/api_conn.h"
 
 #include <string.h>
 
