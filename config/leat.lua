@@ -90,8 +90,6 @@ return {
   -- Prepared statements kept on one connection. 0 prepares none: for a pooler in transaction mode that does not
   -- know prepared statements (PgBouncer before 1.21, or without max_prepared_statements).
   max_statements = 256,
-  -- The NOTIFY channel of the announcements. The functions in schema leat write to "leat".
-  channel = "leat",
 
   --------------------------------------------------------------------------------------------------
   -- Clients

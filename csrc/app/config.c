@@ -26,16 +26,7 @@
 #define YEAR_S UINT64_C(31536000)
 #define ENV_NAME_MAX 64
 
-enum kind {
-    KIND_SIZE,
-    KIND_U64,
-    KIND_TEXT,
-    KIND_PATH,
-    KIND_ADDRESS,
-    KIND_NETWORKS,
-    KIND_NAME,
-    KIND_LEVEL
-};
+enum kind { KIND_SIZE, KIND_U64, KIND_TEXT, KIND_PATH, KIND_ADDRESS, KIND_NETWORKS, KIND_LEVEL };
 
 struct key {
     const char *name;
@@ -101,7 +92,6 @@ static const struct key keys[] = {
             "one attempt to connect to the database"),
     SIZE_KEY("max_statements", max_statements, 256, 0, 100000,
              "prepared statements kept on one connection; 0 prepares none"),
-    TEXT_KEY("channel", KIND_NAME, channel, "leat", "channel of the announcements"),
     U64_KEY("control_timeout_ms", limits.control_timeout_ms, 5000, 10, DAY_MS,
             "deadline of a request whose caller gave none"),
     U64_KEY("max_timeout_ms", limits.max_timeout_ms, 30000, 10, DAY_MS,
@@ -301,10 +291,6 @@ static void expectation(leat_buf *out, const struct key *key)
     case KIND_NETWORKS:
         leat_buf_text(out, "a string of addresses and networks like \"10.0.0.0/8, ::1\"");
         break;
-    case KIND_NAME:
-        leat_buf_text(out,
-                      "a string of at most 63 characters a-z, 0-9 and _ that starts with a letter");
-        break;
     case KIND_LEVEL:
         leat_buf_text(out, "\"debug\", \"info\", \"warn\" or \"error\"");
         break;
@@ -322,17 +308,6 @@ static int refuse(const struct source *source, const struct key *key, leat_slice
     leat_buf_printf(source->error, "%s: %s = %s: expected ", source->label, key->name, quoted);
     expectation(source->error, key);
     return LEAT_ECONFIG;
-}
-
-static bool valid_name(leat_slice s)
-{
-    if (s.len == 0 || s.len > 63 || s.at[0] < 'a' || s.at[0] > 'z')
-        return false;
-    for (size_t i = 1; i < s.len; i++)
-        if (!((s.at[i] >= 'a' && s.at[i] <= 'z') || (s.at[i] >= '0' && s.at[i] <= '9') ||
-              s.at[i] == '_'))
-            return false;
-    return true;
 }
 
 static bool read_networks(leat_networks *networks, const char *text)
@@ -354,8 +329,6 @@ static bool valid_text(leat_config *config, const struct key *key, const char *t
         return (len == 0 && key->text[0] == '\0') || leat_listener_parse(&addr, text) == 0;
     if (key->kind == KIND_NETWORKS)
         return read_networks(&config->trusted, text);
-    if (key->kind == KIND_NAME)
-        return valid_name(leat_slice_of(text));
     if (key->kind == KIND_LEVEL)
         return leat_log_level_parse(&config->level, text) == 0;
     return true;

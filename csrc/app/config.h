@@ -28,8 +28,7 @@ typedef struct leat_config {
     char *database_url;
     char *listen_url; /* database_url, if it was left empty */
     char *app;
-    char *static_dir; /* "": none */
-    char *channel;
+    char *static_dir;      /* "": none */
     char *allowed_origins; /* "": the server's own; else a comma-separated list, "*" for any */
     char *metrics_listen;  /* "": none */
     char *trusted_proxies;

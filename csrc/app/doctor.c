@@ -14,6 +14,7 @@
 #include "app/doctor_sql.h"
 #include "app/migrate.h"
 #include "pg/pg_sync.h"
+#include "wire/announcement.h"
 
 #define APPLICATION_NAME "leat check"
 
@@ -269,10 +270,9 @@ static int look_at_pool(examination *x)
 static int hear(examination *x, leat_pg_sync *other, leat_buf *why)
 {
     char payload[32], sql[256];
-    snprintf(sql, sizeof(sql), "listen \"%s\"", x->config->channel);
-    int err = leat_pg_sync_exec(x->session, sql, timeout(x), why);
+    int err = leat_pg_sync_exec(x->session, "listen " LEAT_ANNOUNCEMENT_CHANNEL, timeout(x), why);
     make_name(payload, sizeof(payload), "fence:"); /* servers ignore the fences of others */
-    snprintf(sql, sizeof(sql), "select pg_notify('%s', '%s')", x->config->channel, payload);
+    snprintf(sql, sizeof(sql), "select pg_notify('%s', '%s')", LEAT_ANNOUNCEMENT_CHANNEL, payload);
     if (err == 0)
         err = leat_pg_sync_exec(other, sql, timeout(x), why);
     if (err == 0)

@@ -20,6 +20,7 @@
 #include "core/hub.h"
 #include "loop/mailbox.h"
 #include "net/listener.h"
+#include "wire/announcement.h"
 
 #define LISTENER_NAME "leat listener"
 #define REPAIR_NAME "leat repair"
@@ -209,7 +210,7 @@ static int start_hub(leat_server *s)
         .listener =
             {
                 .pg = s->pool.pg,
-                .channel = s->config->channel,
+                .channel = LEAT_ANNOUNCEMENT_CHANNEL,
                 .max_backoff_ms = MAX_BACKOFF_MS,
                 .keepalive_ms = KEEPALIVE_MS,
                 .keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,

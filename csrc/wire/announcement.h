@@ -20,6 +20,9 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+/* The channel to which the functions of schema leat send their notifications. */
+#define LEAT_ANNOUNCEMENT_CHANNEL "leat"
+
 enum { LEAT_ANNOUNCEMENT_KEY_LEN = 32, LEAT_ANNOUNCEMENT_MAC_LEN = 32 };
 
 typedef enum leat_announcement_kind {

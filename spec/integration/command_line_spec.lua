@@ -74,7 +74,6 @@ describe("leat", function()
       { "return { log_level = 'loud' }", "log_level", "loud", "debug" },
       { "return { retention = { hours = 1 } }", "retention", "hours" },
       { "return { retention = 5 }", "retention", "5", "table" },
-      { "return { channel = 'Leat; drop' }", "channel", "Leat; drop" },
       { "return 5", "table" },
       { "return {", "leat.lua" },
       { "error('nope')", "nope" },
