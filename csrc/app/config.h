@@ -18,8 +18,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/log.h"
-#include "core/limits.h"
 #include "net/ip.h"
 
 typedef struct leat_config {

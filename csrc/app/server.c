@@ -17,7 +17,7 @@
 #include "app/worker.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "core/hub.h"
+#include "hub/hub.h"
 #include "loop/mailbox.h"
 #include "net/listener.h"
 #include "wire/announcement.h"

@@ -17,7 +17,7 @@
 #include "app/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "core/hub.h"
+#include "hub/hub.h"
 #include "loop/mailbox.h"
 #include "net/address_limit.h"
 #include "pg/pg_pool.h"

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/history.h"
+#include "outbox/history.h"
 #include "wire/leat_v1.h"
 
 enum {

@@ -11,13 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/limits.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/metrics.h"
-#include "core/hub.h"
-#include "core/limits.h"
 #include "core/script.h"
 #include "core/slot.h"
+#include "hub/hub.h"
 #include "loop/loop.h"
 #include "pg/pg_pool.h"
 

@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/history.h"
+#include "outbox/history.h"
 
 enum { BACKOFF_MIN_MS = 25, BACKOFF_MAX_MS = 1000, RETRY_AFTER_MS = 1000 };
 

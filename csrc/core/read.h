@@ -17,9 +17,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/epoch.h"
 #include "base/failure.h"
 #include "core/core.h"
-#include "core/epoch.h"
 #include "core/script.h"
 
 typedef struct leat_read leat_read;

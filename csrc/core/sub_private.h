@@ -10,11 +10,11 @@
 
 #include "core/catch_up.h"
 #include "core/client_private.h"
-#include "core/history.h"
 #include "core/share.h"
 #include "core/slot.h"
 #include "core/sub.h"
 #include "core/sub_table.h"
+#include "outbox/history.h"
 
 /* A subscribe that is not yet answered. */
 typedef struct sub_asked {

@@ -16,9 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/epoch.h"
 #include "base/event.h"
 #include "core/core.h"
-#include "core/epoch.h"
 
 #define LEAT_TOPIC_UNKNOWN (-1)
 

@@ -15,7 +15,7 @@
 #include "base/list.h"
 #include "base/metrics.h"
 #include "core/core.h"
-#include "core/hub.h"
+#include "hub/hub.h"
 #include "loop/loop.h"
 #include "net/address_limit.h"
 #include "net/ip.h"

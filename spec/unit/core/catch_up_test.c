@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "core/catch_up.h"
-#include "core/history.h"
+#include "outbox/history.h"
 
 enum { N_WAITS = 4, LATER_MS = 5000 };
 

@@ -21,9 +21,9 @@
 #include <cmocka.h>
 
 #include "core/client_private.h"
-#include "core/history.h"
 #include "core/read.h"
 #include "core/sub_private.h"
+#include "outbox/history.h"
 
 /* A socket. */
 struct leat_conn {

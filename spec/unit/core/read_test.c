@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "core/history.h"
 #include "core/read.h"
+#include "outbox/history.h"
 
 enum { NOW = 1000, DEADLINE = NOW + 800 };
 

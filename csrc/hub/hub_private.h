@@ -8,17 +8,17 @@
  * Units      seq; bytes; milliseconds.
  * Errors     none.
  */
-#ifndef LEAT_CORE_HUB_PRIVATE_H
-#define LEAT_CORE_HUB_PRIVATE_H
+#ifndef LEAT_HUB_HUB_PRIVATE_H
+#define LEAT_HUB_HUB_PRIVATE_H
 
 #include <stdatomic.h>
 
 #include "base/list.h"
 #include "base/map.h"
-#include "core/broker.h"
-#include "core/history.h"
-#include "core/hub.h"
+#include "hub/broker.h"
+#include "hub/hub.h"
 #include "loop/mailbox.h"
+#include "outbox/history.h"
 #include "pg/pg_backoff.h"
 #include "wire/leat_v1.h"
 

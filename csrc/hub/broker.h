@@ -7,8 +7,8 @@
  *            repeat and reorder announcements; the hub repairs from the outbox. It passes on none
  *            that is forged.
  */
-#ifndef LEAT_CORE_BROKER_H
-#define LEAT_CORE_BROKER_H
+#ifndef LEAT_HUB_BROKER_H
+#define LEAT_HUB_BROKER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* epoch.c - the worker's map of epochs, by name.
  */
-#include "core/epoch.h"
+#include "base/epoch.h"
 
 #include <stdlib.h>
 #include <string.h>

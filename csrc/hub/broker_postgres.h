@@ -5,11 +5,11 @@
  * Units      bytes.
  * Errors     none.
  */
-#ifndef LEAT_CORE_BROKER_POSTGRES_H
-#define LEAT_CORE_BROKER_POSTGRES_H
+#ifndef LEAT_HUB_BROKER_POSTGRES_H
+#define LEAT_HUB_BROKER_POSTGRES_H
 
 #include "base/err.h"
-#include "core/broker.h"
+#include "hub/broker.h"
 
 LEAT_MUST_CHECK int leat_broker_postgres_new(leat_broker **out, leat_loop *loop,
                                              leat_metrics *metrics,

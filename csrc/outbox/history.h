@@ -13,8 +13,8 @@
  * comparison, a resume, a client that fell off the ring. Positions and events of one fetch are of
  * one MVCC snapshot.
  */
-#ifndef LEAT_CORE_HISTORY_H
-#define LEAT_CORE_HISTORY_H
+#ifndef LEAT_OUTBOX_HISTORY_H
+#define LEAT_OUTBOX_HISTORY_H
 
 #include <stdbool.h>
 #include <stdint.h>

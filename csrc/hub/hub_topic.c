@@ -14,7 +14,7 @@
  *
  * hub_topic_announce, hub_topic_position and hub_topic_fetched all end in advance().
  */
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
  * topics stay wanted, and it is repeated with back-off. While none is wanted, a probe finds out
  * whether the outbox can be read again.
  */
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 
 #include <stdio.h>
 #include <string.h>

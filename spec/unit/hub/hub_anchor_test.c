@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 
 static void announced(hub_anchors *all, const char *topic, int64_t seq, int64_t at)
 {

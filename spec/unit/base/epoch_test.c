@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/epoch.h"
+#include "base/epoch.h"
 
 static int set_up(void **state)
 {

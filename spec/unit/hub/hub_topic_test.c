@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 #include "wire/leat_v1.h"
 
 enum { N_EVENTS = 200 };

@@ -5,7 +5,7 @@
  *
  * on_look -> on_conn -> on_problems, and again after compare_interval_ms.
  */
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 
 #include <stdlib.h>
 

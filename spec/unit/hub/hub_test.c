@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "core/broker_postgres.h"
-#include "core/hub_private.h"
+#include "hub/broker_postgres.h"
+#include "hub/hub_private.h"
 
 static struct {
     int pool_fails;

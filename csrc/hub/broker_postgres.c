@@ -4,7 +4,7 @@
  * schema leat write it. Anyone may NOTIFY on any channel, so what is not of that form, or does not
  * carry the MAC of its sender, is counted and goes no further.
  */
-#include "core/broker_postgres.h"
+#include "hub/broker_postgres.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

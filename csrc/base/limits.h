@@ -6,8 +6,8 @@
  * Units      _ms milliseconds, _bytes bytes, _s seconds, the rest counts.
  * Errors     none.
  */
-#ifndef LEAT_CORE_LIMITS_H
-#define LEAT_CORE_LIMITS_H
+#ifndef LEAT_BASE_LIMITS_H
+#define LEAT_BASE_LIMITS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -8,8 +8,8 @@
  *
  * Two epochs are the same if and only if they are one object: `==` is the comparison.
  */
-#ifndef LEAT_CORE_EPOCH_H
-#define LEAT_CORE_EPOCH_H
+#ifndef LEAT_BASE_EPOCH_H
+#define LEAT_BASE_EPOCH_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -10,7 +10,7 @@
  * hub_attend_start and hub_attend_unconfirmed put the hub into HUB_ATTENDING until then;
  * hub_attend_check looks while the work goes on.
  */
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
  * when half of it has been taken the worker says ROOM, and the hub where it goes on (BEGIN): what
  * was left out is in the outbox.
  */
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  * for what came by other ways while nothing was heard: rows of a fetch, and positions that workers
  * have read (whose time is not known).
  */
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 
 #include "base/buf.h"
 #include "wire/json.h"

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 
 /* The question that is under way. */
 struct leat_history {

@@ -3,7 +3,7 @@
  * leat_history_start -> on_acquired -> on_rows -> cb. A pool that refuses at once is answered from
  * a sweep, so that the callback never runs inside the start.
  */
-#include "core/history.h"
+#include "outbox/history.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "core/hub.h"
+#include "hub/hub.h"
 #include "wire/json.h"
 
 /* Names are qualified and types exact, so that the role's search_path means nothing here.

@@ -8,17 +8,17 @@
  * Units      seq counts from 1; milliseconds.
  * Errors     _new and _start return negative errors; after that the hub heals by itself.
  */
-#ifndef LEAT_CORE_HUB_H
-#define LEAT_CORE_HUB_H
+#ifndef LEAT_HUB_HUB_H
+#define LEAT_HUB_HUB_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/event.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "core/limits.h"
 #include "loop/loop.h"
 #include "pg/pg_listener.h"
 #include "pg/pg_pool.h"

@@ -5,14 +5,14 @@
  * when the last handle is gone the loop ends and leat_hub_stop's join returns. A hub that was never
  * started, or could not be, closes in the same way within leat_hub_free, without a thread.
  */
-#include "core/hub.h"
+#include "hub/hub.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/broker_postgres.h"
-#include "core/hub_private.h"
+#include "hub/broker_postgres.h"
+#include "hub/hub_private.h"
 
 static void on_up(void *arg);
 static void on_down(void *arg);

@@ -4,7 +4,7 @@
  * call while events wait to be looked at (leat_trim_backlog_seconds). Of several servers on one
  * database, the one that gets leat.trim's advisory lock works; the others find nothing to do.
  */
-#include "core/hub_private.h"
+#include "hub/hub_private.h"
 
 #include <stdlib.h>
 
