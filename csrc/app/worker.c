@@ -210,7 +210,7 @@ static void fill_core(leat_worker *w)
     w->core.loop = w->loop;
     w->core.metrics = w->metrics;
     w->core.pool = w->pool;
-    w->core.hub = w->options.hub;
+    w->core.hub = leat_hub_mailbox(w->options.hub);
     w->core.limits = &w->options.config->limits;
 }
 

@@ -62,7 +62,8 @@ int leat_core_start(leat_core *core)
     core->generations = core->numberings = core->histories = 0;
     core->history[0] = '\0';
     core->on_empty = NULL;
-    return leat_hub_link_open(&core->link, core->hub, leat_loop_uv(core->loop), &hub_handler, core);
+    return leat_hub_link_open(&core->link, core->hub, core->limits, leat_loop_uv(core->loop),
+                              &hub_handler, core);
 }
 
 void leat_core_set_script(leat_core *core, leat_script *script)

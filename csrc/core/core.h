@@ -17,8 +17,8 @@
 #include "base/metrics.h"
 #include "core/script.h"
 #include "core/slot.h"
-#include "hub/hub.h"
 #include "loop/loop.h"
+#include "mail/hub_link.h"
 #include "pg/pg_pool.h"
 
 typedef struct leat_core {
@@ -26,7 +26,7 @@ typedef struct leat_core {
     leat_loop *loop;
     leat_metrics *metrics;
     leat_pg_pool *pool;
-    leat_hub *hub;
+    leat_mailbox *hub; /* the hub's mailbox */
     const leat_limits *limits;
     leat_script *script; /* the current scripts; replaced through leat_core_set_script */
 

@@ -123,7 +123,7 @@ sub_event sub_answer_failure(leat_sub *s, sub_news *news)
 sub_event sub_answer_not_armed(leat_sub *s, sub_news *news)
 {
     leat_failure failure = {.code = LEAT_CODE_DEADLINE_EXCEEDED};
-    if (!leat_hub_ready(sub_core(s)->hub))
+    if (!sub_core(s)->confirmed)
         failure = (leat_failure){.code = LEAT_CODE_UNAVAILABLE, .retry_after_ms = RETRY_AFTER_MS};
     answer_with(s, &failure, news);
     return SUB_ON_NOTHING;

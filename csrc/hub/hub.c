@@ -135,12 +135,9 @@ void hub_set_trouble(leat_hub *h, leat_hub_part part, const char *text)
     uv_mutex_unlock(&h->health_lock);
 }
 
-bool leat_hub_ready(leat_hub *h)
+leat_mailbox *leat_hub_mailbox(leat_hub *h)
 {
-    uv_mutex_lock(&h->health_lock);
-    bool ready = h->told_phase == HUB_READY;
-    uv_mutex_unlock(&h->health_lock);
-    return ready;
+    return h->mailbox;
 }
 
 bool leat_hub_check(leat_hub *h, leat_hub_part part, leat_buf *reason)
@@ -264,7 +261,7 @@ static void on_mail(void *arg, leat_mail *mail)
         hub_topic_position(h, hub_mail_topic(m), hub_mail_epoch(m), m->seq, m->revoked);
         break;
     case HUB_MAIL_UNREAD:
-        if (m->reason == HUB_UNCONFIRMED)
+        if (leat_slice_is(hub_mail_topic(m), LEAT_UNCONFIRMED))
             hub_attend_unconfirmed(h);
         else
             hub_repair_probe(h);

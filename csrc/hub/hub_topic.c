@@ -165,8 +165,7 @@ static void leave_behind(hub_interest *i)
     leat_metrics_add(i->topic->hub->metrics, LEAT_M_LEFT_BEHIND, 1);
     i->behind = true;
     atomic_store(&link->full, true);
-    bool drained =
-        atomic_load(&link->mail_bytes) <= link->hub->options.limits->worker_mail_bytes / 2;
+    bool drained = atomic_load(&link->mail_bytes) <= link->limits->worker_mail_bytes / 2;
     if (drained && atomic_exchange(&link->full, false))
         hub_topic_catch_up(link); /* between our two looks, so that it may not have seen `full` */
 }

@@ -9,12 +9,13 @@
  * when half of it has been taken the worker says ROOM, and the hub where it goes on (BEGIN): what
  * was left out is in the outbox.
  */
-#include "hub/hub_private.h"
+#include "mail/hub_link.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "mail/hub_mail.h"
 
 static void on_mail(void *arg, leat_mail *mail);
 
@@ -49,7 +50,7 @@ bool hub_link_post_event(leat_hub_link *l, hub_mail_op op, leat_event *e)
 {
     size_t bytes = leat_event_bytes(e);
     size_t waiting = atomic_load_explicit(&l->mail_bytes, memory_order_relaxed);
-    if (waiting > 0 && waiting + bytes > l->hub->options.limits->worker_mail_bytes)
+    if (waiting > 0 && waiting + bytes > l->limits->worker_mail_bytes)
         return false;
     atomic_fetch_add_explicit(&l->mail_bytes, bytes, memory_order_relaxed);
     hub_mail *m = hub_mail_new(op, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
@@ -58,27 +59,28 @@ bool hub_link_post_event(leat_hub_link *l, hub_mail_op op, leat_event *e)
     return true;
 }
 
-static void post_to_hub(leat_hub *h, hub_mail *m)
+static void post_to_hub(leat_mailbox *hub, hub_mail *m)
 {
-    if (!leat_mailbox_post(h->mailbox, &m->mail))
+    if (!leat_mailbox_post(hub, &m->mail))
         hub_mail_free(m);
 }
 
-int leat_hub_link_open(leat_hub_link **out, leat_hub *h, uv_loop_t *uv,
-                       const leat_hub_handler *handler, void *arg)
+int leat_hub_link_open(leat_hub_link **out, leat_mailbox *hub, const leat_limits *limits,
+                       uv_loop_t *uv, const leat_hub_handler *handler, void *arg)
 {
     leat_hub_link *l = leat_calloc(1, sizeof(*l));
     leat_list_init(&l->hub_entry);
     leat_list_init(&l->interests);
-    l->hub = h;
-    l->handler = *handler;
+    l->hub = hub;
+    l->limits = limits;
+    l->handler = handler;
     l->arg = arg;
     int err = leat_mailbox_new(&l->mailbox, uv, on_mail, l);
     if (err < 0) {
         free(l);
         return err;
     }
-    post_to_hub(h, hub_mail_new(HUB_MAIL_OPEN, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}));
+    post_to_hub(hub, hub_mail_new(HUB_MAIL_OPEN, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}));
     *out = l;
     return 0;
 }
@@ -117,9 +119,8 @@ void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch
 
 void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate)
 {
-    hub_mail *m = hub_mail_new(HUB_MAIL_UNREAD, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
-    m->reason = strcmp(sqlstate, LEAT_UNCONFIRMED) == 0 ? HUB_UNCONFIRMED : HUB_UNREADABLE;
-    post_to_hub(l->hub, m);
+    post_to_hub(l->hub,
+                hub_mail_new(HUB_MAIL_UNREAD, l, leat_slice_of(sqlstate), (leat_slice){NULL, 0}));
 }
 
 static void on_mailbox_closed(void *arg)
@@ -140,7 +141,7 @@ static leat_event *take_event(leat_hub_link *l, hub_mail *m)
     size_t bytes = leat_event_bytes(e);
     m->event = NULL;
     size_t left = atomic_fetch_sub(&l->mail_bytes, bytes) - bytes;
-    if (left <= l->hub->options.limits->worker_mail_bytes / 2 && atomic_exchange(&l->full, false))
+    if (left <= l->limits->worker_mail_bytes / 2 && atomic_exchange(&l->full, false))
         post_to_hub(l->hub,
                     hub_mail_new(HUB_MAIL_ROOM, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}));
     return e;
@@ -156,17 +157,17 @@ static void on_mail(void *arg, leat_mail *mail)
     else if (l->closing)
         ; /* the core is gone */
     else if (m->op == HUB_MAIL_ARMED)
-        l->handler.on_armed(l->arg, hub_mail_topic(m), m->generation);
+        l->handler->on_armed(l->arg, hub_mail_topic(m), m->generation);
     else if (m->op == HUB_MAIL_BEGIN)
-        l->handler.on_begin(l->arg, hub_mail_topic(m), m->generation, hub_mail_epoch(m), m->seq,
-                            m->revoked);
+        l->handler->on_begin(l->arg, hub_mail_topic(m), m->generation, hub_mail_epoch(m), m->seq,
+                             m->revoked);
     else if (m->op == HUB_MAIL_EVENT)
-        l->handler.on_event(l->arg, take_event(l, m));
+        l->handler->on_event(l->arg, take_event(l, m));
     else if (m->op == HUB_MAIL_SIGNAL)
-        l->handler.on_signal(l->arg, take_event(l, m));
+        l->handler->on_signal(l->arg, take_event(l, m));
     else if (m->op == HUB_MAIL_CONFIRMED || m->op == HUB_MAIL_UNCONFIRMED)
-        l->handler.on_confirmed(l->arg, m->op == HUB_MAIL_CONFIRMED);
+        l->handler->on_confirmed(l->arg, m->op == HUB_MAIL_CONFIRMED);
     else
-        l->handler.on_reset(l->arg, hub_mail_topic(m), m->generation, m->reason);
+        l->handler->on_reset(l->arg, hub_mail_topic(m), m->generation, m->reason);
     hub_mail_free(m);
 }

@@ -11,7 +11,6 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "hub/hub.h"
 #include "wire/json.h"
 
 /* Names are qualified and types exact, so that the role's search_path means nothing here.

@@ -70,7 +70,6 @@ typedef struct core_fixture {
     int n_running;       /* of them, neither answered nor cancelled */
     leat_list reads;     /* leat_read, oldest first */
     leat_list histories; /* leat_history */
-    bool listening;      /* the hub's connection is up */
     bool old_scripts;    /* every grant was made by scripts that have been replaced */
     bool hooked;         /* topics have an event hook */
     const char *share;   /* the key of grants made from now on; NULL: none */

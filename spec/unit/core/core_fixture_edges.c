@@ -98,10 +98,10 @@ void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate)
     (void)l, (void)sqlstate;
 }
 
-int leat_hub_link_open(leat_hub_link **out, leat_hub *h, uv_loop_t *uv,
-                       const leat_hub_handler *handler, void *arg)
+int leat_hub_link_open(leat_hub_link **out, leat_mailbox *hub, const leat_limits *limits,
+                       uv_loop_t *uv, const leat_hub_handler *handler, void *arg)
 {
-    (void)h, (void)uv, (void)handler, (void)arg;
+    (void)hub, (void)limits, (void)uv, (void)handler, (void)arg;
     *out = NULL;
     return 0;
 }
@@ -110,12 +110,6 @@ void leat_hub_link_close(leat_hub_link *l, void (*done)(void *arg), void *arg)
 {
     (void)l;
     done(arg);
-}
-
-bool leat_hub_ready(leat_hub *h)
-{
-    (void)h;
-    return here->listening;
 }
 
 /* ---- Postgres. ---- */
@@ -362,7 +356,6 @@ void core_fixture_set_edges(core_fixture *f)
         return;
     f->script.ops = &ops;
     f->core.script = &f->script;
-    f->listening = true;
     leat_list_init(&f->reads);
     leat_list_init(&f->histories);
 }

@@ -104,7 +104,7 @@ static void is_refused_what_never_gets_armed(void **state)
 static void is_told_that_nobody_listens(void **state)
 {
     core_fixture *f = *state;
-    f->listening = false;
+    f->core.confirmed = false;
     core_fixture_reach(f, SUB_ARMING);
     core_fixture_wait(f, f->limits.control_timeout_ms + 1);
     core_fixture_expect_sent(f, "\"code\":\"unavailable\"");

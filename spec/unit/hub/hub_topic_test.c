@@ -106,7 +106,7 @@ static int set_up(void **state)
     memset(&seen, 0, sizeof(seen));
     w->limits.hub_pending_bytes = 1 << 20;
     w->limits.worker_mail_bytes = 1000;
-    w->link.hub = &w->hub;
+    w->link.limits = &w->limits;
     w->registry = leat_metrics_registry_new();
     w->hub.options.limits = &w->limits;
     w->hub.metrics = leat_metrics_new(w->registry);
@@ -451,7 +451,7 @@ static void test_tells_where_it_begins(void **state)
 static void test_tells_a_later_worker_where_it_is(void **state)
 {
     world *w = *state;
-    leat_hub_link later = {.hub = &w->hub};
+    leat_hub_link later = {.limits = &w->limits};
     leat_list_init(&later.interests);
     position(w, "00000001-a", 5);
     leat_announcement a = {
