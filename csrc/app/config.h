@@ -1,18 +1,14 @@
-/* config.h - the configuration: a table of keys with types, bounds and defaults, and where their
- * values come from.
+/* config.h - the configuration, and the table of its keys with their types, bounds and defaults.
  *
- * Ownership  leat_config_free frees what a loaded configuration owns; its strings live as long.
- * Threads    loaded on the main thread, read-only afterwards.
+ * Ownership  a configuration owns its strings; leat_config_free frees them.
+ * Threads    written on the main thread before other threads start; read-only afterwards.
  * Units      _ms milliseconds, _bytes bytes, _s seconds, the rest counts.
- * Errors     LEAT_ECONFIG and one message that names the key, the value and what was expected.
- *
- * A value comes from the command line, else the environment, else the file, else the default.
- * Relative paths are relative to the folder of the file where they stand in it, and to the working
- * directory where they come from the command line or the environment.
+ * Errors     none.
  */
 #ifndef LEAT_APP_CONFIG_H
 #define LEAT_APP_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,18 +22,18 @@ typedef struct leat_config {
     leat_limits limits;
     char *listen;
     char *database_url;
-    char *listen_url; /* database_url, if it was left empty */
+    char *listen_url; /* equals database_url if it was left empty */
     char *app;
     char *static_dir;      /* "": none */
     char *allowed_origins; /* "": the server's own; else a comma-separated list, "*" for any */
     char *metrics_listen;  /* "": none */
     char *trusted_proxies;
-    leat_networks trusted; /* what it says */
+    leat_networks trusted; /* trusted_proxies, parsed */
     size_t max_connections_per_address;
     uint64_t connection_rate_per_address;
     uint64_t connection_burst_per_address;
     char *log_level;
-    leat_log_level level;
+    leat_log_level level; /* log_level, parsed */
     leat_log_limits log;
     size_t workers;
     size_t pool_size;
@@ -58,33 +54,51 @@ typedef struct leat_config {
     uint64_t script_budget_ms;
     size_t script_memory_bytes;
 
-    char *file;       /* what was read; NULL: no file */
+    char *file;       /* the file that was read; NULL: none was */
     char *lua_dir;    /* where lua/leat/ lies */
     char *schema_dir; /* where the migrations lie */
 } leat_config;
 
-typedef struct leat_config_sources {
-    const char *home;         /* folder that holds lua/ and config/schema/ */
-    const char *file;         /* --config; NULL: the default file, if there is one */
-    const char *listen;       /* --listen and so on; NULL: not given */
-    const char *database_url; /* also in place of listen_url, unless that is given, too */
-    const char *listen_url;
-    const char *app;
-    char *(*getenv)(const char *name);
-} leat_config_sources;
+typedef enum leat_config_kind {
+    LEAT_KEY_SIZE,     /* a number; the member is a size_t */
+    LEAT_KEY_U64,      /* a number; the member is a uint64_t */
+    LEAT_KEY_TEXT,     /* any string */
+    LEAT_KEY_PATH,     /* a path; made absolute if it comes from a file */
+    LEAT_KEY_ADDRESS,  /* "ADDRESS:PORT" */
+    LEAT_KEY_NETWORKS, /* comma-separated addresses and networks */
+    LEAT_KEY_LEVEL,    /* of the log */
+} leat_config_kind;
 
-/* Loads all sources. On an error *out is empty and needs no freeing. */
-LEAT_MUST_CHECK int leat_config_load(leat_config *out, const leat_config_sources *sources,
-                                     leat_buf *error);
+typedef struct leat_config_key {
+    const char *name; /* with a dot if it stands in a table: "retention.seconds" */
+    leat_config_kind kind;
+    size_t offset;    /* of the member in leat_config */
+    const char *text; /* default of a string */
+    uint64_t number;  /* default of a number, and its bounds */
+    uint64_t min;
+    uint64_t max;
+    const char *help;
+} leat_config_key;
+
+enum { LEAT_CONFIG_VARIABLE_MAX = 64 };
+
+/* All keys, in the order of config/leat.lua. */
+const leat_config_key *leat_config_keys(size_t *n);
+const leat_config_key *leat_config_find_key(const char *name); /* NULL: there is none */
+bool leat_config_key_is_number(const leat_config_key *key);
+
+/* Writes the name of the key's environment variable: LEAT_RETENTION_SECONDS. */
+void leat_config_key_variable(const leat_config_key *key, char out[LEAT_CONFIG_VARIABLE_MAX]);
+
+/* These set one member without a check; set_text takes the text. */
+void leat_config_set_number(leat_config *config, const leat_config_key *key, uint64_t n);
+void leat_config_set_text(leat_config *config, const leat_config_key *key, char *text);
+
+/* Overwrites all of config. */
+void leat_config_set_defaults(leat_config *config);
 void leat_config_free(leat_config *config);
 
-/* Checks what serving needs beyond right values: that the app and the static folder are there. */
-LEAT_MUST_CHECK int leat_config_check_files(const leat_config *config, leat_buf *error);
-
-/* Appends a line or two for every key: name, default, variable and what it means. */
+/* Appends two lines for every key: its name, default, variable and meaning. */
 void leat_config_describe(leat_buf *out);
-
-/* The i-th key, for specs; NULL behind the last. */
-const char *leat_config_key(size_t i);
 
 #endif

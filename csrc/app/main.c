@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "app/check.h"
-#include "app/config.h"
+#include "app/config_load.h"
 #include "app/home.h"
 #include "app/migrate.h"
 #include "app/options.h"

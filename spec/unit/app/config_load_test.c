@@ -1,4 +1,4 @@
-/* config: sources, precedence, and messages. */
+/* config, config_load: sources, precedence, and messages. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "app/config.h"
+#include "app/config_load.h"
 
 /* Files and variables of one test. */
 struct world {
@@ -132,11 +132,12 @@ static void test_annotated_file_names_every_key(void **state)
     text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
     fclose(f);
 
-    for (size_t i = 0; leat_config_key(i) != NULL; i++) {
-        const char *dot = strchr(leat_config_key(i), '.');
+    size_t n = 0;
+    const leat_config_key *keys = leat_config_keys(&n);
+    for (size_t i = 0; i < n; i++) {
+        const char *dot = strchr(keys[i].name, '.');
         char assignment[64];
-        snprintf(assignment, sizeof(assignment),
-                 " %s = ", dot != NULL ? dot + 1 : leat_config_key(i));
+        snprintf(assignment, sizeof(assignment), " %s = ", dot != NULL ? dot + 1 : keys[i].name);
         assert_non_null(strstr(text, assignment));
     }
 }

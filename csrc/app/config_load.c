@@ -1,0 +1,373 @@
+/* A value's course: every key gets its default. Then the file's entries, the environment and the
+ * command line replace the defaults, in this order. Each value is checked against the kind and the
+ * bounds of its key when it arrives (put_text, put_digits, on_entry). At the end, `derive` fills
+ * what was left empty. */
+#include "app/config_load.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/slice.h"
+#include "net/listener.h"
+#include "script/config_file.h"
+
+/* Where a value came from, for messages and for the meaning of relative paths. */
+struct source {
+    leat_config *config;
+    leat_buf *error;
+    const char *label;  /* "config/leat.lua", "environment variable LEAT_APP", "--app" */
+    const char *folder; /* relative paths start here; NULL: the working directory */
+};
+
+static int read_file(leat_config *config, const leat_config_sources *sources, leat_buf *error);
+static int read_environment(leat_config *config, const leat_config_sources *sources,
+                            leat_buf *error);
+static int read_command_line(leat_config *config, const leat_config_sources *sources,
+                             leat_buf *error);
+static void derive(leat_config *config, const leat_config_sources *sources);
+static char *join(const char *folder, const char *name);
+static bool is_folder(const char *path);
+
+int leat_config_load(leat_config *out, const leat_config_sources *sources, leat_buf *error)
+{
+    leat_config config;
+    leat_config_set_defaults(&config);
+    int err = read_file(&config, sources, error);
+    if (err == 0)
+        err = read_environment(&config, sources, error);
+    if (err == 0)
+        err = read_command_line(&config, sources, error);
+    if (err < 0) {
+        leat_config_free(&config);
+        return err;
+    }
+    derive(&config, sources);
+    *out = config;
+    return 0;
+}
+
+int leat_config_check_files(const leat_config *config, leat_buf *error)
+{
+    if (access(config->app, R_OK) != 0) {
+        leat_buf_printf(error, "app = \"%s\": expected a readable Lua file (%s)", config->app,
+                        strerror(errno));
+        return LEAT_ECONFIG;
+    }
+    if (config->static_dir[0] != '\0' && !is_folder(config->static_dir)) {
+        leat_buf_printf(error, "static_dir = \"%s\": expected a folder that exists",
+                        config->static_dir);
+        return LEAT_ECONFIG;
+    }
+    return 0;
+}
+
+/* --- one value --- */
+
+static void expectation(leat_buf *out, const leat_config_key *key)
+{
+    switch (key->kind) {
+    case LEAT_KEY_SIZE:
+    case LEAT_KEY_U64:
+        leat_buf_printf(out, "an integer from %" PRIu64 " to %" PRIu64, key->min, key->max);
+        break;
+    case LEAT_KEY_TEXT:
+        leat_buf_text(out, "a string");
+        break;
+    case LEAT_KEY_PATH:
+        leat_buf_text(out, "a string (a path)");
+        break;
+    case LEAT_KEY_ADDRESS:
+        leat_buf_text(out, "a string \"ADDRESS:PORT\" with a numeric address");
+        break;
+    case LEAT_KEY_NETWORKS:
+        leat_buf_text(out, "a string of addresses and networks like \"10.0.0.0/8, ::1\"");
+        break;
+    case LEAT_KEY_LEVEL:
+        leat_buf_text(out, "\"debug\", \"info\", \"warn\" or \"error\"");
+        break;
+    }
+}
+
+static int refuse(const struct source *source, const leat_config_key *key, leat_slice value)
+{
+    char quoted[128];
+    if (value.len >= sizeof(quoted) - 4)
+        value.len = sizeof(quoted) - 4;
+    for (size_t i = 0; i < value.len; i++)
+        quoted[i] = iscntrl((unsigned char)value.at[i]) ? '?' : value.at[i];
+    quoted[value.len] = '\0';
+    leat_buf_printf(source->error, "%s: %s = %s: expected ", source->label, key->name, quoted);
+    expectation(source->error, key);
+    return LEAT_ECONFIG;
+}
+
+static bool read_networks(leat_networks *networks, const char *text)
+{
+    leat_networks read;
+    if (leat_networks_parse(&read, text) < 0)
+        return false;
+    leat_networks_close(networks);
+    *networks = read;
+    return true;
+}
+
+static bool valid_text(leat_config *config, const leat_config_key *key, const char *text,
+                       size_t len)
+{
+    struct sockaddr_storage addr;
+    if (strlen(text) != len)
+        return false;
+    if (key->kind == LEAT_KEY_ADDRESS)
+        return (len == 0 && key->text[0] == '\0') || leat_listener_parse(&addr, text) == 0;
+    if (key->kind == LEAT_KEY_NETWORKS)
+        return read_networks(&config->trusted, text);
+    if (key->kind == LEAT_KEY_LEVEL)
+        return leat_log_level_parse(&config->level, text) == 0;
+    return true;
+}
+
+static int put_text(const struct source *source, const leat_config_key *key, leat_slice value)
+{
+    char *text = leat_memdup(value.at, value.len);
+    if (!valid_text(source->config, key, text, value.len)) {
+        leat_buf shown = LEAT_BUF_INIT;
+        leat_buf_printf(&shown, "\"%s\"", text);
+        int err = refuse(source, key, leat_buf_view(&shown));
+        leat_buf_close(&shown);
+        free(text);
+        return err;
+    }
+    if (key->kind == LEAT_KEY_PATH && text[0] != '\0' && source->folder != NULL) {
+        char *absolute = join(source->folder, text);
+        free(text);
+        text = absolute;
+    }
+    leat_config_set_text(source->config, key, text);
+    return 0;
+}
+
+/* A number as the environment writes it. */
+static int put_digits(const struct source *source, const leat_config_key *key, const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    uint64_t n = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || n < key->min ||
+        n > key->max) {
+        leat_buf shown = LEAT_BUF_INIT;
+        leat_buf_printf(&shown, "\"%s\"", text);
+        int err = refuse(source, key, leat_buf_view(&shown));
+        leat_buf_close(&shown);
+        return err;
+    }
+    leat_config_set_number(source->config, key, n);
+    return 0;
+}
+
+static int put(const struct source *source, const leat_config_key *key, const char *text)
+{
+    return leat_config_key_is_number(key) ? put_digits(source, key, text)
+                                          : put_text(source, key, leat_slice_of(text));
+}
+
+/* --- the file --- */
+
+static void show(leat_buf *out, const leat_config_value *value)
+{
+    switch (value->type) {
+    case LEAT_CONFIG_BOOL:
+        leat_buf_text(out, value->boolean ? "true" : "false");
+        break;
+    case LEAT_CONFIG_INT:
+        leat_buf_int(out, value->integer);
+        break;
+    case LEAT_CONFIG_FLOAT:
+        leat_buf_printf(out, "%.14g", value->number);
+        break;
+    case LEAT_CONFIG_STRING:
+        leat_buf_printf(out, "\"%.*s\"", (int)value->string.len, value->string.at);
+        break;
+    case LEAT_CONFIG_OTHER:
+        leat_buf_printf(out, "(a %.*s)", (int)value->string.len, value->string.at);
+        break;
+    }
+}
+
+/* What to say of a name that is no key: it may be the table of some keys, or a value where a table
+ * should be. */
+static int refuse_unknown(const struct source *source, const char *name, leat_slice shown)
+{
+    size_t len = strlen(name), n = 0;
+    const leat_config_key *keys = leat_config_keys(&n);
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(keys[i].name, name, len) == 0 && keys[i].name[len] == '.') {
+            leat_buf_printf(source->error, "%s: %s = %.*s: expected a table", source->label, name,
+                            (int)shown.len, shown.at);
+            return LEAT_ECONFIG;
+        }
+    leat_buf_printf(
+        source->error,
+        "%s: unknown key %s = %.*s: expected one of the keys that leat serve --help lists",
+        source->label, name, (int)shown.len, shown.at);
+    return LEAT_ECONFIG;
+}
+
+static int on_entry(void *arg, const char *name, const leat_config_value *value)
+{
+    const struct source *source = arg;
+    const leat_config_key *key = leat_config_find_key(name);
+    if (key != NULL && !leat_config_key_is_number(key) && value->type == LEAT_CONFIG_STRING)
+        return put_text(source, key, value->string);
+    if (key != NULL && leat_config_key_is_number(key) && value->type == LEAT_CONFIG_INT &&
+        value->integer >= 0 && (uint64_t)value->integer >= key->min &&
+        (uint64_t)value->integer <= key->max) {
+        leat_config_set_number(source->config, key, (uint64_t)value->integer);
+        return 0;
+    }
+    leat_buf shown = LEAT_BUF_INIT;
+    show(&shown, value);
+    int err = key != NULL ? refuse(source, key, leat_buf_view(&shown))
+                          : refuse_unknown(source, name, leat_buf_view(&shown));
+    leat_buf_close(&shown);
+    return err;
+}
+
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return leat_strdup(".");
+    return slash == path ? leat_strdup("/") : leat_memdup(path, (size_t)(slash - path));
+}
+
+static char *join(const char *folder, const char *name)
+{
+    if (name[0] == '/')
+        return leat_strdup(name);
+    leat_buf b = LEAT_BUF_INIT;
+    leat_buf_printf(&b, "%s%s%s", folder, strcmp(folder, "/") == 0 ? "" : "/", name);
+    return leat_buf_detach(&b, NULL);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The source tree's own file, else the installed one; NULL if there is neither. */
+static char *default_file(const char *home)
+{
+    char *file = join(home, "config/leat.lua");
+    if (access(file, F_OK) != 0) {
+        free(file);
+        file = leat_strdup(LEAT_CONFIG_FILE);
+    }
+    if (access(file, F_OK) != 0) {
+        free(file);
+        file = NULL;
+    }
+    return file;
+}
+
+static int read_file(leat_config *config, const leat_config_sources *sources, leat_buf *error)
+{
+    config->file = sources->file != NULL ? leat_strdup(sources->file) : default_file(sources->home);
+    if (config->file == NULL)
+        return 0;
+    if (access(config->file, R_OK) != 0) {
+        leat_buf_printf(error, "--config = \"%s\": expected a readable Lua file (%s)", config->file,
+                        strerror(errno));
+        return LEAT_ECONFIG;
+    }
+    char *folder = folder_of(config->file);
+    struct source source = {config, error, config->file, folder};
+    int err = leat_config_file_read(config->file, on_entry, &source, error);
+    free(folder);
+    return err < 0 ? LEAT_ECONFIG : 0;
+}
+
+/* --- the environment and the command line --- */
+
+static int read_variable(leat_config *config, const leat_config_key *key, const char *name,
+                         const leat_config_sources *sources, leat_buf *error)
+{
+    const char *text = sources->getenv(name);
+    if (text == NULL || text[0] == '\0')
+        return 0; /* set to nothing is how deployment tools unset a variable */
+    char label[LEAT_CONFIG_VARIABLE_MAX + 32];
+    snprintf(label, sizeof(label), "environment variable %s", name);
+    struct source source = {config, error, label, NULL};
+    return put(&source, key, text);
+}
+
+static int read_environment(leat_config *config, const leat_config_sources *sources,
+                            leat_buf *error)
+{
+    /* The variable that many hosts set comes first, so that Leat's own wins. */
+    int err =
+        read_variable(config, leat_config_find_key("database_url"), "DATABASE_URL", sources, error);
+    size_t n = 0;
+    const leat_config_key *keys = leat_config_keys(&n);
+    for (size_t i = 0; i < n && err == 0; i++) {
+        char name[LEAT_CONFIG_VARIABLE_MAX];
+        leat_config_key_variable(&keys[i], name);
+        err = read_variable(config, &keys[i], name, sources, error);
+    }
+    return err;
+}
+
+static int read_option(leat_config *config, const char *key, const char *option, const char *value,
+                       leat_buf *error)
+{
+    if (value == NULL)
+        return 0;
+    struct source source = {config, error, option, NULL};
+    return put(&source, leat_config_find_key(key), value);
+}
+
+static int read_command_line(leat_config *config, const leat_config_sources *sources,
+                             leat_buf *error)
+{
+    int err = read_option(config, "listen", "--listen", sources->listen, error);
+    if (err == 0)
+        err = read_option(config, "database_url", "--database", sources->database_url, error);
+    if (err == 0)
+        err = read_option(config, "listen_url", "--database", sources->database_url, error);
+    if (err == 0)
+        err = read_option(config, "listen_url", "--listen-url", sources->listen_url, error);
+    if (err == 0)
+        err = read_option(config, "app", "--app", sources->app, error);
+    return err;
+}
+
+/* --- what was left empty --- */
+
+static void derive(leat_config *config, const leat_config_sources *sources)
+{
+    config->lua_dir = join(sources->home, "lua");
+    config->schema_dir = join(sources->home, "config/schema");
+    if (config->listen_url[0] == '\0')
+        leat_config_set_text(config, leat_config_find_key("listen_url"),
+                             leat_strdup(config->database_url));
+    if (config->app[0] == '\0')
+        leat_config_set_text(config, leat_config_find_key("app"),
+                             join(config->lua_dir, "apps/chat/app.lua"));
+    if (config->static_dir[0] == '\0') {
+        char *folder = folder_of(config->app);
+        char *public = join(folder, "public");
+        free(folder);
+        if (is_folder(public))
+            leat_config_set_text(config, leat_config_find_key("static_dir"), public);
+        else
+            free(public);
+    }
+}
