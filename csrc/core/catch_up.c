@@ -86,7 +86,7 @@ static void fetch(struct leat_catch_up *c)
     const leat_topic *t = c->topic;
     const leat_limits *limits = t->core->limits;
     leat_catch_up_wait *first = LEAT_CONTAINER_OF(c->waiters.next, leat_catch_up_wait, link);
-    c->fetch = leat_history_new(t->core->loop, t->core->pool);
+    c->fetch = leat_history_new(t->core->pool);
     leat_history_ask(c->fetch, t->entry.key, first->next_seq - 1);
     leat_history_bounds bounds = {
         .events = (int64_t)limits->history_events,

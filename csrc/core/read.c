@@ -161,14 +161,7 @@ static void on_backoff(leat_deadline *d)
 static void begin(leat_read *r)
 {
     r->waiter.bill = leat_session_bill(r->grant->session, LEAT_PG_CONTROL);
-    int err = leat_pg_pool_acquire(r->core->pool, &r->waiter, r->deadline_ms, on_conn);
-    if (err == 0)
-        return;
-    /* The pool's queue is full: waiting on would only make it longer. Answered from the loop, never
-     * from inside _start. */
-    r->last_failure = (leat_failure){.code = LEAT_CODE_UNAVAILABLE};
-    r->deadline_ms = 0;
-    leat_loop_at(r->core->loop, &r->backoff, 0, on_backoff);
+    leat_pg_pool_acquire(r->core->pool, &r->waiter, r->deadline_ms, on_conn);
 }
 
 /* Of what Leat itself asks: should a right be missing, an operator can mend it while clients wait.

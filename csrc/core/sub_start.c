@@ -58,7 +58,7 @@ sub_event sub_ask_outbox(leat_sub *s, sub_news *news)
     (void)news;
     leat_core *core = sub_core(s);
     sub_work *w = s->work;
-    w->of.history = leat_history_new(core->loop, core->pool);
+    w->of.history = leat_history_new(core->pool);
     leat_history_ask(w->of.history, sub_name(s), w->asked->since.seq);
     /* One row shows whether the outbox leads on. The others are fetched later, for all cursors that
      * need them (catch_up.c). */

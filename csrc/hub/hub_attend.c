@@ -6,7 +6,7 @@
  * history and timeline positions go from now on. If that is another one than before, every topic
  * begins anew. It also hands out the key of the announcements.
  *
- * start_asking -> on_conn -> on_answer -> adopt, or fail and once more after a while.
+ * start_asking -> on_answer -> adopt, or fail and once more after a while.
  * hub_attend_start and hub_attend_unconfirmed put the hub into HUB_ATTENDING until then;
  * hub_attend_check looks while the work goes on.
  */
@@ -41,28 +41,20 @@ enum column {
 };
 
 static void on_later(leat_deadline *d);
-static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err);
-static void on_answer(leat_pg_query *q, leat_pg_result *res, int err);
+static void on_answer(leat_pg_job *job, leat_pg_result *res, int err);
 
 void hub_attend_init(leat_hub *h)
 {
     leat_deadline_init(&h->attend.later);
-    leat_pg_waiter_init(&h->attend.waiter);
+    leat_pg_job_init(&h->attend.job);
     leat_pg_backoff_init(&h->attend.backoff, MAX_BACKOFF_MS);
-    h->attend.waiter.data = h;
-    h->attend.query.data = h;
 }
 
 void hub_attend_stop(leat_hub *h)
 {
     hub_attend *a = &h->attend;
     leat_deadline_cancel(&a->later);
-    leat_pg_waiter_cancel(&a->waiter);
-    if (a->conn != NULL) {
-        leat_pg_conn_forget(&a->query);
-        leat_pg_pool_release(h->pool, a->conn);
-    }
-    a->conn = NULL;
+    leat_pg_job_cancel(&a->job);
     a->again = false;
     hub_set_trouble(h, LEAT_HUB_HISTORY, NULL);
 }
@@ -72,33 +64,18 @@ static void ask_in(leat_hub *h, uint64_t ms)
     leat_loop_after(h->loop, &h->attend.later, ms, on_later);
 }
 
-/* Gives the connection back, and asks again later. The hub's phase says what it does meanwhile. */
+/* Asks again later. The hub's phase says what it does meanwhile. */
 static void fail(leat_hub *h, const char *why)
 {
     hub_attend *a = &h->attend;
     leat_pg_backoff_warn(&a->backoff, leat_loop_now(h->loop), "history not confirmed", why);
     hub_set_trouble(h, LEAT_HUB_HISTORY, why);
-    if (a->conn != NULL)
-        leat_pg_pool_release(h->pool, a->conn);
-    a->conn = NULL;
     ask_in(h, leat_pg_backoff_next(&a->backoff));
 }
 
-static const char *reason_of(const leat_pg_result *res, int err)
+static leat_pg_param param_of(const char *text)
 {
-    if (err == LEAT_EPG_SERVER)
-        return leat_pg_result_message(res);
-    return leat_err_name(err) == NULL ? "io" : leat_err_name(err);
-}
-
-static uint64_t limit(const leat_hub *h)
-{
-    return leat_loop_now(h->loop) + h->options.limits->control_timeout_ms;
-}
-
-static bool is_asking(const leat_hub *h)
-{
-    return h->attend.conn != NULL || leat_pg_waiter_waiting(&h->attend.waiter);
+    return text == NULL || text[0] == '\0' ? (leat_pg_param){NULL, 0} : leat_slice_of(text);
 }
 
 static void start_asking(leat_hub *h)
@@ -107,9 +84,13 @@ static void start_asking(leat_hub *h)
     leat_deadline_cancel(&a->later);
     a->again = false;
     a->begun_ms = leat_loop_now(h->loop);
-    int err = leat_pg_pool_acquire(h->pool, &a->waiter, limit(h), on_conn);
-    if (err < 0)
-        fail(h, reason_of(NULL, err));
+    leat_buf anchors = LEAT_BUF_INIT;
+    hub_anchor_write(&h->anchors, &anchors);
+    leat_pg_param params[] = {param_of(h->fingerprint), param_of(h->history),
+                              leat_buf_view(&anchors)};
+    uint64_t deadline_ms = a->begun_ms + h->options.limits->control_timeout_ms;
+    leat_pg_job_start(&a->job, h->pool, sql, params, 3, deadline_ms, on_answer);
+    leat_buf_close(&anchors);
 }
 
 static void on_later(leat_deadline *d)
@@ -119,7 +100,7 @@ static void on_later(leat_deadline *d)
 
 void hub_attend_start(leat_hub *h)
 {
-    LEAT_ASSERT(h->phase == HUB_DOWN && !is_asking(h));
+    LEAT_ASSERT(h->phase == HUB_DOWN && !leat_pg_job_running(&h->attend.job));
     hub_set_phase(h, HUB_ATTENDING);
     start_asking(h);
 }
@@ -129,7 +110,7 @@ static void ask_soon(leat_hub *h)
 {
     uint64_t now = leat_loop_now(h->loop);
     uint64_t at = h->attend.begun_ms + GAP_MS;
-    if (is_asking(h))
+    if (leat_pg_job_running(&h->attend.job))
         h->attend.again = true;
     else if (!leat_deadline_armed(&h->attend.later))
         ask_in(h, at > now ? at - now : 0);
@@ -147,29 +128,6 @@ void hub_attend_check(leat_hub *h)
 {
     if (h->phase == HUB_READY)
         ask_soon(h);
-}
-
-static leat_pg_param param_of(const char *text)
-{
-    return text == NULL || text[0] == '\0' ? (leat_pg_param){NULL, 0} : leat_slice_of(text);
-}
-
-static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
-{
-    leat_hub *h = w->data;
-    if (err < 0) {
-        fail(h, reason_of(NULL, err));
-        return;
-    }
-    h->attend.conn = conn;
-    leat_buf anchors = LEAT_BUF_INIT;
-    hub_anchor_write(&h->anchors, &anchors);
-    leat_pg_param params[] = {param_of(h->fingerprint), param_of(h->history),
-                              leat_buf_view(&anchors)};
-    err = leat_pg_conn_query(conn, &h->attend.query, sql, params, 3, limit(h), on_answer);
-    leat_buf_close(&anchors);
-    if (err < 0)
-        fail(h, reason_of(NULL, err));
 }
 
 static int digit(char c)
@@ -249,9 +207,9 @@ static void adopt(leat_hub *h, const leat_pg_result *res, bool other_key)
         hub_repair_compare_all(h);
 }
 
-static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
+static void on_answer(leat_pg_job *job, leat_pg_result *res, int err)
 {
-    leat_hub *h = q->data;
+    leat_hub *h = LEAT_CONTAINER_OF(job, leat_hub, attend.job);
     if (err == 0 && (leat_pg_result_rows(res) != 1 ||
                      leat_pg_result_value(res, 0, COL_TIMELINE).len != sizeof(h->timeline) - 1 ||
                      leat_pg_result_value(res, 0, COL_HISTORY).len != sizeof(h->history) - 1))
@@ -261,11 +219,9 @@ static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
     if (err == 0)
         err = take_key(h, leat_pg_result_value(res, 0, COL_KEY));
     if (err < 0) {
-        fail(h, reason_of(res, err));
+        fail(h, leat_pg_job_reason(res, err));
         return;
     }
-    leat_pg_pool_release(h->pool, h->attend.conn);
-    h->attend.conn = NULL;
     adopt(h, res, err == 1);
     if (h->attend.again)
         ask_soon(h);

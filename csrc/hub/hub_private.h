@@ -83,9 +83,7 @@ typedef enum hub_phase {
 
 typedef struct hub_attend {
     leat_deadline later; /* the next one: after a failure, or because the last one was just now */
-    leat_pg_waiter waiter;
-    leat_pg_conn *conn;
-    leat_pg_query query;
+    leat_pg_job job;
     leat_pg_backoff backoff;
     uint64_t begun_ms; /* the last one */
     bool again;        /* asked for while one was under way */
@@ -93,9 +91,7 @@ typedef struct hub_attend {
 
 typedef struct hub_watch {
     leat_deadline next;
-    leat_pg_waiter waiter;
-    leat_pg_conn *conn;
-    leat_pg_query query;
+    leat_pg_job job;
     leat_buf known; /* the problems that were logged, one behind the other */
 } hub_watch;
 
@@ -133,9 +129,7 @@ struct leat_hub {
     leat_deadline doubts; /* when doubtful topics become wanting */
     leat_deadline compare;
     leat_deadline trim;
-    leat_pg_waiter trim_waiter;
-    leat_pg_conn *trim_conn;
-    leat_pg_query trim_query;
+    leat_pg_job trim_job;
 };
 
 /* hub.c. text: why, or NULL if all is well again. */

@@ -151,7 +151,7 @@ static void on_repair(leat_sweep *s)
     leat_hub *h = LEAT_CONTAINER_OF(s, leat_hub, repair);
     if (h->phase != HUB_READY || h->fetch != NULL || (leat_list_empty(&h->wanting) && !h->probing))
         return;
-    h->fetch = leat_history_new(h->loop, h->pool);
+    h->fetch = leat_history_new(h->pool);
     ask_for_wanted(h);
     if (leat_history_count(h->fetch) == 0 && h->probing)
         leat_history_ask(h->fetch, leat_slice_of(PROBE),

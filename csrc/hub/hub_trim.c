@@ -1,6 +1,6 @@
 /* hub_trim.c - keeps the outbox short: every trim_interval_ms, old events go, a batch at a time.
  *
- * on_trim -> on_conn -> on_trimmed; a full batch is followed by the next one soon, and so is any
+ * on_trim -> on_trimmed; a full batch is followed by the next one soon, and so is any
  * call while events wait to be looked at (leat_trim_backlog_seconds). Of several servers on one
  * database, the one that gets leat.trim's advisory lock works; the others find nothing to do.
  */
@@ -23,8 +23,7 @@ static const char trim_sql[] =
     "   (select t.seen from leat.trimming t where t.max_events = $2::bigint), '-infinity'))), 0)";
 
 static void on_trim(leat_deadline *d);
-static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err);
-static void on_trimmed(leat_pg_query *q, leat_pg_result *res, int err);
+static void on_trimmed(leat_pg_job *job, leat_pg_result *res, int err);
 
 static void arm_trim(leat_hub *h, uint64_t in_ms)
 {
@@ -34,9 +33,7 @@ static void arm_trim(leat_hub *h, uint64_t in_ms)
 void hub_trim_init(leat_hub *h)
 {
     leat_deadline_init(&h->trim);
-    leat_pg_waiter_init(&h->trim_waiter);
-    h->trim_waiter.data = h;
-    h->trim_query.data = h;
+    leat_pg_job_init(&h->trim_job);
 }
 
 void hub_trim_start(leat_hub *h)
@@ -47,44 +44,17 @@ void hub_trim_start(leat_hub *h)
 void hub_trim_stop(leat_hub *h)
 {
     leat_deadline_cancel(&h->trim);
-    leat_pg_waiter_cancel(&h->trim_waiter);
-    if (h->trim_conn == NULL)
-        return;
-    leat_pg_conn_forget(&h->trim_query);
-    leat_pg_pool_release(h->pool, h->trim_conn);
-    h->trim_conn = NULL;
-}
-
-static uint64_t trim_deadline(leat_hub *h)
-{
-    return leat_loop_now(h->loop) + h->options.limits->control_timeout_ms;
+    leat_pg_job_cancel(&h->trim_job);
 }
 
 static void on_trim(leat_deadline *d)
 {
     leat_hub *h = LEAT_CONTAINER_OF(d, leat_hub, trim);
-    if (h->phase != HUB_READY ||
-        leat_pg_pool_acquire(h->pool, &h->trim_waiter, trim_deadline(h), on_conn) < 0)
-        arm_trim(h, h->options.limits->trim_interval_ms);
-}
-
-static void end_trim(leat_hub *h, uint64_t next_ms)
-{
-    if (h->trim_conn != NULL)
-        leat_pg_pool_release(h->pool, h->trim_conn);
-    h->trim_conn = NULL;
-    arm_trim(h, next_ms);
-}
-
-static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
-{
-    leat_hub *h = w->data;
     const leat_limits *limits = h->options.limits;
-    if (err < 0) {
-        end_trim(h, limits->trim_interval_ms);
+    if (h->phase != HUB_READY) {
+        arm_trim(h, limits->trim_interval_ms);
         return;
     }
-    h->trim_conn = conn;
     char age[24], count[24], batch[24];
     leat_pg_param params[] = {
         {age, (size_t)snprintf(age, sizeof(age), "%llu", (unsigned long long)limits->retention_s)},
@@ -92,15 +62,13 @@ static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
                                  (unsigned long long)limits->retention_events)},
         {batch, (size_t)snprintf(batch, sizeof(batch), "%d", TRIM_BATCH)},
     };
-    err =
-        leat_pg_conn_query(conn, &h->trim_query, trim_sql, params, 3, trim_deadline(h), on_trimmed);
-    if (err < 0)
-        end_trim(h, limits->trim_interval_ms);
+    uint64_t deadline_ms = leat_loop_now(h->loop) + limits->control_timeout_ms;
+    leat_pg_job_start(&h->trim_job, h->pool, trim_sql, params, 3, deadline_ms, on_trimmed);
 }
 
-static void on_trimmed(leat_pg_query *q, leat_pg_result *res, int err)
+static void on_trimmed(leat_pg_job *job, leat_pg_result *res, int err)
 {
-    leat_hub *h = q->data;
+    leat_hub *h = LEAT_CONTAINER_OF(job, leat_hub, trim_job);
     long long trimmed = 0;
     double behind_s = 0;
     if (err == 0 && leat_pg_result_rows(res) == 1) {
@@ -117,5 +85,5 @@ static void on_trimmed(leat_pg_query *q, leat_pg_result *res, int err)
         next_ms = TRIM_SOON_MS;
     else if (behind_s > BEHIND_S && next_ms > TRIM_BEHIND_MS)
         next_ms = TRIM_BEHIND_MS;
-    end_trim(h, next_ms);
+    arm_trim(h, next_ms);
 }

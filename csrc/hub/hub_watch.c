@@ -3,7 +3,7 @@
  * (pg_restore --disable-triggers does it). leat.problems() knows; what it says is logged when it
  * changes, and counted.
  *
- * on_look -> on_conn -> on_problems, and again after compare_interval_ms.
+ * on_look -> on_problems, and again after compare_interval_ms.
  */
 #include "hub/hub_private.h"
 
@@ -18,8 +18,7 @@ static const char sql[] = "select p.severity, p.problem, p.remedy from leat.prob
                           " where p.severity operator(pg_catalog.<>) 'note'::pg_catalog.text";
 
 static void on_look(leat_deadline *d);
-static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err);
-static void on_problems(leat_pg_query *q, leat_pg_result *res, int err);
+static void on_problems(leat_pg_job *job, leat_pg_result *res, int err);
 
 static void look_in(leat_hub *h, uint64_t ms)
 {
@@ -29,9 +28,7 @@ static void look_in(leat_hub *h, uint64_t ms)
 void hub_watch_init(leat_hub *h)
 {
     leat_deadline_init(&h->watch.next);
-    leat_pg_waiter_init(&h->watch.waiter);
-    h->watch.waiter.data = h;
-    h->watch.query.data = h;
+    leat_pg_job_init(&h->watch.job);
 }
 
 void hub_watch_start(leat_hub *h)
@@ -42,45 +39,18 @@ void hub_watch_start(leat_hub *h)
 void hub_watch_stop(leat_hub *h)
 {
     leat_deadline_cancel(&h->watch.next);
-    leat_pg_waiter_cancel(&h->watch.waiter);
-    if (h->watch.conn != NULL) {
-        leat_pg_conn_forget(&h->watch.query);
-        leat_pg_pool_release(h->pool, h->watch.conn);
-    }
-    h->watch.conn = NULL;
+    leat_pg_job_cancel(&h->watch.job);
     leat_buf_close(&h->watch.known);
-}
-
-static uint64_t limit(const leat_hub *h)
-{
-    return leat_loop_now(h->loop) + h->options.limits->control_timeout_ms;
-}
-
-static void end_look(leat_hub *h)
-{
-    if (h->watch.conn != NULL)
-        leat_pg_pool_release(h->pool, h->watch.conn);
-    h->watch.conn = NULL;
-    look_in(h, h->options.limits->compare_interval_ms);
 }
 
 static void on_look(leat_deadline *d)
 {
     leat_hub *h = LEAT_CONTAINER_OF(d, leat_hub, watch.next);
+    uint64_t deadline_ms = leat_loop_now(h->loop) + h->options.limits->control_timeout_ms;
     if (h->phase != HUB_READY)
         look_in(h, FIRST_LOOK_MS);
-    else if (leat_pg_pool_acquire(h->pool, &h->watch.waiter, limit(h), on_conn) < 0)
-        end_look(h);
-}
-
-static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
-{
-    leat_hub *h = w->data;
-    h->watch.conn = err < 0 ? NULL : conn;
-    if (err == 0)
-        err = leat_pg_conn_query(conn, &h->watch.query, sql, NULL, 0, limit(h), on_problems);
-    if (err < 0)
-        end_look(h);
+    else
+        leat_pg_job_start(&h->watch.job, h->pool, sql, NULL, 0, deadline_ms, on_problems);
 }
 
 static void log_problem(const leat_pg_result *res, int row)
@@ -96,9 +66,9 @@ static void log_problem(const leat_pg_result *res, int row)
 }
 
 /* Logged when there are others than before; a role may lack the right to ask. */
-static void on_problems(leat_pg_query *q, leat_pg_result *res, int err)
+static void on_problems(leat_pg_job *job, leat_pg_result *res, int err)
 {
-    leat_hub *h = q->data;
+    leat_hub *h = LEAT_CONTAINER_OF(job, leat_hub, watch.job);
     int n = err < 0 ? 0 : leat_pg_result_rows(res);
     leat_buf now = LEAT_BUF_INIT;
     for (int i = 0; i < n; i++)
@@ -113,5 +83,5 @@ static void on_problems(leat_pg_query *q, leat_pg_result *res, int err)
         leat_buf_close(&h->watch.known);
         h->watch.known = now;
     }
-    end_look(h);
+    look_in(h, h->options.limits->compare_interval_ms);
 }

@@ -1,7 +1,4 @@
-/* history.c - acquire a connection, ask, answer, give the connection back.
- *
- * leat_history_start -> on_acquired -> on_rows -> cb. A pool that refuses at once is answered from
- * a sweep, so that the callback never runs inside the start.
+/* history.c - leat_history_start runs the query as a job of the pool (pg_job.h) -> on_rows -> cb.
  */
 #include "outbox/history.h"
 
@@ -82,17 +79,10 @@ enum column {
 };
 
 struct leat_history {
-    leat_loop *loop;
     leat_pg_pool *pool;
     leat_buf wanted; /* the JSON of $1 */
     size_t count;
-    leat_history_bounds bounds;
-    uint64_t deadline_ms;
-    leat_pg_waiter waiter;
-    leat_pg_conn *conn; /* leased, or NULL */
-    leat_pg_query query;
-    leat_sweep refusal;
-    int refused;                /* what leat_pg_pool_acquire returned */
+    leat_pg_job job;
     const leat_pg_result *rows; /* within the callback */
     const char *reason;         /* likewise, of a failure */
     const char *sqlstate;
@@ -100,20 +90,13 @@ struct leat_history {
     void *arg;
 };
 
-static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err);
-static void on_rows(leat_pg_query *q, leat_pg_result *res, int err);
-static void on_refusal(leat_sweep *s);
-static void finish(leat_history *h, int err, const leat_pg_result *res);
+static void on_rows(leat_pg_job *job, leat_pg_result *res, int err);
 
-leat_history *leat_history_new(leat_loop *loop, leat_pg_pool *pool)
+leat_history *leat_history_new(leat_pg_pool *pool)
 {
     leat_history *h = leat_calloc(1, sizeof(*h));
-    h->loop = loop;
     h->pool = pool;
-    leat_pg_waiter_init(&h->waiter);
-    leat_sweep_init(&h->refusal, on_refusal);
-    h->waiter.data = h;
-    h->query.data = h;
+    leat_pg_job_init(&h->job);
     leat_buf_char(&h->wanted, '[');
     return h;
 }
@@ -137,41 +120,18 @@ void leat_history_start(leat_history *h, const leat_history_bounds *bounds, uint
                         leat_history_cb cb, void *arg)
 {
     leat_buf_char(&h->wanted, ']');
-    h->bounds = *bounds;
-    h->deadline_ms = deadline_ms;
     h->cb = cb;
     h->arg = arg;
-    h->refused = leat_pg_pool_acquire(h->pool, &h->waiter, deadline_ms, on_acquired);
-    if (h->refused < 0)
-        leat_sweep_schedule(h->loop, &h->refusal);
-}
-
-static void on_refusal(leat_sweep *s)
-{
-    leat_history *h = LEAT_CONTAINER_OF(s, leat_history, refusal);
-    finish(h, h->refused, NULL);
-}
-
-static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err)
-{
-    leat_history *h = w->data;
-    if (err < 0) {
-        finish(h, err, NULL);
-        return;
-    }
-    h->conn = conn;
-    const int64_t numbers[] = {h->bounds.events, h->bounds.topic_bytes, h->bounds.total_bytes,
-                               h->bounds.event_bytes};
+    const int64_t numbers[] = {bounds->events, bounds->topic_bytes, bounds->total_bytes,
+                               bounds->event_bytes};
     char text[sizeof(numbers) / sizeof(numbers[0])][24];
     leat_pg_param params[1 + sizeof(numbers) / sizeof(numbers[0])] = {leat_buf_view(&h->wanted)};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         int len = snprintf(text[i], sizeof(text[i]), "%" PRId64, numbers[i]);
         params[i + 1] = (leat_pg_param){text[i], (size_t)len};
     }
-    err = leat_pg_conn_query(conn, &h->query, sql, params, sizeof(params) / sizeof(params[0]),
-                             h->deadline_ms, on_rows);
-    if (err < 0)
-        finish(h, err, NULL);
+    leat_pg_job_start(&h->job, h->pool, sql, params, sizeof(params) / sizeof(params[0]),
+                      deadline_ms, on_rows);
 }
 
 static bool is_true(const leat_pg_result *r, int row, int column)
@@ -192,34 +152,19 @@ static int check_rows(const leat_history *h, const leat_pg_result *res)
     return topics < h->count ? LEAT_EMISSING : 0;
 }
 
-static void on_rows(leat_pg_query *q, leat_pg_result *res, int err)
-{
-    leat_history *h = q->data;
-    if (err == 0)
-        err = check_rows(h, res);
-    finish(h, err, res);
-}
-
 static void free_history(leat_history *h)
 {
     leat_buf_close(&h->wanted);
     free(h);
 }
 
-static const char *reason_of(const leat_pg_result *res, int err)
+static void on_rows(leat_pg_job *job, leat_pg_result *res, int err)
 {
-    if (err == LEAT_EPG_SERVER)
-        return leat_pg_result_message(res);
-    return leat_err_name(err) == NULL ? "io" : leat_err_name(err);
-}
-
-static void finish(leat_history *h, int err, const leat_pg_result *res)
-{
-    if (h->conn != NULL)
-        leat_pg_pool_release(h->pool, h->conn);
-    h->conn = NULL;
+    leat_history *h = LEAT_CONTAINER_OF(job, leat_history, job);
+    if (err == 0)
+        err = check_rows(h, res);
     h->rows = res;
-    h->reason = reason_of(res, err);
+    h->reason = leat_pg_job_reason(res, err);
     h->sqlstate = err == LEAT_EPG_SERVER ? leat_pg_result_sqlstate(res) : "";
     h->cb(h, err, err < 0 ? 0 : leat_pg_result_rows(res), h->arg);
     free_history(h);
@@ -237,12 +182,7 @@ const char *leat_history_sqlstate(const leat_history *h)
 
 void leat_history_cancel(leat_history *h)
 {
-    leat_sweep_cancel(&h->refusal);
-    leat_pg_waiter_cancel(&h->waiter);
-    if (h->conn != NULL) {
-        leat_pg_conn_forget(&h->query);
-        leat_pg_pool_release(h->pool, h->conn);
-    }
+    leat_pg_job_cancel(&h->job);
     free_history(h);
 }
 

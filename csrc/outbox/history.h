@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "base/event.h"
-#include "pg/pg_pool.h"
+#include "pg/pg_job.h"
 
 typedef struct leat_history leat_history;
 
@@ -50,7 +50,7 @@ typedef struct leat_history_bounds {
 typedef void (*leat_history_cb)(leat_history *h, int err, int n_rows, void *arg);
 
 /* A new, empty question. */
-leat_history *leat_history_new(leat_loop *loop, leat_pg_pool *pool);
+leat_history *leat_history_new(leat_pg_pool *pool);
 void leat_history_ask(leat_history *h, leat_slice topic, int64_t after);
 size_t leat_history_count(const leat_history *h); /* topics asked for */
 

@@ -34,7 +34,8 @@ struct leat_pg_pool {
     size_t counts[STATES];
     size_t n_gone;          /* closed, but not yet freed */
     leat_pg_shares *shares; /* who waits, and who holds what */
-    size_t n_waiters;
+    size_t n_waiters;       /* in line */
+    leat_list refused;      /* leat_pg_waiter by place_.link_: told on the next turn */
     leat_sweep sweep;
     leat_pg_backoff backoff;
     leat_deadline retry;
@@ -186,10 +187,15 @@ static void open_missing(leat_pg_pool *p)
 static void stop_waiting(leat_pg_waiter *w)
 {
     leat_pg_pool *p = w->pool_;
-    if (w->turn_.line_ != NULL)
-        leat_pg_shares_leave(p->shares, &w->turn_);
     leat_deadline_cancel(&w->deadline_);
     w->pool_ = NULL;
+    if (w->refused_ < 0) {
+        leat_list_unlink(&w->place_.link_);
+        leat_sweep_schedule(p->loop, &p->sweep); /* a pool that closes waits for the last one */
+        return;
+    }
+    if (w->place_.line_ != NULL)
+        leat_pg_shares_leave(p->shares, &w->place_);
     p->n_waiters--;
     leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, -1);
 }
@@ -199,10 +205,10 @@ static void serve(leat_pg_pool *p)
 {
     while (!p->closing && p->n_waiters > 0 && p->counts[IDLE] > 0) {
         member *m = LEAT_CONTAINER_OF(p->members[IDLE].prev, member, link);
-        leat_pg_turn *turn = leat_pg_shares_next(p->shares, &m->lease);
-        if (turn == NULL)
+        leat_pg_place *place = leat_pg_shares_next(p->shares, &m->lease);
+        if (place == NULL)
             return; /* those who wait have their shares */
-        leat_pg_waiter *w = LEAT_CONTAINER_OF(turn, leat_pg_waiter, turn_);
+        leat_pg_waiter *w = LEAT_CONTAINER_OF(place, leat_pg_waiter, place_);
         stop_waiting(w);
         set_state(m, LEASED);
         w->cb_(w, m->conn, 0);
@@ -217,7 +223,7 @@ static void on_sweep(leat_sweep *s)
         open_missing(p);
         return;
     }
-    if (total(p) > 0 || p->n_gone > 0)
+    if (total(p) > 0 || p->n_gone > 0 || !leat_list_empty(&p->refused))
         return;
     void (*done)(void *) = p->done;
     void *arg = p->done_arg;
@@ -237,6 +243,7 @@ int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
     p->options = options;
     for (int i = 0; i < STATES; i++)
         leat_list_init(&p->members[i]);
+    leat_list_init(&p->refused);
     p->shares = leat_pg_shares_new(
         &(leat_pg_shares_limits){
             .size = options->size,
@@ -257,37 +264,42 @@ int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
 static void on_waiter_deadline(leat_deadline *d)
 {
     leat_pg_waiter *w = LEAT_CONTAINER_OF(d, leat_pg_waiter, deadline_);
-    int err = w->pool_->healthy ? LEAT_EDEADLINE : LEAT_EPG_LOST;
+    int err = w->refused_;
+    if (err == 0)
+        err = w->pool_->healthy ? LEAT_EDEADLINE : LEAT_EPG_LOST;
     stop_waiting(w);
     w->cb_(w, NULL, err);
 }
 
 void leat_pg_waiter_init(leat_pg_waiter *w)
 {
-    leat_list_init(&w->turn_.link_);
+    leat_list_init(&w->place_.link_);
     leat_deadline_init(&w->deadline_);
-    w->turn_.line_ = NULL;
+    w->place_.line_ = NULL;
+    w->refused_ = 0;
     w->cb_ = NULL;
     w->pool_ = NULL;
     w->bill = (leat_pg_bill){.kind = LEAT_PG_CONTROL};
 }
 
-int leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_ms,
-                         leat_pg_acquire_cb cb)
+void leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_ms,
+                          leat_pg_acquire_cb cb)
 {
     LEAT_ASSERT(w->pool_ == NULL && deadline_ms != LEAT_DEADLINE_NEVER);
-    if (p->closing)
-        return LEAT_ECLOSED;
-    int err = leat_pg_shares_wait(p->shares, &w->turn_, &w->bill, p->counts[IDLE]);
-    if (err < 0)
-        return err;
     w->pool_ = p;
     w->cb_ = cb;
+    w->refused_ = LEAT_ECLOSED;
+    if (!p->closing)
+        w->refused_ = leat_pg_shares_wait(p->shares, &w->place_, &w->bill, p->counts[IDLE]);
+    if (w->refused_ < 0) {
+        leat_list_push(&p->refused, &w->place_.link_);
+        leat_loop_after(p->loop, &w->deadline_, 0, on_waiter_deadline);
+        return;
+    }
     p->n_waiters++;
     leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, 1);
     leat_loop_at(p->loop, &w->deadline_, deadline_ms, on_waiter_deadline);
     leat_sweep_schedule(p->loop, &p->sweep);
-    return 0;
 }
 
 void leat_pg_waiter_cancel(leat_pg_waiter *w)
@@ -367,8 +379,8 @@ void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg)
     drop_all(p, CLEANING);
     leat_sweep_schedule(p->loop, &p->sweep);
 
-    for (leat_pg_turn *t; (t = leat_pg_shares_drain(p->shares)) != NULL;) {
-        leat_pg_waiter *w = LEAT_CONTAINER_OF(t, leat_pg_waiter, turn_);
+    for (leat_pg_place *place; (place = leat_pg_shares_drain(p->shares)) != NULL;) {
+        leat_pg_waiter *w = LEAT_CONTAINER_OF(place, leat_pg_waiter, place_);
         stop_waiting(w);
         w->cb_(w, NULL, LEAT_ECLOSED);
     }

@@ -23,14 +23,15 @@
 typedef struct leat_pg_pool leat_pg_pool;
 typedef struct leat_pg_waiter leat_pg_waiter;
 
-/* err 0: conn is leased to the waiter. Never called from inside leat_pg_pool_acquire. */
+/* err 0: conn is leased to the waiter's owner. Otherwise conn is NULL. */
 typedef void (*leat_pg_acquire_cb)(leat_pg_waiter *w, leat_pg_conn *conn, int err);
 
 struct leat_pg_waiter {
-    leat_pg_turn turn_;
+    leat_pg_place place_; /* in a line, or in the pool's list of refused waiters */
     leat_deadline deadline_;
     leat_pg_acquire_cb cb_;
     leat_pg_pool *pool_; /* non-NULL while waiting */
+    int refused_;        /* the error that the callback will get; 0: the waiter stands in line */
     void *data;          /* the owner's */
     leat_pg_bill bill;   /* the owner's: on whose account; at first nobody's */
 };
@@ -52,12 +53,14 @@ typedef struct leat_pg_pool_options {
 LEAT_MUST_CHECK int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
                                      const leat_pg_pool_options *options);
 
-/* Returns 0, LEAT_EBUSY or LEAT_ECLOSED; then cb will not run. */
-LEAT_MUST_CHECK int leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_ms,
-                                         leat_pg_acquire_cb cb);
-
-/* Stops waiting: cb will not run. Harmless if not waiting. */
 void leat_pg_waiter_init(leat_pg_waiter *w);
+
+/* Waits for a connection until deadline_ms. cb runs exactly once, and never from inside this call:
+ * a waiter that is refused at once (LEAT_EBUSY, LEAT_ECLOSED) is told on the next turn. */
+void leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_ms,
+                          leat_pg_acquire_cb cb);
+
+/* Stops waiting: the callback will not run. Harmless if the waiter does not wait. */
 void leat_pg_waiter_cancel(leat_pg_waiter *w);
 bool leat_pg_waiter_waiting(const leat_pg_waiter *w);
 

@@ -35,7 +35,7 @@ typedef struct user {
 
 typedef struct leat_pg_line {
     leat_list link; /* in a ring, or in the user's aside */
-    leat_list turns;
+    leat_list places;
     struct account *account;
     leat_pg_kind kind;
     enum line_state state;
@@ -116,7 +116,7 @@ static account *open_account(leat_pg_shares *s, const leat_pg_bill *bill, leat_s
         l->account = a;
         l->kind = (leat_pg_kind)k;
         leat_list_init(&l->link);
-        leat_list_init(&l->turns);
+        leat_list_init(&l->places);
     }
     leat_map_add(&s->accounts, &a->entry, (leat_slice){a->key, key.len});
     if (a->shares && bill->user.at != NULL) {
@@ -206,7 +206,7 @@ static bool is_full(const leat_pg_shares *s, const leat_pg_bill *bill, const acc
     return a->user != NULL && a->user->n_waiting >= quarter;
 }
 
-int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_turn *t, const leat_pg_bill *bill, size_t idle)
+int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *t, const leat_pg_bill *bill, size_t idle)
 {
     account *a = account_of(s, bill);
     if (is_full(s, bill, a, idle)) {
@@ -218,7 +218,7 @@ int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_turn *t, const leat_pg_bill *
     if (l->state == EMPTY)
         set_state(s, l, READY);
     t->line_ = l;
-    leat_list_push(&l->turns, &t->link_);
+    leat_list_push(&l->places, &t->link_);
     s->n_waiting[l->kind]++;
     if (a->user != NULL)
         a->user->n_waiting++;
@@ -228,7 +228,7 @@ int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_turn *t, const leat_pg_bill *
 }
 
 /* Takes a turn out of its line. */
-static line *take(leat_pg_shares *s, leat_pg_turn *t)
+static line *take(leat_pg_shares *s, leat_pg_place *t)
 {
     line *l = t->line_;
     leat_list_unlink(&t->link_);
@@ -239,10 +239,10 @@ static line *take(leat_pg_shares *s, leat_pg_turn *t)
     return l;
 }
 
-void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_turn *t)
+void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_place *t)
 {
     line *l = take(s, t);
-    if (!leat_list_empty(&l->turns))
+    if (!leat_list_empty(&l->places))
         return;
     bool was_ready = l->state == READY;
     set_state(s, l, EMPTY);
@@ -283,10 +283,10 @@ static void give_back(holding *h, bool was_call)
     h->calls -= was_call;
 }
 
-static leat_pg_turn *lease_to(leat_pg_shares *s, line *l, leat_pg_lease *lease)
+static leat_pg_place *lease_to(leat_pg_shares *s, line *l, leat_pg_lease *lease)
 {
     account *a = l->account;
-    leat_pg_turn *t = LEAT_CONTAINER_OF(l->turns.next, leat_pg_turn, link_);
+    leat_pg_place *t = LEAT_CONTAINER_OF(l->places.next, leat_pg_place, link_);
     take(s, t);
     bool is_call = l->kind == LEAT_PG_CALL;
     hold(&a->leased, is_call);
@@ -294,11 +294,11 @@ static leat_pg_turn *lease_to(leat_pg_shares *s, line *l, leat_pg_lease *lease)
         hold(&a->user->leased, is_call);
     s->n_calls += is_call;
     lease->line_ = l;
-    set_state(s, l, leat_list_empty(&l->turns) ? EMPTY : READY); /* to the ring's end */
+    set_state(s, l, leat_list_empty(&l->places) ? EMPTY : READY); /* to the ring's end */
     return t;
 }
 
-leat_pg_turn *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease)
+leat_pg_place *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease)
 {
     leat_pg_kind kind = s->last;
     for (int i = 0; i < LEAT_PG_KINDS; i++) {
@@ -332,15 +332,15 @@ void leat_pg_shares_return(leat_pg_shares *s, leat_pg_lease *lease)
     close_if_unused(s, a);
 }
 
-leat_pg_turn *leat_pg_shares_drain(leat_pg_shares *s)
+leat_pg_place *leat_pg_shares_drain(leat_pg_shares *s)
 {
     for (leat_map_entry *e = leat_map_next(&s->accounts, NULL); e != NULL;
          e = leat_map_next(&s->accounts, e)) {
         account *a = LEAT_CONTAINER_OF(e, account, entry);
         for (int k = 0; k < LEAT_PG_KINDS; k++) {
-            if (leat_list_empty(&a->lines[k].turns))
+            if (leat_list_empty(&a->lines[k].places))
                 continue;
-            leat_pg_turn *t = LEAT_CONTAINER_OF(a->lines[k].turns.next, leat_pg_turn, link_);
+            leat_pg_place *t = LEAT_CONTAINER_OF(a->lines[k].places.next, leat_pg_place, link_);
             leat_pg_shares_leave(s, t);
             return t;
         }

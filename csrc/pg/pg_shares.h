@@ -44,10 +44,10 @@ typedef struct leat_pg_shares_limits {
 
 typedef struct leat_pg_shares leat_pg_shares;
 
-typedef struct leat_pg_turn {
+typedef struct leat_pg_place {
     leat_list link_;
     struct leat_pg_line *line_; /* non-NULL while waiting */
-} leat_pg_turn;
+} leat_pg_place;
 
 typedef struct leat_pg_lease {
     struct leat_pg_line *line_; /* NULL: none */
@@ -59,17 +59,17 @@ void leat_pg_shares_free(leat_pg_shares *s);
 
 /* Stands in line. idle: connections that are free at this moment; so many more may wait than
  * max_waiters says. */
-LEAT_MUST_CHECK int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_turn *t,
+LEAT_MUST_CHECK int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *t,
                                         const leat_pg_bill *bill, size_t idle);
 /* Waits no more. */
-void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_turn *t);
+void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_place *t);
 
 /* Takes who is next out of line, into a lease; NULL: nobody may have a connection now. */
-leat_pg_turn *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease);
+leat_pg_place *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease);
 /* The connection is free again, or gone. Harmless without a lease. */
 void leat_pg_shares_return(leat_pg_shares *s, leat_pg_lease *lease);
 
 /* Takes anybody out of line, for a pool that closes; NULL: nobody waits. */
-leat_pg_turn *leat_pg_shares_drain(leat_pg_shares *s);
+leat_pg_place *leat_pg_shares_drain(leat_pg_shares *s);
 
 #endif

@@ -146,20 +146,22 @@ static int send_query(leat_task *t)
     return err;
 }
 
-static int acquire(leat_task *t)
+static void acquire(leat_task *t)
 {
     t->db.waiter.bill = leat_session_bill(t->session, t->kind->bill);
     if (t->session == NULL)
         t->db.waiter.bill.client = t->client;
-    return leat_pg_pool_acquire(t->lua->core->pool, &t->db.waiter, t->db.deadline_ms, on_acquired);
+    leat_pg_pool_acquire(t->lua->core->pool, &t->db.waiter, t->db.deadline_ms, on_acquired);
 }
 
 static int start_query(leat_task *t)
 {
     leat_db *db = &t->db;
     leat_db_drop_result(db);
-    if (db->conn == NULL)
-        return acquire(t);
+    if (db->conn == NULL) {
+        acquire(t);
+        return 0;
+    }
     db->statements++;
     return db->broken != 0 ? db->broken : send_query(t);
 }
@@ -183,7 +185,8 @@ static int send_begin(leat_task *t)
 static int start_begin(leat_task *t)
 {
     leat_db_drop_result(&t->db);
-    return acquire(t);
+    acquire(t);
+    return 0;
 }
 
 static const leat_task_wait_kind begin_wait = {start_begin, stop_waiting};

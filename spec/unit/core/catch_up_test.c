@@ -32,9 +32,9 @@ static struct {
     bool another_numbering;
 } outbox;
 
-leat_history *leat_history_new(leat_loop *loop, leat_pg_pool *pool)
+leat_history *leat_history_new(leat_pg_pool *pool)
 {
-    (void)loop, (void)pool;
+    (void)pool;
     assert_null(outbox.running);
     outbox.running = leat_calloc(1, sizeof(*outbox.running));
     return outbox.running;

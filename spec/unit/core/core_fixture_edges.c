@@ -142,9 +142,9 @@ void leat_read_cancel(leat_read *r)
     free(r);
 }
 
-leat_history *leat_history_new(leat_loop *loop, leat_pg_pool *pool)
+leat_history *leat_history_new(leat_pg_pool *pool)
 {
-    (void)loop, (void)pool;
+    (void)pool;
     leat_history *h = leat_calloc(1, sizeof(*h));
     leat_list_init(&h->link);
     return h;

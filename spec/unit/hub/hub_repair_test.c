@@ -24,9 +24,9 @@ struct leat_history {
 static leat_history *asked; /* NULL: nothing is asked */
 static bool in_trouble;
 
-leat_history *leat_history_new(leat_loop *loop, leat_pg_pool *pool)
+leat_history *leat_history_new(leat_pg_pool *pool)
 {
-    (void)loop, (void)pool;
+    (void)pool;
     return leat_calloc(1, sizeof(leat_history));
 }
 

@@ -88,22 +88,21 @@ static void close_pool(pg_fixture *f, struct pool_test *t)
     assert_int_equal(gauge(f, LEAT_M_POOL_WAITERS), 0);
 }
 
-static int try_acquire(pg_fixture *f, struct pool_test *t, struct caller *c, uint64_t timeout_ms)
+static void acquire_for(pg_fixture *f, struct pool_test *t, struct caller *c, uint64_t timeout_ms)
 {
     int *served = c->served;
     *c = (struct caller){.pool = t->pool, .served = served};
     leat_pg_waiter_init(&c->waiter);
     c->waiter.data = c;
     c->query.data = c;
-    return leat_pg_pool_acquire(t->pool, &c->waiter, leat_loop_now(f->loop) + timeout_ms,
-                                on_acquired);
+    leat_pg_pool_acquire(t->pool, &c->waiter, leat_loop_now(f->loop) + timeout_ms, on_acquired);
+    assert_int_equal(c->calls, 0);
+    assert_true(leat_pg_waiter_waiting(&c->waiter));
 }
 
 static void acquire(pg_fixture *f, struct pool_test *t, struct caller *c)
 {
-    assert_int_equal(try_acquire(f, t, c, 5000), 0);
-    assert_int_equal(c->calls, 0);
-    assert_true(leat_pg_waiter_waiting(&c->waiter));
+    acquire_for(f, t, c, 5000);
 }
 
 static void acquire_now(pg_fixture *f, struct pool_test *t, struct caller *c)
@@ -211,7 +210,7 @@ static void a_waiter_s_deadline_holds(void **state)
     open_pool(f, &t, 1);
     acquire_now(f, &t, &holder);
 
-    assert_int_equal(try_acquire(f, &t, &late, 50), 0);
+    acquire_for(f, &t, &late, 50);
     RUN_UNTIL(f, late.calls == 1);
 
     assert_int_equal(late.err, LEAT_EDEADLINE);
@@ -230,11 +229,33 @@ static void the_queue_is_bounded(void **state)
     for (int i = 0; i < 4; i++)
         acquire(f, &t, &c[i]);
 
-    assert_int_equal(try_acquire(f, &t, &c[4], 5000), LEAT_EBUSY);
-    assert_false(leat_pg_waiter_waiting(&c[4].waiter));
+    acquire(f, &t, &c[4]);
+    assert_int_equal(gauge(f, LEAT_M_POOL_WAITERS), 4);
+    RUN_UNTIL(f, c[4].calls == 1);
 
+    assert_int_equal(c[4].err, LEAT_EBUSY);
+    assert_int_equal(c[0].calls + c[1].calls + c[2].calls + c[3].calls, 0);
     for (int i = 0; i < 4; i++)
         leat_pg_waiter_cancel(&c[i].waiter);
+    release(&holder);
+    close_pool(f, &t);
+}
+
+static void a_refused_waiter_can_be_cancelled(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller holder = {0}, c[5] = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &holder);
+    for (int i = 0; i < 5; i++)
+        acquire(f, &t, &c[i]);
+
+    for (int i = 0; i < 5; i++)
+        leat_pg_waiter_cancel(&c[i].waiter);
+    pg_fixture_run_for(f, 30);
+
+    assert_int_equal(c[4].calls, 0);
     release(&holder);
     close_pool(f, &t);
 }
@@ -376,7 +397,7 @@ static void it_recovers_by_itself_when_the_server_is_back(void **state)
     allow_connections(f, false);
     RUN_UNTIL(f, !leat_pg_pool_healthy(t.pool));
     acquire(f, &t, &patient);
-    assert_int_equal(try_acquire(f, &t, &hasty, 100), 0);
+    acquire_for(f, &t, &hasty, 100);
     RUN_UNTIL(f, hasty.calls == 1);
     assert_int_equal(hasty.err, LEAT_EPG_LOST);
     assert_int_equal(patient.calls, 0);
@@ -431,8 +452,10 @@ static void closing_ends_waiters_and_waits_for_leases(void **state)
     leat_pg_pool_close(t.pool, on_closed, &t);
     assert_int_equal(waiting.calls, 1);
     assert_int_equal(waiting.err, LEAT_ECLOSED);
-    assert_int_equal(try_acquire(f, &t, &after, 100), LEAT_ECLOSED);
+    acquire_for(f, &t, &after, 100);
     pg_fixture_run_for(f, 30);
+    assert_int_equal(after.calls, 1);
+    assert_int_equal(after.err, LEAT_ECLOSED);
     assert_int_equal(t.closed, 0);
     assert_int_equal(run(f, &holder, "select 1"), 0);
 
@@ -458,9 +481,7 @@ static void a_caller_may_close_the_pool(void **state)
     c.test = &t;
     leat_pg_waiter_init(&c.waiter);
     c.waiter.data = &c;
-    assert_int_equal(
-        leat_pg_pool_acquire(t.pool, &c.waiter, leat_loop_now(f->loop) + 5000, on_acquired_close),
-        0);
+    leat_pg_pool_acquire(t.pool, &c.waiter, leat_loop_now(f->loop) + 5000, on_acquired_close);
     acquire(f, &t, &other);
 
     RUN_UNTIL(f, t.closed == 1);
@@ -492,6 +513,7 @@ int main(void)
         PG_TEST(waiters_are_served_first_come_first_served),
         PG_TEST(a_waiter_s_deadline_holds),
         PG_TEST(the_queue_is_bounded),
+        PG_TEST(a_refused_waiter_can_be_cancelled),
         PG_TEST(what_was_left_running_is_cancelled_before_anyone_gets_it),
         PG_TEST(a_pending_query_is_forgotten_at_release),
         PG_TEST(a_lost_connection_is_replaced),

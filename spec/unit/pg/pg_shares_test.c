@@ -15,9 +15,9 @@ typedef struct stand {
     leat_metrics_registry *registry;
     leat_metrics *metrics;
     leat_pg_shares *shares;
-    leat_pg_turn turns[MAX];
+    leat_pg_place places[MAX];
     leat_pg_lease leases[MAX];
-    int n_turns;
+    int n_places;
     int n_leases;
 } stand;
 
@@ -31,7 +31,7 @@ static void set_up(stand *s)
     s->metrics = leat_metrics_new(s->registry);
     s->shares = leat_pg_shares_new(&limits, s->metrics);
     for (int i = 0; i < MAX; i++)
-        leat_list_init(&s->turns[i].link_);
+        leat_list_init(&s->places[i].link_);
 }
 
 static void tear_down(stand *s)
@@ -47,8 +47,8 @@ static void tear_down(stand *s)
 static int try_wait(stand *s, leat_pg_kind kind, uint64_t client, const char *user)
 {
     leat_pg_bill bill = {kind, client, leat_slice_of(user)};
-    int err = leat_pg_shares_wait(s->shares, &s->turns[s->n_turns], &bill, 0);
-    s->n_turns += err == 0;
+    int err = leat_pg_shares_wait(s->shares, &s->places[s->n_places], &bill, 0);
+    s->n_places += err == 0;
     return err;
 }
 
@@ -58,14 +58,14 @@ static void wait_n(stand *s, int n, leat_pg_kind kind, uint64_t client, const ch
         assert_int_equal(try_wait(s, kind, client, user), 0);
 }
 
-/* Who is next, by the number of his turn; -1: nobody may. */
+/* Who is next, by the number of its place; -1: nobody may. */
 static int next(stand *s)
 {
-    leat_pg_turn *t = leat_pg_shares_next(s->shares, &s->leases[s->n_leases]);
+    leat_pg_place *t = leat_pg_shares_next(s->shares, &s->leases[s->n_leases]);
     if (t == NULL)
         return -1;
     s->n_leases++;
-    return (int)(t - s->turns);
+    return (int)(t - s->places);
 }
 
 static int lease_all(stand *s)
@@ -90,7 +90,7 @@ static void serves_a_client_in_his_order(void **state)
     tear_down(&s);
 }
 
-static void lets_clients_take_turns(void **state)
+static void alternates_between_clients(void **state)
 {
     (void)state;
     stand s;
@@ -107,7 +107,7 @@ static void lets_clients_take_turns(void **state)
     tear_down(&s);
 }
 
-static void lets_the_two_kinds_take_turns(void **state)
+static void alternates_between_the_two_kinds(void **state)
 {
     (void)state;
     stand s;
@@ -178,7 +178,7 @@ static void gives_the_chance_of_one_who_leaves_to_the_next(void **state)
         wait_n(&s, 1, LEAT_PG_CONTROL, c, "eve");
     lease_all(&s); /* 0 to 4; 5, 6, 7 stand aside */
     leat_pg_shares_return(s.shares, &s.leases[0]);
-    leat_pg_shares_leave(s.shares, &s.turns[5]); /* who would have been next */
+    leat_pg_shares_leave(s.shares, &s.places[5]); /* who would have been next */
 
     assert_int_equal(next(&s), 6);
     assert_int_equal(next(&s), -1);
@@ -268,11 +268,11 @@ static void holds_its_shares_in_any_order(void **state)
             uint64_t client = 1 + (dice >> 41) % 6;
             char user[2] = {(char)('a' + client % 2), '\0'};
             if (what < 50) {
-                client_of[s.n_turns] = (int)client;
-                control[s.n_turns] = what % 2 == 0;
+                client_of[s.n_places] = (int)client;
+                control[s.n_places] = what % 2 == 0;
                 (void)try_wait(&s, what % 2 ? LEAT_PG_CALL : LEAT_PG_CONTROL, client, user);
-            } else if (what < 65 && s.n_turns > 0) {
-                leat_pg_turn *t = &s.turns[(dice >> 45) % (unsigned)s.n_turns];
+            } else if (what < 65 && s.n_places > 0) {
+                leat_pg_place *t = &s.places[(dice >> 45) % (unsigned)s.n_places];
                 if (t->line_ != NULL)
                     leat_pg_shares_leave(s.shares, t);
             } else if (what < 80 && s.n_leases > 0) {
@@ -285,16 +285,16 @@ static void holds_its_shares_in_any_order(void **state)
                 }
             }
             while (n_all < (int)limits.size) {
-                int turn = next(&s);
-                if (turn < 0)
+                int place = next(&s);
+                if (place < 0)
                     break;
-                held[s.n_leases - 1] = client_of[turn];
+                held[s.n_leases - 1] = client_of[place];
                 n_all++;
-                assert_in_range(++n_client[client_of[turn]], 1, limits.per_client);
-                assert_in_range(++n_user[client_of[turn] % 2], 1, limits.per_user);
+                assert_in_range(++n_client[client_of[place]], 1, limits.per_client);
+                assert_in_range(++n_user[client_of[place] % 2], 1, limits.per_user);
             }
-            for (int i = 0; i < s.n_turns && n_all < (int)limits.size; i++) {
-                bool waits = s.turns[i].line_ != NULL && control[i];
+            for (int i = 0; i < s.n_places && n_all < (int)limits.size; i++) {
+                bool waits = s.places[i].line_ != NULL && control[i];
                 assert_false(waits && n_client[client_of[i]] < (int)limits.per_client &&
                              n_user[client_of[i] % 2] < (int)limits.per_user);
             }
@@ -307,8 +307,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(serves_a_client_in_his_order),
-        cmocka_unit_test(lets_clients_take_turns),
-        cmocka_unit_test(lets_the_two_kinds_take_turns),
+        cmocka_unit_test(alternates_between_clients),
+        cmocka_unit_test(alternates_between_the_two_kinds),
         cmocka_unit_test(holds_a_client_to_his_share),
         cmocka_unit_test(holds_all_clients_of_a_user_to_his_share),
         cmocka_unit_test(gives_the_chance_of_one_who_leaves_to_the_next),
