@@ -20,6 +20,7 @@ static void on_close(void *owner, int err);
 static void on_tick(leat_deadline *d);
 static void on_resume(leat_deadline *d);
 
+static const leat_subscriber_ops subscriber_ops;
 static const leat_conn_handler conn_handler = {on_read, on_drain, on_close};
 
 static uint64_t min3(uint64_t a, uint64_t b, uint64_t c)
@@ -41,8 +42,8 @@ static uint64_t until_ms(int64_t at)
 static uint64_t until_grant_expiry_ms(const leat_client *c)
 {
     uint64_t first = UINT64_MAX;
-    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
-         e = leat_map_next(&c->subs, e)) {
+    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
+         e = leat_map_next(&c->base.subs, e)) {
         uint64_t ms = until_ms(leat_sub_expires_at(LEAT_CONTAINER_OF(e, leat_sub, entry)));
         first = ms < first ? ms : first;
     }
@@ -52,8 +53,8 @@ static uint64_t until_grant_expiry_ms(const leat_client *c)
 /* A subscription whose grant has expired proves its right anew. */
 static void renew_grants(leat_client *c)
 {
-    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
-         e = leat_map_next(&c->subs, e)) {
+    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
+         e = leat_map_next(&c->base.subs, e)) {
         leat_sub *s = LEAT_CONTAINER_OF(e, leat_sub, entry);
         if (until_ms(leat_sub_expires_at(s)) == 0)
             leat_sub_reauthorize(s);
@@ -62,24 +63,26 @@ static void renew_grants(leat_client *c)
 
 void client_arm_tick(leat_client *c)
 {
-    const leat_limits *l = c->core->limits;
+    const leat_limits *l = c->base.core->limits;
     if (c->closing || c->drain_until_ms != 0)
         return; /* the tick that is left is the last one */
     uint64_t every = min3(l->ping_interval_ms, l->pong_timeout_ms, l->slow_client_timeout_ms) / 2;
-    uint64_t in_ms = min3(every, until_ms(c->session->expires_at), until_grant_expiry_ms(c));
-    leat_loop_after(c->core->loop, &c->tick, in_ms > 0 ? in_ms : 1, on_tick);
+    uint64_t in_ms = min3(every, until_ms(c->base.session->expires_at), until_grant_expiry_ms(c));
+    leat_loop_after(c->base.core->loop, &c->tick, in_ms > 0 ? in_ms : 1, on_tick);
 }
 
 leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport transport,
                              leat_session *session)
 {
     leat_client *c = leat_calloc(1, sizeof(*c));
-    c->core = core;
+    c->base.ops = &subscriber_ops;
+    c->base.core = core;
+    c->base.is_stream = transport != LEAT_TRANSPORT_WS;
     c->conn = conn;
-    c->session = session;
+    c->base.session = session;
     c->transport = transport;
     c->heard_ms = leat_loop_now(core->loop);
-    leat_map_init(&c->subs);
+    leat_map_init(&c->base.subs);
     leat_list_init(&c->requests);
     leat_deadline_init(&c->tick);
     leat_deadline_init(&c->resume);
@@ -103,7 +106,7 @@ static void feed(leat_client *c, char *bytes, size_t len)
     size_t fed = 0;
     int code = leat_frame_feed(&c->decoder, bytes, len, client_on_message, c, &fed);
     if (code != 0) {
-        leat_metrics_add(c->core->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
+        leat_metrics_add(c->base.core->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
         leat_client_close(c, code, code == LEAT_CLOSE_TOO_BIG ? "message too large" : "");
     } else if (fed < len && !c->closing) {
         leat_buf_append(&c->backlog, bytes + fed, len - fed);
@@ -116,7 +119,7 @@ static void on_read(void *owner, const char *bytes, size_t len)
     leat_client *c = owner;
     if (c->closing || c->transport == LEAT_TRANSPORT_SSE)
         return;
-    c->heard_ms = leat_loop_now(c->core->loop);
+    c->heard_ms = leat_loop_now(c->base.core->loop);
     c->pinged = false;
     if (c->backlog.len > 0)
         leat_buf_append(&c->backlog, bytes, len);
@@ -126,15 +129,15 @@ static void on_read(void *owner, const char *bytes, size_t len)
 
 bool client_may_ask(leat_client *c)
 {
-    const leat_limits *l = c->core->limits;
-    return c->n_inflight < l->max_inflight && c->request_bytes < l->max_message_bytes &&
+    const leat_limits *l = c->base.core->limits;
+    return c->base.n_inflight < l->max_inflight && c->request_bytes < l->max_message_bytes &&
            client_takes_more(c);
 }
 
 void client_resume(leat_client *c)
 {
     if (!c->closing && !leat_deadline_armed(&c->resume))
-        leat_loop_after(c->core->loop, &c->resume, 0, on_resume);
+        leat_loop_after(c->base.core->loop, &c->resume, 0, on_resume);
 }
 
 /* Reads on only while the client is not too far ahead of its answers. What was read already waits
@@ -158,7 +161,7 @@ void client_flow(leat_client *c)
 
 void client_answered(leat_client *c)
 {
-    c->n_inflight--;
+    c->base.n_inflight--;
     client_flow(c);
 }
 
@@ -170,15 +173,15 @@ static void on_drain(void *owner)
         return;
     c->blocked = false;
     client_flow(c);
-    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
-         e = leat_map_next(&c->subs, e))
+    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
+         e = leat_map_next(&c->base.subs, e))
         leat_sub_pump(LEAT_CONTAINER_OF(e, leat_sub, entry));
 }
 
 static void on_resume(leat_deadline *d)
 {
     leat_client *c = LEAT_CONTAINER_OF(d, leat_client, resume);
-    bool full = leat_conn_queued(c->conn) >= c->core->limits->max_send_buffer_bytes;
+    bool full = leat_conn_queued(c->conn) >= c->base.core->limits->max_send_buffer_bytes;
     c->blocked = full && leat_conn_blocked(c->conn);
     if (full && !c->blocked)
         client_resume(c); /* queued in this round: its end will tell */
@@ -195,8 +198,8 @@ static void on_resume(leat_deadline *d)
 
 static void end_everything(leat_client *c)
 {
-    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
-         e = leat_map_next(&c->subs, NULL))
+    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
+         e = leat_map_next(&c->base.subs, NULL))
         leat_sub_close(LEAT_CONTAINER_OF(e, leat_sub, entry), false);
     client_cancel_requests(c);
     leat_deadline_cancel(&c->tick);
@@ -214,21 +217,22 @@ void leat_client_close(leat_client *c, int code, const char *reason)
         leat_frame_write_close(&frame, code, reason);
         leat_conn_send_owned(c->conn, &frame);
     }
-    leat_conn_finish(c->conn, leat_loop_now(c->core->loop) + c->core->limits->close_timeout_ms);
+    leat_conn_finish(c->conn,
+                     leat_loop_now(c->base.core->loop) + c->base.core->limits->close_timeout_ms);
 }
 
 static void on_close(void *owner, int err)
 {
     leat_client *c = owner;
-    leat_core *core = c->core;
+    leat_core *core = c->base.core;
     if (!c->closing)
         LEAT_LOG_DEBUG("client", "gone err=%s", err == 0 ? "-" : uv_err_name(err));
     c->closing = true;
     end_everything(c);
     leat_frame_decoder_close(&c->decoder);
     leat_buf_close(&c->backlog);
-    core->script->ops->session_unref(c->session);
-    leat_map_close(&c->subs);
+    core->script->ops->session_unref(c->base.session);
+    leat_map_close(&c->base.subs);
     leat_list_unlink(&c->link);
     core->n_clients--;
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, -1);
@@ -238,7 +242,7 @@ static void on_close(void *owner, int err)
 
 static void close_slow(leat_client *c)
 {
-    leat_metrics_add(c->core->metrics, LEAT_M_SLOW_CLOSED, 1);
+    leat_metrics_add(c->base.core->metrics, LEAT_M_SLOW_CLOSED, 1);
     LEAT_LOG_INFO("client", "closed reason=slow remote=%s unsent=%zu", leat_conn_remote(c->conn),
                   leat_conn_queued(c->conn));
     leat_client_close(c, LEAT_CLOSE_TOO_SLOW, "too slow");
@@ -247,7 +251,7 @@ static void close_slow(leat_client *c)
 void client_overrun(leat_client *c)
 {
     c->overrun = true;
-    leat_loop_after(c->core->loop, &c->tick, 0, on_tick);
+    leat_loop_after(c->base.core->loop, &c->tick, 0, on_tick);
 }
 
 static void send_ping(leat_client *c)
@@ -263,8 +267,8 @@ static void send_ping(leat_client *c)
 static void on_tick(leat_deadline *d)
 {
     leat_client *c = LEAT_CONTAINER_OF(d, leat_client, tick);
-    const leat_limits *l = c->core->limits;
-    uint64_t now = leat_loop_now(c->core->loop);
+    const leat_limits *l = c->base.core->limits;
+    uint64_t now = leat_loop_now(c->base.core->loop);
     bool stuck = leat_conn_queued(c->conn) > 0 &&
                  now - leat_conn_progress_ms(c->conn) >= l->slow_client_timeout_ms;
     uint64_t quiet = now - c->heard_ms;
@@ -272,7 +276,7 @@ static void on_tick(leat_deadline *d)
     client_arm_tick(c);
     if (stuck || c->overrun) {
         close_slow(c);
-    } else if (until_ms(c->session->expires_at) == 0) {
+    } else if (until_ms(c->base.session->expires_at) == 0) {
         leat_client_close(c, LEAT_CLOSE_IDENTITY, "identity expired");
     } else if (c->paused && quiet >= l->ping_interval_ms) {
         /* It is the server that does not read. But a ping that cannot be delivered shows that the
@@ -302,56 +306,7 @@ void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, lea
         .grant = grant,
         .seen = seen,
     };
-    leat_sub_new(c, &request);
-}
-
-leat_code client_may_subscribe(const leat_client *c, leat_slice topic, size_t params_bytes,
-                               const char **why)
-{
-    *why = NULL;
-    if (leat_map_get(&c->subs, topic) != NULL) {
-        *why = "this connection is subscribed to the topic already";
-        return LEAT_CODE_ALREADY_SUBSCRIBED;
-    }
-    if (c->subs.count >= c->core->limits->max_subscriptions) {
-        *why = "too many subscriptions on this connection";
-        return LEAT_CODE_LIMIT;
-    }
-    if (c->params_bytes + params_bytes > c->core->limits->max_message_bytes) {
-        *why = "too many bytes of params on this connection";
-        return LEAT_CODE_LIMIT;
-    }
-    if (c->core->draining || c->closing) {
-        *why = "the server is shutting down";
-        return LEAT_CODE_UNAVAILABLE;
-    }
-    return LEAT_CODE_OK;
-}
-
-leat_code leat_client_subscribe(leat_client *c, leat_slice topic, leat_slice params,
-                                leat_since since, uint64_t deadline_ms,
-                                leat_client_subscribed_cb done, void *done_arg, const char **why)
-{
-    leat_code code = client_may_subscribe(c, topic, params.len, why);
-    if (code != LEAT_CODE_OK)
-        return code;
-    leat_sub_request request = {
-        .topic = topic,
-        .params = params,
-        .since = since,
-        .deadline_ms = deadline_ms,
-        .done = done,
-        .done_arg = done_arg,
-    };
-    leat_sub_new(c, &request);
-    return LEAT_CODE_OK;
-}
-
-void leat_client_forget(leat_client *c, void *done_arg)
-{
-    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
-         e = leat_map_next(&c->subs, e))
-        leat_sub_forget(LEAT_CONTAINER_OF(e, leat_sub, entry), done_arg);
+    leat_sub_new(&c->base, &request);
 }
 
 static int close_code_of(leat_code code)
@@ -381,10 +336,33 @@ static int close_code_of(leat_code code)
     return LEAT_CLOSE_NORMAL;
 }
 
-void client_stream_ended(leat_client *c, leat_code code)
+static void end_stream(leat_subscriber *to, leat_code code)
 {
-    leat_client_close(c, close_code_of(code), leat_code_name(code));
+    leat_client_close((leat_client *)to, close_code_of(code), leat_code_name(code));
 }
+
+static void on_answered(leat_subscriber *to)
+{
+    client_answered((leat_client *)to);
+}
+
+static void on_grant_expires(leat_subscriber *to)
+{
+    client_arm_tick((leat_client *)to);
+}
+
+static const leat_subscriber_ops subscriber_ops = {
+    .snapshot = client_send_snapshot,
+    .resumed = client_send_resumed,
+    .event = client_send_event,
+    .refused = client_refuse_subscribe,
+    .closed = client_send_closed,
+    .takes_more = client_subscriber_takes_more,
+    .takes_snapshot = client_takes_snapshot,
+    .answered = on_answered,
+    .grant_expires = on_grant_expires,
+    .stream_ended = end_stream,
+};
 
 static void on_drain_tick(leat_deadline *d)
 {
@@ -394,13 +372,13 @@ static void on_drain_tick(leat_deadline *d)
 
 void client_drain(leat_client *c, uint64_t until_ms)
 {
-    leat_core *core = c->core;
+    leat_core *core = c->base.core;
     uint64_t now = leat_loop_now(core->loop);
     if (c->closing)
         return;
     bool first = c->drain_until_ms == 0;
     c->drain_until_ms = until_ms;
-    if (now < until_ms && (first || c->n_inflight > 0)) {
+    if (now < until_ms && (first || c->base.n_inflight > 0)) {
         uint64_t left = until_ms - now;
         uint64_t in_ms = first ? (uint64_t)random() % left : left < 50 ? left : 50;
         leat_loop_after(core->loop, &c->tick, in_ms, on_drain_tick);

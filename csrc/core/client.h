@@ -12,11 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/failure.h"
 #include "core/core.h"
 #include "core/script.h"
+#include "core/sub.h"
 #include "core/topic.h"
 #include "net/conn.h"
+
+typedef struct leat_client leat_client;
 
 typedef enum leat_transport {
     LEAT_TRANSPORT_WS,        /* leat.v1 over WebSocket, any number of topics */
@@ -30,27 +32,10 @@ leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport tr
                              leat_session *session);
 void leat_client_feed(leat_client *c, const char *bytes, size_t len);
 
-typedef struct leat_since {
-    leat_slice epoch; /* at == NULL: no position */
-    int64_t seq;
-} leat_since;
-
 /* Stream routes: the topic's handshake goes on from the grant (taken) that was authorised, with
  * those params, before the upgrade; seen: leat_topic_mark_now when its handler began. */
 void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, leat_grant *grant,
                         leat_topic_mark seen, leat_since since, uint64_t deadline_ms);
-
-/* leat.subscribe of the scripts: runs the whole handshake of a topic for this client, as if it had
- * asked (its snapshot has no id). LEAT_CODE_OK: begun; done is then called once, not from inside
- * this call, with the outcome (LEAT_CODE_OK: subscribed), unless the client goes first (its calls
- * are cancelled then) or leat_client_forget is called. Any other code: refused at once, done will
- * not run, *why is a static sentence. */
-typedef void (*leat_client_subscribed_cb)(void *arg, const leat_failure *failure);
-LEAT_MUST_CHECK leat_code leat_client_subscribe(leat_client *c, leat_slice topic, leat_slice params,
-                                                leat_since since, uint64_t deadline_ms,
-                                                leat_client_subscribed_cb done, void *done_arg,
-                                                const char **why);
-void leat_client_forget(leat_client *c, void *done_arg);
 
 /* Closes with an RFC 6455 or Leat close code (SSE: ends the response). */
 void leat_client_close(leat_client *c, int code, const char *reason);

@@ -10,19 +10,16 @@
 
 #include "core/client.h"
 #include "core/sub.h"
+#include "core/subscribe.h"
 #include "wire/frame.h"
 #include "wire/leat_v1.h"
 
 struct leat_client {
-    leat_list link; /* in core->clients */
-    leat_core *core;
+    leat_subscriber base; /* first: its subscriptions know no more of it */
+    leat_list link;       /* in core->clients */
     leat_conn *conn;
-    leat_session *session;
-    leat_map subs;        /* leat_sub by topic */
     leat_list requests;   /* client_request: publish, call, authenticate under way */
-    size_t n_inflight;    /* requests and handshakes not yet answered */
     size_t request_bytes; /* what requests under way hold */
-    size_t params_bytes;  /* what subscriptions hold */
     leat_deadline resume; /* the next round of the loop: see client_resume */
     leat_deadline tick;   /* ping, dead peer, slow client, close */
     uint64_t heard_ms;    /* when the peer last sent anything */
@@ -39,18 +36,22 @@ struct leat_client {
 };
 
 /* client_send.c: what goes out, in the transport's form */
-void client_send_snapshot(leat_client *c, leat_slice id, leat_slice topic, const leat_position *at,
-                          bool stale, leat_slice json);
-void client_send_resumed(leat_client *c, leat_slice id, leat_slice topic, const leat_position *at);
-void client_send_event(leat_client *c, leat_event *e, const leat_epoch *epoch); /* NULL: a signal */
+void client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
+                          const leat_position *at, bool stale, leat_slice json);
+void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
+                         const leat_position *at);
+void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epoch);
+void client_refuse_subscribe(leat_subscriber *to, leat_slice id, leat_slice topic,
+                             const leat_failure *failure);
+void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failure *failure);
+bool client_subscriber_takes_more(leat_subscriber *to);
+/* Whether a snapshot of that size may be queued: one, on top of what events may fill. */
+bool client_takes_snapshot(const leat_subscriber *to, size_t bytes);
 void client_send_error(leat_client *c, leat_slice id, leat_slice topic,
                        const leat_failure *failure);
-void client_send_closed(leat_client *c, leat_slice topic, const leat_failure *failure);
 void client_send_ok(leat_client *c, leat_slice id, leat_slice json);
 /* True while the queued bytes are below max_send_buffer_bytes. */
 bool client_takes_more(leat_client *c);
-/* Whether a snapshot of that size may be queued: one, on top of what events may fill. */
-bool client_takes_snapshot(const leat_client *c, size_t bytes);
 
 /* client_request.c: what came in */
 bool client_on_message(void *arg, leat_frame_op op, leat_slice payload, int close_code);
@@ -67,15 +68,10 @@ void client_resume(leat_client *c);
 void client_arm_tick(leat_client *c);
 /* Whether one more message may be looked at. */
 bool client_may_ask(leat_client *c);
-/* Why a subscription to the topic cannot begin; LEAT_CODE_OK if it can. *why: a sentence. */
-leat_code client_may_subscribe(const leat_client *c, leat_slice topic, size_t params_bytes,
-                               const char **why);
 /* It has been sent far more than it takes: closed in the loop's next round. */
 void client_overrun(leat_client *c);
 /* Closes it at some random time before until, when nothing of it is under way, or at until at the
  * latest; until 0: now. */
 void client_drain(leat_client *c, uint64_t until_ms);
-/* The stream's only subscription has ended. */
-void client_stream_ended(leat_client *c, leat_code code);
 
 #endif

@@ -37,22 +37,22 @@ static void on_limit(leat_deadline *d);
 
 static uint64_t deadline_of(const leat_client *c, const leat_v1_message *m)
 {
-    uint64_t now = leat_loop_now(c->core->loop);
+    uint64_t now = leat_loop_now(c->base.core->loop);
     uint64_t own = m->timeout_ms > 0 ? now + m->timeout_ms : LEAT_DEADLINE_NEVER;
-    return leat_control_deadline(own, now, c->core->limits->control_timeout_ms);
+    return leat_control_deadline(own, now, c->base.core->limits->control_timeout_ms);
 }
 
 static void refuse(leat_client *c, leat_slice id, leat_code code, const char *message)
 {
     if (code == LEAT_CODE_BAD_REQUEST)
-        leat_metrics_add(c->core->metrics, LEAT_M_BAD_REQUESTS, 1);
+        leat_metrics_add(c->base.core->metrics, LEAT_M_BAD_REQUESTS, 1);
     client_send_error(c, id, (leat_slice){NULL, 0},
                       &(leat_failure){code, leat_slice_of(message), 0});
 }
 
 static leat_sub *find_sub(leat_client *c, leat_slice topic)
 {
-    leat_map_entry *e = leat_map_get(&c->subs, topic);
+    leat_map_entry *e = leat_map_get(&c->base.subs, topic);
     return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_sub, entry);
 }
 
@@ -63,13 +63,6 @@ static void subscribe(leat_client *c, const leat_v1_message *m)
         refuse(c, m->id, LEAT_CODE_BAD_REQUEST, "a stream carries one topic: open /ws for more");
         return;
     }
-    leat_code code = client_may_subscribe(c, m->topic, m->params.len, &why);
-    if (code != LEAT_CODE_OK) {
-        uint32_t retry_after_ms = code == LEAT_CODE_UNAVAILABLE ? 1000 : 0;
-        client_send_error(c, m->id, (leat_slice){NULL, 0},
-                          &(leat_failure){code, leat_slice_of(why), retry_after_ms});
-        return;
-    }
     leat_sub_request request = {
         .topic = m->topic,
         .id = m->id,
@@ -77,7 +70,12 @@ static void subscribe(leat_client *c, const leat_v1_message *m)
         .since = {m->has_since ? m->since_epoch : (leat_slice){NULL, 0}, m->since_seq},
         .deadline_ms = deadline_of(c, m),
     };
-    leat_sub_new(c, &request);
+    leat_code code = leat_subscribe(&c->base, &request, &why);
+    if (code != LEAT_CODE_OK) {
+        uint32_t retry_after_ms = code == LEAT_CODE_UNAVAILABLE ? 1000 : 0;
+        client_send_error(c, m->id, (leat_slice){NULL, 0},
+                          &(leat_failure){code, leat_slice_of(why), retry_after_ms});
+    }
 }
 
 static void unsubscribe(leat_client *c, const leat_v1_message *m)
@@ -148,18 +146,18 @@ static void request(leat_client *c, const leat_v1_message *m, leat_slice subject
         memcpy(r->text + subject.len, body.at, body.len);
     r->topic = (leat_slice){r->text, subject.len};
     r->body = (leat_slice){body.at == NULL ? NULL : r->text + subject.len, body.len};
-    r->core = c->core;
+    r->core = c->base.core;
     r->client = c;
     r->line = c;
-    r->session = c->core->script->ops->session_ref(c->session);
+    r->session = c->base.core->script->ops->session_ref(c->base.session);
     r->op = m->op;
     r->deadline_ms = deadline_of(c, m);
     r->id = m->id.at == NULL ? NULL : leat_memdup(m->id.at, m->id.len);
-    r->call = (leat_call){.cb = on_answer, .data = r, .client = c};
+    r->call = (leat_call){.cb = on_answer, .data = r, .subscriber = &c->base};
     bool wait = r->op == LEAT_V1_PUBLISH && next_in_line(&c->requests, r) != NULL;
     leat_deadline_init(&r->limit);
     leat_list_push(&c->requests, &r->link);
-    c->n_inflight++;
+    c->base.n_inflight++;
     c->request_bytes += bytes_of(r);
     if (wait)
         arm_limit(r, r->deadline_ms);
@@ -180,11 +178,11 @@ static void free_request(client_request *r)
 
 static void renew_session(leat_client *c, leat_session *session)
 {
-    c->core->script->ops->session_unref(c->session);
-    c->session = session;
+    c->base.core->script->ops->session_unref(c->base.session);
+    c->base.session = session;
     client_arm_tick(c); /* it may expire sooner */
-    for (leat_map_entry *e = leat_map_next(&c->subs, NULL); e != NULL;
-         e = leat_map_next(&c->subs, e))
+    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
+         e = leat_map_next(&c->base.subs, e))
         leat_sub_reauthorize(LEAT_CONTAINER_OF(e, leat_sub, entry));
 }
 
@@ -237,7 +235,7 @@ static void on_limit(leat_deadline *d)
 
 void client_cancel_requests(leat_client *c)
 {
-    leat_core *core = c->core;
+    leat_core *core = c->base.core;
     uint64_t until = leat_loop_now(core->loop) + core->limits->control_timeout_ms;
     leat_list all;
     leat_list_move(&all, &c->requests);
@@ -249,7 +247,7 @@ void client_cancel_requests(leat_client *c)
             continue;
         }
         r->client = NULL;
-        r->call.client = NULL;
+        r->call.subscriber = NULL;
         arm_limit(r, r->deadline_ms < until ? r->deadline_ms : until);
         leat_list_push(&core->orphans, &r->link);
     }
@@ -289,7 +287,7 @@ static void dispatch(leat_client *c, const leat_v1_message *m)
 /* A caller's deadline is kept unchanged, or refused: he would not know of a shorter one. */
 static bool check_timeout(leat_client *c, const leat_v1_message *m)
 {
-    uint64_t most = c->core->limits->max_timeout_ms;
+    uint64_t most = c->base.core->limits->max_timeout_ms;
     char text[80];
     if (m->timeout_ms <= most)
         return true;
@@ -303,10 +301,10 @@ static void on_text(leat_client *c, leat_slice text)
     leat_buf scratch = LEAT_BUF_INIT;
     leat_v1_message m;
     char reason[256];
-    size_t max_values = c->core->limits->max_message_values;
+    size_t max_values = c->base.core->limits->max_message_values;
     int err = leat_v1_parse(&m, text, max_values, &scratch, reason, sizeof(reason));
     if (err == LEAT_ETOOLARGE) {
-        leat_metrics_add(c->core->metrics, LEAT_M_MESSAGES_TOO_LARGE, 1);
+        leat_metrics_add(c->base.core->metrics, LEAT_M_MESSAGES_TOO_LARGE, 1);
         refuse(c, m.id, LEAT_CODE_TOO_LARGE, reason);
     } else if (err < 0) {
         refuse(c, m.id, LEAT_CODE_BAD_REQUEST, reason);

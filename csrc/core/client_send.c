@@ -17,15 +17,21 @@ bool client_takes_more(leat_client *c)
         return false; /* its conn may have gone already; what is left ends in this round */
     if (c->blocked)
         return false;
-    if (leat_conn_queued(c->conn) < c->core->limits->max_send_buffer_bytes)
+    if (leat_conn_queued(c->conn) < c->base.core->limits->max_send_buffer_bytes)
         return true;
     client_resume(c);
     return false;
 }
 
-bool client_takes_snapshot(const leat_client *c, size_t bytes)
+bool client_subscriber_takes_more(leat_subscriber *to)
 {
-    const leat_limits *l = c->core->limits;
+    return client_takes_more((leat_client *)to);
+}
+
+bool client_takes_snapshot(const leat_subscriber *to, size_t bytes)
+{
+    const leat_client *c = (const leat_client *)to;
+    const leat_limits *l = c->base.core->limits;
     return leat_conn_queued(c->conn) + bytes <= l->max_send_buffer_bytes + l->max_snapshot_bytes;
 }
 
@@ -43,7 +49,7 @@ static void send_frame(leat_client *c, leat_buf *frame, const char *op, leat_sli
                        int64_t seq)
 {
     size_t excess = frame->len > FRAME_SLACK ? frame->len - FRAME_SLACK : 0;
-    if (!c->closing && !c->overrun && !client_takes_snapshot(c, excess))
+    if (!c->closing && !c->overrun && !client_takes_snapshot(&c->base, excess))
         client_overrun(c);
     if (c->closing || c->overrun) {
         leat_buf_close(frame);
@@ -61,21 +67,22 @@ static void send_frame(leat_client *c, leat_buf *frame, const char *op, leat_sli
     leat_conn_send_owned(c->conn, &out);
 }
 
-void client_send_snapshot(leat_client *c, leat_slice id, leat_slice topic, const leat_position *at,
-                          bool stale, leat_slice json)
+void client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
+                          const leat_position *at, bool stale, leat_slice json)
 {
     leat_buf frame = LEAT_BUF_INIT;
     leat_slice epoch = leat_epoch_text(at->epoch);
     leat_v1_write_snapshot(&frame, id, topic, epoch, at->seq, stale, json);
-    send_frame(c, &frame, "snapshot", epoch, at->seq);
+    send_frame((leat_client *)to, &frame, "snapshot", epoch, at->seq);
 }
 
-void client_send_resumed(leat_client *c, leat_slice id, leat_slice topic, const leat_position *at)
+void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
+                         const leat_position *at)
 {
     leat_buf frame = LEAT_BUF_INIT;
     leat_slice epoch = leat_epoch_text(at->epoch);
     leat_v1_write_resumed(&frame, id, topic, epoch, at->seq);
-    send_frame(c, &frame, "resumed", epoch, at->seq);
+    send_frame((leat_client *)to, &frame, "resumed", epoch, at->seq);
 }
 
 static const char *op_of(leat_event_kind kind)
@@ -94,8 +101,9 @@ static const char *op_of(leat_event_kind kind)
     return "skip";
 }
 
-void client_send_event(leat_client *c, leat_event *e, const leat_epoch *epoch)
+void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epoch)
 {
+    leat_client *c = (leat_client *)to;
     if (c->closing || c->overrun)
         return;
     if (c->transport != LEAT_TRANSPORT_SSE) {
@@ -123,11 +131,17 @@ void client_send_error(leat_client *c, leat_slice id, leat_slice topic, const le
     send_frame(c, &frame, "error", (leat_slice){NULL, 0}, 0);
 }
 
-void client_send_closed(leat_client *c, leat_slice topic, const leat_failure *failure)
+void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failure *failure)
 {
     leat_buf frame = LEAT_BUF_INIT;
     leat_v1_write_closed(&frame, topic, failure);
-    send_frame(c, &frame, "closed", (leat_slice){NULL, 0}, 0);
+    send_frame((leat_client *)to, &frame, "closed", (leat_slice){NULL, 0}, 0);
+}
+
+void client_refuse_subscribe(leat_subscriber *to, leat_slice id, leat_slice topic,
+                             const leat_failure *failure)
+{
+    client_send_error((leat_client *)to, id, topic, failure);
 }
 
 void client_send_ok(leat_client *c, leat_slice id, leat_slice json)

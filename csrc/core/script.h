@@ -25,7 +25,7 @@
 #include "pg/pg_shares.h"
 #include "wire/http.h"
 
-typedef struct leat_client leat_client;
+typedef struct leat_subscriber leat_subscriber;
 
 /* An authorised row together with who it was authorised for, and the functions that read. The
  * script layer extends it (this is its first member). */
@@ -73,8 +73,8 @@ typedef void (*leat_call_cb)(leat_call *call, const leat_verdict *verdict);
 struct leat_call {
     void *task_; /* non-NULL while pending */
     leat_call_cb cb;
-    void *data;          /* the asker's */
-    leat_client *client; /* whose request this is, for leat.subscribe; NULL if there is none */
+    void *data;                  /* the asker's */
+    leat_subscriber *subscriber; /* for leat.subscribe: the request is theirs; NULL: nobody's */
 };
 
 typedef struct leat_script_ops {

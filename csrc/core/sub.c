@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/sub_private.h"
+#include "wire/leat_v1.h"
 
 enum { MAX_EPOCH = 64, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
 
@@ -29,7 +30,7 @@ leat_slice sub_name(const leat_sub *s)
 
 leat_core *sub_core(const leat_sub *s)
 {
-    return s->client->core;
+    return s->subscriber->core;
 }
 
 uint64_t sub_in_ms(const leat_sub *s, uint64_t ms)
@@ -103,7 +104,7 @@ static sub_event change(leat_sub *s, const sub_rule *rule, sub_news *news)
 static void say(const sub_farewell *last)
 {
     if (last->stream != NULL)
-        client_stream_ended(last->stream, last->failure.code);
+        last->stream->ops->stream_ended(last->stream, last->failure.code);
     if (last->done != NULL)
         last->done(last->done_arg, &last->failure);
     free(last->text);
@@ -151,20 +152,20 @@ static sub_asked *make_asked(leat_core *core, const leat_sub_request *request)
     return a;
 }
 
-void leat_sub_new(leat_client *client, const leat_sub_request *request)
+void leat_sub_new(leat_subscriber *subscriber, const leat_sub_request *request)
 {
     leat_sub *s = leat_calloc(1, sizeof(*s));
-    s->client = client;
+    s->subscriber = subscriber;
     s->params = copy(request->params);
     s->grant = request->grant;
     leat_list_init(&s->topic_link);
     sub_work *w = sub_work_of(s);
-    w->asked = make_asked(client->core, request);
+    w->asked = make_asked(subscriber->core, request);
     w->seen = request->seen;
-    leat_map_add(&client->subs, &s->entry, (leat_slice){w->asked->name, request->topic.len});
-    leat_metrics_add(client->core->metrics, LEAT_M_SUBS_NEW, 1);
-    client->n_inflight++;
-    client->params_bytes += request->params.len;
+    leat_map_add(&subscriber->subs, &s->entry, (leat_slice){w->asked->name, request->topic.len});
+    leat_metrics_add(subscriber->core->metrics, LEAT_M_SUBS_NEW, 1);
+    subscriber->n_inflight++;
+    subscriber->params_bytes += request->params.len;
     sub_happens_plainly(s, s->grant == NULL ? SUB_ON_SUBSCRIBE : SUB_ON_GRANTED);
 }
 

@@ -16,7 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/client.h"
+#include "base/failure.h"
+#include "core/subscriber.h"
 #include "core/topic.h"
 
 /* What the client is owed before events go on. It is no state: it is true while the right is proved
@@ -29,9 +30,9 @@ typedef enum leat_sub_due {
 
 typedef struct leat_sub leat_sub;
 struct leat_sub {
-    leat_map_entry entry; /* in the client's subs; key: the topic's name */
+    leat_map_entry entry; /* in the subscriber's subs; key: the topic's name */
     leat_list topic_link; /* in topic->subs or ->pending while attached */
-    leat_client *client;
+    leat_subscriber *subscriber;
     leat_topic *topic; /* NULL before ARMING */
     char *params;      /* of the subscribe, for when it is authorised anew; NULL: none */
     leat_grant *grant; /* NULL before it is authorised */
@@ -47,26 +48,35 @@ struct leat_sub {
     struct sub_work *work;
 };
 
+/* A position as a client writes it. */
+typedef struct leat_since {
+    leat_slice epoch; /* at == NULL: no position */
+    int64_t seq;
+} leat_since;
+
+/* The outcome of a subscribe (LEAT_CODE_OK: subscribed). */
+typedef void (*leat_subscribed_cb)(void *arg, const leat_failure *failure);
+
 typedef struct leat_sub_request {
     leat_slice topic;
     leat_slice id;     /* raw JSON; at == NULL: none */
     leat_slice params; /* raw JSON; at == NULL: none */
     leat_since since;
     uint64_t deadline_ms;
-    leat_grant *grant;              /* taken; NULL: to be authorised */
-    leat_topic_mark seen;           /* with a grant: when its handler began */
-    leat_client_subscribed_cb done; /* NULL: a client asked, and is answered on the wire */
+    leat_grant *grant;       /* taken; NULL: to be authorised */
+    leat_topic_mark seen;    /* with a grant: when its handler began */
+    leat_subscribed_cb done; /* NULL: a client asked, and is answered on the wire */
     void *done_arg;
 } leat_sub_request;
 
 /* Begins a handshake. The request's slices are copied. */
-void leat_sub_new(leat_client *client, const leat_sub_request *request);
+void leat_sub_new(leat_subscriber *subscriber, const leat_sub_request *request);
 
 /* Ends it from the client's side: without a word on the wire, but an answer to a request that is
  * still open, if tell. Frees it. */
 void leat_sub_close(leat_sub *s, bool tell);
 
-/* The caller that leat_client_subscribe answers is gone. */
+/* The caller that leat_subscribe answers is gone. */
 void leat_sub_forget(leat_sub *s, void *done_arg);
 
 /* Moves the cursor as far as the client takes events. */

@@ -56,7 +56,7 @@ static void free_asked(leat_sub *s)
     leat_epoch_unref(a->since.epoch);
     free(a);
     s->work->asked = NULL;
-    client_answered(s->client);
+    s->subscriber->ops->answered(s->subscriber);
 }
 
 static void answer(leat_sub *s, leat_metric outcome, sub_news *news)
@@ -71,7 +71,7 @@ static void answer(leat_sub *s, leat_metric outcome, sub_news *news)
 sub_event sub_answer_resumed(leat_sub *s, sub_news *news)
 {
     const sub_asked *a = s->work->asked;
-    client_send_resumed(s->client, leat_slice_of(a->id), sub_name(s), &a->since);
+    s->subscriber->ops->resumed(s->subscriber, leat_slice_of(a->id), sub_name(s), &a->since);
     s->next_seq = a->since.seq + 1;
     answer(s, LEAT_M_HANDSHAKES_RESUMED, news);
     return SUB_ON_NOTHING;
@@ -95,8 +95,8 @@ static void keep_failure(leat_sub *s, const leat_failure *failure, sub_news *new
     last->text = leat_memdup(text.at, text.len);
     last->failure = *failure;
     last->failure.message = leat_slice_of(last->text);
-    if (s->client->transport != LEAT_TRANSPORT_WS)
-        last->stream = s->client;
+    if (s->subscriber->is_stream)
+        last->stream = s->subscriber;
     LEAT_LOG_INFO("sub", "ended topic=%s code=%s",
                   leat_log_quote(topic, sizeof(topic), sub_name(s).at, sub_name(s).len),
                   leat_code_name(failure->code));
@@ -110,8 +110,9 @@ static void answer_with(leat_sub *s, const leat_failure *failure, sub_news *news
     news->last.done_arg = a->done_arg;
     count(s, outcome_of(failure->code));
     if (a->done == NULL)
-        client_send_error(s->client, leat_slice_of(a->id),
-                          news->last.stream != NULL ? sub_name(s) : none, &news->last.failure);
+        s->subscriber->ops->refused(s->subscriber, leat_slice_of(a->id),
+                                    news->last.stream != NULL ? sub_name(s) : none,
+                                    &news->last.failure);
 }
 
 sub_event sub_answer_failure(leat_sub *s, sub_news *news)
@@ -148,7 +149,7 @@ sub_event sub_answer_closed(leat_sub *s, sub_news *news)
     if (!news->tell)
         return SUB_ON_NOTHING;
     if (a->done == NULL)
-        client_send_error(s->client, leat_slice_of(a->id), none, &failure);
+        s->subscriber->ops->refused(s->subscriber, leat_slice_of(a->id), none, &failure);
     news->last.done = a->done;
     news->last.done_arg = a->done_arg;
     news->last.failure = failure;
@@ -158,7 +159,7 @@ sub_event sub_answer_closed(leat_sub *s, sub_news *news)
 sub_event sub_tell_failure(leat_sub *s, sub_news *news)
 {
     keep_failure(s, &news->failure, news);
-    client_send_closed(s->client, sub_name(s), &news->last.failure);
+    s->subscriber->ops->closed(s->subscriber, sub_name(s), &news->last.failure);
     return SUB_ON_NOTHING;
 }
 
@@ -173,13 +174,13 @@ sub_event sub_tell_revoked(leat_sub *s, sub_news *news)
 sub_event sub_bury(leat_sub *s, sub_news *news)
 {
     (void)news;
-    leat_client *client = s->client;
-    leat_map_remove(&client->subs, &s->entry);
+    leat_subscriber *subscriber = s->subscriber;
+    leat_map_remove(&subscriber->subs, &s->entry);
     if (s->topic != NULL)
         leat_topic_detach(s->topic, &s->topic_link);
     if (s->grant != NULL)
-        client->core->script->ops->grant_free(s->grant);
-    client->params_bytes -= leat_slice_of(s->params).len;
+        subscriber->core->script->ops->grant_free(s->grant);
+    subscriber->params_bytes -= leat_slice_of(s->params).len;
     if (s->work != NULL && s->work->asked != NULL)
         free_asked(s);
     free(s->work);

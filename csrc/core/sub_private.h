@@ -9,7 +9,6 @@
 #define LEAT_CORE_SUB_PRIVATE_H
 
 #include "core/catch_up.h"
-#include "core/client_private.h"
 #include "core/share.h"
 #include "core/slot.h"
 #include "core/sub.h"
@@ -23,7 +22,7 @@ typedef struct sub_asked {
     leat_position since; /* where the client is; a reference; revoked: not known */
     uint64_t deadline_ms;
     uint64_t started_ns;
-    leat_client_subscribed_cb done;
+    leat_subscribed_cb done;
     void *done_arg;
 } sub_asked;
 
@@ -53,11 +52,11 @@ typedef struct sub_work {
 /* What is said when an event has been dealt with, as the last act of all: a script that goes on may
  * end the client. */
 typedef struct sub_farewell {
-    leat_client_subscribed_cb done; /* NULL: nobody waits on the server's side */
+    leat_subscribed_cb done; /* NULL: nobody waits on the server's side */
     void *done_arg;
     leat_failure failure;
-    leat_client *stream; /* whose only subscription has ended; NULL: none has */
-    char *text;          /* of the failure; owned */
+    leat_subscriber *stream; /* whose only subscription has ended; NULL: none has */
+    char *text;              /* of the failure; owned */
 } sub_farewell;
 
 /* What came with an event. */

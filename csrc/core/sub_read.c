@@ -62,7 +62,8 @@ static sub_event event_of(const leat_sub *s, const leat_read_outcome *o, bool sa
         return replaces_stale ? SUB_ON_KEPT_STALE : SUB_ON_OUTDATED;
     if (sub_in_doubt(s, &o->position))
         return SUB_ON_IN_DOUBT;
-    return client_takes_snapshot(s->client, o->json.len) ? SUB_ON_SNAPSHOT : SUB_ON_NO_ROOM;
+    return s->subscriber->ops->takes_snapshot(s->subscriber, o->json.len) ? SUB_ON_SNAPSHOT
+                                                                          : SUB_ON_NO_ROOM;
 }
 
 static void on_read(leat_share_wait *wait, const leat_read_outcome *o)
@@ -84,7 +85,7 @@ uint64_t sub_numbering_deadline(const leat_sub *s)
 
 void sub_send_snapshot(leat_sub *s, leat_slice id, const leat_read_outcome *o)
 {
-    client_send_snapshot(s->client, id, sub_name(s), &o->position, o->stale, o->json);
+    s->subscriber->ops->snapshot(s->subscriber, id, sub_name(s), &o->position, o->stale, o->json);
     s->next_seq = o->position.seq + 1;
     s->stale = o->stale;
     s->due = LEAT_SUB_DUE_NOTHING;
@@ -108,7 +109,7 @@ sub_event sub_choose_next(leat_sub *s, sub_news *news)
         return SUB_ON_NOTHING_DUE;
     if (s->renumbered || !script->ops->grant_current(script, s->grant))
         return SUB_ON_IN_DOUBT;
-    return client_takes_more(s->client) ? SUB_ON_SNAPSHOT_DUE : SUB_ON_FULL;
+    return s->subscriber->ops->takes_more(s->subscriber) ? SUB_ON_SNAPSHOT_DUE : SUB_ON_FULL;
 }
 
 static sub_event owe(leat_sub *s, leat_sub_due due, leat_metric reason)

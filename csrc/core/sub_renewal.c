@@ -71,7 +71,8 @@ static sub_event event_of(leat_sub *s, const leat_read_outcome *o)
         return o->read_failed ? SUB_ON_KEPT_STALE : SUB_ON_REFUSED;
     leat_metrics_add(sub_core(s)->metrics, LEAT_M_RESYNCS_STALE, 1);
     if (!leat_topic_adopt_position(s->topic, &o->position) ||
-        !sub_is_new_enough(s, o->position.seq) || !client_takes_snapshot(s->client, o->json.len))
+        !sub_is_new_enough(s, o->position.seq) ||
+        !s->subscriber->ops->takes_snapshot(s->subscriber, o->json.len))
         return SUB_ON_FRESH_LATE;
     return sub_in_doubt(s, &o->position) ? SUB_ON_FRESH_DOUBTED : SUB_ON_SNAPSHOT;
 }

@@ -10,7 +10,7 @@ static void on_caught_up(leat_catch_up_wait *wait, const leat_caught *caught);
 
 static void give(leat_sub *s, leat_event *e)
 {
-    client_send_event(s->client, e, s->topic->epoch);
+    s->subscriber->ops->event(s->subscriber, e, s->topic->epoch);
     s->next_seq = leat_event_seq(e) + 1;
     leat_metrics_add(sub_core(s)->metrics, LEAT_M_DELIVERIES, 1);
 }
@@ -34,7 +34,7 @@ sub_event sub_move_cursor(leat_sub *s, sub_news *news)
 {
     leat_topic *t = s->topic;
     while (s->next_seq <= t->head) {
-        if (!client_takes_more(s->client))
+        if (!s->subscriber->ops->takes_more(s->subscriber))
             return SUB_ON_NOTHING; /* it pumps when it has drained */
         leat_event *e = leat_topic_event(t, s->next_seq);
         if (e == NULL) /* of a hooked topic the outbox holds what the hook has not seen */
@@ -72,7 +72,7 @@ sub_event sub_take_caught(leat_sub *s, sub_news *news)
 {
     const leat_caught *caught = news->caught;
     for (size_t i = (size_t)(s->next_seq - caught->first_seq); i < caught->n; i++) {
-        if (!client_takes_more(s->client))
+        if (!s->subscriber->ops->takes_more(s->subscriber))
             return SUB_ON_NOTHING;
         sub_event met = deliver(s, caught->events[i], news);
         if (met != SUB_ON_NOTHING)
@@ -88,8 +88,8 @@ sub_event sub_give_signal(leat_sub *s, sub_news *news)
     const leat_topic *t = s->topic;
     sub_event met = sub_move_cursor(s, news);
     bool current = met == SUB_ON_HEAD && s->next_seq > t->revoked;
-    if (current && client_takes_more(s->client))
-        client_send_event(s->client, news->signal, NULL);
+    if (current && s->subscriber->ops->takes_more(s->subscriber))
+        s->subscriber->ops->event(s->subscriber, news->signal, NULL);
     else
         sub_drop_signal(s, news);
     return met;

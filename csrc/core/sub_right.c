@@ -36,12 +36,12 @@ sub_event sub_run_handler(leat_sub *s, sub_news *news)
     (void)news;
     leat_core *core = sub_core(s);
     sub_work *w = s->work;
-    w->of.call = (leat_call){.cb = on_authorized, .data = s, .client = s->client};
+    w->of.call = (leat_call){.cb = on_authorized, .data = s, .subscriber = s->subscriber};
     w->seen = leat_topic_mark_now(core, sub_name(s));
     s->renumbered = false;
     if (s->topic != NULL)
         leat_metrics_add(core->metrics, LEAT_M_REAUTHORIZATIONS, 1);
-    core->script->ops->authorize(core->script, &w->of.call, s->client->session, sub_name(s),
+    core->script->ops->authorize(core->script, &w->of.call, s->subscriber->session, sub_name(s),
                                  leat_slice_of(s->params), handler_deadline(s));
     return SUB_ON_NOTHING;
 }
@@ -91,7 +91,7 @@ sub_event sub_take_grant(leat_sub *s, sub_news *news)
     s->grant = news->verdict->grant;
     s->work->attempts = 0;
     if (s->grant->expires_at > 0)
-        client_arm_tick(s->client);
+        s->subscriber->ops->grant_expires(s->subscriber);
     return SUB_ON_NOTHING;
 }
 
@@ -105,7 +105,7 @@ static bool concerns(const leat_sub *s, leat_slice subject_json)
     leat_json_reader_init(&r, subject_json, &scratch, 1);
     bool match = true; /* unreadable: rather ask once too often */
     if (leat_json_next(&r, &token) == 0 && token == LEAT_JSON_STRING)
-        match = leat_slice_equal(r.text, s->client->session->user_id);
+        match = leat_slice_equal(r.text, s->subscriber->session->user_id);
     leat_buf_close(&scratch);
     return match;
 }

@@ -12,7 +12,7 @@
 
 #include <lauxlib.h>
 
-#include "core/client.h"
+#include "core/subscribe.h"
 #include "script/api/api_ctx.h"
 #include "script/sandbox/sandbox.h"
 #include "script/value/lua_json.h"
@@ -205,8 +205,15 @@ static int start_subscribe(leat_task *t)
     if (params.len == 0)
         params.at = NULL;
     const char *why = NULL;
-    leat_code code = leat_client_subscribe(t->call->client, topic, params, since,
-                                           t->asked.deadline_ms, on_subscribed, t, &why);
+    leat_sub_request request = {
+        .topic = topic,
+        .params = params,
+        .since = since,
+        .deadline_ms = t->asked.deadline_ms,
+        .done = on_subscribed,
+        .done_arg = t,
+    };
+    leat_code code = leat_subscribe(t->call->subscriber, &request, &why);
     if (code != LEAT_CODE_OK) {
         set_outcome(t, code, leat_slice_of(why));
         leat_task_wake_soon(t, 0);
@@ -217,8 +224,8 @@ static int start_subscribe(leat_task *t)
 /* A client that has gone has forgotten it already. */
 static void stop_subscribe(leat_task *t)
 {
-    if (t->call != NULL && t->call->client != NULL)
-        leat_client_forget(t->call->client, t);
+    if (t->call != NULL && t->call->subscriber != NULL)
+        leat_subscribe_forget(t->call->subscriber, t);
 }
 
 static const leat_task_wait_kind subscribe_wait = {start_subscribe, stop_subscribe};
@@ -295,7 +302,7 @@ static int subscribe(lua_State *L)
         return luaL_error(L, "leat.subscribe: malformed topic");
     if (t->kind->authorizes)
         return delegate(L, lua, t, topic);
-    if (t->call == NULL || t->call->client == NULL)
+    if (t->call == NULL || t->call->subscriber == NULL)
         return luaL_error(L, "leat.subscribe: there is no client here to subscribe");
     t->asked.text.len = t->asked.epoch_len = 0;
     leat_buf_slice(&t->asked.text, topic);

@@ -256,7 +256,7 @@ static void is_let_go_when_the_server_drains(void **state)
     core_fixture_reach(f, SUB_LIVE);
     client_drain(f->client, 0);
     assert_true(f->conn.finished);
-    assert_int_equal(0, f->client->subs.count);
+    assert_int_equal(0, f->client->base.subs.count);
     assert_true(core_fixture_was_sent(f, "retry_after_ms="));
 }
 

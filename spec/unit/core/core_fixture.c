@@ -185,7 +185,7 @@ void core_fixture_expect_silence(core_fixture *f)
 
 leat_sub *core_fixture_sub(core_fixture *f)
 {
-    leat_map_entry *e = leat_map_get(&f->client->subs, leat_slice_of("t"));
+    leat_map_entry *e = leat_map_get(&f->client->base.subs, leat_slice_of("t"));
     return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_sub, entry);
 }
 

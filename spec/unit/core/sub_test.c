@@ -27,7 +27,7 @@ static void is_answered_with_a_snapshot(void **state)
     core_fixture_expect_sent(f, "\"op\":\"snapshot\",\"id\":1");
     core_fixture_expect_state(f, SUB_LIVE);
     assert_null(core_fixture_sub(f)->work);
-    assert_int_equal(0, f->client->n_inflight);
+    assert_int_equal(0, f->client->base.n_inflight);
 }
 
 static void gets_each_event_once(void **state)
@@ -168,6 +168,17 @@ static void on_subscribed(void *arg, const leat_failure *failure)
     core_fixture_gone(f);
 }
 
+static leat_code subscribe_for_script(core_fixture *f, const char **why)
+{
+    leat_sub_request request = {
+        .topic = leat_slice_of("t"),
+        .deadline_ms = f->now_ms + 1000,
+        .done = on_subscribed,
+        .done_arg = f,
+    };
+    return leat_subscribe(&f->client->base, &request, why);
+}
+
 /* leat.subscribe goes on inside the answer, and may end its own client. */
 static void outlives_a_client_that_ends_inside_its_answer(void **state)
 {
@@ -175,9 +186,7 @@ static void outlives_a_client_that_ends_inside_its_answer(void **state)
     const char *why;
     n_told = 0;
     core_fixture_connect(f, LEAT_TRANSPORT_WS);
-    leat_code code = leat_client_subscribe(f->client, leat_slice_of("t"), (leat_slice){NULL, 0},
-                                           (leat_since){.epoch = {NULL, 0}}, f->now_ms + 1000,
-                                           on_subscribed, f, &why);
+    leat_code code = subscribe_for_script(f, &why);
     assert_int_equal(LEAT_CODE_OK, code);
     core_fixture_allow(f);
     core_fixture_arm(f);
@@ -194,9 +203,7 @@ static void tells_the_scripts_why_not(void **state)
     const char *why;
     n_told = 0;
     core_fixture_connect(f, LEAT_TRANSPORT_WS);
-    leat_code code = leat_client_subscribe(f->client, leat_slice_of("t"), (leat_slice){NULL, 0},
-                                           (leat_since){.epoch = {NULL, 0}}, f->now_ms + 1000,
-                                           on_subscribed, f, &why);
+    leat_code code = subscribe_for_script(f, &why);
     assert_int_equal(LEAT_CODE_OK, code);
     core_fixture_refuse(f, LEAT_CODE_NOT_FOUND, false);
     assert_int_equal(1, n_told);
@@ -227,9 +234,12 @@ static void takes_no_impossible_position(void **state)
     for (size_t i = 0; i < sizeof(impossible) / sizeof(impossible[0]); i++) {
         const char *why;
         core_fixture_say(f, unsubscribe);
-        leat_code code = leat_client_subscribe(f->client, leat_slice_of("t"), (leat_slice){NULL, 0},
-                                               (leat_since){leat_slice_of("e"), impossible[i]},
-                                               f->now_ms + 1000, NULL, NULL, &why);
+        leat_sub_request request = {
+            .topic = leat_slice_of("t"),
+            .since = {leat_slice_of("e"), impossible[i]},
+            .deadline_ms = f->now_ms + 1000,
+        };
+        leat_code code = leat_subscribe(&f->client->base, &request, &why);
         assert_int_equal(LEAT_CODE_OK, code);
         core_fixture_allow(f);
         core_fixture_expect_state(f, SUB_READING); /* the outbox is not asked */

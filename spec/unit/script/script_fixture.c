@@ -7,7 +7,7 @@
 #include <libpq-fe.h>
 
 #include "base/mem.h"
-#include "core/client.h"
+#include "core/subscribe.h"
 
 /* The fakes of the core are called by the scripts of whichever test runs. */
 script_fixture_subscribed script_fixture_asked;
@@ -19,28 +19,25 @@ static void copy(char *out, size_t size, leat_slice text)
     snprintf(out, size, "%.*s", (int)text.len, text.at == NULL ? "" : text.at);
 }
 
-leat_code leat_client_subscribe(leat_client *c, leat_slice topic, leat_slice params,
-                                leat_since since, uint64_t deadline_ms,
-                                leat_client_subscribed_cb done, void *done_arg, const char **why)
+leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request, const char **why)
 {
-    (void)c;
-    (void)deadline_ms;
-    copy(script_fixture_asked.topic, sizeof(script_fixture_asked.topic), topic);
-    copy(script_fixture_asked.params, sizeof(script_fixture_asked.params), params);
-    copy(script_fixture_asked.epoch, sizeof(script_fixture_asked.epoch), since.epoch);
-    script_fixture_asked.seq = since.seq;
-    script_fixture_asked.done = done;
-    script_fixture_asked.arg = done_arg;
-    if (leat_slice_is(topic, "taken")) {
+    (void)to;
+    copy(script_fixture_asked.topic, sizeof(script_fixture_asked.topic), request->topic);
+    copy(script_fixture_asked.params, sizeof(script_fixture_asked.params), request->params);
+    copy(script_fixture_asked.epoch, sizeof(script_fixture_asked.epoch), request->since.epoch);
+    script_fixture_asked.seq = request->since.seq;
+    script_fixture_asked.done = request->done;
+    script_fixture_asked.arg = request->done_arg;
+    if (leat_slice_is(request->topic, "taken")) {
         *why = "there already";
         return LEAT_CODE_ALREADY_SUBSCRIBED;
     }
     return LEAT_CODE_OK;
 }
 
-void leat_client_forget(leat_client *c, void *done_arg)
+void leat_subscribe_forget(leat_subscriber *to, void *done_arg)
 {
-    (void)c;
+    (void)to;
     if (script_fixture_asked.arg == done_arg)
         script_fixture_asked.forgotten = true;
 }
@@ -343,7 +340,8 @@ script_answer *script_answer_new(script_fixture *f)
     static int a_client; /* the fake core looks at no more than the address */
     script_answer *a = leat_calloc(1, sizeof(*a));
     a->f = f;
-    a->call = (leat_call){.cb = on_answer, .data = a, .client = (leat_client *)(void *)&a_client};
+    a->call =
+        (leat_call){.cb = on_answer, .data = a, .subscriber = (leat_subscriber *)(void *)&a_client};
     uv_update_time(&f->uv);
     return a;
 }

@@ -18,7 +18,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
-#include "core/client.h"
+#include "core/subscribe.h"
 #include "core/core.h"
 #include "script/route/ops.h"
 #include "script/route/raw.h"
@@ -66,13 +66,13 @@ typedef struct script_answer {
     char *json; /* freed by script_answer_free */
 } script_answer;
 
-/* leat_client_subscribe as the scripts called it. */
+/* leat_subscribe as the scripts called it. */
 typedef struct script_fixture_subscribed {
     char topic[256];
     char params[256];
     char epoch[64];
     int64_t seq;
-    leat_client_subscribed_cb done;
+    leat_subscribed_cb done;
     void *arg;
     bool forgotten;
 } script_fixture_subscribed;

@@ -368,7 +368,7 @@ static void without_a_client_there_is_nobody_to_subscribe(void **state)
     script_fixture_load(f, "app:topic('t', { subscribe = print,\n"
                            "  event = function(ctx) return leat.subscribe(ctx, 'x') end })");
     script_answer *a = script_answer_new(f);
-    a->call.client = NULL;
+    a->call.subscriber = NULL;
     script_fixture_ops(f)->event(script_fixture_script(f), &a->call, leat_slice_of("t"), 1,
                                  leat_slice_of("1"), script_fixture_deadline(f));
 

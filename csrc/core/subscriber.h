@@ -1,0 +1,65 @@
+/* subscriber.h - what a subscription needs of its subscriber: a client, or later a part of the host
+ * program.
+ *
+ * Ownership  the head of the subscriber's own struct. It outlives its subscriptions.
+ * Threads    loop thread of the worker.
+ * Units      bytes; seq.
+ * Errors     none: a subscriber that cannot be sent anything more drops it and ends by itself.
+ *
+ * The subscriber writes the messages of its protocol; a subscription says what they are about.
+ */
+#ifndef LEAT_CORE_SUBSCRIBER_H
+#define LEAT_CORE_SUBSCRIBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/event.h"
+#include "base/failure.h"
+#include "base/map.h"
+#include "core/core.h"
+#include "core/epoch.h"
+#include "core/script.h"
+
+typedef struct leat_subscriber leat_subscriber;
+
+typedef struct leat_subscriber_ops {
+    /* A snapshot; id is that of the subscribe that it answers, absent for one that replaces what
+     * the subscriber has. */
+    void (*snapshot)(leat_subscriber *to, leat_slice id, leat_slice topic, const leat_position *at,
+                     bool stale, leat_slice json);
+    /* The answer to a subscribe: the events after the subscriber's own position follow. */
+    void (*resumed)(leat_subscriber *to, leat_slice id, leat_slice topic, const leat_position *at);
+    /* An event or a signal; epoch is NULL for a signal. */
+    void (*event)(leat_subscriber *to, leat_event *e, const leat_epoch *epoch);
+    /* The answer to a subscribe: no. topic is absent if the answer need not name it. */
+    void (*refused)(leat_subscriber *to, leat_slice id, leat_slice topic,
+                    const leat_failure *failure);
+    /* The server ended a subscription that was answered before. */
+    void (*closed)(leat_subscriber *to, leat_slice topic, const leat_failure *failure);
+
+    /* True if an event may be sent. Otherwise the subscriber pumps all its subscriptions as soon as
+     * that is so again. */
+    bool (*takes_more)(leat_subscriber *to);
+    /* True if a snapshot of that size may be sent. */
+    bool (*takes_snapshot)(const leat_subscriber *to, size_t bytes);
+
+    /* A subscribe was answered, or has ended without an answer. */
+    void (*answered)(leat_subscriber *to);
+    /* A grant was given, which expires (leat_sub_expires_at). */
+    void (*grant_expires)(leat_subscriber *to);
+    /* The subscription of a stream has ended. The last act of the caller. */
+    void (*stream_ended)(leat_subscriber *to, leat_code code);
+} leat_subscriber_ops;
+
+struct leat_subscriber {
+    const leat_subscriber_ops *ops;
+    leat_core *core;
+    leat_session *session;
+    leat_map subs;       /* leat_sub by topic */
+    size_t n_inflight;   /* requests and subscribes that are not yet answered */
+    size_t params_bytes; /* what subscriptions hold */
+    bool is_stream;      /* it has one subscription, and ends with it */
+};
+
+#endif
