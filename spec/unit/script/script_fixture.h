@@ -18,8 +18,8 @@
 
 #include "base/buf.h"
 #include "base/log.h"
-#include "core/subscribe.h"
 #include "core/core.h"
+#include "core/subscribe.h"
 #include "script/route/ops.h"
 #include "script/route/raw.h"
 #include "script/route/route.h"
