@@ -14,11 +14,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/epoch.h"
 #include "base/event.h"
 #include "base/failure.h"
 #include "base/map.h"
 #include "core/core.h"
-#include "core/epoch.h"
 #include "core/script.h"
 
 typedef struct leat_subscriber leat_subscriber;
