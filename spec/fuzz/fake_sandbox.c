@@ -3,7 +3,7 @@
 #include <lauxlib.h>
 
 #include "fuzz.h"
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 
 static size_t looks_left;
 static bool expired;
@@ -19,7 +19,7 @@ bool fake_sandbox_expired(void)
     return expired;
 }
 
-bool leat_sandbox_out_of_time(lua_State *L)
+bool leat_sandbox_run_out_of_time(lua_State *L)
 {
     (void)L;
     CHECK(!expired); /* who has been told goes no further */
@@ -28,8 +28,8 @@ bool leat_sandbox_out_of_time(lua_State *L)
     return expired;
 }
 
-void leat_sandbox_check(lua_State *L)
+void leat_sandbox_run_check(lua_State *L)
 {
-    if (leat_sandbox_out_of_time(L))
+    if (leat_sandbox_run_out_of_time(L))
         luaL_error(L, "out of time");
 }

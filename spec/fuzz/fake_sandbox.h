@@ -2,7 +2,7 @@
  * instead of by time, so that a finding can be repeated.
  *
  * Threads    one.
- * Errors     leat_sandbox_check raises when no looks are left.
+ * Errors     leat_sandbox_run_check raises when no looks are left.
  */
 #ifndef LEAT_SPEC_FAKE_SANDBOX_H
 #define LEAT_SPEC_FAKE_SANDBOX_H

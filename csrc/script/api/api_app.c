@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 #include "script/api/api_db.h"
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/task/task.h"
 #include "script/value/lua_json.h"
 #include "wire/leat_v1.h"
@@ -350,7 +350,7 @@ static int app_signal(lua_State *L)
     leat_buf *texts = leat_db_param_begin(&t->db);
     size_t began_at = texts->len;
     if (leat_lua_json_encode(L, 3, texts, SIGNAL_MAX_BYTES, reason, sizeof(reason)) < 0) {
-        leat_sandbox_check(L);
+        leat_sandbox_run_check(L);
         return luaL_error(L, "app:signal: data: %s", reason);
     }
     leat_db_param_end(&t->db, began_at, false);

@@ -13,7 +13,7 @@
 
 #include <lauxlib.h>
 
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/task/origin.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
@@ -71,7 +71,7 @@ void leat_api_db_bind(lua_State *L, leat_task *t, int index)
     size_t began_at = texts->len;
     int err = leat_lua_param(L, index, texts, &is_null, reason, sizeof(reason));
     if (err < 0) {
-        leat_sandbox_check(L);
+        leat_sandbox_run_check(L);
         if (is_clients(t, L, index))
             leat_db_raise_parameter(L, leat_slice_of(reason));
         luaL_error(L, "bad query parameter $%d: %s", index - 2, reason);
@@ -211,7 +211,7 @@ static int on_ran(lua_State *L, int status, lua_KContext context)
     (void)context;
     bool ran = status == LUA_OK || status == LUA_YIELD;
     if (!ran)
-        leat_sandbox_check(L); /* a run that is being stopped must not be caught here */
+        leat_sandbox_run_check(L); /* a run that is being stopped must not be caught here */
     struct handle *h = NULL;
     leat_task *t = check(L, &h);
     struct handle *tx = lua_touserdata(L, TX);

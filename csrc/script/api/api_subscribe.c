@@ -14,7 +14,7 @@
 
 #include "core/subscribe.h"
 #include "script/api/api_ctx.h"
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
 #include "wire/leat_v1.h"
@@ -267,7 +267,7 @@ static void take_options(lua_State *L, leat_task *t)
     if (lua_getfield(L, 3, "params") != LUA_TNIL &&
         leat_lua_json_encode(L, -1, b, t->lua->core->limits->max_message_bytes, reason,
                              sizeof(reason)) < 0) {
-        leat_sandbox_check(L);
+        leat_sandbox_run_check(L);
         luaL_error(L, "leat.subscribe: params: %s", reason);
     }
     lua_settop(L, 3);

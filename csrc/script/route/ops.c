@@ -12,7 +12,7 @@
 #include "script/api/api_subscribe.h"
 #include "script/route/raw.h"
 #include "script/route/route.h"
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
 
@@ -44,7 +44,7 @@ bool leat_ops_take_json(lua_State *L, leat_task *t)
         return false;
     }
     if (err < 0) {
-        leat_sandbox_check(L);
+        leat_sandbox_run_check(L);
         luaL_error(L, "the result of %s cannot be written as JSON: %s", t->kind->name, reason);
     }
     return true;

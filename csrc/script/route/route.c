@@ -15,7 +15,7 @@
 #include "script/api/api_ctx.h"
 #include "script/api/api_request.h"
 #include "script/route/ops.h"
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
 #include "wire/json.h"
@@ -164,7 +164,7 @@ static void take_headers(lua_State *L, leat_task *t)
             continue;
         }
         for (lua_Integer i = 1; lua_geti(L, headers + 2, i) != LUA_TNIL; i++) {
-            leat_sandbox_check(L); /* an __index of C may answer for ever */
+            leat_sandbox_run_check(L); /* an __index of C may answer for ever */
             add_header(L, t, headers + 1, headers + 3);
             lua_pop(L, 1);
         }

@@ -4,7 +4,7 @@
  * Ownership  nothing outlives a call, except what gmatch's iterator holds.
  * Threads    the Lua state's.
  * Units      bytes; positions count from 1.
- * Errors     raise. Matching counts its steps and now and then calls leat_sandbox_check.
+ * Errors     raise. Matching counts its steps and now and then calls leat_sandbox_run_check.
  *
  * Two differences from Lua's own, both in patterns that are mistakes: a malformed pattern is
  * refused even if the subject would not have led to the malformed part; and there is no "pattern

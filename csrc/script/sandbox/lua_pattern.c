@@ -13,10 +13,10 @@
 
 #include <lauxlib.h>
 
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 
 enum {
-    STEPS_A_LOOK = 4096, /* between two calls of leat_sandbox_check */
+    STEPS_A_LOOK = 4096, /* between two calls of leat_sandbox_run_check */
     BYTES_A_STEP = 64,   /* that memcmp compares in the time of a step */
     SET_BYTES_A_STEP = 8,
 };
@@ -303,7 +303,7 @@ static void count_steps(leat_lua_pattern *p, size_t n)
         return;
     }
     p->steps_left_ = STEPS_A_LOOK;
-    leat_sandbox_check(p->L);
+    leat_sandbox_run_check(p->L);
 }
 
 /* What it takes to look at one character. */

@@ -6,7 +6,7 @@
  * Threads    the Lua state's.
  * Units      bytes.
  * Errors     compiling raises for a malformed pattern. Matching counts its steps and now and then
- *            calls leat_sandbox_check.
+ *            calls leat_sandbox_run_check.
  */
 #ifndef LEAT_SCRIPT_SANDBOX_LUA_PATTERN_H
 #define LEAT_SCRIPT_SANDBOX_LUA_PATTERN_H

@@ -1,8 +1,6 @@
-/* The life of a run: leat_sandbox_run_begin starts the watchdog's count; the script computes, and
- * either ends, or waits (leat_sandbox_yield), or the watchdog sets on_budget, which stops whatever
- * runs. Stopping by a yield leaves no pcall a say. Where yielding is impossible on_budget raises
- * instead; since it stays set, for every instruction, whoever catches that error meets it again at
- * once, until a frame is reached that can yield, or the coroutine's end. */
+/* sandbox.c - makes a Lua state with a limited allocator, opens the libraries in it, and collects
+ * its garbage between runs. sandbox_run.c has the runs.
+ */
 #include "script/sandbox/sandbox.h"
 
 #include <stdio.h>
@@ -14,6 +12,7 @@
 #include "base/mem.h"
 #include "script/sandbox/sandbox_co.h"
 #include "script/sandbox/sandbox_lib.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/sandbox/sandbox_state.h"
 
 enum {
@@ -22,35 +21,6 @@ enum {
     EXHAUSTED_PART = 32,       /* of the memory: scripts that leave less cannot go on */
     EXHAUSTED_PAUSE_MS = 1000, /* between two attempts to collect then */
 };
-
-static void on_budget(lua_State *L, lua_Debug *ar);
-
-/* --- the flags of a coroutine --- */
-
-static uintptr_t *extra_space(lua_State *co)
-{
-    return lua_getextraspace(co);
-}
-
-leat_sandbox *leat_sandbox_of(lua_State *L)
-{
-    return (leat_sandbox *)(*extra_space(L) & ~(uintptr_t)LEAT_SANDBOX_CO_FLAGS);
-}
-
-unsigned leat_sandbox_state_flags(lua_State *co)
-{
-    return (unsigned)(*extra_space(co) & LEAT_SANDBOX_CO_FLAGS);
-}
-
-void leat_sandbox_state_set(lua_State *co, unsigned flags)
-{
-    *extra_space(co) |= flags;
-}
-
-void leat_sandbox_state_clear(lua_State *co, unsigned flags)
-{
-    *extra_space(co) &= ~(uintptr_t)flags;
-}
 
 /* --- memory --- */
 
@@ -143,7 +113,7 @@ int leat_sandbox_new(leat_sandbox **out, size_t memory_bytes, uint64_t budget_ms
     if (s->max_block < MIN_MAX_BLOCK)
         s->max_block = MIN_MAX_BLOCK;
     s->collect_at = memory_bytes / 2;
-    int err = leat_watchdog_new(&s->watchdog, budget_ms, on_budget);
+    int err = leat_watchdog_new(&s->watchdog, budget_ms, leat_sandbox_run_on_budget);
     if (err < 0) {
         free(s);
         return err;
@@ -154,7 +124,7 @@ int leat_sandbox_new(leat_sandbox **out, size_t memory_bytes, uint64_t budget_ms
         return LEAT_ENOMEM;
     }
     lua_atpanic(s->L, on_panic);
-    *extra_space(s->L) = (uintptr_t)s;
+    *(leat_sandbox **)lua_getextraspace(s->L) = s;
     err = fill(s);
     if (err < 0) {
         leat_sandbox_free(s);
@@ -177,110 +147,4 @@ void leat_sandbox_free(leat_sandbox *s)
 lua_State *leat_sandbox_state(leat_sandbox *s)
 {
     return s->L;
-}
-
-/* --- runs --- */
-
-void leat_sandbox_run_begin(leat_sandbox *s, lua_State *co)
-{
-    s->stopped = false;
-    s->waits = false;
-    s->barriers = 0;
-    s->where[0] = '\0';
-    leat_watchdog_begin(s->watchdog, co);
-}
-
-void leat_sandbox_run_end(leat_sandbox *s)
-{
-    leat_watchdog_end(s->watchdog);
-}
-
-bool leat_sandbox_expired(const leat_sandbox *s)
-{
-    return s->stopped;
-}
-
-const char *leat_sandbox_where(const leat_sandbox *s)
-{
-    return s->where;
-}
-
-bool leat_sandbox_reset(leat_sandbox *s, lua_State *co)
-{
-    if ((leat_sandbox_state_flags(co) & LEAT_SANDBOX_CO_STOPPED) != 0)
-        return false;
-    leat_sandbox_run_begin(s, co);
-    lua_resetthread(co);
-    lua_settop(co, 0);
-    leat_sandbox_run_end(s);
-    return !s->stopped;
-}
-
-/* --- stopping --- */
-
-/* level: of lua_getstack, the function to be blamed. Only the first place counts: the others are
- * those that caught the error. */
-static void note_stop(leat_sandbox *s, lua_State *L, int level)
-{
-    if (L != s->L) /* whose extra space every new coroutine copies */
-        leat_sandbox_state_set(L, LEAT_SANDBOX_CO_STOPPED);
-    if (s->stopped)
-        return;
-    s->stopped = true;
-    lua_Debug ar;
-    if (lua_getstack(L, level, &ar) && lua_getinfo(L, "Sl", &ar) && ar.currentline > 0)
-        snprintf(s->where, sizeof(s->where), "%s:%d", ar.short_src, ar.currentline);
-}
-
-static int raise_stop(lua_State *L)
-{
-    const char *where = leat_sandbox_of(L)->where;
-    return luaL_error(L, "%s%scomputed for longer than script_budget_ms without a wait", where,
-                      *where != '\0' ? ": " : "");
-}
-
-/* The watchdog's hook. A yield takes effect when it has returned. */
-static void on_budget(lua_State *L, lua_Debug *ar)
-{
-    (void)ar;
-    leat_sandbox *s = leat_sandbox_of(L);
-    if (!leat_watchdog_fired(s->watchdog)) {
-        lua_sethook(L, NULL, 0,
-                    0); /* a coroutine that was born while another run was being stopped */
-        return;
-    }
-    note_stop(s, L, 0);
-    if (lua_isyieldable(L))
-        lua_yield(L, 0);
-    else
-        raise_stop(L);
-}
-
-bool leat_sandbox_out_of_time(lua_State *L)
-{
-    const leat_sandbox *s = leat_sandbox_of(L);
-    return s != NULL && leat_watchdog_fired(s->watchdog);
-}
-
-void leat_sandbox_check(lua_State *L)
-{
-    if (!leat_sandbox_out_of_time(L))
-        return;
-    leat_sandbox *s = leat_sandbox_of(L);
-    note_stop(s, L, 1);
-    if (lua_isyieldable(L))
-        lua_yield(L, 0);
-    else
-        raise_stop(L);
-}
-
-/* --- waiting --- */
-
-int leat_sandbox_yield(lua_State *L, lua_KFunction k, lua_KContext context)
-{
-    leat_sandbox *s = leat_sandbox_of(L);
-    if (!lua_isyieldable(L) || s->barriers > 0)
-        return luaL_error(L, "cannot wait here");
-    s->waits = true;
-    return lua_yieldk(L, 0, context, k);
 }

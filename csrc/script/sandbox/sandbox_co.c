@@ -1,6 +1,6 @@
 /* coroutine.resume and the functions that coroutine.wrap makes both go through drive(): move the
  * arguments over, resume, and look why that returned. Ended, failed or yielded: the script's own
- * affair, answered in finish(). Yielded by leat_sandbox_yield: drive() yields itself, and
+ * affair, answered in finish(). Yielded by leat_sandbox_run_wait: drive() yields itself, and
  * on_resumed() carries on inside when the outermost resume has brought the answer. */
 #include "script/sandbox/sandbox_co.h"
 
@@ -8,7 +8,7 @@
 
 #include <lauxlib.h>
 
-#include "script/sandbox/sandbox_state.h"
+#include "script/sandbox/sandbox_run.h"
 
 /* How a coroutine was started; also the continuation's context. */
 enum kind {
@@ -57,24 +57,24 @@ static int co_status(lua_State *L)
 /* Runs co until it ends, yields or fails. */
 static int step(lua_State *L, lua_State *co, int n_args, int *n_results)
 {
-    leat_sandbox *s = leat_sandbox_of(L);
+    leat_sandbox *s = leat_sandbox_state_of(L);
     int barrier = lua_isyieldable(L) ? 0 : 1;
-    s->barriers += barrier;
+    s->run.barriers += barrier;
     leat_watchdog_switch(s->watchdog, co);
     int status = lua_resume(co, L, n_args, n_results);
     leat_watchdog_switch(s->watchdog, L);
-    s->barriers -= barrier;
+    s->run.barriers -= barrier;
     return status;
 }
 
 /* Closes a coroutine's variables: that may run script, and is watched like a resume. */
 static int reset(lua_State *L, lua_State *co)
 {
-    leat_sandbox *s = leat_sandbox_of(L);
+    leat_sandbox *s = leat_sandbox_state_of(L);
     leat_watchdog_switch(s->watchdog, co);
     int status = lua_resetthread(co);
     leat_watchdog_switch(s->watchdog, L);
-    leat_sandbox_check(L);
+    leat_sandbox_run_check(L);
     return status;
 }
 
@@ -118,8 +118,8 @@ static int drive(lua_State *L, lua_State *co, int n_args, enum kind kind)
     lua_xmove(L, co, n_args);
     int n_results = 0;
     int status = step(L, co, n_args, &n_results);
-    leat_sandbox_check(L);
-    if (status == LUA_YIELD && leat_sandbox_of(L)->waits) {
+    leat_sandbox_run_check(L);
+    if (status == LUA_YIELD && leat_sandbox_state_of(L)->run.waits) {
         leat_sandbox_state_set(co, LEAT_SANDBOX_CO_WAITING);
         return lua_yieldk(L, 0, (lua_KContext)kind, on_resumed);
     }

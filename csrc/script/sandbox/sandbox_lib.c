@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "script/sandbox/lua_match.h"
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 
 enum {
     MAX_PRINT = 2000,
@@ -17,7 +17,7 @@ enum {
     MAX_CHUNK = 1 << 20,       /* bytes of a chunk to be loaded */
     MAX_DATE_FORMAT = 1024,    /* bytes */
     MAX_PACK_FORMAT = 1 << 16, /* bytes */
-    ELEMENTS_A_LOOK = 256,     /* between two calls of leat_sandbox_check */
+    ELEMENTS_A_LOOK = 256,     /* between two calls of leat_sandbox_run_check */
 };
 
 /* --- errors --- */
@@ -25,7 +25,7 @@ enum {
 /* Continuation of pcall and xpcall; below: values under those to be returned. */
 static int finish_pcall(lua_State *L, int status, lua_KContext below)
 {
-    leat_sandbox_check(L);
+    leat_sandbox_run_check(L);
     if (status != LUA_OK && status != LUA_YIELD) {
         lua_pushboolean(L, 0);
         lua_insert(L, -2);
@@ -49,7 +49,7 @@ static int lib_pcall(lua_State *L)
 static int on_message(lua_State *L)
 {
     lua_settop(L, 1);
-    if (leat_sandbox_expired(leat_sandbox_of(L)))
+    if (leat_sandbox_run_expired(leat_sandbox_state_of(L)))
         return 1;
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
@@ -90,7 +90,7 @@ static bool gather_chunk(lua_State *L)
     while (luaL_bufflen(&text) <= MAX_CHUNK) {
         lua_pushvalue(L, 1);
         int status = lua_pcall(L, 0, 1, 0);
-        leat_sandbox_check(L);
+        leat_sandbox_run_check(L);
         if (status != LUA_OK)
             return false;
         if (lua_isnil(L, -1) || (lua_isstring(L, -1) && lua_rawlen(L, -1) == 0)) {
@@ -140,7 +140,7 @@ static int lib_collectgarbage(lua_State *L)
 {
     if (strcmp(luaL_optstring(L, 1, "collect"), "count") != 0)
         return luaL_error(L, "collectgarbage knows only \"count\" here");
-    lua_pushnumber(L, (lua_Number)leat_sandbox_memory(leat_sandbox_of(L)) / 1024);
+    lua_pushnumber(L, (lua_Number)leat_sandbox_state_of(L)->memory / 1024);
     return 1;
 }
 
@@ -248,7 +248,7 @@ static int lib_move(lua_State *L)
  * order of Lua's own nor a function in C would ever meet the hook. */
 static int is_before(lua_State *L)
 {
-    leat_sandbox_check(L);
+    leat_sandbox_run_check(L);
     if (lua_isnil(L, lua_upvalueindex(1))) {
         lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
         return 1;
@@ -287,7 +287,7 @@ static int lib_concat(lua_State *L)
     luaL_buffinit(L, &text);
     for (lua_Integer i = first; i <= last; i++) {
         if (i % ELEMENTS_A_LOOK == 0)
-            leat_sandbox_check(L);
+            leat_sandbox_run_check(L);
         lua_geti(L, 1, i);
         if (!lua_isstring(L, -1))
             return luaL_error(L, "invalid value (at index %I) in table for 'concat'", i);

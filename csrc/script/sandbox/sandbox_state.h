@@ -1,12 +1,12 @@
-/* sandbox_state.h - what sandbox.c and the wrapped coroutine library share; private to both.
+/* sandbox_state.h - what the files of the sandbox share: its struct, and the flags of a coroutine.
  *
- * Ownership  the struct is the sandbox's.
+ * Ownership  the struct belongs to sandbox.c, which makes and frees it.
  * Threads    the owner's.
- * Units      bytes.
+ * Units      bytes, milliseconds.
  * Errors     none.
  *
- * The extra space of each coroutine holds the sandbox's address and, in its lowest bits, what the
- * coroutine is: there is then no table of coroutines to keep.
+ * The extra space of each coroutine (lua_getextraspace) holds the address of the sandbox and, in
+ * the lowest bits, the flags of the coroutine. So no table of coroutines is needed.
  */
 #ifndef LEAT_SCRIPT_SANDBOX_SANDBOX_STATE_H
 #define LEAT_SCRIPT_SANDBOX_SANDBOX_STATE_H
@@ -17,31 +17,34 @@
 
 #include <lua.h>
 
-#include "script/sandbox/sandbox.h"
 #include "script/sandbox/watchdog.h"
 
 enum {
-    LEAT_SANDBOX_CO_SCRIPT = 1,  /* made by the script, which may resume it */
-    LEAT_SANDBOX_CO_WAITING = 2, /* inside it something of ours waits: only that may resume it */
-    LEAT_SANDBOX_CO_STOPPED = 4, /* was stopped for its budget: never runs again */
+    LEAT_SANDBOX_CO_SCRIPT = 1,  /* the script made it, and may resume it */
+    LEAT_SANDBOX_CO_WAITING = 2, /* a function of ours waits inside it: only that may resume it */
+    LEAT_SANDBOX_CO_STOPPED = 4, /* it was stopped for its budget: it never runs again */
     LEAT_SANDBOX_CO_FLAGS = 7,
 };
 
-struct leat_sandbox {
+typedef struct leat_sandbox {
     lua_State *L;
     leat_watchdog *watchdog;
-    size_t memory;
+    size_t memory; /* in use */
     size_t max_memory;
-    size_t max_block;      /* one allocation within a run */
-    size_t collect_at;     /* between runs, memory beyond this is worth a full collection */
-    uint64_t collected_ms; /* when the last one was */
-    bool refused;          /* memory was refused since then */
-    bool exhausted;        /* it found hardly anything to free */
-    bool stopped;          /* this run has been told to stop */
-    bool waits;            /* this run ends in a yield of ours */
-    int barriers;          /* running coroutines that were resumed where yielding is impossible */
-    char where[128];       /* the run was stopped there */
-};
+    size_t max_block;      /* the largest allocation within a run */
+    size_t collect_at;     /* memory in use from which a full collection between runs is worth it */
+    uint64_t collected_ms; /* when the last full collection was */
+    bool refused;          /* an allocation was refused since the last full collection */
+    bool exhausted;        /* the last full collection freed hardly anything */
+    struct {               /* of the present run, or of the last one */
+        bool stopped;      /* it has used up its budget and was told to stop */
+        bool waits;        /* it ends in a yield of ours */
+        int barriers;      /* running coroutines that were resumed where yielding is impossible */
+        char where[128];   /* the place where it was stopped, "app.lua:12" */
+    } run;
+} leat_sandbox;
+
+leat_sandbox *leat_sandbox_state_of(lua_State *L); /* from any coroutine of the state */
 
 unsigned leat_sandbox_state_flags(lua_State *co);
 void leat_sandbox_state_set(lua_State *co, unsigned flags);

@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "script/sandbox/sandbox_run.h"
 
 enum {
     MAX_SPARE = 64,              /* ended tasks kept for the next */
@@ -379,7 +380,7 @@ int leat_task_wait(lua_State *L, leat_task *t, const leat_task_wait_kind *kind, 
     t->wait = kind;
     t->woken = false;
     t->ticket++;
-    return leat_sandbox_yield(L, k, (lua_KContext)t->ticket);
+    return leat_sandbox_run_wait(L, k, (lua_KContext)t->ticket);
 }
 
 leat_task *leat_task_waited(lua_State *L, leat_lua *lua, lua_KContext ticket)

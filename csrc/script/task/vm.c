@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 
 #include "base/log.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/value/refusal.h"
 
 enum {
@@ -59,7 +60,7 @@ leat_vm_outcome leat_vm_call(leat_lua *lua, lua_State *co, int n_args)
     int status = lua_resume(co, NULL, n_args, &n_results);
     leat_sandbox_run_end(lua->sandbox);
     settle_memory(lua);
-    if (leat_sandbox_expired(lua->sandbox))
+    if (leat_sandbox_run_expired(lua->sandbox))
         return LEAT_VM_BUDGET;
     if (status == LUA_YIELD) {
         lua_pop(co, n_results);
@@ -171,7 +172,7 @@ void leat_vm_examine(leat_lua *lua, lua_State *co, leat_vm_outcome outcome, leat
     out->code = LEAT_CODE_INTERNAL;
     struct examination x = {.co = co, .outcome = outcome, .out = out};
     if (outcome == LEAT_VM_BUDGET) /* the next run forgets it */
-        snprintf(x.where, sizeof(x.where), "%s", leat_sandbox_where(lua->sandbox));
+        snprintf(x.where, sizeof(x.where), "%s", leat_sandbox_run_where(lua->sandbox));
     int err = leat_vm_protect(lua, examine, &x);
     if (err < 0 && out->trace.len == 0)
         tell_plainly(&x);
@@ -207,7 +208,7 @@ lua_State *leat_vm_new_coroutine(leat_lua *lua, int *ref)
 
 bool leat_vm_reset_coroutine(leat_lua *lua, lua_State *co)
 {
-    bool usable = leat_sandbox_reset(lua->sandbox, co);
+    bool usable = leat_sandbox_run_reset(lua->sandbox, co);
     gauge_memory(lua);
     return usable;
 }

@@ -9,7 +9,7 @@
 
 #include <lauxlib.h>
 
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/value/lua_shape.h"
 #include "wire/json.h"
 
@@ -19,7 +19,7 @@ enum {
     DIGITS_MAX = 17,  /* that a double can need */
     DIGITS_SURE = 15, /* that a normal double always holds */
     EXPONENT_MAX = 100000,
-    VALUES_A_LOOK = 64, /* between two calls of leat_sandbox_check */
+    VALUES_A_LOOK = 64, /* between two calls of leat_sandbox_run_check */
 };
 
 struct decoder {
@@ -135,7 +135,7 @@ static int push_object(struct decoder *d);
 static int push_value(struct decoder *d, leat_json_token token)
 {
     if (++d->n_values % VALUES_A_LOOK == 0)
-        leat_sandbox_check(d->L);
+        leat_sandbox_run_check(d->L);
     switch (token) {
     case LEAT_JSON_NULL:
         lua_pushnil(d->L);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/utf8.h"
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/value/lua_json.h"
 #include "script/value/lua_shape.h"
 #include "wire/json.h"
@@ -241,7 +241,7 @@ static int write_other(leat_lua_encoder *e, int index)
 int leat_lua_encode_value(leat_lua_encoder *e, int index)
 {
     int err;
-    if (++e->n_values % VALUES_A_LOOK == 0 && leat_sandbox_out_of_time(e->L))
+    if (++e->n_values % VALUES_A_LOOK == 0 && leat_sandbox_run_out_of_time(e->L))
         return leat_lua_encode_fail(e, LEAT_EBUDGET, "script_budget_ms is used up");
     switch (lua_type(e->L, index)) {
     case LUA_TSTRING:

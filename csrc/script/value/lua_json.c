@@ -4,7 +4,7 @@
 
 #include <lauxlib.h>
 
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/value/lua_shape.h"
 #include "wire/json.h"
 
@@ -74,7 +74,7 @@ static int lib_encode(lua_State *L)
     int err = leat_lua_json_encode(L, 1, &c->text, ENCODE_MAX_BYTES, reason, sizeof(reason));
     c->strict = false;
     if (err < 0) {
-        leat_sandbox_check(L);
+        leat_sandbox_run_check(L);
         return luaL_error(L, "cannot encode: %s", reason);
     }
     lua_pushlstring(L, c->text.at, c->text.len);

@@ -42,7 +42,7 @@ void leat_lua_json_functions(lua_State *L);
 
 /* Appends the JSON of the value at index, at most max_bytes. On an error nothing is appended, and
  * reason says what was wrong and where ("messages[3].body: invalid UTF-8"). LEAT_EBUDGET: the
- * script's time is used up; the caller calls leat_sandbox_check as soon as it may be left. */
+ * script's time is used up; the caller calls leat_sandbox_run_check as soon as it may be left. */
 LEAT_MUST_CHECK int leat_lua_json_encode(lua_State *L, int index, leat_buf *out, size_t max_bytes,
                                          char *reason, size_t reason_size);
 

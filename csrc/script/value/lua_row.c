@@ -9,12 +9,12 @@
 
 #include <lauxlib.h>
 
-#include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 #include "script/value/column.h"
 #include "script/value/lua_shape.h"
 #include "wire/json.h"
 
-/* Between two calls of leat_sandbox_check. */
+/* Between two calls of leat_sandbox_run_check. */
 enum { ROWS_A_LOOK = 64 };
 
 struct rows {
@@ -213,7 +213,7 @@ void leat_lua_rows_push(lua_State *L, const leat_pg_result *result, const leat_l
     lua_createtable(L, n, 0);
     for (int row = 0; row < n; row++) {
         if (row % ROWS_A_LOOK == 0)
-            leat_sandbox_check(L);
+            leat_sandbox_run_check(L);
         push_row(&r, row);
         lua_rawseti(L, -2, row + 1);
     }

@@ -1,4 +1,5 @@
 #include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +34,7 @@ static int on_answer(lua_State *L, int status, lua_KContext below)
 /* wait(...) -> whatever the runner answers */
 static int wait_for_answer(lua_State *L)
 {
-    return leat_sandbox_yield(L, on_answer, lua_gettop(L));
+    return leat_sandbox_run_wait(L, on_answer, lua_gettop(L));
 }
 
 /* from_c(f) -> what f returns: called from C, f cannot wait */
@@ -102,7 +103,7 @@ static void assert_returns(leat_sandbox *s, const char *chunk, const char *expec
 {
     lua_State *co = start(s, chunk);
     int status = run(s, co, 0);
-    assert_false(leat_sandbox_expired(s));
+    assert_false(leat_sandbox_run_expired(s));
     assert_int_not_equal(status, LUA_YIELD);
     assert_string_equal(luaL_tolstring(co, -1, NULL), expected);
     lua_settop(leat_sandbox_state(s), 0);
@@ -113,10 +114,10 @@ static void assert_stopped(leat_sandbox *s, const char *chunk)
     uint64_t from = now_ms();
     lua_State *co = start(s, chunk);
     run(s, co, 0);
-    if (!leat_sandbox_expired(s))
+    if (!leat_sandbox_run_expired(s))
         fail_msg("not stopped: %s\n%s", chunk, luaL_tolstring(co, -1, NULL));
     assert_true(now_ms() - from < TOO_LONG_MS);
-    assert_false(leat_sandbox_reset(s, co));
+    assert_false(leat_sandbox_run_reset(s, co));
     lua_settop(leat_sandbox_state(s), 0);
     assert_returns(s, "return 'alive'", "alive");
 }
@@ -220,14 +221,14 @@ static void resetting_a_failed_coroutine_is_watched(void **state)
     lua_State *co = start(s, "local x <close> = setmetatable({}, {__close = function() "
                              "while true do end end}) error('oops')");
     assert_int_equal(run(s, co, 0), LUA_ERRRUN);
-    assert_false(leat_sandbox_expired(s));
+    assert_false(leat_sandbox_run_expired(s));
 
-    assert_false(leat_sandbox_reset(s, co));
+    assert_false(leat_sandbox_run_reset(s, co));
 
     lua_State *other = start(s, "closed = false local x <close> = setmetatable({}, {__close = "
                                 "function() closed = true end}) error('oops')");
     assert_int_equal(run(s, other, 0), LUA_ERRRUN);
-    assert_true(leat_sandbox_reset(s, other));
+    assert_true(leat_sandbox_run_reset(s, other));
     assert_returns(s, "return closed", "true");
 }
 
@@ -237,9 +238,9 @@ static void says_where_it_stopped(void **state)
     assert_stopped(s, "while true do end");
     lua_State *co = start(s, "local x\nwhile true do\nend");
     run(s, co, 0);
-    assert_memory_equal(leat_sandbox_where(s), "task:", 5);
+    assert_memory_equal(leat_sandbox_run_where(s), "task:", 5);
     assert_returns(s, "return 'x'", "x");
-    assert_string_equal(leat_sandbox_where(s), "");
+    assert_string_equal(leat_sandbox_run_where(s), "");
 }
 
 static void a_stopped_coroutine_never_runs_again(void **state)
@@ -271,7 +272,7 @@ static void counts_each_run_for_itself(void **state)
     while (status == LUA_YIELD)
         status = run(s, co, 0);
     assert_int_equal(status, LUA_OK);
-    assert_false(leat_sandbox_expired(s));
+    assert_false(leat_sandbox_run_expired(s));
     assert_string_equal(lua_tostring(co, -1), "done");
 }
 
@@ -459,7 +460,7 @@ static void abandons_what_waits(void **state)
                              "local ok, err = pcall(wait) closed = err end}) "
                              "coroutine.wrap(wait)()");
     assert_int_equal(run(s, co, 0), LUA_YIELD);
-    assert_true(leat_sandbox_reset(s, co));
+    assert_true(leat_sandbox_run_reset(s, co));
     assert_returns(s, "return closed:match('cannot wait here')", "cannot wait here");
 }
 
