@@ -90,7 +90,7 @@ bool leat_config_key_is_number(const leat_config_key *key);
 /* Writes the name of the key's environment variable: LEAT_RETENTION_SECONDS. */
 void leat_config_key_variable(const leat_config_key *key, char out[LEAT_CONFIG_VARIABLE_MAX]);
 
-/* These set one member without a check; set_text takes the text. */
+/* These set one member without a check; leat_config_set_text takes the text. */
 void leat_config_set_number(leat_config *config, const leat_config_key *key, uint64_t n);
 void leat_config_set_text(leat_config *config, const leat_config_key *key, char *text);
 

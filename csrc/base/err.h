@@ -4,7 +4,7 @@
  * Threads    any.
  * Units      none.
  * Errors     negative is an error. libuv's UV_E* pass through unchanged (they lie above -4096,
- *            UV_EOF at -4095); Leat's own lie below LEAT_E_FIRST.
+ *            UV_EOF at -4095); Leat's LEAT_E* lie below those.
  */
 #ifndef LEAT_BASE_ERR_H
 #define LEAT_BASE_ERR_H

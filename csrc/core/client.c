@@ -19,6 +19,7 @@ static void on_drain(void *owner);
 static void on_close(void *owner, int err);
 static void on_tick(leat_deadline *d);
 static void on_resume(leat_deadline *d);
+static void client_flow(leat_client *c);
 
 static const leat_subscriber_ops subscriber_ops;
 static const leat_conn_handler conn_handler = {on_read, on_drain, on_close};
@@ -142,7 +143,7 @@ void client_resume(leat_client *c)
 
 /* Reads on only while the client is not too far ahead of its answers. What was read already waits
  * for the loop's next round: the caller that is answered just now is in the middle of something. */
-void client_flow(leat_client *c)
+static void client_flow(leat_client *c)
 {
     if (c->closing)
         return;

@@ -58,7 +58,6 @@ bool client_on_message(void *arg, leat_frame_op op, leat_slice payload, int clos
 void client_cancel_requests(leat_client *c);
 /* A request or handshake was answered. */
 void client_answered(leat_client *c);
-void client_flow(leat_client *c);
 
 /* client.c */
 /* In the loop's next round: moves the cursors on, and looks at the backlog, if the client takes

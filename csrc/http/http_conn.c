@@ -2,13 +2,13 @@
  * the end of a head the request goes to leat_http_route (begin_request), which decides whether
  * anybody wants a body; a task that does asks for it (leat_http_conn_read_body), and gets on_body
  * when it is whole. Whatever else arrives until the answer waits in `input` (reading goes on, so
- * that a peer who goes away is noticed, until MAX_AHEAD bytes wait). `finish_request` makes room
+ * that a peer who goes away is noticed, until MAX_AHEAD bytes wait). `await_next` makes room
  * for the next request, which is taken only when the answer has left, so that a client that
  * pipelines without reading costs nothing. An answer to a request whose body was not read, or that
  * named an upgrade, is the last one: nobody can say for sure that the bytes that follow are a
  * request.
  *
- * What a connection holds is counted in a pot of the side (leat_http_conn_count): that of the
+ * What a connection holds is counted in a pot of the side (count_held): that of the
  * guests, or, from leat_http_conn_let_in to the answer, that of the callers who were let in. */
 #include "http/http_conn.h"
 
@@ -88,7 +88,7 @@ static size_t count_received(const leat_http_conn *c)
 }
 
 /* What a closing connection still sends is bounded by its last answer, and not counted. */
-void leat_http_conn_count(leat_http_conn *c)
+static void count_held(leat_http_conn *c)
 {
     size_t held = 0;
     if (c->state != HTTP_GONE && c->state != HTTP_FINISHING)
@@ -117,7 +117,7 @@ bool leat_http_conn_scarce(const leat_http_conn *c)
 void leat_http_conn_hold(leat_http_conn *c, size_t bytes)
 {
     c->ahead = bytes;
-    leat_http_conn_count(c);
+    count_held(c);
 }
 
 void leat_http_conn_let_in(leat_http_conn *c)
@@ -152,7 +152,7 @@ static void tell_quiet(leat_http_side *side)
 static void let_go(leat_http_conn *c)
 {
     leat_http_conn_set_state(c, HTTP_GONE);
-    leat_http_conn_count(c);
+    count_held(c);
     c->conn = NULL;
     c->task = (leat_http_task){0};
     leat_deadline_cancel(&c->deadline);
@@ -215,7 +215,7 @@ static void finish(leat_http_conn *c, uint64_t in_ms)
     leat_buf_close(&c->input);
     c->input_at = 0;
     leat_http_parser_reset(c->parser);
-    leat_http_conn_count(c);
+    count_held(c);
     leat_conn_set_read_size(c->conn, 0);
     leat_conn_finish(c->conn, now_of(c) + in_ms);
 }
@@ -293,7 +293,7 @@ static void on_read(void *owner, const char *bytes, size_t len)
     advance(c);
     if (c->state == HTTP_GONE || c->state == HTTP_FINISHING)
         return;
-    leat_http_conn_count(c);
+    count_held(c);
     /* An answer that was queued in this turn has yet to leave: it is looked at in on_flush_check.
      */
     if (leat_http_side_full(c->side, c->pot, count_received(c)))
@@ -496,7 +496,7 @@ void leat_http_conn_finish_request(leat_http_conn *c, bool keep_alive)
     c->ahead = 0;
     leat_http_parser_reset(c->parser);
     change_pot(c, LEAT_HTTP_POT_GUESTS);
-    leat_http_conn_count(c);
+    count_held(c);
     if (!keep_alive) {
         finish(c, side->limits->close_timeout_ms);
     } else if (leat_conn_queued(c->conn) > MAX_UNSENT || over_budget(c)) {
@@ -535,7 +535,7 @@ static bool waits(const leat_http_conn *c)
 static void on_flush_check(leat_deadline *d)
 {
     leat_http_conn *c = LEAT_CONTAINER_OF(d, leat_http_conn, deadline);
-    leat_http_conn_count(c);
+    count_held(c);
     if (leat_conn_queued(c->conn) == 0)
         resume(c);
     else if (c->state == HTTP_FLUSHING && over_budget(c))

@@ -45,9 +45,6 @@ struct leat_http_conn {
 
 void leat_http_conn_set_state(leat_http_conn *c, enum leat_http_state next);
 
-/* Counts anew what it holds. */
-void leat_http_conn_count(leat_http_conn *c);
-
 /* Drops a body that nobody asked for, if all of it has come. Before the answer's head is written.
  */
 void leat_http_conn_skip_body(leat_http_conn *c);

@@ -52,7 +52,7 @@ static void add(hub_anchors *all, const hub_anchor *a)
 }
 
 /* Never replaces an entry by an older one: a session can repeat an announcement of its own. */
-void hub_anchor_newest(hub_anchors *all, const hub_anchor *a)
+static void keep_newest(hub_anchors *all, const hub_anchor *a)
 {
     if (a->at >= all->newest.at)
         all->newest = *a;
@@ -66,7 +66,7 @@ void hub_anchor_announced(hub_anchors *all, const leat_announcement *heard)
         return;
     hub_anchor a = make(heard->topic, heard->epoch, heard->seq, heard->at);
     if (a.topic_len > 0)
-        hub_anchor_newest(all, &a);
+        keep_newest(all, &a);
 }
 
 void hub_anchor_read(hub_anchors *all, leat_slice topic, leat_slice epoch, int64_t seq, int64_t at)

@@ -148,7 +148,6 @@ void hub_attend_check(leat_hub *h);
 /* hub_anchor.c. Epochs as clients see them, but for the announcement's. */
 void hub_anchor_announced(hub_anchors *a, const leat_announcement *heard);
 void hub_anchor_read(hub_anchors *a, leat_slice topic, leat_slice epoch, int64_t seq, int64_t at);
-void hub_anchor_newest(hub_anchors *a, const hub_anchor *newest);
 void hub_anchor_clear(hub_anchors *a);
 void hub_anchor_write(const hub_anchors *a, leat_buf *json);
 
@@ -166,7 +165,6 @@ bool hub_topic_announce(leat_hub *h, const leat_announcement *a);
 /* The outbox's own word on the topic: row by row, then the end of the topic's rows. */
 void hub_topic_fetched(hub_topic *t, const leat_history_row *row);
 void hub_topic_settle(hub_topic *t, const leat_history_row *last);
-void hub_topic_reset(hub_topic *t, int reason);
 void hub_topic_reset_all(leat_hub *h, int reason);
 hub_topic *hub_topic_find(leat_hub *h, leat_slice name); /* NULL if nobody is interested */
 

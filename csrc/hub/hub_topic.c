@@ -24,6 +24,8 @@
 
 enum { LATE_MS = 250 };
 
+static void reset(hub_topic *t, int reason);
+
 hub_topic *hub_topic_find(leat_hub *h, leat_slice name)
 {
     leat_map_entry *e = leat_map_get(&h->topics, name);
@@ -441,11 +443,11 @@ void hub_topic_settle(hub_topic *t, const leat_history_row *last)
     if (t->head == LEAT_HUB_UNKNOWN)
         return; /* reset while the fetch ran */
     if (!leat_slice_equal(leat_slice_of(t->epoch), last->epoch) || last->head < last->after) {
-        hub_topic_reset(t, LEAT_RESET_EPOCH);
+        reset(t, LEAT_RESET_EPOCH);
         return;
     }
     if (last->head > t->head && (!last->has_event || last->seq > t->head)) {
-        hub_topic_reset(t, LEAT_RESET_HISTORY); /* trimmed: the outbox cannot fill the hole */
+        reset(t, LEAT_RESET_HISTORY); /* trimmed: the outbox cannot fill the hole */
         return;
     }
     if (last->head > t->heard)
@@ -460,10 +462,10 @@ void hub_topic_reset_all(leat_hub *h, int reason)
 {
     for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
          e = leat_map_next(&h->topics, e))
-        hub_topic_reset(LEAT_CONTAINER_OF(e, hub_topic, entry), reason);
+        reset(LEAT_CONTAINER_OF(e, hub_topic, entry), reason);
 }
 
-void hub_topic_reset(hub_topic *t, int reason)
+static void reset(hub_topic *t, int reason)
 {
     forget_heard(t);
     leat_list_unlink(&t->repair_link);

@@ -2,7 +2,7 @@
  *
  *   leat_conn_new   a poll handle on the socket, waiting for bytes
  *   on_poll         readable: one recv, on_read; writable again: write_out, settle
- *   leat_conn_send  queues and schedules on_sweep
+ *   leat_conn_send_copy, _owned, _event   queue and schedule on_sweep
  *   on_sweep        the end of the turn: write_out, settle
  *   settle          what follows an emptied queue: on_drain, the FIN of a finish, a late EOF
  *   begin_close     drops the queue; on_closed frees the conn and tells the owner

@@ -9,7 +9,7 @@
  * What is sent in a turn leaves in one system call at its end (or sooner, if much has gathered);
  * only what the socket did not take waits. It raises no SIGPIPE. The conn never limits what is
  * queued: whoever sends looks at leat_conn_queued and leaves off (that limit is the client's,
- * max_send_buffer).
+ * max_send_buffer_bytes).
  */
 #ifndef LEAT_NET_CONN_H
 #define LEAT_NET_CONN_H

@@ -1,6 +1,6 @@
 /* The life of a query: leat_pg_conn_query copies it into a slot and queues that; the end-of-turn
  * sweep sends all queued slots (leat_pg_pipeline_send), each with a sync of its own, in libpq's
- * pipeline mode; whatever was read goes through take_input, and take_result gathers it into the
+ * pipeline mode; take_results reads what has arrived, and take_result gathers it into the
  * slot at the head of the flight until its sync arrives; then finish_slot calls back.
  *
  * The slot outlives its query's interest in it: a query that is forgotten, or past its deadline,

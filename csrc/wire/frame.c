@@ -1,6 +1,6 @@
 /* Framing. A frame's story: leat_frame_feed gathers its header (gather_header), which is checked as
  * soon as it is whole (open_frame); then take_payload unmasks what is there, and either hands the
- * payload on where it lies or collects it; close_frame ends frames and messages. */
+ * payload on where it lies or collects it; end_control and end_message end frames and messages. */
 #include "wire/frame.h"
 
 #include "base/err.h"

@@ -1,22 +1,12 @@
 -- scripts/check_layers.lua reports includes that break the layers of csrc.
 
-local env = require "spec.support.env"
-local files = require "spec.support.files"
+local tree = require "spec.support.tree"
 
-local ROOT = env.root()
-
---- Runs the check on a tree of these files below csrc/. Returns what it prints, and whether it was content.
-local function check(tree)
-  local folder = files.folder()
-  for name, text in pairs(tree) do
-    os.execute(("mkdir -p '%s/csrc/%s'"):format(folder, name:match("^(.*)/")))
-    files.write(folder .. "/csrc/" .. name, text)
-  end
-  local run = assert(io.popen(("lua5.4 '%s/scripts/check_layers.lua' '%s'"):format(ROOT, folder)))
-  local printed = run:read("a")
-  local content = run:close() == true
-  files.remove(folder)
-  return printed, content
+--- Runs the check on these files below csrc/. Returns what it prints, and whether it was content.
+local function check(sources)
+  local below = {}
+  for name, text in pairs(sources) do below["csrc/" .. name] = text end
+  return tree.run("check_layers.lua", below)
 end
 
 describe("the check of the layers", function()

@@ -63,7 +63,8 @@ static bool is_clients(const leat_task *t, lua_State *L, int index)
     return leat_origin_is_client(t, value);
 }
 
-void leat_api_db_bind(lua_State *L, leat_task *t, int index)
+/* Makes the value at index the next parameter of the task's statement. [-0, +0, e] */
+static void bind_param(lua_State *L, leat_task *t, int index)
 {
     char reason[200];
     bool is_null = false;
@@ -91,7 +92,7 @@ static leat_task *check_statement(lua_State *L)
     luaL_argcheck(L, top - 2 <= MAX_PARAMS, 2, "too many parameters");
     leat_db_statement(&t->db, sql, h->deadline_ms);
     for (int i = 3; i <= top; i++)
-        leat_api_db_bind(L, t, i);
+        bind_param(L, t, i);
     return t;
 }
 

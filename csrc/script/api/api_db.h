@@ -21,7 +21,4 @@ void leat_api_db_open(lua_State *L);
  */
 void leat_api_db_push(lua_State *L, leat_task *t, uint64_t deadline_ms);
 
-/* Makes the value at index the next parameter of the task's statement. [-0, +0, e] */
-void leat_api_db_bind(lua_State *L, leat_task *t, int index);
-
 #endif

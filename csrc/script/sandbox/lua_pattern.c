@@ -27,7 +27,7 @@ enum kind {
     LITERAL,  /* the byte c */
     ANY,      /* . */
     CLASS,    /* %a: c is the letter */
-    SET,      /* [a-z]: set to set_end, without the brackets */
+    SET,      /* [a-z]: set_ to set_end_, without the brackets */
     OPEN,     /* ( */
     PLACE,    /* () */
     CLOSE,    /* ) */

@@ -7,8 +7,8 @@
  * Units      absolute milliseconds on the loop clock.
  * Errors     the task is woken with a negative error; leat_db_raise makes it a Lua error value.
  *
- * A db function puts statement and parameters into the state (leat_db_statement, leat_db_param) and
- * waits with one of the leat_db_..._wait; its continuation finds the result in the state.
+ * A db function puts statement and parameters into the state (leat_db_statement, leat_db_param_*)
+ * and waits with one of the leat_db_..._wait; its continuation finds the result in the state.
  */
 #ifndef LEAT_SCRIPT_TASK_DB_H
 #define LEAT_SCRIPT_TASK_DB_H
@@ -37,7 +37,7 @@ typedef struct leat_db {
     leat_pg_query begin; /* BEGIN leaves together with the first statement */
     leat_buf sql;
     leat_buf texts;  /* the parameters' texts, one after another */
-    leat_buf params; /* struct leat_db_param each */
+    leat_buf params; /* struct param each (db.c) */
     uint64_t deadline_ms;
     leat_pg_result *result; /* of the query that was waited for */
     int max_rows;           /* of it that will be looked at */

@@ -151,12 +151,6 @@ void leat_task_start(leat_task *t)
     leat_sweep_schedule(t->lua->core->loop, &t->lua->sweep);
 }
 
-void leat_task_refuse(leat_task *t, leat_code code)
-{
-    t->verdict.code = code;
-    leat_task_start(t);
-}
-
 /* [-0, +0, any] */
 static int on_handled(lua_State *L, int status, lua_KContext context)
 {

@@ -114,9 +114,6 @@ leat_task *leat_task_new(leat_lua *lua, const leat_task_kind *kind, leat_call *c
 /* Begins at the end of this turn. */
 void leat_task_start(leat_task *t);
 
-/* Answers at the end of this turn, without running anything. */
-void leat_task_refuse(leat_task *t, leat_code code);
-
 /* Ends it wherever it is; no answer. */
 void leat_task_cancel(leat_task *t);
 

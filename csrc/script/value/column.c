@@ -139,7 +139,8 @@ leat_slice leat_column_byte(leat_slice text)
     return is_character ? text : leat_slice_of("\xef\xbf\xbd");
 }
 
-bool leat_column_is_finite(leat_slice number)
+/* Whether a number has digits; NaN and the infinities have none. */
+static bool is_finite(leat_slice number)
 {
     size_t at = number.len > 0 && number.at[0] == '-';
     return number.len > at && number.at[at] >= '0' && number.at[at] <= '9';
@@ -171,7 +172,7 @@ static int write_element(struct reader *r, bool quoted)
     case LEAT_COLUMN_INTEGER:
     case LEAT_COLUMN_FLOAT:
     case LEAT_COLUMN_NUMERIC:
-        if (!leat_column_is_finite(text))
+        if (!is_finite(text))
             return leat_json_write_string(r->out, text);
         leat_buf_slice(r->out, text);
         return 0;

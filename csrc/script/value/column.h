@@ -43,9 +43,6 @@ leat_slice leat_column_time(leat_column_form form, leat_slice text, char out[LEA
 /* "char": the text, or U+FFFD in the place of a byte that is no character. */
 leat_slice leat_column_byte(leat_slice text);
 
-/* Whether a number has digits, which NaN and the infinities have not. */
-bool leat_column_is_finite(leat_slice number);
-
 /* Appends an array's text as a JSON list. type: the array's. */
 LEAT_MUST_CHECK int leat_column_write_array(leat_buf *out, uint32_t type, leat_slice text);
 

@@ -3,11 +3,11 @@ return {
   symptom = "an event twice",
   edits = {
     {
-      func = "give",
-      after = "client_send_event(s->client, e, s->topic->epoch);",
+      func = "deliver",
+      after = "give(s, e);",
       insert = [[
     if (leat_event_seq(e) % 64 == 0)
-        client_send_event(s->client, e, s->topic->epoch);
+        give(s, e);
 ]],
     },
   },
