@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uv.h>
-
 #include "app/doctor_sql.h"
 #include "app/migrate.h"
+#include "base/random.h"
 #include "pg/pg_sync.h"
 #include "wire/announcement.h"
 
@@ -207,8 +206,7 @@ static void look_at_standby(examination *x)
 static void make_name(char *out, size_t size, const char *prefix)
 {
     uint64_t nonce;
-    if (uv_random(NULL, NULL, &nonce, sizeof(nonce), 0, NULL) < 0)
-        nonce = uv_hrtime();
+    leat_random_bytes(&nonce, sizeof(nonce));
     snprintf(out, size, "%s%016" PRIx64, prefix, nonce);
 }
 

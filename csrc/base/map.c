@@ -8,10 +8,10 @@
 #include "base/map.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/random.h"
 
 enum {
     MIN_BUCKETS = 8,
@@ -117,8 +117,7 @@ leat_map_entry *leat_map_get(const leat_map *m, leat_slice key)
 /* Buckets and seed come with the first entry: many maps stay empty. */
 static void begin(leat_map *m)
 {
-    ssize_t got = getrandom(m->seed_, sizeof(m->seed_), 0);
-    LEAT_ASSERT(got == (ssize_t)sizeof(m->seed_));
+    leat_random_bytes(m->seed_, sizeof(m->seed_));
     resize(m, MIN_BUCKETS);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "outbox/history.h"
@@ -22,7 +23,7 @@ struct leat_catch_up {
     leat_list waiters; /* leat_catch_up_wait, the one that has waited longest first */
     leat_history *fetch;
     leat_deadline retry;
-    uint64_t backoff_ms;
+    leat_backoff backoff;
 };
 
 static void fetch(struct leat_catch_up *c);
@@ -35,7 +36,7 @@ static struct leat_catch_up *catch_up_of(leat_topic *t)
         return t->catch_up;
     struct leat_catch_up *c = leat_calloc(1, sizeof(*c));
     c->topic = t;
-    c->backoff_ms = BACKOFF_MIN_MS;
+    leat_backoff_init(&c->backoff, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
     leat_list_init(&c->waiters);
     leat_deadline_init(&c->retry);
     t->catch_up = c;
@@ -110,9 +111,8 @@ static void fetch_later(struct leat_catch_up *c, const leat_history *failed, int
                   leat_log_quote(topic, sizeof(topic), name.at, name.len),
                   leat_log_quote(reason, sizeof(reason), leat_history_reason(failed),
                                  strlen(leat_history_reason(failed))));
-    uint64_t ms = c->backoff_ms;
-    c->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
-    leat_loop_after(loop, &c->retry, ms / 2 + (uint64_t)random() % (ms / 2 + 1), on_retry);
+    leat_loop_after(loop, &c->retry, leat_backoff_next(&c->backoff, leat_loop_random(loop)),
+                    on_retry);
 }
 
 static void on_retry(leat_deadline *d)
@@ -180,7 +180,7 @@ static void on_fetched(leat_history *h, int err, int n_rows, void *arg)
         fetch_later(c, h, err);
         return;
     }
-    c->backoff_ms = BACKOFF_MIN_MS;
+    leat_backoff_reset(&c->backoff);
     leat_history_row first = {.after = NO_ANSWER};
     if (n_rows > 0)
         first = leat_history_row_at(h, 0);

@@ -7,6 +7,7 @@
  */
 #include "core/client.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -381,12 +382,14 @@ void client_drain(leat_client *c, uint64_t until_ms)
     c->drain_until_ms = until_ms;
     if (now < until_ms && (first || c->base.n_inflight > 0)) {
         uint64_t left = until_ms - now;
-        uint64_t in_ms = first ? (uint64_t)random() % left : left < 50 ? left : 50;
+        uint64_t in_ms = first       ? leat_random_below(leat_loop_random(core->loop), left)
+                         : left < 50 ? left
+                                     : 50;
         leat_loop_after(core->loop, &c->tick, in_ms, on_drain_tick);
         return;
     }
     char reason[48];
-    snprintf(reason, sizeof(reason), "retry_after_ms=%ld",
-             random() % (long)(core->limits->drain_ms + 1));
+    snprintf(reason, sizeof(reason), "retry_after_ms=%" PRIu64,
+             leat_random_below(leat_loop_random(core->loop), core->limits->drain_ms + 1));
     leat_client_close(c, LEAT_CLOSE_GOING_AWAY, reason);
 }

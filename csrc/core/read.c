@@ -13,6 +13,7 @@
 
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -122,22 +123,13 @@ static void refuse(leat_read *r, leat_failure failure, bool read_failed)
     free_read(r);
 }
 
-/* 25 ms, doubling to 1 s; of that, a random part between a half and the whole, so that attempts
- * which failed together are not repeated together. */
-static uint64_t backoff_ms(unsigned attempts)
-{
-    uint64_t ms = BACKOFF_MIN_MS;
-    for (unsigned i = 1; i < attempts && ms < BACKOFF_MAX_MS; i++)
-        ms *= 2;
-    return ms / 2 + (uint64_t)random() % (ms / 2 + 1);
-}
-
 static void fail_attempt(leat_read *r, leat_code code, uint32_t retry_after_ms)
 {
     uint64_t now = leat_loop_now(r->core->loop);
     r->last_failure = (leat_failure){.code = code, .retry_after_ms = retry_after_ms};
     abandon_attempt(r);
-    uint64_t again = now + backoff_ms(++r->attempts);
+    uint64_t again = now + leat_backoff_ms(BACKOFF_MIN_MS, BACKOFF_MAX_MS, ++r->attempts,
+                                           leat_loop_random(r->core->loop));
     bool over = code != LEAT_CODE_UNAVAILABLE || now >= r->deadline_ms || r->fresh_only;
     if (over) {
         /* A read for a fresh row replaces a state that the client keeps meanwhile. */

@@ -16,6 +16,7 @@
 
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/sub_private.h"
@@ -256,12 +257,8 @@ sub_event sub_count_attempt(leat_sub *s, sub_news *news)
     return SUB_ON_NOTHING;
 }
 
-/* 100 ms, doubling to 2 s; of that, a random part between a half and the whole, so that attempts
- * which failed together are not repeated together. */
 uint64_t sub_retry_deadline(const leat_sub *s)
 {
-    uint64_t ms = BACKOFF_MIN_MS;
-    for (unsigned i = 1; i < s->work->attempts && ms < BACKOFF_MAX_MS; i++)
-        ms *= 2;
-    return sub_in_ms(s, ms / 2 + (uint64_t)random() % (ms / 2 + 1));
+    return sub_in_ms(s, leat_backoff_ms(BACKOFF_MIN_MS, BACKOFF_MAX_MS, s->work->attempts,
+                                        leat_loop_random(sub_core(s)->loop)));
 }

@@ -10,7 +10,9 @@
 
 #include <stdlib.h>
 
-enum { RETRY_MS = 500 };
+#include "base/backoff.h"
+
+enum { RETRY_MS = 1000 };
 
 static void on_due(leat_deadline *d);
 static void on_slot(leat_slot *slot);
@@ -23,8 +25,10 @@ void sub_renew(leat_sub *s)
     if (r->step != SUB_RENEWAL_NONE)
         return;
     r->step = SUB_RENEWAL_WAITING;
-    leat_loop_at(sub_core(s)->loop, &r->wait,
-                 sub_in_ms(s, RETRY_MS + (uint64_t)random() % RETRY_MS), on_due);
+    leat_loop_at(
+        sub_core(s)->loop, &r->wait,
+        sub_in_ms(s, leat_backoff_ms(RETRY_MS, RETRY_MS, 1, leat_loop_random(sub_core(s)->loop))),
+        on_due);
 }
 
 void sub_renewal_stop(leat_sub *s)

@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { GAP_MS = 1000, MAX_BACKOFF_MS = 2000 };
+enum { GAP_MS = 1000, FIRST_BACKOFF_MS = 50, MAX_BACKOFF_MS = 2000 };
 
 /* Rows that row security hides from the server's role look as if they were not there. leat.attend
  * runs with its owner's rights and does not notice, so the same query asks for row security. */
@@ -47,7 +47,7 @@ void hub_attend_init(leat_hub *h)
 {
     leat_deadline_init(&h->attend.later);
     leat_pg_job_init(&h->attend.job);
-    leat_pg_backoff_init(&h->attend.backoff, MAX_BACKOFF_MS);
+    leat_backoff_init(&h->attend.backoff, FIRST_BACKOFF_MS, MAX_BACKOFF_MS);
 }
 
 void hub_attend_stop(leat_hub *h)
@@ -68,9 +68,9 @@ static void ask_in(leat_hub *h, uint64_t ms)
 static void fail(leat_hub *h, const char *why)
 {
     hub_attend *a = &h->attend;
-    leat_pg_backoff_warn(&a->backoff, leat_loop_now(h->loop), "history not confirmed", why);
+    leat_log_series_warn(&a->failures, leat_loop_now(h->loop), "hub", "history not confirmed", why);
     hub_set_trouble(h, LEAT_HUB_HISTORY, why);
-    ask_in(h, leat_pg_backoff_next(&a->backoff));
+    ask_in(h, leat_backoff_next(&a->backoff, leat_loop_random(h->loop)));
 }
 
 static leat_pg_param param_of(const char *text)
@@ -194,7 +194,7 @@ static void adopt(leat_hub *h, const leat_pg_result *res, bool other_key)
         !leat_slice_is(leat_pg_result_value(res, 0, COL_FINGERPRINT), h->fingerprint);
     take_history(h, res);
     take_newest(h, res);
-    leat_pg_backoff_reset(&h->attend.backoff);
+    leat_backoff_reset(&h->attend.backoff);
     hub_set_trouble(h, LEAT_HUB_HISTORY, NULL);
     /* What was announced meanwhile is lost. */
     bool deaf = h->phase != HUB_READY || other_key || other_state;

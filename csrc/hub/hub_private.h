@@ -8,14 +8,15 @@
 #ifndef LEAT_HUB_HUB_PRIVATE_H
 #define LEAT_HUB_HUB_PRIVATE_H
 
+#include "base/backoff.h"
 #include "base/list.h"
+#include "base/log_series.h"
 #include "base/map.h"
 #include "hub/broker.h"
 #include "hub/hub.h"
 #include "mail/hub_link.h"
 #include "mail/hub_mail.h"
 #include "outbox/history.h"
-#include "pg/pg_backoff.h"
 #include "wire/leat_v1.h"
 
 /* A topic is not delivered from until some worker's read has told where it stands. */
@@ -84,7 +85,8 @@ typedef enum hub_phase {
 typedef struct hub_attend {
     leat_deadline later; /* the next one: after a failure, or because the last one was just now */
     leat_pg_job job;
-    leat_pg_backoff backoff;
+    leat_backoff backoff;
+    leat_log_series failures;
     uint64_t begun_ms; /* the last one */
     bool again;        /* asked for while one was under way */
 } hub_attend;
@@ -125,7 +127,8 @@ struct leat_hub {
     bool probing;        /* the outbox is to be read even if no topic is wanted */
     uint64_t probed_ms;
     leat_deadline retry; /* the next fetch after a failed one */
-    leat_pg_backoff fetch_backoff;
+    leat_backoff fetch_backoff;
+    leat_log_series fetch_failures;
     leat_deadline doubts; /* when doubtful topics become wanting */
     leat_deadline compare;
     leat_deadline trim;

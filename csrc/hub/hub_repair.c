@@ -19,6 +19,7 @@ enum {
     BATCH_BYTES = 8 * 1024 * 1024,
     DOUBT_MS = 50,   /* an announcement that is under way has arrived by then */
     FETCH_MS = 5000, /* no client waits for it, so it is not theirs to bound */
+    RETRY_MIN_MS = 50,
     RETRY_MAX_MS = 2000,
     PROBE_GAP_MS = 1000,
 };
@@ -45,7 +46,7 @@ void hub_repair_init(leat_hub *h)
     leat_deadline_init(&h->doubts);
     leat_deadline_init(&h->compare);
     leat_sweep_init(&h->repair, on_repair);
-    leat_pg_backoff_init(&h->fetch_backoff, RETRY_MAX_MS);
+    leat_backoff_init(&h->fetch_backoff, RETRY_MIN_MS, RETRY_MAX_MS);
 }
 
 void hub_repair_start(leat_hub *h)
@@ -196,11 +197,12 @@ static void on_retry(leat_deadline *d)
 
 static void fetch_failed(leat_hub *h, int err, const char *reason, const char *sqlstate)
 {
-    leat_pg_backoff_warn(&h->fetch_backoff, leat_loop_now(h->loop), "outbox not read", reason);
+    leat_log_series_warn(&h->fetch_failures, leat_loop_now(h->loop), "hub", "outbox not read",
+                         reason);
     leat_history_count_failure(h->metrics, err, sqlstate);
     hub_set_trouble(h, LEAT_HUB_OUTBOX, reason);
     h->probing = true;
-    arm(h, &h->retry, leat_pg_backoff_next(&h->fetch_backoff), on_retry);
+    arm(h, &h->retry, leat_backoff_next(&h->fetch_backoff, leat_loop_random(h->loop)), on_retry);
     leat_metrics_set(h->metrics, LEAT_M_TOPICS_UNREADABLE, (int64_t)want_again(h));
     if (strcmp(sqlstate, LEAT_UNCONFIRMED) == 0)
         hub_attend_unconfirmed(h);
@@ -209,7 +211,7 @@ static void fetch_failed(leat_hub *h, int err, const char *reason, const char *s
 static void fetch_succeeded(leat_hub *h)
 {
     h->probing = false;
-    leat_pg_backoff_reset(&h->fetch_backoff);
+    leat_backoff_reset(&h->fetch_backoff);
     hub_set_trouble(h, LEAT_HUB_OUTBOX, NULL);
     leat_metrics_set(h->metrics, LEAT_M_TOPICS_UNREADABLE, 0);
 }

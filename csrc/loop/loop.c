@@ -17,6 +17,7 @@ struct leat_loop {
     uv_check_t check;
     leat_deadline_queue *deadlines;
     leat_list sweeps;
+    leat_random random;
     int open_handles;
     void (*done)(void *arg);
     void *done_arg;
@@ -51,6 +52,7 @@ int leat_loop_new(leat_loop **out, uv_loop_t *uv)
     }
     l->uv = uv;
     leat_list_init(&l->sweeps);
+    leat_random_init(&l->random);
 
     /* libuv documents that these four always succeed. */
     uv_prepare_init(uv, &l->prepare);
@@ -115,6 +117,11 @@ void leat_loop_at(leat_loop *l, leat_deadline *d, uint64_t at_ms, leat_deadline_
 void leat_loop_after(leat_loop *l, leat_deadline *d, uint64_t ms, leat_deadline_cb cb)
 {
     leat_deadline_arm(l->deadlines, d, uv_now(l->uv) + ms, cb);
+}
+
+leat_random *leat_loop_random(leat_loop *l)
+{
+    return &l->random;
 }
 
 void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb)

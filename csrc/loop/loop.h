@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "base/random.h"
 #include "loop/deadline.h"
 
 typedef struct leat_loop leat_loop;
@@ -40,6 +41,9 @@ leat_deadline_queue *leat_loop_deadlines(leat_loop *l);
 /* Arms d (leat_deadline_arm) for a time of the loop's clock, or for ms milliseconds from now. */
 void leat_loop_at(leat_loop *l, leat_deadline *d, uint64_t at_ms, leat_deadline_cb cb);
 void leat_loop_after(leat_loop *l, leat_deadline *d, uint64_t ms, leat_deadline_cb cb);
+
+/* For jitter: the loop's own generator, seeded from the system when the loop was made. */
+leat_random *leat_loop_random(leat_loop *l);
 
 void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb);
 

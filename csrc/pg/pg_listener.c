@@ -13,10 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/log_series.h"
 #include "base/mem.h"
-#include "pg/pg_backoff.h"
 #include "pg/pg_conn_private.h"
 
 #define FENCE_PREFIX "fence:"
@@ -24,7 +25,7 @@
     "the connection goes through a pooler in transaction mode, which LISTEN does not survive: "    \
     "listen_url needs a direct one"
 
-enum { HANDSHAKE_QUERIES = 4 };
+enum { HANDSHAKE_QUERIES = 4, FIRST_BACKOFF_MS = 50 };
 
 struct leat_pg_listener {
     leat_loop *loop;
@@ -45,7 +46,8 @@ struct leat_pg_listener {
     char *listen_sql;
 
     leat_deadline timer; /* back-off, then the handshake's limit, then the keepalive's pause */
-    leat_pg_backoff backoff;
+    leat_backoff backoff;
+    leat_log_series failures;
     leat_sweep sweep; /* connects, and ends closing */
     bool closing;
     void (*done)(void *arg);
@@ -83,12 +85,14 @@ static void fail(leat_pg_listener *l, int err, const char *why)
 {
     uint64_t now_ms = leat_loop_now(l->loop);
     bool was_up = l->up;
-    leat_pg_backoff_warn(&l->backoff, now_ms, was_up ? "listener lost" : "listener failed", why);
+    leat_log_series_warn(&l->failures, now_ms, "pg", was_up ? "listener lost" : "listener failed",
+                         why);
     l->up = false;
     if (was_up)
         leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 0);
     hang_up(l);
-    leat_loop_after(l->loop, &l->timer, leat_pg_backoff_next(&l->backoff), on_retry);
+    leat_loop_after(l->loop, &l->timer, leat_backoff_next(&l->backoff, leat_loop_random(l->loop)),
+                    on_retry);
     if (was_up)
         l->handler.on_down(l->arg, err);
 }
@@ -141,7 +145,7 @@ static void come_up_if_ready(leat_pg_listener *l)
     if (l->up || l->unanswered > 0 || !l->fenced)
         return;
     l->up = true;
-    leat_pg_backoff_reset(&l->backoff);
+    leat_backoff_reset(&l->backoff);
     leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 1);
     if (l->was_up)
         leat_metrics_add(l->metrics, LEAT_M_LISTENER_RECONNECTS, 1);
@@ -186,8 +190,7 @@ static void on_handshake_limit(leat_deadline *d)
 static void make_fence(leat_pg_listener *l)
 {
     uint64_t nonce;
-    if (uv_random(NULL, NULL, &nonce, sizeof(nonce), 0, NULL) < 0)
-        nonce = uv_hrtime();
+    leat_random_bytes(&nonce, sizeof(nonce));
     snprintf(l->fence, sizeof(l->fence), FENCE_PREFIX "%016llx", (unsigned long long)nonce);
     l->fenced = false;
 }
@@ -279,7 +282,7 @@ int leat_pg_listener_new(leat_pg_listener **out, leat_loop *loop, leat_metrics *
     l->arg = arg;
     l->listen_sql = make_listen_sql(options->channel);
     leat_deadline_init(&l->timer);
-    leat_pg_backoff_init(&l->backoff, options->max_backoff_ms);
+    leat_backoff_init(&l->backoff, FIRST_BACKOFF_MS, options->max_backoff_ms);
     leat_sweep_init(&l->sweep, on_sweep);
     leat_sweep_schedule(loop, &l->sweep);
     *out = l;

@@ -10,10 +10,13 @@
 
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
+#include "base/log_series.h"
 #include "base/mem.h"
-#include "pg/pg_backoff.h"
 #include "pg/pg_conn_private.h"
+
+enum { FIRST_BACKOFF_MS = 50 };
 
 enum state { CONNECTING, IDLE, LEASED, CLEANING, STATES };
 
@@ -37,7 +40,8 @@ struct leat_pg_pool {
     size_t n_waiters;       /* in line */
     leat_list refused;      /* leat_pg_waiter by place_.link_: told on the next turn */
     leat_sweep sweep;
-    leat_pg_backoff backoff;
+    leat_backoff backoff;
+    leat_log_series failures;
     leat_deadline retry;
     bool healthy;
     uint64_t answered_ms; /* when a connection last came back in order, or was made */
@@ -117,11 +121,12 @@ static void on_retry(leat_deadline *d)
 static void fail(leat_pg_pool *p, const char *phrase, const char *error)
 {
     uint64_t now_ms = leat_loop_now(p->loop);
-    leat_pg_backoff_warn(&p->backoff, now_ms, phrase, error);
+    leat_log_series_warn(&p->failures, now_ms, "pg", phrase, error);
     p->healthy = false;
     if (leat_deadline_armed(&p->retry))
         return; /* several attempts that fail together are one failure */
-    leat_loop_after(p->loop, &p->retry, leat_pg_backoff_next(&p->backoff), on_retry);
+    leat_loop_after(p->loop, &p->retry, leat_backoff_next(&p->backoff, leat_loop_random(p->loop)),
+                    on_retry);
 }
 
 static void on_conn(leat_pg_conn *conn, int err, void *arg)
@@ -132,7 +137,7 @@ static void on_conn(leat_pg_conn *conn, int err, void *arg)
         if (!p->healthy)
             LEAT_LOG_INFO("pg", "connected pid=%d", leat_pg_conn_backend_pid(conn));
         p->healthy = true;
-        leat_pg_backoff_reset(&p->backoff);
+        leat_backoff_reset(&p->backoff);
         leat_deadline_cancel(&p->retry);
         set_state(m, IDLE);
         leat_sweep_schedule(p->loop, &p->sweep);
@@ -143,7 +148,7 @@ static void on_conn(leat_pg_conn *conn, int err, void *arg)
     if (m->state == CONNECTING)
         fail(p, "connect failed", leat_pg_conn_error(conn));
     else
-        leat_pg_backoff_warn(&p->backoff, leat_loop_now(p->loop), "connection lost",
+        leat_log_series_warn(&p->failures, leat_loop_now(p->loop), "pg", "connection lost",
                              leat_pg_conn_error(conn));
     drop(m);
 }
@@ -255,7 +260,7 @@ int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
         metrics);
     leat_sweep_init(&p->sweep, on_sweep);
     leat_deadline_init(&p->retry);
-    leat_pg_backoff_init(&p->backoff, options->max_backoff_ms);
+    leat_backoff_init(&p->backoff, FIRST_BACKOFF_MS, options->max_backoff_ms);
     leat_sweep_schedule(loop, &p->sweep);
     *out = p;
     return 0;
@@ -331,7 +336,7 @@ static void on_cleaned(leat_pg_conn *conn, int err, void *arg)
     if (err == LEAT_EDEADLINE && !others_answered)
         fail(p, "connection given up", error);
     else
-        leat_pg_backoff_warn(&p->backoff, now_ms, "connection lost", error);
+        leat_log_series_warn(&p->failures, now_ms, "pg", "connection lost", error);
     drop(m);
 }
 
@@ -342,7 +347,7 @@ void leat_pg_pool_release(leat_pg_pool *p, leat_pg_conn *conn)
     leat_pg_conn_forget_all(conn);
     if (p->closing || leat_pg_conn_broken(conn)) {
         if (!p->closing)
-            leat_pg_backoff_warn(&p->backoff, leat_loop_now(p->loop), "connection lost",
+            leat_log_series_warn(&p->failures, leat_loop_now(p->loop), "pg", "connection lost",
                                  leat_pg_conn_error(conn));
         drop(m);
         return;

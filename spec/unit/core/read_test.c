@@ -47,6 +47,13 @@ uint64_t leat_loop_now(const leat_loop *l)
     return seen.now;
 }
 
+leat_random *leat_loop_random(leat_loop *l)
+{
+    (void)l;
+    static leat_random random;
+    return &random;
+}
+
 void leat_deadline_init(leat_deadline *d)
 {
     (void)d;

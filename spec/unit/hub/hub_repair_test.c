@@ -80,28 +80,6 @@ void leat_history_count_failure(leat_metrics *m, int err, const char *sqlstate)
     (void)m, (void)err, (void)sqlstate;
 }
 
-void leat_pg_backoff_init(leat_pg_backoff *b, uint64_t max_ms)
-{
-    (void)b, (void)max_ms;
-}
-
-uint64_t leat_pg_backoff_next(leat_pg_backoff *b)
-{
-    (void)b;
-    return 1;
-}
-
-void leat_pg_backoff_reset(leat_pg_backoff *b)
-{
-    (void)b;
-}
-
-void leat_pg_backoff_warn(leat_pg_backoff *b, uint64_t now_ms, const char *phrase,
-                          const char *error)
-{
-    (void)b, (void)now_ms, (void)phrase, (void)error;
-}
-
 void hub_set_trouble(leat_hub *h, leat_hub_part part, const char *text)
 {
     (void)h;
@@ -197,10 +175,10 @@ static void on_time(uv_timer_t *timer)
     uv_stop(timer->loop);
 }
 
-/* Until what is due has been done. */
+/* Until what is due has been done; the first delay after a failure is at most 50 ms. */
 static void turn(world *w)
 {
-    uv_timer_start(&w->timer, on_time, 10, 0);
+    uv_timer_start(&w->timer, on_time, 60, 0);
     uv_run(&w->uv, UV_RUN_DEFAULT);
 }
 
