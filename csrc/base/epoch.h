@@ -25,6 +25,14 @@ typedef struct leat_position {
     int64_t revoked; /* the topic's last revocation there (LEAT_NEVER_REVOKED) */
 } leat_position;
 
+/* The same with the epoch's name, for where epochs are no objects: in the outbox's answers, in
+ * mail, and on the hub's thread. */
+typedef struct leat_named_position {
+    leat_slice epoch; /* borrowed, unless the struct's owner says otherwise */
+    int64_t seq;
+    int64_t revoked;
+} leat_named_position;
+
 /* The epoch with that name, made if need be; with a reference more. */
 leat_epoch *leat_epoch_of(leat_map *epochs, leat_slice text);
 leat_epoch *leat_epoch_ref(leat_epoch *e);

@@ -103,7 +103,7 @@ static void fetch_later(struct leat_catch_up *c, const leat_history *failed, int
 {
     const char *sqlstate = leat_history_sqlstate(failed);
     leat_history_count_failure(c->topic->core->metrics, err, sqlstate);
-    leat_hub_link_unread(c->topic->core->link, sqlstate);
+    leat_hub_link_read_refused(c->topic->core->link, sqlstate);
     leat_loop *loop = c->topic->core->loop;
     leat_slice name = c->topic->entry.key;
     char topic[160], reason[300];

@@ -9,46 +9,34 @@
 #include "core/client_private.h"
 #include "core/topic.h"
 
-static void on_armed(void *arg, leat_slice topic, uint64_t generation)
-{
-    leat_topic_on_armed(arg, topic, generation);
-}
-
-static void on_begin(void *arg, leat_slice topic, uint64_t generation, leat_slice epoch,
-                     int64_t seq, int64_t revoked)
-{
-    leat_topic_on_begin(arg, topic, generation, epoch, seq, revoked);
-}
-
-static void on_event(void *arg, leat_event *e)
-{
-    leat_topic_on_event(arg, e);
-}
-
-static void on_signal(void *arg, leat_event *e)
-{
-    leat_topic_on_signal(arg, e);
-}
-
-static void on_confirmed(void *arg, bool confirmed)
+/* Takes the event out of the news. */
+static void on_news(void *arg, leat_hub_news *news)
 {
     leat_core *core = arg;
-    core->confirmed = confirmed;
+    switch (news->kind) {
+    case LEAT_HUB_ARMED:
+        leat_topic_on_armed(core, news->armed);
+        break;
+    case LEAT_HUB_BEGIN:
+        leat_topic_on_begin(core, news->begin.topic, &news->begin.at);
+        break;
+    case LEAT_HUB_EVENT:
+        leat_topic_on_event(core, news->event.generation, leat_hub_news_take_event(news));
+        break;
+    case LEAT_HUB_SIGNAL:
+        leat_topic_on_signal(core, news->event.generation, leat_hub_news_take_event(news));
+        break;
+    case LEAT_HUB_RESET:
+        leat_topic_on_reset(core, news->reset.topic, news->reset.reason);
+        break;
+    case LEAT_HUB_CONFIRMED:
+    case LEAT_HUB_UNCONFIRMED:
+        core->confirmed = news->kind == LEAT_HUB_CONFIRMED;
+        break;
+    case LEAT_HUB_CLOSED:
+        break; /* the link's own: leat_hub_link_close's done says it */
+    }
 }
-
-static void on_reset(void *arg, leat_slice topic, uint64_t generation, int reason)
-{
-    leat_topic_on_reset(arg, topic, generation, reason);
-}
-
-static const leat_hub_handler hub_handler = {
-    .on_armed = on_armed,
-    .on_begin = on_begin,
-    .on_event = on_event,
-    .on_signal = on_signal,
-    .on_confirmed = on_confirmed,
-    .on_reset = on_reset,
-};
 
 int leat_core_start(leat_core *core)
 {
@@ -62,8 +50,8 @@ int leat_core_start(leat_core *core)
     core->generations = core->numberings = core->histories = 0;
     core->history[0] = '\0';
     core->on_empty = NULL;
-    return leat_hub_link_open(&core->link, core->hub, core->limits, leat_loop_uv(core->loop),
-                              &hub_handler, core);
+    return leat_hub_link_open(&core->link, core->hub, core->limits->worker_mail_bytes,
+                              leat_loop_uv(core->loop), on_news, core);
 }
 
 void leat_core_set_script(leat_core *core, leat_script *script)

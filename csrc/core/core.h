@@ -43,7 +43,7 @@ typedef struct leat_core {
     char history[64];     /* the one that positions are of, as epochs begin; "" before the first */
     uint64_t histories;   /* how often it became another one */
     leat_slots slots;     /* for subscriptions that ask the database for their own sake */
-    bool confirmed;       /* see leat_hub_handler */
+    bool confirmed;       /* LEAT_HUB_CONFIRMED, not UNCONFIRMED, was said last */
     bool draining;
     void (*on_empty)(void *arg); /* the last client is gone, while draining */
     void *on_empty_arg;

@@ -212,7 +212,7 @@ static void on_position(leat_pg_query *q, leat_pg_result *res, int err)
         const char *sqlstate = res == NULL ? "" : leat_pg_result_sqlstate(res);
         LEAT_LOG_WARN("read", "position not read sqlstate=%s err=%s", sqlstate, leat_err_name(err));
         leat_history_count_failure(r->core->metrics, err, sqlstate);
-        leat_hub_link_unread(r->core->link, sqlstate);
+        leat_hub_link_read_refused(r->core->link, sqlstate);
         fail_attempt(r, code_of(err), 0);
         return;
     }

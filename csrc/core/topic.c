@@ -28,6 +28,17 @@ static leat_topic *find_topic(leat_core *core, leat_slice name)
     return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_topic, entry);
 }
 
+static leat_topic *find_life(leat_core *core, leat_topic_life life)
+{
+    leat_topic *t = find_topic(core, life.name);
+    return t != NULL && t->generation == life.generation ? t : NULL;
+}
+
+static leat_topic_life life_of(const leat_topic *t)
+{
+    return (leat_topic_life){t->entry.key, t->generation};
+}
+
 leat_topic *leat_topic_get(leat_core *core, leat_slice name)
 {
     leat_topic *t = find_topic(core, name);
@@ -47,7 +58,7 @@ leat_topic *leat_topic_get(leat_core *core, leat_slice name)
     leat_deadline_init(&t->rest_);
     leat_map_add(&core->topics, &t->entry, (leat_slice){t->name, name.len});
     leat_metrics_add(core->metrics, LEAT_M_TOPICS, 1);
-    leat_hub_link_arm(core->link, t->entry.key, t->generation);
+    leat_hub_link_arm(core->link, life_of(t));
     return t;
 }
 
@@ -112,7 +123,7 @@ void leat_topic_detach(leat_topic *t, leat_list *link)
 static void on_linger(leat_deadline *d)
 {
     leat_topic *t = LEAT_CONTAINER_OF(d, leat_topic, rest_);
-    leat_hub_link_disarm(t->core->link, t->entry.key, t->generation);
+    leat_hub_link_disarm(t->core->link, life_of(t));
     free_topic(t);
 }
 
@@ -168,7 +179,6 @@ static void note(leat_topic *t, int64_t seq, int64_t revoked)
 
 bool leat_topic_adopt_position(leat_topic *t, const leat_position *at)
 {
-    leat_hub_link *link = t->core->link;
     bool first = t->epoch == NULL;
     note_history(t->core, at->epoch);
     if (first) {
@@ -180,8 +190,9 @@ bool leat_topic_adopt_position(leat_topic *t, const leat_position *at)
     if (same)
         note(t, at->seq, at->revoked);
     if (first || !same || at->seq > t->head)
-        leat_hub_link_position(link, t->entry.key, leat_epoch_text(at->epoch), at->seq,
-                               at->revoked);
+        leat_hub_link_position(
+            t->core->link, life_of(t),
+            &(leat_named_position){leat_epoch_text(at->epoch), at->seq, at->revoked});
     return same;
 }
 
@@ -299,10 +310,10 @@ static void on_rest(leat_deadline *d)
     }
 }
 
-void leat_topic_on_armed(leat_core *core, leat_slice name, uint64_t generation)
+void leat_topic_on_armed(leat_core *core, leat_topic_life life)
 {
-    leat_topic *t = find_topic(core, name);
-    if (t == NULL || t->generation != generation || t->armed)
+    leat_topic *t = find_life(core, life);
+    if (t == NULL || t->armed)
         return;
     t->armed = true;
     leat_list all;
@@ -327,32 +338,30 @@ static void take_numbering(leat_topic *t, leat_epoch *epoch)
         adopt_epoch(t, epoch);
 }
 
-void leat_topic_on_begin(leat_core *core, leat_slice name, uint64_t generation, leat_slice epoch,
-                         int64_t seq, int64_t revoked)
+void leat_topic_on_begin(leat_core *core, leat_topic_life life, const leat_named_position *at)
 {
-    leat_topic *t = find_topic(core, name);
-    if (t == NULL || t->generation != generation)
+    leat_topic *t = find_life(core, life);
+    if (t == NULL)
         return;
-    leat_epoch *begun = leat_epoch_of(&core->epochs, epoch);
+    leat_epoch *begun = leat_epoch_of(&core->epochs, at->epoch);
     take_numbering(t, begun);
     leat_epoch_unref(begun);
-    note(t, seq, revoked);
-    if (t->head != LEAT_TOPIC_UNKNOWN && tip(t) >= seq)
+    note(t, at->seq, at->revoked);
+    if (t->head != LEAT_TOPIC_UNKNOWN && tip(t) >= at->seq)
         return;
     /* Cursors that are behind go on from the outbox. */
     leat_topic_hook_stop(t);
     clear_ring(t);
-    t->head = seq;
+    t->head = at->seq;
     leat_sweep_schedule(core->loop, &t->fan_out_);
 }
 
-void leat_topic_on_event(leat_core *core, leat_event *e)
+void leat_topic_on_event(leat_core *core, uint64_t generation, leat_event *e)
 {
-    leat_topic *t = find_topic(core, leat_event_topic(e));
+    leat_topic *t = find_life(core, (leat_topic_life){leat_event_topic(e), generation});
     int64_t seq = leat_event_seq(e);
-    /* Before on_armed it is an event of an earlier life of the topic here. At or below the tip, a
-     * read was faster. */
-    if (t == NULL || !t->armed || t->head == LEAT_TOPIC_UNKNOWN || seq <= tip(t)) {
+    /* A read may have been faster: then the event is at or below the tip. */
+    if (t == NULL || t->head == LEAT_TOPIC_UNKNOWN || seq <= tip(t)) {
         leat_event_unref(e);
         return;
     }
@@ -365,9 +374,9 @@ void leat_topic_on_event(leat_core *core, leat_event *e)
         leat_topic_append(t, e);
 }
 
-void leat_topic_on_signal(leat_core *core, leat_event *e)
+void leat_topic_on_signal(leat_core *core, uint64_t generation, leat_event *e)
 {
-    leat_topic *t = find_topic(core, leat_event_topic(e));
+    leat_topic *t = find_life(core, (leat_topic_life){leat_event_topic(e), generation});
     if (t != NULL) {
         for (leat_list *l = t->subs.next; l != &t->subs; l = l->next)
             leat_sub_signal(LEAT_CONTAINER_OF(l, leat_sub, topic_link), e);
@@ -403,10 +412,10 @@ void leat_topic_restart(leat_topic *t, int64_t head, int reason)
     }
 }
 
-void leat_topic_on_reset(leat_core *core, leat_slice name, uint64_t generation, int reason)
+void leat_topic_on_reset(leat_core *core, leat_topic_life life, int reason)
 {
-    leat_topic *t = find_topic(core, name);
-    if (t != NULL && t->generation == generation)
+    leat_topic *t = find_life(core, life);
+    if (t != NULL)
         leat_topic_restart(t, LEAT_TOPIC_UNKNOWN, reason);
 }
 

@@ -87,13 +87,13 @@ bool leat_topic_hooked(leat_topic *t);
 /* The scripts were replaced. */
 void leat_topic_scripts_changed(leat_topic *t);
 
-/* From the hub. */
-void leat_topic_on_armed(leat_core *core, leat_slice name, uint64_t generation);
-void leat_topic_on_begin(leat_core *core, leat_slice name, uint64_t generation, leat_slice epoch,
-                         int64_t seq, int64_t revoked);
-void leat_topic_on_event(leat_core *core, leat_event *e);  /* takes a reference */
-void leat_topic_on_signal(leat_core *core, leat_event *e); /* takes a reference */
-void leat_topic_on_reset(leat_core *core, leat_slice name, uint64_t generation, int reason);
+/* From the hub. What is of another life of the topic is dropped. */
+void leat_topic_on_armed(leat_core *core, leat_topic_life life);
+void leat_topic_on_begin(leat_core *core, leat_topic_life life, const leat_named_position *at);
+/* Both take a reference. */
+void leat_topic_on_event(leat_core *core, uint64_t generation, leat_event *e);
+void leat_topic_on_signal(leat_core *core, uint64_t generation, leat_event *e);
+void leat_topic_on_reset(leat_core *core, leat_topic_life life, int reason);
 
 /* Adds the next event (head + 1) to the ring and schedules the fan-out. Takes a reference. */
 void leat_topic_append(leat_topic *t, leat_event *e);

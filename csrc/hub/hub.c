@@ -30,7 +30,7 @@ int leat_hub_new(leat_hub **out, const leat_hub_options *options)
     h->options = *options;
     h->metrics = leat_metrics_new(options->metrics);
     leat_map_init(&h->topics);
-    leat_list_init(&h->links);
+    leat_list_init(&h->workers);
     int err = uv_mutex_init(&h->health_lock);
     if (err < 0)
         goto fail_hub;
@@ -90,9 +90,7 @@ static void run_thread(void *arg)
 
 void leat_hub_stop(leat_hub *h)
 {
-    hub_mail *m = hub_mail_new(HUB_MAIL_STOP, NULL, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
-    bool posted = leat_mailbox_post(h->mailbox, &m->mail);
-    LEAT_ASSERT(posted);
+    leat_worker_mail_post(h->mailbox, leat_worker_mail_new(LEAT_WORKER_STOP, NULL));
     uv_thread_join(&h->thread);
 }
 
@@ -111,18 +109,12 @@ void leat_hub_free(leat_hub *h)
     free(h);
 }
 
-static void tell_confirmed(const leat_hub *h, leat_hub_link *l)
-{
-    hub_mail_op op = h->phase == HUB_READY ? HUB_MAIL_CONFIRMED : HUB_MAIL_UNCONFIRMED;
-    hub_link_post(l, hub_mail_new(op, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}));
-}
-
 void hub_set_phase(leat_hub *h, hub_phase phase)
 {
     bool other = (phase == HUB_READY) != (h->phase == HUB_READY);
     h->phase = phase;
-    for (leat_list *l = h->links.next; other && l != &h->links; l = l->next)
-        tell_confirmed(h, LEAT_CONTAINER_OF(l, leat_hub_link, hub_entry));
+    for (leat_list *l = h->workers.next; other && l != &h->workers; l = l->next)
+        hub_worker_tell_confirmed(LEAT_CONTAINER_OF(l, hub_worker, hub_link), phase == HUB_READY);
     uv_mutex_lock(&h->health_lock);
     h->told_phase = phase;
     uv_mutex_unlock(&h->health_lock);
@@ -191,15 +183,11 @@ static void on_refused(void *arg)
     hub_attend_check(arg);
 }
 
-static void close_link(leat_hub *h, leat_hub_link *l)
+static void close_worker(hub_worker *w)
 {
-    (void)h;
-    while (!leat_list_empty(&l->interests))
-        hub_interest_free(LEAT_CONTAINER_OF(l->interests.next, hub_interest, link_link));
-    leat_list_unlink(&l->hub_entry);
-    /* The last mail: from here on the link is the worker's alone. */
-    hub_link_post(l,
-                  hub_mail_new(HUB_MAIL_CLOSED, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}));
+    while (!leat_list_empty(&w->interests))
+        hub_interest_free(LEAT_CONTAINER_OF(w->interests.next, hub_interest, worker_link));
+    hub_worker_close(w);
 }
 
 static void on_loop_closed(void *arg)
@@ -230,7 +218,7 @@ static void on_broker_closed(void *arg)
 
 static void stop_parts(leat_hub *h)
 {
-    LEAT_ASSERT(leat_list_empty(&h->links));
+    LEAT_ASSERT(leat_list_empty(&h->workers));
     hub_attend_stop(h);
     hub_repair_stop(h);
     hub_trim_stop(h);
@@ -241,49 +229,52 @@ static void stop_parts(leat_hub *h)
         on_broker_closed(h);
 }
 
+static void open_worker(leat_hub *h, leat_line *line)
+{
+    hub_worker *w = hub_worker_new(h->loop, line);
+    leat_list_push(&h->workers, &w->hub_link);
+    hub_worker_tell_confirmed(w, h->phase == HUB_READY);
+}
+
+static void take_position(leat_hub *h, leat_slice topic, const leat_named_position *at)
+{
+    hub_anchor_read(&h->anchors, topic, at->epoch, at->seq, 0);
+    hub_topic_position(h, topic, at);
+}
+
 static void on_mail(void *arg, leat_mail *mail)
 {
     leat_hub *h = arg;
-    hub_mail *m = (hub_mail *)mail;
-    switch (m->op) {
-    case HUB_MAIL_OPEN:
-        leat_list_push(&h->links, &m->link->hub_entry);
-        tell_confirmed(h, m->link);
+    leat_worker_mail *m = (leat_worker_mail *)mail;
+    hub_worker *w = m->line == NULL ? NULL : m->line->hub_end;
+    switch (m->kind) {
+    case LEAT_WORKER_OPEN:
+        open_worker(h, m->line);
         break;
-    case HUB_MAIL_ARM:
-        hub_topic_arm(h, m->link, hub_mail_topic(m), m->generation);
+    case LEAT_WORKER_ARM:
+        hub_topic_arm(h, w, m->topic);
         break;
-    case HUB_MAIL_DISARM:
-        hub_topic_disarm(h, m->link, hub_mail_topic(m), m->generation);
+    case LEAT_WORKER_DISARM:
+        hub_topic_disarm(h, w, m->topic);
         break;
-    case HUB_MAIL_POSITION:
-        hub_anchor_read(&h->anchors, hub_mail_topic(m), hub_mail_epoch(m), m->seq, 0);
-        hub_topic_position(h, hub_mail_topic(m), hub_mail_epoch(m), m->seq, m->revoked);
+    case LEAT_WORKER_POSITION:
+        take_position(h, m->position.topic.name, &m->position.at);
         break;
-    case HUB_MAIL_UNREAD:
-        if (leat_slice_is(hub_mail_topic(m), LEAT_UNCONFIRMED))
+    case LEAT_WORKER_READ_REFUSED:
+        if (strcmp(m->sqlstate, LEAT_UNCONFIRMED) == 0)
             hub_attend_unconfirmed(h);
         else
             hub_repair_probe(h);
         break;
-    case HUB_MAIL_ROOM:
-        hub_topic_catch_up(m->link);
+    case LEAT_WORKER_ROOM:
+        hub_topic_catch_up(w);
         break;
-    case HUB_MAIL_CLOSE:
-        close_link(h, m->link);
+    case LEAT_WORKER_CLOSE:
+        close_worker(w);
         break;
-    case HUB_MAIL_STOP:
+    case LEAT_WORKER_STOP:
         stop_parts(h);
         break;
-    case HUB_MAIL_ARMED:
-    case HUB_MAIL_BEGIN:
-    case HUB_MAIL_EVENT:
-    case HUB_MAIL_SIGNAL:
-    case HUB_MAIL_RESET:
-    case HUB_MAIL_CONFIRMED:
-    case HUB_MAIL_UNCONFIRMED:
-    case HUB_MAIL_CLOSED:
-        LEAT_ASSERT(m->op < HUB_MAIL_ARMED); /* a mail for a worker in the hub's box */
     }
-    hub_mail_free(m);
+    leat_worker_mail_free(m);
 }

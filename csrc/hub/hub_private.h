@@ -14,8 +14,9 @@
 #include "base/map.h"
 #include "hub/broker.h"
 #include "hub/hub.h"
-#include "mail/hub_link.h"
+#include "hub/hub_worker.h"
 #include "mail/hub_mail.h"
+#include "mail/worker_mail.h"
 #include "outbox/history.h"
 #include "wire/leat_v1.h"
 
@@ -50,9 +51,9 @@ typedef struct hub_topic {
 /* One worker's interest in one topic. */
 typedef struct hub_interest {
     leat_list topic_link;
-    leat_list link_link;
+    leat_list worker_link;
     hub_topic *topic;
-    leat_hub_link *link;
+    hub_worker *worker;
     uint64_t generation;
     bool armed;  /* on_armed was sent */
     bool behind; /* events were left out, since too much waits for the worker already */
@@ -118,7 +119,7 @@ struct leat_hub {
     hub_phase told_phase;               /* the phase */
     char troubles[LEAT_HUB_PARTS][160]; /* "": none */
     leat_map topics;
-    leat_list links;     /* leat_hub_link by hub_entry */
+    leat_list workers;   /* hub_worker by hub_link */
     leat_list wanting;   /* topics to be fetched for as soon as possible */
     leat_list doubtful;  /* topics that a read saw further than us: the announcement is probably
                             under way */
@@ -155,13 +156,12 @@ void hub_anchor_clear(hub_anchors *a);
 void hub_anchor_write(const hub_anchors *a, leat_buf *json);
 
 /* hub_topic.c */
-void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation);
-void hub_topic_disarm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation);
+void hub_topic_arm(leat_hub *h, hub_worker *w, leat_topic_life life);
+void hub_topic_disarm(leat_hub *h, hub_worker *w, leat_topic_life life);
 void hub_interest_free(hub_interest *i);
 void hub_topic_confirm_all(leat_hub *h);
-void hub_topic_catch_up(leat_hub_link *link);
-void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq,
-                        int64_t revoked);
+void hub_topic_catch_up(hub_worker *w);
+void hub_topic_position(leat_hub *h, leat_slice name, const leat_named_position *at);
 /* False if it may not be an anchor: a number of the topic was announced twice, and the outbox has
  * not said yet what is true. */
 bool hub_topic_announce(leat_hub *h, const leat_announcement *a);

@@ -76,39 +76,39 @@ static leat_slice name_of(const hub_topic *t)
     return t->entry.key;
 }
 
+static leat_topic_life life_of(const hub_interest *i)
+{
+    return (leat_topic_life){name_of(i->topic), i->generation};
+}
+
 /* What is given to the worker from now on follows the head. */
 static void tell_begin(hub_interest *i)
 {
     const hub_topic *t = i->topic;
-    hub_mail *m = hub_mail_new(HUB_MAIL_BEGIN, i->link, name_of(t), leat_slice_of(t->epoch));
-    m->generation = i->generation;
-    m->seq = t->head;
-    m->revoked = t->revoked;
-    hub_link_post(i->link, m);
+    leat_named_position at = {leat_slice_of(t->epoch), t->head, t->revoked};
+    hub_worker_tell_begin(i->worker, life_of(i), &at);
     i->behind = false;
 }
 
 static void confirm(hub_interest *i)
 {
     i->armed = true;
-    hub_mail *m = hub_mail_new(HUB_MAIL_ARMED, i->link, name_of(i->topic), (leat_slice){NULL, 0});
-    m->generation = i->generation;
-    hub_link_post(i->link, m);
+    hub_worker_tell_armed(i->worker, life_of(i));
     if (i->topic->head != LEAT_HUB_UNKNOWN)
         tell_begin(i);
 }
 
-void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation)
+void hub_topic_arm(leat_hub *h, hub_worker *w, leat_topic_life life)
 {
-    hub_topic *t = hub_topic_find(h, name);
+    hub_topic *t = hub_topic_find(h, life.name);
     if (t == NULL)
-        t = make_topic(h, name);
+        t = make_topic(h, life.name);
     hub_interest *i = leat_calloc(1, sizeof(*i));
     i->topic = t;
-    i->link = link;
-    i->generation = generation;
+    i->worker = w;
+    i->generation = life.generation;
     leat_list_push(&t->interests, &i->topic_link);
-    leat_list_push(&link->interests, &i->link_link);
+    leat_list_push(&w->interests, &i->worker_link);
     if (h->phase == HUB_READY)
         confirm(i);
 }
@@ -117,20 +117,20 @@ void hub_interest_free(hub_interest *i)
 {
     hub_topic *t = i->topic;
     leat_list_unlink(&i->topic_link);
-    leat_list_unlink(&i->link_link);
+    leat_list_unlink(&i->worker_link);
     free(i);
     if (leat_list_empty(&t->interests))
         free_topic(t);
 }
 
-void hub_topic_disarm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation)
+void hub_topic_disarm(leat_hub *h, hub_worker *w, leat_topic_life life)
 {
-    hub_topic *t = hub_topic_find(h, name);
+    hub_topic *t = hub_topic_find(h, life.name);
     if (t == NULL)
         return;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
         hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
-        if (i->link == link && i->generation == generation) {
+        if (i->worker == w && i->generation == life.generation) {
             hub_interest_free(i);
             return;
         }
@@ -150,10 +150,10 @@ void hub_topic_confirm_all(leat_hub *h)
     }
 }
 
-void hub_topic_catch_up(leat_hub_link *link)
+void hub_topic_catch_up(hub_worker *w)
 {
-    for (leat_list *l = link->interests.next; l != &link->interests; l = l->next) {
-        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, link_link);
+    for (leat_list *l = w->interests.next; l != &w->interests; l = l->next) {
+        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, worker_link);
         if (i->behind && i->topic->head != LEAT_HUB_UNKNOWN)
             tell_begin(i);
         i->behind = false;
@@ -163,21 +163,19 @@ void hub_topic_catch_up(leat_hub_link *link)
 /* Too much waits for the worker: it is told where the topic goes on when it has room. */
 static void leave_behind(hub_interest *i)
 {
-    leat_hub_link *link = i->link;
     leat_metrics_add(i->topic->hub->metrics, LEAT_M_LEFT_BEHIND, 1);
     i->behind = true;
-    atomic_store(&link->full, true);
-    bool drained = atomic_load(&link->mail_bytes) <= link->limits->worker_mail_bytes / 2;
-    if (drained && atomic_exchange(&link->full, false))
-        hub_topic_catch_up(link); /* between our two looks, so that it may not have seen `full` */
+    if (!leat_line_await_room(i->worker->line))
+        hub_topic_catch_up(i->worker);
 }
 
 /* Gives the event to every interested worker; takes the reference. */
-static void give(hub_topic *t, leat_event *e, hub_mail_op op)
+static void give(hub_topic *t, leat_event *e, leat_hub_news_kind kind)
 {
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
         hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
-        if (!i->behind && !hub_link_post_event(i->link, op, e) && op == HUB_MAIL_EVENT)
+        if (!i->behind && !hub_worker_give(i->worker, kind, i->generation, e) &&
+            kind == LEAT_HUB_EVENT)
             leave_behind(i);
     }
     leat_event_unref(e);
@@ -189,7 +187,7 @@ static void give_next(hub_topic *t, leat_event *e)
     if (leat_event_kind_of(e) == LEAT_EVENT_REVOKE)
         t->revoked = t->head;
     leat_metrics_add(t->hub->metrics, LEAT_M_EVENTS, 1);
-    give(t, e, HUB_MAIL_EVENT);
+    give(t, e, LEAT_HUB_EVENT);
 }
 
 /* Keeps an event that is not yet next, in order. What does not fit is fetched when its turn comes;
@@ -342,7 +340,7 @@ bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
     if (t == NULL)
         return true;
     if (a->kind == LEAT_ANNOUNCE_SIGNAL) {
-        give(t, event_of(t, a), HUB_MAIL_SIGNAL);
+        give(t, event_of(t, a), LEAT_HUB_SIGNAL);
         return true;
     }
     if (t->epoch != NULL && !same_numbering(t, a->epoch)) {
@@ -387,16 +385,16 @@ static int64_t behind_pending(const hub_topic *t, int64_t seq)
     return seq;
 }
 
-static void begin(hub_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
+static void begin(hub_topic *t, const leat_named_position *at)
 {
-    if (t->epoch != NULL && !leat_slice_equal(leat_slice_of(t->epoch), epoch))
+    if (t->epoch != NULL && !leat_slice_equal(leat_slice_of(t->epoch), at->epoch))
         forget_heard(t);
     if (t->epoch == NULL)
-        t->epoch = leat_memdup(epoch.at, epoch.len);
-    t->head = behind_pending(t, seq);
-    note_read(t, seq);
-    t->heard = t->heard > seq ? t->heard : seq;
-    t->revoked = revoked;
+        t->epoch = leat_memdup(at->epoch.at, at->epoch.len);
+    t->head = behind_pending(t, at->seq);
+    note_read(t, at->seq);
+    t->heard = t->heard > at->seq ? t->heard : at->seq;
+    t->revoked = at->revoked;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
         hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
         if (i->armed)
@@ -406,19 +404,18 @@ static void begin(hub_topic *t, leat_slice epoch, int64_t seq, int64_t revoked)
     settle_doubts(t);
 }
 
-void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq,
-                        int64_t revoked)
+void hub_topic_position(leat_hub *h, leat_slice name, const leat_named_position *at)
 {
     hub_topic *t = hub_topic_find(h, name);
     if (t == NULL)
         return;
     if (t->head == LEAT_HUB_UNKNOWN) {
-        begin(t, epoch, seq, revoked);
+        begin(t, at);
         return;
     }
-    if (!leat_slice_equal(leat_slice_of(t->epoch), epoch)) {
+    if (!leat_slice_equal(leat_slice_of(t->epoch), at->epoch)) {
         doubt_numbering(t);
-    } else if (seq > t->heard) {
+    } else if (at->seq > t->heard) {
         hub_repair_doubt(t); /* its announcement is most likely on its way */
     }
 }
@@ -473,9 +470,6 @@ static void reset(hub_topic *t, int reason)
     t->head = LEAT_HUB_UNKNOWN;
     for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
         hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
-        hub_mail *m = hub_mail_new(HUB_MAIL_RESET, i->link, name_of(t), (leat_slice){NULL, 0});
-        m->generation = i->generation;
-        m->reason = reason;
-        hub_link_post(i->link, m);
+        hub_worker_tell_reset(i->worker, life_of(i), reason);
     }
 }

@@ -1,91 +1,83 @@
-/* hub_mail.h - the messages between the hub and the workers, and the link that both ends share.
+/* hub_mail.h - what the hub says to a worker: one mail for all the news of a turn of the hub's
+ * loop.
  *
- * Ownership  mails belong to the mailbox they were posted to, then to the receiver.
- * Threads    as the link's fields say.
- * Units      seq; bytes.
- * Errors     none.
+ * Ownership  leat_hub_mail_new returns owned; leat_hub_mail_post takes the mail, and whoever
+ * receives it frees it. A mail owns its texts and one reference to each of its events. Threads any:
+ * a mail belongs to one thread at a time. Units      seq counts from 1; bytes of events. Errors
+ * none. A mail that is posted to a closed mailbox is dropped.
  */
 #ifndef LEAT_MAIL_HUB_MAIL_H
 #define LEAT_MAIL_HUB_MAIL_H
 
-#include <stdatomic.h>
-
+#include "base/epoch.h"
 #include "base/event.h"
-#include "base/limits.h"
-#include "base/list.h"
-#include "loop/mailbox.h"
+#include "mail/line.h"
 
-typedef struct leat_hub_link leat_hub_link;
-typedef struct leat_hub_handler leat_hub_handler;
+typedef enum leat_hub_news_kind {
+    LEAT_HUB_ARMED,       /* the topic's interest is registered, and the broker listens */
+    LEAT_HUB_BEGIN,       /* the next event is the one after `at`; nothing up to it will come */
+    LEAT_HUB_EVENT,       /* the event after the last one, or after where the hub began */
+    LEAT_HUB_SIGNAL,      /* a signal */
+    LEAT_HUB_RESET,       /* the numbering cannot be continued: positions start anew */
+    LEAT_HUB_CONFIRMED,   /* the database has the history that the hub knows */
+    LEAT_HUB_UNCONFIRMED, /* it may have another one: no position is good without asking it */
+    LEAT_HUB_CLOSED,      /* the last news of a line: the hub no longer uses it */
+} leat_hub_news_kind;
 
-typedef enum hub_mail_op {
-    /* to the hub */
-    HUB_MAIL_OPEN,
-    HUB_MAIL_ARM,
-    HUB_MAIL_DISARM,
-    HUB_MAIL_POSITION,
-    HUB_MAIL_UNREAD, /* a worker's read of a position was refused by the server; topic: its SQLSTATE
-                      */
-    HUB_MAIL_ROOM,   /* the worker has caught up with its mail */
-    HUB_MAIL_CLOSE,
-    HUB_MAIL_STOP,
-    /* to a worker */
-    HUB_MAIL_ARMED,
-    HUB_MAIL_BEGIN,
-    HUB_MAIL_EVENT,
-    HUB_MAIL_SIGNAL,
-    HUB_MAIL_RESET,
-    HUB_MAIL_CONFIRMED,
-    HUB_MAIL_UNCONFIRMED,
-    HUB_MAIL_CLOSED,
-} hub_mail_op;
-
-typedef struct hub_mail {
-    leat_mail mail; /* first: a leat_mail is one of these */
-    hub_mail_op op;
-    leat_hub_link *link;
-    uint64_t generation;
-    int64_t seq;
-    int64_t revoked;
-    int reason;
-    leat_event *event; /* EVENT, SIGNAL: one reference */
-    size_t topic_len;
-    size_t epoch_len;
-    char text[]; /* the topic, then the epoch */
-} hub_mail;
-
-struct leat_hub_link {
-    /* hub's side */
-    leat_list hub_entry;
-    leat_list interests; /* hub_interest by link_link */
-    /* both sides' */
-    atomic_size_t mail_bytes; /* events that wait for the worker */
-    atomic_bool full;         /* some interest is behind: the hub is to be told of room */
-    const leat_limits *limits;
-    /* worker's side */
-    leat_mailbox *hub;
-    leat_mailbox *mailbox;
-    const leat_hub_handler *handler;
-    void *arg;
-    bool closing;
-    void (*on_closed)(void *arg);
-    void *on_closed_arg;
+/* Why positions start anew. The last three are no news of the hub: a worker's event hook failed,
+ * the application asked for it, or an event is larger than max_event_bytes. */
+enum {
+    LEAT_RESET_HISTORY,
+    LEAT_RESET_EPOCH,
+    LEAT_RESET_HOOK,
+    LEAT_RESET_REQUESTED,
+    LEAT_RESET_TOO_LARGE,
 };
 
-static inline leat_slice hub_mail_topic(const hub_mail *m)
-{
-    return (leat_slice){m->text, m->topic_len};
-}
+typedef struct leat_hub_news {
+    leat_hub_news_kind kind;
+    union {
+        leat_topic_life armed;
+        struct {
+            leat_topic_life topic;
+            leat_named_position at;
+        } begin;
+        struct {
+            leat_topic_life topic;
+            int reason; /* LEAT_RESET_HISTORY or LEAT_RESET_EPOCH */
+        } reset;
+        struct {
+            leat_event *event;
+            uint64_t generation; /* of the topic's life that the event is for */
+        } event;                 /* EVENT, SIGNAL */
+    };
+    char *text_; /* what the slices point at, or NULL */
+} leat_hub_news;
 
-static inline leat_slice hub_mail_epoch(const hub_mail *m)
-{
-    return (leat_slice){m->text + m->topic_len, m->epoch_len};
-}
+typedef struct leat_hub_mail {
+    leat_mail mail; /* first: the mailbox hands out its address */
+    leat_hub_news *news;
+    size_t n;
+    size_t bytes; /* of the events in it */
+    size_t capacity_;
+} leat_hub_mail;
 
-hub_mail *hub_mail_new(hub_mail_op op, leat_hub_link *link, leat_slice topic, leat_slice epoch);
-void hub_mail_free(hub_mail *m);
-void hub_link_post(leat_hub_link *l, hub_mail *m); /* to the worker; takes m */
-/* Likewise, with an event of which it takes a reference. False if too much waits there already. */
-bool hub_link_post_event(leat_hub_link *l, hub_mail_op op, leat_event *e);
+leat_hub_mail *leat_hub_mail_new(void);
+
+/* Each adds a piece of news behind those that are there. Texts are copied. */
+void leat_hub_mail_armed(leat_hub_mail *m, leat_topic_life topic);
+void leat_hub_mail_begin(leat_hub_mail *m, leat_topic_life topic, const leat_named_position *at);
+void leat_hub_mail_reset(leat_hub_mail *m, leat_topic_life topic, int reason);
+/* EVENT or SIGNAL. Takes a reference of its own. */
+void leat_hub_mail_event(leat_hub_mail *m, leat_hub_news_kind kind, uint64_t generation,
+                         leat_event *e);
+/* CONFIRMED, UNCONFIRMED or CLOSED. */
+void leat_hub_mail_add(leat_hub_mail *m, leat_hub_news_kind kind);
+
+/* The event of news of kind EVENT or SIGNAL: its reference is the caller's from now on. */
+leat_event *leat_hub_news_take_event(leat_hub_news *news);
+
+void leat_hub_mail_post(leat_mailbox *worker, leat_hub_mail *m);
+void leat_hub_mail_free(leat_hub_mail *m);
 
 #endif

@@ -202,14 +202,19 @@ leat_topic *core_fixture_topic(core_fixture *f)
     return LEAT_CONTAINER_OF(leat_map_get(&f->core.topics, leat_slice_of("t")), leat_topic, entry);
 }
 
+static leat_topic_life life(core_fixture *f)
+{
+    return (leat_topic_life){leat_slice_of("t"), core_fixture_topic(f)->generation};
+}
+
 void core_fixture_arm(core_fixture *f)
 {
-    leat_topic_on_armed(&f->core, leat_slice_of("t"), core_fixture_topic(f)->generation);
+    leat_topic_on_armed(&f->core, life(f));
 }
 
 void core_fixture_event(core_fixture *f, leat_event_kind kind, int64_t seq, const char *data)
 {
-    leat_topic_on_event(&f->core,
+    leat_topic_on_event(&f->core, life(f).generation,
                         leat_v1_event(kind, leat_slice_of("t"), seq, leat_slice_of(data)));
     core_fixture_round(f);
 }
@@ -217,12 +222,13 @@ void core_fixture_event(core_fixture *f, leat_event_kind kind, int64_t seq, cons
 void core_fixture_signal(core_fixture *f)
 {
     leat_topic_on_signal(
-        &f->core, leat_v1_event(LEAT_EVENT_SIGNAL, leat_slice_of("t"), 0, leat_slice_of("1")));
+        &f->core, life(f).generation,
+        leat_v1_event(LEAT_EVENT_SIGNAL, leat_slice_of("t"), 0, leat_slice_of("1")));
 }
 
 void core_fixture_reset(core_fixture *f, int reason)
 {
-    leat_topic_on_reset(&f->core, leat_slice_of("t"), core_fixture_topic(f)->generation, reason);
+    leat_topic_on_reset(&f->core, life(f), reason);
 }
 
 /* ---- The shortest way to each state. ---- */
@@ -254,8 +260,8 @@ static void reach_gap(core_fixture *f)
 /* Another read was faster, or the hub. */
 static void begin_at_10(core_fixture *f)
 {
-    leat_topic_on_begin(&f->core, leat_slice_of("t"), core_fixture_topic(f)->generation,
-                        leat_slice_of("e"), 10, LEAT_NEVER_REVOKED);
+    leat_topic_on_begin(&f->core, life(f),
+                        &(leat_named_position){leat_slice_of("e"), 10, LEAT_NEVER_REVOKED});
 }
 
 static void reach_replaying(core_fixture *f)

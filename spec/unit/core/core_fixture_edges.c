@@ -77,31 +77,35 @@ void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
 
 /* ---- The hub. ---- */
 
-void leat_hub_link_arm(leat_hub_link *l, leat_slice topic, uint64_t generation)
+void leat_hub_link_arm(leat_hub_link *l, leat_topic_life topic)
 {
-    (void)l, (void)topic, (void)generation;
+    (void)l, (void)topic;
 }
 
-void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generation)
+void leat_hub_link_disarm(leat_hub_link *l, leat_topic_life topic)
 {
-    (void)l, (void)topic, (void)generation;
+    (void)l, (void)topic;
 }
 
-void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq,
-                            int64_t revoked)
+void leat_hub_link_position(leat_hub_link *l, leat_topic_life topic, const leat_named_position *at)
 {
-    (void)l, (void)topic, (void)epoch, (void)seq, (void)revoked;
+    (void)l, (void)topic, (void)at;
 }
 
-void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate)
+void leat_hub_link_read_refused(leat_hub_link *l, const char *sqlstate)
 {
     (void)l, (void)sqlstate;
 }
 
-int leat_hub_link_open(leat_hub_link **out, leat_mailbox *hub, const leat_limits *limits,
-                       uv_loop_t *uv, const leat_hub_handler *handler, void *arg)
+leat_event *leat_hub_news_take_event(leat_hub_news *news)
 {
-    (void)hub, (void)limits, (void)uv, (void)handler, (void)arg;
+    return news->event.event;
+}
+
+int leat_hub_link_open(leat_hub_link **out, leat_mailbox *hub, size_t max_bytes, uv_loop_t *uv,
+                       leat_hub_link_cb cb, void *arg)
+{
+    (void)hub, (void)max_bytes, (void)uv, (void)cb, (void)arg;
     *out = NULL;
     return 0;
 }

@@ -153,7 +153,7 @@ void leat_history_count_failure(leat_metrics *m, int err, const char *sqlstate)
     (void)m, (void)err, (void)sqlstate;
 }
 
-void leat_hub_link_unread(leat_hub_link *l, const char *sqlstate)
+void leat_hub_link_read_refused(leat_hub_link *l, const char *sqlstate)
 {
     (void)l, (void)sqlstate;
     seen.n_unread++;

@@ -25,26 +25,26 @@ static struct {
     size_t n_resyncs;
     size_t n_renumbered;
     size_t n_armed;
+    size_t n_signals;
     int last_reason;
     bool shares_forgotten;
     bool disarmed;
 } seen;
 
-void leat_hub_link_arm(leat_hub_link *l, leat_slice topic, uint64_t generation)
+void leat_hub_link_arm(leat_hub_link *l, leat_topic_life topic)
 {
-    (void)l, (void)topic, (void)generation;
+    (void)l, (void)topic;
 }
 
-void leat_hub_link_disarm(leat_hub_link *l, leat_slice topic, uint64_t generation)
+void leat_hub_link_disarm(leat_hub_link *l, leat_topic_life topic)
 {
-    (void)l, (void)topic, (void)generation;
+    (void)l, (void)topic;
     seen.disarmed = true;
 }
 
-void leat_hub_link_position(leat_hub_link *l, leat_slice topic, leat_slice epoch, int64_t seq,
-                            int64_t revoked)
+void leat_hub_link_position(leat_hub_link *l, leat_topic_life topic, const leat_named_position *at)
 {
-    (void)l, (void)topic, (void)epoch, (void)seq, (void)revoked;
+    (void)l, (void)topic, (void)at;
     seen.n_positions++;
 }
 
@@ -63,6 +63,7 @@ void leat_sub_on_armed(leat_sub *s)
 void leat_sub_signal(leat_sub *s, leat_event *e)
 {
     (void)s, (void)e;
+    seen.n_signals++;
 }
 
 void leat_sub_resync(leat_sub *s, int reason)
@@ -177,14 +178,24 @@ static leat_event *make_event(int64_t seq, size_t bytes)
     return leat_v1_event(LEAT_EVENT_DATA, leat_slice_of("t"), seq, leat_slice_of(data));
 }
 
+static leat_topic_life life(const world *w)
+{
+    return (leat_topic_life){leat_slice_of("t"), w->topic->generation};
+}
+
+static leat_topic_life other_life(const world *w)
+{
+    return (leat_topic_life){leat_slice_of("t"), w->topic->generation + 1};
+}
+
 static void arm(world *w)
 {
-    leat_topic_on_armed(&w->core, leat_slice_of("t"), w->topic->generation);
+    leat_topic_on_armed(&w->core, life(w));
 }
 
 static void event(world *w, int64_t seq)
 {
-    leat_topic_on_event(&w->core, make_event(seq, 10));
+    leat_topic_on_event(&w->core, w->topic->generation, make_event(seq, 10));
 }
 
 static bool position_revoked(world *w, const char *epoch, int64_t seq, int64_t revoked)
@@ -202,8 +213,8 @@ static bool position(world *w, const char *epoch, int64_t seq)
 
 static void begin(world *w, const char *epoch, int64_t seq, int64_t revoked)
 {
-    leat_topic_on_begin(&w->core, leat_slice_of("t"), w->topic->generation, leat_slice_of(epoch),
-                        seq, revoked);
+    leat_topic_on_begin(&w->core, life(w),
+                        &(leat_named_position){leat_slice_of(epoch), seq, revoked});
 }
 
 static void turn(world *w)
@@ -326,22 +337,42 @@ static void knows_its_last_revocation(void **state)
     position_revoked(w, "e", 6, 2);
     assert_int_equal(2, w->topic->revoked);
     leat_topic_on_event(
-        &w->core, leat_v1_event(LEAT_EVENT_REVOKE, leat_slice_of("t"), 7, leat_slice_of("null")));
+        &w->core, w->topic->generation,
+        leat_v1_event(LEAT_EVENT_REVOKE, leat_slice_of("t"), 7, leat_slice_of("null")));
     assert_int_equal(7, w->topic->revoked);
 
-    leat_topic_on_reset(&w->core, leat_slice_of("t"), w->topic->generation, LEAT_RESET_EPOCH);
+    leat_topic_on_reset(&w->core, life(w), LEAT_RESET_EPOCH);
     position(w, "f", 6);
 
     assert_int_equal(LEAT_NEVER_REVOKED, w->topic->revoked);
 }
 
-static void drops_what_comes_before_it_is_armed(void **state)
+static void drops_what_comes_before_it_knows_where_it_stands(void **state)
 {
     world *w = *state;
 
     event(w, 5);
 
     assert_int_equal(LEAT_TOPIC_UNKNOWN, w->topic->head);
+}
+
+/* The topic was disarmed and armed again while they were on their way. */
+static void drops_events_and_signals_of_another_life(void **state)
+{
+    world *w = *state;
+    leat_slice name = leat_slice_of("t");
+    arm(w);
+    position(w, "e", 0);
+
+    leat_topic_on_event(&w->core, other_life(w).generation, make_event(1, 10));
+    leat_topic_on_signal(&w->core, other_life(w).generation,
+                         leat_v1_event(LEAT_EVENT_SIGNAL, name, 0, leat_slice_of("1")));
+
+    expect_ring(w->topic, 1, 0);
+    assert_int_equal(0, seen.n_signals);
+    leat_topic_on_signal(&w->core, life(w).generation,
+                         leat_v1_event(LEAT_EVENT_SIGNAL, name, 0, leat_slice_of("1")));
+    assert_int_equal(N_SUBS, seen.n_signals);
 }
 
 static void drops_its_oldest_beyond_the_count(void **state)
@@ -363,7 +394,7 @@ static void drops_its_oldest_beyond_the_bytes(void **state)
     position(w, "e", 0);
 
     for (int64_t seq = 1; seq <= 9; seq++)
-        leat_topic_on_event(&w->core, make_event(seq, RING_BYTES / 3));
+        leat_topic_on_event(&w->core, w->topic->generation, make_event(seq, RING_BYTES / 3));
 
     expect_ring(w->topic, 8, 9);
     assert_true(leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES) <= RING_BYTES);
@@ -376,7 +407,7 @@ static void holds_none_that_is_larger_than_the_ring(void **state)
     position(w, "e", 0);
     event(w, 1);
 
-    leat_topic_on_event(&w->core, make_event(2, RING_BYTES + 1));
+    leat_topic_on_event(&w->core, w->topic->generation, make_event(2, RING_BYTES + 1));
 
     expect_ring(w->topic, 3, 2);
     assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES));
@@ -420,9 +451,9 @@ static void heeds_only_resets_of_its_own_life(void **state)
     arm(w);
     position(w, "e", 3);
 
-    leat_topic_on_reset(&w->core, leat_slice_of("t"), w->topic->generation + 1, LEAT_RESET_EPOCH);
+    leat_topic_on_reset(&w->core, other_life(w), LEAT_RESET_EPOCH);
     assert_int_equal(0, seen.n_resyncs);
-    leat_topic_on_reset(&w->core, leat_slice_of("t"), w->topic->generation, LEAT_RESET_HISTORY);
+    leat_topic_on_reset(&w->core, life(w), LEAT_RESET_HISTORY);
 
     assert_int_equal(N_SUBS, seen.n_resyncs);
     assert_int_equal(LEAT_TOPIC_UNKNOWN, w->topic->head);
@@ -497,7 +528,8 @@ int main(void)
         TEST(restarts_where_the_hub_has_another_numbering),
         TEST(knows_how_far_it_is_committed),
         TEST(knows_its_last_revocation),
-        TEST(drops_what_comes_before_it_is_armed),
+        TEST(drops_what_comes_before_it_knows_where_it_stands),
+        TEST(drops_events_and_signals_of_another_life),
         TEST(drops_its_oldest_beyond_the_count),
         TEST(drops_its_oldest_beyond_the_bytes),
         TEST(holds_none_that_is_larger_than_the_ring),

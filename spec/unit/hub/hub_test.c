@@ -1,6 +1,6 @@
 /* hub_test.c - a hub that cannot start, or never does, leaves nothing behind.
  *
- * hub.c and hub_link.c alone: the test stands in for the pool and for the broker.
+ * hub.c and hub_worker.c, with the mail: the test stands in for the pool and for the broker.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -127,26 +127,25 @@ void hub_watch_stop(leat_hub *h)
 {
     (void)h;
 }
-void hub_topic_arm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation)
+void hub_topic_arm(leat_hub *h, hub_worker *w, leat_topic_life life)
 {
-    (void)h, (void)link, (void)name, (void)generation;
+    (void)h, (void)w, (void)life;
 }
-void hub_topic_disarm(leat_hub *h, leat_hub_link *link, leat_slice name, uint64_t generation)
+void hub_topic_disarm(leat_hub *h, hub_worker *w, leat_topic_life life)
 {
-    (void)h, (void)link, (void)name, (void)generation;
+    (void)h, (void)w, (void)life;
 }
 void hub_interest_free(hub_interest *i)
 {
     (void)i;
 }
-void hub_topic_catch_up(leat_hub_link *link)
+void hub_topic_catch_up(hub_worker *w)
 {
-    (void)link;
+    (void)w;
 }
-void hub_topic_position(leat_hub *h, leat_slice name, leat_slice epoch, int64_t seq,
-                        int64_t revoked)
+void hub_topic_position(leat_hub *h, leat_slice name, const leat_named_position *at)
 {
-    (void)h, (void)name, (void)epoch, (void)seq, (void)revoked;
+    (void)h, (void)name, (void)at;
 }
 bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
 {

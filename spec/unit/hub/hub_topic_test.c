@@ -25,7 +25,10 @@ static struct {
     size_t n_begins;
     int64_t last_begin;
     int64_t last_revoked;
-    bool full; /* the worker's mailbox takes no more events */
+    uint64_t last_generation;
+    bool full; /* too many events are on their way to the worker */
+    bool awaits_room;
+    bool has_room_by_then; /* the worker has room again before it is asked to tell of it */
     uint64_t now;
     size_t n_resets;
     int last_reset;
@@ -33,46 +36,45 @@ static struct {
     bool doubted;
 } seen;
 
-hub_mail *hub_mail_new(hub_mail_op op, leat_hub_link *link, leat_slice topic, leat_slice epoch)
+void hub_worker_tell_armed(hub_worker *w, leat_topic_life topic)
 {
-    hub_mail *m = leat_calloc(1, sizeof(*m));
-    (void)topic;
-    (void)epoch;
-    m->op = op;
-    m->link = link;
-    return m;
+    (void)w, (void)topic;
+    seen.n_armed++;
 }
 
-void hub_link_post(leat_hub_link *l, hub_mail *m)
+void hub_worker_tell_begin(hub_worker *w, leat_topic_life topic, const leat_named_position *at)
 {
-    (void)l;
-    if (m->op == HUB_MAIL_EVENT) {
-        seen.given[seen.n_given++] = leat_event_seq(m->event);
-        seen.last_kind = leat_event_kind_of(m->event);
-    }
-    seen.n_armed += m->op == HUB_MAIL_ARMED;
-    if (m->op == HUB_MAIL_BEGIN) {
-        seen.n_begins++;
-        seen.last_begin = m->seq;
-        seen.last_revoked = m->revoked;
-    }
-    if (m->op == HUB_MAIL_RESET) {
-        seen.n_resets++;
-        seen.last_reset = m->reason;
-    }
-    if (m->event != NULL)
-        leat_event_unref(m->event);
-    free(m);
+    (void)w, (void)topic;
+    seen.n_begins++;
+    seen.last_begin = at->seq;
+    seen.last_revoked = at->revoked;
 }
 
-bool hub_link_post_event(leat_hub_link *l, hub_mail_op op, leat_event *e)
+void hub_worker_tell_reset(hub_worker *w, leat_topic_life topic, int reason)
 {
+    (void)w, (void)topic;
+    seen.n_resets++;
+    seen.last_reset = reason;
+}
+
+bool hub_worker_give(hub_worker *w, leat_hub_news_kind kind, uint64_t generation, leat_event *e)
+{
+    (void)w;
     if (seen.full)
         return false;
-    hub_mail *m = hub_mail_new(op, l, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
-    m->event = leat_event_ref(e);
-    hub_link_post(l, m);
+    seen.last_generation = generation;
+    if (kind == LEAT_HUB_EVENT) {
+        seen.given[seen.n_given++] = leat_event_seq(e);
+        seen.last_kind = leat_event_kind_of(e);
+    }
     return true;
+}
+
+bool leat_line_await_room(leat_line *l)
+{
+    (void)l;
+    seen.awaits_room = true;
+    return !seen.has_room_by_then;
 }
 
 uint64_t leat_loop_now(const leat_loop *l)
@@ -97,16 +99,19 @@ typedef struct world {
     leat_limits limits;
     leat_metrics_registry *registry;
     leat_hub hub;
-    leat_hub_link link;
+    hub_worker worker;
 } world;
+
+static leat_topic_life life(uint64_t generation)
+{
+    return (leat_topic_life){leat_slice_of("t"), generation};
+}
 
 static int set_up(void **state)
 {
     world *w = leat_calloc(1, sizeof(*w));
     memset(&seen, 0, sizeof(seen));
     w->limits.hub_pending_bytes = 1 << 20;
-    w->limits.worker_mail_bytes = 1000;
-    w->link.limits = &w->limits;
     w->registry = leat_metrics_registry_new();
     w->hub.options.limits = &w->limits;
     w->hub.metrics = leat_metrics_new(w->registry);
@@ -114,8 +119,8 @@ static int set_up(void **state)
     w->limits.max_event_bytes = 100;
     strcpy(w->hub.timeline, "00000001");
     leat_map_init(&w->hub.topics);
-    leat_list_init(&w->link.interests);
-    hub_topic_arm(&w->hub, &w->link, leat_slice_of("t"), 1);
+    leat_list_init(&w->worker.interests);
+    hub_topic_arm(&w->hub, &w->worker, life(1));
     *state = w;
     return 0;
 }
@@ -123,7 +128,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     world *w = *state;
-    hub_topic_disarm(&w->hub, &w->link, leat_slice_of("t"), 1);
+    hub_topic_disarm(&w->hub, &w->worker, life(1));
     assert_int_equal(0, w->hub.topics.count);
     leat_map_close(&w->hub.topics);
     leat_metrics_registry_free(w->registry);
@@ -145,7 +150,8 @@ static bool announce(world *w, const char *epoch, int64_t seq, bool with_data)
 
 static void position(world *w, const char *epoch, int64_t seq)
 {
-    hub_topic_position(&w->hub, leat_slice_of("t"), leat_slice_of(epoch), seq, 0);
+    leat_named_position at = {leat_slice_of(epoch), seq, 0};
+    hub_topic_position(&w->hub, leat_slice_of("t"), &at);
 }
 
 /* The outbox, which holds oldest..head, answers for everything after the hub's head. */
@@ -441,7 +447,8 @@ static void test_tells_where_it_begins(void **state)
 {
     world *w = *state;
     assert_int_equal(0, seen.n_begins);
-    hub_topic_position(&w->hub, leat_slice_of("t"), leat_slice_of("00000001-a"), 7, 3);
+    leat_named_position at = {leat_slice_of("00000001-a"), 7, 3};
+    hub_topic_position(&w->hub, leat_slice_of("t"), &at);
     assert_int_equal(1, seen.n_begins);
     assert_int_equal(7, seen.last_begin);
     assert_int_equal(3, seen.last_revoked);
@@ -451,7 +458,7 @@ static void test_tells_where_it_begins(void **state)
 static void test_tells_a_later_worker_where_it_is(void **state)
 {
     world *w = *state;
-    leat_hub_link later = {.limits = &w->limits};
+    hub_worker later = {0};
     leat_list_init(&later.interests);
     position(w, "00000001-a", 5);
     leat_announcement a = {
@@ -464,12 +471,12 @@ static void test_tells_a_later_worker_where_it_is(void **state)
     hub_topic_announce(&w->hub, &a);
     announce(w, "a", 7, true);
 
-    hub_topic_arm(&w->hub, &later, leat_slice_of("t"), 2);
+    hub_topic_arm(&w->hub, &later, life(2));
 
     assert_int_equal(2, seen.n_begins);
     assert_int_equal(7, seen.last_begin);
     assert_int_equal(6, seen.last_revoked);
-    hub_topic_disarm(&w->hub, &later, leat_slice_of("t"), 2);
+    hub_topic_disarm(&w->hub, &later, life(2));
 }
 
 static void test_leaves_out_what_a_worker_has_no_room_for(void **state)
@@ -478,20 +485,48 @@ static void test_leaves_out_what_a_worker_has_no_room_for(void **state)
     position(w, "00000001-a", 0);
     announce(w, "a", 1, true);
     seen.full = true;
-    atomic_store(&w->link.mail_bytes, 1000);
     announce(w, "a", 2, true);
     seen.full = false;
     announce(w, "a", 3, true);
     assert_given(1, 1);
-    assert_true(atomic_load(&w->link.full));
+    assert_true(seen.awaits_room);
     assert_int_equal(1, leat_metrics_get(w->hub.metrics, LEAT_M_LEFT_BEHIND));
 
-    hub_topic_catch_up(&w->link);
+    hub_topic_catch_up(&w->worker);
     announce(w, "a", 4, true);
 
     assert_int_equal(2, seen.n_begins);
     assert_int_equal(3, seen.last_begin);
     assert_int_equal(4, seen.given[1]);
+}
+
+static void test_goes_on_at_once_if_there_is_room_by_then(void **state)
+{
+    world *w = *state;
+    position(w, "00000001-a", 0);
+    seen.full = seen.has_room_by_then = true;
+    announce(w, "a", 1, true);
+    assert_int_equal(0, seen.n_given);
+    assert_int_equal(2, seen.n_begins);
+    assert_int_equal(1, seen.last_begin);
+}
+
+static void test_says_for_which_life_an_event_is(void **state)
+{
+    world *w = *state;
+    position(w, "00000001-a", 0);
+    hub_topic_disarm(&w->hub, &w->worker, life(2)); /* no such life */
+    announce(w, "a", 1, true);
+    assert_int_equal(1, seen.last_generation);
+
+    hub_topic_arm(&w->hub, &w->worker, life(2));
+    hub_topic_disarm(&w->hub, &w->worker, life(1));
+    announce(w, "a", 2, true);
+
+    assert_int_equal(2, seen.last_generation);
+    assert_given(1, 2);
+    hub_topic_arm(&w->hub, &w->worker, life(1));
+    hub_topic_disarm(&w->hub, &w->worker, life(2));
 }
 
 /* Every broker that can be thought of, some hundred times over. */
@@ -553,6 +588,8 @@ int main(void)
         TEST(test_tells_where_it_begins),
         TEST(test_tells_a_later_worker_where_it_is),
         TEST(test_leaves_out_what_a_worker_has_no_room_for),
+        TEST(test_goes_on_at_once_if_there_is_room_by_then),
+        TEST(test_says_for_which_life_an_event_is),
         TEST(test_is_exact_whatever_the_broker_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
