@@ -34,4 +34,16 @@ app:topic("room:{id:int}", {
   end,
 })
 
+-- One read for all who come at the same time: the snapshot is the topic's, not the viewer's.
+app:topic("shared:{id:int}", {
+  subscribe = function(ctx, args)
+    return leat.subscribe_authorized(ctx, { id = args.id }, {
+      share = ctx.topic,
+      snapshot = function(db, row)
+        return { notes = db:rows("select id, body from notes where room_id = $1 order by id", row.id) }
+      end,
+    })
+  end,
+})
+
 return app

@@ -1,0 +1,97 @@
+-- What came out of a scenario, as rows of a table and as a table for JSON.
+local statistics = require "bench.lib.statistics"
+local text = require "bench.lib.table"
+
+local M = {}
+
+local function list(rounds, path)
+  local values = {}
+  for i, round in ipairs(rounds) do
+    values[i] = statistics.at(round, path)
+  end
+  return values
+end
+
+--- results[server] is a list of the load's answers, one a round. Returns a summary for JSON.
+function M.summary(scenario, results)
+  local all = {}
+  local own = list(results[scenario.servers[1]], scenario.figure.path)
+  for server, rounds in pairs(results) do
+    local figures = list(rounds, scenario.figure.path)
+    local one = { figure = statistics.summary(figures), beside = {} }
+    if server ~= scenario.servers[1] then
+      one.ratio = statistics.summary(statistics.ratios(own, figures))
+    end
+    for _, beside in ipairs(scenario.beside or {}) do
+      one.beside[beside[1]] = statistics.summary(list(rounds, beside[2]))
+    end
+    all[server] = one
+  end
+  return all
+end
+
+local function with_spread(summary)
+  if not summary then
+    return "-"
+  end
+  if summary.n == 1 then
+    return text.number(summary.median)
+  end
+  return ("%s (%s–%s)"):format(text.number(summary.median), text.number(summary.least), text.number(summary.greatest))
+end
+
+-- "goal" is about this server's figure, or about its ratio to another one's.
+local function verdict(scenario, server, one)
+  local bound = (scenario.against or {})[server]
+  if bound and one.ratio then
+    local good = one.ratio.median <= bound
+    if scenario.figure.more_is_better then
+      good = one.ratio.median >= bound
+    end
+    return ("%s %s %s"):format(good and "met:" or "missed:", scenario.figure.more_is_better and "≥" or "≤",
+      text.number(bound))
+  end
+  if scenario.most and server == scenario.servers[1] and one.figure then
+    return ("%s ≤ %s"):format(one.figure.median <= scenario.most and "met:" or "missed:", text.number(scenario.most))
+  end
+  return ""
+end
+
+--- The heads of a scenario's table. Of a curve, the first column is its argument.
+function M.head(scenario)
+  local ratio = scenario.servers[1] .. " / it"
+  local head = { scenario.vary and scenario.vary[1] or "", scenario.figure.unit, ratio, "goal" }
+  if scenario.vary then
+    table.insert(head, 2, "")
+  end
+  for _, beside in ipairs(scenario.beside or {}) do
+    head[#head + 1] = beside[1]
+  end
+  return head
+end
+
+local function row_of(scenario, server, one, is_quick)
+  local row = { server, with_spread(one.figure), with_spread(one.ratio),
+    is_quick and "" or verdict(scenario, server, one) }
+  for _, beside in ipairs(scenario.beside or {}) do
+    local value = one.beside[beside[1]]
+    row[#row + 1] = text.number(value and value.median)
+  end
+  return row
+end
+
+--- Adds the rows of one point: a line for each server. x is the curve's argument, or nil. Of tiny runs no goal is
+--- judged.
+function M.add_rows(rows, scenario, servers, summary, x, is_quick)
+  for i, server in ipairs(servers) do
+    if summary[server] then
+      local row = row_of(scenario, server, summary[server], is_quick)
+      if x then
+        table.insert(row, 1, i == 1 and ("%g"):format(x) or "")
+      end
+      rows[#rows + 1] = row
+    end
+  end
+end
+
+return M

@@ -1,0 +1,241 @@
+-- What scripts/bench measures. A scenario:
+--
+--   name, title      for the command line, for the table
+--   servers          in the order in which they take turns; the first one is what is measured
+--   load             arguments of the load (bench/load/plan.h); events = rate * seconds if those are given
+--   vary             { argument, values… }: a curve; each value may be a table of arguments
+--   figure           the path of the figure in the load's JSON, its unit, and whether more is better
+--   against          { server = the most that figure / its figure may be } (or the least, if more is better)
+--   beside           more figures for the table: { heading, path }
+--   run              for what the load does not do itself: function(context, scenario, arguments, server)
+--   env              more variables of Leat
+--   before           function(context, arguments): prepares the database
+--   optional         runs only if it is named
+local process = require "bench.lib.process"
+
+local LATENCY = { { "p50 µs", "events.latency.p50_us" }, { "p99 µs", "events.latency.p99_us" } }
+local DELIVERY = { path = "events.cpu_us", unit = "µs of CPU a delivery" }
+local HANDSHAKE = { path = "handshakes.cpu_us", unit = "µs of CPU each" }
+local TOOK = { { "a second", "handshakes.per_s" }, { "p50 µs", "handshakes.took.p50_us" },
+  { "p99 µs", "handshakes.took.p99_us" } }
+
+-- The bare libpq program takes the place of the server and its clients.
+local function pipeline(context, _, arguments)
+  return process.run(context.bin .. "/bench_pipeline", {
+    core = context.server_core,
+    args = { "database=" .. context.database, "handshakes=" .. arguments.clients, "connections=10",
+      "rooms=" .. arguments.topics },
+  })
+end
+
+-- Events of long ago, of topics that nobody has, for the server to trim while live ones flow.
+local function fill_history(context, arguments)
+  context.sql(([[
+    insert into leat.topic (name, epoch, seq)
+      select 'old:' || i, gen_random_uuid(), %d from generate_series(1, 100) i;
+    insert into leat.event (topic, seq, kind, data, created_at)
+      select 'old:' || i, s, 'event', '{}', now() - interval '3 days'
+      from generate_series(1, 100) i, generate_series(1, %d) s]]):format(
+    arguments.history // 100, arguments.history // 100))
+end
+
+return {
+  {
+    name = "fanout-1000",
+    title = "1 topic × 1,000 subscribers, 50 events a second",
+    servers = { "leat", "raw", "rawbatch" },
+    load = { clients = 1000, rate = 50, seconds = 4 },
+    figure = DELIVERY,
+    against = { raw = 1.05 },
+    beside = LATENCY,
+    peers = true,
+  },
+  {
+    name = "fanout-10000",
+    title = "1 topic × 10,000 subscribers, 3 events a second",
+    servers = { "leat", "raw", "rawbatch" },
+    load = { clients = 10000, rate = 3, seconds = 4 },
+    figure = DELIVERY,
+    against = { raw = 1.05 },
+    beside = LATENCY,
+    peers = true,
+  },
+  {
+    name = "saturated",
+    title = "1 topic × 1,000 subscribers, as fast as it goes (10 events a commit, 500 on their way)",
+    servers = { "leat", "raw", "rawbatch" },
+    load = { clients = 1000, events = 2000, per_commit = 10, window = 500 },
+    figure = DELIVERY,
+    against = { rawbatch = 1.0 },
+    beside = { { "deliveries/s", "events.deliveries_per_s" } },
+    peers = true,
+  },
+  {
+    name = "topics",
+    title = "1,000 topics × 10 subscribers, 1,000 events a second, one a commit",
+    servers = { "leat", "raw", "rawbatch" },
+    load = { clients = 10000, topics = 1000, rate = 1000, seconds = 4 },
+    figure = DELIVERY,
+    against = { rawbatch = 1.1 },
+    beside = LATENCY,
+    peers = true,
+  },
+  {
+    name = "topics-saturated",
+    title = "1,000 topics × 10 of 1,000 clients, as fast as it goes (100 events a commit, 4,000 on their way)",
+    servers = { "leat", "raw", "rawbatch" },
+    load = { clients = 1000, topics = 1000, subscriptions = 10, events = 40000, per_commit = 100, window = 4000 },
+    figure = DELIVERY,
+    against = { rawbatch = 1.1 },
+    beside = { { "deliveries/s", "events.deliveries_per_s" } },
+  },
+  {
+    name = "topics-10000",
+    title = "10,000 topics × 1 subscriber, 1,000 events a second, one a commit",
+    servers = { "leat", "raw", "rawbatch" },
+    load = { clients = 10000, topics = 10000, rate = 1000, seconds = 4 },
+    figure = DELIVERY,
+    against = { rawbatch = 1.1 },
+    beside = LATENCY,
+  },
+  {
+    name = "handshake",
+    title = "connect and subscribe, nothing is read, 64 at a time",
+    servers = { "leat", "raw" },
+    load = { clients = 5000 },
+    figure = HANDSHAKE,
+    against = { raw = 1.25 },
+    beside = TOOK,
+    peers = true,
+  },
+  {
+    name = "handshake-reads",
+    title = "connect and subscribe with three reads, beside a bare pipelined libpq program with the same statements",
+    servers = { "leat", "pipeline" },
+    load = { clients = 3000, topics = 100, topic = "room:" },
+    figure = { path = "handshakes.per_s", unit = "a second", more_is_better = true },
+    against = { pipeline = 0.7 },
+    beside = { { "CPU µs", "handshakes.cpu_us" } },
+    replaced = { pipeline = pipeline },
+  },
+  {
+    name = "handshake-shared",
+    title = "connect and subscribe with one shared read, 64 at a time",
+    servers = { "leat", "raw" },
+    load = { clients = 5000, topic = "shared:" },
+    figure = HANDSHAKE,
+    beside = TOOK,
+  },
+  {
+    name = "resume",
+    title = "connect and resume, 20 events were missed",
+    servers = { "leat", "raw" },
+    load = { clients = 3000, missed = 20 },
+    figure = HANDSHAKE,
+    beside = TOOK,
+    past = 20,
+  },
+  {
+    name = "latency",
+    title = "from before the commit to the first and the last of 1,000 clients, beside NOTIFY's own, 20 a second",
+    servers = { "leat", "raw" },
+    load = { clients = 1000, rate = 20, seconds = 6, listen = 1, driver = "both" },
+    figure = { path = "events.first.p50_us", unit = "µs to the first client, median" },
+    beside = { { "NOTIFY p50", "events.notify.p50_us" }, { "NOTIFY p99", "events.notify.p99_us" },
+      { "first p99", "events.first.p99_us" }, { "last p50", "events.last.p50_us" },
+      { "last p99", "events.last.p99_us" } },
+  },
+  {
+    name = "memory",
+    title = "10,000 idle subscribers of one topic",
+    servers = { "leat", "raw" },
+    load = { clients = 10000, settle_ms = 1000 },
+    figure = { path = "memory.kb_each", unit = "resident kB each" },
+    most = 1.0,
+    beside = { { "base kB", "memory.base_rss_kb" }, { "full kB", "memory.rss_kb" } },
+    peers = true,
+  },
+  {
+    name = "stampede",
+    title = "10,000 clients connect at once and subscribe to one shared topic",
+    servers = { "leat", "raw" },
+    load = { clients = 10000, at_once = 10000, topic = "shared:" },
+    figure = { path = "handshakes.since_began.p99_us", unit = "µs until 99 % have their snapshot" },
+    most = 1000000,
+    beside = { { "p50 µs", "handshakes.since_began.p50_us" }, { "CPU µs each", "handshakes.cpu_us" },
+      { "reads", "metrics.leat_snapshot_reads_total" } },
+    metrics = "leat_snapshot_reads_total",
+  },
+  {
+    name = "rates",
+    title = "latency over rate: 1 topic × 1,000 subscribers",
+    servers = { "leat", "raw", "rawbatch" },
+    load = { clients = 1000, seconds = 3 },
+    vary = { "rate", 5, 10, 20, 40, 60, 80, 120, 200 },
+    figure = { path = "events.latency.p99_us", unit = "µs, 99 % of the deliveries" },
+    beside = { { "p50 µs", "events.latency.p50_us" }, { "CPU µs", "events.cpu_us" }, { "busy", "events.busy" } },
+    picture = { x = "events a second", y = "ms until 99 % of 1,000 subscribers have it", scale = 0.001, log = true },
+    rounds = 1,
+  },
+  {
+    name = "connections",
+    title = "cost over connections: 1 topic, 10,000 deliveries a second",
+    servers = { "leat", "raw" },
+    load = { seconds = 4 },
+    vary = { "clients", { clients = 1000, rate = 10 }, { clients = 2000, rate = 5 }, { clients = 5000, rate = 2 },
+      { clients = 10000, rate = 1 }, { clients = 19000, rate = 0.5 } },
+    figure = DELIVERY,
+    beside = { { "kB each", "memory.kb_each" }, { "p99 µs", "events.latency.p99_us" } },
+    picture = { x = "connections", y = "µs of CPU a delivery", log = true },
+    rounds = 1,
+  },
+  {
+    name = "topics-grow",
+    title = "cost over topics, each with one subscription, 1,000 events a second",
+    servers = { "leat", "raw" },
+    load = { rate = 1000, seconds = 3, settle_ms = 500 },
+    vary = { "topics", { topics = 1, clients = 1 }, { topics = 10, clients = 10 }, { topics = 100, clients = 100 },
+      { topics = 1000, clients = 1000 }, { topics = 10000, clients = 1000, subscriptions = 10 },
+      { topics = 100000, clients = 1000, subscriptions = 100 } },
+    figure = { path = "events.cpu_us_an_event", unit = "µs of CPU an event" },
+    beside = { { "kB a subscr.", "memory.kb_a_subscription" }, { "p99 µs", "events.latency.p99_us" } },
+    picture = { x = "topics", y = "µs of CPU an event", log = true },
+    rounds = 1,
+  },
+  {
+    name = "subscriptions",
+    title = "10,000 subscriptions to 1,000 topics, on few or many connections, 500 events a second",
+    servers = { "leat", "raw" },
+    load = { topics = 1000, rate = 500, seconds = 3, settle_ms = 500 },
+    vary = { "subscriptions", { subscriptions = 1, clients = 10000 }, { subscriptions = 10, clients = 1000 },
+      { subscriptions = 100, clients = 100 }, { subscriptions = 1000, clients = 10 } },
+    figure = DELIVERY,
+    beside = { { "kB a subscr.", "memory.kb_a_subscription" }, { "p99 µs", "events.latency.p99_us" } },
+    picture = { x = "subscriptions a client", y = "µs of CPU a delivery", log = true },
+    rounds = 1,
+  },
+  {
+    name = "history",
+    title = "latency while that many old events are trimmed: 1 topic × 100 subscribers, 100 events a second",
+    servers = { "leat" },
+    load = { clients = 100, rate = 100, seconds = 8 },
+    vary = { "history", 0, 10000, 100000, 1000000 },
+    before = fill_history,
+    figure = { path = "events.latency.p99_us", unit = "µs, 99 % of the deliveries" },
+    beside = { { "p50 µs", "events.latency.p50_us" }, { "max µs", "events.latency.max_us" },
+      { "CPU µs", "events.cpu_us" } },
+    env = { LEAT_TRIM_INTERVAL_MS = 500 },
+    picture = { x = "old events", y = "ms until 99 % have a live one", scale = 0.001, log = true },
+    rounds = 1,
+  },
+  {
+    name = "churn",
+    title = "200,000 clients connect, subscribe and leave: what stays in memory",
+    servers = { "leat" },
+    load = { clients = 200000, leave = 1, settle_ms = 7000 },
+    figure = { path = "memory.rss_kb", unit = "resident kB afterwards" },
+    beside = { { "base kB", "memory.base_rss_kb" }, { "CPU µs each", "handshakes.cpu_us" } },
+    rounds = 1,
+    optional = true,
+  },
+}

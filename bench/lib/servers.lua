@@ -1,0 +1,129 @@
+-- How each server is started, and how the load speaks to it and publishes through it.
+local process = require "bench.lib.process"
+
+local M = {}
+
+local START_MS = 20000
+
+-- Limits of Leat that a bench on one machine would meet.
+local LEAT = {
+  LEAT_LOG_LEVEL = "warn",
+  LEAT_MAX_CONNECTIONS = 19500,
+  LEAT_MAX_CONNECTIONS_PER_ADDRESS = 100000,
+  LEAT_CONNECTION_BURST_PER_ADDRESS = 1000000,
+  LEAT_MAX_SUBSCRIPTIONS = 1000,
+}
+
+local function start(context, path, args, env, cwd)
+  local server, why = process.start(path, { args = args, env = env, cwd = cwd, core = context.server_core })
+  return server or error(why, 0)
+end
+
+local function await_port(server, name, port)
+  local up = process.wait(function()
+    return server.code or process.accepts(port)
+  end, START_MS)
+  if not up or server.code then
+    process.stop(server)
+    local out, err = process.output(server)
+    error(("%s did not start on port %d: %s"):format(name, port, (out .. err):sub(-1000)), 0)
+  end
+end
+
+local function leat(context, options)
+  local port = process.free_port()
+  local env = {}
+  for name, value in pairs(LEAT) do
+    env[name] = value
+  end
+  for name, value in pairs(options.env or {}) do
+    env[name] = value
+  end
+  local command = { context.leat, "serve", "--database", context.database, "--app", context.root .. "/bench/app.lua",
+    "--listen", "127.0.0.1:" .. port }
+  for _, word in ipairs(context.wrapper or {}) do
+    table.insert(command, 1, word)
+  end
+  local server = start(context, command[1], { table.unpack(command, 2) }, env)
+  await_port(server, "leat", port)
+  return server, { port = port, protocol = "leat", driver = "sql", target = context.database }
+end
+
+local function raw(mode)
+  return function(context, options)
+    local port = process.free_port()
+    local source = options.pipe and "pipe=" .. context.fifo or "database=" .. context.database
+    local server = start(context, context.bin .. "/bench_raw",
+      { "mode=" .. mode, "port=" .. port, "past=" .. (options.past or 0), source })
+    await_port(server, mode, port)
+    return server, {
+      port = port,
+      protocol = "leat",
+      driver = options.pipe and "pipe" or "notify",
+      target = options.pipe and context.fifo or context.database,
+    }
+  end
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+end
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function nchan(context)
+  local port, dir = process.free_port(), context.work .. "/nchan"
+  os.execute(("mkdir -p '%s/logs'"):format(dir))
+  write(dir .. "/nginx.conf", (read(context.root .. "/bench/peers/nchan.conf"):gsub("@PORT@", port)))
+  local server = start(context, "/usr/sbin/nginx", { "-p", dir, "-c", dir .. "/nginx.conf", "-e", "stderr" })
+  await_port(server, "nchan", port)
+  return server, { port = port, protocol = "nchan", driver = "http", target = port }
+end
+
+local function nats(context)
+  local port = process.free_port()
+  local server = start(context, "nats-server", { "-a", "127.0.0.1", "-p", tostring(port) }, { GOMAXPROCS = 1 })
+  await_port(server, "nats", port)
+  return server, { port = port, protocol = "nats", driver = "nats", target = port }
+end
+
+local function centrifugo(context)
+  local port, config = process.free_port(), context.work .. "/centrifugo.json"
+  write(config, (read(context.root .. "/bench/peers/centrifugo.json"):gsub("@PORT@", port)))
+  local server = start(context, context.peers .. "/bin/centrifugo", { "--config", config }, { GOMAXPROCS = 1 })
+  await_port(server, "centrifugo", port)
+  return server, { port = port, protocol = "centrifugo", driver = "centrifugo", target = port }
+end
+
+local function node(script, protocol)
+  return function(context)
+    local port = process.free_port()
+    local server = start(context, "node", { context.root .. "/bench/peers/" .. script, tostring(port), context.fifo },
+      { NODE_PATH = context.peers .. "/node_modules" })
+    await_port(server, script, port)
+    return server, { port = port, protocol = protocol, driver = "pipe", target = context.fifo }
+  end
+end
+
+M.start = {
+  leat = leat,
+  raw = raw("raw"),
+  rawbatch = raw("rawbatch"),
+  nchan = nchan,
+  nats = nats,
+  centrifugo = centrifugo,
+  ws = node("ws.js", "leat"),
+  socketio = node("socketio.js", "socketio"),
+}
+
+--- Servers that packages install, in the order of the table.
+M.peers = { "nchan", "nats", "ws", "socketio", "centrifugo" }
+
+return M

@@ -1,0 +1,89 @@
+-- scripts/bench: that it works, with tiny sizes. What it measures is never tested here.
+
+local cjson = require "cjson"
+local env = require "spec.support.env"
+local files = require "spec.support.files"
+local loop = require "spec.support.loop"
+local process = require "spec.support.process"
+
+local LIMIT_MS = 240000
+
+local function bench(...)
+  return process.spawn(env.root() .. "/scripts/bench", { args = { ... } })
+end
+
+local function finished(run)
+  local code = run:wait(LIMIT_MS)
+  return code, run:output()
+end
+
+-- The pattern has brackets, so that it does not match the shell that looks for it.
+local function pids_of(pattern)
+  local pipe = assert(io.popen("pgrep -f '" .. pattern .. "'"))
+  local pids = pipe:read("a")
+  pipe:close()
+  return pids
+end
+
+describe("scripts/bench", function()
+  local dir
+
+  before_each(function()
+    dir = files.folder()
+  end)
+  after_each(function()
+    files.remove(dir)
+  end)
+
+  it("measures each kind of scenario, and writes figures and pictures", function()
+    local names = { "fanout-1000", "topics-saturated", "handshake-reads", "resume", "latency", "stampede", "rates" }
+    local json = dir .. "/figures.json"
+
+    local code, output = finished(bench("--quick", "--json", json, "--pictures", dir, table.unpack(names)))
+
+    assert.equal(0, code, output)
+    local all = cjson.decode(files.read(json))
+    assert.equal(#names, #all.scenarios)
+    for i, scenario in ipairs(all.scenarios) do
+      assert.equal(names[i], scenario.name)
+      for _, point in ipairs(scenario.points) do
+        for _, server in ipairs(scenario.servers) do
+          assert.is_true(point.summary[server].figure.median > 0, scenario.name .. " of " .. server)
+        end
+      end
+    end
+    local fanout = all.scenarios[1].points[1].rounds.leat[1].events
+    assert.equal(10 * 20, fanout.deliveries)
+    assert.is_not_nil(files.read(dir .. "/rates.svg"):find("<polyline", 1, true))
+  end)
+
+  it("says which scenario it does not know", function()
+    local code, output = finished(bench("--quick", "fan"))
+
+    assert.equal(1, code)
+    assert.is_not_nil(output:find("no such scenario: fan", 1, true), output)
+  end)
+
+  it("says which option it does not know", function()
+    local code, output = finished(bench("--fast"))
+
+    assert.equal(2, code)
+    assert.is_not_nil(output:find("no such option: --fast", 1, true), output)
+  end)
+
+  it("stops all that it started when it is interrupted", function()
+    local place = env.root() .. "/build/bench"
+    local run = bench("churn")
+    loop.eventually(function()
+      return not run:running() or pids_of("release/bench/[b]ench_load") ~= ""
+    end, LIMIT_MS, "the load")
+
+    run:send_signal("sigint")
+    local code, output = finished(run)
+
+    assert.equal(130, code, output)
+    assert.equal("", pids_of("release/bench/[b]ench_load"))
+    assert.equal("", pids_of("[l]eat serve .*bench/app.lua"))
+    assert.is_false(files.exists(place .. "/cluster/pg/postmaster.pid"))
+  end)
+end)
