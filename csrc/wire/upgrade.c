@@ -3,11 +3,11 @@
 #include <openssl/evp.h>
 
 #include "base/err.h"
+#include "wire/crypto.h"
 
 enum {
     KEY_LEN = 24, /* base64 of 16 bytes */
     SHA1_LEN = 20,
-    ACCEPT_LEN = 28, /* base64 of 20 bytes */
 };
 
 bool leat_upgrade_wanted(const leat_http_request *r)
@@ -90,8 +90,7 @@ static void write_accept_value(leat_buf *out, leat_slice key)
     int ok = EVP_Digest(text.at, text.len, digest, &digest_len, EVP_sha1(), NULL);
     LEAT_ASSERT(ok == 1 && digest_len == SHA1_LEN);
     leat_buf_close(&text);
-    char *at = leat_buf_reserve(out, ACCEPT_LEN + 1); /* EVP_EncodeBlock ends it with a zero */
-    out->len += (size_t)EVP_EncodeBlock((unsigned char *)at, digest, SHA1_LEN);
+    leat_base64_write(out, LEAT_BASE64, (leat_slice){(const char *)digest, SHA1_LEN});
 }
 
 void leat_upgrade_write_accept(leat_buf *out, leat_slice key, const char *subprotocol,

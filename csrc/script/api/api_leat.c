@@ -1,4 +1,4 @@
-/* api_leat.c - what `require "leat"` returns: app, deny, subscribe_authorized, subscribe, and what
+/* api_leat.c - what `require "leat"` returns: app, crypto, deny, subscribe_authorized, subscribe, and what
  * lua_json.h adds.
  */
 #include "script/api/api_leat.h"
@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "script/api/api_app.h"
+#include "script/api/api_crypto.h"
 #include "script/api/api_subscribe.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
@@ -25,6 +26,8 @@ void leat_api_leat_open(lua_State *L, leat_lua *lua)
     lua_setfield(L, -2, "app");
     lua_pushcfunction(L, leat_refusal_deny);
     lua_setfield(L, -2, "deny");
+    leat_api_crypto_push(L);
+    lua_setfield(L, -2, "crypto");
     leat_api_subscribe_functions(L, lua);
     leat_lua_json_functions(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
