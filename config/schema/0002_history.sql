@@ -2,8 +2,8 @@
 -- have seen since then is gone. Positions carry the history's id, so a position of another history is refused.
 --
 -- Nothing in the database tells that it was restored: a copy of the files knows no more than the original did. A
--- server knows. It has seen the newest entries, and asks leat.attend whether they are still there, before it
--- delivers anything. A start of Postgres that no server has confirmed yet gives no positions (leat.position).
+-- server knows. It has seen the newest entries, and asks leat_internal.attend whether they are still there, before it
+-- delivers anything. A start of Postgres that no server has confirmed yet gives no positions (leat_internal.position).
 
 set local search_path = pg_catalog, pg_temp;
 
@@ -13,38 +13,38 @@ set local search_path = pg_catalog, pg_temp;
 -- relation is the table's own oid when the history was confirmed. A dump that is loaded makes another table. What is
 -- published then, before a server has confirmed the history, is announced without a signature: a server that listens
 -- meanwhile must not take it for a continuation of what it has seen, but asks leat.attend.
-create table leat.secret (
+create table leat_internal.secret (
   only_row boolean primary key default true check (only_row),
   key bytea not null check (octet_length(key) = 32),
   pads bytea not null check (octet_length(pads) = 128),
   history text not null,
   relation oid not null
 );
-alter table leat.secret enable row level security;
+alter table leat_internal.secret enable row level security;
 
-create trigger refuse_emptying before delete or truncate on leat.secret
-  for each statement execute function leat.refuse_emptying();
+create trigger refuse_emptying before delete or truncate on leat_internal.secret
+  for each statement execute function leat_internal.refuse_emptying();
 
-create function leat.pad(key bytea, mask integer) returns bytea
+create function leat_internal.pad(key bytea, mask integer) returns bytea
   language sql immutable
   return (
     select decode(string_agg(lpad(to_hex(case when n < length(key) then get_byte(key, n) else 0 end # mask), 2, '0'),
                              '' order by n), 'hex')
       from generate_series(0, 63) n);
 
-create function leat.new_key() returns bytea
+create function leat_internal.new_key() returns bytea
   language sql volatile
   return sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'));
 
 -- What is this database? ---------------------------------------------------------------------------
 
-create function leat.new_history() returns text
+create function leat_internal.new_history() returns text
   language sql volatile
   return left(replace(gen_random_uuid()::text, '-', ''), 8);
 
 -- The cluster's timeline, as 8 hexadecimal digits. Some services and every standby refuse the first function, some
 -- the second as well.
-create function leat.timeline() returns text
+create function leat_internal.timeline() returns text
   language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   begin
@@ -56,7 +56,7 @@ exception when others then
   return '00000000';
 end $$;
 
-create function leat.system_identifier() returns text
+create function leat_internal.system_identifier() returns text
   language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   return c.system_identifier::text from pg_control_system() c;
@@ -65,58 +65,58 @@ exception when others then
 end $$;
 
 -- Names this start of this database: another cluster, a copy, a dump that was loaded and a restart have another one.
-create function leat.fingerprint(timeline text) returns text
+create function leat_internal.fingerprint(timeline text) returns text
   language sql volatile
   return (
-    select concat_ws(' ', leat.system_identifier(), d.oid, 'leat.installation'::regclass::oid,
+    select concat_ws(' ', leat_internal.system_identifier(), d.oid, 'leat_internal.installation'::regclass::oid,
                      (date_part('epoch', pg_postmaster_start_time()) * 1000000)::bigint, timeline)
       from pg_database d where d.datname = current_database());
 
 -- Announcements -------------------------------------------------------------------------------------
 
 -- What an announcement says: six fields, the first five ended by newlines, and a name for the last.
-create function leat.message(kind text, epoch text, seq bigint, at bigint, topic text, data text) returns text
+create function leat_internal.message(kind text, epoch text, seq bigint, at bigint, topic text, data text) returns text
   language sql stable parallel safe
   return concat_ws(E'\n', kind, epoch, seq, at, topic, data);
 
 -- An announcement: the first 16 bytes of the HMAC of sender and message, as hexadecimal digits, then the message. The
 -- receiver knows the sender's pid from Postgres, so nobody can send again what another session has sent.
-create function leat.sign(message text, pads bytea) returns text
+create function leat_internal.sign(message text, pads bytea) returns text
   language sql stable
   return left(encode(sha256(substr(pads, 65) || sha256(substr(pads, 1, 64) ||
            convert_to(pg_backend_pid() || E'\n' || message, 'UTF8'))), 'hex'), 32) || E'\n' || message;
 
 -- NOTIFY takes 7,999 bytes, and 33 of them are the signature's.
-create function leat.fits(message text) returns boolean
+create function leat_internal.fits(message text) returns boolean
   language sql immutable parallel safe
   return octet_length(message) <= 7966;
 
 -- Microseconds since 1970.
-create function leat.at(created_at timestamptz) returns bigint
+create function leat_internal.at(created_at timestamptz) returns bigint
   language sql stable parallel safe
   return (date_part('epoch', created_at) * 1000000)::bigint;
 
 -- The epoch of announcements. Clients see it behind the timeline.
-create function leat.full_epoch(history text, epoch text) returns text
+create function leat_internal.full_epoch(history text, epoch text) returns text
   language sql immutable parallel safe
   return history || '-' || epoch;
 
-create function leat.announce(message text) returns void
+create function leat_internal.announce(message text) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  perform pg_notify('leat', leat.sign(message, s.pads)) from leat.secret s;
+  perform pg_notify('leat', leat_internal.sign(message, s.pads)) from leat_internal.secret s;
 end $$;
 
 -- Another history -----------------------------------------------------------------------------------
 
 -- Who publishes at the moment comes before it, who comes later is announced by the new history.
-create function leat.renew_history() returns void
+create function leat_internal.renew_history() returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   lock table leat.topic in share row exclusive mode;
-  update leat.installation set history = leat.new_history();
-  update leat.secret set history = (select i.history from leat.installation i);
-  perform leat.announce(leat.message('h', leat.full_epoch(i.history, i.epoch), 0, 0, '', '')) from leat.installation i;
+  update leat_internal.installation set history = leat_internal.new_history();
+  update leat_internal.secret set history = (select i.history from leat_internal.installation i);
+  perform leat_internal.announce(leat_internal.message('h', leat_internal.full_epoch(i.history, i.epoch), 0, 0, '', '')) from leat_internal.installation i;
 end $$;
 
 -- For an operator who has put an older state in place in a way that no server can notice (docs/publishing.md): no
@@ -124,34 +124,34 @@ end $$;
 create function leat.renew_epochs() returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  perform leat.renew_history();
+  perform leat_internal.renew_history();
 end $$;
 
 -- What became of the entries that a server has seen: [{"topic", "epoch", "seq", "at"} ...], as they were announced.
 -- holds: how many are in the outbox unchanged. broken: how many are of this history, and cannot be. The others are
 -- unknown: trimmed, or of a topic that was reset. A topic that has no row was never reset if new topics still get the
 -- epoch of its entries; then those entries were never committed in this history.
-create function leat.test_anchors(anchors jsonb, out holds bigint, out broken bigint)
+create function leat_internal.test_anchors(anchors jsonb, out holds bigint, out broken bigint)
   language sql stable set search_path = pg_catalog, pg_temp as $$
-  select count(*) filter (where leat.at(e.created_at) = a.at),
-         count(*) filter (where coalesce(t.seq, 0) < a.seq or leat.at(e.created_at) <> a.at)
+  select count(*) filter (where leat_internal.at(e.created_at) = a.at),
+         count(*) filter (where coalesce(t.seq, 0) < a.seq or leat_internal.at(e.created_at) <> a.at)
     from jsonb_to_recordset(jsonb_path_query_array(anchors, '$[*] ? (@.type() == "object")'))
            a (topic text, epoch text, seq bigint, at bigint)
-   cross join leat.installation i
+   cross join leat_internal.installation i
     left join leat.topic t on t.name = a.topic
     left join leat.event e on e.topic = a.topic and e.seq = a.seq
-   where leat.full_epoch(i.history, coalesce(t.epoch, i.epoch)) = a.epoch
+   where leat_internal.full_epoch(i.history, coalesce(t.epoch, i.epoch)) = a.epoch
 $$;
 
-create function leat.is_confirmed(started_at timestamptz, relation oid, now_relation oid) returns boolean
+create function leat_internal.is_confirmed(started_at timestamptz, relation oid, now_relation oid) returns boolean
   language sql stable parallel safe
   return started_at = pg_postmaster_start_time() and relation = now_relation;
 
 -- Says that this start of Postgres goes on with the history. Then positions are given.
-create function leat.confirm_history(timeline text, fingerprint text) returns void
+create function leat_internal.confirm_history(timeline text, fingerprint text) returns void
   language sql volatile set search_path = pg_catalog, pg_temp as $$
-  update leat.secret s set relation = s.tableoid;
-  update leat.installation i
+  update leat_internal.secret s set relation = s.tableoid;
+  update leat_internal.installation i
      set timeline = confirm_history.timeline, fingerprint = confirm_history.fingerprint,
          started_at = pg_postmaster_start_time(), relation = i.tableoid
 $$;
@@ -166,91 +166,91 @@ $$;
 --
 -- With it comes what a server needs: the timeline and the history that positions carry, the key of announcements,
 -- the fingerprint, and the newest entry as an anchor for the next time (NULL if there is none).
-create function leat.attend(seen_fingerprint text, seen_history text, anchors jsonb)
+create function leat_internal.attend(seen_fingerprint text, seen_history text, anchors jsonb)
   returns table (verdict text, timeline text, history text, key bytea, fingerprint text,
                  anchor_topic text, anchor_epoch text, anchor_seq bigint, anchor_at bigint)
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  now_timeline constant text := leat.timeline();
-  now_fingerprint constant text := leat.fingerprint(now_timeline);
+  now_timeline constant text := leat_internal.timeline();
+  now_fingerprint constant text := leat_internal.fingerprint(now_timeline);
   found_verdict text;
 begin
   -- Without a lock first: nearly always there is nothing to do, and a standby can do nothing.
   found_verdict := case when pg_is_in_recovery() then 'known'
-                        else leat.judge_history(now_fingerprint, seen_history, anchors) end;
+                        else leat_internal.judge_history(now_fingerprint, seen_history, anchors) end;
   if found_verdict <> 'known' then
     lock table leat.topic in share row exclusive mode; -- before the row, as everybody does
-    perform from leat.installation for update;
-    found_verdict := leat.judge_history(now_fingerprint, seen_history, anchors);
+    perform from leat_internal.installation for update;
+    found_verdict := leat_internal.judge_history(now_fingerprint, seen_history, anchors);
     if found_verdict = 'renewed' then
-      perform leat.renew_history();
+      perform leat_internal.renew_history();
     end if;
     if found_verdict <> 'known' then
-      perform leat.confirm_history(now_timeline, now_fingerprint);
+      perform leat_internal.confirm_history(now_timeline, now_fingerprint);
     end if;
   end if;
 
   return query
     select found_verdict, i.timeline, i.history, s.key, i.fingerprint, n.topic, n.epoch, n.seq, n.at
-      from leat.installation i
-     cross join leat.secret s
+      from leat_internal.installation i
+     cross join leat_internal.secret s
       left join lateral (
-        select e.topic, leat.full_epoch(i.history, t.epoch) as epoch, e.seq, leat.at(e.created_at) as at
+        select e.topic, leat_internal.full_epoch(i.history, t.epoch) as epoch, e.seq, leat_internal.at(e.created_at) as at
           from (select * from leat.event order by created_at desc limit 1) e
           join leat.topic t on t.name = e.topic) n on true;
 end $$;
 
--- No row while leat.secret is empty: a dump is being loaded, and attending waits for it. Where the two tables name two
+-- No row while leat_internal.secret is empty: a dump is being loaded, and attending waits for it. Where the two tables name two
 -- histories, one of them was loaded after the other one was renewed.
-create function leat.judge_history(now_fingerprint text, seen_history text, anchors jsonb) returns text
+create function leat_internal.judge_history(now_fingerprint text, seen_history text, anchors jsonb) returns text
   language sql volatile set search_path = pg_catalog, pg_temp as $$
   select case when a.broken > 0 or s.history <> i.history then 'renewed'
-              when i.fingerprint = now_fingerprint and leat.is_confirmed(i.started_at, i.relation, i.tableoid)
+              when i.fingerprint = now_fingerprint and leat_internal.is_confirmed(i.started_at, i.relation, i.tableoid)
               then 'known'
               when a.holds > 0 and i.history = seen_history and i.relation = i.tableoid then 'continued'
               else 'renewed' end
-    from leat.installation i cross join leat.secret s cross join leat.test_anchors(anchors) a
+    from leat_internal.installation i cross join leat_internal.secret s cross join leat_internal.test_anchors(anchors) a
 $$;
 
-insert into leat.installation (epoch, history, timeline, started_at, relation, fingerprint)
-  select leat.new_epoch(), leat.new_history(), t.timeline, pg_postmaster_start_time(),
-         'leat.installation'::regclass, leat.fingerprint(t.timeline)
-    from (select leat.timeline() as timeline) t;
+insert into leat_internal.installation (epoch, history, timeline, started_at, relation, fingerprint)
+  select leat_internal.new_epoch(), leat_internal.new_history(), t.timeline, pg_postmaster_start_time(),
+         'leat_internal.installation'::regclass, leat_internal.fingerprint(t.timeline)
+    from (select leat_internal.timeline() as timeline) t;
 
-insert into leat.secret (key, pads, history, relation)
-  select k.key, leat.pad(k.key, 54) || leat.pad(k.key, 92), i.history, 'leat.secret'::regclass
-    from (select leat.new_key() as key) k cross join leat.installation i;
+insert into leat_internal.secret (key, pads, history, relation)
+  select k.key, leat_internal.pad(k.key, 54) || leat_internal.pad(k.key, 92), i.history, 'leat_internal.secret'::regclass
+    from (select leat_internal.new_key() as key) k cross join leat_internal.installation i;
 
 -- Positions -----------------------------------------------------------------------------------------
 
 -- Never returns. Not known before the row is looked at, or planning would raise it.
-create function leat.refuse_position(history text) returns boolean
+create function leat_internal.refuse_position(history text) returns boolean
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if history is null then
-    raise exception 'leat.installation shows no row to role %', current_user using errcode = 'cannot_connect_now',
+    raise exception 'leat_internal.installation shows no row to role %', current_user using errcode = 'cannot_connect_now',
       hint = 'It has one row. Row security, or a right that is missing, hides it; or it was deleted.';
   end if;
   raise exception 'the history of schema leat is not confirmed since Postgres was started'
     using errcode = 'cannot_connect_now',
-          hint = 'A leat server confirms it when it connects (leat.attend). Try again then.';
+          hint = 'A leat server confirms it when it connects (leat_internal.attend). Try again then.';
 end $$;
 
 -- A topic's position as clients see it, and its last revocation. Always one row, or an error. Inlined into the calling
 -- query. Asking for the first name from the topic on, not for the topic, keeps the plan on the index whatever the
 -- table's size. The condition stands in WHERE, where no caller's list of columns can leave it out.
-create function leat.position(topic text) returns table (epoch text, seq bigint, revoked bigint)
+create function leat_internal.position(topic text) returns table (epoch text, seq bigint, revoked bigint)
   language sql stable
 begin atomic
   select i.timeline || '-' || i.history || '-' || coalesce(t.epoch, i.epoch), coalesce(t.seq, 0),
-         coalesce(t.revoked, leat.first_revoked(i.reset_at))
+         coalesce(t.revoked, leat_internal.first_revoked(i.reset_at))
     from (values (true)) one (only_row)
-    left join leat.installation i on i.only_row = one.only_row
+    left join leat_internal.installation i on i.only_row = one.only_row
     left join lateral (
       select n.name, n.epoch, n.seq, n.revoked from leat.topic n
        where n.name >= position.topic order by n.name limit 1) t on t.name = position.topic
    where case when i.history is not null
-                   and (leat.is_confirmed(i.started_at, i.relation, i.tableoid) or pg_is_in_recovery())
-              then true else leat.refuse_position(i.history) end;
+                   and (leat_internal.is_confirmed(i.started_at, i.relation, i.tableoid) or pg_is_in_recovery())
+              then true else leat_internal.refuse_position(i.history) end;
 end;

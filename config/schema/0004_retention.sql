@@ -2,8 +2,8 @@
 
 set local search_path = pg_catalog, pg_temp;
 
--- How far leat.trim has looked for topics that have more than max_events. Unlogged: without its row it looks at all.
-create unlogged table leat.trimming (
+-- How far leat_internal.trim has looked for topics that have more than max_events. Unlogged: without its row it looks at all.
+create unlogged table leat_internal.trimming (
   max_events bigint primary key,
   seen timestamptz not null
 );
@@ -14,9 +14,9 @@ create unlogged table leat.trimming (
 --
 -- A call is bounded, so that it ends before it is cancelled, which would undo what it has done: it looks at no more
 -- than 50,000 new events, or for a second (a quarter of statement_timeout, if that is less), and the next one goes on
--- there. So after a crash, or with another limit, it may return less than batch, or 0, and not be done: leat.trimming
+-- there. So after a crash, or with another limit, it may return less than batch, or 0, and not be done: leat_internal.trimming
 -- tells how far it is.
-create function leat.trim(max_age interval, max_events bigint, batch integer) returns bigint
+create function leat_internal.trim(max_age interval, max_events bigint, batch integer) returns bigint
   language plpgsql security definer
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
@@ -31,7 +31,7 @@ declare
   seen timestamptz;
   upto timestamptz;
 begin
-  if not pg_try_advisory_xact_lock(hashtextextended('leat.trim', 0)) then
+  if not pg_try_advisory_xact_lock(hashtextextended('leat_internal.trim', 0)) then
     return 0;
   end if;
   lock table leat.topic in access share mode; -- before leat.event, as TRUNCATE of leat.topic does
@@ -45,7 +45,7 @@ begin
   end if;
 
   -- Only topics with new events can have grown too long. They are looked at in slices, oldest first.
-  select t.seen into started from leat.trimming t where t.max_events = trim.max_events;
+  select t.seen into started from leat_internal.trimming t where t.max_events = trim.max_events;
   seen := coalesce(started, '-infinity');
   for i in 1 .. 50 loop
     exit when deleted >= batch or i > 1 and clock_timestamp() > began + most;
@@ -72,7 +72,7 @@ begin
   -- An event becomes visible a little after its created_at: look at the latest ones once more.
   seen := least(seen, clock_timestamp() - interval '10 seconds');
   if seen is distinct from started then
-    insert into leat.trimming as t (max_events, seen) values (max_events, seen)
+    insert into leat_internal.trimming as t (max_events, seen) values (max_events, seen)
       on conflict on constraint trimming_pkey do update set seen = excluded.seen;
   end if;
   return deleted;

@@ -9,14 +9,14 @@
 -- drop them or to change their types. Nothing else remembers a watch, so it goes when the table goes,
 -- and into dumps.
 --
--- Who writes to the table needs no right on schema leat: the triggers run as the schema's owner. So
+-- Who writes to the table needs no right on our schemas: the triggers run as the schema's owner. So
 -- only who is trusted as much as that owner may watch; a cast to json of a column's type runs in it too.
 
 set local search_path = pg_catalog, pg_temp;
 
 -- Templates ---------------------------------------------------------------------------------------
 
-create function leat.refuse_template(template text, detail text) returns void
+create function leat_internal.refuse_template(template text, detail text) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception 'malformed topic template: %', coalesce(to_json(left(template, 300))::text, 'NULL')
@@ -26,7 +26,7 @@ begin
 end $$;
 
 -- 'a:{b}:{c}' as array['a:', 'b', ':', 'c', '']: texts, and between them columns.
-create function leat.parse_template(template text) returns text[]
+create function leat_internal.parse_template(template text) returns text[]
   language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   parts text[] := array[''];
@@ -36,7 +36,7 @@ begin
     select t[1] from regexp_matches(template, '\{\{|\}\}|\{[^{}]+\}|[^{}]+|.', 'g') t
   loop
     if token in ('{', '}') then
-      perform leat.refuse_template(template, 'A brace is alone, or there is nothing between two.');
+      perform leat_internal.refuse_template(template, 'A brace is alone, or there is nothing between two.');
     elsif token ~ '^\{[^{]' then
       parts := parts || array[substr(token, 2, length(token) - 2), ''];
     else
@@ -48,21 +48,21 @@ begin
 end $$;
 
 -- The columns in parts, each once, in order.
-create function leat.template_columns(parts text[]) returns text[]
+create function leat_internal.template_columns(parts text[]) returns text[]
   language sql immutable set search_path = pg_catalog, pg_temp
   return array(
     select p.part from unnest(parts) with ordinality p (part, at)
      where p.at % 2 = 0 group by p.part order by min(p.at));
 
 -- Parts with other names for the columns.
-create function leat.rename_columns(parts text[], names text[]) returns text[]
+create function leat_internal.rename_columns(parts text[], names text[]) returns text[]
   language sql immutable set search_path = pg_catalog, pg_temp
   return array(
     select case when p.at % 2 = 1 then p.part
-                else names[array_position(leat.template_columns(parts), p.part)] end
+                else names[array_position(leat_internal.template_columns(parts), p.part)] end
       from unnest(parts) with ordinality p (part, at) order by p.at);
 
-create function leat.render_template(parts text[]) returns text
+create function leat_internal.render_template(parts text[]) returns text
   language sql immutable set search_path = pg_catalog, pg_temp
   return (
     select string_agg(case when p.at % 2 = 1 then replace(replace(p.part, '{', '{{'), '}', '}}')
@@ -72,7 +72,7 @@ create function leat.render_template(parts text[]) returns text
 -- What is watched ---------------------------------------------------------------------------------
 
 -- The table whose watch has put a trigger on relation: itself, or one that it is a partition of.
-create function leat.watched_relation(relation oid, watch name) returns oid
+create function leat_internal.watched_relation(relation oid, watch name) returns oid
   language sql stable set search_path = pg_catalog, pg_temp
   return (
     select t.tgrelid from pg_trigger t
@@ -81,7 +81,7 @@ create function leat.watched_relation(relation oid, watch name) returns oid
          or t.tgrelid in (select a.relid from pg_partition_ancestors(relation) a)));
 
 -- The columns of a watch's template, as they are called now.
-create function leat.watched_columns(relation oid, watch name) returns text[]
+create function leat_internal.watched_columns(relation oid, watch name) returns text[]
   language sql stable set search_path = pg_catalog, pg_temp
   return array(
     select a.attname::text
@@ -92,23 +92,23 @@ create function leat.watched_columns(relation oid, watch name) returns text[]
      order by k.at);
 
 -- The texts of a template and its columns, as they are called now.
-create function leat.watched_parts(relation oid, watch name, template text) returns text[]
+create function leat_internal.watched_parts(relation oid, watch name, template text) returns text[]
   language sql stable set search_path = pg_catalog, pg_temp
-  return leat.rename_columns(leat.parse_template(template), leat.watched_columns(relation, watch));
+  return leat_internal.rename_columns(leat_internal.parse_template(template), leat_internal.watched_columns(relation, watch));
 
 -- The first argument in pg_trigger.tgargs.
-create function leat.first_argument(arguments bytea) returns text
+create function leat_internal.first_argument(arguments bytea) returns text
   language sql immutable set search_path = pg_catalog, pg_temp
   return convert_from(substr(arguments, 1, position('\x00'::bytea in arguments) - 1), 'UTF8');
 
-create function leat.second_argument(arguments bytea) returns text
+create function leat_internal.second_argument(arguments bytea) returns text
   language sql immutable set search_path = pg_catalog, pg_temp
-  return leat.first_argument(substr(arguments, position('\x00'::bytea in arguments) + 1));
+  return leat_internal.first_argument(substr(arguments, position('\x00'::bytea in arguments) + 1));
 
 -- The triggers that a watch needs, and how each is enabled: A is as it should be, in sessions of replication too; O fires
 -- not there, R only there, D never; NULL is missing. A partition has the first one from its table, and one for TRUNCATE
 -- of its own.
-create function leat.watch_triggers(relation oid, watch name)
+create function leat_internal.watch_triggers(relation oid, watch name)
   returns table (relation oid, name name, enabled "char")
   language sql stable set search_path = pg_catalog, pg_temp as $$
   select x.relation, x.name, g.tgenabled
@@ -132,93 +132,93 @@ create view leat.watched as
          not f.silent as fires
     from (
       select t.tgrelid::regclass as "table",
-             leat.render_template(
-               leat.watched_parts(t.tgrelid, t.tgname, leat.second_argument(t.tgargs))) as topic_template,
+             leat_internal.render_template(
+               leat_internal.watched_parts(t.tgrelid, t.tgname, leat_internal.second_argument(t.tgargs))) as topic_template,
              t.tgname as watch,
-             leat.first_argument(t.tgargs) as made_for,
-             leat.second_argument(t.tgargs) as made_as
+             leat_internal.first_argument(t.tgargs) as made_for,
+             leat_internal.second_argument(t.tgargs) as made_as
         from pg_trigger t
-       where t.tgfoid = to_regproc('leat.on_change') and t.tgparentid = 0) w
+       where t.tgfoid = to_regproc('leat_internal.on_change') and t.tgparentid = 0) w
    cross join lateral (
       select bool_or(x.enabled is distinct from 'A') as incomplete,
              bool_or(x.enabled is distinct from 'A' and x.name = w.watch) as silent
-        from leat.watch_triggers(w."table", w.watch) x) f;
+        from leat_internal.watch_triggers(w."table", w.watch) x) f;
 
 -- The triggers' work ------------------------------------------------------------------------------
 
 -- on_change runs for every row. Like leat.publish it is a security definer without a search_path, and safe
 -- for the same reasons: everything in it is qualified, or bound when it was created.
 
-create function leat.is_relation(relation oid, number text) returns boolean
+create function leat_internal.is_relation(relation oid, number text) returns boolean
   language sql immutable parallel safe
   return relation = number::oid;
 
 -- Whether that is the name of the relation's column of that number.
-create function leat.is_column(relation oid, attnum text, name text) returns boolean
+create function leat_internal.is_column(relation oid, attnum text, name text) returns boolean
   language sql stable
   return (pg_identify_object_as_address('pg_class'::regclass, relation, attnum::integer)).object_names[3]
          is not distinct from name;
 
-create function leat.qualified_name(schema name, "table" name) returns text
+create function leat_internal.qualified_name(schema name, "table" name) returns text
   language sql immutable parallel safe
   return quote_ident(schema) || '.' || quote_ident("table");
 
-create function leat.qualified_name(relation oid) returns text
+create function leat_internal.qualified_name(relation oid) returns text
   language sql stable
   return (pg_identify_object('pg_class'::regclass, relation, 0)).identity;
 
-create function leat.watched_column(relation oid, watch name, template text, name text) returns text
+create function leat_internal.watched_column(relation oid, watch name, template text, name text) returns text
   language sql stable set search_path = pg_catalog, pg_temp
-  return (leat.watched_columns(relation, watch))[
-    array_position(leat.template_columns(leat.parse_template(template)), name)];
+  return (leat_internal.watched_columns(relation, watch))[
+    array_position(leat_internal.template_columns(leat_internal.parse_template(template)), name)];
 
-create function leat.last_of(count integer) returns integer
+create function leat_internal.last_of(count integer) returns integer
   language sql immutable parallel safe
   return count - 1;
 
 -- NULL stays NULL.
-create function leat.lengthen(topic text, fields jsonb, name text, part text) returns text
+create function leat_internal.lengthen(topic text, fields jsonb, name text, part text) returns text
   language sql immutable parallel safe
   return topic || (fields ->> name) || part;
 
 -- No one can subscribe to a malformed topic, so nobody misses what would be published there.
-create function leat.topic_or_null(topic text) returns text
+create function leat_internal.topic_or_null(topic text) returns text
   language sql immutable parallel safe
-  return case when leat.is_topic(topic) then topic end;
+  return case when leat_internal.is_topic(topic) then topic end;
 
-create function leat.is_same(a text, b text) returns boolean
+create function leat_internal.is_same(a text, b text) returns boolean
   language sql immutable parallel safe
   return a = b;
 
-create function leat.change(action text, "table" text, "row" jsonb) returns jsonb
+create function leat_internal.change(action text, "table" text, "row" jsonb) returns jsonb
   language sql immutable parallel safe
   return jsonb_build_object('action', action, 'table', "table",
                             case action when 'delete' then 'old' else 'row' end, "row");
 
-create function leat.change("table" text, "row" jsonb, old jsonb) returns jsonb
+create function leat_internal.change("table" text, "row" jsonb, old jsonb) returns jsonb
   language sql immutable parallel safe
   return jsonb_build_object('action', 'update', 'table', "table", 'row', "row", 'old', old);
 
 -- An event that would be too large becomes a resync: the application's write must not fail because of it.
-create function leat.publish_change(topic text, data jsonb) returns void
+create function leat_internal.publish_change(topic text, data jsonb) returns void
   language plpgsql as $$
 begin
-  if leat.is_small(data) or not leat.is_too_large(data) then
-    perform leat.enqueue(topic, 'event', data);
+  if leat_internal.is_small(data) or not leat_internal.is_too_large(data) then
+    perform leat_internal.enqueue(topic, 'event', data);
   else
-    perform leat.enqueue(topic, 'resync', 'null');
+    perform leat_internal.enqueue(topic, 'resync', 'null');
   end if;
 end $$;
 
 -- The JSON of a row must not depend on who writes it: the server reads the same row with these settings (a
 -- session that has them already is spared their change).
-create function leat.has_plain_settings() returns boolean
+create function leat_internal.has_plain_settings() returns boolean
   language sql stable parallel safe
   return current_setting('TimeZone') in ('UTC', 'Etc/UTC') and current_setting('DateStyle') like 'ISO%'
      and current_setting('IntervalStyle') = 'postgres' and current_setting('bytea_output') = 'hex'
      and current_setting('extra_float_digits') in ('1', '2', '3') and current_setting('lc_monetary') = 'C';
 
-create function leat.plain_jsonb(r record) returns jsonb
+create function leat_internal.plain_jsonb(r record) returns jsonb
   language plpgsql stable strict
   set "TimeZone" = 'UTC' set "DateStyle" = 'ISO' set "IntervalStyle" = 'postgres' set bytea_output = 'hex'
   set extra_float_digits = 1 set lc_monetary = 'C' as $$
@@ -229,7 +229,7 @@ end $$;
 -- Arguments: the number of the watched table, the template, and its parts, with each column's number after its name.
 -- The numbers are only the quick way to see that all is still called so. They are wrong once a column
 -- is renamed or the database restored; then the catalog is asked.
-create function leat.on_change() returns trigger
+create function leat_internal.on_change() returns trigger
   language plpgsql security definer as $$
 declare
   watched pg_catalog.oid := tg_relid;
@@ -241,50 +241,50 @@ declare
   new_topic pg_catalog.text := tg_argv[2];
   _ pg_catalog.bool;
 begin
-  if leat.is_same(tg_op, 'UPDATE') and old operator(pg_catalog.*=) new then
+  if leat_internal.is_same(tg_op, 'UPDATE') and old operator(pg_catalog.*=) new then
     return null;
   end if;
-  if leat.is_relation(tg_relid, tg_argv[0]) then
-    table_name := leat.qualified_name(tg_table_schema, tg_table_name);
+  if leat_internal.is_relation(tg_relid, tg_argv[0]) then
+    table_name := leat_internal.qualified_name(tg_table_schema, tg_table_name);
   else
-    watched := leat.watched_relation(tg_relid, tg_name);
-    table_name := leat.qualified_name(watched);
+    watched := leat_internal.watched_relation(tg_relid, tg_name);
+    table_name := leat_internal.qualified_name(watched);
   end if;
 
-  if leat.has_plain_settings() then
+  if leat_internal.has_plain_settings() then
     old_row := pg_catalog.to_jsonb(old);
     new_row := pg_catalog.to_jsonb(new);
   else
-    old_row := leat.plain_jsonb(old);
-    new_row := leat.plain_jsonb(new);
+    old_row := leat_internal.plain_jsonb(old);
+    new_row := leat_internal.plain_jsonb(new);
   end if;
-  for i in 3 .. leat.last_of(tg_nargs) by 3 loop
+  for i in 3 .. leat_internal.last_of(tg_nargs) by 3 loop
     column_name := tg_argv[i];
-    if not (leat.is_relation(watched, tg_argv[0])
-            and leat.is_column(watched, tg_argv[i operator(pg_catalog.+) 1], column_name)) then
-      column_name := leat.watched_column(watched, tg_name, tg_argv[1], column_name);
+    if not (leat_internal.is_relation(watched, tg_argv[0])
+            and leat_internal.is_column(watched, tg_argv[i operator(pg_catalog.+) 1], column_name)) then
+      column_name := leat_internal.watched_column(watched, tg_name, tg_argv[1], column_name);
     end if;
-    old_topic := leat.lengthen(old_topic, old_row, column_name, tg_argv[i operator(pg_catalog.+) 2]);
-    new_topic := leat.lengthen(new_topic, new_row, column_name, tg_argv[i operator(pg_catalog.+) 2]);
+    old_topic := leat_internal.lengthen(old_topic, old_row, column_name, tg_argv[i operator(pg_catalog.+) 2]);
+    new_topic := leat_internal.lengthen(new_topic, new_row, column_name, tg_argv[i operator(pg_catalog.+) 2]);
   end loop;
-  old_topic := case when old_row is not null then leat.topic_or_null(old_topic) end;
-  new_topic := case when new_row is not null then leat.topic_or_null(new_topic) end;
+  old_topic := case when old_row is not null then leat_internal.topic_or_null(old_topic) end;
+  new_topic := case when new_row is not null then leat_internal.topic_or_null(new_topic) end;
 
-  if leat.is_same(old_topic, new_topic) then
-    _ := leat.publish_change(new_topic, leat.change(table_name, new_row, old_row)) is null;
+  if leat_internal.is_same(old_topic, new_topic) then
+    _ := leat_internal.publish_change(new_topic, leat_internal.change(table_name, new_row, old_row)) is null;
     return null;
   end if;
   if old_topic is not null then
-    _ := leat.publish_change(old_topic, leat.change('delete', table_name, old_row)) is null;
+    _ := leat_internal.publish_change(old_topic, leat_internal.change('delete', table_name, old_row)) is null;
   end if;
   if new_topic is not null then
-    _ := leat.publish_change(new_topic, leat.change('insert', table_name, new_row)) is null;
+    _ := leat_internal.publish_change(new_topic, leat_internal.change('insert', table_name, new_row)) is null;
   end if;
   return null;
 end $$;
 
 -- After each statement. Argument: the watch.
-create function leat.after_statement() returns trigger
+create function leat_internal.after_statement() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   execute format('set constraints %1$I.%2$I immediate; set constraints %1$I.%2$I deferred',
@@ -293,7 +293,7 @@ begin
 end $$;
 
 -- The topics of all rows that are stored in the relation itself.
-create function leat.topics_in(relation oid, parts text[]) returns text[]
+create function leat_internal.topics_in(relation oid, parts text[]) returns text[]
   language plpgsql set search_path = pg_catalog, pg_temp
   set "TimeZone" = 'UTC' set "DateStyle" = 'ISO' set "IntervalStyle" = 'postgres' set bytea_output = 'hex'
   set extra_float_digits = 1 set lc_monetary = 'C' as $$
@@ -306,13 +306,13 @@ begin
                          else format('(to_jsonb(t.%I) #>> ''{}'')', p.part) end, ' || ' order by p.at)
     into topic from unnest(parts) with ordinality p (part, at);
   execute format('select array_agg(distinct x.topic) from (select %s from only %s t) x (topic)'
-                 || ' where leat.is_topic(x.topic)', topic, relation::regclass) into topics;
+                 || ' where leat_internal.is_topic(x.topic)', topic, relation::regclass) into topics;
   return topics;
 end $$;
 
 -- Before TRUNCATE: an entry like another in the log of each topic, at its place among the changes. Arguments: the template, the watch. The table's partitions have such a trigger of their own, except
 -- those that came after the watch.
-create function leat.on_truncate() returns trigger
+create function leat_internal.on_truncate() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   watched oid;
@@ -321,22 +321,22 @@ begin
   if tg_op <> 'TRUNCATE' then
     return null;
   end if;
-  watched := leat.watched_relation(tg_relid, tg_argv[1]);
+  watched := leat_internal.watched_relation(tg_relid, tg_argv[1]);
   if watched is null then
     return null;  -- no partition any more
   end if;
-  parts := leat.watched_parts(watched, tg_argv[1], tg_argv[0]);
+  parts := leat_internal.watched_parts(watched, tg_argv[1], tg_argv[0]);
   perform leat.resync(x.topic)
      from (select distinct i.topic
-             from leat.storage(tg_relid) s (relation)
-            cross join unnest(leat.topics_in(s.relation, parts)) i (topic)
+             from leat_internal.storage(tg_relid) s (relation)
+            cross join unnest(leat_internal.topics_in(s.relation, parts)) i (topic)
             where s.relation = tg_relid or not exists (
               select from pg_trigger t where t.tgrelid = s.relation and t.tgname = tg_name)) x;
   return null;
 end $$;
 
 -- Where the table's rows are: the table, or its partitions that are not partitioned again.
-create function leat.storage(relation oid) returns setof oid
+create function leat_internal.storage(relation oid) returns setof oid
   language sql stable set search_path = pg_catalog, pg_temp as $$
   select relation from pg_class c where c.oid = relation and c.relkind <> 'p'
   union
@@ -346,7 +346,7 @@ $$;
 -- Watching ----------------------------------------------------------------------------------------
 
 -- Columns whose text is the same in every session: a topic must not depend on a session's settings.
-create function leat.may_be_in_topic(type oid) returns boolean
+create function leat_internal.may_be_in_topic(type oid) returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
   return (
     with recursive base (oid, kind, category, next) as (
@@ -357,14 +357,14 @@ create function leat.may_be_in_topic(type oid) returns boolean
              'bigint'::regtype, 'numeric'::regtype, 'oid'::regtype, 'uuid'::regtype, 'date'::regtype)
       from base b where b.kind <> 'd');
 
-create function leat.refuse_relation(relation regclass, reason text, hint text) returns void
+create function leat_internal.refuse_relation(relation regclass, reason text, hint text) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception 'cannot watch %: %', relation, reason
     using errcode = 'wrong_object_type', hint = hint;
 end $$;
 
-create function leat.check_relation(relation regclass) returns void
+create function leat_internal.check_relation(relation regclass) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   c pg_class;
@@ -372,18 +372,18 @@ declare
 begin
   select * into strict c from pg_class where oid = relation;
   if c.relkind in ('v', 'm') then
-    perform leat.refuse_relation(relation, 'it is a view', 'Watch the tables that it reads.');
+    perform leat_internal.refuse_relation(relation, 'it is a view', 'Watch the tables that it reads.');
   elsif c.relkind = 'f' then
-    perform leat.refuse_relation(relation, 'it is a foreign table', 'Watch the table where it is stored.');
+    perform leat_internal.refuse_relation(relation, 'it is a foreign table', 'Watch the table where it is stored.');
   elsif c.relkind not in ('r', 'p') then
-    perform leat.refuse_relation(relation, 'it is not a table', 'Watch the table that it belongs to.');
+    perform leat_internal.refuse_relation(relation, 'it is not a table', 'Watch the table that it belongs to.');
   elsif c.relpersistence <> 'p' then
-    perform leat.refuse_relation(relation, 'it is temporary or unlogged', 'Its rows can vanish without a change.');
-  elsif c.relnamespace = 'leat'::regnamespace then
-    perform leat.refuse_relation(relation, 'it is one of Leat''s own tables', 'Watch tables of the application.');
+    perform leat_internal.refuse_relation(relation, 'it is temporary or unlogged', 'Its rows can vanish without a change.');
+  elsif c.relnamespace in ('leat'::regnamespace, 'leat_internal'::regnamespace) then
+    perform leat_internal.refuse_relation(relation, 'it is one of Leat''s own tables', 'Watch tables of the application.');
   end if;
 
-  select p.proowner into owner from pg_proc p where p.oid = 'leat.on_truncate'::regproc;
+  select p.proowner into owner from pg_proc p where p.oid = 'leat_internal.on_truncate'::regproc;
   if not (has_table_privilege(owner, relation, 'select')
           and has_schema_privilege(owner, c.relnamespace, 'usage')) then
     raise exception 'cannot watch %: the owner of schema leat, %, may not read it', relation, owner
@@ -397,10 +397,10 @@ begin
 end $$;
 
 -- Checks a template against a relation, and returns its parts.
-create function leat.check_template(relation regclass, template text) returns text[]
+create function leat_internal.check_template(relation regclass, template text) returns text[]
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  parts constant text[] := leat.parse_template(template);
+  parts constant text[] := leat_internal.parse_template(template);
   fixed text := '';
   type oid;
 begin
@@ -415,37 +415,37 @@ begin
       raise exception 'table % has no column "%"', relation, parts[i]
         using errcode = 'undefined_column', detail = format('The topic template is %s.', template),
               hint = 'Between the braces stands the name of a column as it is, without quotes.';
-    elsif not leat.may_be_in_topic(type) then
+    elsif not leat_internal.may_be_in_topic(type) then
       raise exception 'column "%" of type % cannot be in a topic', parts[i], format_type(type, null)
         using errcode = 'datatype_mismatch',
               hint = 'Integers, numeric, text, uuid, boolean, date and enums can.';
     end if;
   end loop;
-  if leat.is_topic(case when fixed = '' and cardinality(parts) > 1 then 'x' else fixed end) is not true then
-    perform leat.refuse_template(template,
+  if leat_internal.is_topic(case when fixed = '' and cardinality(parts) > 1 then 'x' else fixed end) is not true then
+    perform leat_internal.refuse_template(template,
       'A topic is 1 to 255 bytes of UTF-8 without control characters.');
   end if;
   return parts;
 end $$;
 
-create function leat.watch_name(template text) returns name
+create function leat_internal.watch_name(template text) returns name
   language sql immutable set search_path = pg_catalog, pg_temp
   return 'leat_watch_' || left(md5(template), 12);
 
-create function leat.put_truncate_trigger(relation oid, template text, columns text[]) returns void
+create function leat_internal.put_truncate_trigger(relation oid, template text, columns text[]) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  watch constant name := leat.watch_name(template);
+  watch constant name := leat_internal.watch_name(template);
   list text;
 begin
   select ' or update of ' || string_agg(quote_ident(c.name), ', ' order by c.at)
     into list from unnest(columns) with ordinality c (name, at);
   execute format('create trigger %I before truncate%s on %s for each statement'
-                 || ' execute function leat.on_truncate(%L, %L)',
+                 || ' execute function leat_internal.on_truncate(%L, %L)',
                  watch || '_truncate', list, relation::regclass, template, watch);
 end $$;
 
-create function leat.put_row_trigger(relation oid, template text, parts text[]) returns void
+create function leat_internal.put_row_trigger(relation oid, template text, parts text[]) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   arguments text;
@@ -458,35 +458,35 @@ begin
     left join pg_attribute a
       on p.at % 2 = 0 and a.attrelid = relation and a.attname = p.part and a.attnum > 0;
   execute format('create constraint trigger %I after insert or update or delete on %s'
-                 || ' deferrable initially deferred for each row execute function leat.on_change(%s)',
-                 leat.watch_name(template), relation::regclass, arguments);
+                 || ' deferrable initially deferred for each row execute function leat_internal.on_change(%s)',
+                 leat_internal.watch_name(template), relation::regclass, arguments);
 end $$;
 
 -- Makes each trigger of the watch that is missing, and switches on each that is off. Always: what logical replication
 -- applies is a change too.
-create function leat.put_watch(relation regclass, template text, parts text[]) returns void
+create function leat_internal.put_watch(relation regclass, template text, parts text[]) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  watch constant name := leat.watch_name(template);
+  watch constant name := leat_internal.watch_name(template);
   part record;
 begin
-  for part in select t.relation, t.name from leat.watch_triggers(relation, watch) t where t.enabled is null loop
+  for part in select t.relation, t.name from leat_internal.watch_triggers(relation, watch) t where t.enabled is null loop
     if part.name like '%\_truncate' then
-      perform leat.put_truncate_trigger(part.relation, template, leat.template_columns(parts));
+      perform leat_internal.put_truncate_trigger(part.relation, template, leat_internal.template_columns(parts));
     elsif part.name like '%\_statement' then
       execute format('create trigger %I after insert or update or delete on %s'
-                     || ' for each statement execute function leat.after_statement(%L)',
+                     || ' for each statement execute function leat_internal.after_statement(%L)',
                      part.name, part.relation::regclass, watch);
     elsif part.relation = relation then -- partitions get it with their table
-      perform leat.put_row_trigger(part.relation, template, parts);
+      perform leat_internal.put_row_trigger(part.relation, template, parts);
     end if;
   end loop;
-  for part in select t.relation, t.name from leat.watch_triggers(relation, watch) t where t.enabled <> 'A' loop
+  for part in select t.relation, t.name from leat_internal.watch_triggers(relation, watch) t where t.enabled <> 'A' loop
     execute format('alter table %s enable always trigger %I', part.relation::regclass, part.name);
   end loop;
 end $$;
 
-create function leat.drop_watch(relation regclass, watch name) returns void
+create function leat_internal.drop_watch(relation regclass, watch name) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   member oid;
@@ -494,14 +494,14 @@ begin
   execute format('drop trigger if exists %I on %s', watch, relation);
   execute format('drop trigger if exists %I on %s', watch || '_statement', relation);
   for member in
-    select s.relation from leat.storage(relation) s (relation) union select relation
+    select s.relation from leat_internal.storage(relation) s (relation) union select relation
   loop
     execute format('drop trigger if exists %I on %s', watch || '_truncate', member::regclass);
   end loop;
 end $$;
 
 -- A partition and its parent must not both publish a row to one topic.
-create function leat.check_partitions(relation regclass, watch name) returns void
+create function leat_internal.check_partitions(relation regclass, watch name) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   partition regclass;
@@ -528,15 +528,15 @@ begin
   if "table" is null or topic_template is null then
     raise exception 'table and topic template must not be NULL' using errcode = 'null_value_not_allowed';
   end if;
-  perform leat.check_relation("table");
-  parts := leat.check_template("table", topic_template);
-  by_parent := leat.watched_relation("table", leat.watch_name(topic_template));
+  perform leat_internal.check_relation("table");
+  parts := leat_internal.check_template("table", topic_template);
+  by_parent := leat_internal.watched_relation("table", leat_internal.watch_name(topic_template));
   if by_parent <> "table" then
     raise notice '% is watched already, as a partition of %', "table", by_parent::regclass;
     return;
   end if;
 
-  perform leat.enable_triggers();
+  perform leat_internal.enable_triggers();
   if exists (select from leat.watched w
               where w."table" = watch."table" and w.topic_template = watch.topic_template and w.is_fresh) then
     return;  -- no lock for an application that calls this whenever it starts
@@ -547,11 +547,11 @@ begin
     select w.watch, w.topic_template as template from leat.watched w
      where w."table" = watch."table" and not w.is_fresh
   loop
-    perform leat.drop_watch("table", renamed.watch);
-    perform leat.put_watch("table", renamed.template, leat.parse_template(renamed.template));
+    perform leat_internal.drop_watch("table", renamed.watch);
+    perform leat_internal.put_watch("table", renamed.template, leat_internal.parse_template(renamed.template));
   end loop;
-  perform leat.check_partitions("table", leat.watch_name(topic_template));
-  perform leat.put_watch("table", topic_template, parts);
+  perform leat_internal.check_partitions("table", leat_internal.watch_name(topic_template));
+  perform leat_internal.put_watch("table", topic_template, parts);
 end $$;
 
 -- Ends a watch of the table, or all.
@@ -568,11 +568,11 @@ begin
     union
     -- What a partition keeps when it is detached.
     select left(t.tgname, -length('_truncate'))::name from pg_trigger t
-     where t.tgrelid = "table" and t.tgfoid = 'leat.on_truncate'::regproc and unwatch.topic_template is null
-       and leat.watched_relation("table", left(t.tgname, -length('_truncate'))::name) is null
+     where t.tgrelid = "table" and t.tgfoid = 'leat_internal.on_truncate'::regproc and unwatch.topic_template is null
+       and leat_internal.watched_relation("table", left(t.tgname, -length('_truncate'))::name) is null
   loop
     found_one := true;
-    perform leat.drop_watch("table", watch);
+    perform leat_internal.drop_watch("table", watch);
   end loop;
   if not found_one then
     raise notice '% is not watched%', "table", coalesce(' by the template ' || topic_template, '');

@@ -3,47 +3,48 @@
 set local search_path = pg_catalog, pg_temp;
 
 -- Our own triggers, and how each is enabled: as in leat.watch_triggers.
-create function leat.own_triggers() returns table (relation regclass, name name, enabled "char")
+create function leat_internal.own_triggers() returns table (relation regclass, name name, enabled "char")
   language sql stable set search_path = pg_catalog, pg_temp as $$
   select x.relation::regclass, x.name, t.tgenabled
     from (values
-      ('leat.pending', 'on_commit'),
+      ('leat_internal.pending', 'on_commit'),
       ('leat.topic', 'before_deleted'), ('leat.topic', 'after_deleted'), ('leat.topic', 'after_truncated'),
       ('leat.event', 'after_truncated'),
-      ('leat.installation', 'refuse_emptying'), ('leat.secret', 'refuse_emptying'),
-      ('leat.migration', 'refuse_emptying')) x (relation, name)
+      ('leat_internal.installation', 'refuse_emptying'), ('leat_internal.secret', 'refuse_emptying'),
+      ('leat_internal.migration', 'refuse_emptying')) x (relation, name)
     left join pg_trigger t on t.tgrelid = x.relation::regclass and t.tgname = x.name
 $$;
 
 -- Always: also where session_replication_role is replica. A publication is never silently lost.
-create function leat.enable_triggers() returns void
+create function leat_internal.enable_triggers() returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   one record;
 begin
-  for one in select t.relation, t.name from leat.own_triggers() t where t.enabled <> 'A' loop
+  for one in select t.relation, t.name from leat_internal.own_triggers() t where t.enabled <> 'A' loop
     execute format('alter table %s enable always trigger %I', one.relation, one.name);
   end loop;
 end $$;
 
-select leat.enable_triggers();
+select leat_internal.enable_triggers();
 
-create function leat.describe_enabled(enabled "char") returns text
+create function leat_internal.describe_enabled(enabled "char") returns text
   language sql immutable
   return case enabled when 'D' then 'is disabled' when 'O' then 'does not fire for replicated changes'
                       when 'R' then 'fires for replicated changes only' else 'is missing' end;
 
--- What is in schema leat, and not ours.
-create function leat.foreign_relations() returns setof regclass
+-- The relations in our schemas that are not ours.
+create function leat_internal.foreign_relations() returns table (relation regclass, schema regnamespace)
   language sql stable set search_path = pg_catalog, pg_temp as $$
-  select c.oid::regclass from pg_class c
-   where c.relnamespace = 'leat'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
-     and c.relname not in ('migration', 'installation', 'secret', 'topic', 'event', 'pending', 'pending_more',
-                           'trimming', 'watched')
+  select c.oid::regclass, c.relnamespace::regnamespace from pg_class c
+   where c.relkind in ('r', 'p', 'v', 'm', 'f')
+     and (c.relnamespace = 'leat'::regnamespace and c.relname not in ('topic', 'event', 'watched')
+       or c.relnamespace = 'leat_internal'::regnamespace
+          and c.relname not in ('migration', 'installation', 'secret', 'pending', 'pending_more', 'trimming'))
 $$;
 
 -- Whether role leat finds schema leat by "$user", and may create tables there.
-create function leat.is_search_path_trap() returns boolean
+create function leat_internal.is_search_path_trap() returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
   return coalesce((
     select has_schema_privilege(r.oid, 'leat', 'create') and coalesce((
@@ -57,25 +58,25 @@ create function leat.is_search_path_trap() returns boolean
 
 -- What is wrong, or may surprise, and what to do about it. severity: error (publications or changes do not reach
 -- clients), warning, note. No row: all is well. For leat check, leat migrate and the server.
-create function leat.problems() returns table (severity text, problem text, remedy text)
+create function leat_internal.problems() returns table (severity text, problem text, remedy text)
   language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select 'error', format('trigger %I of %s %s', t.name, t.relation, leat.describe_enabled(t.enabled)),
-         case when t.enabled is null then 'restore schema leat from a dump, or drop it and run leat migrate'
+  select 'error', format('trigger %I of %s %s', t.name, t.relation, leat_internal.describe_enabled(t.enabled)),
+         case when t.enabled is null then 'restore schemas leat and leat_internal from a dump, or drop them and run leat migrate'
               else format('alter table %s enable always trigger %I', t.relation, t.name) end
-    from leat.own_triggers() t where t.enabled is distinct from 'A'
+    from leat_internal.own_triggers() t where t.enabled is distinct from 'A'
   union all
   select 'error', format('the watch of %s by %s does not publish every change: trigger %I of %s %s', w."table",
                          quote_literal(w.topic_template), t.name, t.relation::regclass,
-                         leat.describe_enabled(t.enabled)),
+                         leat_internal.describe_enabled(t.enabled)),
          format('select leat.watch(%L, %L)', w."table", w.topic_template)
-    from leat.watched w cross join lateral leat.watch_triggers(w."table", w.watch) t
+    from leat.watched w cross join lateral leat_internal.watch_triggers(w."table", w.watch) t
    where t.enabled is distinct from 'A' and t.name = w.watch
   union all
   select 'warning', format('the watch of %s by %s is not complete: trigger %I of %s %s', w."table",
                            quote_literal(w.topic_template), t.name, t.relation::regclass,
-                           leat.describe_enabled(t.enabled)),
+                           leat_internal.describe_enabled(t.enabled)),
          format('select leat.watch(%L, %L)', w."table", w.topic_template)
-    from leat.watched w cross join lateral leat.watch_triggers(w."table", w.watch) t
+    from leat.watched w cross join lateral leat_internal.watch_triggers(w."table", w.watch) t
    where t.enabled is distinct from 'A' and t.name <> w.watch
   union all
   select 'note', format('the watch of %s by %s is slower than it could be, since a column was renamed or a dump loaded',
@@ -83,28 +84,28 @@ create function leat.problems() returns table (severity text, problem text, reme
          format('select leat.watch(%L, %L)', w."table", w.topic_template)
     from leat.watched w
    where not w.is_fresh and not exists (
-     select from leat.watch_triggers(w."table", w.watch) t where t.enabled is distinct from 'A')
+     select from leat_internal.watch_triggers(w."table", w.watch) t where t.enabled is distinct from 'A')
   union all
   select 'error', format('a part of a watch is left on %s: trigger %I', t.tgrelid::regclass, t.tgname),
          format('select leat.watch the table again, or leat.unwatch(%L)', t.tgrelid::regclass)
     from pg_trigger t
-   where t.tgfoid in ('leat.after_statement'::regproc, 'leat.on_truncate'::regproc)
-     and leat.watched_relation(t.tgrelid, regexp_replace(t.tgname, '_(statement|truncate)$', '')::name) is null
+   where t.tgfoid in ('leat_internal.after_statement'::regproc, 'leat_internal.on_truncate'::regproc)
+     and leat_internal.watched_relation(t.tgrelid, regexp_replace(t.tgname, '_(statement|truncate)$', '')::name) is null
   union all
-  select 'error', format('%s publications were committed while trigger on_commit of leat.pending was off: they are lost',
+  select 'error', format('%s publications were committed while trigger on_commit of leat_internal.pending was off: they are lost',
                          p.n),
-         'select leat.resync their topics, then delete from leat.pending'
-    from (select count(*) as n from leat.pending) p where p.n > 0
+         'select leat.resync their topics, then delete from leat_internal.pending'
+    from (select count(*) as n from leat_internal.pending) p where p.n > 0
   union all
-  select 'warning', format('%s stands in schema leat, and is not a part of it', r.name),
-         format('alter table %s set schema public', r.name)
-    from leat.foreign_relations() r (name)
+  select 'warning', format('%s stands in schema %s, and is not a part of it', r.relation, r.schema),
+         format('alter table %s set schema public', r.relation)
+    from leat_internal.foreign_relations() r
   union all
   select 'warning', 'tables that role leat makes without naming a schema land in schema leat',
          'alter role leat set search_path = public'
-   where leat.is_search_path_trap()
+   where leat_internal.is_search_path_trap()
   union all
   select 'note', 'Postgres was started, or restored, since a server last confirmed the history',
          'start a server; if an older state was put in place that it cannot tell, select leat.renew_epochs()'
-    from leat.installation i where i.fingerprint <> leat.fingerprint(leat.timeline()) and not pg_is_in_recovery()
+    from leat_internal.installation i where i.fingerprint <> leat_internal.fingerprint(leat_internal.timeline()) and not pg_is_in_recovery()
 $$;

@@ -1,6 +1,7 @@
 /* leat_doctor_examine takes its steps in the order in which a server would fail: connect, version,
- * rights, schema, what leat.problems() knows, the way of the handlers' pool, the listener's way. A
- * fatal finding ends it, because what follows would only repeat it in other words.
+ * rights, schema, what leat_internal.problems() knows, the way of the handlers' pool, the
+ * listener's way. A fatal finding ends it, because what follows would only repeat it in other
+ * words.
  */
 #include "app/doctor.h"
 
@@ -157,7 +158,7 @@ static int look_at_schema(examination *x)
 static int look_at_position(examination *x)
 {
     leat_buf value = LEAT_BUF_INIT, why = LEAT_BUF_INIT;
-    int err = ask(x, x->db, "select seq from leat.position('leat:check')", &value, &why);
+    int err = ask(x, x->db, "select seq from leat_internal.position('leat:check')", &value, &why);
     if (err == LEAT_EPG_SERVER && strcmp(leat_pg_sync_sqlstate(x->db), "57P03") == 0)
         err = 0;
     if (err < 0)
@@ -184,9 +185,10 @@ static int look_at_session(examination *x)
 static int look_at_problems(examination *x)
 {
     if (!holds(x, x->session,
-               "select pg_catalog.has_function_privilege('leat.problems()', 'execute')"))
+               "select pg_catalog.has_function_privilege('leat_internal.problems()', 'execute')"))
         return 0; /* that is a finding about the role */
-    return find_rows(x, x->session, "select severity, problem, remedy from leat.problems()");
+    return find_rows(x, x->session,
+                     "select severity, problem, remedy from leat_internal.problems()");
 }
 
 /* Only a warning: whether the standby may be behind is decided by settings of those who write. */

@@ -8,7 +8,7 @@
 #ifndef LEAT_APP_DOCTOR_SQL_H
 #define LEAT_APP_DOCTOR_SQL_H
 
-/* What the connected role may not do with schema leat. No row if the schema is not there. */
+/* The rights that the connected role lacks in schemas leat and leat_internal. */
 extern const char leat_doctor_role_sql[];
 
 /* Which settings of the role or the database would change how results are written, where a pooler

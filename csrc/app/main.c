@@ -27,14 +27,14 @@ static const char usage[] =
     "usage: leat serve   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
     "                    [--listen-url URL] [--address-file FILE]\n"
     "       leat migrate [--config FILE] [--database URL] [--grant-server ROLE]\n"
-    "                    [--grant-publisher ROLE]\n"
+    "                    [--grant-publisher ROLE] [--grant-watcher ROLE]\n"
     "       leat check   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
     "                    [--listen-url URL]\n"
     "       leat version\n"
     "\n"
     "serve    serves until SIGTERM, which drains; SIGHUP reloads the app\n"
     "         --address-file gets ADDR:PORT once it listens\n"
-    "migrate  installs or upgrades schema leat; gives a role what serve, or who publishes, needs\n"
+    "migrate  installs or upgrades schema leat; gives a role its rights\n"
     "check    loads configuration and app, connects, reports; changes nothing\n"
     "\n"
     "Exit codes: 0 stopped as asked, 1 a failure, 2 wrong usage or configuration.\n"
@@ -99,6 +99,8 @@ static int migrate(const leat_config *config, const leat_options *options, leat_
         err = leat_migrate_grant(db, "grant_server", options->grant_server, &report, error);
     if (err == 0 && options->grant_publisher != NULL)
         err = leat_migrate_grant(db, "grant_publisher", options->grant_publisher, &report, error);
+    if (err == 0 && options->grant_watcher != NULL)
+        err = leat_migrate_grant(db, "grant_watcher", options->grant_watcher, &report, error);
     if (err == 0)
         err = leat_migrate_problems(db, &report, error);
     leat_pg_sync_close(db);

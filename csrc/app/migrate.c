@@ -143,15 +143,28 @@ static int ask(leat_pg_sync *db, const char *sql, leat_buf *value, bool *is_null
     return err;
 }
 
+static int relation_exists(leat_pg_sync *db, const char *name, bool *exists, leat_buf *error)
+{
+    leat_buf sql = LEAT_BUF_INIT, value = LEAT_BUF_INIT;
+    bool absent = true;
+    leat_buf_printf(&sql, "select pg_catalog.to_regclass('%s')", name);
+    leat_buf_char(&sql, '\0');
+    int err = ask(db, sql.at, &value, &absent, error);
+    *exists = !absent;
+    leat_buf_close(&sql);
+    leat_buf_close(&value);
+    return err;
+}
+
 static int read_version(leat_pg_sync *db, int *version, leat_buf *error)
 {
     leat_buf value = LEAT_BUF_INIT;
-    bool absent = true;
-    int err = ask(db, "select pg_catalog.to_regclass('leat.migration')", &value, &absent, error);
+    bool exists = false, is_null = true;
+    int err = relation_exists(db, "leat_internal.migration", &exists, error);
     *version = 0;
-    if (err == 0 && !absent) {
-        err = ask(db, "select coalesce(pg_catalog.max(version), 0) from leat.migration", &value,
-                  &absent, error);
+    if (err == 0 && exists) {
+        err = ask(db, "select coalesce(pg_catalog.max(version), 0) from leat_internal.migration",
+                  &value, &is_null, error);
         if (err == 0)
             *version = atoi(value.at);
     }
@@ -168,39 +181,72 @@ static void print_names(leat_buf *sql, const struct migrations *m)
     leat_buf_text(sql, "]::pg_catalog.text[]");
 }
 
-/* Versions have had other files behind them before the first release: such a database cannot be
- * brought up to date, since no one knows what is in it. */
-static int refuse_others(leat_pg_sync *db, const struct migrations *m, leat_buf *error)
+#define MAKE_ANEW                                                                                  \
+    "run \"drop schema if exists leat, leat_internal cascade\" in that database (tables of "       \
+    "applications stay, but have to be watched again), then leat migrate"
+
+static int refuse_earlier(const char *evidence, leat_buf *error)
+{
+    leat_buf_printf(error,
+                    "schema leat was made by an earlier state of leat (%s), which cannot be"
+                    " upgraded: " MAKE_ANEW,
+                    evidence);
+    return LEAT_ESCHEMA;
+}
+
+/* Before the first release a version's file had other names and other contents. A database that
+ * such a file has made cannot be upgraded. */
+static int refuse_other_files(leat_pg_sync *db, const struct migrations *m, leat_buf *error)
 {
     leat_buf sql = LEAT_BUF_INIT;
     leat_buf name = LEAT_BUF_INIT;
     bool none = true;
-    leat_buf_text(&sql, "select pg_catalog.min(m.name) from leat.migration m where m.name"
-                        " operator(pg_catalog.<>) (");
+    leat_buf_text(&sql, "select pg_catalog.min(m.name) from leat_internal.migration m"
+                        " where m.name operator(pg_catalog.<>) (");
     print_names(&sql, m);
     leat_buf_text(&sql, ")[m.version]");
     leat_buf_char(&sql, '\0');
     int err = ask(db, sql.at, &name, &none, error);
-    if (err == 0 && !none) {
-        leat_buf_printf(error,
-                        "schema leat was made by an earlier state of leat (%s), which cannot be"
-                        " upgraded: run \"drop schema leat cascade\" in that database (tables of"
-                        " applications stay, but have to be watched again), then leat migrate",
-                        name.at);
-        err = LEAT_ESCHEMA;
-    }
+    if (err == 0 && !none)
+        err = refuse_earlier(name.at, error);
     leat_buf_close(&name);
     leat_buf_close(&sql);
     return err;
 }
 
-/* Whether the installed schema is one that these files can have made. */
+/* Earlier states kept the table of migrations in schema leat. */
+static int refuse_earlier_schema(leat_pg_sync *db, leat_buf *error)
+{
+    bool exists = false;
+    int err = relation_exists(db, "leat.migration", &exists, error);
+    if (err == 0 && exists)
+        err = refuse_earlier("it has a table leat.migration", error);
+    return err;
+}
+
+/* The first file makes both schemas, but one of them can be dropped without the other one. */
+static int refuse_half(leat_pg_sync *db, leat_buf *error)
+{
+    bool exists = false;
+    int err = relation_exists(db, "leat.topic", &exists, error);
+    if (err == 0 && !exists) {
+        leat_buf_text(error, "table leat.topic is missing: " MAKE_ANEW);
+        err = LEAT_ESCHEMA;
+    }
+    return err;
+}
+
+/* Returns LEAT_ESCHEMA if these files cannot have made the installed schema. */
 static int read_fitting_version(leat_pg_sync *db, const struct migrations *m, int *version,
                                 leat_buf *error)
 {
-    int err = read_version(db, version, error);
+    int err = refuse_earlier_schema(db, error);
+    if (err == 0)
+        err = read_version(db, version, error);
     if (err == 0 && *version > 0)
-        err = refuse_others(db, m, error);
+        err = refuse_other_files(db, m, error);
+    if (err == 0 && *version > 0)
+        err = refuse_half(db, error);
     if (err == 0 && *version > m->count)
         err = refuse_newer(*version, m->count, error);
     return err;
@@ -210,7 +256,7 @@ static int read_fitting_version(leat_pg_sync *db, const struct migrations *m, in
 static int record(leat_pg_sync *db, const struct migration *m, leat_buf *error)
 {
     leat_buf sql = LEAT_BUF_INIT;
-    leat_buf_printf(&sql, "insert into leat.migration (version, name) values (%d, '%s')",
+    leat_buf_printf(&sql, "insert into leat_internal.migration (version, name) values (%d, '%s')",
                     m->version, m->name);
     int err = leat_pg_sync_exec(db, sql.at, NO_TIMEOUT, error);
     leat_buf_close(&sql);
@@ -301,7 +347,7 @@ int leat_migrate_grant(leat_pg_sync *db, const char *function, const char *role,
                        leat_buf *error)
 {
     leat_buf sql = LEAT_BUF_INIT;
-    leat_buf_printf(&sql, "select leat.%s('", function);
+    leat_buf_printf(&sql, "select leat_internal.%s('", function);
     for (const char *at = role; *at != '\0'; at++) {
         if (*at == '\'')
             leat_buf_char(&sql, '\'');
@@ -319,16 +365,17 @@ int leat_migrate_grant(leat_pg_sync *db, const char *function, const char *role,
 int leat_migrate_problems(leat_pg_sync *db, leat_buf *report, leat_buf *error)
 {
     static const char allowed[] =
-        "select 1 where pg_catalog.has_function_privilege('leat.problems()', 'execute')";
+        "select 1 where pg_catalog.has_function_privilege('leat_internal.problems()', 'execute')";
     static const char problems[] = "select pg_catalog.string_agg(pg_catalog.concat_ws(': ', "
                                    "severity, problem, remedy), E'\\n')"
-                                   " from leat.problems()";
+                                   " from leat_internal.problems()";
     leat_buf text = LEAT_BUF_INIT;
     bool none = false;
     int err = leat_pg_sync_value(db, allowed, LOOK_TIMEOUT_MS, &text, &none, error);
     if (err == 0 && none)
-        leat_buf_text(report, "note: this role may not execute leat.problems(): as the schema's"
-                              " owner, select leat.grant_server(ROLE)\n");
+        leat_buf_text(report,
+                      "note: this role may not execute leat_internal.problems(): as the schema's"
+                      " owner, select leat_internal.grant_server(ROLE)\n");
     text.len = 0;
     if (err == 0 && !none) {
         err = leat_pg_sync_value(db, problems, LOOK_TIMEOUT_MS, &text, &none, error);

@@ -7,8 +7,8 @@
  *            people.
  *
  * A migration is a file NNNN_name.sql of the schema folder. Each runs in a transaction of its own,
- * together with the row in leat.migration that records it, while the session holds an advisory
- * lock: two that run at once wait for each other.
+ * together with the row in leat_internal.migration that records it, while the session holds an
+ * advisory lock: two that run at once wait for each other.
  */
 #ifndef LEAT_APP_MIGRATE_H
 #define LEAT_APP_MIGRATE_H
@@ -26,12 +26,13 @@ LEAT_MUST_CHECK int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, l
 LEAT_MUST_CHECK int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version,
                                        leat_buf *error);
 
-/* Calls leat.FUNCTION(role), one of its functions that grant. Appends a line to report. */
+/* Calls leat_internal.FUNCTION(role), for a function that grants rights. Appends a line to report.
+ */
 LEAT_MUST_CHECK int leat_migrate_grant(leat_pg_sync *db, const char *function, const char *role,
                                        leat_buf *report, leat_buf *error);
 
-/* Appends a line for each row of leat.problems(), "severity: problem: remedy"; none if all is well.
- * A role that may not call it is told so in a line. */
+/* Appends a line for each row of leat_internal.problems(), "severity: problem: remedy"; none if all
+ * is well. A role that may not call it is told so in a line. */
 LEAT_MUST_CHECK int leat_migrate_problems(leat_pg_sync *db, leat_buf *report, leat_buf *error);
 
 #endif

@@ -33,6 +33,7 @@ static const struct option options[] = {
     {"--listen", offsetof(leat_options, listen), TAKES_APP},
     {"--grant-server", offsetof(leat_options, grant_server), 1u << LEAT_OPTIONS_MIGRATE},
     {"--grant-publisher", offsetof(leat_options, grant_publisher), 1u << LEAT_OPTIONS_MIGRATE},
+    {"--grant-watcher", offsetof(leat_options, grant_watcher), 1u << LEAT_OPTIONS_MIGRATE},
     {"--address-file", offsetof(leat_options, address_file), 1u << LEAT_OPTIONS_SERVE},
 };
 

@@ -30,6 +30,7 @@ typedef struct leat_options {
     const char *database;
     const char *grant_server;    /* a role */
     const char *grant_publisher; /* a role */
+    const char *grant_watcher;   /* a role */
     const char *listen_url;
     const char *address_file;
 } leat_options;

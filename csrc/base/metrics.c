@@ -171,8 +171,8 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_FETCH_FAILURES_DEADLINE] = FETCH_FAILURES("deadline"),
     [LEAT_M_FETCH_FAILURES_UNAVAILABLE] = FETCH_FAILURES("unavailable"),
     [LEAT_M_FETCH_FAILURES_OTHER] = FETCH_FAILURES("other"),
-    [LEAT_M_SCHEMA_PROBLEMS] =
-        GAUGE("leat_schema_problems", "Errors and warnings that leat.problems() tells of."),
+    [LEAT_M_SCHEMA_PROBLEMS] = GAUGE("leat_schema_problems",
+                                     "Errors and warnings that leat_internal.problems() tells of."),
     [LEAT_M_TOPICS_UNREADABLE] = GAUGE(
         "leat_topics_unreadable", "Topics whose events the outbox does not give up at present."),
 };

@@ -177,7 +177,7 @@ static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
     if (err == 0)
         err = leat_pg_conn_query(conn, &r->position,
                                  "select epoch, seq, revoked, " LEAT_HISTORY_HIDDEN_SQL
-                                 " from leat.position($1)",
+                                 " from leat_internal.position($1)",
                                  &topic, 1, r->deadline_ms, on_position);
     if (err < 0) {
         fail_attempt(r, LEAT_CODE_UNAVAILABLE, 0);

@@ -9,8 +9,8 @@
  * cursor behind one, is not given before the handler has run again (sub_in_doubt). So P9 does not
  * depend on what `refresh` looks at, or whether there is one. A numbering may end with a revocation
  * that the next one tells nothing of: a subscription that is carried over runs its handler in any
- * case, and one that comes new finds that there may have been one (leat.first_revoked). Nor does a
- * handler count that began under another history: what it read may have been taken back.
+ * case, and one that comes new finds that there may have been one (leat_internal.first_revoked).
+ * Nor does a handler count that began under another history: what it read may have been taken back.
  */
 #include "core/sub_private.h"
 
@@ -18,7 +18,8 @@
 
 #include "wire/json.h"
 
-/* Half of the time for which positions tell of topics that were deleted (leat.first_revoked). */
+/* Half of the time for which positions tell of topics that were deleted
+ * (leat_internal.first_revoked). */
 enum { OLD_MS = 30 * 60 * 1000 };
 
 static void on_authorized(leat_call *call, const leat_verdict *v);

@@ -1,5 +1,5 @@
-/* hub_anchor.c - entries of the log that this server knows of, by which leat.attend sees whether
- * the database still has the history that clients have seen.
+/* hub_anchor.c - entries of the log that this server knows of, by which leat_internal.attend sees
+ * whether the database still has the history that clients have seen.
  *
  * The newest announced entry stands for everything before it: announcements come in the order of
  * the commits, and what is restored is what was there at some moment. A few more stand beside it

@@ -2,9 +2,9 @@
  *
  * A restore, a failover or a copied data folder shows in nothing that a client or a server can see
  * by itself. So after each connect of the broker, before anybody is armed and anything is fetched,
- * leat.attend compares what the server knows (its anchors) with what is there, and says under which
- * history and timeline positions go from now on. If that is another one than before, every topic
- * begins anew. It also hands out the key of the announcements.
+ * leat_internal.attend compares what the server knows (its anchors) with what is there, and says
+ * under which history and timeline positions go from now on. If that is another one than before,
+ * every topic begins anew. It also hands out the key of the announcements.
  *
  * start_asking -> on_answer -> adopt, or fail and once more after a while.
  * hub_attend_start and hub_attend_unconfirmed put the hub into HUB_ATTENDING until then;
@@ -20,12 +20,13 @@
 
 enum { GAP_MS = 1000, FIRST_BACKOFF_MS = 50, MAX_BACKOFF_MS = 2000 };
 
-/* Rows that row security hides from the server's role look as if they were not there. leat.attend
- * runs with its owner's rights and does not notice, so the same query asks for row security. */
+/* Rows that row security hides from the server's role look as if they were not there.
+ * leat_internal.attend runs with its owner's rights and does not notice, so the same query asks for
+ * row security. */
 static const char sql[] =
     "select a.timeline, a.history, pg_catalog.encode(a.key, 'hex'), a.fingerprint, a.verdict,"
     "       a.anchor_topic, a.anchor_epoch, a.anchor_seq, a.anchor_at, " LEAT_HISTORY_HIDDEN_SQL
-    "  from leat.attend($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.jsonb) a";
+    "  from leat_internal.attend($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.jsonb) a";
 
 enum column {
     COL_TIMELINE,

@@ -72,7 +72,7 @@ typedef struct hub_anchor {
 enum { HUB_ANCHORS = 16 };
 
 typedef struct hub_anchors {
-    hub_anchor newest;              /* of those that were announced, or told by leat.attend */
+    hub_anchor newest; /* of those that were announced, or told by leat_internal.attend */
     hub_anchor others[HUB_ANCHORS]; /* the latest ones that came by another way */
     size_t next;                    /* which of them is overwritten next */
 } hub_anchors;
@@ -112,7 +112,7 @@ struct leat_hub {
     hub_attend attend;
     hub_anchors anchors;
     hub_watch watch;
-    char timeline[9]; /* as leat.attend said last; "" before */
+    char timeline[9]; /* as leat_internal.attend said last; "" before */
     char history[9];
     char *fingerprint;                  /* NULL before */
     uv_mutex_t health_lock;             /* of the two below: any thread may ask */

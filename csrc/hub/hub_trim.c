@@ -2,7 +2,8 @@
  *
  * on_trim -> on_trimmed; a full batch is followed by the next one soon, and so is any
  * call while events wait to be looked at (leat_trim_backlog_seconds). Of several servers on one
- * database, the one that gets leat.trim's advisory lock works; the others find nothing to do.
+ * database, the one that gets leat_internal.trim's advisory lock works; the others find nothing to
+ * do.
  */
 #include "hub/hub_private.h"
 
@@ -14,13 +15,14 @@
  * than BEHIND_S and was not looked at. */
 enum { TRIM_BATCH = 1000, TRIM_SOON_MS = 20, TRIM_BEHIND_MS = 200, BEHIND_S = 15 };
 
-/* With the age of the oldest event that leat.trim had not looked at when the call began. A call is
- * bounded, and may find nothing to delete where much is left to look at. */
+/* With the age of the oldest event that leat_internal.trim had not looked at when the call began. A
+ * call is bounded, and may find nothing to delete where much is left to look at. */
 static const char trim_sql[] =
-    "select leat.trim(make_interval(secs => $1::float8), $2::bigint, $3::int),"
+    "select leat_internal.trim(make_interval(secs => $1::float8), $2::bigint, $3::int),"
     " coalesce(date_part('epoch', clock_timestamp() - ("
     "  select min(e.created_at) from leat.event e where e.created_at > coalesce("
-    "   (select t.seen from leat.trimming t where t.max_events = $2::bigint), '-infinity'))), 0)";
+    "   (select t.seen from leat_internal.trimming t where t.max_events = $2::bigint), "
+    "'-infinity'))), 0)";
 
 static void on_trim(leat_deadline *d);
 static void on_trimmed(leat_pg_job *job, leat_pg_result *res, int err);

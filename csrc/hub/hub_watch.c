@@ -1,7 +1,7 @@
 /* hub_watch.c - asks the database now and then whether every change still reaches the log: triggers
  * can be disabled, or enabled in a way in which they do not always fire, while the server runs
- * (pg_restore --disable-triggers does it). leat.problems() knows; what it says is logged when it
- * changes, and counted.
+ * (pg_restore --disable-triggers does it). leat_internal.problems() knows; what it says is logged
+ * when it changes, and counted.
  *
  * on_look -> on_problems, and again after compare_interval_ms.
  */
@@ -14,7 +14,7 @@
 
 enum { FIRST_LOOK_MS = 500, LOGGED_AT_ONCE = 10 };
 
-static const char sql[] = "select p.severity, p.problem, p.remedy from leat.problems() p"
+static const char sql[] = "select p.severity, p.problem, p.remedy from leat_internal.problems() p"
                           " where p.severity operator(pg_catalog.<>) 'note'::pg_catalog.text";
 
 static void on_look(leat_deadline *d);

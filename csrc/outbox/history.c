@@ -32,7 +32,7 @@ static const char sql[] =
     "  from (select from leat.topic where false) as locked"
     "  right join pg_catalog.jsonb_to_recordset($1::pg_catalog.jsonb)"
     "        as w(name pg_catalog.text, after pg_catalog.int8) on true"
-    "  cross join lateral leat.position(w.name) p"
+    "  cross join lateral leat_internal.position(w.name) p"
     "  left join lateral ("
     "   select y.seq, y.kind, y.data, y.at, y.fits, y.bytes from ("
     "    select z.*, pg_catalog.sum(z.bytes) over (order by z.seq)"

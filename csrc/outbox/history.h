@@ -71,13 +71,13 @@ const char *leat_history_sqlstate(const leat_history *h);
 /* Counts a read of the outbox, or of a position, that failed (leat_fetch_failures_total). */
 void leat_history_count_failure(leat_metrics *m, int err, const char *sqlstate);
 
-/* The SQLSTATE of leat.position while the history is not confirmed. */
+/* The SQLSTATE of leat_internal.position while the history is not confirmed. */
 #define LEAT_UNCONFIRMED "57P03"
 
 /* SQL: whether row security applies to the current role in what every answer rests on. Reads cost
  * nothing: it is asked once a query. */
 #define LEAT_HISTORY_HIDDEN_SQL                                                                    \
-    "(select pg_catalog.row_security_active('leat.installation'::pg_catalog.regclass)"             \
+    "(select pg_catalog.row_security_active('leat_internal.installation'::pg_catalog.regclass)"    \
     " or pg_catalog.row_security_active('leat.topic'::pg_catalog.regclass)"                        \
     " or pg_catalog.row_security_active('leat.event'::pg_catalog.regclass))"
 

@@ -255,7 +255,7 @@ end:
         db_epoch++;
         db_trimmed = 0;
 #ifndef FORGET_REVOKED
-        db_revoked = 0; /* leat.first_revoked */
+        db_revoked = 0; /* leat_internal.first_revoked */
         hour = false
 #else
         db_revoked = NEVER

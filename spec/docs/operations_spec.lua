@@ -30,8 +30,8 @@ describe("docs/operations.md", function()
   it("has the grants of the server's role", function()
     db.session:run "set role leat_server"
 
-    assert.equal("3", db.session:value "select seq from leat.position('t')")
+    assert.equal("3", db.session:value "select seq from leat_internal.position('t')")
     assert.equal("3", db.session:value "select count(*) from leat.event")
-    assert.equal("3", db.session:value "select leat.trim('0 s', null, 10)")
+    assert.equal("3", db.session:value "select leat_internal.trim('0 s', null, 10)")
   end)
 end)

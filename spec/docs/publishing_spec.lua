@@ -32,10 +32,10 @@ describe("docs/publishing.md", function()
   it("names functions that there are", function()
     local count = 0
     for _, span in ipairs(markdown.code_spans(PATH)) do
-      for name in span:gmatch("leat%.([%l_]+)%(") do
+      for schema, name in span:gmatch("(leat[%l_]*)%.([%l_]+)%(") do
         count = count + 1
         assert.not_equal("0", db.session:value("select count(*) from pg_class c full join pg_proc p on false"
-          .. " where coalesce(relnamespace, pronamespace) = 'leat'::regnamespace"
+          .. " where coalesce(relnamespace, pronamespace) = '" .. schema .. "'::regnamespace"
           .. " and coalesce(relname, proname) = '" .. name .. "'"), name)
       end
     end

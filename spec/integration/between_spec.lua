@@ -23,7 +23,7 @@ describe("a change that commits during the handshake", function()
     commit]]
 
   local function position()
-    return tonumber(s.session:value("select seq from leat.position('room:1')"))
+    return tonumber(s.session:value("select seq from leat_internal.position('room:1')"))
   end
 
   -- Opens the subscription in one of its two ways; returns a function that gives the snapshot.

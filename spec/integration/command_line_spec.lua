@@ -142,7 +142,8 @@ describe("leat", function()
 
     assert.equal(0, code)
     assert.matches("nothing to do", out, 1, true)
-    assert.equal("1", empty.session:value("select count(distinct version) - max(version) + 1 from leat.migration"))
+    assert.equal("1", empty.session:value(
+      "select count(distinct version) - max(version) + 1 from leat_internal.migration"))
     empty:drop()
   end)
 
@@ -206,7 +207,7 @@ describe("leat", function()
     assert.matches("leat migrate", err, 1, true)
 
     leat({ "migrate" }, { LEAT_DATABASE_URL = empty.url })
-    empty.session:run("insert into leat.migration (version, name) values (9000, '9000_future.sql')")
+    empty.session:run("insert into leat_internal.migration (version, name) values (9000, '9000_future.sql')")
     for _, command in ipairs { args, { "migrate" } } do
       code, _, err = leat(command, { LEAT_DATABASE_URL = empty.url })
       assert.equal(1, code)
@@ -221,17 +222,33 @@ describe("leat", function()
     empty.session:run [[
       create schema leat;
       create table leat.migration (version int primary key, name text not null, applied_at timestamptz);
-      insert into leat.migration values (1, '0001_leat.sql'), (2, '0002_watch.sql'), (3, '0003_entries.sql')]]
+      insert into leat.migration values (1, '0001_topics.sql')]]
 
     for _, command in ipairs { { "serve", "--app", app, "--listen", "127.0.0.1:0" }, { "check", "--app", app },
                                { "migrate" } } do
       local code, out, err = leat(command, { LEAT_DATABASE_URL = empty.url })
       assert.equal(1, code)
-      assert.matches("earlier state of leat (0001_leat.sql)", out .. err, 1, true)
-      assert.matches("drop schema leat cascade", out .. err, 1, true)
+      assert.matches("earlier state of leat (it has a table leat.migration)", out .. err, 1, true)
+      assert.matches("drop schema if exists leat, leat_internal cascade", out .. err, 1, true)
     end
-    empty.session:run "drop schema leat cascade"
+    empty.session:run "drop schema if exists leat, leat_internal cascade"
     assert.equal(0, (leat({ "migrate" }, { LEAT_DATABASE_URL = empty.url })))
+    empty:drop()
+  end)
+
+  it("refuses a schema that other files have made, and one of which a half is missing", function()
+    local empty = postgres.empty_database()
+    assert.equal(0, (leat({ "migrate" }, { LEAT_DATABASE_URL = empty.url })))
+    empty.session:run "update leat_internal.migration set name = '0002_outbox.sql' where version = 2"
+    local code, _, err = leat({ "migrate" }, { LEAT_DATABASE_URL = empty.url })
+    assert.equal(1, code)
+    assert.matches("earlier state of leat (0002_outbox.sql)", err, 1, true)
+
+    empty.session:run "update leat_internal.migration set name = '0002_history.sql' where version = 2"
+    empty.session:run "drop schema leat cascade"
+    code, _, err = leat({ "migrate" }, { LEAT_DATABASE_URL = empty.url })
+    assert.equal(1, code)
+    assert.matches("leat.topic is missing: run \"drop schema if exists leat, leat_internal cascade\"", err, 1, true)
     empty:drop()
   end)
 

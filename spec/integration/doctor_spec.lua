@@ -18,7 +18,7 @@ describe("the database as a server finds it", function()
     app = folder .. "/app.lua"
     files.write(app, fixtures.app)
     role = "doctor_" .. db.name
-    db.session:run("create role " .. role .. " login; select leat.grant_server('" .. role .. "');"
+    db.session:run("create role " .. role .. " login; select leat_internal.grant_server('" .. role .. "');"
       .. "grant select on users, rooms, notes to " .. role)
     role_url = db.url:gsub("^(%a+://)[^@/]*@?", "%1" .. role .. "@", 1)
   end)
@@ -55,7 +55,7 @@ describe("the database as a server finds it", function()
 
   it("is left as it was by check", function()
     local function state()
-      return db.session:value("select md5(string_agg(x, ' ')) from (select i::text from leat.installation i"
+      return db.session:value("select md5(string_agg(x, ' ')) from (select i::text from leat_internal.installation i"
         .. " union all select t::text from leat.topic t union all select e::text from leat.event e) y (x)")
     end
     local before = state()
@@ -67,15 +67,18 @@ describe("the database as a server finds it", function()
 
   local faults = {
     { "revoke usage on schema leat from %s", "grant usage on schema leat to %s", "no right to use schema leat" },
+    { "revoke usage on schema leat_internal from %s", "grant usage on schema leat_internal to %s",
+      "no right to use schema leat_internal" },
     { "revoke select on leat.event from %s", "grant select on leat.event to %s", "may not read leat.event" },
-    { "revoke select on leat.migration from %s", "grant select on leat.migration to %s",
-      "may not read leat.migration" },
-    { "revoke execute on function leat.attend(text, text, jsonb) from %s",
-      "grant execute on function leat.attend(text, text, jsonb) to %s", "may not execute leat.attend" },
+    { "revoke select on leat_internal.migration from %s", "grant select on leat_internal.migration to %s",
+      "may not read leat_internal.migration" },
+    { "revoke execute on function leat_internal.attend(text, text, jsonb) from %s",
+      "grant execute on function leat_internal.attend(text, text, jsonb) to %s",
+      "may not execute leat_internal.attend" },
   }
-  for _, name in ipairs { "topic", "event", "installation", "migration" } do
-    faults[#faults + 1] = { "alter table leat." .. name .. " enable row level security",
-      "alter table leat." .. name .. " disable row level security", "row security may hide rows of leat." .. name }
+  for _, name in ipairs { "leat.topic", "leat.event", "leat_internal.installation", "leat_internal.migration" } do
+    faults[#faults + 1] = { "alter table " .. name .. " enable row level security",
+      "alter table " .. name .. " disable row level security", "row security may hide rows of " .. name }
   end
   for _, fault in ipairs(faults) do
     it("is refused because: " .. fault[3], function()
@@ -87,16 +90,16 @@ describe("the database as a server finds it", function()
   end
 
   it("is served, with a warning, where only trimming is not allowed; check fails", function()
-    db.session:run("revoke execute on function leat.trim(interval, bigint, integer) from " .. role)
+    db.session:run("revoke execute on function leat_internal.trim(interval, bigint, integer) from " .. role)
 
     local code, said = leat("check", { LEAT_DATABASE_URL = role_url })
-    local s = server.start { url = role_url, app = app, log = { "may not execute leat.trim", "trimming" } }
+    local s = server.start { url = role_url, app = app, log = { "may not execute leat_internal.trim", "trimming" } }
 
     assert.equal(1, code)
-    assert.is_not_nil(said:find("may not execute leat.trim: leat migrate --grant-server " .. role, 1, true), said)
-    s:await_log("may not execute leat.trim")
+    assert.matches("may not execute leat_internal.trim: leat migrate --grant-server " .. role, said, 1, true)
+    s:await_log("may not execute leat_internal.trim")
     s:stop()
-    db.session:run("grant execute on function leat.trim(interval, bigint, integer) to " .. role)
+    db.session:run("grant execute on function leat_internal.trim(interval, bigint, integer) to " .. role)
   end)
 
   it("tells of watches that do not fire", function()

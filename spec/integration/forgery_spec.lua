@@ -131,8 +131,8 @@ describe("a forged announcement", function()
     local f = room()
 
     s.session:run [[
-      update leat.secret s set key = k.key, pads = leat.pad(k.key, 54) || leat.pad(k.key, 92)
-        from (select leat.new_key() as key) k]]
+      update leat_internal.secret s set key = k.key, pads = leat_internal.pad(k.key, 54) || leat_internal.pad(k.key, 92)
+        from (select leat_internal.new_key() as key) k]]
     s.session:publish("room:3", "1")
 
     f:await_position(s.session, 5000)

@@ -15,7 +15,7 @@ describe("an event", function()
       env = { LEAT_RING_BYTES = 8192, LEAT_MAX_EVENT_BYTES = MIB, LEAT_WORKERS = 1,
         -- What is freed is free: a sanitizer would keep it for a while.
         ASAN_OPTIONS = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64" } }
-    s.session:run "update leat.installation set max_event_bytes = 1 << 30"
+    s.session:run "update leat_internal.installation set max_event_bytes = 1 << 30"
   end)
   lazy_teardown(function() s:close() end)
   after_each(function() s:settle() end)

@@ -126,7 +126,7 @@ describe("a method", function()
     local signal = other:expect("signal")
     assert.same({ "t", true }, { signal.topic, signal.data.typing })
     assert.is_nil(signal.seq)
-    assert.equal(tostring(seq):match("%d+"), s.session:value("select seq from leat.position('t')"))
+    assert.equal(tostring(seq):match("%d+"), s.session:value("select seq from leat_internal.position('t')"))
   end)
 
   it("may give a read less time than it has itself", function()

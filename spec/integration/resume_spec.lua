@@ -24,7 +24,7 @@ describe("a client that comes back", function()
   end
 
   local function position(topic)
-    local row = s.session:rows(("select epoch, seq from leat.position('%s')"):format(topic))[1]
+    local row = s.session:rows(("select epoch, seq from leat_internal.position('%s')"):format(topic))[1]
     return row.epoch, tonumber(row.seq)
   end
 
@@ -70,7 +70,7 @@ describe("a client that comes back", function()
     end
 
     publish("room:4", 150)
-    s.session:run("select leat.trim(interval '1 day', 100, 1000)")
+    s.session:run("select leat_internal.trim(interval '1 day', 100, 1000)")
     local snapshot = resume("room:4", epoch, seq):expect("snapshot", 1)
     assert.equal(seq + 150, snapshot.seq)
   end)

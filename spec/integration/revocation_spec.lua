@@ -127,7 +127,7 @@ describe("a revocation", function()
         s:settle()
         loop.eventually(function() return count "leat_topics" == 0 end)
       end
-      local seq = tonumber(s.session:value "select seq from leat.position('room:1')") + 2
+      local seq = tonumber(s.session:value "select seq from leat_internal.position('room:1')") + 2
       local client = subscribe_around(take_and_tell, { since = { epoch = epoch, seq = seq } })
 
       assert.equal("forbidden", client:expect("error", 1).code)

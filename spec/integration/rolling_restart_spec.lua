@@ -104,7 +104,7 @@ describe("a rolling restart", function()
 
     assert.equal(0, publisher:wait())
     local expected = {}
-    for n = 1, tonumber(s.session:value("select seq from leat.position('room:1')")) do expected[n] = n end
+    for n = 1, tonumber(s.session:value("select seq from leat_internal.position('room:1')")) do expected[n] = n end
     assert.is_true(#expected >= 60)
     for _, f in ipairs(followers) do
       f:await_position(s.session)

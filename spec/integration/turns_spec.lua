@@ -71,7 +71,7 @@ describe("a turn", function()
     s.server:await_log("scripts reloaded")
 
     -- The cursor has fallen off the ring; the outbox does not answer yet.
-    other:run "begin; lock table leat.installation in access exclusive mode"
+    other:run "begin; lock table leat_internal.installation in access exclusive mode"
     s.session:run "select leat.publish('bad:1', to_jsonb(i)) from generate_series(1, 40) i"
     shut:await()
     s.session:run "select leat.revoke('bad:1', '7')"

@@ -17,7 +17,7 @@ describe("a server whose role", function()
     s:stop()
     role = s.db.name .. "_server"
     s.session:run("create role " .. role .. " login")
-    s.session:run(("select leat.grant_server(%s)"):format(s.session:quote(role)))
+    s.session:run(("select leat_internal.grant_server(%s)"):format(s.session:quote(role)))
     s.session:run("grant select on all tables in schema public to " .. role)
     s.db.url = s.db.url:gsub("//[^@/]*@", "//" .. role .. "@")
     s:serve { LEAT_WORKERS = 1 }
@@ -66,13 +66,13 @@ describe("a server whose role", function()
   end
 
   local causes = {}
-  for _, name in ipairs { "installation", "topic", "event" } do
-    causes["lost sight of leat." .. name .. " by row security"] = {
-      ("alter table leat.%s enable row level security"):format(name),
-      ("alter table leat.%s disable row level security"):format(name),
+  for _, name in ipairs { "leat_internal.installation", "leat.topic", "leat.event" } do
+    causes["lost sight of " .. name .. " by row security"] = {
+      ("alter table %s enable row level security"):format(name),
+      ("alter table %s disable row level security"):format(name),
     }
-    causes["lost the right to read leat." .. name] = {
-      "revoke select on leat." .. name .. " from %s", "grant select on leat." .. name .. " to %s",
+    causes["lost the right to read " .. name] = {
+      "revoke select on " .. name .. " from %s", "grant select on " .. name .. " to %s",
     }
   end
 

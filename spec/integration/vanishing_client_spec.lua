@@ -112,7 +112,7 @@ describe("a client that disappears", function()
   it("while replaying, having read nothing of what was sent", function()
     local filler = ('"%s"'):format(("x"):rep(7000))
     s.session:publish("room:4", filler)
-    local epoch = s.session:value("select epoch from leat.position('room:4')")
+    local epoch = s.session:value("select epoch from leat_internal.position('room:4')")
     s.session:run("begin")
     for _ = 1, 2000 do s.session:publish("room:4", filler) end
     s.session:run("commit")

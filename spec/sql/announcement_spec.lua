@@ -9,7 +9,7 @@ describe("an announcement", function()
 
   lazy_setup(function()
     db = postgres.database()
-    epoch = db.session:value "select history || '-' || epoch from leat.installation"
+    epoch = db.session:value "select history || '-' || epoch from leat_internal.installation"
   end)
   lazy_teardown(function() db:drop() end)
 
@@ -36,7 +36,7 @@ describe("an announcement", function()
       select leat.renew_epochs()]])
 
     assert.equal(6, #list)
-    local key = db.session:value "select encode(key, 'hex') from leat.attend(null, null, null)"
+    local key = db.session:value "select encode(key, 'hex') from leat_internal.attend(null, null, null)"
     for _, one in ipairs(list) do
       assert.equal(hmac.sha256(key, one.pid .. "\n" .. one.signed):sub(1, 32), one.mac)
     end
@@ -121,7 +121,7 @@ describe("an announcement", function()
     assert.same({ kind = "s", epoch = "", seq = 0, topic = "fleeting", data = '{"typing": true}', at = 0 },
       said(got[1]))
     assert.equal("0", db.session:value "select count(*) from leat.event where topic = 'fleeting'")
-    assert.equal("0", db.session:value "select seq from leat.position('fleeting')")
+    assert.equal("0", db.session:value "select seq from leat_internal.position('fleeting')")
   end)
 
   it("of a signal goes with its transaction", function()

@@ -1,10 +1,10 @@
--- leat.problems: what is wrong with the installation; and what leat.watch mends of it.
+-- leat_internal.problems: what is wrong with the installation; and what leat.watch mends of it.
 
 local postgres = require "spec.support.postgres"
 local psql = require "spec.support.psql"
 local support = require "spec.support.watching"
 
-describe("leat.problems", function()
+describe("leat_internal.problems", function()
   local db, session, watched
 
   before_each(function()
@@ -22,7 +22,7 @@ describe("leat.problems", function()
 
   local function problems()
     local list = {}
-    for _, row in ipairs(session:rows "select * from leat.problems()") do
+    for _, row in ipairs(session:rows "select * from leat_internal.problems()") do
       list[#list + 1] = ("%s: %s: %s"):format(row.severity, row.problem, row.remedy)
     end
     return table.concat(list, "\n")
@@ -101,21 +101,22 @@ describe("leat.problems", function()
   end)
 
   it("tell of Leat's own triggers, and leat.watch mends them", function()
-    session:run "alter table leat.pending disable trigger all; alter table leat.topic enable trigger after_deleted"
+    session:run "alter table leat_internal.pending disable trigger all"
+    session:run "alter table leat.topic enable trigger after_deleted"
 
-    assert.matches("error: trigger on_commit of leat.pending is disabled", problems(), 1, true)
+    assert.matches("error: trigger on_commit of leat_internal.pending is disabled", problems(), 1, true)
     assert.matches("error: trigger after_deleted of leat.topic does not fire for replicated changes", problems(),
       1, true)
     watched:watch("notes", "notes")
     assert.equal("", problems())
     psql.run(db.url, "set session_replication_role = replica; select leat.publish('replicated', '1')")
-    assert.equal("1", session:value "select seq from leat.position('replicated')")
+    assert.equal("1", session:value "select seq from leat_internal.position('replicated')")
   end)
 
   it("tell of publications that were committed while nobody took them", function()
-    session:run "alter table leat.pending disable trigger all"
+    session:run "alter table leat_internal.pending disable trigger all"
     session:publish("lost", "1")
-    session:run "alter table leat.pending enable always trigger on_commit"
+    session:run "alter table leat_internal.pending enable always trigger on_commit"
 
     assert.matches("error: 1 publications were committed while trigger on_commit", problems(), 1, true)
   end)
@@ -155,14 +156,15 @@ describe("TRUNCATE by a test suite that cleans up", function()
   end)
   after_each(function() db:drop() end)
 
-  local function position() return session:rows("select epoch, seq from leat.position('before')")[1] end
+  local function position() return session:rows("select epoch, seq from leat_internal.position('before')")[1] end
 
   for _, sql in ipairs {
     "truncate leat.topic",
     "truncate leat.event",
     "truncate leat.topic, leat.event",
     "truncate leat.event, leat.topic cascade",
-    "truncate leat.event, leat.pending, leat.pending_more, leat.topic, leat.trimming restart identity cascade",
+    "truncate leat.event, leat_internal.pending, leat_internal.pending_more, leat.topic, leat_internal.trimming"
+      .. " restart identity cascade",
   } do
     it("resets all topics: " .. sql, function()
       local before = position()
@@ -178,14 +180,14 @@ describe("TRUNCATE by a test suite that cleans up", function()
   end
 
   for _, table in ipairs { "installation", "migration", "secret" } do
-    for _, sql in ipairs { "truncate leat.%s", "truncate leat.event, leat.topic, leat.%s cascade",
-                           "delete from leat.%s" } do
+    for _, sql in ipairs { "truncate leat_internal.%s", "truncate leat.event, leat.topic, leat_internal.%s cascade",
+                           "delete from leat_internal.%s" } do
       sql = sql:format(table)
       it("is refused where Leat would not work any more: " .. sql, function()
         local ok, err = pcall(session.run, session, sql)
 
         assert.is_false(ok)
-        assert.matches("of leat." .. table .. " is refused", err, 1, true)
+        assert.matches("of leat_internal." .. table .. " is refused", err, 1, true)
         session:publish("before", "2")
         assert.equal("2", position().seq)
       end)

@@ -1,4 +1,4 @@
--- leat.attend: whether the database goes on with what servers and clients have seen.
+-- leat_internal.attend: whether the database goes on with what servers and clients have seen.
 
 local cjson = require "cjson"
 local cluster = require "spec.support.cluster"
@@ -7,7 +7,7 @@ local pg = require "spec.support.pg"
 local postgres = require "spec.support.postgres"
 local psql = require "spec.support.psql"
 
--- What a server keeps of leat.attend's answer, and asks the next time.
+-- What a server keeps of leat_internal.attend's answer, and asks the next time.
 local Server = {}
 Server.__index = Server
 
@@ -17,7 +17,7 @@ local function encode(list) return #list > 0 and cjson.encode(list) or "[]" end
 
 function Server:attend(session)
   local function text(value) return value and session:quote(value) or "null" end
-  local row = session:rows(("select * from leat.attend(%s, %s, %s)"):format(
+  local row = session:rows(("select * from leat_internal.attend(%s, %s, %s)"):format(
     text(self.fingerprint), text(self.history), text(encode(self.anchors))))[1]
   self.fingerprint, self.history, self.timeline = row.fingerprint, row.history, row.timeline
   return row.verdict, row
@@ -29,12 +29,12 @@ function Server:see_all(session)
   for i, row in ipairs(session:rows [[
     select e.topic, i.history || '-' || t.epoch as epoch, e.seq,
            (date_part('epoch', e.created_at) * 1000000)::bigint as at
-      from leat.installation i, leat.event e join leat.topic t on t.name = e.topic]]) do
+      from leat_internal.installation i, leat.event e join leat.topic t on t.name = e.topic]]) do
     self.anchors[i] = { topic = row.topic, epoch = row.epoch, seq = tonumber(row.seq), at = row.at }
   end
 end
 
-describe("leat.attend", function()
+describe("leat_internal.attend", function()
   local db, session, server
 
   before_each(function()
@@ -45,9 +45,11 @@ describe("leat.attend", function()
   after_each(function() db:drop() end)
 
   -- As if Postgres had been started anew, or other files put in place.
-  local function restart() session:run "update leat.installation set fingerprint = 'old', started_at = 'epoch'" end
+  local function restart()
+    session:run "update leat_internal.installation set fingerprint = 'old', started_at = 'epoch'"
+  end
 
-  local function position(topic) return session:value("select epoch from leat.position('" .. topic .. "')") end
+  local function position(topic) return session:value("select epoch from leat_internal.position('" .. topic .. "')") end
 
   it("renews the history where a topic that a server has seen was never made", function()
     session:run "select leat.publish('old', '1')"
@@ -102,7 +104,7 @@ describe("leat.attend", function()
   it("renews the history where a dump was loaded, though the server has seen what came after", function()
     server:attend(session)
     local before = position("loaded")
-    session:run "update leat.installation set relation = 'leat.topic'::regclass"
+    session:run "update leat_internal.installation set relation = 'leat.topic'::regclass"
     session:publish("loaded", "1")
     server:see_all(session)
 
@@ -112,15 +114,17 @@ describe("leat.attend", function()
   end)
 
   it("waits for the rest of a dump, and renews a history of which only half was loaded", function()
-    session:run "create table kept as table leat.secret"
-    session:run "alter table leat.secret disable trigger all; truncate leat.secret"
-    session:run "update leat.installation set relation = 'leat.topic'::regclass"
+    session:run "create table kept as table leat_internal.secret"
+    session:run "alter table leat_internal.secret disable trigger all; truncate leat_internal.secret"
+    session:run "update leat_internal.installation set relation = 'leat.topic'::regclass"
 
-    assert.equal("0", session:value "select count(*) from leat.attend(null, null, null)")
-    assert.equal("0", session:value "select count(*) from leat.installation where relation = tableoid")
-    session:run "insert into leat.secret select * from kept; update leat.secret set history = '00000000'"
+    assert.equal("0", session:value "select count(*) from leat_internal.attend(null, null, null)")
+    assert.equal("0", session:value "select count(*) from leat_internal.installation where relation = tableoid")
+    session:run "insert into leat_internal.secret select * from kept"
+    session:run "update leat_internal.secret set history = '00000000'"
     assert.equal("renewed", (server:attend(session)))
-    assert.equal("1", session:value "select count(*) from leat.secret join leat.installation using (history)")
+    assert.equal("1", session:value
+      "select count(*) from leat_internal.secret join leat_internal.installation using (history)")
     assert.equal("known", (server:attend(session)))
   end)
 
@@ -145,7 +149,7 @@ describe("leat.attend", function()
       local before = position("lost")
       session:run(sql)
 
-      local announced = psql.announcements(db.url, ("select verdict from leat.attend(null, '%s', %s)"):format(
+      local announced = psql.announcements(db.url, ("select verdict from leat_internal.attend(null, '%s', %s)"):format(
         server.history, session:quote(encode(server.anchors))))
 
       assert.not_equal(before, position("lost"))
@@ -191,7 +195,7 @@ describe("leat.attend", function()
     restart()
     session:run "begin"
     local mine = new_server():attend(session)
-    local theirs = psql.start(db.url, "select verdict from leat.attend(null, null, null)")
+    local theirs = psql.start(db.url, "select verdict from leat_internal.attend(null, null, null)")
     loop.eventually(function()
       return session:value "select count(*) from pg_locks where not granted" ~= "0"
     end, nil, "another server that waits")
@@ -204,10 +208,10 @@ describe("leat.attend", function()
 
   it("tells the key to nobody who may not call it", function()
     local role = db.name .. "_reader"
-    session:run("create role " .. role .. "; grant usage on schema leat to " .. role
-      .. "; grant select on all tables in schema leat to " .. role .. "; set role " .. role)
-    local keys = session:value "select count(*) from leat.secret"
-    local ok, err = pcall(session.run, session, "select * from leat.attend(null, null, null)")
+    session:run("create role " .. role .. "; grant usage on schema leat, leat_internal to " .. role
+      .. "; grant select on all tables in schema leat, leat_internal to " .. role .. "; set role " .. role)
+    local keys = session:value "select count(*) from leat_internal.secret"
+    local ok, err = pcall(session.run, session, "select * from leat_internal.attend(null, null, null)")
     session:run("reset role; drop owned by " .. role .. "; drop role " .. role)
 
     assert.equal("0", keys)
@@ -216,7 +220,7 @@ describe("leat.attend", function()
   end)
 end)
 
-describe("leat.position, where the history is not confirmed,", function()
+describe("leat_internal.position, where the history is not confirmed,", function()
   local db, session
 
   before_each(function()
@@ -230,7 +234,7 @@ describe("leat.position, where the history is not confirmed,", function()
     return psql.run(db.url, ([[
       do $$
       begin
-        perform %s from leat.position('any');
+        perform %s from leat_internal.position('any');
         raise notice 'no error';
       exception when cannot_connect_now then
         perform set_config('spec.message', sqlerrm, false);
@@ -239,9 +243,9 @@ describe("leat.position, where the history is not confirmed,", function()
   end
 
   for what, sql in pairs {
-    ["after another start"] = "update leat.installation set started_at = started_at - interval '1 us'",
-    ["in a copy of the table"] = "update leat.installation set relation = 1",
-    ["where a dump was loaded"] = "update leat.installation set relation = 'leat.topic'::regclass",
+    ["after another start"] = "update leat_internal.installation set started_at = started_at - interval '1 us'",
+    ["in a copy of the table"] = "update leat_internal.installation set relation = 1",
+    ["where a dump was loaded"] = "update leat_internal.installation set relation = 'leat.topic'::regclass",
   } do
     it("is an error " .. what .. ", whatever columns are asked for", function()
       session:run(sql)
@@ -249,25 +253,24 @@ describe("leat.position, where the history is not confirmed,", function()
       for _, columns in ipairs { "*", "seq", "revoked", "1" } do
         assert.matches("history of schema leat is not confirmed", refusal(columns), 1, true)
       end
-      session:run "select leat.attend(null, null, null)"
-      assert.equal("0", session:value "select seq from leat.position('any')")
+      session:run "select leat_internal.attend(null, null, null)"
+      assert.equal("0", session:value "select seq from leat_internal.position('any')")
     end)
   end
 
   it("is an error where there is no row", function()
-    session:run "alter table leat.installation disable trigger all; delete from leat.installation"
+    session:run "alter table leat_internal.installation disable trigger all; delete from leat_internal.installation"
 
     for _, columns in ipairs { "*", "seq", "1" } do
-      assert.matches("leat.installation shows no row to role", refusal(columns), 1, true)
+      assert.matches("leat_internal.installation shows no row to role", refusal(columns), 1, true)
     end
   end)
 
   it("is an error where row security hides the row", function()
     local role = db.name .. "_blind"
-    session:run("create role " .. role .. "; grant usage on schema leat to " .. role
-      .. "; grant select on all tables in schema leat to " .. role
-      .. "; alter table leat.installation enable row level security; set role " .. role)
-    local ok, err = pcall(session.run, session, "select seq from leat.position('any')")
+    session:run("create role " .. role .. "; select leat_internal.grant_server('" .. role .. "')"
+      .. "; alter table leat_internal.installation enable row level security; set role " .. role)
+    local ok, err = pcall(session.run, session, "select seq from leat_internal.position('any')")
     session:run("reset role; drop owned by " .. role .. "; drop role " .. role)
 
     assert.is_false(ok)
@@ -287,19 +290,19 @@ describe("a cluster that was restarted, or restored with its timeline", function
     server:attend(db.session)
     db.session:publish("room", "1")
     server:see_all(db.session)
-    local before = db.session:value "select epoch from leat.position('room')"
+    local before = db.session:value "select epoch from leat_internal.position('room')"
     db.session:close()
     c:stop()
     c:start()
     db.session = pg.connect(db.url)
 
-    local ok, err = pcall(db.session.run, db.session, "select * from leat.position('room')")
+    local ok, err = pcall(db.session.run, db.session, "select * from leat_internal.position('room')")
     local verdict = server:attend(db.session)
 
     assert.is_false(ok)
     assert.matches("not confirmed", err, 1, true)
     assert.equal("continued", verdict)
-    assert.equal(before, db.session:value "select epoch from leat.position('room')")
+    assert.equal(before, db.session:value "select epoch from leat_internal.position('room')")
   end)
 
   it("renews the history when entries are gone, also if others have taken their numbers", function()
@@ -310,14 +313,14 @@ describe("a cluster that was restarted, or restored with its timeline", function
     local backup = c:backup()
     for n = 2, 4 do db.session:publish("room", tostring(n)) end
     server:see_all(db.session)
-    local before = db.session:value "select epoch from leat.position('room')"
+    local before = db.session:value "select epoch from leat_internal.position('room')"
     db.session:close()
     c:restore(backup)
     db.session = pg.connect(db.url)
     for n = 5, 9 do db.session:publish("room", tostring(n)) end
 
     assert.equal("renewed", (server:attend(db.session)))
-    assert.not_equal(before, db.session:value "select epoch from leat.position('room')")
-    assert.equal("6", db.session:value "select seq from leat.position('room')")
+    assert.not_equal(before, db.session:value "select epoch from leat_internal.position('room')")
+    assert.equal("6", db.session:value "select seq from leat_internal.position('room')")
   end)
 end)

@@ -54,7 +54,7 @@ describe("a transaction that publishes", function()
       assert.equal("1 2 3 4 revoke", log "t")
       assert.equal("5", session:value "select seq from leat.topic where name = 't'")
       assert.equal("0", session:value [[
-        select (select count(*) from leat.pending) + (select count(*) from leat.pending_more)]])
+        select (select count(*) from leat_internal.pending) + (select count(*) from leat_internal.pending_more)]])
     end)
 
     it("keeps the order of a watched table's changes across " .. what, function()
@@ -113,7 +113,7 @@ describe("a transaction that publishes", function()
 
   it("lets nothing malformed in, whatever is set", function()
     local role = db.name .. "_forger"
-    session:run("create role " .. role .. "; select leat.grant_publisher('" .. role .. "'); set role " .. role)
+    session:run("create role " .. role .. "; select leat_internal.grant_publisher('" .. role .. "'); set role " .. role)
     session:run "set leat.publishing = '1'; set leat.synchronous_commit = 'nonsense'"
     local topic = pcall(session.run, session, "select leat.publish(E'a\\nb', '1')")
     session:run "select leat.publish('fine', '1')"
@@ -144,7 +144,7 @@ describe("max_event_bytes", function()
   end)
   lazy_teardown(function() db:drop() end)
   before_each(function()
-    session:run "truncate leat.topic, notes; update leat.installation set max_event_bytes = 2097152"
+    session:run "truncate leat.topic, notes; update leat_internal.installation set max_event_bytes = 2097152"
   end)
 
   local function refusal(sql)
@@ -154,7 +154,7 @@ describe("max_event_bytes", function()
   end
 
   it("bounds an event's data, exactly", function()
-    session:run "update leat.installation set max_event_bytes = 10000"
+    session:run "update leat_internal.installation set max_event_bytes = 10000"
     session:run "select leat.publish('t', to_jsonb(repeat('x', 9998)))"
 
     assert.matches("data of the event is larger than 10000 bytes",

@@ -3,7 +3,7 @@
 local pg = require "spec.support.pg"
 local postgres = require "spec.support.postgres"
 
-describe("leat.position", function()
+describe("leat_internal.position", function()
   local db, session
 
   lazy_setup(function()
@@ -13,7 +13,7 @@ describe("leat.position", function()
   lazy_teardown(function() db:drop() end)
 
   local function position(topic)
-    local rows = session:rows("select epoch, seq from leat.position(" .. session:quote(topic) .. ")")
+    local rows = session:rows("select epoch, seq from leat_internal.position(" .. session:quote(topic) .. ")")
     assert.equal(1, #rows)
     return rows[1]
   end
@@ -24,7 +24,7 @@ describe("leat.position", function()
 
     local found = position("known")
     local epoch = session:value "select epoch from leat.topic where name = 'known'"
-    local history = session:value "select history from leat.installation"
+    local history = session:value "select history from leat_internal.installation"
 
     assert.equal("00000001-" .. history .. "-" .. epoch, found.epoch)
     assert.equal("2", found.seq)
@@ -41,7 +41,7 @@ describe("leat.position", function()
   end)
 
   it("names the last revocation", function()
-    local function revoked() return session:value "select revoked from leat.position('taken')" end
+    local function revoked() return session:value "select revoked from leat_internal.position('taken')" end
     assert.equal("-1", revoked())
     session:publish("taken", "1")
     assert.equal("-1", revoked())
@@ -85,7 +85,7 @@ describe("leat.position", function()
     session:run "analyze leat.topic"
 
     local plan = {}
-    for _, row in ipairs(session:rows "explain (costs off) select * from leat.position('plan:7')") do
+    for _, row in ipairs(session:rows "explain (costs off) select * from leat_internal.position('plan:7')") do
       plan[#plan + 1] = row["QUERY PLAN"]
     end
     plan = table.concat(plan, "\n")
@@ -105,7 +105,7 @@ describe("an epoch", function()
   after_each(function() db:drop() end)
 
   local function epoch_of(topic)
-    return session:value("select epoch from leat.position('" .. topic .. "')")
+    return session:value("select epoch from leat_internal.position('" .. topic .. "')")
   end
 
   local function events(topic)
@@ -130,15 +130,17 @@ describe("an epoch", function()
   end)
 
   it("that begins where topics were deleted tells that there may have been a revocation", function()
-    local function revoked(topic) return session:value("select revoked from leat.position('" .. topic .. "')") end
-    session:run "update leat.installation set reset_at = '-infinity'"
+    local function revoked(topic)
+      return session:value("select revoked from leat_internal.position('" .. topic .. "')")
+    end
+    session:run "update leat_internal.installation set reset_at = '-infinity'"
     session:publish("kept", "1")
     session:publish("gone", "1")
     session:run "delete from leat.topic where name = 'gone'"
 
     assert.same({ "-1", "0", "0" }, { revoked "kept", revoked "gone", revoked "unheard of" })
     session:publish("gone", "1")
-    session:run "update leat.installation set reset_at = now() - interval '2 hours'"
+    session:run "update leat_internal.installation set reset_at = now() - interval '2 hours'"
     session:publish("late", "1")
     assert.same({ "-1", "0", "-1", "-1" }, { revoked "kept", revoked "gone", revoked "unheard of", revoked "late" })
   end)

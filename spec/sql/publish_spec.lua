@@ -30,7 +30,8 @@ describe("leat.publish", function()
   end
 
   local function left_pending()
-    return session:value("select (select count(*) from leat.pending) + (select count(*) from leat.pending_more)")
+    return session:value [[
+      select (select count(*) from leat_internal.pending) + (select count(*) from leat_internal.pending_more)]]
   end
 
   it("numbers a topic's events from 1, in the order of their commits", function()
@@ -178,9 +179,9 @@ describe("leat.publish", function()
     session:run "begin"
     session:publish("visible", "2")
 
-    local before = other:value "select seq from leat.position('visible')"
+    local before = other:value "select seq from leat_internal.position('visible')"
     session:run "commit"
-    local after = other:value "select seq from leat.position('visible')"
+    local after = other:value "select seq from leat_internal.position('visible')"
     other:close()
 
     assert.equal("1", before)

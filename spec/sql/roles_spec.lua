@@ -1,4 +1,4 @@
--- Who may do what in schema leat.
+-- The rights of each kind of role on schemas leat and leat_internal.
 
 local env = require "spec.support.env"
 local postgres = require "spec.support.postgres"
@@ -43,59 +43,81 @@ describe("a role with USAGE on schema leat", function()
     assert.equal("1", as_owner "select seq from leat.topic where name = 'yours'")
   end)
 
-  it("reaches nothing else", function()
-    for _, sql in ipairs {
-      "select * from leat.topic",
-      "select * from leat.event",
-      "insert into leat.event values ('a', 1, 'event', '1')",
-      "update leat.topic set seq = 1",
-      "select * from leat.pending",
-      "insert into leat.pending values ('1', 'event', '1')",
-      "delete from leat.pending_more",
-      "update leat.installation set epoch = 'x'",
-      "select leat.enqueue('a', 'event', '1')",
-      "select leat.sequence_many('1')",
-      "select leat.adopt_epoch('a')",
-      "select leat.trim('0 s', 0, 1)",
-      "select leat.renew_epochs()",
-    } do
+  local forbidden = {
+    "select * from leat.topic",
+    "select * from leat.event",
+    "select * from leat.watched",
+    "insert into leat.event values ('a', 1, 'event', '1')",
+    "update leat.topic set seq = 1",
+    "select * from leat_internal.pending",
+    "insert into leat_internal.pending values ('1', 'event', '1')",
+    "delete from leat_internal.pending_more",
+    "select * from leat_internal.secret",
+    "update leat_internal.installation set epoch = 'x'",
+    "select leat_internal.enqueue('a', 'event', '1')",
+    "select leat_internal.sequence_many('1')",
+    "select leat_internal.adopt_epoch('a')",
+    "select leat_internal.trim('0 s', 0, 1)",
+    "select * from leat_internal.position('a')",
+    "select leat_internal.grant_server('public')",
+    "select leat.renew_epochs()",
+    "select leat.watch('pg_class', 'a')",
+  }
+
+  local function assert_forbidden(statements)
+    for _, sql in ipairs(statements) do
       local ok, err = pcall(session.run, session, sql)
 
       assert.is_false(ok, sql)
       assert.matches("permission denied", err, 1, true)
     end
+  end
+
+  it("reaches nothing else", function()
+    assert_forbidden(forbidden)
+  end)
+
+  it("reaches nothing else with USAGE on schema leat_internal, either", function()
+    session:run("reset role; grant usage on schema leat_internal to " .. role .. "; set role " .. role)
+    local ok, err = pcall(assert_forbidden, forbidden)
+    session:run("reset role; revoke usage on schema leat_internal from " .. role .. "; set role " .. role)
+
+    assert.is_true(ok, err)
   end)
 
   it("cannot have trigger functions of Leat do their work elsewhere", function()
     session:publish("kept", "1")
     session:run "create table evil.mine (name text, topic text, kind text, data jsonb)"
+    session:run("reset role; grant usage on schema leat_internal to " .. role .. "; set role " .. role)
     for _, name in ipairs { "before_topics_deleted", "after_topics_deleted", "after_events_truncated", "on_commit",
                             "on_change", "after_statement", "on_truncate" } do
-      local sql = ("create trigger t before truncate on evil.mine for each statement execute function leat.%s()")
-        :format(name)
+      local sql = ("create trigger t before truncate on evil.mine for each statement"
+        .. " execute function leat_internal.%s()"):format(name)
 
       local ok, err = pcall(session.run, session, sql)
 
       assert.is_false(ok, name)
-      assert.matches("permission denied for function leat." .. name, err, 1, true)
+      assert.matches("permission denied for function leat_internal." .. name, err, 1, true)
     end
     -- Nor where the right was given by mistake.
-    session:run("reset role; grant execute on all functions in schema leat to " .. role .. "; set role " .. role)
+    session:run("reset role; grant execute on all functions in schema leat_internal to " .. role
+      .. "; set role " .. role)
     for _, name in ipairs { "before_topics_deleted", "after_topics_deleted", "after_events_truncated" } do
       session:run("create or replace trigger t before truncate on evil.mine for each statement "
-        .. "execute function leat." .. name .. "()")
+        .. "execute function leat_internal." .. name .. "()")
       local ok, err = pcall(session.run, session, "truncate evil.mine")
       assert.is_false(ok, name)
       assert.matches("this trigger function belongs to leat.", err, 1, true)
     end
     session:run [[
       create constraint trigger c after insert on evil.mine deferrable initially deferred
-        for each row execute function leat.on_commit()]]
+        for each row execute function leat_internal.on_commit()]]
     local ok, err = pcall(session.run, session, "insert into evil.mine values ('a', E'a\nb', 'event', '1')")
-    session:run("reset role; revoke execute on all functions in schema leat from " .. role .. "; set role " .. role)
+    session:run("reset role; revoke execute on all functions in schema leat_internal from " .. role
+      .. "; revoke usage on schema leat_internal from " .. role .. "; set role " .. role)
 
     assert.is_false(ok)
-    assert.matches("this trigger function belongs to leat.pending", err, 1, true)
+    assert.matches("this trigger function belongs to leat_internal.pending", err, 1, true)
     assert.equal("1", as_owner "select count(*) from leat.event where topic = 'kept'")
   end)
 
@@ -131,44 +153,48 @@ describe("a role with USAGE on schema leat", function()
   end)
 end)
 
-describe("the right to execute functions of schema leat", function()
+describe("a privilege on schemas leat and leat_internal", function()
   local db, session, roles
 
   lazy_setup(function()
     db = postgres.database()
     session = db.session
-    roles = { db.name .. "_none", db.name .. "_publisher", db.name .. "_server" }
-    for _, role in ipairs(roles) do session:run("create role " .. role) end
-    session:run(("select leat.grant_publisher('%s'), leat.grant_server('%s')"):format(roles[2], roles[3]))
+    roles = { publisher = db.name .. "_publisher", server = db.name .. "_server", watcher = db.name .. "_watcher" }
+    for kind, role in pairs(roles) do
+      session:run(("create role %s; select leat_internal.grant_%s('%s')"):format(role, kind, role))
+    end
   end)
   lazy_teardown(function()
-    for _, role in ipairs(roles) do session:run("drop owned by " .. role .. "; drop role " .. role) end
+    for _, role in pairs(roles) do session:run("drop owned by " .. role .. "; drop role " .. role) end
     db:drop()
   end)
 
-  local function executable(role)
+  --- All privileges that were granted to one role, or to PUBLIC, as "usage on leat".
+  local function granted_to(role)
     local list = {}
     for _, row in ipairs(session:rows(([[
-      select p.oid::regprocedure::text as name from pg_proc p
-       where p.pronamespace = 'leat'::regnamespace and has_function_privilege('%s', p.oid, 'execute')
-       order by 1]]):format(role))) do list[#list + 1] = row.name end
-    return list
-  end
-
-  local everybody = {
-    "leat.first_revoked(timestamp with time zone)", -- leat.position and what it is made of: with the caller's rights
-    "leat.is_confirmed(timestamp with time zone,oid,oid)",
-    'leat."position"(text)',
-    "leat.publish(text,jsonb)",
-    "leat.refuse_position(text)",
-    "leat.resync(text)",
-    "leat.revoke(text,text)",
-    "leat.signal(text,jsonb)",
-  }
-
-  local function with(more)
-    local list = { table.unpack(everybody) }
-    for _, name in ipairs(more) do list[#list + 1] = name end
+      with ours as (select oid, nspname, nspacl, nspowner from pg_namespace where nspname in ('leat', 'leat_internal')),
+      acl (object, item) as (
+        select nspname::text, coalesce(nspacl, acldefault('n', nspowner)) from ours
+        union all
+        select format('%%s.%%s', o.nspname, c.relname),
+               coalesce(c.relacl, acldefault((case c.relkind when 'S' then 's' else 'r' end)::"char", c.relowner))
+          from ours o join pg_class c on c.relnamespace = o.oid and c.relkind in ('r', 'v', 'm', 'S', 'f', 'p')
+        union all
+        select format('%%s.%%s(%%s)', o.nspname, c.relname, a.attname), a.attacl
+          from ours o join pg_class c on c.relnamespace = o.oid join pg_attribute a on a.attrelid = c.oid
+         where a.attacl is not null
+        union all
+        select format('%%s.%%s(%%s)', o.nspname, p.proname,
+                      (select string_agg(format_type(t.type, null), ',' order by t.at)
+                         from unnest(p.proargtypes) with ordinality t (type, at))),
+               coalesce(p.proacl, acldefault('f', p.proowner))
+          from ours o join pg_proc p on p.pronamespace = o.oid)
+      select lower(x.privilege_type) || ' on ' || acl.object as privilege
+        from acl cross join lateral aclexplode(acl.item) x
+       where x.grantee = %s]]):format(role and "'" .. role .. "'::regrole" or "0"))) do
+      list[#list + 1] = row.privilege
+    end
     table.sort(list)
     return list
   end
@@ -178,30 +204,76 @@ describe("the right to execute functions of schema leat", function()
     return list
   end
 
-  it("of everybody is the public interface", function()
-    assert.same(with {}, sorted(executable(roles[1])))
+  it("of everybody is to publish, once a role has USAGE on schema leat", function()
+    assert.same({
+      "execute on leat.publish(text,jsonb)",
+      "execute on leat.resync(text)",
+      "execute on leat.revoke(text,text)",
+      "execute on leat.signal(text,jsonb)",
+    }, granted_to(nil))
   end)
 
-  it("of a publisher is the same", function()
-    assert.same(with {}, sorted(executable(roles[2])))
+  it("of a publisher is that USAGE", function()
+    assert.same({ "usage on leat" }, granted_to(roles.publisher))
   end)
 
-  it("of the server's role is that, and what a server does", function()
-    assert.same(with {
-      "leat.attend(text,text,jsonb)",
-      "leat.problems()",
-      'leat."trim"(interval,bigint,integer)',
-    }, sorted(executable(roles[3])))
+  it("of the server's role is what a server does", function()
+    assert.same({
+      "execute on leat_internal.attend(text,text,jsonb)",
+      "execute on leat_internal.first_revoked(timestamp with time zone)",
+      "execute on leat_internal.is_confirmed(timestamp with time zone,oid,oid)",
+      "execute on leat_internal.position(text)",
+      "execute on leat_internal.problems()",
+      "execute on leat_internal.refuse_position(text)",
+      "execute on leat_internal.trim(interval,bigint,integer)",
+      "select on leat.event",
+      "select on leat.topic",
+      "select on leat_internal.installation",
+      "select on leat_internal.migration",
+      "select on leat_internal.trimming",
+      "usage on leat",
+      "usage on leat_internal",
+    }, granted_to(roles.server))
   end)
 
-  it("lets the server's role do what a server does", function()
-    session:run("set role " .. roles[3])
+  it("of a watcher is what leat.watch calls with the caller's rights", function()
+    local list = {
+      "execute on leat.unwatch(regclass,text)",
+      "execute on leat.watch(regclass,text)",
+      "select on leat.watched",
+      "usage on leat",
+      "usage on leat_internal",
+    }
+    for _, name in ipairs {
+      "after_statement()", "check_partitions(regclass,name)", "check_relation(regclass)",
+      "check_template(regclass,text)", "drop_watch(regclass,name)", "enable_triggers()", "first_argument(bytea)",
+      "is_topic(text)", "may_be_in_topic(oid)", "on_change()", "on_truncate()", "parse_template(text)",
+      "put_row_trigger(oid,text,text[])", "put_truncate_trigger(oid,text,text[])", "put_watch(regclass,text,text[])",
+      "refuse_relation(regclass,text,text)", "refuse_template(text,text)", "rename_columns(text[],text[])",
+      "render_template(text[])", "second_argument(bytea)", "storage(oid)", "template_columns(text[])",
+      "watch_name(text)", "watch_triggers(oid,name)", "watched_columns(oid,name)", "watched_parts(oid,name,text)",
+      "watched_relation(oid,name)",
+    } do list[#list + 1] = "execute on leat_internal." .. name end
+
+    assert.same(sorted(list), granted_to(roles.watcher))
+  end)
+
+  it("is on seven functions, two tables and a view in schema leat", function()
+    assert.equal("publish renew_epochs resync revoke signal unwatch watch", session:value [[
+      select string_agg(p.proname, ' ' order by p.proname) from pg_proc p where p.pronamespace = 'leat'::regnamespace]])
+    assert.equal("event topic watched", session:value [[
+      select string_agg(c.relname, ' ' order by c.relname) from pg_class c
+       where c.relnamespace = 'leat'::regnamespace and c.relkind <> 'i']])
+  end)
+
+  it("is enough for the server's role to do what a server does", function()
+    session:run("set role " .. roles.server)
     session:publish("served", "1")
-    local seq = session:value "select seq from leat.position('served')"
-    local verdict = session:value "select verdict from leat.attend(null, null, null)"
-    local problems = session:value "select count(*) from leat.problems()"
-    local version = session:value "select count(*) > 0 from leat.migration"
-    local trimmed = session:value "select leat.trim('0 s', null, 10)"
+    local seq = session:value "select seq from leat_internal.position('served')"
+    local verdict = session:value "select verdict from leat_internal.attend(null, null, null)"
+    local problems = session:value "select count(*) from leat_internal.problems()"
+    local version = session:value "select count(*) > 0 from leat_internal.migration"
+    local trimmed = session:value "select leat_internal.trim('0 s', null, 10)"
     session:run "reset role"
 
     assert.same({ "1", "known", "0", "t", "1" }, { seq, verdict, problems, version, trimmed })
@@ -212,11 +284,12 @@ describe("the right to execute functions of schema leat", function()
     local quoted = '"' .. role .. '"'
     session:run("create role " .. quoted)
     local code, out, err = process.run(env.binary(), {
-      args = { "migrate", "--grant-server", role, "--grant-publisher=" .. role },
+      args = { "migrate", "--grant-server", role, "--grant-publisher=" .. role, "--grant-watcher", role },
       env = { LEAT_DATABASE_URL = db.url },
     })
-    local may = session:value(("select has_function_privilege(%s, 'leat.problems()', 'execute')")
-      :format(session:quote(role)))
+    local may = session:value(("select has_function_privilege(%s, 'leat_internal.problems()', 'execute')"
+      .. " and has_function_privilege(%s, 'leat.watch(regclass, text)', 'execute')")
+      :format(session:quote(role), session:quote(role)))
     session:run("drop owned by " .. quoted .. "; drop role " .. quoted)
 
     assert.equal(0, code, err)

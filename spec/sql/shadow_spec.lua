@@ -32,12 +32,14 @@ describe("leat migrate", function()
         from pg_depend d
         cross join lateral pg_identify_object(d.classid, d.objid, 0) o
         cross join lateral pg_identify_object(d.refclassid, d.refobjid, 0) r
-       where o.schema = 'leat' and d.deptype = 'n' and r.schema not in ('leat', 'pg_catalog')]])
+       where o.schema in ('leat', 'leat_internal') and d.deptype = 'n'
+         and r.schema not in ('leat', 'leat_internal', 'pg_catalog')]])
     assert.equal("0", db.session:value [[
       select count(*) from pg_depend d join pg_proc p on p.oid = d.objid and d.classid = 'pg_proc'::regclass
-       where p.pronamespace = 'leat'::regnamespace and d.refclassid = 'pg_proc'::regclass
-         and not exists (select from pg_proc r where r.oid = d.refobjid
-                          and r.pronamespace in ('leat'::regnamespace, 'pg_catalog'::regnamespace))]])
+       where p.pronamespace in ('leat'::regnamespace, 'leat_internal'::regnamespace)
+         and d.refclassid = 'pg_proc'::regclass and not exists (select from pg_proc r where r.oid = d.refobjid
+                          and r.pronamespace in ('leat'::regnamespace, 'leat_internal'::regnamespace,
+                                                 'pg_catalog'::regnamespace))]])
     db:drop()
   end)
 end)

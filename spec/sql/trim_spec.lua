@@ -1,9 +1,9 @@
--- leat.trim: retention by age and by count, in small batches.
+-- leat_internal.trim: retention by age and by count, in small batches.
 
 local pg = require "spec.support.pg"
 local postgres = require "spec.support.postgres"
 
-describe("leat.trim", function()
+describe("leat_internal.trim", function()
   local db, session
 
   before_each(function()
@@ -17,7 +17,7 @@ describe("leat.trim", function()
   end
 
   local function trim(max_age, max_events, batch)
-    return tonumber(session:value(("select leat.trim(%s, %s, %d)"):format(
+    return tonumber(session:value(("select leat_internal.trim(%s, %s, %d)"):format(
       max_age and "'" .. max_age .. "'" or "null", max_events or "null", batch or 1000)))
   end
 
@@ -110,7 +110,7 @@ describe("leat.trim", function()
     local other = pg.connect(db.url)
     session:run "begin"
     local mine = trim("1 hour", 15)
-    local theirs = tonumber(other:value "select leat.trim('1 hour', 15, 1000)")
+    local theirs = tonumber(other:value "select leat_internal.trim('1 hour', 15, 1000)")
     session:run "commit"
     other:close()
 
@@ -139,14 +139,14 @@ describe("leat.trim", function()
     -- The first call of a session plans its statements, and reads catalogs for that.
     trim("1 hour", 100000)
     local plan = session:value [[explain (analyze, buffers, timing off, summary off, format json)
-      select leat.trim('1 hour', 100000, 1000)]]
+      select leat_internal.trim('1 hour', 100000, 1000)]]
     local blocks = tonumber(plan:match '"Shared Hit Blocks": (%d+)')
 
     assert.is_true(blocks < 100, "a call that has nothing to do looked at " .. blocks .. " blocks")
   end)
 
   it("looks at a bounded number of events, and goes on there", function()
-    -- As many as one call does not look at: a crash has emptied leat.trimming, then one topic has grown.
+    -- As many as one call does not look at: a crash has emptied leat_internal.trimming, then one topic has grown.
     session:run [[
       insert into leat.topic (name, epoch, seq) select 'quiet:' || n, 'e', 10 from generate_series(1, 8000) n;
       insert into leat.event (topic, seq, kind, data, created_at)
@@ -159,7 +159,7 @@ describe("leat.trim", function()
       analyze leat.event; analyze leat.topic]]
     local function looked_at()
       return tonumber(session:value [[
-        select count(*) from leat.event e where e.created_at <= (select t.seen from leat.trimming t)]])
+        select count(*) from leat.event e where e.created_at <= (select t.seen from leat_internal.trimming t)]])
     end
 
     assert.equal(0, trim("1 hour", 10))
@@ -181,7 +181,7 @@ describe("leat.trim", function()
     trim("1 hour", 10)
 
     assert.equal("10 20", session:value [[
-      select string_agg(max_events::text, ' ' order by max_events) from leat.trimming]])
+      select string_agg(max_events::text, ' ' order by max_events) from leat_internal.trimming]])
     assert.equal("21-30 10", kept("two"))
   end)
 end)

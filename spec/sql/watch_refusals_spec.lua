@@ -63,15 +63,15 @@ describe("leat.watch", function()
     it("whoever was not given the right", function()
       local role = db.name .. "_owner"
       session:run("create role " .. role)
-      session:run("grant usage on schema leat to " .. role)
+      session:run("grant usage on schema leat, leat_internal to " .. role)
       session:run("create schema own authorization " .. role)
       session:run("set role " .. role)
       session:run "create table own.mine (id int primary key, v text)"
       local err = watched:refusal "select leat.watch('own.mine', 'mine')"
       local also = watched:refusal [[create trigger t after insert on own.mine
-        for each row execute function leat.on_change()]]
+        for each row execute function leat_internal.on_change()]]
       session:run "reset role"
-      session:run("select leat.grant_watcher('" .. role .. "')")
+      session:run("select leat_internal.grant_watcher('" .. role .. "')")
       session:run("set role " .. role)
       session:run "select leat.watch('own.mine', 'mine')"
       session:run "insert into own.mine values (1, 'a')"

@@ -69,7 +69,7 @@ end
 
 --- ... until it is at the topic's position, as that session sees it; the server must have confirmed the history.
 function Follower:await_position(session, limit_ms)
-  local sql = "select epoch, seq from leat.position(" .. session:quote(self.topic) .. ")"
+  local sql = "select epoch, seq from leat_internal.position(" .. session:quote(self.topic) .. ")"
   local at
   loop.eventually(function()
     local ok, rows = pcall(session.rows, session, sql)

@@ -196,7 +196,7 @@ static int follower(cluster *c, uint32_t *timeline)
     PGconn *conn = cluster_connect(c->torture);
     if (conn == NULL)
         return 0;
-    PGresult *r = PQexec(conn, "select pid, leat.timeline() from pg_stat_replication"
+    PGresult *r = PQexec(conn, "select pid, leat_internal.timeline() from pg_stat_replication"
                                " where application_name = 'walreceiver' and state = 'streaming'");
     if (PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1) {
         pid = atoi(PQgetvalue(r, 0, 0));
@@ -281,7 +281,7 @@ static uint32_t timeline_of(cluster *c)
     PGconn *conn = cluster_connect(c->torture);
     if (conn == NULL)
         return 0;
-    PGresult *r = PQexec(conn, "select leat.timeline()");
+    PGresult *r = PQexec(conn, "select leat_internal.timeline()");
     if (PQresultStatus(r) == PGRES_TUPLES_OK)
         timeline = (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 16);
     PQclear(r);

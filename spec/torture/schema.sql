@@ -51,12 +51,12 @@ create table torture.log (
 -- An epoch behind its timeline, as clients see it: the history, and the topic's own.
 create function torture.epoch(topic_epoch text) returns text
   language sql stable
-  return (select i.history || '-' || topic_epoch from leat.installation i);
+  return (select i.history || '-' || topic_epoch from leat_internal.installation i);
 
 -- Names a transaction: a promoted standby, and a restored backup, give the ids of those that were lost to others.
 create function torture.tx() returns text
   language sql volatile
-  return concat_ws('.', leat.timeline(), (date_part('epoch', pg_postmaster_start_time()) * 1000000)::bigint,
+  return concat_ws('.', leat_internal.timeline(), (date_part('epoch', pg_postmaster_start_time()) * 1000000)::bigint,
                    pg_current_xact_id());
 
 -- Whether the transaction has truncated the watched table.
@@ -92,7 +92,7 @@ begin
     h := coalesce((new.data->'row'->>'h')::bigint, 0) # coalesce((new.data->'old'->>'h')::bigint, 0);
   end if;
   insert into torture.log (topic, timeline, epoch, seq, kind, uid, n, h, tx)
-    select new.topic, leat.timeline(), torture.epoch(t.epoch), new.seq, new.kind, torture.uid_of(new.data), n, h, torture.tx()
+    select new.topic, leat_internal.timeline(), torture.epoch(t.epoch), new.seq, new.kind, torture.uid_of(new.data), n, h, torture.tx()
       from leat.topic t where t.name = new.topic;
   return null;
 end $$;
@@ -102,7 +102,7 @@ create function torture.keep_other() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into torture.log (topic, timeline, epoch, seq, kind, emptied, tx)
-    select new.topic, leat.timeline(), torture.epoch(t.epoch), new.seq, new.kind, torture.has_emptied(), torture.tx()
+    select new.topic, leat_internal.timeline(), torture.epoch(t.epoch), new.seq, new.kind, torture.has_emptied(), torture.tx()
       from leat.topic t where t.name = new.topic;
   return null;
 end $$;
@@ -111,7 +111,7 @@ create function torture.keep_reset() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into torture.log (topic, timeline, epoch, seq, kind, tx)
-    select old.name, leat.timeline(), torture.epoch(i.epoch), 0, 'reset', torture.tx() from leat.installation i;
+    select old.name, leat_internal.timeline(), torture.epoch(i.epoch), 0, 'reset', torture.tx() from leat_internal.installation i;
   return null;
 end $$;
 
@@ -120,10 +120,10 @@ create function torture.keep_renewal() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into torture.log (topic, timeline, epoch, seq, kind, emptied, tx)
-    select t.name, leat.timeline(), torture.epoch(t.epoch), t.seq, 'renewal', torture.has_emptied(), torture.tx()
+    select t.name, leat_internal.timeline(), torture.epoch(t.epoch), t.seq, 'renewal', torture.has_emptied(), torture.tx()
       from leat.topic t;
   insert into torture.log (timeline, epoch, seq, kind, tx)
-    values (leat.timeline(), torture.epoch(new.epoch), 0, 'epoch', torture.tx());
+    values (leat_internal.timeline(), torture.epoch(new.epoch), 0, 'epoch', torture.tx());
   return null;
 end $$;
 
@@ -131,7 +131,7 @@ create function torture.keep_epoch() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into torture.log (timeline, epoch, seq, kind, tx)
-    values (leat.timeline(), torture.epoch(new.epoch), 0, 'epoch', torture.tx());
+    values (leat_internal.timeline(), torture.epoch(new.epoch), 0, 'epoch', torture.tx());
   return null;
 end $$;
 
@@ -141,13 +141,13 @@ create trigger keep_other after insert on leat.event
   for each row when (new.kind <> 'event') execute function torture.keep_other();
 create trigger keep_reset after delete on leat.topic
   for each row execute function torture.keep_reset();
-create trigger keep_renewal after update of history on leat.installation
+create trigger keep_renewal after update of history on leat_internal.installation
   for each row execute function torture.keep_renewal();
-create trigger keep_epoch after update of epoch on leat.installation
+create trigger keep_epoch after update of epoch on leat_internal.installation
   for each row execute function torture.keep_epoch();
 
 insert into torture.log (timeline, epoch, seq, kind, tx)
-  select leat.timeline(), torture.epoch(i.epoch), 0, 'epoch', torture.tx() from leat.installation i;
+  select leat_internal.timeline(), torture.epoch(i.epoch), 0, 'epoch', torture.tx() from leat_internal.installation i;
 
 create function torture.may_fail(percent int) returns void
   language plpgsql volatile as $$

@@ -142,7 +142,7 @@ static void load_members(truth *x, PGconn *conn)
 void truth_load(truth *x, torture *t, PGconn *conn)
 {
     truth_close(x);
-    PGresult *r = ask(conn, "select leat.timeline()");
+    PGresult *r = ask(conn, "select leat_internal.timeline()");
     x->timeline = (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 16);
     PQclear(r);
     for (int i = 0; i < TOPICS; i++)
