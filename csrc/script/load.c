@@ -19,12 +19,22 @@
 #include "script/api/api_request.h"
 #include "script/route/api_conn.h"
 #include "script/route/ops.h"
+#include "script/route/raw.h"
+#include "script/route/route.h"
 #include "script/task/task.h"
 #include "script/task/vm.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
 
 static void on_farewell(leat_sweep *s);
+
+static const leat_route_ops routes = {
+    .match = leat_lua_match,
+    .run = leat_lua_route,
+    .open_socket = leat_lua_raw_open,
+    .guest = leat_lua_guest,
+    .can_run = leat_vm_can_run,
+};
 
 struct loading {
     leat_lua *lua;
@@ -147,38 +157,15 @@ static int load_app(leat_lua *lua, const leat_lua_options *options, leat_buf *er
     return LEAT_ESCRIPT;
 }
 
-static void free_routes(leat_lua *lua)
-{
-    for (size_t i = 0; i < lua->n_routes; i++) {
-        leat_vm_route *r = &lua->routes[i];
-        leat_pattern_free(r->pattern);
-        free(r->method);
-        free(r->path);
-        free(r->topic);
-    }
-    free(lua->routes);
-}
-
 static void free_lua(leat_lua *lua)
 {
-    LEAT_ASSERT(leat_list_empty(&lua->ready) && leat_list_empty(&lua->waiting));
+    LEAT_ASSERT(leat_list_empty(&lua->ready));
     leat_sweep_cancel(&lua->sweep);
     leat_sweep_cancel(&lua->farewell);
     leat_task_free_spare(lua);
     leat_sandbox_free(lua->sandbox);
     leat_metrics_add(lua->core->metrics, LEAT_M_SCRIPT_MEMORY, -(int64_t)lua->gauged_memory);
-    for (size_t i = 0; i < lua->n_topics; i++) {
-        leat_pattern_free(lua->topics[i].pattern);
-        free(lua->topics[i].text);
-    }
-    free(lua->topics);
-    free_routes(lua);
-    leat_map_entry *e;
-    while ((e = leat_map_next(&lua->methods, NULL)) != NULL) {
-        leat_map_remove(&lua->methods, e);
-        free(LEAT_CONTAINER_OF(e, leat_vm_method, entry));
-    }
-    leat_map_close(&lua->methods);
+    leat_catalog_close(&lua->catalog);
     leat_buf_close(&lua->scratch[0]);
     leat_buf_close(&lua->scratch[1]);
     free(lua);
@@ -193,11 +180,10 @@ int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *erro
         return err;
     }
     lua->script.ops = leat_ops_table();
-    lua->script.routes = leat_ops_routes();
+    lua->script.routes = &routes;
     lua->core = options->core;
     lua->L = leat_sandbox_state(lua->sandbox);
-    lua->connect = LUA_NOREF;
-    leat_map_init(&lua->methods);
+    leat_catalog_init(&lua->catalog);
     leat_list_init(&lua->raws);
     leat_task_init_lists(lua);
     leat_sweep_init(&lua->farewell, on_farewell);
@@ -206,7 +192,7 @@ int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *erro
         free_lua(lua);
         return err;
     }
-    lua->loaded = true;
+    lua->catalog.complete = true;
     *out = lua;
     return 0;
 }

@@ -6,7 +6,6 @@
  */
 #include "script/api/api_app.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -14,7 +13,8 @@
 #include "base/mem.h"
 #include "script/api/api_db.h"
 #include "script/sandbox/sandbox_run.h"
-#include "script/task/task.h"
+#include "script/task/db_error.h"
+#include "script/task/db_wait.h"
 #include "script/value/lua_json.h"
 #include "wire/leat_v1.h"
 
@@ -32,7 +32,7 @@ static leat_lua *check(lua_State *L)
 static leat_lua *check_loading(lua_State *L, const char *what)
 {
     leat_lua *lua = check(L);
-    if (lua->loaded)
+    if (lua->catalog.complete)
         luaL_error(L, "app:%s: only while the app loads", what);
     return lua;
 }
@@ -85,10 +85,10 @@ static int app_connect(lua_State *L)
 {
     leat_lua *lua = check_loading(L, "connect");
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    if (lua->connect != LUA_NOREF)
+    if (lua->catalog.connect != LUA_NOREF)
         return luaL_error(L, "app:connect: there is a connect handler already");
     lua_settop(L, 2);
-    lua->connect = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua->catalog.connect = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
@@ -120,20 +120,6 @@ static leat_pattern *compile(lua_State *L, leat_slice text, bool path, const cha
     return pattern;
 }
 
-static leat_vm_topic *insert_topic(leat_lua *lua, leat_pattern *pattern, leat_slice text)
-{
-    size_t at = lua->n_topics++;
-    lua->topics = leat_realloc(lua->topics, lua->n_topics * sizeof(*lua->topics));
-    for (; at > 0 && leat_pattern_compare(pattern, lua->topics[at - 1].pattern) < 0; at--)
-        lua->topics[at] = lua->topics[at - 1];
-    lua->topics[at] = (leat_vm_topic){.pattern = pattern,
-                                      .text = leat_memdup(text.at, text.len),
-                                      .subscribe = LUA_NOREF,
-                                      .publish = LUA_NOREF,
-                                      .event = LUA_NOREF};
-    return &lua->topics[at];
-}
-
 /* app:topic(pattern, { subscribe = fn, publish = fn, event = fn })          [-0, +0, arg]
  * subscribe(ctx, args), publish(ctx, args, data) and event(ctx, event, args). */
 static int app_topic(lua_State *L)
@@ -148,12 +134,13 @@ static int app_topic(lua_State *L)
     bool event = push_function(L, 3, "event", "app:topic");
     if (!subscribe && (event || !publish))
         return luaL_error(L, "app:topic '%s': has no subscribe function", text.at);
-    for (size_t i = 0; i < lua->n_topics; i++) {
-        if (same_pattern(lua->topics[i].text, text.at))
+    for (size_t i = 0; i < lua->catalog.n_topics; i++) {
+        if (same_pattern(lua->catalog.topics[i].text, text.at))
             return luaL_error(L, "app:topic '%s': registered already, as '%s'", text.at,
-                              lua->topics[i].text);
+                              lua->catalog.topics[i].text);
     }
-    leat_vm_topic *t = insert_topic(lua, compile(L, text, false, "app:topic"), text);
+    leat_catalog_topic *t =
+        leat_catalog_add_topic(&lua->catalog, compile(L, text, false, "app:topic"), text);
     t->event = take_ref(L);
     t->publish = take_ref(L);
     t->subscribe = take_ref(L);
@@ -168,12 +155,9 @@ static int app_method(lua_State *L)
     leat_slice name = check_text(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     luaL_argcheck(L, name.len > 0, 2, "a name");
-    if (leat_vm_find_method(lua, name) != NULL)
+    if (leat_catalog_find_method(&lua->catalog, name) != NULL)
         return luaL_error(L, "app:method '%s': registered already", name.at);
-    leat_vm_method *m = leat_calloc(1, sizeof(*m) + name.len + 1);
-    memcpy(m->name, name.at, name.len);
-    m->fn = LUA_NOREF;
-    leat_map_add(&lua->methods, &m->entry, (leat_slice){m->name, name.len});
+    leat_catalog_method *m = leat_catalog_add_method(&lua->catalog, name);
     lua_settop(L, 3);
     m->fn = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
@@ -184,33 +168,24 @@ static int app_method(lua_State *L)
 static void check_route_free(lua_State *L, const leat_lua *lua, leat_slice method, const char *path,
                              const char *what)
 {
-    for (size_t i = 0; i < lua->n_routes; i++) {
-        const leat_vm_route *r = &lua->routes[i];
+    for (size_t i = 0; i < lua->catalog.n_routes; i++) {
+        const leat_catalog_route *r = &lua->catalog.routes[i];
         if (leat_slice_is(method, r->method) && same_pattern(r->path, path))
             luaL_error(L, "%s '%s': registered already, as '%s'", what, path, r->path);
     }
 }
 
 /* Checks, compiles and inserts; the references are the caller's to set. [-0, +0, e] */
-static leat_vm_route *insert_route(lua_State *L, leat_lua *lua, leat_route_kind kind,
-                                   leat_slice method, leat_slice path, const char *what)
+static leat_catalog_route *insert_route(lua_State *L, leat_lua *lua, leat_route_kind kind,
+                                        leat_slice method, leat_slice path, const char *what)
 {
     if (path.len == 0 || path.at[0] != '/')
         luaL_error(L, "%s '%s': a path begins with '/'", what, path.at);
     check_route_free(L, lua, method, path.at, what);
     leat_pattern *pattern = compile(L, path, true, what);
-    size_t at = lua->n_routes++;
-    lua->routes = leat_realloc(lua->routes, lua->n_routes * sizeof(*lua->routes));
-    for (; at > 0 && leat_pattern_compare(pattern, lua->routes[at - 1].pattern) < 0; at--)
-        lua->routes[at] = lua->routes[at - 1];
-    lua->routes[at] = (leat_vm_route){.kind = kind,
-                                      .pattern = pattern,
-                                      .method = leat_memdup(method.at, method.len),
-                                      .path = leat_memdup(path.at, path.len),
-                                      .fn = LUA_NOREF,
-                                      .message = LUA_NOREF,
-                                      .close = LUA_NOREF};
-    return &lua->routes[at];
+    leat_catalog_route *r = leat_catalog_add_route(&lua->catalog, pattern, method, path);
+    r->kind = kind;
+    return r;
 }
 
 static bool public_field(lua_State *L, int index, const char *what)
@@ -248,7 +223,7 @@ static int app_route(lua_State *L)
         return luaL_error(L, "app:route '%s': must be a method, a space and a path", text.at);
     leat_slice method = {text.at, method_len};
     leat_slice path = {text.at + method_len + 1, text.len - method_len - 1};
-    leat_vm_route *r = insert_route(L, lua, LEAT_ROUTE_HTTP, method, path, "app:route");
+    leat_catalog_route *r = insert_route(L, lua, LEAT_ROUTE_HTTP, method, path, "app:route");
     r->is_public = is_public;
     lua_settop(L, 3);
     r->fn = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -277,7 +252,7 @@ static int app_stream(lua_State *L)
     leat_slice path = check_text(L, 2);
     leat_slice template = check_text(L, 3);
     bool is_public = route_options(L, 4, "app:stream");
-    leat_vm_route *r =
+    leat_catalog_route *r =
         insert_route(L, lua, LEAT_ROUTE_STREAM, leat_slice_of("GET"), path, "app:stream");
     r->is_public = is_public;
     r->topic = leat_memdup(template.at, template.len);
@@ -300,7 +275,7 @@ static int app_websocket(lua_State *L)
     push_function(L, 3, "open", "app:websocket");
     push_function(L, 3, "message", "app:websocket");
     push_function(L, 3, "close", "app:websocket");
-    leat_vm_route *r =
+    leat_catalog_route *r =
         insert_route(L, lua, LEAT_ROUTE_WEBSOCKET, leat_slice_of("GET"), path, "app:websocket");
     r->is_public = is_public;
     r->close = take_ref(L);
@@ -323,7 +298,7 @@ static int on_told(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task *t = leat_task_waited(L, check(L), ticket);
-    return t->err < 0 ? leat_db_raise(L, t) : 0;
+    return t->wait.err < 0 ? leat_db_error_raise(L, t) : 0;
 }
 
 /* The statement's first parameter. */
@@ -354,7 +329,7 @@ static int app_signal(lua_State *L)
         return luaL_error(L, "app:signal: data: %s", reason);
     }
     leat_db_param_end(&t->db, began_at, false);
-    return leat_db_wait(L, t, on_told);
+    return leat_db_wait_statement(L, t, on_told);
 }
 
 /* app:resync(topic)                                                 [-0, +0, e] yields
@@ -366,7 +341,7 @@ static int app_resync(lua_State *L)
     leat_task *t = leat_task_running(L, lua);
     leat_db_statement(&t->db, leat_slice_of("select leat.resync($1)"), t->deadline_ms);
     bind_topic(t, topic);
-    return leat_db_wait(L, t, on_told);
+    return leat_db_wait_statement(L, t, on_told);
 }
 
 /* --- the object --- */

@@ -14,6 +14,8 @@
 #include <lauxlib.h>
 
 #include "script/sandbox/sandbox_run.h"
+#include "script/task/db_error.h"
+#include "script/task/db_wait.h"
 #include "script/task/origin.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
@@ -74,7 +76,7 @@ static void bind_param(lua_State *L, leat_task *t, int index)
     if (err < 0) {
         leat_sandbox_run_check(L);
         if (is_clients(t, L, index))
-            leat_db_raise_parameter(L, leat_slice_of(reason));
+            leat_db_error_raise_parameter(L, leat_slice_of(reason));
         luaL_error(L, "bad query parameter $%d: %s", index - 2, reason);
     }
     leat_db_param_end(&t->db, began_at, is_null);
@@ -101,8 +103,8 @@ static leat_task *finish_statement(lua_State *L, lua_KContext ticket)
 {
     struct handle *h = lua_touserdata(L, 1);
     leat_task *t = leat_task_waited(L, h->lua, ticket);
-    if (t->err < 0)
-        leat_db_raise(L, t);
+    if (t->wait.err < 0)
+        leat_db_error_raise(L, t);
     return t;
 }
 
@@ -111,7 +113,7 @@ static int on_one(lua_State *L, int status, lua_KContext ticket)
     (void)status;
     leat_task *t = finish_statement(L, ticket);
     if (leat_pg_result_rows(t->db.result) > 0)
-        leat_lua_row_push(L, t->db.result, 0, &t->db.answers);
+        leat_lua_row_push(L, t->db.result, 0, &t->db.ask.answers);
     else
         lua_pushnil(L);
     leat_db_drop_result(&t->db);
@@ -124,14 +126,14 @@ static int db_one(lua_State *L)
 {
     leat_task *t = check_statement(L);
     leat_db_want_rows(&t->db, 1);
-    return leat_db_wait(L, t, on_one);
+    return leat_db_wait_statement(L, t, on_one);
 }
 
 static int on_rows(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task *t = finish_statement(L, ticket);
-    leat_lua_rows_push(L, t->db.result, &t->db.answers);
+    leat_lua_rows_push(L, t->db.result, &t->db.ask.answers);
     leat_db_drop_result(&t->db);
     return 1;
 }
@@ -141,7 +143,7 @@ static int db_rows(lua_State *L)
 {
     leat_task *t = check_statement(L);
     leat_db_want_rows(&t->db, INT_MAX);
-    return leat_db_wait(L, t, on_rows);
+    return leat_db_wait_statement(L, t, on_rows);
 }
 
 static int on_exec(lua_State *L, int status, lua_KContext ticket)
@@ -156,7 +158,7 @@ static int on_exec(lua_State *L, int status, lua_KContext ticket)
 /* db:exec(sql, ...) -> number of rows affected                      [-0, +1, e] yields */
 static int db_exec(lua_State *L)
 {
-    return leat_db_wait(L, check_statement(L), on_exec);
+    return leat_db_wait_statement(L, check_statement(L), on_exec);
 }
 
 /* --- transactions --- */
@@ -185,26 +187,26 @@ static int on_ended(lua_State *L, int status, lua_KContext ticket)
         lua_settop(L, RESULTS);
         return lua_error(L);
     case END_ABORTED:
-        return leat_db_raise_aborted(L);
+        return leat_db_error_raise_aborted(L);
     default:
         break;
     }
     bool refused = lua_gettop(L) >= RESULTS && leat_refusal_at(L, RESULTS) != NULL;
-    if (t->err < 0 && !refused)
-        return leat_db_raise(L, t);
+    if (t->wait.err < 0 && !refused)
+        return leat_db_error_raise(L, t);
     return lua_gettop(L) - RESULTS + 1;
 }
 
 /* Commits or rolls back. [-0, +0, e] yields */
 static int end_transaction(lua_State *L, leat_task *t, bool commits)
 {
-    if (t->db.leased && t->db.depth == 1) {
+    if (t->db.state == LEAT_DB_TRANSACTION && t->db.depth == 1) {
         leat_db_statement(&t->db, leat_slice_of(commits ? "commit" : "rollback"), t->deadline_ms);
-        return leat_db_end_wait(L, t, on_ended);
+        return leat_db_wait_end(L, t, on_ended);
     }
     savepoint_statement(t, commits ? "release savepoint" : "rollback to savepoint", t->db.depth,
                         t->deadline_ms);
-    return leat_db_wait(L, t, on_ended);
+    return leat_db_wait_statement(L, t, on_ended);
 }
 
 static int on_ran(lua_State *L, int status, lua_KContext context)
@@ -246,12 +248,12 @@ static int db_transaction(lua_State *L)
     luaL_checktype(L, FN, LUA_TFUNCTION);
     lua_settop(L, FN);
     leat_api_db_push(L, t, h->deadline_ms);
-    if (t->db.conn == NULL) {
+    if (!leat_db_in_transaction(&t->db)) {
         leat_db_statement(&t->db, leat_slice_of("begin"), h->deadline_ms);
-        return leat_db_begin_wait(L, t, on_begun);
+        return leat_db_wait_begin(L, t, on_begun);
     }
     savepoint_statement(t, "savepoint", t->db.depth + 1, h->deadline_ms);
-    return leat_db_wait(L, t, on_begun);
+    return leat_db_wait_statement(L, t, on_begun);
 }
 
 static const luaL_Reg methods[] = {

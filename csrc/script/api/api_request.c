@@ -25,7 +25,8 @@ void leat_api_request_push(lua_State *L, leat_lua *lua, leat_slice packed_head)
 {
     struct request *r = lua_newuserdatauv(L, sizeof(*r) + packed_head.len, 1);
     r->lua = lua;
-    r->task_id = lua->running != NULL && lua->running->has_body ? lua->running->id : 0;
+    const leat_task *t = lua->running;
+    r->task_id = t != NULL && leat_task_given(t, LEAT_TASK_BODY).at != NULL ? t->id : 0;
     r->len = packed_head.len;
     memcpy(r->packed, packed_head.at, packed_head.len);
     lua_newtable(L);
@@ -39,11 +40,6 @@ static void push_text(lua_State *L, leat_slice text)
         lua_pushnil(L);
     else
         lua_pushlstring(L, text.at, text.len);
-}
-
-static leat_slice content(const leat_buf *b)
-{
-    return b->at == NULL ? leat_slice_of("") : leat_buf_view(b);
 }
 
 /* table[name] = value, for the table on top, unless the name has come before. [-0, +0, m] */
@@ -74,7 +70,7 @@ static void make_query(lua_State *L, leat_lua *lua, const leat_head *head)
     if (rest.at == NULL)
         return;
     while (leat_http_query_next(&rest, &lua->scratch[0], &lua->scratch[1]))
-        set_first(L, content(&lua->scratch[0]), content(&lua->scratch[1]));
+        set_first(L, leat_buf_view(&lua->scratch[0]), leat_buf_view(&lua->scratch[1]));
 }
 
 static void make_headers(lua_State *L, leat_lua *lua, const leat_head *head)
@@ -165,7 +161,7 @@ static void make_body(lua_State *L, const struct request *r, int table)
     }
     if (!body_is_here(r))
         luaL_error(L, "request.body: read it while the handler of the request runs");
-    push_text(L, content(&r->lua->running->body));
+    push_text(L, leat_task_given(r->lua->running, LEAT_TASK_BODY));
     lua_pushvalue(L, -1);
     lua_setfield(L, table, "body");
 }

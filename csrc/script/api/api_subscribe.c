@@ -50,7 +50,7 @@ static leat_task *check_subscribe_task(lua_State *L)
     leat_task *t = c->lua->running;
     if (t == NULL || t->id != c->task_id || !t->kind->authorizes)
         luaL_error(L, "leat.subscribe_authorized belongs into a subscribe handler, with its ctx");
-    if (t->grant != NULL)
+    if (t->work.subscribe.grant != NULL)
         luaL_error(L, "leat.subscribe_authorized was called twice in one subscribe handler");
     return t;
 }
@@ -129,8 +129,7 @@ static int subscribe_authorized(lua_State *L)
 
     leat_session_grant *g =
         leat_session_grant_new(t->lua, t->session, leat_task_name(t), share, expires_at);
-    t->grant = g;
-    t->owns_grant = true;
+    t->work.subscribe.grant = g;
     lua_pushvalue(L, 2);
     g->row = luaL_ref(L, LUA_REGISTRYINDEX);
     g->refresh = ref_field(L, 3, "refresh");
@@ -142,7 +141,7 @@ static int subscribe_authorized(lua_State *L)
 
 /* --- subscribe --- */
 
-int leat_api_subscribe_push_handler(lua_State *L, const leat_vm_topic *def, leat_slice topic)
+int leat_api_subscribe_push_handler(lua_State *L, const leat_catalog_topic *def, leat_slice topic)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, def->subscribe);
     lua_insert(L, -2);
@@ -156,34 +155,34 @@ static int on_delegated(lua_State *L, int status, lua_KContext context)
     (void)context;
     leat_lua *lua = lua_of(L);
     leat_task *t = leat_task_running(L, lua);
-    t->nesting--;
+    t->work.subscribe.nesting--;
     return 1;
 }
 
 /* Within a subscribe handler: the other topic's handler decides, in its place. */
 static int delegate(lua_State *L, leat_lua *lua, leat_task *t, leat_slice topic)
 {
-    const leat_vm_topic *def = leat_vm_find_topic(lua, topic);
+    const leat_catalog_topic *def = leat_catalog_find_topic(&lua->catalog, topic);
     if (def == NULL || def->subscribe == LUA_NOREF) {
         leat_refusal_push_deny(L, LEAT_CODE_NOT_FOUND, leat_slice_of("no such topic"), 0);
         return 1;
     }
-    if (t->nesting >= MAX_NESTING)
+    if (t->work.subscribe.nesting >= MAX_NESTING)
         return luaL_error(L, "leat.subscribe: more than %d subscribe handlers one inside the other",
                           MAX_NESTING);
     lua_getfield(L, 3, "params");
     leat_api_ctx_push_like(L, 1, topic);
     int n_args = leat_api_subscribe_push_handler(L, def, topic);
-    t->nesting++;
+    t->work.subscribe.nesting++;
     lua_callk(L, n_args, 1, 0, on_delegated);
     return on_delegated(L, LUA_OK, 0);
 }
 
 static void set_outcome(leat_task *t, leat_code code, leat_slice message)
 {
-    t->asked.code = code;
-    t->asked.text.len = 0;
-    leat_buf_slice(&t->asked.text, message);
+    t->wait.question.code = code;
+    t->extra.len = 0;
+    leat_buf_slice(&t->extra, message);
 }
 
 static void on_subscribed(void *arg, const leat_failure *failure)
@@ -195,13 +194,13 @@ static void on_subscribed(void *arg, const leat_failure *failure)
 
 static int start_subscribe(leat_task *t)
 {
-    const leat_buf *b = &t->asked.text;
-    leat_slice topic = {b->at, t->asked.topic_len};
-    leat_slice epoch = {b->at + topic.len, t->asked.epoch_len};
+    const leat_buf *b = &t->extra;
+    leat_slice topic = {b->at, t->wait.question.topic_len};
+    leat_slice epoch = {b->at + topic.len, t->wait.question.epoch_len};
     leat_slice params = {epoch.at + epoch.len, b->len - topic.len - epoch.len};
     leat_since since = {.epoch = {NULL, 0}};
     if (epoch.len > 0)
-        since = (leat_since){epoch, t->asked.seq};
+        since = (leat_since){epoch, t->wait.question.seq};
     if (params.len == 0)
         params.at = NULL;
     const char *why = NULL;
@@ -209,7 +208,7 @@ static int start_subscribe(leat_task *t)
         .topic = topic,
         .params = params,
         .since = since,
-        .deadline_ms = t->asked.deadline_ms,
+        .deadline_ms = t->wait.question.deadline_ms,
         .done = on_subscribed,
         .done_arg = t,
     };
@@ -228,29 +227,30 @@ static void stop_subscribe(leat_task *t)
         leat_subscribe_forget(t->call->subscriber, t);
 }
 
-static const leat_task_wait_kind subscribe_wait = {start_subscribe, stop_subscribe};
+static const leat_task_wait_kind subscribe_wait = {LEAT_TASK_WAITING_SUBSCRIBE, start_subscribe,
+                                                   stop_subscribe};
 
 static int after_subscribe(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task *t = leat_task_waited(L, lua_of(L), ticket);
-    if (t->asked.code == LEAT_CODE_OK) {
+    if (t->wait.question.code == LEAT_CODE_OK) {
         lua_pushboolean(L, 1);
         return 1;
     }
     lua_pushnil(L);
-    lua_pushstring(L, leat_code_name(t->asked.code));
-    if (t->asked.text.len == 0)
+    lua_pushstring(L, leat_code_name(t->wait.question.code));
+    if (t->extra.len == 0)
         lua_pushnil(L);
     else
-        lua_pushlstring(L, t->asked.text.at, t->asked.text.len);
+        lua_pushlstring(L, t->extra.at, t->extra.len);
     return 3;
 }
 
 /* Puts opts.since and opts.params, of the table at index 3, behind the topic. [-0, +0, e] */
 static void take_options(lua_State *L, leat_task *t)
 {
-    leat_buf *b = &t->asked.text;
+    leat_buf *b = &t->extra;
     char reason[200];
     if (lua_getfield(L, 3, "since") != LUA_TNIL) {
         luaL_checktype(L, -1, LUA_TTABLE);
@@ -261,8 +261,8 @@ static void take_options(lua_State *L, leat_task *t)
         if (epoch == NULL || len == 0 || !lua_isinteger(L, -1))
             luaL_error(L, "leat.subscribe: since is { epoch = text, seq = integer }");
         leat_buf_append(b, epoch, len);
-        t->asked.epoch_len = len;
-        t->asked.seq = lua_tointeger(L, -1);
+        t->wait.question.epoch_len = len;
+        t->wait.question.seq = lua_tointeger(L, -1);
     }
     if (lua_getfield(L, 3, "params") != LUA_TNIL &&
         leat_lua_json_encode(L, -1, b, t->lua->core->limits->max_message_bytes, reason,
@@ -304,10 +304,10 @@ static int subscribe(lua_State *L)
         return delegate(L, lua, t, topic);
     if (t->call == NULL || t->call->subscriber == NULL)
         return luaL_error(L, "leat.subscribe: there is no client here to subscribe");
-    t->asked.text.len = t->asked.epoch_len = 0;
-    leat_buf_slice(&t->asked.text, topic);
-    t->asked.topic_len = topic.len;
-    t->asked.deadline_ms = c->deadline_ms;
+    t->extra.len = t->wait.question.epoch_len = 0;
+    leat_buf_slice(&t->extra, topic);
+    t->wait.question.topic_len = topic.len;
+    t->wait.question.deadline_ms = c->deadline_ms;
     take_options(L, t);
     return leat_task_wait(L, t, &subscribe_wait, after_subscribe);
 }

@@ -17,7 +17,7 @@ void leat_api_subscribe_functions(lua_State *L, leat_lua *lua);
 
 /* Pushes the `subscribe` handler of a topic and its arguments: ctx (on top, taken), args. Returns
  * the number of arguments. [-1, +3, m] */
-int leat_api_subscribe_push_handler(lua_State *L, const leat_vm_topic *def, leat_slice topic);
+int leat_api_subscribe_push_handler(lua_State *L, const leat_catalog_topic *def, leat_slice topic);
 
 /* Reads an expiry, nil: never (0), else a number of seconds; what is named in the error. [-0, +0,
  * e] */

@@ -1,65 +1,68 @@
-/* ops.c - a request becomes a task: the op fills it in, its kind's push gives the handler its
- * arguments, and its kind's finish turns the handler's result into the verdict.
+/* ops.c - each request of the core becomes a task: the op fills the task in and starts it; push
+ * gives the handler its arguments; finish turns the handler's result into the verdict. The table of
+ * kinds at the end names these three for each kind of handler.
  */
 #include "script/route/ops.h"
 
 #include <lauxlib.h>
 
-#include "base/log.h"
 #include "script/api/api_ctx.h"
 #include "script/api/api_db.h"
 #include "script/api/api_request.h"
 #include "script/api/api_subscribe.h"
-#include "script/route/raw.h"
-#include "script/route/route.h"
-#include "script/sandbox/sandbox_run.h"
+#include "script/route/result.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
+#include "wire/head.h"
 
-/* --- results --- */
+enum kind { CONNECT, SUBSCRIBE, REFRESH, SNAPSHOT, PUBLISH, METHOD, EVENT };
 
-bool leat_ops_take_refusal(lua_State *L, leat_task *t, int index)
+static const leat_task_kind *kind_of(enum kind kind);
+
+/* --- what several kinds share --- */
+
+static leat_task *new_task(leat_script *s, enum kind kind, leat_call *call, leat_session *session,
+                           leat_slice name, uint64_t deadline_ms)
 {
-    const leat_refusal *r = leat_refusal_at(L, index);
-    if (r == NULL)
-        return false;
-    leat_task_refusal(t, r->code, (leat_slice){r->message, r->message_len}, r->retry_after_ms);
-    t->verdict.read_failed = r->read_failed;
-    return true;
+    leat_task *t = leat_task_new((leat_lua *)s, kind_of(kind), call, session, deadline_ms);
+    leat_task_give(t, LEAT_TASK_NAME, name);
+    return t;
 }
 
-bool leat_ops_take_json(lua_State *L, leat_task *t)
+static void start_or_refuse(leat_task *t, bool has_handler, const char *otherwise)
 {
-    if (leat_ops_take_refusal(L, t, -1))
-        return false;
-    char reason[300];
-    size_t max_bytes = t->lua->core->limits->max_snapshot_bytes;
-    int err = leat_lua_json_encode(L, -1, &t->out, max_bytes, reason, sizeof(reason));
-    if (err == LEAT_ETOOLARGE) {
-        char name[300];
-        LEAT_LOG_WARN("script", "result too large handler=%s %s=%s limit=%zu", t->kind->name,
-                      t->kind->label, leat_log_quote(name, sizeof(name), t->name.at, t->name.len),
-                      max_bytes);
-        leat_task_refusal(t, LEAT_CODE_TOO_LARGE, leat_slice_of("the result is too large"), 0);
-        return false;
+    if (has_handler) {
+        leat_task_start(t);
+        return;
     }
-    if (err < 0) {
-        leat_sandbox_run_check(L);
-        luaL_error(L, "the result of %s cannot be written as JSON: %s", t->kind->name, reason);
-    }
-    return true;
+    leat_task_refusal(t, LEAT_CODE_NOT_FOUND, leat_slice_of(otherwise), 0);
+    leat_task_decide(t);
 }
 
-/* leat.null stands for nothing, too. */
-static bool is_nothing(lua_State *L, int index)
+static const leat_catalog_topic *find_topic(leat_script *s, leat_slice topic)
 {
-    return !lua_toboolean(L, index) ||
-           (lua_islightuserdata(L, index) && lua_touserdata(L, index) == NULL);
+    return leat_catalog_find_topic(&((leat_lua *)s)->catalog, topic);
+}
+
+/* The core has checked the text already. If the two readers differ all the same (in the depth that
+ * they allow, say), the client is told. [-0, +1, e] */
+static void push_json(lua_State *L, leat_task *t)
+{
+    char reason[200];
+    if (leat_lua_json_push(L, leat_task_given(t, LEAT_TASK_JSON), reason, sizeof(reason)) == 0)
+        return;
+    leat_refusal_push_deny(L, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
+    lua_error(L);
+}
+
+static void push_args(lua_State *L, const leat_task *t, const leat_catalog_topic *topic)
+{
+    leat_pattern_push_args(topic->pattern, leat_task_name(t), L);
 }
 
 static void finish_json(lua_State *L, leat_task *t)
 {
-    if (leat_ops_take_json(L, t))
+    if (leat_result_take_json(L, t))
         t->verdict.json = leat_buf_view(&t->out);
 }
 
@@ -69,47 +72,13 @@ static void finish_optional_json(lua_State *L, leat_task *t)
         finish_json(L, t);
 }
 
-/* --- arguments --- */
-
-static leat_slice payload(const leat_task *t)
-{
-    return t->payload.len == 0 ? (leat_slice){NULL, 0} : leat_buf_view(&t->payload);
-}
-
-static void set_name(leat_task *t, leat_slice name)
-{
-    leat_buf_slice(&t->name, name);
-}
-
-static void set_session(leat_task *t, leat_session *session)
-{
-    if (session != NULL)
-        t->session = leat_session_ref(session);
-}
-
-/* The core has checked the text already; if the two differ all the same (in depth, say), the asker
- * is told. [-0, +1, e] */
-static void push_payload(lua_State *L, leat_task *t)
-{
-    char reason[200];
-    if (leat_lua_json_push(L, payload(t), reason, sizeof(reason)) == 0)
-        return;
-    leat_refusal_push_deny(L, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
-    lua_error(L);
-}
-
-static void push_args(lua_State *L, const leat_task *t)
-{
-    leat_pattern_push_args(t->topic->pattern, leat_task_name(t), L);
-}
-
 /* --- connect --- */
 
 static int push_connect(lua_State *L, leat_task *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->lua->connect);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->lua->catalog.connect);
     leat_api_ctx_push(L, t, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
-    leat_api_request_push(L, t->lua, leat_buf_view(&t->head));
+    leat_api_request_push(L, t->lua, leat_task_given(t, LEAT_TASK_HEAD));
     lua_pushvalue(L, -1);
     leat_api_ctx_set_request(L, -3);
     return 2;
@@ -125,15 +94,15 @@ static leat_slice push_user_id(lua_State *L, int user)
     return id;
 }
 
-/* The session keeps the head without what only the opening needed. */
+/* The session keeps the head without the parts that only the opening needed. */
 static leat_session *make_session(leat_task *t, leat_slice user_id, leat_slice user_json,
                                   int64_t expires_at)
 {
     leat_buf head = LEAT_BUF_INIT;
-    leat_head from = leat_head_read(leat_buf_view(&t->head));
+    leat_head from = leat_head_read(leat_task_given(t, LEAT_TASK_HEAD));
     leat_head_repack(&head, &from, (leat_slice){NULL, 0});
-    leat_session *s =
-        leat_session_new(t->client, user_id, user_json, leat_buf_view(&head), expires_at);
+    leat_session *s = leat_session_new(t->work.connect.client, user_id, user_json,
+                                       leat_buf_view(&head), expires_at);
     leat_buf_close(&head);
     return s;
 }
@@ -141,9 +110,9 @@ static leat_session *make_session(leat_task *t, leat_slice user_id, leat_slice u
 static void finish_connect(lua_State *L, leat_task *t)
 {
     int user = lua_gettop(L);
-    if (leat_ops_take_refusal(L, t, user))
+    if (leat_result_take_refusal(L, t, user))
         return;
-    if (is_nothing(L, user)) {
+    if (leat_result_is_nothing(L, user)) {
         leat_task_refusal(t, LEAT_CODE_UNAUTHENTICATED, (leat_slice){NULL, 0}, 0);
         return;
     }
@@ -153,57 +122,72 @@ static void finish_connect(lua_State *L, leat_task *t)
     lua_getfield(L, user, "expires_at");
     int64_t expires_at = leat_api_subscribe_expiry(L, -1, "expires_at");
     lua_pushvalue(L, user);
-    if (!leat_ops_take_json(L, t))
+    if (!leat_result_take_json(L, t))
         return;
     leat_slice id = push_user_id(L, user);
     t->verdict.session = make_session(t, id, leat_buf_view(&t->out), expires_at);
 }
 
-static const leat_task_kind connect_kind = {
-    "connect", "path", push_connect, finish_connect, leat_task_answer_call, LEAT_PG_CONTROL, false};
-/* Without a handler there is nothing to run: the session is there, and is answered like any. */
-static const leat_task_kind welcome_kind = {
-    "connect", "path", NULL, NULL, leat_task_answer_call, LEAT_PG_CONTROL, false};
-
-static void let_in(leat_script *s, leat_call *call, const leat_http_request *request,
-                   const char *remote, const leat_session *old, leat_slice token,
-                   uint64_t deadline_ms)
+static void release_connect(leat_task *t)
 {
-    leat_lua *lua = (leat_lua *)s;
-    bool has_handler = lua->connect != LUA_NOREF;
-    leat_task *t =
-        leat_task_new(lua, has_handler ? &connect_kind : &welcome_kind, call, deadline_ms);
-    t->client = old != NULL ? old->client : ++lua->core->last_client;
+    leat_session_unref(t->verdict.session); /* NULL if it was handed over */
+}
+
+/* The head of the request, or that of the session which is renewed, is the input; its path is the
+ * name. */
+static void give_head(leat_task *t, const leat_http_request *request, const char *remote,
+                      const leat_session *old, leat_slice token)
+{
+    leat_buf *bytes = &t->input.bytes;
     if (request != NULL) {
-        leat_head_pack(&t->head, request, remote, token);
+        leat_head_pack(bytes, request, remote, token);
     } else {
         leat_head from = {.method = {NULL, 0}};
         if (old != NULL)
             from = leat_head_read(leat_session_head(old));
-        leat_head_repack(&t->head, old != NULL ? &from : NULL, token);
+        leat_head_repack(bytes, old != NULL ? &from : NULL, token);
     }
-    leat_head head = leat_head_read(leat_buf_view(&t->head));
-    if (head.path.at != NULL)
-        set_name(t, head.path);
-    if (!has_handler)
-        t->verdict.session = make_session(t, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}, 0);
-    leat_task_start(t);
+    leat_task_give_appended(t, LEAT_TASK_HEAD, 0);
+    leat_head head = leat_head_read(leat_buf_view(bytes));
+    if (head.path.at == NULL)
+        return;
+    t->input.parts[LEAT_TASK_NAME].at = (size_t)(head.path.at - bytes->at);
+    t->input.parts[LEAT_TASK_NAME].len = head.path.len;
+}
+
+static void start_connect(leat_script *s, leat_call *call, const leat_http_request *request,
+                          const char *remote, const leat_session *old, leat_slice token,
+                          uint64_t deadline_ms)
+{
+    leat_lua *lua = (leat_lua *)s;
+    leat_task *t = leat_task_new(lua, kind_of(CONNECT), call, NULL, deadline_ms);
+    t->work.connect.client = old != NULL ? old->client : ++lua->core->last_client;
+    t->db.bill.client = t->work.connect.client;
+    give_head(t, request, remote, old, token);
+    if (lua->catalog.connect != LEAT_CATALOG_NO_HANDLER) {
+        leat_task_start(t);
+        return;
+    }
+    t->verdict.session = make_session(t, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}, 0);
+    leat_task_decide(t);
 }
 
 /* --- subscribe --- */
 
 static int push_subscribe(lua_State *L, leat_task *t)
 {
-    leat_api_ctx_push(L, t, leat_task_name(t), payload(t));
-    return leat_api_subscribe_push_handler(L, t->topic, leat_task_name(t));
+    leat_api_ctx_push(L, t, leat_task_name(t), leat_task_given(t, LEAT_TASK_JSON));
+    return leat_api_subscribe_push_handler(L, t->work.subscribe.topic, leat_task_name(t));
 }
 
-/* Authorised is who has a grant, unless the handler says no after all. */
+/* The caller is authorised if the handler created a grant and did not return a refusal
+ * afterwards. */
 static void finish_subscribe(lua_State *L, leat_task *t)
 {
-    if (leat_ops_take_refusal(L, t, -1))
+    leat_session_grant *grant = t->work.subscribe.grant;
+    if (leat_result_take_refusal(L, t, -1))
         return;
-    if (t->grant == NULL || t->grant->snapshot == LUA_NOREF)
+    if (grant == NULL || grant->snapshot == LUA_NOREF)
         luaL_error(L, "the subscribe handler did not authorise: it must return "
                       "leat.subscribe_authorized(...) or leat.deny(...)");
     if (!lua_isnil(L, -1) && !(lua_isboolean(L, -1) && lua_toboolean(L, -1)))
@@ -211,194 +195,196 @@ static void finish_subscribe(lua_State *L, leat_task *t)
                    "the subscribe handler must return what leat.subscribe_authorized returned, "
                    "or leat.deny(...), not a %s",
                    luaL_typename(L, -1));
-    t->verdict.grant = &t->grant->base;
+    t->verdict.grant = &grant->base;
 }
 
-static const leat_task_kind subscribe_kind = {
-    "subscribe",     "topic", push_subscribe, finish_subscribe, leat_task_answer_call,
-    LEAT_PG_CONTROL, true};
-
-/* A task for a topic's handler; refused if there is no such topic or handler. */
-static leat_task *topic_task(leat_script *s, const leat_task_kind *kind, leat_call *call,
-                             leat_slice topic, uint64_t deadline_ms)
+static void answer_subscribe(leat_task *t)
 {
-    leat_lua *lua = (leat_lua *)s;
-    leat_task *t = leat_task_new(lua, kind, call, deadline_ms);
-    set_name(t, topic);
-    t->topic = leat_vm_find_topic(lua, topic);
-    return t;
+    if (t->call != NULL && t->verdict.grant != NULL)
+        t->work.subscribe.grant = NULL; /* the asker owns it from here on */
+    leat_task_answer_call(t);
 }
 
-static void start_or_refuse(leat_task *t, bool exists, const char *otherwise)
+static void release_subscribe(leat_task *t)
 {
-    if (!exists)
-        leat_task_refusal(t, LEAT_CODE_NOT_FOUND, leat_slice_of(otherwise), 0);
-    leat_task_start(t);
+    if (t->work.subscribe.grant != NULL)
+        leat_session_grant_free(&t->work.subscribe.grant->base);
 }
 
-static void authorize(leat_script *s, leat_call *call, leat_session *session, leat_slice topic,
-                      leat_slice params, uint64_t deadline_ms)
+static void start_subscribe(leat_script *s, leat_call *call, leat_session *session,
+                            leat_slice topic, leat_slice params, uint64_t deadline_ms)
 {
-    leat_task *t = topic_task(s, &subscribe_kind, call, topic, deadline_ms);
-    set_session(t, session);
-    leat_buf_slice(&t->payload, params);
-    start_or_refuse(t, t->topic != NULL && t->topic->subscribe != LUA_NOREF, "no such topic");
+    leat_task *t = new_task(s, SUBSCRIBE, call, session, topic, deadline_ms);
+    leat_task_give(t, LEAT_TASK_JSON, params);
+    const leat_catalog_topic *def = t->work.subscribe.topic = find_topic(s, topic);
+    bool has_handler = def != NULL && def->subscribe != LEAT_CATALOG_NO_HANDLER;
+    start_or_refuse(t, has_handler, "no such topic");
 }
 
 /* --- refresh and snapshot --- */
 
-static int push_reader(lua_State *L, leat_task *t)
+static int push_read(lua_State *L, leat_task *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->fn);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->work.read.fn);
     leat_api_db_push(L, t, t->deadline_ms);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->grant->row);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->work.read.grant->row);
     return 2;
 }
 
 static void finish_refresh(lua_State *L, leat_task *t)
 {
-    if (leat_ops_take_refusal(L, t, -1))
+    if (leat_result_take_refusal(L, t, -1))
         return;
-    if (is_nothing(L, -1)) {
+    if (leat_result_is_nothing(L, -1)) {
         leat_task_refusal(t, LEAT_CODE_NOT_FOUND, (leat_slice){NULL, 0}, 0);
         return;
     }
     lua_pushvalue(L, -1);
     int row = luaL_ref(L, LUA_REGISTRYINDEX);
-    leat_vm_unref(t->lua, &t->grant->row);
-    t->grant->row = row;
+    leat_vm_unref(t->lua, &t->work.read.grant->row);
+    t->work.read.grant->row = row;
 }
 
-static const leat_task_kind refresh_kind = {
-    "refresh", "topic", push_reader, finish_refresh, leat_task_answer_call, LEAT_PG_CONTROL, false};
-static const leat_task_kind unrefreshed_kind = {
-    "refresh", "topic", NULL, NULL, leat_task_answer_call, LEAT_PG_CONTROL, false};
-static const leat_task_kind snapshot_kind = {
-    "snapshot", "topic", push_reader, finish_json, leat_task_answer_call, LEAT_PG_CONTROL, false};
-
-/* On the scripts that made the grant, whatever the current ones are. */
-static void start_reader(const leat_task_kind *kind, leat_call *call, leat_session_grant *g, int fn,
-                         leat_pg_conn *conn, uint64_t deadline_ms)
+/* The task runs on the scripts that made the grant, and not on the current ones. */
+static leat_task *new_read(enum kind kind, leat_call *call, leat_session_grant *g, int fn,
+                           leat_pg_conn *conn, uint64_t deadline_ms)
 {
-    leat_task *t = leat_task_new(g->lua, kind, call, deadline_ms);
-    set_name(t, leat_session_grant_topic(g));
-    t->grant = g;
-    t->fn = fn;
-    t->db.conn = conn;
-    leat_task_start(t);
+    leat_task *t =
+        new_task(&g->lua->script, kind, call, NULL, leat_session_grant_topic(g), deadline_ms);
+    t->work.read = (leat_work_read){g, fn};
+    leat_db_borrow(&t->db, conn);
+    return t;
 }
 
-static void refresh(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
-                    uint64_t deadline_ms)
+static void start_refresh(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
+                          uint64_t deadline_ms)
 {
     (void)s;
     leat_session_grant *g = (leat_session_grant *)grant;
-    start_reader(grant->has_refresh ? &refresh_kind : &unrefreshed_kind, call, g, g->refresh, conn,
-                 deadline_ms);
+    leat_task *t = new_read(REFRESH, call, g, g->refresh, conn, deadline_ms);
+    if (grant->has_refresh)
+        leat_task_start(t);
+    else
+        leat_task_decide(t);
 }
 
-static void snapshot(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
-                     uint64_t deadline_ms)
+static void start_snapshot(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
+                           uint64_t deadline_ms)
 {
     (void)s;
     leat_session_grant *g = (leat_session_grant *)grant;
-    start_reader(&snapshot_kind, call, g, g->snapshot, conn, deadline_ms);
+    leat_task_start(new_read(SNAPSHOT, call, g, g->snapshot, conn, deadline_ms));
 }
 
-/* --- publish, methods, event hooks --- */
+/* --- publish --- */
 
 static int push_publish(lua_State *L, leat_task *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->topic->publish);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->work.event.topic->publish);
     leat_api_ctx_push(L, t, leat_task_name(t), (leat_slice){NULL, 0});
-    push_args(L, t);
-    push_payload(L, t);
+    push_args(L, t, t->work.event.topic);
+    push_json(L, t);
     return 3;
 }
 
-static const leat_task_kind publish_kind = {
-    "publish",    "topic", push_publish, finish_optional_json, leat_task_answer_call,
-    LEAT_PG_CALL, false};
-
-static void publish(leat_script *s, leat_call *call, leat_session *session, leat_slice topic,
-                    leat_slice data, uint64_t deadline_ms)
+static void start_publish(leat_script *s, leat_call *call, leat_session *session, leat_slice topic,
+                          leat_slice data, uint64_t deadline_ms)
 {
-    leat_task *t = topic_task(s, &publish_kind, call, topic, deadline_ms);
-    set_session(t, session);
-    leat_buf_slice(&t->payload, data);
-    start_or_refuse(t, t->topic != NULL && t->topic->publish != LUA_NOREF,
-                    "nothing can be published to this topic");
+    leat_task *t = new_task(s, PUBLISH, call, session, topic, deadline_ms);
+    leat_task_give(t, LEAT_TASK_JSON, data);
+    const leat_catalog_topic *def = t->work.event.topic = find_topic(s, topic);
+    bool has_handler = def != NULL && def->publish != LEAT_CATALOG_NO_HANDLER;
+    start_or_refuse(t, has_handler, "nothing can be published to this topic");
 }
+
+/* --- methods --- */
 
 static int push_method(lua_State *L, leat_task *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->fn);
-    leat_api_ctx_push(L, t, (leat_slice){NULL, 0}, payload(t));
-    push_payload(L, t);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->work.method.fn);
+    leat_api_ctx_push(L, t, (leat_slice){NULL, 0}, leat_task_given(t, LEAT_TASK_JSON));
+    push_json(L, t);
     return 2;
 }
 
-static const leat_task_kind method_kind = {
-    "method",     "method", push_method, finish_optional_json, leat_task_answer_call,
-    LEAT_PG_CALL, false};
-
-static void method(leat_script *s, leat_call *call, leat_session *session, leat_slice name,
-                   leat_slice params, uint64_t deadline_ms)
+static void start_method(leat_script *s, leat_call *call, leat_session *session, leat_slice name,
+                         leat_slice params, uint64_t deadline_ms)
 {
-    leat_lua *lua = (leat_lua *)s;
-    leat_task *t = leat_task_new(lua, &method_kind, call, deadline_ms);
-    const leat_vm_method *m = leat_vm_find_method(lua, name);
-    set_name(t, name);
-    set_session(t, session);
-    leat_buf_slice(&t->payload, params);
-    if (m != NULL)
-        t->fn = m->fn;
+    const leat_catalog_method *m = leat_catalog_find_method(&((leat_lua *)s)->catalog, name);
+    leat_task *t = new_task(s, METHOD, call, session, name, deadline_ms);
+    leat_task_give(t, LEAT_TASK_JSON, params);
+    t->work.method.fn = m == NULL ? LEAT_CATALOG_NO_HANDLER : m->fn;
     start_or_refuse(t, m != NULL, "no such method");
 }
 
+/* --- event hooks --- */
+
 static int push_event(lua_State *L, leat_task *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->topic->event);
-    leat_api_ctx_push(L, t, leat_task_name(t), (leat_slice){NULL, 0});
+    leat_slice topic = leat_task_name(t);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->work.event.topic->event);
+    leat_api_ctx_push(L, t, topic, (leat_slice){NULL, 0});
     lua_createtable(L, 0, 3);
-    lua_pushlstring(L, t->name.at, t->name.len);
+    lua_pushlstring(L, topic.at, topic.len);
     lua_setfield(L, -2, "topic");
-    lua_pushinteger(L, t->seq);
+    lua_pushinteger(L, t->work.event.seq);
     lua_setfield(L, -2, "seq");
-    push_payload(L, t);
+    push_json(L, t);
     lua_setfield(L, -2, "data");
-    push_args(L, t);
+    push_args(L, t, t->work.event.topic);
     return 3;
 }
 
-static const leat_task_kind event_kind = {
-    "event",         "topic", push_event, finish_optional_json, leat_task_answer_call,
-    LEAT_PG_CONTROL, false};
-
 static bool has_event_hook(leat_script *s, leat_slice topic)
 {
-    const leat_vm_topic *def = leat_vm_find_topic((leat_lua *)s, topic);
-    return def != NULL && def->event != LUA_NOREF;
+    const leat_catalog_topic *def = find_topic(s, topic);
+    return def != NULL && def->event != LEAT_CATALOG_NO_HANDLER;
 }
 
-static void event(leat_script *s, leat_call *call, leat_slice topic, int64_t seq, leat_slice data,
-                  uint64_t deadline_ms)
+static void start_event(leat_script *s, leat_call *call, leat_slice topic, int64_t seq,
+                        leat_slice data, uint64_t deadline_ms)
 {
-    leat_task *t = topic_task(s, &event_kind, call, topic, deadline_ms);
-    t->seq = seq;
-    leat_buf_slice(&t->payload, data);
-    start_or_refuse(t, t->topic != NULL && t->topic->event != LUA_NOREF, "no event hook");
+    leat_task *t = new_task(s, EVENT, call, NULL, topic, deadline_ms);
+    leat_task_give(t, LEAT_TASK_JSON, data);
+    t->work.event = (leat_work_event){find_topic(s, topic), seq};
+    start_or_refuse(t, has_event_hook(s, topic), "no event hook");
 }
 
-/* --- the rest --- */
+/* --- the tables --- */
 
-void leat_lua_cancel(leat_call *call)
+/* clang-format off */
+static const leat_task_kind kinds[] = {
+    /*              name, label, what its statements are billed as, authorizes,
+     *              push, finish, answer, release */
+    [CONNECT]   = {"connect", "path", LEAT_PG_CONTROL, false,
+                   push_connect, finish_connect, leat_task_answer_call, release_connect},
+    [SUBSCRIBE] = {"subscribe", "topic", LEAT_PG_CONTROL, true,
+                   push_subscribe, finish_subscribe, answer_subscribe, release_subscribe},
+    [REFRESH]   = {"refresh", "topic", LEAT_PG_CONTROL, false,
+                   push_read, finish_refresh, leat_task_answer_call, NULL},
+    [SNAPSHOT]  = {"snapshot", "topic", LEAT_PG_CONTROL, false,
+                   push_read, finish_json, leat_task_answer_call, NULL},
+    [PUBLISH]   = {"publish", "topic", LEAT_PG_CALL, false,
+                   push_publish, finish_optional_json, leat_task_answer_call, NULL},
+    [METHOD]    = {"method", "method", LEAT_PG_CALL, false,
+                   push_method, finish_optional_json, leat_task_answer_call, NULL},
+    [EVENT]     = {"event", "topic", LEAT_PG_CONTROL, false,
+                   push_event, finish_optional_json, leat_task_answer_call, NULL},
+};
+/* clang-format on */
+
+static const leat_task_kind *kind_of(enum kind kind)
+{
+    return &kinds[kind];
+}
+
+static void cancel(leat_call *call)
 {
     if (call->task_ != NULL)
         leat_task_cancel(call->task_);
 }
 
-static bool grant_current(leat_script *s, const leat_grant *grant)
+static bool grant_is_current(leat_script *s, const leat_grant *grant)
 {
     return ((const leat_session_grant *)grant)->lua == (leat_lua *)s;
 }
@@ -406,31 +392,19 @@ static bool grant_current(leat_script *s, const leat_grant *grant)
 const leat_script_ops *leat_ops_table(void)
 {
     static const leat_script_ops table = {
-        .connect = let_in,
-        .authorize = authorize,
-        .refresh = refresh,
-        .snapshot = snapshot,
-        .publish = publish,
-        .method = method,
+        .connect = start_connect,
+        .authorize = start_subscribe,
+        .refresh = start_refresh,
+        .snapshot = start_snapshot,
+        .publish = start_publish,
+        .method = start_method,
         .has_event_hook = has_event_hook,
-        .event = event,
-        .cancel = leat_lua_cancel,
+        .event = start_event,
+        .cancel = cancel,
         .session_ref = leat_session_ref,
         .session_unref = leat_session_unref,
         .grant_free = leat_session_grant_free,
-        .grant_current = grant_current,
-    };
-    return &table;
-}
-
-const leat_route_ops *leat_ops_routes(void)
-{
-    static const leat_route_ops table = {
-        .match = leat_lua_match,
-        .run = leat_lua_route,
-        .open_socket = leat_lua_raw_open,
-        .guest = leat_lua_guest,
-        .can_run = leat_vm_can_run,
+        .grant_current = grant_is_current,
     };
     return &table;
 }

@@ -15,8 +15,8 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "script/route/api_conn.h"
-#include "script/route/ops.h"
 #include "script/route/raw_conn.h"
+#include "script/route/result.h"
 
 enum { CLOSE_ABNORMAL = 1006 }; /* told to handlers, never sent */
 
@@ -218,9 +218,9 @@ static int handler_of(const leat_raw *r, const leat_raw_item *item)
 
 static int push_raw(lua_State *L, leat_task *t)
 {
-    leat_raw *r = t->owner;
+    leat_raw *r = t->work.raw.raw;
     const leat_raw_item *item = first(r);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->fn);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->work.raw.fn);
     leat_api_conn_push(L, r);
     switch (item->kind) {
     case LEAT_RAW_ITEM_OPEN:
@@ -240,9 +240,9 @@ static int push_raw(lua_State *L, leat_task *t)
 /* open may refuse; of the other handlers nothing is expected. */
 static void finish_raw(lua_State *L, leat_task *t)
 {
-    leat_raw *r = t->owner;
+    leat_raw *r = t->work.raw.raw;
     if (first(r)->kind == LEAT_RAW_ITEM_OPEN)
-        leat_ops_take_refusal(L, t, -1);
+        leat_result_take_refusal(L, t, -1);
 }
 
 static void drop_first(leat_raw *r)
@@ -277,7 +277,7 @@ static void close_unopened(leat_raw *r, const leat_verdict *v)
 
 static void answer_raw(leat_task *t)
 {
-    leat_raw *r = t->owner;
+    leat_raw *r = t->work.raw.raw;
     bool opened = first(r)->kind != LEAT_RAW_ITEM_OPEN;
     r->task = NULL;
     drop_first(r);
@@ -286,20 +286,23 @@ static void answer_raw(leat_task *t)
     pump(r);
 }
 
-static const leat_task_kind raw_kind = {"websocket", "path",       push_raw, finish_raw,
-                                        answer_raw,  LEAT_PG_CALL, false};
+static const leat_task_kind raw_kind = {
+    .name = "websocket",
+    .label = "path",
+    .bill = LEAT_PG_CALL,
+    .push = push_raw,
+    .finish = finish_raw,
+    .answer = answer_raw,
+};
 
 static void start_handler(leat_raw *r, int fn)
 {
     leat_core *core = r->lua->core;
     uint64_t deadline_ms = leat_control_deadline(LEAT_DEADLINE_NEVER, leat_loop_now(core->loop),
                                                  core->limits->control_timeout_ms);
-    leat_task *t = leat_task_new(r->lua, &raw_kind, NULL, deadline_ms);
-    t->owner = r;
-    t->fn = fn;
-    leat_buf_text(&t->name, r->route->path);
-    if (r->session != NULL)
-        t->session = leat_session_ref(r->session);
+    leat_task *t = leat_task_new(r->lua, &raw_kind, NULL, r->session, deadline_ms);
+    t->work.raw = (leat_work_raw){r, fn};
+    leat_task_give(t, LEAT_TASK_NAME, leat_slice_of(r->route->path));
     r->task = t;
     leat_task_start(t);
 }
@@ -360,7 +363,7 @@ void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_co
     leat_core *core = lua->core;
     leat_raw *r = leat_calloc(1, sizeof(*r));
     r->lua = lua;
-    r->route = &lua->routes[route];
+    r->route = &lua->catalog.routes[route];
     r->conn = conn;
     r->session = session;
     r->ref = LUA_NOREF;

@@ -30,7 +30,7 @@ typedef enum leat_raw_state {
 struct leat_raw {
     leat_list link;
     leat_lua *lua;
-    const leat_vm_route *route;
+    const leat_catalog_route *route;
     leat_conn *conn; /* NULL once it is gone */
     leat_session *session;
     leat_buf head;

@@ -14,7 +14,7 @@
 #include "base/utf8.h"
 #include "script/api/api_ctx.h"
 #include "script/api/api_request.h"
-#include "script/route/ops.h"
+#include "script/route/result.h"
 #include "script/sandbox/sandbox_run.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
@@ -24,7 +24,7 @@
 /* --- matching --- */
 
 /* The topic that a stream's path stands for, into out->topic. */
-static bool expand_topic(const leat_vm_route *r, leat_slice path, leat_route_match *out)
+static bool expand_topic(const leat_catalog_route *r, leat_slice path, leat_route_match *out)
 {
     leat_buf topic = LEAT_BUF_INIT;
     bool ok = leat_pattern_expand(r->pattern, path, leat_slice_of(r->topic), &topic) &&
@@ -41,8 +41,8 @@ void leat_lua_match(leat_script *s, leat_slice method, leat_slice path, leat_rou
 {
     const leat_lua *lua = (const leat_lua *)s;
     *out = (leat_route_match){.kind = LEAT_ROUTE_NONE, .route = -1};
-    for (size_t i = 0; i < lua->n_routes; i++) {
-        const leat_vm_route *r = &lua->routes[i];
+    for (size_t i = 0; i < lua->catalog.n_routes; i++) {
+        const leat_catalog_route *r = &lua->catalog.routes[i];
         if (!leat_pattern_matches(r->pattern, path))
             continue;
         if (r->kind == LEAT_ROUTE_STREAM && !expand_topic(r, path, out))
@@ -62,10 +62,10 @@ void leat_lua_match(leat_script *s, leat_slice method, leat_slice path, leat_rou
 static int push_route(lua_State *L, leat_task *t)
 {
     leat_slice path = leat_task_name(t);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->route->fn);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->work.route.route->fn);
     leat_api_ctx_push(L, t, (leat_slice){NULL, 0}, (leat_slice){NULL, 0});
-    leat_api_request_push(L, t->lua, leat_buf_view(&t->head));
-    if (leat_pattern_push_args(t->route->pattern, path, L))
+    leat_api_request_push(L, t->lua, leat_task_given(t, LEAT_TASK_HEAD));
+    if (leat_pattern_push_args(t->work.route.route->pattern, path, L))
         lua_setfield(L, -2, "params");
     lua_pushvalue(L, -1);
     leat_api_ctx_set_request(L, -3);
@@ -132,12 +132,12 @@ static void add_header(lua_State *L, leat_task *t, int name_index, int value_ind
     if (strcasecmp(name, "content-type") == 0) {
         set_content_type(t, value, len);
     } else {
-        if (t->lines.len + name_len + len + LINE_EXTRA > MAX_LINES_BYTES)
+        if (t->extra.len + name_len + len + LINE_EXTRA > MAX_LINES_BYTES)
             luaL_error(L, "response headers: larger than %d bytes", MAX_LINES_BYTES);
-        leat_buf_append(&t->lines, name, name_len);
-        leat_buf_text(&t->lines, ": ");
-        leat_buf_append(&t->lines, value, len);
-        leat_buf_text(&t->lines, "\r\n");
+        leat_buf_append(&t->extra, name, name_len);
+        leat_buf_text(&t->extra, ": ");
+        leat_buf_append(&t->extra, value, len);
+        leat_buf_text(&t->extra, "\r\n");
     }
     lua_pop(L, 1);
 }
@@ -197,7 +197,7 @@ static bool take_body(lua_State *L, leat_task *t, int response)
     if (type == LUA_TNIL)
         return true;
     if (!is_text)
-        return leat_ops_take_json(L, t);
+        return leat_result_take_json(L, t);
     const char *body = lua_tolstring(L, -1, &len);
     leat_buf_append(&t->out, body, len);
     return true;
@@ -219,7 +219,7 @@ static void check_keys(lua_State *L, int response)
 static void finish_route(lua_State *L, leat_task *t)
 {
     int response = lua_gettop(L);
-    if (leat_ops_take_refusal(L, t, response))
+    if (leat_result_take_refusal(L, t, response))
         return;
     if (!lua_istable(L, response))
         luaL_error(L,
@@ -227,7 +227,7 @@ static void finish_route(lua_State *L, leat_task *t)
                    "not a %s",
                    luaL_typename(L, response));
     check_keys(L, response);
-    t->status = take_status(L, response);
+    t->work.route.status = take_status(L, response);
     if (!take_body(L, t, response))
         return;
     if (lua_getfield(L, response, "headers") == LUA_TTABLE)
@@ -249,8 +249,8 @@ static void finish_route(lua_State *L, leat_task *t)
 static void write_refusal(leat_task *t)
 {
     const leat_verdict *v = &t->verdict;
-    t->status = leat_http_status_of(v->code);
-    t->out.len = t->lines.len = 0;
+    t->work.route.status = leat_http_status_of(v->code);
+    t->out.len = t->extra.len = 0;
     leat_buf_printf(&t->out, "{\"code\":\"%s\"", leat_code_name(v->code));
     if (v->message.at != NULL && leat_utf8_valid(v->message.at, v->message.len)) {
         leat_buf_text(&t->out, ",\"message\":");
@@ -260,11 +260,11 @@ static void write_refusal(leat_task *t)
     if (v->retry_after_ms > 0)
         leat_buf_printf(&t->out, ",\"retry_after_ms\":%u", v->retry_after_ms);
     leat_buf_text(&t->out, "}\n");
-    if (t->status == 503 || v->retry_after_ms > 0)
-        leat_buf_printf(&t->lines, "Retry-After: %u\r\n",
+    if (t->work.route.status == 503 || v->retry_after_ms > 0)
+        leat_buf_printf(&t->extra, "Retry-After: %u\r\n",
                         v->retry_after_ms == 0 ? 1 : (v->retry_after_ms + 999) / 1000);
-    if (t->status == 401)
-        leat_buf_text(&t->lines, "WWW-Authenticate: Bearer\r\n");
+    if (t->work.route.status == 401)
+        leat_buf_text(&t->extra, "WWW-Authenticate: Bearer\r\n");
     set_content_type(t, "application/json", strlen("application/json"));
 }
 
@@ -286,33 +286,37 @@ static void answer_route(leat_task *t)
     if (t->verdict.code != LEAT_CODE_OK)
         write_refusal(t);
     leat_route_answer answer = {
-        .status = t->status,
+        .status = t->work.route.status,
         .content_type = terminated(&t->message),
-        .headers = terminated(&t->lines),
+        .headers = terminated(&t->extra),
         .body = terminated(&t->out),
     };
     if (answer.content_type.len == 0)
         answer.content_type.at = NULL;
-    t->route_cb(call, &answer);
+    t->work.route.cb(call, &answer);
 }
 
-static const leat_task_kind route_kind = {"route",      "path",       push_route, finish_route,
-                                          answer_route, LEAT_PG_CALL, false};
+static const leat_task_kind route_kind = {
+    .name = "route",
+    .label = "path",
+    .bill = LEAT_PG_CALL,
+    .push = push_route,
+    .finish = finish_route,
+    .answer = answer_route,
+};
 
 void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *session,
                     const leat_http_request *request, const char *remote, uint64_t deadline_ms,
                     leat_route_cb cb)
 {
     leat_lua *lua = (leat_lua *)s;
-    leat_task *t = leat_task_new(lua, &route_kind, call, deadline_ms);
-    t->route = &lua->routes[route];
-    t->route_cb = cb;
-    if (session != NULL)
-        t->session = leat_session_ref(session);
-    leat_buf_slice(&t->name, request->path);
-    leat_head_pack(&t->head, request, remote, (leat_slice){NULL, 0});
-    t->has_body = request->body.at != NULL;
-    leat_buf_slice(&t->body, request->body);
+    leat_task *t = leat_task_new(lua, &route_kind, call, session, deadline_ms);
+    t->work.route = (leat_work_route){.route = &lua->catalog.routes[route], .cb = cb};
+    leat_task_give(t, LEAT_TASK_NAME, request->path);
+    size_t from = t->input.bytes.len;
+    leat_head_pack(&t->input.bytes, request, remote, (leat_slice){NULL, 0});
+    leat_task_give_appended(t, LEAT_TASK_HEAD, from);
+    leat_task_give(t, LEAT_TASK_BODY, request->body);
     leat_task_start(t);
 }
 

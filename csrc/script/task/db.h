@@ -1,14 +1,16 @@
-/* db.h - a task's use of Postgres: one query at a time, on a connection of its own, of its
- * transaction, or of whoever asked.
+/* db.h - the use that one task makes of Postgres: one statement at a time.
  *
- * Ownership  the state is embedded in its task. A leased connection goes back to the pool after
- *            each query, or with the transaction, or when the task ends, whichever comes first.
+ * Ownership  a leat_db is embedded in its task. A connection that it has leased goes back to the
+ *            pool after each statement, or with the end of the transaction, or in leat_db_end,
+ *            whichever comes first. A borrowed connection stays its lender's.
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds on the loop clock.
- * Errors     the task is woken with a negative error; leat_db_raise makes it a Lua error value.
+ * Errors     negative: LEAT_E*, LEAT_EPG_* and those of pg_pool.h. A statement's error comes to the
+ *            callback; one that cannot be started returns its error, and no callback follows.
  *
- * A db function puts statement and parameters into the state (leat_db_statement, leat_db_param_*)
- * and waits with one of the leat_db_..._wait; its continuation finds the result in the state.
+ * The statement and its parameters are put in first (leat_db_statement, leat_db_param_begin, ..).
+ * One of leat_db_run, leat_db_run_begin and leat_db_run_end starts it. When the callback has run,
+ * the result is there. This file knows neither tasks nor Lua: db_wait.h joins it to both.
  */
 #ifndef LEAT_SCRIPT_TASK_DB_H
 #define LEAT_SCRIPT_TASK_DB_H
@@ -16,73 +18,96 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <lua.h>
-
 #include "base/buf.h"
+#include "core/core.h"
 #include "pg/pg_pool.h"
-#include "script/value/lua_json.h"
+#include "script/task/db_ask.h"
 
-struct leat_task;
+typedef struct leat_db leat_db;
+typedef void (*leat_db_cb)(leat_db *db, int err);
 
-typedef struct leat_db {
-    leat_pg_conn
-        *conn;      /* of the transaction, or given with the call; NULL: each query leases one */
-    bool leased;    /* conn is the pool's, and ours to give back */
-    bool aborted;   /* a statement failed since the last savepoint: Postgres refuses further ones */
-    int statements; /* sent in the transaction */
-    int depth;      /* open transactions, one inside the other */
-    int broken;     /* why conn cannot be used any more; 0: it can */
+typedef enum leat_db_state {
+    LEAT_DB_UNUSED,                /* has no connection; nothing is under way */
+    LEAT_DB_ACQUIRING,             /* waits for a connection, for one statement */
+    LEAT_DB_ACQUIRING_TRANSACTION, /* waits for a connection, for a transaction */
+    LEAT_DB_STATEMENT,             /* a statement runs on a connection leased for it alone */
+    LEAT_DB_TRANSACTION,           /* has a leased connection in a transaction; nothing runs */
+    LEAT_DB_TRANSACTION_STATEMENT, /* a statement runs in the transaction */
+    LEAT_DB_TRANSACTION_END,       /* COMMIT or ROLLBACK runs */
+    LEAT_DB_BORROWED,              /* has the caller's connection; nothing runs */
+    LEAT_DB_BORROWED_STATEMENT,    /* a statement runs on the caller's connection */
+    LEAT_DB_STATES
+} leat_db_state;
+
+struct leat_db {
+    leat_db_state state;
+    const leat_core *core; /* has the pool */
+    leat_db_cb cb;
+    leat_pg_conn *conn; /* NULL in UNUSED and ACQUIRING* */
+    leat_pg_bill bill;  /* for whom connections are acquired */
     leat_pg_waiter waiter;
     leat_pg_query query;
-    leat_pg_query begin; /* BEGIN leaves together with the first statement */
+    leat_pg_query begin; /* BEGIN, which leaves together with the first statement */
+
+    /* Of the transaction. */
+    bool aborted;   /* a statement failed since the last savepoint: Postgres refuses further ones */
+    int broken;     /* the error that made the connection unusable; 0: it is usable */
+    int statements; /* sent so far */
+    int depth;      /* open db:transaction calls, one inside the other */
+    uint64_t begin_deadline_ms;
+
+    /* The statement, and its result. */
     leat_buf sql;
-    leat_buf texts;  /* the parameters' texts, one after another */
-    leat_buf params; /* struct param each (db.c) */
+    leat_buf texts;  /* the texts of the parameters, one after another */
+    leat_buf params; /* a leat_db_param each */
     uint64_t deadline_ms;
-    leat_pg_result *result; /* of the query that was waited for */
-    int max_rows;           /* of it that will be looked at */
-    leat_lua_answers answers;
-    int ask_row; /* the next value that Postgres is asked about */
-    int ask_column;
-} leat_db;
+    leat_pg_result *result; /* owned */
+    int max_rows;           /* how many rows of the result will be looked at */
+    leat_db_ask ask;
+};
 
-void leat_db_init(leat_db *db, struct leat_task *t);
+typedef struct leat_db_param {
+    size_t at; /* in texts */
+    size_t len;
+    bool is_null;
+} leat_db_param;
 
-/* Waits for a connection that cannot be had, because the server is not to be reached. */
-bool leat_db_is_cut_off(const leat_db *db, const struct leat_task *t);
-
-/* The task is over: whatever is pending is given up, the connection given back, nothing kept. */
-void leat_db_end(leat_db *db, struct leat_task *t);
+void leat_db_init(leat_db *db, const leat_core *core, leat_db_cb cb);
 void leat_db_free(leat_db *db);
 
-/* Sets the statement (copied) and forgets the parameters of the last. No row of its result will be
- * looked at. */
+/* All statements run on conn until leat_db_end, in the transaction that is open there. */
+void leat_db_borrow(leat_db *db, leat_pg_conn *conn);
+
+/* Gives up what is pending, returns the connection, and drops the result. The callback will not
+ * run. */
+void leat_db_end(leat_db *db);
+
+/* True while it waits for a connection and the server cannot be reached. */
+bool leat_db_is_cut_off(const leat_db *db);
+
+/* True if the next statement runs in a transaction that is open already. */
+bool leat_db_in_transaction(const leat_db *db);
+
+/* Sets the statement (copied), and forgets the parameters of the last one. No row of its result
+ * will be looked at, unless leat_db_want_rows says otherwise. */
 void leat_db_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms);
-/* So many will. */
 void leat_db_want_rows(leat_db *db, int max_rows);
-/* The buffer to which a parameter's text is appended; then _param_end, which says where it began.
- */
+/* Returns the buffer to which the text of the next parameter is appended. _param_end takes the
+ * length that the buffer had before. */
 leat_buf *leat_db_param_begin(leat_db *db);
 void leat_db_param_end(leat_db *db, size_t began_at, bool is_null);
+const leat_db_param *leat_db_params(const leat_db *db, size_t *n);
 
-/* Waits (leat_task_wait): for the statement's result; for a connection, on which BEGIN is then
- * sent; for the result of the leased connection's last statement, with which it is given back (at
- * once, without the statement, if it is broken). */
-int leat_db_wait(lua_State *L, struct leat_task *t, lua_KFunction k);
-int leat_db_begin_wait(lua_State *L, struct leat_task *t, lua_KFunction k);
-int leat_db_end_wait(lua_State *L, struct leat_task *t, lua_KFunction k);
+/* Starts the statement: in the transaction if one is open, otherwise on a connection of its own. */
+LEAT_MUST_CHECK int leat_db_run(leat_db *db);
+/* Acquires a connection by the statement's deadline and opens a transaction on it. BEGIN ends by
+ * begin_deadline_ms. */
+void leat_db_run_begin(leat_db *db, uint64_t begin_deadline_ms);
+/* Runs the statement as the last of the transaction, and returns the connection with its result, or
+ * at once if the connection is broken. */
+LEAT_MUST_CHECK int leat_db_run_end(leat_db *db);
 
 /* Frees the last result early. */
 void leat_db_drop_result(leat_db *db);
-
-/* Raises the error that the task was woken with as a read error value. [-0, +0, e] */
-int leat_db_raise(lua_State *L, struct leat_task *t);
-
-/* Raises that a value which the client has sent cannot be a parameter. [-0, +0, e] */
-int leat_db_raise_parameter(lua_State *L, leat_slice reason);
-
-/* Raises that the transaction can only be rolled back, because one of its statements failed and the
- * script went on. [-0, +0, e] */
-int leat_db_raise_aborted(lua_State *L);
 
 #endif

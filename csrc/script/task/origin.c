@@ -172,7 +172,7 @@ static void any_piece(struct search *s, leat_slice wanted)
 {
     static const char escaped_zero[] = "\\u0000";
     const leat_task *t = s->t;
-    s->compared += t->payload.len + t->head.len + t->body.len + wanted.len + 1;
+    s->compared += t->input.bytes.len + wanted.len + 1;
     if (s->compared > MAX_COMPARED)
         return;
     s->wanted = wanted;
@@ -180,13 +180,14 @@ static void any_piece(struct search *s, leat_slice wanted)
                     memmem(wanted.at, wanted.len, escaped_zero, strlen(escaped_zero)) != NULL;
     s->wants_invalid = !leat_utf8_valid(wanted.at, wanted.len);
     compare(s, leat_task_name(t));
-    if (t->payload.len > 0)
-        each_scalar(s, leat_buf_view(&t->payload), compare);
-    if (t->head.len > 0)
-        compare_head(s, leat_buf_view(&t->head));
-    else if (t->session != NULL)
-        compare_head(s, leat_session_head(t->session));
-    compare_body(s, leat_buf_view(&t->body));
+    leat_slice json = leat_task_given(t, LEAT_TASK_JSON);
+    if (json.len > 0)
+        each_scalar(s, json, compare);
+    leat_slice head = leat_task_given(t, LEAT_TASK_HEAD);
+    if (head.at == NULL && t->session != NULL)
+        head = leat_session_head(t->session);
+    compare_head(s, head);
+    compare_body(s, leat_task_given(t, LEAT_TASK_BODY));
 }
 
 bool leat_origin_is_client(const leat_task *t, leat_slice value)

@@ -223,18 +223,3 @@ void leat_vm_hold(leat_lua *lua)
 {
     lua->holds++;
 }
-
-const leat_vm_topic *leat_vm_find_topic(const leat_lua *lua, leat_slice topic)
-{
-    for (size_t i = 0; i < lua->n_topics; i++) {
-        if (leat_pattern_matches(lua->topics[i].pattern, topic))
-            return &lua->topics[i];
-    }
-    return NULL;
-}
-
-const leat_vm_method *leat_vm_find_method(const leat_lua *lua, leat_slice name)
-{
-    leat_map_entry *e = leat_map_get(&lua->methods, name);
-    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_vm_method, entry);
-}

@@ -19,7 +19,6 @@
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "base/map.h"
 #include "core/core.h"
 #include "core/script.h"
 #include "script/sandbox/sandbox.h"
@@ -34,21 +33,13 @@ struct leat_lua {
     leat_sandbox *sandbox;
     lua_State *L; /* the main state, on which no handler runs */
 
-    /* What the app registered, in the order in which patterns are tried. Fixed once loaded. */
-    bool loaded;
-    int connect;
-    leat_vm_topic *topics;
-    size_t n_topics;
-    leat_vm_route *routes;
-    size_t n_routes;
-    leat_map methods;
+    leat_catalog catalog; /* what the app registered */
 
     /* Tasks (task.c). */
     struct leat_task *running; /* whose coroutine runs now; NULL: none */
     uint64_t last_task_id;
-    leat_list ready;   /* tasks to be begun at the end of this turn */
-    leat_list waiting; /* tasks that wait */
-    leat_list spare;   /* ended ones, with their coroutine, to be used again */
+    leat_list ready; /* tasks to be begun at the end of this turn */
+    leat_list spare; /* ended ones, with their coroutine, to be used again */
     size_t n_spare;
     leat_sweep sweep;
 
@@ -114,9 +105,5 @@ bool leat_vm_reset_coroutine(leat_lua *lua, lua_State *co);
 
 /* Drops a registry reference and sets it to LUA_NOREF. Harmless for LUA_NOREF. */
 void leat_vm_unref(leat_lua *lua, int *ref);
-
-/* The first topic or route whose pattern matches; NULL if none does. */
-const leat_vm_topic *leat_vm_find_topic(const leat_lua *lua, leat_slice topic);
-const leat_vm_method *leat_vm_find_method(const leat_lua *lua, leat_slice name);
 
 #endif

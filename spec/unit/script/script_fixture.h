@@ -20,7 +20,6 @@
 #include "base/log.h"
 #include "core/core.h"
 #include "core/subscribe.h"
-#include "script/route/ops.h"
 #include "script/route/raw.h"
 #include "script/route/route.h"
 #include "script/script.h"

@@ -233,7 +233,7 @@ static void a_cancelled_request_is_not_answered(void **state)
     leat_lua_route(leat_lua_script(f->lua), &a.call, 0, NULL, &request, "",
                    script_fixture_deadline(f), on_answer);
 
-    leat_lua_cancel(&a.call);
+    script_fixture_ops(f)->cancel(&a.call);
     script_fixture_run_for(f, 10);
 
     assert_int_equal(a.times, 0);
