@@ -1,28 +1,31 @@
-/* A connection is clean when nothing runs on it and no transaction is open. go_on looks what is
- * left to do, does one thing and is called again when that is done: cancel what runs (on a thread:
- * on_cancel_done), wait for its result (pg_conn.c calls), roll back, finish.
+/* pg_clean.c - makes a connection fit for another user: no query runs, no transaction is open.
  *
- * A cancel hits whatever the server runs when it arrives. So nobody gets the connection before the
- * cancel has returned; and one that arrived between two pipelined queries has hit neither, which is
- * why it is repeated while results are still to come.
+ * leat_pg_clean_go_on takes the next step that is needed, and is called again when that step is
+ * done: cancel the running query (on a thread, until on_cancel_done), wait for the results
+ * (pg_pipeline.c calls), roll back, finish.
+ *
+ * A cancel hits the query that the server runs when the cancel arrives. So nobody gets the
+ * connection before the cancel has returned. A cancel that arrives between two pipelined queries
+ * hits neither; therefore it is repeated while results are still to come.
  */
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "pg/pg_conn.h"
 #include "pg/pg_conn_private.h"
 
 enum { CANCEL_AGAIN_MS = 100 };
 
 struct cancel {
     PGcancel *handle;
-    char error[256]; /* libpq wants a place for it */
+    char error[256]; /* PQcancel needs a buffer for its message */
 };
 
 static void run_cancel(void *job)
 {
     struct cancel *cancel = job;
     if (!PQcancel(cancel->handle, cancel->error, sizeof(cancel->error)))
-        return; /* best effort: whoever waits for the query's end has a deadline */
+        return; /* the wait for the query's end has a deadline */
 }
 
 static void free_cancel(void *job)
@@ -44,9 +47,9 @@ static void on_cancel_done(void *arg, void *job, bool returned)
     (void)returned;
     leat_pg_conn *c = arg;
     c->cancel = NULL;
-    if (c->clean.cb != NULL) {
+    if (leat_pg_clean_is_on(c)) {
         leat_loop_after(c->loop, &c->clean.again, CANCEL_AGAIN_MS, on_again);
-        leat_sweep_schedule(c->loop, &c->sweep); /* go on from there: c may be freed now */
+        leat_sweep_schedule(c->loop, &c->sweep); /* the sweep goes on: the next line may free c */
     }
     leat_pg_conn_let_go(c);
 }
@@ -75,16 +78,20 @@ void leat_pg_clean_init(leat_pg_conn *c)
 
 void leat_pg_clean_stop(leat_pg_conn *c)
 {
-    c->clean.cb = NULL;
+    c->clean.state = LEAT_PG_CLEAN_OFF;
     leat_deadline_cancel(&c->clean.deadline);
     leat_deadline_cancel(&c->clean.again);
 }
 
+bool leat_pg_clean_is_on(const leat_pg_conn *c)
+{
+    return c->clean.state != LEAT_PG_CLEAN_OFF;
+}
+
 void leat_pg_clean_finish(leat_pg_conn *c, int err)
 {
-    void (*cb)(leat_pg_conn *, int, void *) = c->clean.cb;
     leat_pg_clean_stop(c);
-    cb(c, err, c->clean.arg);
+    c->clean.cb(c, err, c->clean.arg);
 }
 
 static void on_clean_deadline(leat_deadline *d)
@@ -95,10 +102,10 @@ static void on_clean_deadline(leat_deadline *d)
 void leat_pg_conn_clean(leat_pg_conn *c, uint64_t deadline_ms,
                         void (*cb)(leat_pg_conn *c, int err, void *arg), void *arg)
 {
-    LEAT_ASSERT(c->clean.cb == NULL && c->state != LEAT_PG_CONN_CLOSED);
+    LEAT_ASSERT(!leat_pg_clean_is_on(c) && c->state != LEAT_PG_CONN_CLOSED);
+    c->clean.state = LEAT_PG_CLEAN_CANCELING;
     c->clean.cb = cb;
     c->clean.arg = arg;
-    c->clean.rolling_back = false;
     leat_loop_at(c->loop, &c->clean.deadline, deadline_ms, on_clean_deadline);
     leat_sweep_schedule(c->loop, &c->sweep);
 }
@@ -108,7 +115,7 @@ void leat_pg_clean_go_on(leat_pg_conn *c)
     if (c->cancel != NULL)
         return;
     if (!leat_list_empty(&c->flight) || !leat_list_empty(&c->queued)) {
-        if (!c->clean.rolling_back && !leat_deadline_armed(&c->clean.again))
+        if (c->clean.state == LEAT_PG_CLEAN_CANCELING && !leat_deadline_armed(&c->clean.again))
             leat_pg_clean_start_cancel(c);
         return;
     }
@@ -118,9 +125,9 @@ void leat_pg_clean_go_on(leat_pg_conn *c)
         return;
     case PQTRANS_INTRANS:
     case PQTRANS_INERROR:
-        if (c->clean.rolling_back)
+        if (c->clean.state == LEAT_PG_CLEAN_ROLLING_BACK)
             break;
-        c->clean.rolling_back = true;
+        c->clean.state = LEAT_PG_CLEAN_ROLLING_BACK;
         leat_deadline_cancel(&c->clean.again);
         leat_pg_pipeline_send_own(c, "ROLLBACK");
         return;

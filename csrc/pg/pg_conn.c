@@ -1,10 +1,12 @@
-/* The socket and the states of a connection. on_sweep, at the end of a turn, begins what the turn
- * asked for: an attempt to connect (pg_connect.c), sending what was queued (pg_pipeline.c),
- * cleaning (pg_clean.c). on_poll passes on what the socket says.
+/* pg_conn.c - the socket and the states of a connection.
  *
- * libpq may close its socket whenever it reads or writes. So it does either only from these two,
- * which look at once whether the connection is still there (leat_pg_conn_lose), before libuv can
- * meet the closed socket.
+ * on_sweep runs at the end of a turn and begins what the turn asked for: an attempt to connect
+ * (pg_connect.c), sending the queued queries (pg_pipeline.c), cleaning (pg_clean.c). on_poll passes
+ * on the events of the socket.
+ *
+ * libpq may close its socket whenever it reads or writes. So libpq reads and writes only in these
+ * two functions. They check at once whether the connection is still there (leat_pg_conn_lose),
+ * before libuv can meet the closed socket.
  */
 #include "pg/pg_conn.h"
 
@@ -13,7 +15,7 @@
 #include "base/mem.h"
 #include "pg/pg_conn_private.h"
 
-enum { CLOSE_CANCEL_MS = 1000 }; /* how long a closed connection waits for its cancel */
+enum { CLOSE_CANCEL_MS = 1000 }; /* a closed connection waits for its cancel so long */
 
 char *leat_pg_conn_one_line(char *out, size_t size, const char *text)
 {
@@ -32,7 +34,7 @@ char *leat_pg_conn_one_line(char *out, size_t size, const char *text)
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-/* Watches libpq's socket, whichever that is by now. */
+/* Watches libpq's socket, which may be another one than last time. */
 int leat_pg_conn_watch(leat_pg_conn *c, int events)
 {
     int fd = PQsocket(c->pg);
@@ -67,7 +69,6 @@ void leat_pg_conn_unwatch(leat_pg_conn *c)
     c->poll = NULL;
 }
 
-/* The connection is gone: everyone is told, the owner last. */
 void leat_pg_conn_lose(leat_pg_conn *c, const char *why)
 {
     if (why == NULL)
@@ -77,13 +78,12 @@ void leat_pg_conn_lose(leat_pg_conn *c, const char *why)
     leat_pg_conn_unwatch(c);
     if (!leat_pg_pipeline_fail(c, LEAT_EPG_LOST))
         return;
-    if (c->clean.cb != NULL)
+    if (leat_pg_clean_is_on(c))
         leat_pg_clean_finish(c, LEAT_EPG_LOST);
     else
         c->cb(c, LEAT_EPG_LOST, c->arg);
 }
 
-/* Writes what libpq holds; false if the connection was lost. */
 bool leat_pg_conn_flush(leat_pg_conn *c)
 {
     int left = PQflush(c->pg);
@@ -111,7 +111,7 @@ static void on_ready_poll(leat_pg_conn *c, int status)
     if (c->writing && !leat_pg_conn_flush(c))
         return;
     leat_pg_pipeline_take_input(c);
-    /* What the server said before the socket broke has been heard now. */
+    /* Only now: the server's last message has been read. */
     if (status < 0 && c->state == LEAT_PG_CONN_READY)
         leat_pg_conn_lose(c, NULL);
 }
@@ -147,11 +147,11 @@ static void on_sweep(leat_sweep *s)
         return;
     case LEAT_PG_CONN_READY:
         leat_pg_pipeline_send(c);
-        if (c->state == LEAT_PG_CONN_READY && c->clean.cb != NULL)
+        if (c->state == LEAT_PG_CONN_READY && leat_pg_clean_is_on(c))
             leat_pg_clean_go_on(c);
         return;
     case LEAT_PG_CONN_BROKEN:
-        if (c->clean.cb != NULL)
+        if (leat_pg_clean_is_on(c))
             leat_pg_clean_finish(c, LEAT_EPG_LOST);
         return;
     case LEAT_PG_CONN_CLOSED:
@@ -194,7 +194,7 @@ void leat_pg_conn_on_notify(leat_pg_conn *c, leat_pg_notify_cb cb, void *arg)
 
 bool leat_pg_conn_idle(const leat_pg_conn *c)
 {
-    return c->state == LEAT_PG_CONN_READY && c->clean.cb == NULL && c->cancel == NULL &&
+    return c->state == LEAT_PG_CONN_READY && !leat_pg_clean_is_on(c) && c->cancel == NULL &&
            leat_list_empty(&c->queued) && leat_list_empty(&c->flight) &&
            PQtransactionStatus(c->pg) == PQTRANS_IDLE;
 }
@@ -236,11 +236,11 @@ void leat_pg_conn_close(leat_pg_conn *c)
     LEAT_ASSERT(c->state != LEAT_PG_CONN_CLOSED);
     if (c->state == LEAT_PG_CONN_CONNECTING || c->state == LEAT_PG_CONN_SETTING_UP)
         leat_pg_connect_close(c);
-    /* Hanging up alone would leave the query running until it has something to say. */
+    /* If we only hang up, the server works on the query until it has a result to send. */
     if (c->state == LEAT_PG_CONN_READY && !leat_list_empty(&c->flight))
         leat_pg_clean_start_cancel(c);
     if (c->cancel != NULL)
-        leat_pg_thread_limit(c->cancel, CLOSE_CANCEL_MS);
+        leat_pg_thread_set_timeout(c->cancel, CLOSE_CANCEL_MS);
     c->state = LEAT_PG_CONN_CLOSED;
 
     leat_sweep_cancel(&c->sweep);

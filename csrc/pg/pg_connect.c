@@ -1,9 +1,11 @@
-/* leat_pg_connect_next takes the next address of the current server, or the next server; a host
- * name is looked up first, on a thread (on_lookup_done). Each attempt is libpq's own: on_poll calls
- * PQconnectPoll whenever its socket is ready; then the session's settings are sent (set_up), and
- * their answer makes the connection ready. An attempt that fails or takes too long schedules the
- * next one; when none is left, the owner hears of it. Everything begins in the end-of-turn sweep,
- * so that no callback runs before leat_pg_conn_open has returned.
+/* pg_connect.c - the attempts to connect, until one succeeds or none is left.
+ *
+ * leat_pg_connect_next takes the next address of the current server, or the next server. A host
+ * name is looked up first, on a thread (on_lookup_done). libpq makes each attempt: PQconnectPoll is
+ * called whenever its socket is ready. Then the session's settings are sent (set_up), and their
+ * answer makes the connection ready. An attempt that fails or takes too long schedules the next
+ * one; when none is left, the owner's callback gets the error. Everything begins in the sweep at
+ * the end of a turn, so that no callback runs before leat_pg_conn_open returns.
  */
 #include <netdb.h>
 #include <stdio.h>
@@ -14,7 +16,7 @@
 #include "base/mem.h"
 #include "pg/pg_conn_private.h"
 
-enum { MAX_ERRORS_LEN = 400 }; /* of all attempts together */
+enum { MAX_ERRORS_LEN = 400 }; /* bytes that the errors of all attempts may have together */
 
 void leat_pg_connect_init(leat_pg_conn *c)
 {
@@ -30,7 +32,7 @@ void leat_pg_connect_close(leat_pg_conn *c)
     leat_pg_connect *x = &c->connect;
     leat_deadline_cancel(&x->deadline);
     if (x->lookup != NULL)
-        leat_pg_thread_limit(x->lookup, 0);
+        leat_pg_thread_set_timeout(x->lookup, 0);
     leat_pg_targets_close(&x->targets);
     leat_buf_close(&x->errors);
 }
@@ -47,8 +49,8 @@ static void note_error(leat_pg_conn *c, const char *text)
     leat_buf_text(errors, line);
 }
 
-/* This attempt is over; the sweep makes the next one. */
-static void give_up(leat_pg_conn *c, const char *why)
+/* This attempt has failed; the sweep makes the next one. */
+static void end_attempt(leat_pg_conn *c, const char *why)
 {
     if (why != NULL)
         note_error(c, why);
@@ -59,7 +61,8 @@ static void give_up(leat_pg_conn *c, const char *why)
     leat_sweep_schedule(c->loop, &c->sweep);
 }
 
-static void refuse(leat_pg_conn *c)
+/* No attempt is left. */
+static void fail(leat_pg_conn *c)
 {
     leat_buf_char(&c->connect.errors, '\0');
     leat_pg_conn_one_line(c->error, sizeof(c->error), c->connect.errors.at);
@@ -76,11 +79,11 @@ static void on_attempt_deadline(leat_deadline *d)
     const char *host = PQhost(c->pg), *port = PQport(c->pg);
     snprintf(text, sizeof(text), "no answer in time from %s port %s", host != NULL ? host : "",
              port != NULL ? port : "");
-    give_up(c, text);
+    end_attempt(c, text);
 }
 
-/* A notice that is fatal says why the server is about to hang up. The others are of no interest
- * here, and without a receiver libpq would print them. */
+/* A fatal notice says why the server is about to hang up. Others are ignored; without a receiver
+ * libpq would print them. */
 static void on_notice(void *arg, const PGresult *notice)
 {
     leat_pg_conn *c = arg;
@@ -99,13 +102,13 @@ static void attempt(leat_pg_conn *c, const char *address)
     c->pg = leat_pg_target_connect(&x->targets, &x->targets.at[x->next_target - 1], address, attrs,
                                    c->options->application_name);
     if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
-        give_up(c, PQerrorMessage(c->pg));
+        end_attempt(c, PQerrorMessage(c->pg));
         return;
     }
     PQsetNoticeReceiver(c->pg, on_notice, c);
     int err = leat_pg_conn_watch(c, UV_WRITABLE);
     if (err < 0) {
-        give_up(c, uv_strerror(err));
+        end_attempt(c, uv_strerror(err));
         return;
     }
     leat_loop_after(c->loop, &x->deadline, c->options->connect_timeout_ms, on_attempt_deadline);
@@ -118,7 +121,7 @@ struct lookup {
     char addresses[LEAT_PG_MAX_ADDRESSES][LEAT_PG_ADDRESS_SIZE];
 };
 
-/* On the thread. The addresses become text as libpq wants it in hostaddr. */
+/* Runs on the thread. The addresses become text, as libpq expects it in hostaddr. */
 static void run_lookup(void *job)
 {
     struct lookup *l = job;
@@ -171,11 +174,11 @@ static void look_up(leat_pg_conn *c, const char *host)
     int err = leat_pg_thread_start(&c->connect.lookup, leat_loop_uv(c->loop), &work, l, c);
     if (err < 0) {
         free_lookup(l);
-        give_up(c, uv_strerror(err));
+        end_attempt(c, uv_strerror(err));
         return;
     }
     c->holders++;
-    leat_pg_thread_limit(c->connect.lookup, c->options->connect_timeout_ms);
+    leat_pg_thread_set_timeout(c->connect.lookup, c->options->connect_timeout_ms);
 }
 
 void leat_pg_connect_next(leat_pg_conn *c)
@@ -194,7 +197,7 @@ void leat_pg_connect_next(leat_pg_conn *c)
         x->next_target = 0;
     }
     if (x->next_target == x->targets.count) {
-        refuse(c);
+        fail(c);
         return;
     }
     const leat_pg_target *target = &x->targets.at[x->next_target++];
@@ -204,13 +207,13 @@ void leat_pg_connect_next(leat_pg_conn *c)
         attempt(c, NULL);
 }
 
-/* Connected. The settings follow before anybody else's queries (pg_session.c). */
+/* The connection is made. The settings are sent before all queries (pg_session.c). */
 static void set_up(leat_pg_conn *c)
 {
     int err = leat_pg_conn_watch(c, UV_READABLE);
     if (err < 0 || PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) == 0 ||
         !leat_pg_session_send(c->pg)) {
-        give_up(c, err < 0 ? uv_strerror(err) : PQerrorMessage(c->pg));
+        end_attempt(c, err < 0 ? uv_strerror(err) : PQerrorMessage(c->pg));
         return;
     }
     c->state = LEAT_PG_CONN_SETTING_UP;
@@ -225,9 +228,9 @@ void leat_pg_connect_on_set_up_poll(leat_pg_conn *c, int status)
     if (answer != LEAT_PG_SESSION_SET) {
         c->state = LEAT_PG_CONN_CONNECTING;
         if (answer == LEAT_PG_SESSION_WAITING)
-            give_up(c, uv_strerror(status));
+            end_attempt(c, uv_strerror(status));
         else
-            give_up(c, c->last_words[0] != '\0' ? c->last_words : why);
+            end_attempt(c, c->last_words[0] != '\0' ? c->last_words : why);
         return;
     }
     leat_pg_connect_close(c);
@@ -238,8 +241,8 @@ void leat_pg_connect_on_set_up_poll(leat_pg_conn *c, int status)
 
 void leat_pg_connect_on_poll(leat_pg_conn *c, int status)
 {
-    /* Stopped before libpq may close the socket and open another, perhaps under the same number:
-     * libuv would take it for the old one. */
+    /* Stopped here, because libpq may now close the socket and open another one with the same
+     * number, which libuv would take for the old one. */
     uv_poll_stop(c->poll);
     PostgresPollingStatusType next = PQconnectPoll(c->pg);
     int err = 0;
@@ -254,9 +257,9 @@ void leat_pg_connect_on_poll(leat_pg_conn *c, int status)
         err = status < 0 ? status : leat_pg_conn_watch(c, UV_WRITABLE);
         break;
     default:
-        give_up(c, PQerrorMessage(c->pg));
+        end_attempt(c, PQerrorMessage(c->pg));
         return;
     }
     if (err < 0)
-        give_up(c, uv_strerror(err));
+        end_attempt(c, uv_strerror(err));
 }

@@ -1,11 +1,13 @@
-/* open_conn opens a connection; once it is ready, on_conn sends the handshake: BEGIN, LISTEN, the
- * fence and COMMIT, all at once. When each was answered and the fence has come back as a
- * notification (on_notify), the listener is up, and sends a keepalive now and then. Whatever goes
- * wrong meets in fail: close, back off, connect again.
+/* pg_listener.c - a listener's states, in the order of listener_state.
  *
- * The fence is a notification on the very channel, with a payload that no announcement can have,
- * and it counts only as sent by this connection's own server process. Those of other listeners
- * arrive here too, and are swallowed like our own.
+ * open_conn opens a connection; once it is ready, on_conn sends the handshake: BEGIN, LISTEN, the
+ * fence and COMMIT, all at once. When each was answered and the fence has come back as a
+ * notification (on_notify), the listener listens, and sends a keepalive query after each pause.
+ * Every failure goes through fail: it closes the connection and waits before the next attempt.
+ *
+ * The fence is a notification on the same channel. Its payload is none that an announcement can
+ * have, and it counts only if this connection's own server process sent it. Fences of other
+ * listeners arrive here, too, and are ignored.
  */
 #include "pg/pg_listener.h"
 
@@ -27,6 +29,14 @@
 
 enum { HANDSHAKE_QUERIES = 4, FIRST_BACKOFF_MS = 50 };
 
+typedef enum listener_state {
+    WAITING,     /* for the first attempt, or after a failure; there is no connection */
+    CONNECTING,  /* the connection is not ready */
+    HANDSHAKING, /* the handshake is sent */
+    LISTENING,
+    CLOSING,
+} listener_state;
+
 struct leat_pg_listener {
     leat_loop *loop;
     leat_metrics *metrics;
@@ -34,22 +44,21 @@ struct leat_pg_listener {
     leat_pg_listener_handler handler;
     void *arg;
 
-    leat_pg_conn *conn; /* NULL: backing off */
-    int n_gone;         /* connections closed but not yet freed */
+    listener_state state;
+    leat_pg_conn *conn; /* NULL: WAITING or CLOSING */
+    int n_gone;         /* connections that are closed but not yet freed */
     leat_pg_query queries[HANDSHAKE_QUERIES];
     leat_pg_query keepalive;
-    int unanswered; /* of the handshake */
+    int unanswered; /* queries of the handshake */
     char fence[sizeof(FENCE_PREFIX) + 16];
-    bool fenced;
-    bool up;
-    bool was_up;
+    bool fenced; /* the fence has come back */
+    bool was_up; /* it has listened before */
     char *listen_sql;
 
-    leat_deadline timer; /* back-off, then the handshake's limit, then the keepalive's pause */
+    leat_deadline timer; /* WAITING: the delay; HANDSHAKING: its deadline; LISTENING: the pause */
     leat_backoff backoff;
     leat_log_series failures;
-    leat_sweep sweep; /* connects, and ends closing */
-    bool closing;
+    leat_sweep sweep; /* opens the connection, and frees a listener that is closed */
     void (*done)(void *arg);
     void *done_arg;
 };
@@ -58,11 +67,11 @@ static void on_gone(void *arg)
 {
     leat_pg_listener *l = arg;
     l->n_gone--;
-    if (l->closing)
+    if (l->state == CLOSING)
         leat_sweep_schedule(l->loop, &l->sweep);
 }
 
-static void hang_up(leat_pg_listener *l)
+static void close_conn(leat_pg_listener *l)
 {
     leat_deadline_cancel(&l->timer);
     if (l->conn == NULL)
@@ -75,7 +84,7 @@ static void hang_up(leat_pg_listener *l)
     leat_pg_conn_close(conn);
 }
 
-static void on_retry(leat_deadline *d)
+static void on_delay_over(leat_deadline *d)
 {
     leat_pg_listener *l = LEAT_CONTAINER_OF(d, leat_pg_listener, timer);
     leat_sweep_schedule(l->loop, &l->sweep);
@@ -84,15 +93,15 @@ static void on_retry(leat_deadline *d)
 static void fail(leat_pg_listener *l, int err, const char *why)
 {
     uint64_t now_ms = leat_loop_now(l->loop);
-    bool was_up = l->up;
+    bool was_up = l->state == LISTENING;
     leat_log_series_warn(&l->failures, now_ms, "pg", was_up ? "listener lost" : "listener failed",
                          why);
-    l->up = false;
+    l->state = WAITING;
     if (was_up)
         leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 0);
-    hang_up(l);
+    close_conn(l);
     leat_loop_after(l->loop, &l->timer, leat_backoff_next(&l->backoff, leat_loop_random(l->loop)),
-                    on_retry);
+                    on_delay_over);
     if (was_up)
         l->handler.on_down(l->arg, err);
 }
@@ -109,9 +118,9 @@ static void fail_query(leat_pg_listener *l, const leat_pg_result *res, int err)
 
 static void pause_keepalive(leat_pg_listener *l);
 
-/* An error, too, proves that the server answers. Another process than the one that listens shows
- * that a pooler stands between, which gives each transaction any server it likes: what is announced
- * to the first one does not arrive here. */
+/* An error, too, proves that the server answers. If another server process answers than the one
+ * that listens, a pooler stands between and gives each transaction any server process; then
+ * announcements do not arrive here. */
 static void on_keepalive(leat_pg_query *q, leat_pg_result *res, int err)
 {
     leat_pg_listener *l = q->data;
@@ -140,11 +149,11 @@ static void pause_keepalive(leat_pg_listener *l)
     leat_loop_after(l->loop, &l->timer, l->options->keepalive_ms, on_pause_over);
 }
 
-static void come_up_if_ready(leat_pg_listener *l)
+static void listen_if_ready(leat_pg_listener *l)
 {
-    if (l->up || l->unanswered > 0 || !l->fenced)
+    if (l->state != HANDSHAKING || l->unanswered > 0 || !l->fenced)
         return;
-    l->up = true;
+    l->state = LISTENING;
     leat_backoff_reset(&l->backoff);
     leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 1);
     if (l->was_up)
@@ -163,8 +172,8 @@ static void on_notify(leat_pg_conn *c, const char *channel, const char *payload,
     if (strncmp(payload, FENCE_PREFIX, sizeof(FENCE_PREFIX) - 1) == 0) {
         bool own = sender_pid == leat_pg_conn_backend_pid(c) && strcmp(payload, l->fence) == 0;
         l->fenced = l->fenced || own;
-        come_up_if_ready(l);
-    } else if (l->up) {
+        listen_if_ready(l);
+    } else if (l->state == LISTENING) {
         l->handler.on_notify(l->arg, payload, sender_pid);
     }
 }
@@ -177,10 +186,10 @@ static void on_answer(leat_pg_query *q, leat_pg_result *res, int err)
         return;
     }
     l->unanswered--;
-    come_up_if_ready(l);
+    listen_if_ready(l);
 }
 
-static void on_handshake_limit(leat_deadline *d)
+static void on_handshake_deadline(leat_deadline *d)
 {
     leat_pg_listener *l = LEAT_CONTAINER_OF(d, leat_pg_listener, timer);
     fail(l, LEAT_EDEADLINE,
@@ -202,6 +211,7 @@ static void send_handshake(leat_pg_listener *l)
     make_fence(l);
     const leat_pg_param fence[] = {leat_slice_of(l->options->channel), leat_slice_of(l->fence)};
     uint64_t deadline_ms = leat_loop_now(l->loop) + l->options->pg.connect_timeout_ms;
+    l->state = HANDSHAKING;
     l->unanswered = HANDSHAKE_QUERIES;
     for (int i = 0; i < HANDSHAKE_QUERIES; i++) {
         l->queries[i].data = l;
@@ -212,7 +222,7 @@ static void send_handshake(leat_pg_listener *l)
             return;
         }
     }
-    leat_loop_at(l->loop, &l->timer, deadline_ms, on_handshake_limit);
+    leat_loop_at(l->loop, &l->timer, deadline_ms, on_handshake_deadline);
 }
 
 static void on_conn(leat_pg_conn *c, int err, void *arg)
@@ -226,6 +236,7 @@ static void on_conn(leat_pg_conn *c, int err, void *arg)
 
 static void open_conn(leat_pg_listener *l)
 {
+    l->state = CONNECTING;
     int err = leat_pg_conn_open(&l->conn, l->loop, l->metrics, &l->options->pg, on_conn, l);
     if (err < 0) {
         l->conn = NULL;
@@ -250,9 +261,9 @@ static void finish_closing(leat_pg_listener *l)
 static void on_sweep(leat_sweep *s)
 {
     leat_pg_listener *l = LEAT_CONTAINER_OF(s, leat_pg_listener, sweep);
-    if (l->closing)
+    if (l->state == CLOSING)
         finish_closing(l);
-    else if (l->conn == NULL)
+    else if (l->state == WAITING)
         open_conn(l);
 }
 
@@ -291,13 +302,12 @@ int leat_pg_listener_new(leat_pg_listener **out, leat_loop *loop, leat_metrics *
 
 void leat_pg_listener_close(leat_pg_listener *l, void (*done)(void *arg), void *arg)
 {
-    LEAT_ASSERT(!l->closing);
-    l->closing = true;
+    LEAT_ASSERT(l->state != CLOSING);
     l->done = done;
     l->done_arg = arg;
-    if (l->up)
+    if (l->state == LISTENING)
         leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 0);
-    l->up = false;
-    hang_up(l);
+    l->state = CLOSING;
+    close_conn(l);
     leat_sweep_schedule(l->loop, &l->sweep);
 }

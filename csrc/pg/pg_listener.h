@@ -1,16 +1,16 @@
 /* pg_listener.h - the one connection that LISTENs.
  *
- * Ownership  the listener owns its connection and its reconnecting.
+ * Ownership  the listener owns its connection.
  * Threads    loop thread only (the hub's).
  * Units      milliseconds.
- * Errors     none: it reconnects by itself, with back-off and jitter, for ever.
+ * Errors     none: the listener reconnects by itself, with back-off, until it is closed.
  *
- * Each (re)connect runs `BEGIN; LISTEN channel; NOTIFY channel-fence; COMMIT` in one round trip:
- * the fence takes NOTIFY's commit lock, without which a notification that is queued but not yet
- * visible can be skipped. on_up follows once the fence came back: from then on every announcement
- * arrives; those before it may be missing ("I may have missed something"). Between events a cheap
- * query each keepalive_ms proves that the server still answers; one that does not by
- * keepalive_timeout_ms is a lost connection.
+ * After each connect it runs `BEGIN; LISTEN channel; NOTIFY channel, fence; COMMIT` in one round
+ * trip. The fence takes NOTIFY's commit lock; without it, a notification that is queued but not yet
+ * visible can be skipped. on_up runs when the fence has come back: from then on every announcement
+ * arrives, but earlier ones may have been missed. Every keepalive_ms a cheap query checks that the
+ * server still answers; without an answer within keepalive_timeout_ms the connection counts as
+ * lost.
  */
 #ifndef LEAT_PG_PG_LISTENER_H
 #define LEAT_PG_PG_LISTENER_H
@@ -21,7 +21,7 @@
 typedef struct leat_pg_listener leat_pg_listener;
 
 typedef struct leat_pg_listener_handler {
-    void (*on_up)(void *arg); /* listening, fenced */
+    void (*on_up)(void *arg); /* it listens, and the fence has come back */
     void (*on_down)(void *arg, int err);
     /* The payload is borrowed. sender_pid: see leat_pg_notify_cb. */
     void (*on_notify)(void *arg, const char *payload, int sender_pid);
@@ -40,7 +40,7 @@ LEAT_MUST_CHECK int leat_pg_listener_new(leat_pg_listener **out, leat_loop *loop
                                          const leat_pg_listener_options *options,
                                          const leat_pg_listener_handler *handler, void *arg);
 
-/* No further callbacks; frees the listener when its connection is gone, then done. */
+/* No further callbacks. When the connection is gone, the listener is freed, and done runs. */
 void leat_pg_listener_close(leat_pg_listener *l, void (*done)(void *arg), void *arg);
 
 #endif

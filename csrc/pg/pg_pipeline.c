@@ -1,15 +1,18 @@
-/* The life of a query: leat_pg_conn_query copies it into a slot and queues that; the end-of-turn
- * sweep sends all queued slots (leat_pg_pipeline_send), each with a sync of its own, in libpq's
- * pipeline mode; take_results reads what has arrived, and take_result gathers it into the
- * slot at the head of the flight until its sync arrives; then finish_slot calls back.
+/* pg_pipeline.c - the life of a query.
  *
- * The slot outlives its query's interest in it: a query that is forgotten, or past its deadline,
- * lets go of its slot, which stays in the flight until the server has answered.
+ * leat_pg_conn_query copies the query into an entry and queues the entry. The sweep at the end of
+ * the turn sends all queued entries (leat_pg_pipeline_send) in libpq's pipeline mode, each with a
+ * sync of its own. take_results reads the input; take_result stores a result in the first entry of
+ * the flight. When the sync of that entry arrives, finish_entry calls back.
+ *
+ * An entry may outlive its query: a query that is forgotten, or whose deadline passed, leaves its
+ * entry in the flight until the server has answered.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "pg/pg_conn.h"
 #include "pg/pg_conn_private.h"
 #include "pg/pg_result_private.h"
 
@@ -18,60 +21,65 @@ enum {
     DEALLOCATE_AT_ONCE = 16,
 };
 
-typedef struct slot {
+typedef enum entry_state {
+    QUEUED,
+    SENT,      /* without a Prepare */
+    PREPARING, /* sent with a Prepare in front, which the server has not answered */
+    PREPARED,  /* the Prepare has succeeded */
+} entry_state;
+
+typedef struct entry {
     leat_list link;
-    leat_pg_query *query;         /* NULL: nobody waits for it */
-    leat_pg_statement *statement; /* NULL: text is sent, unprepared */
+    entry_state state;
+    leat_pg_query *query;         /* NULL: the query was forgotten, or there is none */
+    leat_pg_statement *statement; /* NULL: text is sent, and not prepared */
     const char *text;
-    bool sent;
-    bool prepares; /* sent with a Prepare in front */
-    bool parsed;   /* which has succeeded */
     bool retried;
-    PGresult *result; /* what the query will be told */
+    PGresult *result; /* for the query's callback */
     int n_params;
     Oid *types; /* of the parameters; NULL: the server infers them */
     const char *values[];
-} slot;
+} entry;
 
-/* Copies the parameters and, unless it is NULL, the text behind the slot, each with a terminator,
- * as libpq wants them. */
-static slot *make_slot(const char *text, const leat_pg_param *params, int n_params)
+/* Copies the parameters, and the text unless it is NULL, behind the entry. Each gets a terminator,
+ * because libpq expects one. */
+static entry *make_entry(const char *text, const leat_pg_param *params, int n_params)
 {
     size_t text_size = text != NULL ? strlen(text) + 1 : 0;
     size_t bytes = text_size;
     for (int i = 0; i < n_params; i++)
         bytes += params[i].len + 1;
-    slot *s = leat_calloc(1, sizeof(*s) + (size_t)n_params * sizeof(s->values[0]) + bytes);
-    char *at = (char *)&s->values[n_params];
+    entry *e = leat_calloc(1, sizeof(*e) + (size_t)n_params * sizeof(e->values[0]) + bytes);
+    char *at = (char *)&e->values[n_params];
     for (int i = 0; i < n_params; i++) {
         if (params[i].at == NULL)
             continue;
         memcpy(at, params[i].at, params[i].len);
-        s->values[i] = at;
+        e->values[i] = at;
         at += params[i].len + 1;
     }
     if (text != NULL)
-        s->text = memcpy(at, text, text_size);
-    s->n_params = n_params;
-    leat_list_init(&s->link);
-    return s;
+        e->text = memcpy(at, text, text_size);
+    e->n_params = n_params;
+    leat_list_init(&e->link);
+    return e;
 }
 
-static void free_slot(leat_pg_conn *c, slot *s)
+static void free_entry(leat_pg_conn *c, entry *e)
 {
-    leat_list_unlink(&s->link);
-    if (s->statement != NULL)
-        leat_pg_statements_let_go(&c->statements, s->statement);
-    PQclear(s->result);
-    free(s->types);
-    free(s);
+    leat_list_unlink(&e->link);
+    if (e->statement != NULL)
+        leat_pg_statements_let_go(&c->statements, e->statement);
+    PQclear(e->result);
+    free(e->types);
+    free(e);
 }
 
 static void complete(leat_pg_conn *c, leat_pg_query *q, leat_pg_result *res, int err)
 {
     leat_deadline_cancel(&q->deadline_);
     q->conn_ = NULL;
-    q->slot_ = NULL;
+    q->entry_ = NULL;
     leat_metrics_observe(c->metrics, LEAT_H_QUERY, (double)(uv_hrtime() - q->started_ns_) / 1e9);
     q->cb_(q, res, err);
 }
@@ -95,7 +103,7 @@ static bool has_zero_byte(const leat_pg_param *params, int n_params)
 static int check_query(const leat_pg_conn *c, const leat_pg_query *q, const leat_pg_param *params,
                        int n_params, uint64_t deadline_ms)
 {
-    LEAT_ASSERT(deadline_ms != LEAT_DEADLINE_NEVER && q->conn_ == NULL && c->clean.cb == NULL);
+    LEAT_ASSERT(deadline_ms != LEAT_DEADLINE_NEVER && q->conn_ == NULL && !leat_pg_clean_is_on(c));
     if (c->state != LEAT_PG_CONN_READY)
         return LEAT_EPG_LOST;
     if (has_zero_byte(params, n_params))
@@ -103,17 +111,17 @@ static int check_query(const leat_pg_conn *c, const leat_pg_query *q, const leat
     return n_params > MAX_PARAMS ? LEAT_ETOOLARGE : 0;
 }
 
-static void queue_slot(leat_pg_conn *c, slot *s, leat_pg_query *q, uint64_t deadline_ms,
-                       leat_pg_query_cb cb)
+static void queue_entry(leat_pg_conn *c, entry *e, leat_pg_query *q, uint64_t deadline_ms,
+                        leat_pg_query_cb cb)
 {
-    s->query = q;
+    e->query = q;
     q->conn_ = c;
-    q->slot_ = s;
+    q->entry_ = e;
     q->cb_ = cb;
     q->started_ns_ = uv_hrtime();
     leat_deadline_init(&q->deadline_);
     leat_loop_at(c->loop, &q->deadline_, deadline_ms, on_query_deadline);
-    leat_list_push(&c->queued, &s->link);
+    leat_list_push(&c->queued, &e->link);
     leat_sweep_schedule(c->loop, &c->sweep);
 }
 
@@ -125,10 +133,10 @@ int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
     if (err < 0)
         return err;
     bool prepares = c->options->max_statements > 0;
-    slot *s = make_slot(prepares ? NULL : sql, params, n_params);
+    entry *e = make_entry(prepares ? NULL : sql, params, n_params);
     if (prepares)
-        s->statement = leat_pg_statements_hold(&c->statements, sql);
-    queue_slot(c, s, q, deadline_ms, cb);
+        e->statement = leat_pg_statements_hold(&c->statements, sql);
+    queue_entry(c, e, q, deadline_ms, cb);
     return 0;
 }
 
@@ -139,13 +147,13 @@ int leat_pg_conn_query_typed(leat_pg_conn *c, leat_pg_query *q, const char *sql,
     int err = check_query(c, q, params, n_params, deadline_ms);
     if (err < 0)
         return err;
-    slot *s = make_slot(sql, params, n_params);
-    s->types = leat_calloc((size_t)n_params + 1, sizeof(*s->types));
+    entry *e = make_entry(sql, params, n_params);
+    e->types = leat_calloc((size_t)n_params + 1, sizeof(*e->types));
     for (int i = 0; i < n_params; i++)
-        s->types[i] = types[i];
+        e->types[i] = types[i];
     if (guarded)
         leat_pg_pipeline_send_own(c, "savepoint leat_guard");
-    queue_slot(c, s, q, deadline_ms, cb);
+    queue_entry(c, e, q, deadline_ms, cb);
     if (guarded) {
         leat_pg_pipeline_send_own(c, "rollback to savepoint leat_guard");
         leat_pg_pipeline_send_own(c, "release savepoint leat_guard");
@@ -155,15 +163,15 @@ int leat_pg_conn_query_typed(leat_pg_conn *c, leat_pg_query *q, const char *sql,
 
 void leat_pg_pipeline_send_own(leat_pg_conn *c, const char *sql)
 {
-    slot *s = make_slot(sql, NULL, 0);
-    leat_list_push(&c->queued, &s->link);
+    entry *e = make_entry(sql, NULL, 0);
+    leat_list_push(&c->queued, &e->link);
     leat_sweep_schedule(c->loop, &c->sweep);
 }
 
 void leat_pg_pipeline_send_first(leat_pg_conn *c, const char *sql)
 {
-    slot *s = make_slot(sql, NULL, 0);
-    leat_list_push(c->queued.next, &s->link);
+    entry *e = make_entry(sql, NULL, 0);
+    leat_list_push(c->queued.next, &e->link);
 }
 
 void leat_pg_conn_send(leat_pg_conn *c, const char *sql)
@@ -177,30 +185,30 @@ void leat_pg_conn_forget(leat_pg_query *q)
     leat_pg_conn *c = q->conn_;
     if (c == NULL)
         return;
-    slot *s = q->slot_;
+    entry *e = q->entry_;
     leat_deadline_cancel(&q->deadline_);
     q->conn_ = NULL;
-    q->slot_ = NULL;
-    s->query = NULL;
-    if (!s->sent)
-        free_slot(c, s);
+    q->entry_ = NULL;
+    e->query = NULL;
+    if (e->state == QUEUED)
+        free_entry(c, e);
 }
 
 void leat_pg_conn_forget_all(leat_pg_conn *c)
 {
     while (!leat_list_empty(&c->queued)) {
-        slot *s = LEAT_CONTAINER_OF(c->queued.next, slot, link);
-        if (s->query != NULL)
-            leat_pg_conn_forget(s->query);
+        entry *e = LEAT_CONTAINER_OF(c->queued.next, entry, link);
+        if (e->query != NULL)
+            leat_pg_conn_forget(e->query);
         else
-            free_slot(c, s);
+            free_entry(c, e);
     }
-    /* When the connection was lost, those that were never sent are here, too, and go at once. */
+    /* If the connection was lost, entries that were never sent are here, too; they are freed. */
     for (leat_list *link = c->flight.next, *next = link->next; link != &c->flight;
          link = next, next = link->next) {
-        slot *s = LEAT_CONTAINER_OF(link, slot, link);
-        if (s->query != NULL)
-            leat_pg_conn_forget(s->query);
+        entry *e = LEAT_CONTAINER_OF(link, entry, link);
+        if (e->query != NULL)
+            leat_pg_conn_forget(e->query);
     }
 }
 
@@ -209,27 +217,29 @@ bool leat_pg_query_pending(const leat_pg_query *q)
     return q->conn_ != NULL;
 }
 
-static bool send_slot(leat_pg_conn *c, slot *s)
+static bool send_entry(leat_pg_conn *c, entry *e)
 {
-    leat_list_unlink(&s->link);
-    leat_list_push(&c->flight, &s->link);
-    s->sent = true;
-    leat_pg_statement *statement = s->statement;
+    leat_list_unlink(&e->link);
+    leat_list_push(&c->flight, &e->link);
+    e->state = SENT;
+    leat_pg_statement *statement = e->statement;
     int ok = 1;
     if (statement == NULL) {
-        ok = PQsendQueryParams(c->pg, s->text, s->n_params, s->types, s->values, NULL, NULL, 0);
+        ok = PQsendQueryParams(c->pg, e->text, e->n_params, e->types, e->values, NULL, NULL, 0);
     } else {
         if (!statement->sent) {
-            statement->sent = s->prepares = true;
+            statement->sent = true;
+            e->state = PREPARING;
             ok = PQsendPrepare(c->pg, statement->name, statement->sql, 0, NULL);
         }
         ok = ok &&
-             PQsendQueryPrepared(c->pg, statement->name, s->n_params, s->values, NULL, NULL, 0);
+             PQsendQueryPrepared(c->pg, statement->name, e->n_params, e->values, NULL, NULL, 0);
     }
     return ok && PQpipelineSync(c->pg);
 }
 
-/* Only between transactions: in one that failed, the server would refuse it. */
+/* Sends DEALLOCATE for statements that are no longer kept. Only between transactions: in a failed
+ * one, the server would refuse it. */
 static bool deallocate(leat_pg_conn *c)
 {
     if (!leat_list_empty(&c->flight) || PQtransactionStatus(c->pg) != PQTRANS_IDLE)
@@ -239,7 +249,7 @@ static bool deallocate(leat_pg_conn *c)
         if (!leat_pg_statements_next_doomed(&c->statements, sql, sizeof(sql)))
             return true;
         leat_pg_pipeline_send_own(c, sql);
-        if (!send_slot(c, LEAT_CONTAINER_OF(c->queued.prev, slot, link)))
+        if (!send_entry(c, LEAT_CONTAINER_OF(c->queued.prev, entry, link)))
             return false;
     }
     return true;
@@ -252,12 +262,12 @@ void leat_pg_pipeline_send(leat_pg_conn *c)
     leat_pg_session_restore(c);
     bool ok = deallocate(c);
     while (ok && !leat_list_empty(&c->queued))
-        ok = send_slot(c, LEAT_CONTAINER_OF(c->queued.next, slot, link));
+        ok = send_entry(c, LEAT_CONTAINER_OF(c->queued.next, entry, link));
     if (!ok) {
         leat_pg_conn_lose(c, NULL);
         return;
     }
-    /* While it writes, libpq also reads: what it has read will not wake the poll handle again. */
+    /* libpq also reads while it writes. What it has read will not wake the poll handle again. */
     if (leat_pg_conn_flush(c))
         leat_pg_pipeline_take_input(c);
 }
@@ -269,15 +279,16 @@ static bool is_error(const PGresult *res)
            status == PGRES_NONFATAL_ERROR;
 }
 
-/* The statement is no longer at the server (DISCARD, DEALLOCATE ALL), or what it returns or is
- * given has changed since it was prepared. Messages of internal errors are never translated. */
-static bool is_outdated(const slot *s)
+/* True if the prepared statement is no longer at the server (DISCARD, DEALLOCATE ALL), or if the
+ * types of its columns or parameters have changed. Messages of internal errors are never
+ * translated, so they can be compared. */
+static bool is_outdated(const entry *e)
 {
-    if (s->statement == NULL || s->prepares)
+    if (e->statement == NULL || e->state != SENT)
         return false;
-    const char *state = PQresultErrorField(s->result, PG_DIAG_SQLSTATE);
-    const char *function = PQresultErrorField(s->result, PG_DIAG_SOURCE_FUNCTION);
-    const char *message = PQresultErrorField(s->result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *state = PQresultErrorField(e->result, PG_DIAG_SQLSTATE);
+    const char *function = PQresultErrorField(e->result, PG_DIAG_SOURCE_FUNCTION);
+    const char *message = PQresultErrorField(e->result, PG_DIAG_MESSAGE_PRIMARY);
     if (state == NULL)
         return false;
     if (strcmp(state, "0A000") == 0)
@@ -285,71 +296,72 @@ static bool is_outdated(const slot *s)
     if (strcmp(state, "XX000") == 0)
         return message != NULL && strstr(message, "cache lookup failed") != NULL;
     if (strcmp(state, "26000") == 0)
-        s->statement->at_server = false;
+        e->statement->at_server = false;
     return strcmp(state, "26000") == 0;
 }
 
-/* The statement may be out of date: it was analysed once, and is refused now (class 42, but not for
- * a right that is missing), or a parameter is refused, whose type was inferred when it was
- * prepared. */
-static bool may_be_outdated(const slot *s)
+/* True if the error may come from an outdated statement: one that was accepted when it was prepared
+ * is refused now (class 42, except for a missing right), or a parameter is refused, whose type was
+ * inferred then. */
+static bool may_be_outdated(const entry *e)
 {
-    if (s->statement == NULL || s->prepares)
+    if (e->statement == NULL || e->state != SENT)
         return false;
-    const char *state = PQresultErrorField(s->result, PG_DIAG_SQLSTATE);
+    const char *state = PQresultErrorField(e->result, PG_DIAG_SQLSTATE);
     if (state == NULL || strcmp(state, "42501") == 0)
         return false;
     return strncmp(state, "42", 2) == 0 || strcmp(state, "22P02") == 0 ||
            strcmp(state, "22003") == 0;
 }
 
-/* Out of date is said before a query has done anything. Still it is repeated only where nobody can
- * tell: outside a transaction block, with nothing sent behind it. */
-static bool retry(leat_pg_conn *c, slot *s)
+/* Sends the query again with a fresh statement. The server refuses an outdated statement before it
+ * has done anything. Still, the query is repeated only where the order stays the same: outside a
+ * transaction block, and with no other query sent after it. */
+static bool retry(leat_pg_conn *c, entry *e)
 {
-    if (s->retried || s->query == NULL || !leat_list_empty(&c->flight) ||
+    if (e->retried || e->query == NULL || !leat_list_empty(&c->flight) ||
         PQtransactionStatus(c->pg) != PQTRANS_IDLE)
         return false;
-    leat_pg_statement *fresh = leat_pg_statements_hold(&c->statements, s->statement->sql);
-    leat_pg_statements_let_go(&c->statements, s->statement);
-    s->statement = fresh;
-    s->sent = s->prepares = s->parsed = false;
-    s->retried = true;
-    PQclear(s->result);
-    s->result = NULL;
-    leat_list_push(c->queued.next, &s->link); /* in front of all others */
+    leat_pg_statement *fresh = leat_pg_statements_hold(&c->statements, e->statement->sql);
+    leat_pg_statements_let_go(&c->statements, e->statement);
+    e->statement = fresh;
+    e->state = QUEUED;
+    e->retried = true;
+    PQclear(e->result);
+    e->result = NULL;
+    leat_list_push(c->queued.next, &e->link); /* in front of all others */
     leat_sweep_schedule(c->loop, &c->sweep);
     return true;
 }
 
-static void finish_slot(leat_pg_conn *c, slot *s)
+static void finish_entry(leat_pg_conn *c, entry *e)
 {
-    leat_list_unlink(&s->link);
-    bool failed = is_error(s->result);
-    if (s->prepares && !s->parsed) {
-        s->statement->sent = false;
-        leat_pg_statements_drop(&c->statements, s->statement);
+    leat_list_unlink(&e->link);
+    bool failed = is_error(e->result);
+    if (e->state == PREPARING) {
+        e->statement->sent = false;
+        leat_pg_statements_drop(&c->statements, e->statement);
     }
-    bool outdated = failed && is_outdated(s);
-    if (outdated || (failed && may_be_outdated(s))) {
-        if (outdated && !s->statement->at_server)
+    bool outdated = failed && is_outdated(e);
+    if (outdated || (failed && may_be_outdated(e))) {
+        if (outdated && !e->statement->at_server)
             leat_pg_statements_lost(&c->statements);
-        leat_pg_statements_drop(&c->statements, s->statement);
-        if (retry(c, s))
+        leat_pg_statements_drop(&c->statements, e->statement);
+        if (retry(c, e))
             return;
     }
 
     leat_pg_result res;
-    leat_pg_result_open(&res, s->result);
+    leat_pg_result_open(&res, e->result);
     res.outdated = outdated;
-    s->result = NULL;
-    leat_pg_query *q = s->query;
-    free_slot(c, s);
+    e->result = NULL;
+    leat_pg_query *q = e->query;
+    free_entry(c, e);
     if (!failed)
         leat_pg_session_note(c, res.pg);
     if (q == NULL) {
         leat_pg_result_close(&res);
-        if (c->clean.cb != NULL)
+        if (leat_pg_clean_is_on(c))
             leat_pg_clean_go_on(c);
         return;
     }
@@ -361,18 +373,19 @@ static void finish_slot(leat_pg_conn *c, slot *s)
     leat_pg_result_close(&res);
 }
 
-/* One result of the slot at the head of the flight. Returns false if it cannot go on. */
+/* Takes a result for the first entry of the flight. Returns false if the connection was lost or
+ * closed. */
 static bool take_result(leat_pg_conn *c, PGresult *res)
 {
-    slot *s = LEAT_CONTAINER_OF(c->flight.next, slot, link);
+    entry *e = LEAT_CONTAINER_OF(c->flight.next, entry, link);
     switch (PQresultStatus(res)) {
     case PGRES_PIPELINE_SYNC:
         PQclear(res);
-        if (s->result == NULL) {
+        if (e->result == NULL) {
             leat_pg_conn_lose(c, "the server answered a query with nothing");
             return false;
         }
-        finish_slot(c, s);
+        finish_entry(c, e);
         return c->state == LEAT_PG_CONN_READY;
     case PGRES_COPY_IN:
     case PGRES_COPY_OUT:
@@ -380,17 +393,18 @@ static bool take_result(leat_pg_conn *c, PGresult *res)
         PQclear(res);
         leat_pg_conn_lose(c, "COPY is not supported");
         return false;
-    case PGRES_PIPELINE_ABORTED: /* the query, after its Prepare has failed */
+    case PGRES_PIPELINE_ABORTED: /* of the query whose Prepare has failed */
         PQclear(res);
         return true;
     default:
         break;
     }
-    if (s->prepares && !s->parsed && !is_error(res)) {
-        s->parsed = s->statement->at_server = true;
+    if (e->state == PREPARING && !is_error(res)) {
+        e->state = PREPARED;
+        e->statement->at_server = true;
         PQclear(res);
-    } else if (s->result == NULL) {
-        s->result = res;
+    } else if (e->result == NULL) {
+        e->result = res;
     } else {
         PQclear(res);
     }
@@ -406,14 +420,14 @@ static bool take_results(leat_pg_conn *c)
             leat_pg_conn_lose(c, NULL);
             return false;
         }
-        if (res != NULL && !take_result(c, res)) /* NULL: the end of one command of several */
+        if (res != NULL && !take_result(c, res)) /* NULL: end of one command's results */
             return false;
     }
     return true;
 }
 
-/* Takes in all that libpq has read. Notifications may lie between results, and libpq sees either
- * only after it was asked for the other. */
+/* Notifications may lie between results, and libpq sees the ones only after it was asked for the
+ * others. */
 void leat_pg_pipeline_take_input(leat_pg_conn *c)
 {
     bool more = true;
@@ -434,16 +448,15 @@ void leat_pg_pipeline_take_input(leat_pg_conn *c)
     }
 }
 
-/* Ends all that is pending; false if a callback closed the connection. */
 bool leat_pg_pipeline_fail(leat_pg_conn *c, int err)
 {
     for (leat_list *link; (link = leat_list_shift(&c->queued)) != NULL;)
         leat_list_push(&c->flight, link);
     leat_pg_conn_state before = c->state;
     while (!leat_list_empty(&c->flight)) {
-        slot *s = LEAT_CONTAINER_OF(c->flight.next, slot, link);
-        leat_pg_query *q = s->query;
-        free_slot(c, s);
+        entry *e = LEAT_CONTAINER_OF(c->flight.next, entry, link);
+        leat_pg_query *q = e->query;
+        free_entry(c, e);
         if (q != NULL)
             complete(c, q, NULL, err);
         if (c->state != before)
@@ -452,16 +465,16 @@ bool leat_pg_pipeline_fail(leat_pg_conn *c, int err)
     return true;
 }
 
-/* The server's last words, if it had any: as a notice, or as the answer to what ran. */
+/* The server says why it hangs up in a notice, or in the answer to the running query. */
 const char *leat_pg_pipeline_reason(const leat_pg_conn *c)
 {
     if (c->last_words[0] != '\0')
         return c->last_words;
     if (!leat_list_empty(&c->flight)) {
-        const slot *s = LEAT_CONTAINER_OF(c->flight.next, slot, link);
-        const char *severity = PQresultErrorField(s->result, PG_DIAG_SEVERITY_NONLOCALIZED);
+        const entry *e = LEAT_CONTAINER_OF(c->flight.next, entry, link);
+        const char *severity = PQresultErrorField(e->result, PG_DIAG_SEVERITY_NONLOCALIZED);
         if (severity != NULL && strcmp(severity, "FATAL") == 0)
-            return PQresultErrorField(s->result, PG_DIAG_MESSAGE_PRIMARY);
+            return PQresultErrorField(e->result, PG_DIAG_MESSAGE_PRIMARY);
     }
     const char *message = PQerrorMessage(c->pg);
     return message[0] != '\0' ? message : "the connection broke";

@@ -1,3 +1,4 @@
+/* pg_result.c - accessors of libpq's PGresult. */
 #include "pg/pg_result.h"
 
 #include <inttypes.h>
@@ -6,7 +7,7 @@
 #include "base/mem.h"
 #include "pg/pg_result_private.h"
 
-/* Postgres lets messages span lines; ours go into log lines. */
+/* A message of Postgres may span several lines. Ours becomes part of one log line. */
 static void join_lines(char *text)
 {
     for (; text != NULL && *text != '\0'; text++)

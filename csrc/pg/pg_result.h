@@ -24,15 +24,15 @@ bool leat_pg_result_is_null(const leat_pg_result *r, int row, int column);
 leat_slice leat_pg_result_value(const leat_pg_result *r, int row, int column); /* text format */
 int64_t leat_pg_result_affected(const leat_pg_result *r); /* rows changed by a command */
 
-/* Of an error result: five characters, "57014"; "" if there is none. */
+/* Of an error result: the SQLSTATE, five characters ("57014"); "" if there is none. */
 const char *leat_pg_result_sqlstate(const leat_pg_result *r);
 const char *leat_pg_result_message(const leat_pg_result *r); /* primary message, one line */
 
-/* Of an error result: only the prepared statement was out of date (a column was added, say). It has
- * done nothing, and sent again it is prepared anew. */
+/* Of an error result: true if only the prepared statement was out of date (a column was added, for
+ * example). The query has done nothing; when it is sent again, it is prepared anew. */
 bool leat_pg_result_is_outdated(const leat_pg_result *r);
 
-/* Takes the result over from the callback that borrows it. */
+/* Within the callback that borrows r: makes the result the caller's, who frees it. */
 leat_pg_result *leat_pg_result_keep(leat_pg_result *r);
 void leat_pg_result_free(leat_pg_result *r); /* NULL is allowed */
 

@@ -1,4 +1,4 @@
-/* pg_result_private.h - making results, for pg_conn.
+/* pg_result_private.h - the inside of a result, for pg_pipeline.c, which makes results.
  *
  * Ownership  leat_pg_result_open takes the PGresult; leat_pg_result_close frees it unless the
  *            callback kept it.
@@ -9,15 +9,16 @@
 #ifndef LEAT_PG_PG_RESULT_PRIVATE_H
 #define LEAT_PG_PG_RESULT_PRIVATE_H
 
+#include <stdbool.h>
+
 #include <libpq-fe.h>
 
-#include "pg/pg_result.h"
-
-/* Lives on the stack of whoever calls the callback; keeping moves `pg` to the heap. */
-struct leat_pg_result {
+/* Lives on the stack of the function that calls the callback; leat_pg_result_keep moves it to the
+ * heap. */
+typedef struct leat_pg_result {
     PGresult *pg;
-    bool outdated;
-};
+    bool outdated; /* leat_pg_result_is_outdated */
+} leat_pg_result;
 
 void leat_pg_result_open(leat_pg_result *r, PGresult *pg);
 void leat_pg_result_close(leat_pg_result *r);

@@ -1,23 +1,25 @@
-/* The settings of a session. They are set by a query after connecting, because poolers refuse the
- * start-up parameter `options`, or ignore it. The connection is ready once the server has answered
- * that query. A pooler accepts a client before it has a server for it, so this answer is also the
- * first proof that there is a database behind it. It also tells the server's process id: a pooler
- * gives its clients a number of its own in its place.
+/* pg_session.c - the settings of a session.
  *
- * A script's RESET, DISCARD ALL or SET undoes settings. Its command tag tells, and the settings are
- * set again in front of the next query (leat_pg_session_restore). Inside a transaction block that
- * is repeated until the block has ended, because ROLLBACK TO SAVEPOINT may undo it once more. A
- * function that calls set_config has no tag of its own; but the server reports the formats of
- * times.
+ * They are set by a query after connecting, because poolers refuse the start-up parameter `options`
+ * or ignore it. The connection is ready once the server has answered that query. A pooler accepts a
+ * client before it has a server for it, so this answer is also the first proof of a database behind
+ * the pooler. The answer includes the process id of the server, because a pooler gives its clients
+ * another number in its place.
+ *
+ * A script's RESET, DISCARD ALL or SET may change settings. The command tag of the result shows it,
+ * and the settings are set again in front of the next query (leat_pg_session_restore). Inside a
+ * transaction block this is repeated until the block has ended, because ROLLBACK TO SAVEPOINT may
+ * undo it again. A function that calls set_config has no tag of its own; but the server reports
+ * changes of the formats of times.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "pg/pg_conn_private.h"
 
-/* Reading results relies on text formats that do not depend on the settings of the database or the
- * role. JIT is off: where the planner overestimates a cost, compiling takes seconds, and none of
- * our short queries ever gains that back. */
+/* Results are read in text formats that must not depend on the settings of the database or the
+ * role. JIT is off: if the planner overestimates a cost, compiling takes seconds, more than our
+ * short queries can ever gain. */
 #define SETTINGS_SQL                                                                               \
     "select pg_catalog.pg_backend_pid(), pg_catalog.set_config('DateStyle', 'ISO', false),"        \
     " pg_catalog.set_config('IntervalStyle', 'postgres', false),"                                  \
@@ -34,7 +36,7 @@ bool leat_pg_session_send(PGconn *pg)
            PQpipelineSync(pg) && PQflush(pg) >= 0;
 }
 
-static void say(char *why, size_t size, const PGresult *res)
+static void copy_reason(char *why, size_t size, const PGresult *res)
 {
     const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     leat_pg_conn_one_line(why, size, message != NULL ? message : PQresultErrorMessage(res));
@@ -50,7 +52,7 @@ leat_pg_session_answer leat_pg_session_take(PGconn *pg, int *backend_pid, char *
         PGresult *res = PQgetResult(pg);
         ExecStatusType status = PQresultStatus(res);
         if (res != NULL && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_SYNC)
-            say(why, size, res);
+            copy_reason(why, size, res);
         if (status == PGRES_TUPLES_OK)
             *backend_pid = atoi(PQgetvalue(res, 0, 0));
         bool absent = res == NULL;
@@ -63,7 +65,7 @@ leat_pg_session_answer leat_pg_session_take(PGconn *pg, int *backend_pid, char *
     return LEAT_PG_SESSION_WAITING;
 }
 
-/* Whether the server reports that times are written as we read them. */
+/* True if the server reports the formats of times, and they are the ones that we read. */
 static bool reports_formats(PGconn *pg)
 {
     static const struct {
@@ -82,7 +84,7 @@ static bool reports_formats(PGconn *pg)
 
 void leat_pg_session_begin(leat_pg_conn *c)
 {
-    c->reports_formats = reports_formats(c->pg);
+    c->session.reports = reports_formats(c->pg);
 }
 
 void leat_pg_session_note(leat_pg_conn *c, PGresult *res)
@@ -91,20 +93,20 @@ void leat_pg_session_note(leat_pg_conn *c, PGresult *res)
     const char *tag = PQcmdStatus(res);
     for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
         if (strcmp(tag, tags[i]) == 0)
-            c->settings_undone = true;
+            c->session.undone = true;
 }
 
 void leat_pg_session_restore(leat_pg_conn *c)
 {
     if (!leat_list_empty(&c->flight))
         return;
-    if (c->reports_formats && !reports_formats(c->pg))
-        c->settings_undone = true;
-    if (!c->settings_undone)
+    if (c->session.reports && !reports_formats(c->pg))
+        c->session.undone = true;
+    if (!c->session.undone)
         return;
     PGTransactionStatusType status = PQtransactionStatus(c->pg);
     if (status == PQTRANS_INERROR)
-        return; /* nothing but its end is accepted now */
-    c->settings_undone = status != PQTRANS_IDLE;
+        return; /* the server accepts nothing but the end of the block */
+    c->session.undone = status != PQTRANS_IDLE;
     leat_pg_pipeline_send_first(c, SETTINGS_SQL);
 }

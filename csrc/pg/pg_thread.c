@@ -1,6 +1,7 @@
-/* run_job runs the call and wakes the loop; on_async or on_timer, whichever comes first, closes
- * both handles, and the last close callback calls done. Both sides hold the object: the one that
- * lets go last frees it, which may be the thread, long after the loop has gone.
+/* pg_thread.c - run_job runs the call and wakes the loop. on_async or on_timer, whichever comes
+ * first, closes both handles, and the last close callback calls done. The loop and the thread both
+ * hold the object, and the last one to let go frees it. That may be the thread, long after the loop
+ * is gone.
  */
 #include "pg/pg_thread.h"
 
@@ -83,7 +84,7 @@ static void on_timer(uv_timer_t *timer)
     close_handles(timer->data);
 }
 
-/* Detached, and with every signal blocked: signals are the host's business. */
+/* The thread is detached. It blocks every signal, because the main thread handles them. */
 static int start_thread(leat_pg_thread *t)
 {
     pthread_attr_t attr;
@@ -139,8 +140,8 @@ int leat_pg_thread_start(leat_pg_thread **out, uv_loop_t *uv, const leat_pg_thre
     return 0;
 }
 
-void leat_pg_thread_limit(leat_pg_thread *t, uint64_t limit_ms)
+void leat_pg_thread_set_timeout(leat_pg_thread *t, uint64_t timeout_ms)
 {
     if (!uv_is_closing((uv_handle_t *)&t->timer))
-        uv_timer_start(&t->timer, on_timer, limit_ms, 0);
+        uv_timer_start(&t->timer, on_timer, timeout_ms, 0);
 }

@@ -120,9 +120,9 @@ int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
                        const leat_pg_param *params, int n_params, uint64_t deadline_ms,
                        leat_pg_query_cb cb)
 {
-    (void)c, (void)sql, (void)params, (void)n_params, (void)deadline_ms;
+    (void)sql, (void)params, (void)n_params, (void)deadline_ms;
     assert_null(q->conn_);
-    q->conn_ = q;
+    q->conn_ = c;
     q->cb_ = cb;
     seen.queries[seen.n_queries++] = q;
     return 0;

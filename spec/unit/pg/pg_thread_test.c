@@ -89,7 +89,7 @@ static void a_call_that_blocks_does_not_hold_the_loop(void **state)
     assert_int_equal(uv_sem_init(&gate, 0), 0);
     leat_pg_thread *t = start(&uv, &gate, &freed, &w);
 
-    leat_pg_thread_limit(t, 10);
+    leat_pg_thread_set_timeout(t, 10);
     uv_run(&uv, UV_RUN_DEFAULT);
     assert_int_equal(w.calls, 1);
     assert_false(w.returned);
@@ -110,8 +110,8 @@ static void the_last_limit_holds(void **state)
     assert_int_equal(uv_sem_init(&gate, 0), 0);
     leat_pg_thread *t = start(&uv, &gate, &freed, &w);
 
-    leat_pg_thread_limit(t, 60000);
-    leat_pg_thread_limit(t, 0);
+    leat_pg_thread_set_timeout(t, 60000);
+    leat_pg_thread_set_timeout(t, 0);
     uv_run(&uv, UV_RUN_DEFAULT);
     assert_int_equal(w.calls, 1);
 
