@@ -1,7 +1,7 @@
-/* client.h - one connected client: its protocol, its subscriptions, its flow control.
+/* client.h - one connected client: its protocol (leat.v1), its subscriptions, its requests.
  *
  * Ownership  a client owns its conn, its session and its subscriptions, and frees itself once the
- *            conn has closed.
+ *            conn is gone.
  * Threads    loop thread only.
  * Units      bytes; milliseconds.
  * Errors     what a client does wrong is answered on its wire; nothing is returned.
@@ -9,13 +9,12 @@
 #ifndef LEAT_CORE_CLIENT_H
 #define LEAT_CORE_CLIENT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "core/core.h"
 #include "core/script.h"
 #include "core/sub.h"
-#include "core/topic.h"
 #include "net/conn.h"
 
 typedef struct leat_client leat_client;
@@ -26,18 +25,17 @@ typedef enum leat_transport {
     LEAT_TRANSPORT_SSE,       /* the same as Server-Sent Events */
 } leat_transport;
 
-/* Takes conn (whose 101 or SSE head has been queued by the caller) and the session. Bytes that came
- * after the request's head are to be passed to leat_client_feed at once. */
+/* Takes conn (on which the caller has queued the 101 or the head of the response), the session, and
+ * the bytes that came behind the request's head. */
 leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport transport,
-                             leat_session *session);
-void leat_client_feed(leat_client *c, const char *bytes, size_t len);
+                             leat_session *session, leat_buf *rest);
 
-/* Stream routes: the topic's handshake goes on from the grant (taken) that was authorised, with
- * those params, before the upgrade; seen: leat_topic_mark_now when its handler began. */
-void leat_client_stream(leat_client *c, leat_slice topic, leat_slice params, leat_grant *grant,
-                        leat_topic_mark seen, leat_since since, uint64_t deadline_ms);
+/* Stream routes: begins the topic's subscription. The request has a grant, made before the upgrade,
+ * and the mark of when its handler began. */
+void leat_client_stream(leat_client *c, const leat_sub_request *request);
 
-/* Closes with an RFC 6455 or Leat close code (SSE: ends the response). */
-void leat_client_close(leat_client *c, int code, const char *reason);
+/* Closes every client of the worker: at once if until_ms is 0, else each at some random time before
+ * that, when nothing of it is under way, or at until_ms at the latest. */
+void leat_client_drain_all(leat_core *core, uint64_t until_ms);
 
 #endif

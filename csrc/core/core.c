@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/client_private.h"
+#include "core/client.h"
 #include "core/topic.h"
 
 /* Takes the event out of the news. */
@@ -78,9 +78,7 @@ void leat_core_drain(leat_core *core, void (*done)(void *arg), void *arg)
     core->on_empty = done;
     core->on_empty_arg = arg;
     uint64_t until = leat_loop_now(core->loop) + core->limits->drain_ms;
-    for (leat_list *l = core->clients.next, *next = l->next; l != &core->clients;
-         l = next, next = l->next)
-        client_drain(LEAT_CONTAINER_OF(l, leat_client, link), at_once ? 0 : until);
+    leat_client_drain_all(core, at_once ? 0 : until);
     leat_core_check_empty(core);
 }
 

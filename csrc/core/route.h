@@ -56,11 +56,10 @@ typedef struct leat_route_ops {
     void (*run)(leat_script *s, leat_call *call, int route, leat_session *session,
                 const leat_http_request *request, const char *remote, uint64_t deadline_ms,
                 leat_route_cb cb);
-    /* Opens a connection of a WEBSOCKET route. Takes conn, whose 101 has been queued, and the
-     * session (NULL on a public route). bytes came behind the request's head; they are read at
-     * once. */
+    /* Opens a connection of a WEBSOCKET route. Takes conn, whose 101 has been queued, the session
+     * (NULL on a public route), and the bytes that came behind the request's head. */
     void (*open_socket)(leat_script *s, int route, leat_session *session, leat_conn *conn,
-                        const leat_http_request *request, const char *bytes, size_t len);
+                        const leat_http_request *request, leat_buf *rest);
     /* Returns owned: a session without a user, for the clients of public stream routes. */
     leat_session *(*guest)(leat_script *s, const leat_http_request *request, const char *remote);
     /* True if handlers have memory to run in; otherwise appends the reason, one line. */

@@ -92,7 +92,7 @@ sub_event sub_take_grant(leat_sub *s, sub_news *news)
     s->grant = news->verdict->grant;
     s->work->attempts = 0;
     if (s->grant->expires_at > 0)
-        s->subscriber->ops->grant_expires(s->subscriber);
+        s->subscriber->ops->grant_expires(s->subscriber, s->grant->expires_at);
     return SUB_ON_NOTHING;
 }
 

@@ -46,8 +46,8 @@ typedef struct leat_subscriber_ops {
 
     /* A subscribe was answered, or has ended without an answer. */
     void (*answered)(leat_subscriber *to);
-    /* A grant was given, which expires (leat_sub_expires_at). */
-    void (*grant_expires)(leat_subscriber *to);
+    /* A grant was given that expires then, in seconds since 1970. */
+    void (*grant_expires)(leat_subscriber *to, int64_t at_s);
     /* The subscription of a stream has ended. The last act of the caller. */
     void (*stream_ended)(leat_subscriber *to, leat_code code);
 } leat_subscriber_ops;

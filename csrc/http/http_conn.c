@@ -31,7 +31,7 @@
 #define MAX_UNSENT 65536
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
-static void on_read(void *owner, const char *bytes, size_t len);
+static void on_read(void *owner, char *bytes, size_t len);
 static void on_drain(void *owner);
 static void on_close(void *owner, int err);
 static void on_sweep(leat_sweep *s);
@@ -286,7 +286,7 @@ static void shed(leat_http_conn *c)
 
 /* --- reading --- */
 
-static void on_read(void *owner, const char *bytes, size_t len)
+static void on_read(void *owner, char *bytes, size_t len)
 {
     leat_http_conn *c = owner;
     leat_buf_append(&c->input, bytes, len);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/client.h"
 #include "http/http_refusal.h"
 #include "http/http_stream.h"
 #include "wire/sse.h"
@@ -360,11 +361,8 @@ static void open_client(struct handshake *h)
 {
     leat_buf rest;
     leat_conn *conn = switch_protocols(h, subprotocol_of(h), &rest);
-    leat_client *client = leat_client_new(h->side->core, conn, LEAT_TRANSPORT_WS, take_session(h));
+    (void)leat_client_new(h->side->core, conn, LEAT_TRANSPORT_WS, take_session(h), &rest);
     free_handshake(h);
-    if (rest.len > 0)
-        leat_client_feed(client, rest.at, rest.len);
-    leat_buf_close(&rest);
 }
 
 static leat_conn *begin_sse(struct handshake *h, leat_buf *rest)
@@ -381,13 +379,16 @@ static void open_stream(struct handshake *h, leat_grant *grant)
     bool sse = h->goal == GOAL_STREAM_SSE;
     leat_buf rest;
     leat_conn *conn = sse ? begin_sse(h, &rest) : switch_protocols(h, subprotocol_of(h), &rest);
-    leat_client *client = leat_client_new(
-        h->side->core, conn, sse ? LEAT_TRANSPORT_SSE : LEAT_TRANSPORT_WS_STREAM, take_session(h));
-    leat_client_stream(client, leat_slice_of(h->match.topic), leat_buf_view(&h->params), grant,
-                       h->seen, h->since, h->deadline_ms);
-    if (rest.len > 0)
-        leat_client_feed(client, rest.at, rest.len);
-    leat_buf_close(&rest);
+    leat_transport transport = sse ? LEAT_TRANSPORT_SSE : LEAT_TRANSPORT_WS_STREAM;
+    leat_client *client = leat_client_new(h->side->core, conn, transport, take_session(h), &rest);
+    leat_client_stream(client, &(leat_sub_request){
+                                   .topic = leat_slice_of(h->match.topic),
+                                   .params = leat_buf_view(&h->params),
+                                   .since = h->since,
+                                   .deadline_ms = h->deadline_ms,
+                                   .grant = grant,
+                                   .seen = h->seen,
+                               });
     free_handshake(h);
 }
 
@@ -396,8 +397,6 @@ static void open_raw(struct handshake *h)
     leat_buf rest;
     const leat_http_request *r = leat_http_conn_request(h->conn);
     leat_conn *conn = switch_protocols(h, NULL, &rest);
-    h->script->routes->open_socket(h->script, h->match.route, take_session(h), conn, r, rest.at,
-                                   rest.len);
-    leat_buf_close(&rest);
+    h->script->routes->open_socket(h->script, h->match.route, take_session(h), conn, r, &rest);
     free_handshake(h);
 }

@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "core/client.h"
+#include "core/sub.h"
 #include "wire/http.h"
 
 /* True if the client wants Server-Sent Events (Accept: text/event-stream). */

@@ -385,12 +385,17 @@ void leat_conn_send_copy(leat_conn *c, leat_slice bytes)
 
 void leat_conn_send_owned(leat_conn *c, leat_buf *bytes)
 {
-    size_t len = bytes->len;
+    leat_conn_send_tail(c, bytes, 0);
+}
+
+void leat_conn_send_tail(leat_conn *c, leat_buf *bytes, size_t from)
+{
+    size_t len = bytes->len - from;
     if (c->state != CONN_OPEN || len == 0) {
         leat_buf_close(bytes);
         return;
     }
-    leat_send_queue_take(&c->queue, bytes);
+    leat_send_queue_take(&c->queue, bytes, from);
     queued_more(c, len);
 }
 

@@ -27,8 +27,9 @@
 typedef struct leat_conn leat_conn;
 
 typedef struct leat_conn_handler {
-    /* Bytes arrived; borrowed until it returns. May close the conn. Once a turn at most. */
-    void (*on_read)(void *owner, const char *bytes, size_t len);
+    /* Bytes arrived. They lie in the conn's own buffer: the owner may change them in place until it
+     * returns. May close the conn. Once a turn at most. */
+    void (*on_read)(void *owner, char *bytes, size_t len);
     /* The write queue is empty again after the socket had not taken all of it. May be NULL. */
     void (*on_drain)(void *owner);
     /* The last call: the conn is gone. err is 0 for a close that the owner asked for (_close, or
@@ -61,6 +62,8 @@ void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes);
 void leat_conn_send_copy(leat_conn *c, leat_slice bytes);
 /* Takes the buffer's bytes and leaves it empty. */
 void leat_conn_send_owned(leat_conn *c, leat_buf *bytes);
+/* Likewise, but sends only what begins at `from`. */
+void leat_conn_send_tail(leat_conn *c, leat_buf *bytes, size_t from);
 /* Sends part, which lies in e (or in static memory), and holds a reference of e meanwhile. */
 void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part);
 

@@ -111,14 +111,15 @@ void leat_send_queue_copy(leat_send_queue *q, leat_slice bytes)
     push(q, (leat_slice){b->bytes, b->len}, PIECE_BLOCK, b);
 }
 
-void leat_send_queue_take(leat_send_queue *q, leat_buf *bytes)
+void leat_send_queue_take(leat_send_queue *q, leat_buf *bytes, size_t from)
 {
-    if (bytes->len <= SMALL) {
-        leat_send_queue_copy(q, leat_buf_view(bytes));
+    leat_slice tail = {bytes->at + from, bytes->len - from};
+    if (tail.len <= SMALL) {
+        leat_send_queue_copy(q, tail);
         leat_buf_close(bytes);
         return;
     }
-    push(q, leat_buf_view(bytes), PIECE_HEAP, bytes->at);
+    push(q, tail, PIECE_HEAP, bytes->at);
     *bytes = LEAT_BUF_INIT;
 }
 

@@ -48,8 +48,9 @@ void leat_send_queue_close(leat_send_queue *q);
 /* Adds a copy of the bytes; small ones that follow each other share a block. */
 void leat_send_queue_copy(leat_send_queue *q, leat_slice bytes);
 
-/* Takes the buffer's bytes and leaves it empty. */
-void leat_send_queue_take(leat_send_queue *q, leat_buf *bytes);
+/* Adds what begins at `from` (which is not beyond the end), takes the buffer's memory and leaves it
+ * empty. */
+void leat_send_queue_take(leat_send_queue *q, leat_buf *bytes, size_t from);
 
 /* Adds part, which lies in e or in static memory, and a reference of e. */
 void leat_send_queue_event(leat_send_queue *q, leat_event *e, leat_slice part);

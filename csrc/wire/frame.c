@@ -288,7 +288,7 @@ size_t leat_frame_header_len(size_t payload_len)
     return payload_len <= UINT16_MAX ? 4 : 10;
 }
 
-size_t leat_frame_write_header(char out[10], leat_frame_op op, size_t payload_len)
+size_t leat_frame_write_header(char *out, leat_frame_op op, size_t payload_len)
 {
     size_t len = leat_frame_header_len(payload_len);
     out[0] = (char)(BIT_FIN | op);

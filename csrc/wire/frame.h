@@ -24,6 +24,7 @@
 #include "base/buf.h"
 #include "base/slice.h"
 #include "base/utf8.h"
+#include "wire/close_code.h"
 
 typedef enum leat_frame_op {
     LEAT_FRAME_CONTINUATION = 0,
@@ -33,22 +34,6 @@ typedef enum leat_frame_op {
     LEAT_FRAME_PING = 9,
     LEAT_FRAME_PONG = 10,
 } leat_frame_op;
-
-enum {
-    LEAT_CLOSE_NORMAL = 1000,
-    LEAT_CLOSE_GOING_AWAY = 1001,
-    LEAT_CLOSE_PROTOCOL = 1002,
-    LEAT_CLOSE_UNSUPPORTED = 1003,
-    LEAT_CLOSE_NO_STATUS = 1005, /* never sent */
-    LEAT_CLOSE_BAD_DATA = 1007,
-    LEAT_CLOSE_TOO_BIG = 1009,
-    LEAT_CLOSE_INTERNAL = 1011,
-    LEAT_CLOSE_TRY_LATER = 1013,
-    LEAT_CLOSE_TOO_SLOW = 4008,
-    LEAT_CLOSE_IDENTITY = 4401,
-    LEAT_CLOSE_DEADLINE = 4408,
-    LEAT_CLOSE_TOO_MANY = 4429,
-};
 
 typedef struct leat_frame_decoder leat_frame_decoder;
 
@@ -87,10 +72,12 @@ void leat_frame_decoder_close(leat_frame_decoder *d);
 int leat_frame_feed(leat_frame_decoder *d, char *bytes, size_t len, leat_frame_cb cb, void *arg,
                     size_t *fed);
 
+enum { LEAT_FRAME_HEADER_MAX = 10 }; /* of a server's frame */
+
 /* Length of a server frame's header for a payload of that length (2, 4 or 10), and the header
  * itself. */
 size_t leat_frame_header_len(size_t payload_len);
-size_t leat_frame_write_header(char out[10], leat_frame_op op, size_t payload_len);
+size_t leat_frame_write_header(char *out, leat_frame_op op, size_t payload_len);
 
 /* Appends a whole unmasked frame. */
 void leat_frame_write(leat_buf *out, leat_frame_op op, leat_slice payload);

@@ -1,8 +1,7 @@
 /* leat_v1.h - the messages of subprotocol leat.v1, both ways; the only place that knows them.
  *
  * Ownership  a parsed message borrows from the text and from the scratch buffer passed in. Writers
- *            append complete WebSocket text frames to the caller's buffer, or return an owned
- *            event.
+ *            append to the caller's buffer, or return an owned event.
  * Threads    any.
  * Units      seq < 2^53; 0 < timeout_ms <= 2^53.
  * Errors     parsing returns LEAT_EBADMSG and a sentence that names what was wrong; id is set if
@@ -62,8 +61,8 @@ LEAT_MUST_CHECK int leat_v1_parse(leat_v1_message *out, leat_slice text, size_t 
 /* 1 to 255 bytes of UTF-8 without control characters (C0, DEL, C1). */
 bool leat_v1_topic_ok(leat_slice topic);
 
-/* Frames. id.at == NULL leaves "id" out; message == NULL (or "") leaves "message" out;
- * retry_after_ms 0 leaves it out. */
+/* Each appends one message. id.at == NULL leaves "id" out; message == NULL (or "") leaves "message"
+ * out; retry_after_ms 0 leaves it out. */
 void leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                             int64_t seq, bool stale, leat_slice data_json);
 void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
@@ -76,8 +75,12 @@ void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, const leat_failu
 /* retry_after_ms is left out: the subscription has ended for good. */
 void leat_v1_write_closed(leat_buf *out, leat_slice topic, const leat_failure *failure);
 
-/* Encodes an event once: op event, skip or signal by kind. A REVOKE is framed as skip; its subject
- * is the event's data, which lies behind the frame and is never sent. Returns owned. */
+/* The op of an event's message. */
+const char *leat_v1_event_name(leat_event_kind kind);
+
+/* Encodes an event once, as a WebSocket frame: op event, skip or signal by kind. A REVOKE is framed
+ * as skip; its subject is the event's data, which lies behind the frame and is never sent. Returns
+ * owned. */
 leat_event *leat_v1_event(leat_event_kind kind, leat_slice topic, int64_t seq,
                           leat_slice data_json);
 

@@ -1,13 +1,10 @@
-/* Writing the server's messages. What comes before the data is small and written first, behind a
- * gap for the longest frame header; once the length is known the header is written and the small
- * part moved up to it (end_frame). The data, which may be large, is copied once. */
+/* leat_v1_write.c - the server's messages as JSON, and events, which are encoded once for all. */
 #include "wire/leat_v1.h"
 
 #include "wire/frame.h"
 #include "wire/json.h"
 
 enum {
-    HEADER_GAP = 10,
     USUAL_HEAD = 160, /* room for most messages' small part */
 };
 
@@ -93,30 +90,22 @@ static void copy_json(char *to, leat_slice json)
     }
 }
 
-/* Opens a frame: what is appended from now on, up to end_frame, is its payload. */
-static size_t begin_frame(leat_buf *out, size_t data_len)
+/* Reserves room for a whole message with that data: the data, which may be large, is copied once.
+ */
+static void begin(leat_buf *out, const char *op, size_t data_len)
 {
-    size_t at = out->len;
-    leat_buf_reserve(out, HEADER_GAP + USUAL_HEAD + data_len);
-    out->len += HEADER_GAP;
-    return at;
+    leat_buf_reserve(out, USUAL_HEAD + data_len);
+    put_op(out, op);
 }
 
-/* Closes the message and the frame that begin_frame opened at `at`. data.at NULL: no data. */
-static void end_frame(leat_buf *out, size_t at, leat_slice data)
+/* Writes the data, unless data.at is NULL, and the end of the message. */
+static void end(leat_buf *out, leat_slice data)
 {
-    if (data.at != NULL)
+    if (data.at != NULL) {
         leat_buf_text(out, ",\"data\":");
-    size_t small = out->len - at - HEADER_GAP;
-    size_t payload = small + data.len + 1;
-    size_t header = leat_frame_header_len(payload);
-    leat_buf_reserve(out, data.len + 1);
-    memmove(out->at + at + header, out->at + at + HEADER_GAP, small);
-    leat_frame_write_header(out->at + at, LEAT_FRAME_TEXT, payload);
-    out->len = at + header + small;
-    if (data.len > 0)
-        copy_json(out->at + out->len, data);
-    out->len += data.len;
+        copy_json(leat_buf_reserve(out, data.len + 1), data);
+        out->len += data.len;
+    }
     leat_buf_char(out, '}');
 }
 
@@ -130,63 +119,57 @@ static leat_slice or_null(leat_slice json)
 void leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                             int64_t seq, bool stale, leat_slice data_json)
 {
-    size_t at = begin_frame(out, data_json.len);
-    put_op(out, "snapshot");
+    begin(out, "snapshot", data_json.len);
     put_id(out, id);
     put_topic(out, topic);
     put_position(out, epoch, seq);
     if (stale)
         leat_buf_text(out, ",\"stale\":true");
-    end_frame(out, at, or_null(data_json));
+    end(out, or_null(data_json));
 }
 
 void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                            int64_t seq)
 {
-    size_t at = begin_frame(out, 0);
-    put_op(out, "resumed");
+    begin(out, "resumed", 0);
     put_id(out, id);
     put_topic(out, topic);
     put_position(out, epoch, seq);
-    end_frame(out, at, no_data);
+    end(out, no_data);
 }
 
 void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json)
 {
-    size_t at = begin_frame(out, data_json.len);
-    put_op(out, "ok");
+    begin(out, "ok", data_json.len);
     put_id(out, id);
-    end_frame(out, at, data_json);
+    end(out, data_json);
 }
 
 void leat_v1_write_error(leat_buf *out, leat_slice id, const leat_failure *failure)
 {
-    size_t at = begin_frame(out, 0);
-    put_op(out, "error");
+    begin(out, "error", 0);
     put_id(out, id);
     put_failure(out, failure);
-    end_frame(out, at, no_data);
+    end(out, no_data);
 }
 
 void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, const leat_failure *failure)
 {
-    size_t at = begin_frame(out, 0);
-    put_op(out, "error");
+    begin(out, "error", 0);
     put_topic(out, topic);
     put_failure(out, failure);
-    end_frame(out, at, no_data);
+    end(out, no_data);
 }
 
 void leat_v1_write_closed(leat_buf *out, leat_slice topic, const leat_failure *failure)
 {
-    size_t at = begin_frame(out, 0);
-    put_op(out, "closed");
+    begin(out, "closed", 0);
     put_topic(out, topic);
     put_code(out, failure);
-    end_frame(out, at, no_data);
+    end(out, no_data);
 }
 
-static const char *op_of(leat_event_kind kind)
+const char *leat_v1_event_name(leat_event_kind kind)
 {
     switch (kind) {
     case LEAT_EVENT_DATA:
@@ -220,7 +203,7 @@ leat_event *leat_v1_event(leat_event_kind kind, leat_slice topic, int64_t seq, l
     leat_slice shown = shows_data ? or_null(data_json) : no_data;
     leat_buf small = LEAT_BUF_INIT;
     leat_buf_reserve(&small, USUAL_HEAD);
-    put_op(&small, op_of(kind));
+    put_op(&small, leat_v1_event_name(kind));
     put_topic(&small, topic);
     if (kind != LEAT_EVENT_SIGNAL)
         put_seq(&small, seq);

@@ -13,6 +13,7 @@
 #include "script/api/api_ctx.h"
 #include "script/api/api_db.h"
 #include "script/api/api_request.h"
+#include "wire/close_code.h"
 
 #define TYPE "leat.conn"
 

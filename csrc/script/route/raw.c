@@ -1,9 +1,9 @@
-/* raw.c - on_read -> on_frame -> inbox -> pump -> a task -> on_handled -> pump ...
+/* raw.c - the peer's on_message -> the inbox -> run_next -> a task -> answer_raw -> run_next ...
  *
- * The connection ends in one of four ways: the peer sends a close frame, or breaks the rules
- * (break_off), which is answered in its turn (answer_close), we send ours and await the peer's
- * (leat_raw_close), or the TCP connection breaks (on_conn_closed). Whichever comes first queues
- * the close handler, behind the messages that were there before.
+ * The inbox ends with the close handler, behind the messages that were there before. It is queued
+ * by whichever comes first: the peer's close frame or its breach of the protocol (on_close), which
+ * is answered when the messages before it have been handled, or the end of the connection
+ * (on_gone).
  */
 #include "script/route/raw.h"
 
@@ -17,11 +17,9 @@
 #include "script/route/api_conn.h"
 #include "script/route/raw_conn.h"
 #include "script/route/result.h"
+#include "wire/close_code.h"
 
-enum { CLOSE_ABNORMAL = 1006 }; /* told to handlers, never sent */
-
-static void pump(leat_raw *r);
-static void on_timer(leat_deadline *d);
+static void run_next(leat_raw *r);
 
 /* --- the inbox --- */
 
@@ -39,161 +37,63 @@ static void put(leat_raw *r, int kind, leat_slice data, bool binary, int code)
 
 static void put_close(leat_raw *r, int code, leat_slice reason)
 {
-    if (r->last_told)
+    if (r->close_told)
         return;
-    r->last_told = true;
+    r->close_told = true;
     put(r, LEAT_RAW_ITEM_CLOSE, reason, false, code);
 }
 
-static const leat_limits *limits(const leat_raw *r)
-{
-    return r->lua->core->limits;
-}
-
-static void arm(leat_raw *r, uint64_t after_ms)
-{
-    leat_loop *loop = r->lua->core->loop;
-    leat_loop_after(loop, &r->timer, after_ms, on_timer);
-}
-
-/* --- frames out --- */
-
-static void send_frame(leat_raw *r, leat_frame_op op, leat_slice payload)
-{
-    leat_buf frame = LEAT_BUF_INIT;
-    leat_frame_write(&frame, op, payload);
-    leat_conn_send_owned(r->conn, &frame);
-}
+/* --- out --- */
 
 int leat_raw_send(leat_raw *r, leat_slice data, bool binary)
 {
-    if (r->state != LEAT_RAW_OPEN || r->conn == NULL)
+    if (r->peer == NULL || !leat_ws_peer_is_open(r->peer))
         return LEAT_ECLOSED;
-    size_t max = limits(r)->max_send_buffer_bytes;
+    size_t max = r->lua->core->limits->max_send_buffer_bytes;
     if (data.len > max)
         return LEAT_ETOOLARGE;
     if (!binary && !leat_utf8_valid(data.at, data.len))
         return LEAT_EBADMSG;
-    size_t queued = leat_conn_queued(r->conn);
+    size_t queued = leat_peer_queued(r->peer);
     if (queued > 0 && (queued >= max || data.len > max - queued))
         return LEAT_EBUSY;
-    send_frame(r, binary ? LEAT_FRAME_BINARY : LEAT_FRAME_TEXT, data);
+    leat_ws_peer_send(r->peer, binary, data);
     return 0;
-}
-
-static void send_close(leat_raw *r, int code, const char *reason)
-{
-    leat_buf frame = LEAT_BUF_INIT;
-    if (code == LEAT_CLOSE_NO_STATUS)
-        leat_frame_write(&frame, LEAT_FRAME_CLOSE, (leat_slice){NULL, 0});
-    else
-        leat_frame_write_close(&frame, code, reason);
-    leat_conn_send_owned(r->conn, &frame);
 }
 
 void leat_raw_close(leat_raw *r, int code, const char *reason)
 {
-    if (r->state != LEAT_RAW_OPEN || r->conn == NULL)
+    if (r->peer == NULL || !leat_ws_peer_is_open(r->peer))
         return;
-    r->state = LEAT_RAW_CLOSING;
-    r->ours = true;
-    send_close(r, code, reason);
-    leat_conn_read_start(r->conn); /* for the peer's close frame */
-    arm(r, limits(r)->close_timeout_ms);
+    r->ended_by_us = true;
+    leat_peer_close(r->peer, code, reason);
 }
 
-/* Both close frames are out, or the peer has broken the rules: nothing more is said. */
-static void end_websocket(leat_raw *r)
+/* --- in --- */
+
+static void on_message(void *owner, bool binary, leat_slice payload)
 {
-    r->state = LEAT_RAW_CLOSED;
-    leat_deadline_cancel(&r->timer);
-    uint64_t now_ms = leat_loop_now(r->lua->core->loop);
-    leat_conn_finish(r->conn, now_ms + limits(r)->close_timeout_ms);
+    leat_raw *r = owner;
+    put(r, LEAT_RAW_ITEM_MESSAGE, payload, binary, 0);
+    run_next(r);
 }
 
-/* --- frames in --- */
-
-static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_code)
+static void on_close(void *owner, int code, leat_slice reason)
 {
-    leat_raw *r = arg;
-    switch (op) {
-    case LEAT_FRAME_TEXT:
-    case LEAT_FRAME_BINARY:
-        if (r->state == LEAT_RAW_OPEN)
-            put(r, LEAT_RAW_ITEM_MESSAGE, payload, op == LEAT_FRAME_BINARY, 0);
-        break;
-    case LEAT_FRAME_PING:
-        if (r->state == LEAT_RAW_OPEN &&
-            leat_conn_queued(r->conn) < limits(r)->max_send_buffer_bytes)
-            send_frame(r, LEAT_FRAME_PONG, payload);
-        break;
-    case LEAT_FRAME_CLOSE:
-        put_close(r, close_code, payload);
-        return false;
-    case LEAT_FRAME_PONG:
-    case LEAT_FRAME_CONTINUATION:
-        break;
-    }
-    return true;
+    leat_raw *r = owner;
+    put_close(r, code, reason);
+    run_next(r);
 }
 
-static void break_off(leat_raw *r, int code)
-{
-    leat_metrics_add(r->lua->core->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
-    put_close(r, code, (leat_slice){NULL, 0}); /* answered in its turn, like a close frame */
-}
-
-static void feed(leat_raw *r, char *bytes, size_t len)
-{
-    r->heard_ms = leat_loop_now(r->lua->core->loop);
-    r->pinged = false;
-    if (r->last_told) /* nothing counts after a close frame */
-        return;
-    int code = leat_frame_feed(&r->decoder, bytes, len, on_frame, r, NULL);
-    if (code != 0)
-        break_off(r, code);
-    if (r->task != NULL && r->state == LEAT_RAW_OPEN)
-        leat_conn_read_stop(r->conn);
-    pump(r);
-}
-
-/* The bytes are the conn's own buffer, and unmasked in place. */
-static void on_read(void *owner, const char *bytes, size_t len)
-{
-    feed(owner, (char *)bytes, len);
-}
-
-static void on_conn_closed(void *owner, int err)
+static void on_gone(void *owner, int err)
 {
     (void)err;
     leat_raw *r = owner;
-    r->conn = NULL;
-    r->state = LEAT_RAW_CLOSED;
-    leat_deadline_cancel(&r->timer);
+    leat_peer_free(r->peer);
+    r->peer = NULL;
     leat_metrics_add(r->lua->core->metrics, LEAT_M_CONNECTIONS, -1);
-    put_close(r, CLOSE_ABNORMAL, (leat_slice){NULL, 0});
-    pump(r);
-}
-
-/* --- the dead-peer timeout, and that of the close handshake --- */
-
-static void on_timer(leat_deadline *d)
-{
-    leat_raw *r = LEAT_CONTAINER_OF(d, leat_raw, timer);
-    uint64_t quiet_ms = leat_loop_now(r->lua->core->loop) - r->heard_ms;
-    uint64_t interval_ms = limits(r)->ping_interval_ms;
-    bool deaf = r->task != NULL; /* and may have stopped reading: the peer may have answered */
-    if (r->state == LEAT_RAW_CLOSING || (r->pinged && !deaf)) {
-        leat_conn_close(r->conn);
-        return;
-    }
-    if (deaf || quiet_ms < interval_ms) {
-        arm(r, deaf ? interval_ms : interval_ms - quiet_ms);
-        return;
-    }
-    r->pinged = true;
-    send_frame(r, LEAT_FRAME_PING, (leat_slice){NULL, 0});
-    arm(r, limits(r)->pong_timeout_ms);
+    put_close(r, LEAT_CLOSE_ABNORMAL, (leat_slice){NULL, 0});
+    run_next(r);
 }
 
 /* --- handlers --- */
@@ -209,7 +109,7 @@ static int handler_of(const leat_raw *r, const leat_raw_item *item)
     case LEAT_RAW_ITEM_OPEN:
         return r->route->fn;
     case LEAT_RAW_ITEM_MESSAGE:
-        return r->ours ? LUA_NOREF : r->route->message;
+        return r->ended_by_us ? LUA_NOREF : r->route->message;
     case LEAT_RAW_ITEM_CLOSE:
         return r->route->close;
     }
@@ -270,7 +170,7 @@ static void close_unopened(leat_raw *r, const leat_verdict *v)
         leat_raw_close(r, LEAT_CLOSE_INTERNAL, leat_code_name(v->code));
         return;
     default:
-        leat_raw_close(r, 1008 /* policy violation */, leat_code_name(v->code));
+        leat_raw_close(r, LEAT_CLOSE_POLICY, leat_code_name(v->code));
         return;
     }
 }
@@ -283,7 +183,7 @@ static void answer_raw(leat_task *t)
     drop_first(r);
     if (!opened)
         close_unopened(r, &t->verdict);
-    pump(r);
+    run_next(r);
 }
 
 static const leat_task_kind raw_kind = {
@@ -304,6 +204,8 @@ static void start_handler(leat_raw *r, int fn)
     t->work.raw = (leat_work_raw){r, fn};
     leat_task_give(t, LEAT_TASK_NAME, leat_slice_of(r->route->path));
     r->task = t;
+    if (r->peer != NULL)
+        leat_ws_peer_pause(r->peer);
     leat_task_start(t);
 }
 
@@ -315,31 +217,22 @@ static void free_raw(leat_raw *r)
     if (r->box != NULL)
         *r->box = NULL;
     leat_vm_unref(lua, &r->ref);
-    leat_frame_decoder_close(&r->decoder);
     leat_session_unref(r->session);
     leat_buf_close(&r->head);
     free(r);
     leat_vm_drop(lua);
 }
 
-/* The peer's close frame, or its breach of the rules, is answered once the messages before it have
- * been handled, so that these can still be answered, too. */
-static void answer_close(leat_raw *r, const leat_raw_item *item)
-{
-    if (item->kind != LEAT_RAW_ITEM_CLOSE || r->state == LEAT_RAW_CLOSED)
-        return;
-    if (r->state == LEAT_RAW_OPEN)
-        send_close(r, item->code, "");
-    end_websocket(r);
-}
-
-/* Starts the next handler; reads on when there is none left; frees r when nothing can follow. */
-static void pump(leat_raw *r)
+/* Starts the next handler; has reading go on when there is none left; frees r when nothing can
+ * follow. The peer's close frame is answered once the messages before it have been handled, so that
+ * these can still be answered, too. */
+static void run_next(leat_raw *r)
 {
     if (r->task != NULL)
         return;
     while (!leat_list_empty(&r->inbox)) {
-        answer_close(r, first(r));
+        if (first(r)->kind == LEAT_RAW_ITEM_CLOSE && r->peer != NULL)
+            leat_ws_peer_answer(r->peer, "");
         int fn = handler_of(r, first(r));
         if (fn != LUA_NOREF) {
             start_handler(r, fn);
@@ -347,40 +240,34 @@ static void pump(leat_raw *r)
         }
         drop_first(r);
     }
-    if (r->conn == NULL)
+    if (r->peer == NULL)
         free_raw(r);
-    else if (r->state == LEAT_RAW_OPEN)
-        leat_conn_read_start(r->conn);
+    else
+        leat_peer_release(r->peer);
 }
 
 /* --- opening and draining --- */
 
 void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_conn *conn,
-                       const leat_http_request *request, const char *bytes, size_t len)
+                       const leat_http_request *request, leat_buf *rest)
 {
-    static const leat_conn_handler handler = {on_read, NULL, on_conn_closed};
+    static const leat_peer_handler handler = {on_message, on_close, NULL, NULL, on_gone};
     leat_lua *lua = (leat_lua *)s;
     leat_core *core = lua->core;
     leat_raw *r = leat_calloc(1, sizeof(*r));
     r->lua = lua;
     r->route = &lua->catalog.routes[route];
-    r->conn = conn;
     r->session = session;
     r->ref = LUA_NOREF;
     leat_head_pack(&r->head, request, leat_conn_remote(conn), (leat_slice){NULL, 0});
-    leat_frame_decoder_init(&r->decoder, core->limits->max_message_bytes);
     leat_list_init(&r->inbox);
-    leat_deadline_init(&r->timer);
     leat_list_push(&lua->raws, &r->link);
     lua->n_raws++;
     leat_vm_hold(lua);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
-    leat_conn_set_handler(conn, &handler, r);
+    r->peer = leat_ws_peer_new(conn, core->loop, core->limits, core->metrics, rest, &handler, r);
     put(r, LEAT_RAW_ITEM_OPEN, (leat_slice){NULL, 0}, false, 0);
-    arm(r, core->limits->ping_interval_ms);
-    char *copy = leat_memdup(bytes, len); /* the parser's bytes are not ours to unmask */
-    feed(r, copy, len);
-    free(copy);
+    run_next(r);
 }
 
 size_t leat_lua_raw_count(const leat_lua *lua)

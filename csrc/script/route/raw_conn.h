@@ -7,7 +7,7 @@
  * Errors     what the peer does wrong closes its connection with the code of RFC 6455.
  *
  * The messages of one connection are handled in order, each after the last one's handler has ended.
- * While they wait, at most one chunk of what the peer has sent is kept, and reading stops.
+ * While they wait, at most what was read at once is kept, and reading stops.
  */
 #ifndef LEAT_SCRIPT_ROUTE_RAW_CONN_H
 #define LEAT_SCRIPT_ROUTE_RAW_CONN_H
@@ -15,36 +15,24 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "core/script.h"
-#include "net/conn.h"
+#include "net/ws_peer.h"
 #include "script/task/task.h"
-#include "wire/frame.h"
 
 typedef struct leat_raw leat_raw;
-
-typedef enum leat_raw_state {
-    LEAT_RAW_OPEN,
-    LEAT_RAW_CLOSING, /* our close frame has been sent; the peer's is awaited */
-    LEAT_RAW_CLOSED,  /* the WebSocket is closed; its TCP connection ends */
-} leat_raw_state;
 
 struct leat_raw {
     leat_list link;
     leat_lua *lua;
     const leat_catalog_route *route;
-    leat_conn *conn; /* NULL once it is gone */
+    leat_peer *peer; /* NULL once it is gone */
     leat_session *session;
     leat_buf head;
-    leat_raw_state state;
-    bool ours;      /* we closed it: what the peer still says is not handled */
-    bool last_told; /* the close handler has been queued */
-    leat_frame_decoder decoder;
-    uint64_t heard_ms;
-    bool pinged;
-    leat_deadline timer;
-    leat_list inbox; /* what the handlers are to be told; the first, while its handler runs */
-    leat_task *task; /* the handler that runs */
-    int ref;         /* of the Lua object, LUA_NOREF before the first handler */
-    leat_raw **box;  /* in the Lua object: set to NULL when this goes away */
+    bool ended_by_us; /* we closed it: what the peer still says is not handled */
+    bool close_told;  /* the close handler has been queued */
+    leat_list inbox;  /* what the handlers are to be told; the first, while its handler runs */
+    leat_task *task;  /* the handler that runs */
+    int ref;          /* of the Lua object, LUA_NOREF before the first handler */
+    leat_raw **box;   /* in the Lua object: set to NULL when this goes away */
 };
 
 /* What a handler is told. */

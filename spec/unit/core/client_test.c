@@ -204,7 +204,7 @@ static void closes_a_client_that_is_somebody_no_more(void **state)
     open_client(state, &f);
     authenticate(f);
     core_fixture_refuse(f, LEAT_CODE_UNAUTHENTICATED, false);
-    assert_true(f->conn.finished);
+    core_fixture_expect_close(f, LEAT_CLOSE_IDENTITY);
 }
 
 static void keeps_its_identity_when_the_database_is_away(void **state)
@@ -235,7 +235,7 @@ static void is_closed_when_it_does_not_read(void **state)
     core_fixture_fill(f);
     f->limits.slow_client_timeout_ms = 0; /* the tick's clock is the loop's, which stands still */
     core_fixture_wait(f, 60000);
-    assert_true(f->conn.finished);
+    core_fixture_expect_close(f, LEAT_CLOSE_TOO_SLOW);
     assert_int_equal(1, core_fixture_metric(f, LEAT_M_SLOW_CLOSED));
 }
 
@@ -247,15 +247,15 @@ static void is_closed_when_its_answers_pile_up(void **state)
     core_fixture_unread(f, LEAT_CODE_NOT_FOUND, false);
     core_fixture_expect_silence(f);
     core_fixture_round(f);
-    assert_true(f->conn.finished);
+    core_fixture_expect_close(f, LEAT_CLOSE_TOO_SLOW);
 }
 
 static void is_let_go_when_the_server_drains(void **state)
 {
     core_fixture *f = *state;
     core_fixture_reach(f, SUB_LIVE);
-    client_drain(f->client, 0);
-    assert_true(f->conn.finished);
+    leat_client_drain_all(&f->core, 0);
+    core_fixture_expect_close(f, LEAT_CLOSE_GOING_AWAY);
     assert_int_equal(0, f->client->base.subs.count);
     assert_true(core_fixture_was_sent(f, "retry_after_ms="));
 }

@@ -109,7 +109,8 @@ void core_fixture_connect(core_fixture *f, leat_transport transport)
 {
     f->conn = (leat_conn){.reading = true};
     f->n_sessions++;
-    f->client = leat_client_new(&f->core, &f->conn, transport, &f->session);
+    leat_buf rest = LEAT_BUF_INIT;
+    f->client = leat_client_new(&f->core, &f->conn, transport, &f->session, &rest);
 }
 
 static void write_message(leat_buf *out, const char *json)
@@ -147,6 +148,7 @@ void core_fixture_fill(core_fixture *f)
 {
     f->conn.queued = f->limits.max_send_buffer_bytes;
     f->conn.blocked = true;
+    leat_peer_sent(f->client->peer); /* as if the last message had filled it */
 }
 
 void core_fixture_drain(core_fixture *f)
@@ -176,6 +178,17 @@ void core_fixture_expect_sent(core_fixture *f, const char *text)
 {
     assert_int_equal(1, count_sent(f, text));
     f->conn.sent.len = 0;
+}
+
+void core_fixture_expect_close(core_fixture *f, int code)
+{
+    const char bytes[] = {(char)(code >> 8), (char)code};
+    const char *frame = f->conn.sent.at;
+    const char *end = frame + f->conn.sent.len;
+    while (frame != NULL && end - frame >= 4 &&
+           ((unsigned char)frame[0] != 0x88 || memcmp(frame + 2, bytes, 2) != 0))
+        frame++;
+    assert_true(frame != NULL && end - frame >= 4);
 }
 
 void core_fixture_expect_silence(core_fixture *f)

@@ -20,10 +20,14 @@
 
 #include <cmocka.h>
 
-#include "core/client_private.h"
+#include "core/client.h"
+#include "core/client_state.h"
 #include "core/read.h"
 #include "core/sub_private.h"
+#include "core/subscribe.h"
 #include "outbox/history.h"
+#include "wire/close_code.h"
+#include "wire/leat_v1.h"
 
 /* A socket. */
 struct leat_conn {
@@ -93,6 +97,8 @@ void core_fixture_drain(core_fixture *f);       /* it has taken all */
 bool core_fixture_was_sent(core_fixture *f, const char *text);
 /* Exactly one message with that text was sent since the last look. */
 void core_fixture_expect_sent(core_fixture *f, const char *text);
+/* A close frame with that code was sent. */
+void core_fixture_expect_close(core_fixture *f, int code);
 void core_fixture_expect_silence(core_fixture *f);
 
 /* The one subscription of the client, to "t"; NULL if there is none. */

@@ -37,6 +37,12 @@ void leat_conn_send_owned(leat_conn *c, leat_buf *bytes)
     leat_buf_close(bytes);
 }
 
+void leat_conn_send_tail(leat_conn *c, leat_buf *bytes, size_t from)
+{
+    leat_buf_append(&c->sent, bytes->at + from, bytes->len - from);
+    leat_buf_close(bytes);
+}
+
 void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part)
 {
     (void)e;

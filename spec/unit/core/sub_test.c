@@ -216,8 +216,11 @@ static void ends_its_stream(void **state)
     core_fixture_connect(f, LEAT_TRANSPORT_SSE);
     leat_grant *grant = calloc(1, sizeof(*grant));
     f->n_grants++;
-    leat_client_stream(f->client, leat_slice_of("t"), (leat_slice){NULL, 0}, grant,
-                       (leat_topic_mark){0}, (leat_since){.epoch = {NULL, 0}}, f->now_ms + 1000);
+    leat_client_stream(f->client, &(leat_sub_request){
+                                      .topic = leat_slice_of("t"),
+                                      .deadline_ms = f->now_ms + 1000,
+                                      .grant = grant,
+                                  });
     core_fixture_arm(f);
     core_fixture_unread(f, LEAT_CODE_NOT_FOUND, false);
     assert_true(

@@ -255,7 +255,7 @@ static void stops_reading_from_inside_on_read(void **state)
     fixture_end(p);
 }
 
-static void on_other_read(void *owner, const char *bytes, size_t len)
+static void on_other_read(void *owner, char *bytes, size_t len)
 {
     leat_buf_append(owner, bytes, len);
 }

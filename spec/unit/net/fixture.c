@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 
-static void on_read(void *owner, const char *bytes, size_t len)
+static void on_read(void *owner, char *bytes, size_t len)
 {
     fixture_pair *p = owner;
     p->reads++;

@@ -44,7 +44,7 @@ static void take(leat_send_queue *q, char c, size_t len)
     leat_buf b = LEAT_BUF_INIT;
     memset(leat_buf_reserve(&b, len), c, len);
     b.len = len;
-    leat_send_queue_take(q, &b);
+    leat_send_queue_take(q, &b, 0);
     assert_int_equal(b.len, 0);
     leat_buf_close(&b);
 }
@@ -59,7 +59,7 @@ static void keeps_the_order_of_all_kinds(void **state)
     leat_buf_text(&owned, "owned ");
 
     leat_send_queue_copy(&q, leat_slice_of("copy "));
-    leat_send_queue_take(&q, &owned);
+    leat_send_queue_take(&q, &owned, 0);
     leat_send_queue_event(&q, e, leat_event_frame(e));
     leat_send_queue_event(&q, e, leat_slice_of(" static"));
     leat_send_queue_copy(&q, leat_slice_of(" end"));
@@ -115,7 +115,7 @@ static void takes_large_buffers_without_copying(void **state)
     b.len = 1000;
     const char *at = b.at;
 
-    leat_send_queue_take(&q, &b);
+    leat_send_queue_take(&q, &b, 0);
 
     struct iovec iov[1];
     size_t total = 0;

@@ -33,7 +33,8 @@ static void expect_frame(leat_slice frame, const char *json)
 
 static void expect(leat_buf *out, const char *json)
 {
-    expect_frame(leat_buf_view(out), json);
+    if (!leat_slice_is(leat_buf_view(out), json))
+        fail_msg("%.*s\ninstead of\n%s", (int)out->len, out->at, json);
     out->len = 0;
 }
 
@@ -107,40 +108,32 @@ static void writes_errors(void **state)
     leat_buf_close(&out);
 }
 
-static void appends_frames(void **state)
+static void appends_to_what_is_there(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
     leat_v1_write_ok(&out, S("1"), none);
     leat_v1_write_ok(&out, S("2"), S("[]"));
-    assert_int_equal(out.len, 2 + 18 + 2 + 28);
-    assert_memory_equal(
-        out.at, "\x81\x12{\"op\":\"ok\",\"id\":1}\x81\x1c{\"op\":\"ok\",\"id\":2,\"data\":[]}",
-        out.len);
+    expect(&out, "{\"op\":\"ok\",\"id\":1}{\"op\":\"ok\",\"id\":2,\"data\":[]}");
     leat_buf_close(&out);
 }
 
-/* Data of every length around the frame header's steps. */
 static void writes_data_of_any_size(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {2, 60, 95, 100, 105, 130, 65500, 65510, 65520, 65530, 70000};
+    static const size_t sizes[] = {2, 60, 130, 65530, 70000};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         char *data = malloc(sizes[i]);
         memset(data, 'd', sizes[i]);
         data[0] = data[sizes[i] - 1] = '"';
         static const char before[] = "{\"op\":\"ok\",\"id\":3,\"data\":";
-        size_t len = sizeof(before) - 1 + sizes[i] + 1;
-        size_t header = len < 126 ? 2 : len < 65536 ? 4 : 10;
         leat_buf out = LEAT_BUF_INIT;
 
         leat_v1_write_ok(&out, S("3"), (leat_slice){data, sizes[i]});
 
-        assert_int_equal(out.len, header + len);
-        assert_int_equal((unsigned char)out.at[1], len < 126 ? len : len < 65536 ? 126 : 127);
-        assert_int_equal((unsigned char)out.at[header - 1], header == 2 ? len : len & 255);
-        assert_memory_equal(out.at + header, before, sizeof(before) - 1);
-        assert_memory_equal(out.at + header + sizeof(before) - 1, data, sizes[i]);
+        assert_int_equal(out.len, sizeof(before) - 1 + sizes[i] + 1);
+        assert_memory_equal(out.at, before, sizeof(before) - 1);
+        assert_memory_equal(out.at + sizeof(before) - 1, data, sizes[i]);
         assert_int_equal(out.at[out.len - 1], '}');
         leat_buf_close(&out);
         free(data);
@@ -205,7 +198,7 @@ int main(void)
         cmocka_unit_test(writes_resumed),
         cmocka_unit_test(writes_ok),
         cmocka_unit_test(writes_errors),
-        cmocka_unit_test(appends_frames),
+        cmocka_unit_test(appends_to_what_is_there),
         cmocka_unit_test(writes_data_of_any_size),
         cmocka_unit_test(writes_no_line_breaks),
         cmocka_unit_test(encodes_events),

@@ -31,7 +31,9 @@ static struct peer open_raw_with(script_fixture *f, leat_session *session, const
     leat_http_request request = {.method = leat_slice_of("GET"),
                                  .path = leat_slice_of("/raw/7"),
                                  .query = leat_slice_of("token=t")};
-    leat_lua_raw_open(leat_lua_script(f->lua), m.route, session, p.conn, &request, bytes, len);
+    leat_buf rest = LEAT_BUF_INIT;
+    leat_buf_append(&rest, bytes, len);
+    leat_lua_raw_open(leat_lua_script(f->lua), m.route, session, p.conn, &request, &rest);
     assert_int_equal(leat_lua_raw_count(f->lua), 1);
     return p;
 }

@@ -1,0 +1,56 @@
+#include "core/client_end.h"
+
+#include "base/container_of.h"
+#include "core/client_request.h"
+#include "core/sub.h"
+#include "wire/close_code.h"
+
+void client_end(leat_client *c)
+{
+    c->status = CLIENT_CLOSED; /* first: what ends now begins nothing new */
+    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
+         e = leat_map_next(&c->base.subs, NULL))
+        leat_sub_close(LEAT_CONTAINER_OF(e, leat_sub, entry), false);
+    client_request_abandon_all(c);
+    leat_deadline_cancel(&c->timer);
+}
+
+void client_close(leat_client *c, int code, const char *reason)
+{
+    if (c->status == CLIENT_CLOSED)
+        return;
+    client_end(c);
+    leat_peer_close(c->peer, code, reason);
+}
+
+static int close_code_of(leat_code code)
+{
+    switch (code) {
+    case LEAT_CODE_DEADLINE_EXCEEDED:
+        return LEAT_CLOSE_DEADLINE;
+    case LEAT_CODE_UNAUTHENTICATED:
+        return LEAT_CLOSE_IDENTITY;
+    case LEAT_CODE_UNAVAILABLE:
+        return LEAT_CLOSE_TRY_LATER;
+    case LEAT_CODE_INTERNAL:
+        return LEAT_CLOSE_INTERNAL;
+    case LEAT_CODE_LIMIT:
+    case LEAT_CODE_RATE_LIMITED:
+        return LEAT_CLOSE_TOO_MANY;
+    case LEAT_CODE_OK:
+    case LEAT_CODE_BAD_REQUEST:
+    case LEAT_CODE_FORBIDDEN:
+    case LEAT_CODE_NOT_FOUND:
+    case LEAT_CODE_ALREADY_SUBSCRIBED:
+    case LEAT_CODE_TOO_LARGE:
+    case LEAT_CODE_REVOKED:
+    case LEAT_CODE_COUNT:
+        break;
+    }
+    return LEAT_CLOSE_NORMAL;
+}
+
+void client_end_stream(leat_client *c, leat_code code)
+{
+    client_close(c, close_code_of(code), leat_code_name(code));
+}

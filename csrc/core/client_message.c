@@ -1,0 +1,161 @@
+/* client_message.c - client_message parses and dispatches. A subscribe goes its own way (sub.c);
+ * publish, call and authenticate are requests (client_request.c), which `answer` answers. */
+#include "core/client_message.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/container_of.h"
+#include "core/client_end.h"
+#include "core/client_request.h"
+#include "core/client_send.h"
+#include "core/subscribe.h"
+#include "wire/close_code.h"
+
+enum { RETRY_AFTER_MS = 1000 };
+
+static const leat_slice none = {NULL, 0};
+
+static uint64_t deadline_of(const leat_client *c, const leat_v1_message *m)
+{
+    uint64_t now_ms = leat_loop_now(c->base.core->loop);
+    uint64_t own_ms = m->timeout_ms > 0 ? now_ms + m->timeout_ms : LEAT_DEADLINE_NEVER;
+    return leat_control_deadline(own_ms, now_ms, c->base.core->limits->control_timeout_ms);
+}
+
+static void refuse_message(leat_client *c, leat_slice id, leat_code code, const char *message)
+{
+    if (code == LEAT_CODE_BAD_REQUEST)
+        leat_metrics_add(c->base.core->metrics, LEAT_M_BAD_REQUESTS, 1);
+    uint32_t retry_after_ms = code == LEAT_CODE_UNAVAILABLE ? RETRY_AFTER_MS : 0;
+    client_send_error(&c->base, id, none,
+                      &(leat_failure){code, leat_slice_of(message), retry_after_ms});
+}
+
+static void subscribe(leat_client *c, const leat_v1_message *m)
+{
+    const char *why = NULL;
+    leat_sub_request request = {
+        .topic = m->topic,
+        .id = m->id,
+        .params = m->params,
+        .since = {m->has_since ? m->since_epoch : none, m->since_seq},
+        .deadline_ms = deadline_of(c, m),
+    };
+    if (c->base.is_stream) {
+        refuse_message(c, m->id, LEAT_CODE_BAD_REQUEST,
+                       "a stream carries one topic: open /ws for more");
+        return;
+    }
+    leat_code code = leat_subscribe(&c->base, &request, &why);
+    if (code != LEAT_CODE_OK)
+        refuse_message(c, m->id, code, why);
+}
+
+static void unsubscribe(leat_client *c, const leat_v1_message *m)
+{
+    leat_map_entry *e = leat_map_get(&c->base.subs, m->topic);
+    if (e == NULL) {
+        refuse_message(c, m->id, LEAT_CODE_NOT_FOUND, "not subscribed to this topic");
+        return;
+    }
+    leat_sub_close(LEAT_CONTAINER_OF(e, leat_sub, entry), true);
+    client_send_ok(&c->base, m->id, none);
+    if (c->base.is_stream)
+        client_close(c, LEAT_CLOSE_NORMAL, "unsubscribed");
+}
+
+/* --- answers --- */
+
+static void renew_session(leat_client *c, leat_session *session)
+{
+    c->base.core->script->ops->session_unref(c->base.session);
+    c->base.session = session;
+    c->base.ops->grant_expires(
+        &c->base, session->expires_at); /* the identity may expire sooner than the old one */
+    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
+         e = leat_map_next(&c->base.subs, e))
+        leat_sub_reauthorize(LEAT_CONTAINER_OF(e, leat_sub, entry));
+}
+
+static void answer_failure(leat_client *c, leat_slice id, const leat_verdict *v)
+{
+    char text[512];
+    snprintf(text, sizeof(text), "%.*s", (int)v->message.len,
+             v->message.at == NULL ? "" : v->message.at);
+    client_send_error(&c->base, id, none,
+                      &(leat_failure){v->code, leat_slice_of(text), v->retry_after_ms});
+}
+
+static void answer(leat_client *c, leat_v1_op op, leat_slice id, const leat_verdict *v)
+{
+    bool renews = op == LEAT_V1_AUTHENTICATE;
+    if (v->code == LEAT_CODE_OK) {
+        if (renews)
+            renew_session(c, v->session);
+        client_send_ok(&c->base, id, v->json);
+        return;
+    }
+    answer_failure(c, id, v);
+    /* A failed read or script says nothing about the identity: the client keeps the one it has. */
+    if (renews && !v->read_failed && v->code != LEAT_CODE_INTERNAL)
+        client_close(c, LEAT_CLOSE_IDENTITY, leat_code_name(v->code));
+}
+
+/* --- messages --- */
+
+static void request(leat_client *c, const leat_v1_message *m, leat_slice subject, leat_slice body)
+{
+    client_request_new(c, m, subject, body, deadline_of(c, m), answer);
+}
+
+static void dispatch(leat_client *c, const leat_v1_message *m)
+{
+    switch (m->op) {
+    case LEAT_V1_SUBSCRIBE:
+        subscribe(c, m);
+        return;
+    case LEAT_V1_UNSUBSCRIBE:
+        unsubscribe(c, m);
+        return;
+    case LEAT_V1_PUBLISH:
+        request(c, m, m->topic, m->data);
+        return;
+    case LEAT_V1_CALL:
+        request(c, m, m->method, m->params);
+        return;
+    case LEAT_V1_AUTHENTICATE:
+        request(c, m, m->token, none);
+        return;
+    }
+}
+
+/* A caller's timeout is kept unchanged, or refused: the caller would not know of a shorter one. */
+static bool check_timeout(leat_client *c, const leat_v1_message *m)
+{
+    uint64_t max_ms = c->base.core->limits->max_timeout_ms;
+    char text[80];
+    if (m->timeout_ms <= max_ms)
+        return true;
+    snprintf(text, sizeof(text), "\"timeout_ms\" may be at most %" PRIu64 " here", max_ms);
+    refuse_message(c, m->id, LEAT_CODE_BAD_REQUEST, text);
+    return false;
+}
+
+void client_message(leat_client *c, leat_slice text)
+{
+    leat_buf scratch = LEAT_BUF_INIT;
+    leat_v1_message m;
+    char reason[256];
+    size_t max_values = c->base.core->limits->max_message_values;
+    int err = leat_v1_parse(&m, text, max_values, &scratch, reason, sizeof(reason));
+    if (err == LEAT_ETOOLARGE) {
+        leat_metrics_add(c->base.core->metrics, LEAT_M_MESSAGES_TOO_LARGE, 1);
+        refuse_message(c, m.id, LEAT_CODE_TOO_LARGE, reason);
+    } else if (err < 0) {
+        refuse_message(c, m.id, LEAT_CODE_BAD_REQUEST, reason);
+    } else if (check_timeout(c, &m)) {
+        dispatch(c, &m);
+    }
+    leat_buf_close(&scratch);
+}

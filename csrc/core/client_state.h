@@ -1,0 +1,50 @@
+/* client_state.h - what the files of a client share: its struct, and how far it may be ahead of its
+ * answers.
+ *
+ * Ownership  see client.h.
+ * Threads    loop thread only.
+ * Units      bytes; milliseconds.
+ * Errors     none.
+ */
+#ifndef LEAT_CORE_CLIENT_STATE_H
+#define LEAT_CORE_CLIENT_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "core/subscriber.h"
+#include "loop/deadline.h"
+#include "net/peer.h"
+
+typedef enum client_status {
+    CLIENT_OPEN,
+    CLIENT_DRAINING, /* the server stops: the client is closed at drain_at_ms, or when it is idle */
+    CLIENT_CLOSED,   /* all that it had has ended; its connection says good-bye */
+} client_status;
+
+typedef struct leat_client {
+    leat_subscriber base; /* first: its subscriptions know no more of it */
+    leat_list link;       /* in core->clients */
+    leat_peer *peer;
+    leat_list requests;      /* client_request: publish, call, authenticate under way */
+    size_t request_bytes;    /* what they hold */
+    leat_deadline timer;     /* OPEN: the first expiry; DRAINING: the next look */
+    uint64_t drain_until_ms; /* DRAINING: it is closed by then */
+    client_status status;
+} leat_client;
+
+static inline leat_client *client_of(leat_subscriber *s)
+{
+    return (leat_client *)s;
+}
+
+/* Lets the peer's next message through, unless too much is unanswered or unsent. Called whenever
+ * one of these has changed. */
+void client_update_flow(leat_client *c);
+
+/* A request or a subscribe was answered, or has ended without an answer. */
+void client_answered(leat_client *c);
+
+#endif

@@ -1,0 +1,176 @@
+/* peer.c - what all kinds of peers have in common: how much may be queued, and the timer.
+ *
+ *   leat_peer_sent     after each message: from OPEN to FULL, if too much is queued
+ *   on_turn            the turn after that: back to OPEN, or on to BLOCKED
+ *   leat_peer_on_drain the socket has taken all: back to OPEN
+ *   on_timer           a sign of life, a dead peer (ops->keep_alive), or one that is too slow
+ */
+#include "net/peer.h"
+
+#include "base/container_of.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { ENVELOPE_BYTES = 64 * 1024 }; /* what surrounds the data of a message, and small messages */
+
+static void on_timer(leat_deadline *d);
+static void on_turn(leat_deadline *d);
+
+void leat_peer_init(leat_peer *p, const leat_peer_ops *ops, leat_conn *conn, leat_loop *loop,
+                    const leat_limits *limits, const leat_conn_handler *conn_handler)
+{
+    p->ops = ops;
+    p->conn = conn;
+    p->loop = loop;
+    p->limits = limits;
+    p->heard_ms = leat_loop_now(loop);
+    leat_deadline_init(&p->timer);
+    leat_deadline_init(&p->turn);
+    leat_conn_set_handler(conn, conn_handler, p);
+    uint64_t ping_ms = limits->ping_interval_ms;
+    uint64_t slow_ms = limits->slow_client_timeout_ms;
+    leat_loop_after(loop, &p->timer, ping_ms < slow_ms ? ping_ms : slow_ms, on_timer);
+}
+
+size_t leat_peer_queued(const leat_peer *p)
+{
+    return p->conn == NULL ? 0 : leat_conn_queued(p->conn);
+}
+
+const char *leat_peer_remote(const leat_peer *p)
+{
+    return leat_conn_remote(p->conn);
+}
+
+/* --- output --- */
+
+void leat_peer_sent(leat_peer *p)
+{
+    if (p->output != LEAT_PEER_OPEN || leat_conn_queued(p->conn) < p->limits->max_send_buffer_bytes)
+        return;
+    p->output = LEAT_PEER_FULL;
+    leat_peer_next_turn(p);
+}
+
+bool leat_peer_takes(const leat_peer *p, size_t bytes)
+{
+    const leat_limits *l = p->limits;
+    return p->output != LEAT_PEER_SHUT &&
+           leat_conn_queued(p->conn) + bytes <= l->max_send_buffer_bytes + l->max_snapshot_bytes;
+}
+
+/* Nothing more is queued, and the next turn tells the owner: the caller is in the middle of
+ * something. */
+static void overrun(leat_peer *p)
+{
+    p->output = LEAT_PEER_SHUT;
+    leat_loop_after(p->loop, &p->timer, 0, on_timer);
+}
+
+void leat_peer_send(leat_peer *p, leat_buf *message)
+{
+    size_t excess = message->len > ENVELOPE_BYTES ? message->len - ENVELOPE_BYTES : 0;
+    if (p->output == LEAT_PEER_SHUT) {
+        leat_buf_close(message);
+    } else if (!leat_peer_takes(p, excess)) {
+        leat_buf_close(message);
+        overrun(p);
+    } else {
+        p->ops->finish(p, message);
+        leat_peer_sent(p);
+    }
+}
+
+static void open_output(leat_peer *p)
+{
+    p->output = LEAT_PEER_OPEN;
+    if (p->ops->on_open != NULL)
+        p->ops->on_open(p);
+    if (p->handler->on_writable != NULL)
+        p->handler->on_writable(p->owner);
+}
+
+void leat_peer_on_drain(void *peer)
+{
+    leat_peer *p = peer;
+    if (p->output == LEAT_PEER_FULL || p->output == LEAT_PEER_BLOCKED)
+        open_output(p);
+}
+
+/* What was queued in the last turn has been sent, as far as the socket took it. */
+static void look_at_output(leat_peer *p)
+{
+    if (leat_conn_queued(p->conn) < p->limits->max_send_buffer_bytes)
+        open_output(p);
+    else if (leat_conn_blocked(p->conn))
+        p->output = LEAT_PEER_BLOCKED;
+    else
+        leat_peer_next_turn(p);
+}
+
+/* --- time --- */
+
+void leat_peer_next_turn(leat_peer *p)
+{
+    if (!leat_deadline_armed(&p->turn))
+        leat_loop_after(p->loop, &p->turn, 0, on_turn);
+}
+
+static void on_turn(leat_deadline *d)
+{
+    leat_peer *p = LEAT_CONTAINER_OF(d, leat_peer, turn);
+    if (p->output == LEAT_PEER_FULL)
+        look_at_output(p);
+    if (p->ops->on_turn != NULL)
+        p->ops->on_turn(p);
+}
+
+/* When the peer counts as too slow, if it takes nothing until then. */
+static uint64_t slow_at_ms(const leat_peer *p, uint64_t now_ms)
+{
+    uint64_t since_ms = leat_conn_queued(p->conn) > 0 ? leat_conn_progress_ms(p->conn) : now_ms;
+    return p->handler->on_slow == NULL ? LEAT_DEADLINE_NEVER
+                                       : since_ms + p->limits->slow_client_timeout_ms;
+}
+
+static void on_timer(leat_deadline *d)
+{
+    leat_peer *p = LEAT_CONTAINER_OF(d, leat_peer, timer);
+    uint64_t now_ms = leat_loop_now(p->loop);
+    uint64_t slow_ms = slow_at_ms(p, now_ms);
+    bool queued = leat_conn_queued(p->conn) > 0;
+    if (p->output == LEAT_PEER_SHUT || (queued && slow_ms <= now_ms)) {
+        p->handler->on_slow(p->owner);
+        return;
+    }
+    uint64_t alive_ms = p->ops->keep_alive(p, now_ms);
+    uint64_t next_ms = alive_ms < slow_ms ? alive_ms : slow_ms;
+    if (p->output != LEAT_PEER_SHUT)
+        leat_loop_at(p->loop, &p->timer, next_ms, on_timer);
+}
+
+/* --- the end --- */
+
+void leat_peer_shut(leat_peer *p)
+{
+    p->output = LEAT_PEER_SHUT;
+    leat_deadline_cancel(&p->timer);
+}
+
+void leat_peer_give_up(leat_peer *p)
+{
+    LEAT_LOG_INFO("client", "closed reason=dead remote=%s", leat_conn_remote(p->conn));
+    leat_peer_shut(p);
+    leat_conn_close(p->conn);
+}
+
+void leat_peer_on_conn_closed(void *peer, int err)
+{
+    leat_peer *p = peer;
+    p->conn = NULL;
+    leat_peer_shut(p);
+    leat_deadline_cancel(&p->turn);
+    if (p->ops->on_gone != NULL)
+        p->ops->on_gone(p);
+    p->handler->on_gone(p->owner, err);
+}

@@ -1,0 +1,386 @@
+/* ws_peer.c - on_read -> decode -> on_frame -> the owner's on_message, or a pong, or the end.
+ *
+ * The states are those of the close handshake. Each is entered by set_state, which also does what
+ * the state needs. OPEN ends in one of four ways: we close (CLOSING), the peer closes or breaks the
+ * protocol (CLOSED_BY_PEER), it does not answer a ping, or the conn ends by itself (GONE).
+ *
+ * The decoder unmasks in place: in the conn's own buffer, or in `unread`, where bytes wait that
+ * were read but may not be decoded yet.
+ */
+#include "net/ws_peer.h"
+
+#include <stdlib.h>
+
+#include "base/container_of.h"
+#include "base/mem.h"
+#include "wire/frame.h"
+
+typedef enum ws_state {
+    WS_OPEN,
+    WS_CLOSING,        /* our close frame was sent; the peer's is awaited, messages are dropped */
+    WS_CLOSED_BY_PEER, /* the peer's close frame or a breach has come; the owner's answer is due */
+    WS_ENDING,         /* the WebSocket is closed; its TCP connection ends */
+    WS_GONE,
+    WS_STATES,
+} ws_state;
+
+/* How far the owner lets the peer's messages come. It is no state of the handshake: the owner may
+ * change it in any. */
+typedef enum ws_input {
+    WS_FLOWING,
+    WS_PAUSED, /* nothing is read; what was read is delivered */
+    WS_HELD,   /* and nothing is delivered */
+} ws_input;
+
+typedef struct ws_peer {
+    leat_peer base; /* first: a leat_peer is one of these */
+    leat_metrics *metrics;
+    leat_frame_decoder decoder;
+    leat_buf unread;
+    leat_buf owed_pong; /* the payload of the last ping that is not yet answered */
+    uint64_t pinged_ms; /* when the unanswered ping was sent; 0: there is none */
+    int close_code;     /* CLOSED_BY_PEER: what is to be answered */
+    uint8_t state;      /* a ws_state */
+    uint8_t input;      /* a ws_input */
+    bool owes_pong;     /* a ping came while the output was full, and is to be answered */
+} ws_peer;
+
+static const uint8_t edges[WS_STATES] = {
+    [WS_OPEN] = 1 << WS_CLOSING | 1 << WS_CLOSED_BY_PEER | 1 << WS_GONE,
+    [WS_CLOSING] = 1 << WS_ENDING | 1 << WS_GONE,
+    [WS_CLOSED_BY_PEER] = 1 << WS_ENDING | 1 << WS_GONE,
+    [WS_ENDING] = 1 << WS_GONE,
+};
+
+static void on_close_timeout(leat_deadline *d);
+static void update_reading(ws_peer *w);
+
+static ws_peer *ws_of(leat_peer *p)
+{
+    return (ws_peer *)p;
+}
+
+static void set_state(ws_peer *w, ws_state next)
+{
+    leat_peer *p = &w->base;
+    LEAT_ASSERT((edges[w->state] & 1u << next) != 0);
+    w->state = (uint8_t)next;
+    switch (next) {
+    case WS_CLOSING:
+        leat_peer_shut(p);
+        leat_loop_after(p->loop, &p->timer, p->limits->close_timeout_ms, on_close_timeout);
+        w->input = WS_FLOWING; /* for the peer's close frame */
+        update_reading(w);
+        return;
+    case WS_CLOSED_BY_PEER:
+        leat_deadline_cancel(&p->timer); /* the owner answers when it has handled its messages */
+        return;
+    case WS_ENDING:
+        leat_peer_shut(p);
+        leat_conn_finish(p->conn, leat_loop_now(p->loop) + p->limits->close_timeout_ms);
+        return;
+    case WS_GONE:
+        leat_buf_close(&w->unread);
+        return;
+    case WS_OPEN:
+    case WS_STATES:
+        return;
+    }
+}
+
+static void on_close_timeout(leat_deadline *d)
+{
+    leat_conn_close(LEAT_CONTAINER_OF(d, leat_peer, timer)->conn);
+}
+
+/* --- out --- */
+
+static void send_frame(ws_peer *w, leat_frame_op op, leat_slice payload)
+{
+    leat_buf frame = LEAT_BUF_INIT;
+    leat_frame_write(&frame, op, payload);
+    leat_conn_send_owned(w->base.conn, &frame);
+    leat_peer_sent(&w->base);
+}
+
+static void send_close(ws_peer *w, int code, const char *reason)
+{
+    leat_buf frame = LEAT_BUF_INIT;
+    leat_frame_write_close(&frame, code, reason);
+    leat_conn_send_owned(w->base.conn, &frame);
+}
+
+/* Room for the longest header; it is written once the length is known. */
+static void begin(leat_buf *out, const leat_peer_label *label, size_t room)
+{
+    (void)label;
+    leat_buf_reserve(out, LEAT_FRAME_HEADER_MAX + room);
+    out->len = LEAT_FRAME_HEADER_MAX;
+}
+
+static void finish(leat_peer *p, leat_buf *message)
+{
+    size_t payload_len = message->len - LEAT_FRAME_HEADER_MAX;
+    size_t from = LEAT_FRAME_HEADER_MAX - leat_frame_header_len(payload_len);
+    leat_frame_write_header(message->at + from, LEAT_FRAME_TEXT, payload_len);
+    leat_conn_send_tail(p->conn, message, from);
+}
+
+static void send_event(leat_peer *p, leat_event *e, const leat_epoch *epoch)
+{
+    (void)epoch;
+    if (p->output == LEAT_PEER_SHUT)
+        return;
+    leat_conn_send_event(p->conn, e, leat_event_frame(e));
+    leat_peer_sent(p);
+}
+
+void leat_ws_peer_send(leat_peer *p, bool binary, leat_slice payload)
+{
+    if (leat_ws_peer_is_open(p))
+        send_frame(ws_of(p), binary ? LEAT_FRAME_BINARY : LEAT_FRAME_TEXT, payload);
+}
+
+static void send_pong(ws_peer *w, leat_slice payload)
+{
+    if (w->base.output == LEAT_PEER_OPEN) {
+        send_frame(w, LEAT_FRAME_PONG, payload);
+        return;
+    }
+    w->owes_pong = true;
+    w->owed_pong.len = 0;
+    leat_buf_slice(&w->owed_pong, payload);
+}
+
+static void on_output_open(leat_peer *p)
+{
+    ws_peer *w = ws_of(p);
+    if (!w->owes_pong)
+        return;
+    w->owes_pong = false;
+    send_frame(w, LEAT_FRAME_PONG, leat_buf_view(&w->owed_pong));
+    leat_buf_close(&w->owed_pong);
+}
+
+/* --- closing --- */
+
+bool leat_ws_peer_is_open(const leat_peer *p)
+{
+    ws_state state = (ws_state)((const ws_peer *)p)->state;
+    return state == WS_OPEN || state == WS_CLOSED_BY_PEER;
+}
+
+/* Whatever the peer still says, the owner has heard enough. */
+static void close_peer(leat_peer *p, int code, const char *reason)
+{
+    ws_peer *w = ws_of(p);
+    if (!leat_ws_peer_is_open(p))
+        return;
+    send_close(w, code, reason);
+    set_state(w, w->state == WS_OPEN ? WS_CLOSING : WS_ENDING);
+}
+
+void leat_ws_peer_answer(leat_peer *p, const char *reason)
+{
+    ws_peer *w = ws_of(p);
+    if (w->state == WS_CLOSED_BY_PEER)
+        close_peer(p, w->close_code, reason);
+}
+
+/* The peer's close frame, or its breach of the protocol: nothing that follows counts. */
+static void end_input(ws_peer *w, int code, leat_slice reason)
+{
+    w->close_code = code;
+    set_state(w, w->state == WS_OPEN ? WS_CLOSED_BY_PEER : WS_ENDING);
+    w->base.handler->on_close(w->base.owner, code, reason);
+}
+
+/* --- in --- */
+
+static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_code)
+{
+    ws_peer *w = arg;
+    switch (op) {
+    case LEAT_FRAME_TEXT:
+    case LEAT_FRAME_BINARY:
+        if (w->state == WS_OPEN)
+            w->base.handler->on_message(w->base.owner, op == LEAT_FRAME_BINARY, payload);
+        break;
+    case LEAT_FRAME_PING:
+        if (w->state == WS_OPEN)
+            send_pong(w, payload);
+        break;
+    case LEAT_FRAME_CLOSE:
+        end_input(w, close_code, payload);
+        break;
+    case LEAT_FRAME_PONG:
+        break; /* any bytes count as a sign of life */
+    case LEAT_FRAME_CONTINUATION:
+        LEAT_ASSERT(op != LEAT_FRAME_CONTINUATION); /* the decoder delivers whole messages */
+        break;
+    }
+    return w->input != WS_HELD;
+}
+
+static bool takes_input(const ws_peer *w)
+{
+    return w->state == WS_OPEN || w->state == WS_CLOSING;
+}
+
+static void update_reading(ws_peer *w)
+{
+    bool waits = w->unread.len > 0;
+    if (w->base.conn == NULL || !takes_input(w))
+        return;
+    if (waits || w->input != WS_FLOWING)
+        leat_conn_read_stop(w->base.conn);
+    else
+        leat_conn_read_start(w->base.conn);
+    if (waits && w->input != WS_HELD)
+        leat_peer_next_turn(&w->base);
+}
+
+static void decode(ws_peer *w, char *bytes, size_t len)
+{
+    size_t used = 0;
+    int code = leat_frame_feed(&w->decoder, bytes, len, on_frame, w, &used);
+    if (code != 0) {
+        leat_metrics_add(w->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
+        end_input(w, code, (leat_slice){NULL, 0});
+    } else if (used < len && takes_input(w)) {
+        leat_buf_append(&w->unread, bytes + used, len - used);
+    }
+    update_reading(w);
+}
+
+static void on_read(void *owner, char *bytes, size_t len)
+{
+    ws_peer *w = owner;
+    w->base.heard_ms = leat_loop_now(w->base.loop);
+    w->pinged_ms = 0;
+    if (!takes_input(w))
+        return;
+    if (w->unread.len > 0 || w->input == WS_HELD)
+        leat_buf_append(&w->unread, bytes, len);
+    else
+        decode(w, bytes, len);
+}
+
+static void on_turn(leat_peer *p)
+{
+    ws_peer *w = ws_of(p);
+    if (w->input == WS_HELD || w->unread.len == 0 || !takes_input(w))
+        return;
+    leat_buf own = w->unread;
+    w->unread = LEAT_BUF_INIT;
+    decode(w, own.at, own.len);
+    leat_buf_close(&own);
+}
+
+static void set_input(ws_peer *w, ws_input input)
+{
+    if (w->state != WS_OPEN || w->input == input)
+        return;
+    w->input = (uint8_t)input;
+    w->pinged_ms = 0; /* while nothing is read, an answer is not seen */
+    update_reading(w);
+}
+
+static void hold(leat_peer *p)
+{
+    set_input(ws_of(p), WS_HELD);
+}
+
+void leat_ws_peer_pause(leat_peer *p)
+{
+    set_input(ws_of(p), WS_PAUSED);
+}
+
+static void release(leat_peer *p)
+{
+    set_input(ws_of(p), WS_FLOWING);
+}
+
+/* --- is the peer still there --- */
+
+static void ping(ws_peer *w)
+{
+    send_frame(w, LEAT_FRAME_PING, (leat_slice){NULL, 0});
+}
+
+/* While nothing is read, the answer to a ping is not seen. But a ping that cannot be delivered
+ * shows that the peer is gone. */
+static uint64_t keep_unread_alive(ws_peer *w, uint64_t now_ms)
+{
+    uint64_t interval_ms = w->base.limits->ping_interval_ms;
+    if (now_ms >= w->base.heard_ms + interval_ms) {
+        w->base.heard_ms = now_ms;
+        ping(w);
+    }
+    return w->base.heard_ms + interval_ms;
+}
+
+static uint64_t keep_alive(leat_peer *p, uint64_t now_ms)
+{
+    ws_peer *w = ws_of(p);
+    uint64_t ping_at_ms = p->heard_ms + p->limits->ping_interval_ms;
+    if (w->input != WS_FLOWING)
+        return keep_unread_alive(w, now_ms);
+    if (w->pinged_ms == 0 && now_ms < ping_at_ms)
+        return ping_at_ms;
+    if (w->pinged_ms == 0) {
+        w->pinged_ms = now_ms;
+        ping(w);
+    }
+    uint64_t dead_at_ms = w->pinged_ms + p->limits->pong_timeout_ms;
+    if (now_ms >= dead_at_ms)
+        leat_peer_give_up(p);
+    return dead_at_ms;
+}
+
+/* --- beginning and end --- */
+
+static void on_gone(leat_peer *p)
+{
+    set_state(ws_of(p), WS_GONE);
+}
+
+static void free_peer(leat_peer *p)
+{
+    ws_peer *w = ws_of(p);
+    leat_frame_decoder_close(&w->decoder);
+    leat_buf_close(&w->unread);
+    leat_buf_close(&w->owed_pong);
+    free(w);
+}
+
+leat_peer *leat_ws_peer_new(leat_conn *conn, leat_loop *loop, const leat_limits *limits,
+                            leat_metrics *metrics, leat_buf *rest, const leat_peer_handler *handler,
+                            void *owner)
+{
+    static const leat_peer_ops ops = {
+        .begin = begin,
+        .finish = finish,
+        .send_event = send_event,
+        .hold = hold,
+        .release = release,
+        .close = close_peer,
+        .keep_alive = keep_alive,
+        .on_turn = on_turn,
+        .on_open = on_output_open,
+        .on_gone = on_gone,
+        .free = free_peer,
+    };
+    static const leat_conn_handler conn_handler = {on_read, leat_peer_on_drain,
+                                                   leat_peer_on_conn_closed};
+    ws_peer *w = leat_calloc(1, sizeof(*w));
+    w->metrics = metrics;
+    w->base.handler = handler;
+    w->base.owner = owner;
+    leat_frame_decoder_init(&w->decoder, limits->max_message_bytes);
+    leat_peer_init(&w->base, &ops, conn, loop, limits, &conn_handler);
+    w->unread = *rest;
+    *rest = LEAT_BUF_INIT;
+    update_reading(w);
+    return &w->base;
+}

@@ -1,0 +1,34 @@
+/* ws_peer.h - one WebSocket connection, server side (RFC 6455): messages in and out, pings, the
+ * close handshake.
+ *
+ * Ownership, threads, units, errors  as peer.h says.
+ *
+ * Pings are answered here. While the output is full only the last one is remembered, and answered
+ * when it is open again (RFC 6455 §5.5.3). A peer that sends nothing for ping_interval_ms is
+ * pinged, and given up if it still sends nothing for pong_timeout_ms.
+ */
+#ifndef LEAT_NET_WS_PEER_H
+#define LEAT_NET_WS_PEER_H
+
+#include "net/peer.h"
+
+/* Takes conn, on which the 101 is queued, and the bytes that came behind the request's head; their
+ * messages are delivered in the loop's next turn. */
+leat_peer *leat_ws_peer_new(leat_conn *conn, leat_loop *loop, const leat_limits *limits,
+                            leat_metrics *metrics, leat_buf *rest, const leat_peer_handler *handler,
+                            void *owner);
+
+/* Sends a message of the caller's own, copied. Dropped unless leat_ws_peer_is_open. */
+void leat_ws_peer_send(leat_peer *p, bool binary, leat_slice payload);
+
+/* Reads no more, until leat_peer_release; what was read is still delivered. */
+void leat_ws_peer_pause(leat_peer *p);
+
+/* True until a close frame was sent: messages may still be sent after the peer's own one. */
+bool leat_ws_peer_is_open(const leat_peer *p);
+
+/* Answers on_close with the same code, and ends the connection. Harmless if there is nothing to
+ * answer. */
+void leat_ws_peer_answer(leat_peer *p, const char *reason);
+
+#endif
