@@ -1,5 +1,5 @@
-/* api_leat.c - what `require "leat"` returns: app, crypto, deny, subscribe_authorized, subscribe, and what
- * lua_json.h adds.
+/* api_leat.c - what `require "leat"` returns: app, crypto, deny, subscribe_authorized, subscribe,
+ * and what lua_json.h adds.
  */
 #include "script/api/api_leat.h"
 

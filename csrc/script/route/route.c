@@ -1,4 +1,4 @@
-/* route.c - which handler serves a path (leat_lua_match), and app:route's handlers: leat_lua_route
+/* route.c - which handler serves a path (leat_route_find), and app:route's handlers: leat_route_run
  * -> push_route -> the handler -> finish_route (its table becomes status, headers and body) ->
  * answer_route.
  */
@@ -37,7 +37,7 @@ static bool expand_topic(const leat_catalog_route *r, leat_slice path, leat_rout
     return ok;
 }
 
-void leat_lua_match(leat_script *s, leat_slice method, leat_slice path, leat_route_match *out)
+void leat_route_find(leat_script *s, leat_slice method, leat_slice path, leat_route_match *out)
 {
     const leat_lua *lua = (const leat_lua *)s;
     *out = (leat_route_match){.kind = LEAT_ROUTE_NONE, .route = -1};
@@ -305,7 +305,7 @@ static const leat_task_kind route_kind = {
     .answer = answer_route,
 };
 
-void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *session,
+void leat_route_run(leat_script *s, leat_call *call, int route, leat_session *session,
                     const leat_http_request *request, const char *remote, uint64_t deadline_ms,
                     leat_route_cb cb)
 {
@@ -320,7 +320,7 @@ void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *se
     leat_task_start(t);
 }
 
-leat_session *leat_lua_guest(leat_script *s, const leat_http_request *request, const char *remote)
+leat_session *leat_route_guest(leat_script *s, const leat_http_request *request, const char *remote)
 {
     leat_core *core = ((leat_lua *)s)->core;
     leat_slice absent = {NULL, 0};

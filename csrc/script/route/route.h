@@ -1,6 +1,6 @@
 /* route.h - the app's routes: which one serves a path, and app:route's handlers.
  *
- * Ownership  leat_lua_guest returns owned; what a callback is given is borrowed.
+ * Ownership  leat_route_guest returns owned; what a callback is given is borrowed.
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds on the loop clock.
  * Errors     a handler that fails is an answer, too: its status says so.
@@ -12,10 +12,11 @@
 
 #include "core/route.h"
 
-void leat_lua_match(leat_script *s, leat_slice method, leat_slice path, leat_route_match *out);
-void leat_lua_route(leat_script *s, leat_call *call, int route, leat_session *session,
+void leat_route_find(leat_script *s, leat_slice method, leat_slice path, leat_route_match *out);
+void leat_route_run(leat_script *s, leat_call *call, int route, leat_session *session,
                     const leat_http_request *request, const char *remote, uint64_t deadline_ms,
                     leat_route_cb cb);
-leat_session *leat_lua_guest(leat_script *s, const leat_http_request *request, const char *remote);
+leat_session *leat_route_guest(leat_script *s, const leat_http_request *request,
+                               const char *remote);
 
 #endif

@@ -1,9 +1,9 @@
-/* vm.c - into Lua and out of it again.
+/* vm.c - calls into Lua, what they failed with, and how long a leat_lua lives.
  *
- * A handler runs as a coroutine that task.c resumes through leat_vm_call. When that fails, the
+ * A handler runs as a coroutine that task.c resumes through leat_vm_call. After a failure the
  * coroutine still stands where it failed: leat_vm_examine reads the error value and the traceback
- * off it, and leat_vm_reset_coroutine clears it. leat_vm_protect is for C functions of ours that
- * need the main state's stack and may run out of memory.
+ * from it, and leat_vm_reset_coroutine clears it. leat_vm_protect runs C functions of ours that
+ * need the stack of the main state and may run out of memory.
  */
 #include "script/task/vm.h"
 
@@ -12,6 +12,7 @@
 
 #include <lauxlib.h>
 
+#include "base/container_of.h"
 #include "base/log.h"
 #include "script/sandbox/sandbox_run.h"
 #include "script/value/refusal.h"
@@ -29,8 +30,8 @@ static void gauge_memory(leat_lua *lua)
     lua->gauged_memory = bytes;
 }
 
-/* After a run. What the run has left behind is collected if memory is short. */
-static void settle_memory(leat_lua *lua)
+/* Called after a run: collects the garbage that it left, if memory is short. */
+static void collect_garbage(leat_lua *lua)
 {
     bool was_exhausted = leat_sandbox_exhausted(lua->sandbox);
     leat_sandbox_collect(lua->sandbox, leat_loop_now(lua->core->loop));
@@ -40,7 +41,9 @@ static void settle_memory(leat_lua *lua)
         LEAT_LOG_ERROR("script", "scripts hold nearly all of script_memory_bytes bytes=%zu",
                        lua->gauged_memory);
     else if (was_exhausted && !is_exhausted)
-        LEAT_LOG_INFO("script", "scripts have let go of memory bytes=%zu", lua->gauged_memory);
+        LEAT_LOG_INFO("script",
+                      "scripts no longer hold nearly all of script_memory_bytes bytes=%zu",
+                      lua->gauged_memory);
 }
 
 bool leat_vm_can_run(const leat_script *s, leat_buf *reason)
@@ -59,7 +62,7 @@ leat_vm_outcome leat_vm_call(leat_lua *lua, lua_State *co, int n_args)
     leat_sandbox_run_begin(lua->sandbox, co);
     int status = lua_resume(co, NULL, n_args, &n_results);
     leat_sandbox_run_end(lua->sandbox);
-    settle_memory(lua);
+    collect_garbage(lua);
     if (leat_sandbox_run_expired(lua->sandbox))
         return LEAT_VM_BUDGET;
     if (status == LUA_YIELD) {
@@ -99,12 +102,13 @@ static void take_refusal(const leat_refusal *r, leat_vm_failure *out)
     leat_buf_append(&out->message, r->message, r->message_len);
 }
 
-/* Puts the message of whatever was raised on the stack: an error value may be anything. */
+/* Pushes the message of the error value, which may be a value of any type. [-0, +1, e] */
 static void push_message(lua_State *L, const struct examination *x)
 {
     if (x->outcome == LEAT_VM_BUDGET || lua_gettop(x->co) == 0) {
-        lua_pushfstring(L, "%s%scomputed for longer than script_budget_ms without a wait", x->where,
-                        x->where[0] != '\0' ? ": " : "");
+        lua_pushfstring(
+            L, "%s%scomputed for longer than script_budget_ms without waiting for anything",
+            x->where, x->where[0] != '\0' ? ": " : "");
         return;
     }
     lua_pushvalue(x->co, -1);
@@ -112,8 +116,8 @@ static void push_message(lua_State *L, const struct examination *x)
     luaL_tolstring(L, -1, NULL);
 }
 
-/* As luaL_traceback, which would walk all of a very deep stack many times: only its top, then.
- * [-0, +1, m] */
+/* Like luaL_traceback, but of a very deep stack it shows only the top: luaL_traceback would walk
+ * such a stack many times. [-0, +1, m] */
 static void push_traceback(lua_State *L, lua_State *co, const char *message)
 {
     lua_Debug ar;
@@ -135,7 +139,8 @@ static void push_traceback(lua_State *L, lua_State *co, const char *message)
     luaL_pushresult(&text);
 }
 
-/* Runs protected: tostring of an error value may be a script's own function. [-0, +0, e] */
+/* Runs protected, because the __tostring of an error value may be a function of the script.
+ * [-0, +0, e] */
 static int examine(lua_State *L)
 {
     struct examination *x = lua_touserdata(L, 1);
@@ -155,8 +160,9 @@ static int examine(lua_State *L)
     return 0;
 }
 
-/* When examining failed, for lack of memory or because a tostring raised: needs neither. */
-static void tell_plainly(struct examination *x)
+/* For when examining failed, because memory is out or because a __tostring raised: needs neither.
+ */
+static void examine_plainly(struct examination *x)
 {
     leat_buf *out = &x->out->trace;
     if (x->outcome == LEAT_VM_BUDGET)
@@ -164,18 +170,18 @@ static void tell_plainly(struct examination *x)
     else if (lua_type(x->co, -1) == LUA_TSTRING)
         leat_buf_append(out, lua_tostring(x->co, -1), lua_rawlen(x->co, -1));
     else
-        leat_buf_text(out, "(an error value that does not tell what it is)");
+        leat_buf_text(out, "(an error value without a text)");
 }
 
 void leat_vm_examine(leat_lua *lua, lua_State *co, leat_vm_outcome outcome, leat_vm_failure *out)
 {
     out->code = LEAT_CODE_INTERNAL;
     struct examination x = {.co = co, .outcome = outcome, .out = out};
-    if (outcome == LEAT_VM_BUDGET) /* the next run forgets it */
+    if (outcome == LEAT_VM_BUDGET) /* the next run clears it */
         snprintf(x.where, sizeof(x.where), "%s", leat_sandbox_run_where(lua->sandbox));
     int err = leat_vm_protect(lua, examine, &x);
     if (err < 0 && out->trace.len == 0)
-        tell_plainly(&x);
+        examine_plainly(&x);
     if (outcome == LEAT_VM_BUDGET)
         leat_metrics_add(lua->core->metrics, LEAT_M_SCRIPT_BUDGET, 1);
     else if (out->code == LEAT_CODE_INTERNAL && !out->refused)
@@ -219,7 +225,40 @@ void leat_vm_unref(leat_lua *lua, int *ref)
     *ref = LUA_NOREF;
 }
 
+/* --- life --- */
+
+/* A caller that dropped the last hold may still be using lua->script (the table of functions), so
+ * the end comes with the end of the turn. */
+static void on_last_drop(leat_sweep *s)
+{
+    leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, last_drop);
+    if (lua->holds == 0)
+        lua->unheld(lua);
+}
+
+void leat_vm_init(leat_lua *lua)
+{
+    leat_sweep_init(&lua->last_drop, on_last_drop);
+}
+
+void leat_vm_close(leat_lua *lua)
+{
+    leat_sweep_cancel(&lua->last_drop);
+}
+
 void leat_vm_hold(leat_lua *lua)
 {
     lua->holds++;
+}
+
+void leat_vm_drop(leat_lua *lua)
+{
+    LEAT_ASSERT(lua->holds > 0);
+    if (--lua->holds == 0 && lua->unheld != NULL)
+        leat_sweep_schedule(lua->core->loop, &lua->last_drop);
+}
+
+void leat_vm_retire(leat_lua *lua, void (*unheld)(leat_lua *lua))
+{
+    lua->unheld = unheld;
 }

@@ -1,12 +1,17 @@
-/* vm.h - one load of the operator's app: its Lua state, what it registered, and the way into it.
+/* vm.h - one load of the operator's app: its Lua state, what it registered, and the calls into it.
  *
- * Ownership  leat_lua_new returns owned. Whoever needs the state alive holds it (leat_vm_hold); a
- *            retired one is freed when the last lets go.
+ * Ownership  script.c makes a leat_lua and frees it. Whoever needs it alive holds it
+ * (leat_vm_hold): a task from leat_task_new to its end, a grant as long as it exists, a raw
+ * WebSocket as long as it exists. A session holds none: it belongs to no load and outlives them.
  * Threads    loop thread of the worker.
  * Units      bytes.
- * Errors     leat_vm_call says how a run ended; leat_vm_examine what went wrong.
+ * Errors     leat_vm_call returns how a run ended, leat_vm_examine what it failed with.
  *
- * Private to csrc/script.
+ * Reload: the worker loads a second leat_lua beside the first, gives it to the core, and retires
+ * the first (leat_lua_retire). New requests run on the second. What began on the first ends on the
+ * first: its running handlers, its raw WebSockets, and the refresh and snapshot functions of its
+ * grants, which refer to functions and rows in its state. A subscription has its grant replaced
+ * when its handler has run again on the second. With the last hold the first is freed.
  */
 #ifndef LEAT_SCRIPT_TASK_VM_H
 #define LEAT_SCRIPT_TASK_VM_H
@@ -36,7 +41,7 @@ struct leat_lua {
     leat_catalog catalog; /* what the app registered */
 
     /* Tasks (task.c). */
-    struct leat_task *running; /* whose coroutine runs now; NULL: none */
+    struct leat_task *running; /* its coroutine runs now; NULL: none does */
     uint64_t last_task_id;
     leat_list ready; /* tasks to be begun at the end of this turn */
     leat_list spare; /* ended ones, with their coroutine, to be used again */
@@ -46,20 +51,24 @@ struct leat_lua {
     leat_list raws; /* open raw WebSockets (raw.c) */
     size_t n_raws;
 
-    leat_buf scratch[2];  /* of C functions that may be jumped over and call nobody meanwhile */
+    leat_buf scratch[2];  /* for C functions that an error may leave, and that call no script */
     size_t gauged_memory; /* what this state has added to LEAT_M_SCRIPT_MEMORY */
 
     size_t holds;
-    bool retired;
-    void (*retired_cb)(void *arg);
+    void (*unheld)(struct leat_lua *lua); /* NULL until it is retired */
+    leat_sweep last_drop;                 /* calls unheld */
+    void (*retired_cb)(void *arg);        /* script.c: tells the worker that it is gone */
     void *retired_arg;
-    leat_sweep farewell; /* frees a retired one when nobody holds it any more */
 };
 
-void leat_vm_hold(leat_lua *lua);
+void leat_vm_init(leat_lua *lua);
+void leat_vm_close(leat_lua *lua);
 
-/* Drops one hold; with the last, a retired lua is freed at the end of the turn. */
+void leat_vm_hold(leat_lua *lua);
 void leat_vm_drop(leat_lua *lua);
+
+/* unheld runs once, at the end of the turn in which the last hold is dropped. */
+void leat_vm_retire(leat_lua *lua, void (*unheld)(leat_lua *lua));
 
 /* The can_run of core/route.h's table. */
 bool leat_vm_can_run(const leat_script *s, leat_buf *reason);
@@ -71,13 +80,13 @@ typedef enum leat_vm_outcome {
     LEAT_VM_BUDGET, /* computed too long */
 } leat_vm_outcome;
 
-/* The one function that calls into scripts: resumes co with the n_args values on its stack (and, at
- * the first time, the function below them), protected, within the budget. */
+/* The one function that calls into scripts: resumes co with the n_args values on top of its stack,
+ * protected and within the budget. The first time, the function to run is below them. */
 leat_vm_outcome leat_vm_call(leat_lua *lua, lua_State *co, int n_args);
 
-/* Runs a C function of ours on the main state, protected and within the budget; arg is its only
- * argument, as light userdata. Returns 0, or LEAT_ENOMEM if it raised (which ours do for lack of
- * memory only). */
+/* Runs a C function of ours on the main state, protected and within the budget. arg is its only
+ * argument, as light userdata. Returns 0, or LEAT_ENOMEM if fn raised: ours raise only if memory is
+ * out. */
 LEAT_MUST_CHECK int leat_vm_protect(leat_lua *lua, lua_CFunction fn, void *arg);
 
 /* What a coroutine failed with. */
@@ -85,7 +94,7 @@ typedef struct leat_vm_failure {
     leat_code code;
     uint32_t retry_after_ms;
     bool read_failed;
-    bool refused;     /* the script raised a leat.deny: a decision, no error */
+    bool refused;     /* the script raised a leat.deny: that is a decision and no error */
     char sqlstate[6]; /* "" if there is none */
     leat_buf message; /* a refusal's or read error's message; owned by whoever examined */
     leat_buf trace;   /* a script error's message and traceback; likewise */

@@ -26,7 +26,7 @@ static struct peer open_raw_with(script_fixture *f, leat_session *session, const
     struct peer p = {.f = f, .fd = fds[1]};
     assert_int_equal(leat_conn_new(&p.conn, f->loop, f->metrics, fds[0]), 0);
     leat_route_match m;
-    leat_lua_match(leat_lua_script(f->lua), leat_slice_of("GET"), leat_slice_of("/raw/7"), &m);
+    leat_route_find(leat_lua_script(f->lua), leat_slice_of("GET"), leat_slice_of("/raw/7"), &m);
     assert_int_equal(m.kind, LEAT_ROUTE_WEBSOCKET);
     leat_http_request request = {.method = leat_slice_of("GET"),
                                  .path = leat_slice_of("/raw/7"),

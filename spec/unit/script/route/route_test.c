@@ -10,7 +10,7 @@
 static leat_route_match match(script_fixture *f, const char *method, const char *path)
 {
     leat_route_match m;
-    leat_lua_match(leat_lua_script(f->lua), leat_slice_of(method), leat_slice_of(path), &m);
+    leat_route_find(leat_lua_script(f->lua), leat_slice_of(method), leat_slice_of(path), &m);
     return m;
 }
 
@@ -88,7 +88,7 @@ static struct answer ask(script_fixture *f, const char *method, const char *path
                                  .body = leat_slice_of("body")};
     leat_route_match m = match(f, method, path);
     assert_int_equal(m.kind, LEAT_ROUTE_HTTP);
-    leat_lua_route(leat_lua_script(f->lua), &a.call, m.route, session, &request, "127.0.0.1:1",
+    leat_route_run(leat_lua_script(f->lua), &a.call, m.route, session, &request, "127.0.0.1:1",
                    script_fixture_deadline(f), on_answer);
     assert_int_equal(a.times, 0);
     SCRIPT_UNTIL(f, a.times > 0);
@@ -230,7 +230,7 @@ static void a_cancelled_request_is_not_answered(void **state)
     script_fixture_load(f, "app:route('GET /x', function() return {} end)");
     struct answer a = {.call = {.data = &a}};
     leat_http_request request = {.method = leat_slice_of("GET"), .path = leat_slice_of("/x")};
-    leat_lua_route(leat_lua_script(f->lua), &a.call, 0, NULL, &request, "",
+    leat_route_run(leat_lua_script(f->lua), &a.call, 0, NULL, &request, "",
                    script_fixture_deadline(f), on_answer);
 
     script_fixture_ops(f)->cancel(&a.call);

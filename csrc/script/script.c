@@ -1,8 +1,8 @@
-/* load.c - the life of a leat_lua: made, loaded, retired, freed.
+/* script.c - the life of a leat_lua: made, loaded, retired, freed.
  *
- * leat_lua_new opens a sandbox, puts module `leat` into it and runs the app's file as a coroutine
- * within the budget, like any handler; the file registers what it serves (api_app.c) and returns
- * the app.
+ * leat_lua_new makes a sandbox, puts the module `leat` into it, and runs the file of the app as a
+ * coroutine, within the budget, like any handler. The file registers what it serves (api_app.c) and
+ * returns the app. vm.h says who holds a leat_lua, and what a reload does.
  */
 #include "script/script.h"
 
@@ -26,13 +26,11 @@
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
 
-static void on_farewell(leat_sweep *s);
-
 static const leat_route_ops routes = {
-    .match = leat_lua_match,
-    .run = leat_lua_route,
+    .match = leat_route_find,
+    .run = leat_route_run,
     .open_socket = leat_lua_raw_open,
-    .guest = leat_lua_guest,
+    .guest = leat_route_guest,
     .can_run = leat_vm_can_run,
 };
 
@@ -44,8 +42,8 @@ struct loading {
     bool failed;
 };
 
-/* The app's own folder first, then the framework's, then what the sandbox allows anyway. [-0, +0,
- * m] */
+/* Modules are looked for in the folder of the app, then in that of the framework, then where Lua
+ * looks by itself. [-0, +0, m] */
 static void set_package_path(lua_State *L, const leat_lua_options *o)
 {
     const char *slash = strrchr(o->app_path, '/');
@@ -77,7 +75,7 @@ static int open_modules(lua_State *L)
     return 0;
 }
 
-/* Leaves the app's chunk on the coroutine. [-0, +0, m] */
+/* Compiles the file of the app onto the coroutine. [-0, +0, m] */
 static int load_chunk(lua_State *L)
 {
     struct loading *l = lua_touserdata(L, 1);
@@ -96,13 +94,14 @@ static int check_result(lua_State *L)
     struct loading *l = lua_touserdata(L, 1);
     if (lua_gettop(l->co) > 0 && leat_api_app_is(l->co, 1))
         return 0;
-    leat_buf_printf(l->error, "%s: must end with 'return app', the value of leat.app()",
+    leat_buf_printf(l->error,
+                    "%s: must end with 'return app', where app is the value of leat.app()",
                     l->options->app_path);
     l->failed = true;
     return 0;
 }
 
-static void tell_failure(struct loading *l, leat_vm_outcome outcome)
+static void report_failure(struct loading *l, leat_vm_outcome outcome)
 {
     leat_vm_failure f = {.code = LEAT_CODE_INTERNAL};
     leat_vm_examine(l->lua, l->co, outcome, &f);
@@ -126,12 +125,15 @@ static void run_chunk(struct loading *l)
             l->failed = true;
         return;
     case LEAT_VM_YIELDED:
-        leat_buf_printf(l->error, "%s: an app may not yield while it loads", l->options->app_path);
+        leat_buf_printf(
+            l->error,
+            "%s: the app called something that waits while it loads; only handlers may wait",
+            l->options->app_path);
         l->failed = true;
         return;
     case LEAT_VM_FAILED:
     case LEAT_VM_BUDGET:
-        tell_failure(l, outcome);
+        report_failure(l, outcome);
         return;
     }
 }
@@ -153,7 +155,8 @@ static int load_app(leat_lua *lua, const leat_lua_options *options, leat_buf *er
     if (!l.failed)
         return 0;
     if (error->len == 0)
-        leat_buf_printf(error, "%s: not enough memory to load it", options->app_path);
+        leat_buf_printf(error, "%s: script_memory_bytes is too small to load it",
+                        options->app_path);
     return LEAT_ESCRIPT;
 }
 
@@ -161,7 +164,7 @@ static void free_lua(leat_lua *lua)
 {
     LEAT_ASSERT(leat_list_empty(&lua->ready));
     leat_sweep_cancel(&lua->sweep);
-    leat_sweep_cancel(&lua->farewell);
+    leat_vm_close(lua);
     leat_task_free_spare(lua);
     leat_sandbox_free(lua->sandbox);
     leat_metrics_add(lua->core->metrics, LEAT_M_SCRIPT_MEMORY, -(int64_t)lua->gauged_memory);
@@ -186,7 +189,7 @@ int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *erro
     leat_catalog_init(&lua->catalog);
     leat_list_init(&lua->raws);
     leat_task_init_lists(lua);
-    leat_sweep_init(&lua->farewell, on_farewell);
+    leat_vm_init(lua);
     err = load_app(lua, options, error);
     if (err < 0) {
         free_lua(lua);
@@ -202,7 +205,8 @@ leat_script *leat_lua_script(leat_lua *lua)
     return &lua->script;
 }
 
-static void finish_retirement(leat_lua *lua)
+/* Nobody holds a retired lua any more. */
+static void free_retired(leat_lua *lua)
 {
     void (*done)(void *) = lua->retired_cb;
     void *arg = lua->retired_arg;
@@ -211,27 +215,12 @@ static void finish_retirement(leat_lua *lua)
         done(arg);
 }
 
-/* A caller that let go of the last hold may still have the table of functions in its hands: it goes
- * at the end of the turn. */
-static void on_farewell(leat_sweep *s)
-{
-    leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, farewell);
-    if (lua->holds == 0)
-        finish_retirement(lua);
-}
-
-void leat_vm_drop(leat_lua *lua)
-{
-    LEAT_ASSERT(lua->holds > 0);
-    if (--lua->holds == 0 && lua->retired)
-        leat_sweep_schedule(lua->core->loop, &lua->farewell);
-}
-
 void leat_lua_retire(leat_lua *lua, void (*done)(void *arg), void *arg)
 {
-    lua->retired = true;
     lua->retired_cb = done;
     lua->retired_arg = arg;
     if (lua->holds == 0)
-        finish_retirement(lua);
+        free_retired(lua);
+    else
+        leat_vm_retire(lua, free_retired);
 }
