@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "core/core.h"
-#include "http/http_side.h"
+#include "http/http_server.h"
 #include "net/listener.h"
 #include "script/route/raw.h"
 #include "script/script.h"
@@ -308,13 +308,13 @@ static int set_up(leat_worker *w)
 static void on_accept(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer)
 {
     leat_worker *w = arg;
-    leat_http_side_accept(&w->http, socket, peer, LEAT_HTTP_DOOR_PUBLIC);
+    leat_http_server_accept(&w->http, socket, peer, LEAT_HTTP_DOOR_PUBLIC);
 }
 
 static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer)
 {
     leat_worker *w = arg;
-    leat_http_side_accept(&w->http, socket, peer, LEAT_HTTP_DOOR_METRICS);
+    leat_http_server_accept(&w->http, socket, peer, LEAT_HTTP_DOOR_METRICS);
 }
 
 static void on_mail(void *arg, leat_mail *mail)
@@ -440,7 +440,7 @@ static void close_http(leat_worker *w)
     w->metrics_listener = NULL;
     w->http.draining = true; /* so that it tells when the last connection is gone */
     leat_deadline_cancel(&w->raw_check);
-    leat_http_side_close(&w->http);
+    leat_http_server_close(&w->http);
     if (w->http.n_conns == 0)
         stop_core(w);
 }

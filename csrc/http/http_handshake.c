@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/client.h"
+#include "http/http_answer.h"
 #include "http/http_refusal.h"
 #include "http/http_stream.h"
 #include "wire/sse.h"
@@ -71,9 +72,9 @@ static bool check_origin(leat_http_conn *c)
                   leat_log_quote(quoted_host, sizeof(quoted_host), host.at, host.len),
                   leat_http_conn_remote(c));
     leat_metrics_add(leat_http_conn_side(c)->metrics, LEAT_M_ORIGINS_REFUSED, 1);
-    leat_http_conn_refuse(c, 403, "forbidden",
-                          leat_slice_of("pages of this origin may not do that (allowed_origins)"),
-                          0, NULL);
+    leat_http_answer_refusal(
+        c, 403, "forbidden",
+        leat_slice_of("pages of this origin may not do that (allowed_origins)"), 0, NULL);
     return false;
 }
 
@@ -88,7 +89,7 @@ static bool check_upgrade(leat_http_conn *c, leat_upgrade *upgrade)
     if (status == 0)
         return check_origin(c);
     const char *extra = status == 426 ? WEBSOCKET_ONLY : status == 405 ? "Allow: GET\r\n" : NULL;
-    leat_http_conn_refuse(c, status, "bad_request", leat_slice_of(reason), 0, extra);
+    leat_http_answer_refusal(c, status, "bad_request", leat_slice_of(reason), 0, extra);
     return false;
 }
 
@@ -217,10 +218,10 @@ static void refuse(struct handshake *h, int status, leat_code code, leat_slice m
     bool comes_back = h->goal == GOAL_STREAM_SSE && retry_after_ms > 0 &&
                       leat_http_stream_is_event_source(leat_http_conn_request(c));
     if (comes_back)
-        leat_http_conn_refuse_sse(c, leat_code_name(code), message, retry_after_ms);
+        leat_http_answer_refusal_sse(c, leat_code_name(code), message, retry_after_ms);
     else
-        leat_http_conn_refuse(c, status, leat_code_name(code), message, retry_after_ms,
-                              status == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL);
+        leat_http_answer_refusal(c, status, leat_code_name(code), message, retry_after_ms,
+                                 status == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL);
     free_handshake(h);
 }
 
@@ -313,8 +314,8 @@ static void on_answered(leat_call *call, const leat_route_answer *answer)
     size_t headers_at = text.len;
     leat_buf_slice(&text, answer->headers);
     leat_buf_char(&text, '\0');
-    leat_http_conn_respond(c, answer->status, answer->content_type.len > 0 ? text.at : NULL,
-                           text.at + headers_at, answer->body);
+    leat_http_answer(c, answer->status, answer->content_type.len > 0 ? text.at : NULL,
+                     text.at + headers_at, answer->body);
     leat_buf_close(&text);
     free_handshake(h);
 }

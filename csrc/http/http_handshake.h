@@ -7,8 +7,8 @@
  * Units      milliseconds.
  * Errors     a refusal is a plain HTTP answer, before any upgrade.
  */
-#ifndef LEAT_HTTP_HANDSHAKE_H
-#define LEAT_HTTP_HANDSHAKE_H
+#ifndef LEAT_HTTP_HTTP_HANDSHAKE_H
+#define LEAT_HTTP_HTTP_HANDSHAKE_H
 
 #include "http/http_conn.h"
 

@@ -1,6 +1,6 @@
 #include "http/http_health.h"
 
-#include "http/http_static.h"
+#include "http/http_answer.h"
 
 #define TEXT "text/plain; charset=utf-8"
 #define NO_STORE "Cache-Control: no-store\r\n"
@@ -20,15 +20,15 @@ static bool refuse_other_methods(leat_http_conn *c)
     leat_slice method = leat_http_conn_request(c)->method;
     if (leat_slice_is(method, "GET") || leat_slice_is(method, "HEAD"))
         return false;
-    leat_http_conn_refuse(c, 405, "bad_request", leat_slice_of("this path answers GET and HEAD"), 0,
-                          "Allow: GET, HEAD\r\n");
+    leat_http_answer_refusal(c, 405, "bad_request", leat_slice_of("this path answers GET and HEAD"),
+                             0, "Allow: GET, HEAD\r\n");
     return true;
 }
 
 void leat_http_health_alive(leat_http_conn *c)
 {
     if (!refuse_other_methods(c))
-        leat_http_conn_respond(c, 200, TEXT, NO_STORE, leat_slice_of("ok\n"));
+        leat_http_answer(c, 200, TEXT, NO_STORE, leat_slice_of("ok\n"));
 }
 
 /* --- readiness --- */
@@ -110,22 +110,22 @@ void leat_http_health_ready(leat_http_conn *c)
     }
     if (ready)
         leat_buf_text(&body, "ok\n");
-    leat_http_conn_respond(c, ready ? 200 : 503, TEXT,
-                           ready ? NO_STORE : NO_STORE "Retry-After: 1\r\n", leat_buf_view(&body));
+    leat_http_answer(c, ready ? 200 : 503, TEXT, ready ? NO_STORE : NO_STORE "Retry-After: 1\r\n",
+                     leat_buf_view(&body));
     leat_buf_close(&body);
 }
 
 void leat_http_health_metrics(leat_http_conn *c)
 {
     if (!sees_details(c)) {
-        leat_http_static_absent(c);
+        leat_http_answer_absent(c);
         return;
     }
     if (refuse_other_methods(c))
         return;
     leat_buf body = LEAT_BUF_INIT;
     leat_metrics_render(leat_http_conn_side(c)->registry, &body);
-    leat_http_conn_respond(c, 200, "text/plain; version=0.0.4; charset=utf-8", NO_STORE,
-                           leat_buf_view(&body));
+    leat_http_answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", NO_STORE,
+                     leat_buf_view(&body));
     leat_buf_close(&body);
 }

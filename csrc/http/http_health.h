@@ -5,8 +5,8 @@
  * Units      none.
  * Errors     answered on the connection.
  */
-#ifndef LEAT_HTTP_HEALTH_H
-#define LEAT_HTTP_HEALTH_H
+#ifndef LEAT_HTTP_HTTP_HEALTH_H
+#define LEAT_HTTP_HTTP_HEALTH_H
 
 #include "http/http_conn.h"
 

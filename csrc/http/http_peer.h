@@ -7,8 +7,8 @@
  * Units      milliseconds.
  * Errors     a refusal is a verdict.
  */
-#ifndef LEAT_HTTP_PEER_H
-#define LEAT_HTTP_PEER_H
+#ifndef LEAT_HTTP_HTTP_PEER_H
+#define LEAT_HTTP_HTTP_PEER_H
 
 #include <stdbool.h>
 

@@ -5,8 +5,8 @@
  * Units      none.
  * Errors     none.
  */
-#ifndef LEAT_HTTP_REFUSAL_H
-#define LEAT_HTTP_REFUSAL_H
+#ifndef LEAT_HTTP_HTTP_REFUSAL_H
+#define LEAT_HTTP_HTTP_REFUSAL_H
 
 #include "base/err.h"
 #include "base/metrics.h"

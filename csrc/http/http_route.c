@@ -1,5 +1,6 @@
 #include "http/http_route.h"
 
+#include "http/http_answer.h"
 #include "http/http_handshake.h"
 #include "http/http_health.h"
 #include "http/http_static.h"
@@ -41,8 +42,8 @@ static void refuse_method(leat_http_conn *c)
     }
     leat_buf_text(&allow, allow.len == 0 ? "Allow:\r\n" : "\r\n");
     leat_buf_char(&allow, '\0');
-    leat_http_conn_refuse(c, 405, "bad_request",
-                          leat_slice_of("this path does not answer that method"), 0, allow.at);
+    leat_http_answer_refusal(c, 405, "bad_request",
+                             leat_slice_of("this path does not answer that method"), 0, allow.at);
     leat_buf_close(&allow);
 }
 
@@ -58,7 +59,7 @@ static void match_route(leat_http_conn *c, leat_route_match *match)
     }
 }
 
-void leat_http_route(leat_http_conn *c)
+static void answer(leat_http_conn *c)
 {
     const leat_http_request *r = leat_http_conn_request(c);
     for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
@@ -68,7 +69,7 @@ void leat_http_route(leat_http_conn *c)
             return;
         }
     if (leat_http_conn_door(c) == LEAT_HTTP_DOOR_METRICS) {
-        leat_http_static_absent(c);
+        leat_http_answer_absent(c);
         return;
     }
     leat_route_match match;
@@ -76,10 +77,30 @@ void leat_http_route(leat_http_conn *c)
     if (match.kind != LEAT_ROUTE_NONE)
         leat_http_handshake_route(c, &match);
     else if (leat_http_conn_side(c)->draining)
-        leat_http_conn_refuse(c, 503, "unavailable", leat_slice_of("the server is stopping"), 1000,
-                              NULL);
+        leat_http_answer_refusal(c, 503, "unavailable", leat_slice_of("the server is stopping"),
+                                 1000, NULL);
     else if (match.path_known)
         refuse_method(c);
     else
         leat_http_static_answer(c);
+}
+
+/* Counts a request that a trusted proxy passes on for its client. False if the client has too many
+ * connections: that is answered. */
+static bool identify(leat_http_conn *c)
+{
+    if (!leat_http_conn_peer(c)->trusted)
+        return true;
+    leat_address_verdict verdict = leat_http_conn_identify(c);
+    if (verdict == LEAT_ADDRESS_OK)
+        return true;
+    leat_http_answer_refusal(c, 429, verdict == LEAT_ADDRESS_TOO_MANY ? "limit" : "rate_limited",
+                             leat_slice_of("too many connections from this address"), 1000, NULL);
+    return false;
+}
+
+void leat_http_route(leat_http_conn *c)
+{
+    if (identify(c))
+        answer(c);
 }

@@ -6,8 +6,8 @@
  * Units      none.
  * Errors     answered on the connection.
  */
-#ifndef LEAT_HTTP_ROUTE_H
-#define LEAT_HTTP_ROUTE_H
+#ifndef LEAT_HTTP_HTTP_ROUTE_H
+#define LEAT_HTTP_HTTP_ROUTE_H
 
 #include "http/http_conn.h"
 

@@ -6,8 +6,8 @@
  * Units      milliseconds, bytes.
  * Errors     none.
  */
-#ifndef LEAT_HTTP_SIDE_H
-#define LEAT_HTTP_SIDE_H
+#ifndef LEAT_HTTP_HTTP_SIDE_H
+#define LEAT_HTTP_HTTP_SIDE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,16 +69,12 @@ typedef struct leat_http_side {
     leat_list conns;
     size_t n_conns;             /* that have not been handed on */
     size_t n_busy;              /* of these, with a request that is not yet answered */
-    size_t n_refused;           /* of these, only to be told 503 */
+    size_t n_turned_away;       /* of these, only to be told 503 */
     size_t n_metrics;           /* of these, at the door of metrics_listen */
     uint64_t refusal_logged_ms; /* when an address was last named in the log */
     uint64_t n_unlogged;        /* refused since */
     size_t bytes[LEAT_HTTP_POTS];
 } leat_http_side;
-
-/* Takes an accepted socket. */
-void leat_http_side_accept(leat_http_side *side, uv_os_sock_t socket,
-                           const struct sockaddr_storage *addr, leat_http_door door);
 
 /* Counts and logs that an address was refused, or nothing if it was not. True if it was. */
 bool leat_http_side_refuses(leat_http_side *side, leat_address_verdict verdict, const leat_ip *ip);
@@ -88,9 +84,5 @@ void leat_http_side_count(leat_http_side *side, leat_http_pot pot, size_t before
 /* True if a connection that holds so much must let go of it. Half of a pot is kept for those who
  * hold next to nothing, so that no crowd of large heads keeps out requests of usual size. */
 bool leat_http_side_full(const leat_http_side *side, leat_http_pot pot, size_t held);
-
-/* Closes every connection, at once but for answers that are on their way out; on_quiet tells when
- * the last is gone (not if there are none). */
-void leat_http_side_close(leat_http_side *side);
 
 #endif

@@ -1,7 +1,7 @@
-/* A file's course: the path is resolved; a job opens the file on the thread pool (open_file,
- * on_opened); the head is written, and the file is read piece by piece (on_piece), each piece only
- * when the one before has left for the socket, so that a file costs one piece of memory however
- * large it is and however slow the client. */
+/* http_static.c - a file's course: the path is resolved; a job opens the file on the thread pool
+ * (open_file, on_opened); the head is written, and the file is read piece by piece (on_piece), each
+ * piece only when the one before has left for the socket, so that a file costs one piece of memory
+ * however large it is and however slow the client. */
 #include "http/http_static.h"
 
 #include <errno.h>
@@ -10,6 +10,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/http_answer.h"
+#include "http/http_file.h"
 
 #define PIECE_BYTES 32768
 /* While the connections hold more memory than they should. */
@@ -44,19 +46,14 @@ static void on_writable(void *arg);
 static void on_cancel(void *arg);
 static void free_file(struct file *f);
 
-void leat_http_static_absent(leat_http_conn *c)
-{
-    leat_http_conn_refuse(c, 404, "not_found", leat_slice_of("nothing is here"), 0, NULL);
-}
-
 void leat_http_static_answer(leat_http_conn *c)
 {
     leat_http_side *side = leat_http_conn_side(c);
     leat_buf name = LEAT_BUF_INIT;
     if (side->options->static_dir[0] == '\0' ||
-        !leat_http_static_resolve(leat_http_conn_request(c)->path, &name)) {
+        !leat_http_file_resolve(leat_http_conn_request(c)->path, &name)) {
         leat_buf_close(&name);
-        leat_http_static_absent(c);
+        leat_http_answer_absent(c);
         return;
     }
     struct file *f = leat_calloc(1, sizeof(*f));
@@ -76,7 +73,7 @@ void leat_http_static_answer(leat_http_conn *c)
 static void open_file(uv_work_t *work)
 {
     struct file *f = work->data;
-    f->fd = leat_http_static_open(f->folder, f->name.at, &f->st);
+    f->fd = leat_http_file_open(f->folder, f->name.at, &f->st);
 }
 
 static void on_opened(uv_work_t *work, int status)
@@ -127,7 +124,7 @@ static void redirect_to_folder(leat_http_conn *c)
         leat_buf_slice(&header, r->query);
     }
     leat_buf_append(&header, "\r\n", 3);
-    leat_http_conn_respond(c, 308, NULL, header.at, leat_slice_of(""));
+    leat_http_answer(c, 308, NULL, header.at, leat_slice_of(""));
     leat_buf_close(&header);
 }
 
@@ -144,12 +141,12 @@ static void refuse_unopened(leat_http_conn *c, int err)
     case EACCES:
     case ENAMETOOLONG:
     case ENXIO:
-        leat_http_static_absent(c);
+        leat_http_answer_absent(c);
         break;
     default:
         LEAT_LOG_WARN("http", "static file not opened err=%s", uv_err_name(err));
-        leat_http_conn_refuse(c, 503, "unavailable", leat_slice_of("the file cannot be read now"),
-                              1000, NULL);
+        leat_http_answer_refusal(c, 503, "unavailable",
+                                 leat_slice_of("the file cannot be read now"), 1000, NULL);
     }
 }
 
@@ -157,20 +154,20 @@ static void send_head(struct file *f, const char *headers)
 {
     leat_http_conn *c = f->conn;
     const leat_http_request *r = leat_http_conn_request(c);
-    const char *type = leat_http_static_type(f->name.at);
+    const char *type = leat_http_file_type(f->name.at);
     if (leat_slice_is(r->method, "HEAD")) {
         /* Of the body, HEAD's answer takes the length only. */
         leat_slice body = {NULL, (size_t)f->st.st_size};
         free_file(f);
-        leat_http_conn_respond(c, 200, type, headers, body);
+        leat_http_answer(c, 200, type, headers, body);
         return;
     }
     if (f->st.st_size == 0) {
         free_file(f);
-        leat_http_conn_respond(c, 200, type, headers, leat_slice_of(""));
+        leat_http_answer(c, 200, type, headers, leat_slice_of(""));
         return;
     }
-    leat_http_conn_stream_begin(c, 200, type, headers, (size_t)f->st.st_size);
+    leat_http_answer_head(c, 200, type, headers, (size_t)f->st.st_size);
     read_piece(f);
 }
 
@@ -180,13 +177,13 @@ static void answer_file(struct file *f)
     leat_buf etag = LEAT_BUF_INIT;
     leat_buf modified = LEAT_BUF_INIT;
     leat_buf headers = LEAT_BUF_INIT;
-    leat_http_static_validators(&f->st, &etag, &modified);
+    leat_http_file_validators(&f->st, &etag, &modified);
     leat_buf_printf(&headers, "%sETag: %s\r\nLast-Modified: %s\r\n", COMMON_HEADERS, etag.at,
                     modified.at);
     leat_buf_char(&headers, '\0');
-    if (leat_http_static_fresh(leat_http_conn_request(c), etag.at, f->st.st_mtim.tv_sec)) {
+    if (leat_http_file_fresh(leat_http_conn_request(c), etag.at, f->st.st_mtim.tv_sec)) {
         free_file(f);
-        leat_http_conn_respond(c, 304, NULL, headers.at, leat_slice_of(""));
+        leat_http_answer(c, 304, NULL, headers.at, leat_slice_of(""));
     } else {
         send_head(f, headers.at);
     }
@@ -205,12 +202,14 @@ static void answer(struct file *f)
         refuse_unopened(c, fd);
     } else if (!leat_slice_is(method, "GET") && !leat_slice_is(method, "HEAD")) {
         free_file(f);
-        leat_http_conn_refuse(c, 405, "bad_request", leat_slice_of("a file answers GET and HEAD"),
-                              0, "Allow: GET, HEAD\r\n");
+        leat_http_answer_refusal(c, 405, "bad_request",
+                                 leat_slice_of("a file answers GET and HEAD"), 0,
+                                 "Allow: GET, HEAD\r\n");
     } else if (f->st.st_size > MAX_FILE_BYTES) {
         LEAT_LOG_WARN("http", "static file too large bytes=%lld", (long long)f->st.st_size);
         free_file(f);
-        leat_http_conn_refuse(c, 500, "too_large", leat_slice_of("the file is too large"), 0, NULL);
+        leat_http_answer_refusal(c, 500, "too_large", leat_slice_of("the file is too large"), 0,
+                                 NULL);
     } else {
         answer_file(f);
     }
@@ -235,7 +234,7 @@ static void abort_file(struct file *f)
     leat_http_conn *c = f->conn;
     LEAT_LOG_WARN("http", "static file cut short");
     free_file(f);
-    leat_http_conn_stream_abort(c);
+    leat_http_conn_abort(c);
 }
 
 /* Sends the piece that was read, then reads the next. */
@@ -244,13 +243,13 @@ static void send_piece(struct file *f)
     leat_http_conn *c = f->conn;
     f->holding = false;
     f->at += (int64_t)f->piece.len;
-    leat_http_conn_stream_send(c, &f->piece);
+    leat_http_conn_send_piece(c, &f->piece);
     if (f->at < f->st.st_size) {
         read_piece(f);
         return;
     }
     free_file(f);
-    leat_http_conn_stream_end(c);
+    leat_http_conn_end_pieces(c);
 }
 
 static void on_piece(uv_fs_t *read)

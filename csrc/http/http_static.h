@@ -1,44 +1,17 @@
-/* http_static.h - files of one folder, and nothing outside it.
+/* http_static.h - answers with the files of static_dir.
  *
- * Ownership  an answer under way belongs to its connection's task; it outlives that only to let a
+ * Ownership  an answer under way belongs to its connection's task. It outlives that only to let a
  *            read of libuv's thread pool end.
  * Threads    loop thread of the worker; opening and reading happen on libuv's thread pool.
  * Units      bytes.
- * Errors     answered on the connection. The helpers return false, or a negative errno.
+ * Errors     answered on the connection.
  */
-#ifndef LEAT_HTTP_STATIC_H
-#define LEAT_HTTP_STATIC_H
+#ifndef LEAT_HTTP_HTTP_STATIC_H
+#define LEAT_HTTP_HTTP_STATIC_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/stat.h>
-
-#include "base/buf.h"
 #include "http/http_conn.h"
 
 /* Answers with a file of static_dir, or with 404. */
 void leat_http_static_answer(leat_http_conn *c);
-
-/* Answers 404. */
-void leat_http_static_absent(leat_http_conn *c);
-
-/* Turns a request's path into one relative to the folder, zero-terminated ("" for "/"). False if it
- * names nothing that may be served: dots, empty segments, hidden files (but .well-known), zero
- * bytes, malformed escapes. */
-bool leat_http_static_resolve(leat_slice path, leat_buf *out);
-
-/* Opens a file, or index.html of a folder whose name ends in a slash (or is ""), without ever
- * leaving the folder, symbolic links included. Returns a descriptor and writes *st, or -errno;
- * -EISDIR for a folder without its slash. */
-int leat_http_static_open(const char *folder, const char *relative, struct stat *st);
-
-/* The content type by the name's ending. */
-const char *leat_http_static_type(const char *name);
-
-/* Appends a file's ETag (quoted) and Last-Modified, zero-terminated. */
-void leat_http_static_validators(const struct stat *st, leat_buf *etag, leat_buf *modified);
-
-/* True if the request says that it has just that version (RFC 9110 §13.1): then 304. */
-bool leat_http_static_fresh(const leat_http_request *r, const char *etag, int64_t modified_s);
 
 #endif

@@ -6,8 +6,8 @@
  * Units      seq < 2^53.
  * Errors     LEAT_EBADMSG and a static sentence.
  */
-#ifndef LEAT_HTTP_STREAM_H
-#define LEAT_HTTP_STREAM_H
+#ifndef LEAT_HTTP_HTTP_STREAM_H
+#define LEAT_HTTP_HTTP_STREAM_H
 
 #include <stdbool.h>
 

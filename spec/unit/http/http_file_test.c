@@ -1,4 +1,4 @@
-/* http_static: which names are files, and that none of them is outside the folder. */
+/* http_file: which names are files, and that none of them is outside the folder. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "http/http_static.h"
+#include "http/http_file.h"
 
 struct resolution {
     const char *path;
@@ -56,7 +56,7 @@ static void test_resolve(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         leat_buf out = LEAT_BUF_INIT;
-        bool ok = leat_http_static_resolve(leat_slice_of(cases[i].path), &out);
+        bool ok = leat_http_file_resolve(leat_slice_of(cases[i].path), &out);
         if (ok != (cases[i].relative != NULL))
             fail_msg("%s", cases[i].path);
         if (ok)
@@ -69,7 +69,7 @@ static void test_resolve_refuses_zero_byte(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
-    assert_false(leat_http_static_resolve((leat_slice){"/a\0b", 4}, &out));
+    assert_false(leat_http_file_resolve((leat_slice){"/a\0b", 4}, &out));
     leat_buf_close(&out);
 }
 
@@ -94,7 +94,7 @@ static void test_types(void **state)
         {"docs/", "text/html; charset=utf-8"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_string_equal(leat_http_static_type(cases[i][0]), cases[i][1]);
+        assert_string_equal(leat_http_file_type(cases[i][0]), cases[i][1]);
 }
 
 /* root/www is the folder; root/secret lies outside. */
@@ -167,7 +167,7 @@ static int remove_tree(void **state)
 static int open_size(const struct tree *t, const char *relative)
 {
     struct stat st;
-    int fd = leat_http_static_open(t->www, relative, &st);
+    int fd = leat_http_file_open(t->www, relative, &st);
     if (fd < 0)
         return fd;
     close(fd);
@@ -207,7 +207,7 @@ static void test_open_without_folder(void **state)
 {
     (void)state;
     struct stat st;
-    assert_int_equal(leat_http_static_open("/nowhere", "a", &st), -ENOENT);
+    assert_int_equal(leat_http_file_open("/nowhere", "a", &st), -ENOENT);
 }
 
 static leat_http_request request_with(leat_http_header *header, const char *name, const char *value)
@@ -222,7 +222,7 @@ static void test_fresh(void **state)
     struct stat st = {.st_size = 5, .st_mtim = {784111777, 0}};
     leat_buf etag = LEAT_BUF_INIT;
     leat_buf modified = LEAT_BUF_INIT;
-    leat_http_static_validators(&st, &etag, &modified);
+    leat_http_file_validators(&st, &etag, &modified);
     assert_string_equal(etag.at, "\"2ebc98a1-0-5\"");
     assert_string_equal(modified.at, "Sun, 06 Nov 1994 08:49:37 GMT");
     static const struct {
@@ -245,7 +245,7 @@ static void test_fresh(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         leat_http_header header;
         leat_http_request r = request_with(&header, cases[i].name, cases[i].value);
-        if (leat_http_static_fresh(&r, etag.at, st.st_mtim.tv_sec) != cases[i].fresh)
+        if (leat_http_file_fresh(&r, etag.at, st.st_mtim.tv_sec) != cases[i].fresh)
             fail_msg("%s: %s", cases[i].name, cases[i].value);
     }
     leat_buf_close(&etag);

@@ -1,4 +1,6 @@
-/* Names and files: from a request's path to an open descriptor, without touching any connection. */
+/* http_file.c - from a request's path to an open descriptor, without touching any connection. */
+#include "http/http_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,8 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "http/http_static.h"
-
 /* --- names --- */
 
 static bool segment_ok(const char *at, size_t len)
@@ -23,7 +23,7 @@ static bool segment_ok(const char *at, size_t len)
     return at[0] != '.' || (len == sizeof(well_known) - 1 && memcmp(at, well_known, len) == 0);
 }
 
-bool leat_http_static_resolve(leat_slice path, leat_buf *out)
+bool leat_http_file_resolve(leat_slice path, leat_buf *out)
 {
     size_t begin = out->len;
     if (path.len == 0 || path.at[0] != '/' ||
@@ -78,7 +78,7 @@ static const struct type types[] = {
     {"webm", "video/webm"},
 };
 
-const char *leat_http_static_type(const char *name)
+const char *leat_http_file_type(const char *name)
 {
     const char *dot = strrchr(name, '.');
     const char *slash = strrchr(name, '/');
@@ -156,7 +156,7 @@ static int open_named(int folder, const char *relative, struct stat *st)
     return err < 0 ? err : fd;
 }
 
-int leat_http_static_open(const char *folder, const char *relative, struct stat *st)
+int leat_http_file_open(const char *folder, const char *relative, struct stat *st)
 {
     /* Anew each time: a deployment may have put another folder in its place. */
     int at = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -169,7 +169,7 @@ int leat_http_static_open(const char *folder, const char *relative, struct stat 
 
 /* --- validators --- */
 
-void leat_http_static_validators(const struct stat *st, leat_buf *etag, leat_buf *modified)
+void leat_http_file_validators(const struct stat *st, leat_buf *etag, leat_buf *modified)
 {
     leat_buf_printf(etag, "\"%" PRIx64 "-%lx-%" PRIx64 "\"", (uint64_t)st->st_mtim.tv_sec,
                     (unsigned long)st->st_mtim.tv_nsec, (uint64_t)st->st_size);
@@ -205,7 +205,7 @@ static bool since_covers(leat_slice date, int64_t modified_s)
     return end != NULL && *end == '\0' && modified_s <= (int64_t)timegm(&tm);
 }
 
-bool leat_http_static_fresh(const leat_http_request *r, const char *etag, int64_t modified_s)
+bool leat_http_file_fresh(const leat_http_request *r, const char *etag, int64_t modified_s)
 {
     leat_slice tags = leat_http_find(r, "if-none-match");
     if (tags.at != NULL)
