@@ -165,8 +165,9 @@ static leat_caught encode(const leat_topic *t, const leat_history *h, int n_rows
 
 static bool adopt_position(leat_topic *t, const leat_history_row *row)
 {
-    leat_epoch *epoch = leat_epoch_of(&t->core->epochs, row->epoch);
-    bool same = leat_topic_adopt_position(t, &(leat_position){epoch, row->head, row->revoked});
+    leat_epoch *epoch = leat_epoch_of(&t->core->epochs, row->head.epoch);
+    bool same =
+        leat_topic_adopt_position(t, &(leat_position){epoch, row->head.seq, row->head.revoked});
     leat_epoch_unref(epoch);
     return same;
 }

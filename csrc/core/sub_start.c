@@ -76,18 +76,18 @@ void sub_stop_asking(leat_sub *s)
 /* Whether the outbox can take the client on from where it is, which is of the same epoch. */
 static bool continues(const leat_position *since, const leat_history_row *first)
 {
-    return first->head >= since->seq &&
-           (first->head == since->seq || (first->has_event && first->seq == since->seq + 1));
+    return first->head.seq >= since->seq &&
+           (first->head.seq == since->seq || (first->has_event && first->seq == since->seq + 1));
 }
 
 static sub_event event_of(const leat_sub *s, const leat_history_row *first)
 {
     const leat_position *since = &s->work->asked->since;
-    leat_position at = {since->epoch, first->head, first->revoked};
-    bool same = leat_slice_equal(first->epoch, leat_epoch_text(since->epoch));
+    leat_position at = {since->epoch, first->head.seq, first->head.revoked};
+    bool same = leat_slice_equal(first->head.epoch, leat_epoch_text(since->epoch));
     if (!same || !continues(since, first) || !leat_topic_adopt_position(s->topic, &at))
         return SUB_ON_SNAPSHOT_DUE;
-    return resumable(s, first->revoked);
+    return resumable(s, first->head.revoked);
 }
 
 /* Where the outbox could not be read, a snapshot is due, too: its read tries again, and knows the

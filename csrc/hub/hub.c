@@ -1,9 +1,9 @@
 /* hub.c - the hub's thread: its loop, its broker, its mailbox.
  *
- * leat_hub_start runs run_thread; on_up, on_down, on_announce and on_refused come from the broker,
- * on_mail from the workers and, for STOP, from the server. stop_parts closes everything in turn;
- * when the last handle is gone the loop ends and leat_hub_stop's join returns. A hub that was never
- * started, or could not be, closes in the same way within leat_hub_free, without a thread.
+ * leat_hub_start runs run_thread. on_up, on_down, on_announce and on_refused come from the broker,
+ * on_mail from the workers and, for STOP, from the server. stop_parts closes everything in turn.
+ * When the last handle is gone the loop ends, and the join of leat_hub_stop returns. A hub that was
+ * never started, or could not be, closes in the same way within leat_hub_free, without a thread.
  */
 #include "hub/hub.h"
 
@@ -12,7 +12,15 @@
 
 #include "base/mem.h"
 #include "hub/broker_postgres.h"
-#include "hub/hub_private.h"
+#include "hub/hub_attend.h"
+#include "hub/hub_interest.h"
+#include "hub/hub_phase.h"
+#include "hub/hub_problems.h"
+#include "hub/hub_repair.h"
+#include "hub/hub_topic.h"
+#include "hub/hub_trim.h"
+#include "hub/hub_want.h"
+#include "mail/worker_mail.h"
 
 static void on_up(void *arg);
 static void on_down(void *arg);
@@ -27,16 +35,19 @@ static const leat_broker_handler broker_handler = {on_up, on_down, on_announce, 
 int leat_hub_new(leat_hub **out, const leat_hub_options *options)
 {
     leat_hub *h = leat_calloc(1, sizeof(*h));
-    h->options = *options;
+    h->limits = options->limits;
+    h->pool_options = options->pool;
+    h->listener_options = options->listener;
+    h->log = options->log;
     h->metrics = leat_metrics_new(options->metrics);
     leat_map_init(&h->topics);
     leat_list_init(&h->workers);
-    int err = uv_mutex_init(&h->health_lock);
+    int err = hub_health_init(&h->health);
     if (err < 0)
         goto fail_hub;
     err = uv_loop_init(&h->uv);
     if (err < 0)
-        goto fail_lock;
+        goto fail_health;
     err = leat_loop_new(&h->loop, &h->uv);
     if (err < 0)
         goto fail_uv;
@@ -47,7 +58,7 @@ int leat_hub_new(leat_hub **out, const leat_hub_options *options)
     hub_attend_init(h);
     hub_repair_init(h);
     hub_trim_init(h);
-    hub_watch_init(h);
+    hub_problems_init(h);
     *out = h;
     return 0;
 
@@ -56,8 +67,8 @@ fail_loop:
     uv_run(&h->uv, UV_RUN_DEFAULT);
 fail_uv:
     uv_loop_close(&h->uv);
-fail_lock:
-    uv_mutex_destroy(&h->health_lock);
+fail_health:
+    hub_health_close(&h->health);
 fail_hub:
     leat_map_close(&h->topics);
     free(h);
@@ -66,15 +77,15 @@ fail_hub:
 
 int leat_hub_start(leat_hub *h)
 {
-    int err = leat_pg_pool_new(&h->pool, h->loop, h->metrics, &h->options.pool);
+    int err = leat_pg_pool_new(&h->pool, h->loop, h->metrics, &h->pool_options);
     if (err == 0)
-        err = leat_broker_postgres_new(&h->broker, h->loop, h->metrics, &h->options.listener,
+        err = leat_broker_postgres_new(&h->broker, h->loop, h->metrics, &h->listener_options,
                                        &broker_handler, h);
     if (err < 0)
         return err;
     hub_repair_start(h);
     hub_trim_start(h);
-    hub_watch_start(h);
+    hub_problems_start(h);
     err = uv_thread_create(&h->thread, run_thread, h);
     h->started = err == 0;
     return err;
@@ -83,7 +94,7 @@ int leat_hub_start(leat_hub *h)
 static void run_thread(void *arg)
 {
     leat_hub *h = arg;
-    leat_log_bind(h->options.log);
+    leat_log_bind(h->log);
     uv_run(&h->uv, UV_RUN_DEFAULT);
     leat_log_bind(NULL);
 }
@@ -104,27 +115,9 @@ void leat_hub_free(leat_hub *h)
     LEAT_ASSERT(err == 0);
     leat_mailbox_free(h->mailbox);
     leat_map_close(&h->topics);
-    uv_mutex_destroy(&h->health_lock);
+    hub_health_close(&h->health);
     free(h->fingerprint);
     free(h);
-}
-
-void hub_set_phase(leat_hub *h, hub_phase phase)
-{
-    bool other = (phase == HUB_READY) != (h->phase == HUB_READY);
-    h->phase = phase;
-    for (leat_list *l = h->workers.next; other && l != &h->workers; l = l->next)
-        hub_worker_tell_confirmed(LEAT_CONTAINER_OF(l, hub_worker, hub_link), phase == HUB_READY);
-    uv_mutex_lock(&h->health_lock);
-    h->told_phase = phase;
-    uv_mutex_unlock(&h->health_lock);
-}
-
-void hub_set_trouble(leat_hub *h, leat_hub_part part, const char *text)
-{
-    uv_mutex_lock(&h->health_lock);
-    snprintf(h->troubles[part], sizeof(h->troubles[part]), "%s", text == NULL ? "" : text);
-    uv_mutex_unlock(&h->health_lock);
 }
 
 leat_mailbox *leat_hub_mailbox(leat_hub *h)
@@ -134,15 +127,7 @@ leat_mailbox *leat_hub_mailbox(leat_hub *h)
 
 bool leat_hub_check(leat_hub *h, leat_hub_part part, leat_buf *reason)
 {
-    size_t len = reason->len;
-    uv_mutex_lock(&h->health_lock);
-    leat_buf_text(reason, h->troubles[part]);
-    if (part == LEAT_HUB_LISTENER && h->told_phase == HUB_DOWN)
-        leat_buf_text(reason, "down");
-    if (part == LEAT_HUB_HISTORY && h->told_phase != HUB_READY && reason->len == len)
-        leat_buf_text(reason, "not confirmed yet");
-    uv_mutex_unlock(&h->health_lock);
-    return reason->len == len;
+    return hub_health_check(&h->health, part, reason);
 }
 
 static void on_up(void *arg)
@@ -154,10 +139,11 @@ static void on_down(void *arg)
 {
     leat_hub *h = arg;
     hub_attend_stop(h);
-    hub_set_phase(h, HUB_DOWN);
+    hub_phase_set(h, HUB_UNCONNECTED);
 }
 
-/* It was renewed, and that was not heard; or, after a dump was loaded, not everybody knows. */
+/* True if the announcement is of another history: it was renewed and the hub was not told, or a
+ * dump was loaded and not every server knows. */
 static bool is_of_other_history(const leat_hub *h, const leat_announcement *a)
 {
     size_t len = strlen(h->history);
@@ -168,7 +154,7 @@ static void on_announce(void *arg, const leat_announcement *a)
 {
     leat_hub *h = arg;
     if (h->phase != HUB_READY)
-        return; /* as lost */
+        return; /* the announcement counts as lost */
     if (is_of_other_history(h, a))
         hub_attend_check(h);
     if (a->kind == LEAT_ANNOUNCE_HISTORY)
@@ -177,7 +163,7 @@ static void on_announce(void *arg, const leat_announcement *a)
         hub_anchor_announced(&h->anchors, a);
 }
 
-/* Of what is forged nothing is believed; but perhaps it is the key that has changed. */
+/* Nothing of a forged announcement is believed. But the key may have changed. */
 static void on_refused(void *arg)
 {
     hub_attend_check(arg);
@@ -185,8 +171,7 @@ static void on_refused(void *arg)
 
 static void close_worker(hub_worker *w)
 {
-    while (!leat_list_empty(&w->interests))
-        hub_interest_free(LEAT_CONTAINER_OF(w->interests.next, hub_interest, worker_link));
+    hub_topic_disarm_all(w);
     hub_worker_close(w);
 }
 
@@ -222,7 +207,7 @@ static void stop_parts(leat_hub *h)
     hub_attend_stop(h);
     hub_repair_stop(h);
     hub_trim_stop(h);
-    hub_watch_stop(h);
+    hub_problems_stop(h);
     if (h->broker != NULL)
         h->broker->close(h->broker, on_broker_closed, h);
     else
@@ -238,8 +223,16 @@ static void open_worker(leat_hub *h, leat_line *line)
 
 static void take_position(leat_hub *h, leat_slice topic, const leat_named_position *at)
 {
-    hub_anchor_read(&h->anchors, topic, at->epoch, at->seq, 0);
+    hub_anchor_read(&h->anchors, topic, at, 0);
     hub_topic_position(h, topic, at);
+}
+
+static void read_refused(leat_hub *h, const char *sqlstate)
+{
+    if (strcmp(sqlstate, LEAT_UNCONFIRMED) == 0)
+        hub_attend_unconfirmed(h);
+    else
+        hub_want_probe(h);
 }
 
 static void on_mail(void *arg, leat_mail *mail)
@@ -261,13 +254,10 @@ static void on_mail(void *arg, leat_mail *mail)
         take_position(h, m->position.topic.name, &m->position.at);
         break;
     case LEAT_WORKER_READ_REFUSED:
-        if (strcmp(m->sqlstate, LEAT_UNCONFIRMED) == 0)
-            hub_attend_unconfirmed(h);
-        else
-            hub_repair_probe(h);
+        read_refused(h, m->sqlstate);
         break;
     case LEAT_WORKER_ROOM:
-        hub_topic_catch_up(w);
+        hub_interest_catch_up(w);
         break;
     case LEAT_WORKER_CLOSE:
         close_worker(w);

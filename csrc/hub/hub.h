@@ -1,5 +1,5 @@
-/* hub.h - the process's one place where announcements become topics' events: contiguous, in order,
- * repaired.
+/* hub.h - the one place of the process where announcements become events of topics, contiguous and
+ * in order: what is missing is fetched from the outbox.
  *
  * Ownership  a leat_hub belongs to the server.
  * Threads    the hub runs a loop and a thread of its own. leat_hub_new, _start, _stop: the
@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "hub/hub_health.h"
 #include "loop/loop.h"
 #include "loop/mailbox.h"
 #include "pg/pg_listener.h"
@@ -42,14 +43,6 @@ void leat_hub_free(leat_hub *h);
 
 /* Where workers post their mail (mail/hub_link.h). */
 leat_mailbox *leat_hub_mailbox(leat_hub *h);
-
-/* What the hub's work rests on. */
-typedef enum leat_hub_part {
-    LEAT_HUB_LISTENER, /* announcements arrive */
-    LEAT_HUB_HISTORY,  /* the database has been asked whether its history is still the same */
-    LEAT_HUB_OUTBOX,   /* events can be read */
-    LEAT_HUB_PARTS,
-} leat_hub_part;
 
 /* For /readyz: true if all is well with it; else it appends the reason. Any thread. */
 bool leat_hub_check(leat_hub *h, leat_hub_part part, leat_buf *reason);

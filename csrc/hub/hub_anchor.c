@@ -1,14 +1,14 @@
-/* hub_anchor.c - entries of the log that this server knows of, by which leat_internal.attend sees
- * whether the database still has the history that clients have seen.
+/* hub_anchor.c - which entries of the log are kept, and how they are told.
  *
  * The newest announced entry stands for everything before it: announcements come in the order of
- * the commits, and what is restored is what was there at some moment. A few more stand beside it
- * for what came by other ways while nothing was heard: rows of a fetch, and positions that workers
- * have read (whose time is not known).
+ * the commits, and a restored database has what was there at some moment. A few more are kept
+ * beside it for entries that became known in another way while no announcement arrived: rows of a
+ * fetch, and positions that workers have read (the time of those is not known).
  */
-#include "hub/hub_private.h"
+#include "hub/hub_anchor.h"
 
-#include "base/buf.h"
+#include <string.h>
+
 #include "wire/json.h"
 
 enum { TIMELINE_PART = 9 }; /* of an epoch as clients see it: "TTTTTTTT-" */
@@ -69,12 +69,14 @@ void hub_anchor_announced(hub_anchors *all, const leat_announcement *heard)
         keep_newest(all, &a);
 }
 
-void hub_anchor_read(hub_anchors *all, leat_slice topic, leat_slice epoch, int64_t seq, int64_t at)
+void hub_anchor_read(hub_anchors *all, leat_slice topic, const leat_named_position *at,
+                     int64_t entered_at)
 {
-    if (seq == 0 || epoch.len <= TIMELINE_PART)
+    leat_slice full = at->epoch;
+    if (at->seq == 0 || full.len <= TIMELINE_PART)
         return;
-    leat_slice own = {epoch.at + TIMELINE_PART, epoch.len - TIMELINE_PART};
-    hub_anchor a = make(topic, own, seq, at);
+    leat_slice own = {full.at + TIMELINE_PART, full.len - TIMELINE_PART};
+    hub_anchor a = make(topic, own, at->seq, entered_at);
     add(all, &a);
 }
 

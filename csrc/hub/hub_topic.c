@@ -1,30 +1,35 @@
 /* hub_topic.c - one topic's events, put in order.
  *
- * Everything that speaks of a topic is a hint: an announcement, a position that a worker's read has
- * seen, the outbox itself. `head` is the last event given to the workers; what is next is given at
- * once, what lies beyond waits in `pending`, and a hole that pending cannot fill is fetched
- * (hub_repair.c). Before any worker's read has told where the topic stands, nothing is given and
- * everything waits; then every worker is told where the topic begins: as far back as was heard
- * without a hole, for another worker's read may be older. If it is older still, that worker's
- * subscriptions take what lies between from the outbox.
+ * Everything that tells of a topic is a hint: an announcement, a position that a worker's read has
+ * seen, the outbox itself. at.seq is the last event that was given to the workers. The next one is
+ * given at once, later ones wait in `pending`, and what is missing between is fetched (hub_want.h).
+ *
+ * A topic is unplaced at first: nothing is given, and all that is announced waits. The first
+ * position that a read has seen places it, and every worker is told where the topic begins. That is
+ * as far back as the announcements reach without a hole, for another worker's read may be older. If
+ * it is older still, that worker's subscriptions take what lies between from the outbox.
  *
  * A number that is announced a second time shows that the log went back to an earlier state. The
- * topic is then disputed: nothing that is announced is given before the outbox has said what is
+ * topic is disputed then: nothing that was announced is given before the outbox has said what is
  * true.
  *
- * hub_topic_announce, hub_topic_position and hub_topic_fetched all end in advance().
+ * hub_topic_announce, hub_topic_position and hub_topic_fetched_all all end in advance().
  */
-#include "hub/hub_private.h"
+#include "hub/hub_topic.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "wire/leat_v1.h"
+#include "hub/hub_interest.h"
+#include "hub/hub_want.h"
 
-enum { LATE_MS = 250 };
+enum {
+    LATE_MS = 250, /* an announcement is no more than that later than a read that saw its event */
+    TIMELINE_PART = 9, /* of an epoch as clients see it: "TTTTTTTT-" */
+};
 
-static void reset(hub_topic *t, int reason);
+static void advance(hub_topic *t);
 
 hub_topic *hub_topic_find(leat_hub *h, leat_slice name)
 {
@@ -37,65 +42,22 @@ static hub_topic *make_topic(leat_hub *h, leat_slice name)
     hub_topic *t = leat_calloc(1, sizeof(*t));
     t->hub = h;
     t->name = leat_memdup(name.at, name.len);
-    t->head = LEAT_HUB_UNKNOWN;
-    t->revoked = LEAT_NEVER_REVOKED;
+    t->at.seq = LEAT_HUB_UNKNOWN;
+    t->at.revoked = LEAT_NEVER_REVOKED;
     leat_list_init(&t->interests);
-    leat_list_init(&t->repair_link);
+    leat_list_init(&t->want_link);
     leat_map_add(&h->topics, &t->entry, (leat_slice){t->name, name.len});
     return t;
-}
-
-static void drop_pending(hub_topic *t, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        t->pending_bytes -= leat_event_bytes(t->pending[i]);
-        leat_event_unref(t->pending[i]);
-    }
-    t->n_pending -= n;
-    memmove(t->pending, t->pending + n, t->n_pending * sizeof(*t->pending));
-    if (t->n_pending > 0)
-        return;
-    free(t->pending);
-    t->pending = NULL;
-    t->cap_pending = 0;
 }
 
 static void free_topic(hub_topic *t)
 {
     leat_map_remove(&t->hub->topics, &t->entry);
-    leat_list_unlink(&t->repair_link);
-    if (t->n_pending > 0)
-        drop_pending(t, t->n_pending);
+    hub_want_forget(t);
+    hub_pending_clear(&t->pending);
     free(t->epoch);
     free(t->name);
     free(t);
-}
-
-static leat_slice name_of(const hub_topic *t)
-{
-    return t->entry.key;
-}
-
-static leat_topic_life life_of(const hub_interest *i)
-{
-    return (leat_topic_life){name_of(i->topic), i->generation};
-}
-
-/* What is given to the worker from now on follows the head. */
-static void tell_begin(hub_interest *i)
-{
-    const hub_topic *t = i->topic;
-    leat_named_position at = {leat_slice_of(t->epoch), t->head, t->revoked};
-    hub_worker_tell_begin(i->worker, life_of(i), &at);
-    i->behind = false;
-}
-
-static void confirm(hub_interest *i)
-{
-    i->armed = true;
-    hub_worker_tell_armed(i->worker, life_of(i));
-    if (i->topic->head != LEAT_HUB_UNKNOWN)
-        tell_begin(i);
 }
 
 void hub_topic_arm(leat_hub *h, hub_worker *w, leat_topic_life life)
@@ -103,22 +65,15 @@ void hub_topic_arm(leat_hub *h, hub_worker *w, leat_topic_life life)
     hub_topic *t = hub_topic_find(h, life.name);
     if (t == NULL)
         t = make_topic(h, life.name);
-    hub_interest *i = leat_calloc(1, sizeof(*i));
-    i->topic = t;
-    i->worker = w;
-    i->generation = life.generation;
-    leat_list_push(&t->interests, &i->topic_link);
-    leat_list_push(&w->interests, &i->worker_link);
+    hub_interest *i = hub_interest_new(t, w, life.generation);
     if (h->phase == HUB_READY)
-        confirm(i);
+        hub_interest_arm(i);
 }
 
-void hub_interest_free(hub_interest *i)
+static void drop_interest(hub_interest *i)
 {
     hub_topic *t = i->topic;
-    leat_list_unlink(&i->topic_link);
-    leat_list_unlink(&i->worker_link);
-    free(i);
+    hub_interest_free(i);
     if (leat_list_empty(&t->interests))
         free_topic(t);
 }
@@ -126,15 +81,15 @@ void hub_interest_free(hub_interest *i)
 void hub_topic_disarm(leat_hub *h, hub_worker *w, leat_topic_life life)
 {
     hub_topic *t = hub_topic_find(h, life.name);
-    if (t == NULL)
-        return;
-    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
-        if (i->worker == w && i->generation == life.generation) {
-            hub_interest_free(i);
-            return;
-        }
-    }
+    hub_interest *i = t == NULL ? NULL : hub_interest_find(t, w, life.generation);
+    if (i != NULL)
+        drop_interest(i);
+}
+
+void hub_topic_disarm_all(hub_worker *w)
+{
+    while (!leat_list_empty(&w->interests))
+        drop_interest(LEAT_CONTAINER_OF(w->interests.next, hub_interest, worker_link));
 }
 
 void hub_topic_confirm_all(leat_hub *h)
@@ -144,120 +99,61 @@ void hub_topic_confirm_all(leat_hub *h)
         hub_topic *t = LEAT_CONTAINER_OF(e, hub_topic, entry);
         for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
             hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
-            if (!i->armed)
-                confirm(i);
+            if (i->state == HUB_INTEREST_UNARMED)
+                hub_interest_arm(i);
         }
     }
 }
 
-void hub_topic_catch_up(hub_worker *w)
+/* --- The numbering --- */
+
+static bool is_placed(const hub_topic *t)
 {
-    for (leat_list *l = w->interests.next; l != &w->interests; l = l->next) {
-        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, worker_link);
-        if (i->behind && i->topic->head != LEAT_HUB_UNKNOWN)
-            tell_begin(i);
-        i->behind = false;
-    }
+    return t->standing == HUB_IN_ORDER || t->standing == HUB_DISPUTED;
 }
 
-/* Too much waits for the worker: it is told where the topic goes on when it has room. */
-static void leave_behind(hub_interest *i)
+static bool is_disputed(const hub_topic *t)
 {
-    leat_metrics_add(i->topic->hub->metrics, LEAT_M_LEFT_BEHIND, 1);
-    i->behind = true;
-    if (!leat_line_await_room(i->worker->line))
-        hub_topic_catch_up(i->worker);
+    return t->standing == HUB_DISPUTED || t->standing == HUB_UNPLACED_DISPUTED;
 }
 
-/* Gives the event to every interested worker; takes the reference. */
-static void give(hub_topic *t, leat_event *e, leat_hub_news_kind kind)
+static void dispute(hub_topic *t)
 {
-    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
-        if (!i->behind && !hub_worker_give(i->worker, kind, i->generation, e) &&
-            kind == LEAT_HUB_EVENT)
-            leave_behind(i);
-    }
-    leat_event_unref(e);
+    t->standing = is_placed(t) ? HUB_DISPUTED : HUB_UNPLACED_DISPUTED;
 }
 
-static void give_next(hub_topic *t, leat_event *e)
+/* Takes over the text. */
+static void set_epoch(hub_topic *t, char *epoch)
 {
-    t->head = leat_event_seq(e);
-    if (leat_event_kind_of(e) == LEAT_EVENT_REVOKE)
-        t->revoked = t->head;
-    leat_metrics_add(t->hub->metrics, LEAT_M_EVENTS, 1);
-    give(t, e, LEAT_HUB_EVENT);
-}
-
-/* Keeps an event that is not yet next, in order. What does not fit is fetched when its turn comes;
- * the latest go first, for the next ones are needed sooner. */
-static void keep(hub_topic *t, leat_event *e)
-{
-    size_t at = t->n_pending;
-    int64_t seq = leat_event_seq(e);
-    while (at > 0 && leat_event_seq(t->pending[at - 1]) > seq)
-        at--;
-    bool known = at > 0 && leat_event_seq(t->pending[at - 1]) == seq;
-    size_t bytes = leat_event_bytes(e);
-    if (known || t->pending_bytes + bytes > t->hub->options.limits->hub_pending_bytes) {
-        leat_event_unref(e);
-        return;
-    }
-    if (t->n_pending == t->cap_pending) {
-        t->cap_pending = t->cap_pending == 0 ? 8 : t->cap_pending * 2;
-        t->pending = leat_realloc(t->pending, t->cap_pending * sizeof(*t->pending));
-    }
-    memmove(t->pending + at + 1, t->pending + at, (t->n_pending - at) * sizeof(*t->pending));
-    t->pending[at] = e;
-    t->n_pending++;
-    t->pending_bytes += bytes;
-}
-
-/* Gives what is next in pending, then asks for what is missing. */
-static void advance(hub_topic *t)
-{
-    if (t->head == LEAT_HUB_UNKNOWN)
-        return;
-    size_t used = 0;
-    for (; used < t->n_pending && !t->disputed; used++) {
-        leat_event *e = t->pending[used];
-        int64_t seq = leat_event_seq(e);
-        if (seq > t->head + 1)
-            break;
-        if (seq == t->head + 1)
-            give_next(t, leat_event_ref(e));
-    }
-    if (used > 0)
-        drop_pending(t, used);
-    if (t->heard > t->head || t->disputed)
-        hub_repair_want(t);
-    else
-        t->gap = false;
-}
-
-/* Forgets what waits: it belongs to another numbering than what was told last. Whichever of the two
- * is told first may be the older one, so the outbox is asked. */
-static void forget_heard(hub_topic *t)
-{
-    if (t->n_pending > 0)
-        drop_pending(t, t->n_pending);
-    t->heard = t->announced = 0;
-    t->revoked = LEAT_NEVER_REVOKED;
-    t->gap = false;
-    t->disputed = false;
-    t->read_to = 0;
-    t->unsure = true;
     free(t->epoch);
-    t->epoch = NULL;
+    t->epoch = epoch;
+    t->at.epoch = epoch == NULL ? (leat_slice){NULL, 0} : leat_slice_of(epoch);
 }
 
-/* Whether an epoch as announced ("E") is the one that clients are told ("TTTTTTTT-E"). */
-static bool same_numbering(const hub_topic *t, leat_slice announced)
+/* Forgets all that is known, for it is of another numbering than what was told last. Whichever of
+ * the two was told first may be the older one, so the outbox is asked once the topic is placed. */
+static void forget_numbering(hub_topic *t)
 {
-    leat_slice full = leat_slice_of(t->epoch);
-    return full.len == announced.len + 9 && memcmp(full.at + 9, announced.at, announced.len) == 0 &&
-           memcmp(full.at, t->hub->timeline, 8) == 0;
+    hub_pending_clear(&t->pending);
+    t->standing = HUB_UNPLACED;
+    t->at.seq = LEAT_HUB_UNKNOWN;
+    t->at.revoked = LEAT_NEVER_REVOKED;
+    t->heard = t->announced = 0;
+    t->lost = false;
+    t->read_to = 0;
+    set_epoch(t, NULL);
+    hub_want_forget(t);
+    hub_want_next(t);
+}
+
+/* True if an epoch as it is announced ("E") is the topic's, which is as clients see it
+ * ("TTTTTTTT-E"). */
+static bool is_announced_epoch(const hub_topic *t, leat_slice announced)
+{
+    leat_slice full = t->at.epoch;
+    return full.len == announced.len + TIMELINE_PART &&
+           memcmp(full.at + TIMELINE_PART, announced.at, announced.len) == 0 &&
+           memcmp(full.at, t->hub->timeline, TIMELINE_PART - 1) == 0;
 }
 
 static char *full_epoch(const leat_hub *h, leat_slice announced)
@@ -269,23 +165,56 @@ static char *full_epoch(const leat_hub *h, leat_slice announced)
     return leat_buf_detach(&b, NULL);
 }
 
-/* Another numbering was spoken of: the outbox knows which of the two is true. A fetch that runs may
- * have looked before it began. */
-static void doubt_numbering(hub_topic *t)
+static void reset(hub_topic *t, int reason)
 {
-    if (t->fetching)
-        t->unsure = true;
-    else
-        hub_repair_want(t);
+    forget_numbering(t);
+    hub_interest_tell_reset(t, reason);
 }
 
-/* What could not be asked for when it came up. */
-static void settle_doubts(hub_topic *t)
+void hub_topic_reset_all(leat_hub *h)
 {
-    if (t->unsure)
-        hub_repair_want(t);
-    t->unsure = false;
+    for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
+         e = leat_map_next(&h->topics, e))
+        reset(LEAT_CONTAINER_OF(e, hub_topic, entry), LEAT_RESET_EPOCH);
 }
+
+/* --- Giving --- */
+
+/* The event is the next one. Takes the reference. */
+static void give_next(hub_topic *t, leat_event *e)
+{
+    t->at.seq = leat_event_seq(e);
+    if (leat_event_kind_of(e) == LEAT_EVENT_REVOKE)
+        t->at.revoked = t->at.seq;
+    leat_metrics_add(t->hub->metrics, LEAT_M_EVENTS, 1);
+    hub_interest_give(t, e, LEAT_HUB_EVENT);
+}
+
+/* Gives the event if it is next and undisputed, else keeps it. Takes the reference. */
+static void give_or_keep(hub_topic *t, leat_event *e)
+{
+    if (leat_event_seq(e) == t->at.seq + 1 && t->standing == HUB_IN_ORDER)
+        give_next(t, e);
+    else
+        hub_pending_add(&t->pending, e, t->hub->limits->hub_pending_bytes);
+}
+
+/* Gives what is next of the events that wait, then asks for what is missing. */
+static void advance(hub_topic *t)
+{
+    if (!is_placed(t))
+        return;
+    leat_event *e;
+    while (t->standing == HUB_IN_ORDER &&
+           (e = hub_pending_take(&t->pending, t->at.seq + 1)) != NULL)
+        give_next(t, e);
+    if (t->heard > t->at.seq || is_disputed(t))
+        hub_want_next(t);
+    else
+        t->lost = false;
+}
+
+/* --- Announcements --- */
 
 static leat_event_kind kind_of(leat_announcement_kind kind)
 {
@@ -303,6 +232,15 @@ static leat_event_kind kind_of(leat_announcement_kind kind)
     return LEAT_EVENT_SIGNAL;
 }
 
+static leat_event *event_of(const hub_topic *t, const leat_announcement *a)
+{
+    bool oversize = a->kind == LEAT_ANNOUNCE_EVENT && a->data.len > t->hub->limits->max_event_bytes;
+    if (oversize)
+        return leat_v1_event(LEAT_EVENT_OVERSIZE, a->topic, a->seq, leat_slice_of("null"));
+    return leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
+}
+
+/* A read, or the outbox, has seen the topic at seq. */
 static void note_read(hub_topic *t, int64_t seq)
 {
     if (seq > t->read_to)
@@ -310,28 +248,61 @@ static void note_read(hub_topic *t, int64_t seq)
     t->read_ms = leat_loop_now(t->hub->loop);
 }
 
-static leat_event *event_of(const hub_topic *t, const leat_announcement *a)
-{
-    bool oversize =
-        a->kind == LEAT_ANNOUNCE_EVENT && a->data.len > t->hub->options.limits->max_event_bytes;
-    if (oversize)
-        return leat_v1_event(LEAT_EVENT_OVERSIZE, a->topic, a->seq, leat_slice_of("null"));
-    return leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
-}
-
-/* Of an entry at or below the head. What a read has seen was announced before that read, so it is
- * late for a moment only. */
-static bool is_late(const hub_topic *t, int64_t seq)
+/* True if an announcement of an event that was given already may just be late. What a read has seen
+ * was announced before that read, so it is late for a moment only. */
+static bool may_be_late(const hub_topic *t, int64_t seq)
 {
     return seq <= t->read_to && leat_loop_now(t->hub->loop) - t->read_ms < LATE_MS;
 }
 
-/* Whether the number was announced before, as far as that shows. */
-static bool is_repeated(hub_topic *t, int64_t seq)
+/* True if the number was announced before, as far as the hub can tell. A topic's announcements come
+ * in order. */
+static bool is_repeated(const hub_topic *t, int64_t seq)
 {
-    bool repeated = seq <= t->announced || (seq <= t->head && !is_late(t, seq));
-    t->announced = repeated ? t->announced : seq;
-    return repeated;
+    return seq <= t->announced || (seq <= t->at.seq && !may_be_late(t, seq));
+}
+
+static void note_heard(hub_topic *t, int64_t seq)
+{
+    if (seq <= t->heard)
+        return;
+    if (is_placed(t) && seq > t->heard + 1)
+        t->lost = true;
+    t->heard = seq;
+}
+
+/* Takes the epoch of an announcement for the topic's, if the topic may have another one. Returns
+ * false if it has, and is placed: then the outbox knows which of the two is true. */
+static bool adopt_announced_epoch(hub_topic *t, leat_slice epoch)
+{
+    if (t->epoch != NULL && is_announced_epoch(t, epoch))
+        return true;
+    if (is_placed(t)) {
+        hub_want_again(t);
+        return false;
+    }
+    if (t->epoch != NULL)
+        forget_numbering(t);
+    set_epoch(t, full_epoch(t->hub, epoch));
+    return true;
+}
+
+/* An entry that is stored, of the topic's numbering. */
+static bool take_announced(hub_topic *t, const leat_announcement *a)
+{
+    if (is_repeated(t, a->seq)) {
+        dispute(t);
+        hub_want_again(t);
+        return false;
+    }
+    t->announced = a->seq;
+    if (a->seq <= t->at.seq)
+        return true;
+    note_heard(t, a->seq);
+    if (a->data.at != NULL)
+        give_or_keep(t, event_of(t, a));
+    advance(t);
+    return !is_disputed(t);
 }
 
 bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
@@ -340,68 +311,34 @@ bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
     if (t == NULL)
         return true;
     if (a->kind == LEAT_ANNOUNCE_SIGNAL) {
-        give(t, event_of(t, a), LEAT_HUB_SIGNAL);
+        hub_interest_give(t, event_of(t, a), LEAT_HUB_SIGNAL);
         return true;
     }
-    if (t->epoch != NULL && !same_numbering(t, a->epoch)) {
-        if (t->head != LEAT_HUB_UNKNOWN) {
-            doubt_numbering(t);
-            return true;
-        }
-        forget_heard(t);
-    }
-    if (t->epoch == NULL)
-        t->epoch = full_epoch(h, a->epoch);
-    if (is_repeated(t, a->seq)) {
-        t->disputed = true;
-        doubt_numbering(t);
-        return false;
-    }
-    if (a->seq <= t->head)
-        return true;
-    if (a->seq > t->heard) {
-        t->gap = t->gap || (t->head != LEAT_HUB_UNKNOWN && a->seq > t->heard + 1);
-        t->heard = a->seq;
-    }
-    if (a->data.at != NULL) {
-        leat_event *e = event_of(t, a);
-        if (a->seq == t->head + 1 && !t->disputed)
-            give_next(t, e);
-        else
-            keep(t, e);
-    }
-    advance(t);
-    return !t->disputed;
+    return !adopt_announced_epoch(t, a->epoch) || take_announced(t, a);
 }
 
-/* The seq behind which everything up to seq is pending. */
-static int64_t behind_pending(const hub_topic *t, int64_t seq)
+/* --- Positions --- */
+
+static int64_t later(int64_t a, int64_t b)
 {
-    size_t n = t->n_pending;
-    while (n > 0 && leat_event_seq(t->pending[n - 1]) > seq)
-        n--;
-    for (; n > 0 && leat_event_seq(t->pending[n - 1]) == seq; n--)
-        seq--;
-    return seq;
+    return a > b ? a : b;
 }
 
-static void begin(hub_topic *t, const leat_named_position *at)
+static void place(hub_topic *t, const leat_named_position *at)
 {
-    if (t->epoch != NULL && !leat_slice_equal(leat_slice_of(t->epoch), at->epoch))
-        forget_heard(t);
+    if (t->epoch != NULL && !leat_slice_equal(t->at.epoch, at->epoch))
+        forget_numbering(t);
     if (t->epoch == NULL)
-        t->epoch = leat_memdup(at->epoch.at, at->epoch.len);
-    t->head = behind_pending(t, at->seq);
+        set_epoch(t, leat_memdup(at->epoch.at, at->epoch.len));
+    t->standing = is_disputed(t) ? HUB_DISPUTED : HUB_IN_ORDER;
+    t->at.seq = hub_pending_reaches_back(&t->pending, at->seq);
+    t->at.revoked = at->revoked;
+    t->heard = later(t->heard, at->seq);
     note_read(t, at->seq);
-    t->heard = t->heard > at->seq ? t->heard : at->seq;
-    t->revoked = at->revoked;
-    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
-        if (i->armed)
-            tell_begin(i);
-    }
+    hub_interest_tell_begin(t);
     advance(t);
-    settle_doubts(t);
+    if (t->query == HUB_ASKED_WHEN_PLACED)
+        hub_want_next(t);
 }
 
 void hub_topic_position(leat_hub *h, leat_slice name, const leat_named_position *at)
@@ -409,67 +346,57 @@ void hub_topic_position(leat_hub *h, leat_slice name, const leat_named_position 
     hub_topic *t = hub_topic_find(h, name);
     if (t == NULL)
         return;
-    if (t->head == LEAT_HUB_UNKNOWN) {
-        begin(t, at);
-        return;
-    }
-    if (!leat_slice_equal(leat_slice_of(t->epoch), at->epoch)) {
-        doubt_numbering(t);
-    } else if (at->seq > t->heard) {
-        hub_repair_doubt(t); /* its announcement is most likely on its way */
-    }
+    if (!is_placed(t))
+        place(t, at);
+    else if (!leat_slice_equal(t->at.epoch, at->epoch))
+        hub_want_again(t); /* the outbox knows which of the two is true */
+    else if (at->seq > t->heard)
+        hub_want_shortly(t); /* its announcement is most likely on its way */
 }
+
+/* --- The outbox --- */
 
 void hub_topic_fetched(hub_topic *t, const leat_history_row *row)
 {
-    if (t->head == LEAT_HUB_UNKNOWN || !row->has_event || row->seq <= t->head ||
-        !leat_slice_equal(leat_slice_of(t->epoch), row->epoch))
-        return; /* of another numbering: hub_topic_settle sees to it */
-    leat_event *e = leat_v1_event(row->kind, name_of(t), row->seq, row->data);
-    if (row->seq != t->head + 1) {
-        keep(t, e);
+    if (!row->has_event || row->seq <= t->at.seq || !leat_slice_equal(t->at.epoch, row->head.epoch))
+        return; /* of another numbering: hub_topic_fetched_all sees to it */
+    leat_event *e = leat_v1_event(row->kind, t->entry.key, row->seq, row->data);
+    if (row->seq != t->at.seq + 1) {
+        hub_pending_add(&t->pending, e, t->hub->limits->hub_pending_bytes);
         return;
     }
-    if (t->gap || t->blind) /* not only too large to announce */
+    if (t->lost)
         leat_metrics_add(t->hub->metrics, LEAT_M_GAPS_REPAIRED, 1);
     give_next(t, e);
 }
 
-void hub_topic_settle(hub_topic *t, const leat_history_row *last)
+static bool is_of_other_numbering(const hub_topic *t, const leat_history_row *last)
 {
-    if (t->head == LEAT_HUB_UNKNOWN)
-        return; /* reset while the fetch ran */
-    if (!leat_slice_equal(leat_slice_of(t->epoch), last->epoch) || last->head < last->after) {
+    return !leat_slice_equal(t->at.epoch, last->head.epoch) || last->head.seq < last->after;
+}
+
+/* True if the outbox no longer has the event that is next. */
+static bool is_trimmed(const hub_topic *t, const leat_history_row *last)
+{
+    return last->head.seq > t->at.seq && (!last->has_event || last->seq > t->at.seq);
+}
+
+void hub_topic_fetched_all(hub_topic *t, const leat_history_row *last)
+{
+    bool too_early = hub_want_end(t);
+    if (is_of_other_numbering(t, last)) {
         reset(t, LEAT_RESET_EPOCH);
         return;
     }
-    if (last->head > t->head && (!last->has_event || last->seq > t->head)) {
-        reset(t, LEAT_RESET_HISTORY); /* trimmed: the outbox cannot fill the hole */
+    if (is_trimmed(t, last)) {
+        reset(t, LEAT_RESET_HISTORY);
         return;
     }
-    if (last->head > t->heard)
-        t->heard = last->head;
-    note_read(t, last->head);
-    t->disputed = t->disputed && t->unsure; /* it came up while the fetch ran */
+    t->heard = later(t->heard, last->head.seq);
+    note_read(t, last->head.seq);
+    if (!too_early) /* else the dispute came up while the fetch ran */
+        t->standing = HUB_IN_ORDER;
     advance(t);
-    settle_doubts(t);
-}
-
-void hub_topic_reset_all(leat_hub *h, int reason)
-{
-    for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
-         e = leat_map_next(&h->topics, e))
-        reset(LEAT_CONTAINER_OF(e, hub_topic, entry), reason);
-}
-
-static void reset(hub_topic *t, int reason)
-{
-    forget_heard(t);
-    leat_list_unlink(&t->repair_link);
-    t->fetching = false; /* a fetch that runs was asked from a position that is no more */
-    t->head = LEAT_HUB_UNKNOWN;
-    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
-        hub_worker_tell_reset(i->worker, life_of(i), reason);
-    }
+    if (too_early)
+        hub_want_next(t);
 }

@@ -1,8 +1,8 @@
 /* hub_link.c - posts what the worker says, and hands out what the hub says.
  *
- * Worker to hub: OPEN, then ARM, DISARM, POSITION, READ_REFUSED and ROOM, at last CLOSE. Hub to
- * worker: mails with news, the last of which is CLOSED; the hub no longer uses the line then. What
- * arrives between leat_hub_link_close and CLOSED is dropped.
+ * The first mail to the hub is OPEN, the last one is CLOSE. The hub answers with mails full of news,
+ * the last of which is CLOSED: it no longer uses the line then. What arrives between
+ * leat_hub_link_close and CLOSED is dropped.
  *
  * The events on their way to a worker are bounded (line.h). The hub leaves out what does not fit.
  * When half of it has arrived the worker says ROOM, and the hub says where it goes on (BEGIN): what

@@ -32,7 +32,7 @@ typedef struct leat_worker_mail {
             leat_topic_life topic;
             leat_named_position at;
         } position;
-        char sqlstate[6]; /* READ_REFUSED; "" if it is not known */
+        char sqlstate[6]; /* LEAT_WORKER_READ_REFUSED; "" if it is not known */
     };
     char text_[];
 } leat_worker_mail;

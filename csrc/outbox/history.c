@@ -204,9 +204,8 @@ leat_history_row leat_history_row_at(const leat_history *h, int i)
     leat_history_row row = {
         .topic = leat_pg_result_value(r, i, COL_NAME),
         .after = integer_at(r, i, COL_AFTER),
-        .epoch = leat_pg_result_value(r, i, COL_EPOCH),
-        .head = integer_at(r, i, COL_HEAD),
-        .revoked = integer_at(r, i, COL_REVOKED),
+        .head = {leat_pg_result_value(r, i, COL_EPOCH), integer_at(r, i, COL_HEAD),
+                 integer_at(r, i, COL_REVOKED)},
         .has_event = !leat_pg_result_is_null(r, i, COL_SEQ),
     };
     if (row.has_event) {

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/epoch.h"
 #include "base/event.h"
 #include "pg/pg_job.h"
 
@@ -27,12 +28,10 @@ typedef struct leat_history leat_history;
 /* One row of the answer. Rows of a topic follow each other, by seq. */
 typedef struct leat_history_row {
     leat_slice topic;
-    int64_t after;    /* as asked */
-    leat_slice epoch; /* timeline and topic's epoch, as clients see it */
-    int64_t head;     /* where the topic stands */
-    int64_t revoked;  /* its last revocation (LEAT_NEVER_REVOKED) */
-    bool has_event;   /* false: nothing after `after` is stored */
-    bool left_out;    /* the answer was full: ask again for this event and what follows it */
+    int64_t after;            /* as asked */
+    leat_named_position head; /* where the topic stands; the epoch is as clients see it */
+    bool has_event;           /* false: nothing after `after` is stored */
+    bool left_out; /* the answer was full: ask again for this event and what follows it */
     int64_t seq;
     int64_t at;           /* when the entry was made: microseconds since 1970 */
     leat_event_kind kind; /* LEAT_EVENT_OVERSIZE: over max_event_bytes, its data stays there */

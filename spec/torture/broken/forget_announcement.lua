@@ -3,18 +3,18 @@ return {
   symptom = "nothing comes",
   edits = {
     {
-      func = "hub_topic_announce",
-      before = "if (a->seq <= t->head)",
+      func = "take_announced",
+      before = "if (a->seq <= t->at.seq)",
       insert = [[
     if (a->seq % 64 == 0)
         return true;
 ]],
     },
     {
-      func = "hub_repair_want",
+      func = "hub_want_next",
       at_start = true,
       insert = [[
-    if (t->head % 64 == 63)
+    if (t->at.seq % 64 == 63)
         return;
 ]],
     },

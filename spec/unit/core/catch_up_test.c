@@ -68,8 +68,7 @@ leat_history_row leat_history_row_at(const leat_history *h, int i)
     return (leat_history_row){
         .topic = leat_slice_of("t"),
         .after = h->after,
-        .epoch = leat_slice_of("e"),
-        .head = h->head,
+        .head = {.epoch = leat_slice_of("e"), .seq = h->head},
         .has_event = h->first > 0,
         .seq = h->first + i,
         .kind = LEAT_EVENT_DATA,

@@ -77,7 +77,7 @@ static void resumes_from_the_ring(void **state)
 static void resumes_from_the_outbox(void **state)
 {
     core_fixture *f = *state;
-    leat_history_row row = {.epoch = leat_slice_of("e"), .after = 7, .head = 7, .revoked = -1};
+    leat_history_row row = {.after = 7, .head = {leat_slice_of("e"), 7, -1}};
     core_fixture_reach(f, SUB_RESUMING);
     core_fixture_outbox(f, &row);
     core_fixture_expect_sent(f, "\"op\":\"resumed\",\"id\":1");
@@ -87,7 +87,7 @@ static void resumes_from_the_outbox(void **state)
 static void reads_where_the_outbox_does_not_lead_on(void **state)
 {
     core_fixture *f = *state;
-    leat_history_row row = {.epoch = leat_slice_of("e"), .after = 7, .head = 9, .revoked = -1};
+    leat_history_row row = {.after = 7, .head = {leat_slice_of("e"), 9, -1}};
     core_fixture_reach(f, SUB_RESUMING);
     core_fixture_outbox(f, &row);
     core_fixture_expect_state(f, SUB_READING);

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "hub/hub_private.h"
+#include "hub/hub_anchor.h"
 
 static void announced(hub_anchors *all, const char *topic, int64_t seq, int64_t at)
 {
@@ -16,7 +16,8 @@ static void announced(hub_anchors *all, const char *topic, int64_t seq, int64_t 
 
 static void read_at(hub_anchors *all, const char *topic, int64_t seq, int64_t at)
 {
-    hub_anchor_read(all, leat_slice_of(topic), leat_slice_of("00000001-h-e"), seq, at);
+    leat_named_position position = {leat_slice_of("00000001-h-e"), seq, LEAT_NEVER_REVOKED};
+    hub_anchor_read(all, leat_slice_of(topic), &position, at);
 }
 
 static void expect(const hub_anchors *all, const char *json)

@@ -11,7 +11,14 @@
 
 #include "base/mem.h"
 #include "hub/broker_postgres.h"
-#include "hub/hub_private.h"
+#include "hub/hub.h"
+#include "hub/hub_attend.h"
+#include "hub/hub_interest.h"
+#include "hub/hub_problems.h"
+#include "hub/hub_repair.h"
+#include "hub/hub_topic.h"
+#include "hub/hub_trim.h"
+#include "hub/hub_want.h"
 
 static struct {
     int pool_fails;
@@ -79,14 +86,6 @@ void hub_attend_unconfirmed(leat_hub *h)
 {
     (void)h;
 }
-void hub_anchor_announced(hub_anchors *a, const leat_announcement *heard)
-{
-    (void)a, (void)heard;
-}
-void hub_anchor_read(hub_anchors *a, leat_slice topic, leat_slice epoch, int64_t seq, int64_t at)
-{
-    (void)a, (void)topic, (void)epoch, (void)seq, (void)at;
-}
 void hub_repair_init(leat_hub *h)
 {
     (void)h;
@@ -99,7 +98,7 @@ void hub_repair_stop(leat_hub *h)
 {
     (void)h;
 }
-void hub_repair_probe(leat_hub *h)
+void hub_want_probe(leat_hub *h)
 {
     (void)h;
 }
@@ -115,17 +114,26 @@ void hub_trim_stop(leat_hub *h)
 {
     (void)h;
 }
-void hub_watch_init(leat_hub *h)
+void hub_problems_init(leat_hub *h)
 {
     (void)h;
 }
-void hub_watch_start(leat_hub *h)
+void hub_problems_start(leat_hub *h)
 {
     (void)h;
 }
-void hub_watch_stop(leat_hub *h)
+void hub_problems_stop(leat_hub *h)
 {
     (void)h;
+}
+void hub_anchor_announced(hub_anchors *a, const leat_announcement *heard)
+{
+    (void)a, (void)heard;
+}
+void hub_anchor_read(hub_anchors *a, leat_slice topic, const leat_named_position *at,
+                     int64_t entered_at)
+{
+    (void)a, (void)topic, (void)at, (void)entered_at;
 }
 void hub_topic_arm(leat_hub *h, hub_worker *w, leat_topic_life life)
 {
@@ -135,11 +143,11 @@ void hub_topic_disarm(leat_hub *h, hub_worker *w, leat_topic_life life)
 {
     (void)h, (void)w, (void)life;
 }
-void hub_interest_free(hub_interest *i)
+void hub_topic_disarm_all(hub_worker *w)
 {
-    (void)i;
+    (void)w;
 }
-void hub_topic_catch_up(hub_worker *w)
+void hub_interest_catch_up(hub_worker *w)
 {
     (void)w;
 }

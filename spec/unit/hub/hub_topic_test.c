@@ -1,7 +1,8 @@
 /* hub_topic_test.c - whatever the broker does, a topic's events leave contiguous and in order.
  *
- * The test plays the broker (announcements lost, doubled, reordered, without data), the outbox (it
- * answers what is asked, as of then) and the worker (it notes what it is given).
+ * hub_topic.c with hub_interest.c, hub_pending.c and hub_want.c. The test plays the broker
+ * (announcements lost, doubled, reordered, without data), the outbox (it answers what is asked, as
+ * of then), the worker (it notes what it is given) and the clock.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,9 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "hub/hub_private.h"
+#include "hub/hub_interest.h"
+#include "hub/hub_topic.h"
+#include "hub/hub_want.h"
 #include "wire/leat_v1.h"
 
 enum { N_EVENTS = 200 };
@@ -32,8 +35,6 @@ static struct {
     uint64_t now;
     size_t n_resets;
     int last_reset;
-    bool wanted;
-    bool doubted;
 } seen;
 
 void hub_worker_tell_armed(hub_worker *w, leat_topic_life topic)
@@ -83,16 +84,40 @@ uint64_t leat_loop_now(const leat_loop *l)
     return seen.now;
 }
 
-void hub_repair_want(hub_topic *t)
+void leat_loop_after(leat_loop *l, leat_deadline *d, uint64_t ms, leat_deadline_cb cb)
 {
-    (void)t;
-    seen.wanted = true;
+    (void)l, (void)ms;
+    d->cb_ = cb;
 }
 
-void hub_repair_doubt(hub_topic *t)
+void leat_deadline_init(leat_deadline *d)
 {
-    (void)t;
-    seen.doubted = true;
+    d->cb_ = NULL;
+}
+
+void leat_deadline_cancel(leat_deadline *d)
+{
+    d->cb_ = NULL;
+}
+
+bool leat_deadline_armed(const leat_deadline *d)
+{
+    return d->cb_ != NULL;
+}
+
+void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb)
+{
+    s->cb_ = cb;
+}
+
+void leat_sweep_schedule(leat_loop *l, leat_sweep *s)
+{
+    (void)l, (void)s;
+}
+
+void leat_sweep_cancel(leat_sweep *s)
+{
+    (void)s;
 }
 
 typedef struct world {
@@ -113,12 +138,13 @@ static int set_up(void **state)
     memset(&seen, 0, sizeof(seen));
     w->limits.hub_pending_bytes = 1 << 20;
     w->registry = leat_metrics_registry_new();
-    w->hub.options.limits = &w->limits;
+    w->hub.limits = &w->limits;
     w->hub.metrics = leat_metrics_new(w->registry);
     w->hub.phase = HUB_READY;
     w->limits.max_event_bytes = 100;
     strcpy(w->hub.timeline, "00000001");
     leat_map_init(&w->hub.topics);
+    hub_want_init(&w->hub, NULL);
     leat_list_init(&w->worker.interests);
     hub_topic_arm(&w->hub, &w->worker, life(1));
     *state = w;
@@ -154,26 +180,44 @@ static void position(world *w, const char *epoch, int64_t seq)
     hub_topic_position(&w->hub, leat_slice_of("t"), &at);
 }
 
-/* The outbox, which holds oldest..head, answers for everything after the hub's head. */
+static hub_topic *topic_of(world *w)
+{
+    return hub_topic_find(&w->hub, leat_slice_of("t"));
+}
+
+static bool is_wanted(world *w)
+{
+    return topic_of(w)->query == HUB_ASKED_NEXT;
+}
+
+/* A fetch begins that asks for the topic, as hub_repair.c does it. */
+static void ask(world *w)
+{
+    hub_topic *t = topic_of(w);
+    hub_want_next(t);
+    assert_ptr_equal(t, hub_want_take(&w->hub));
+    t->lost = t->lost || t->heard == t->at.seq;
+}
+
+/* The outbox, which holds oldest..head, answers for everything after what was given. */
 static void answer(world *w, const char *epoch, int64_t oldest, int64_t head)
 {
-    hub_topic *t = hub_topic_find(&w->hub, leat_slice_of("t"));
+    hub_topic *t = topic_of(w);
     leat_history_row row = {
         .topic = leat_slice_of("t"),
-        .after = t->head,
-        .epoch = leat_slice_of(epoch),
-        .head = head,
+        .after = t->at.seq,
+        .head = {leat_slice_of(epoch), head, LEAT_NEVER_REVOKED},
         .kind = LEAT_EVENT_DATA,
         .data = leat_slice_of("{}"),
     };
-    seen.wanted = false;
-    t->blind = t->heard == t->head; /* as when the question is asked */
+    if (!hub_want_is_asked(t))
+        ask(w);
     for (int64_t seq = row.after + 1 > oldest ? row.after + 1 : oldest; seq <= head; seq++) {
         row.has_event = true;
         row.seq = seq;
         hub_topic_fetched(t, &row);
     }
-    hub_topic_settle(t, &row);
+    hub_topic_fetched_all(t, &row);
 }
 
 static void assert_given(int64_t first, int64_t last)
@@ -207,7 +251,7 @@ static void test_begins_as_far_back_as_was_heard_without_a_hole(void **state)
     position(*state, "00000001-a", 5);
     assert_given(4, 6);
     assert_int_equal(3, seen.last_begin);
-    assert_false(seen.wanted);
+    assert_false(is_wanted(*state));
 }
 
 static void test_begins_at_the_read_if_what_it_saw_last_was_not_heard(void **state)
@@ -233,7 +277,7 @@ static void test_asks_where_a_read_and_what_was_heard_are_of_two_numberings(void
 {
     announce(*state, "new", 1, true);
     position(*state, "00000001-old", 7);
-    assert_true(seen.wanted);
+    assert_true(is_wanted(*state));
     answer(*state, "00000001-new", 1, 1);
     assert_int_equal(LEAT_RESET_EPOCH, seen.last_reset);
 }
@@ -247,7 +291,7 @@ static void test_passes_a_late_announcement_by(void **state)
     announce(*state, "a", 4, true);
     announce(*state, "a", 5, true);
     assert_given(1, 5);
-    assert_false(seen.wanted);
+    assert_false(is_wanted(*state));
 }
 
 /* The read was just now, but the number was heard before it. */
@@ -258,11 +302,11 @@ static void test_takes_no_repeated_announcement_for_late(void **state)
     announce(*state, "a", 2, true);
     answer(*state, "00000001-a", 3, 3);
     assert_true(announce(*state, "a", 3, true));
-    assert_false(seen.wanted);
+    assert_false(is_wanted(*state));
     assert_false(announce(*state, "a", 2, true));
     announce(*state, "a", 4, true);
     assert_given(1, 3);
-    assert_true(seen.wanted);
+    assert_true(is_wanted(*state));
 }
 
 /* It was announced before the read, so it cannot have been under way for so long. */
@@ -273,7 +317,7 @@ static void test_takes_no_announcement_for_late_for_long(void **state)
     assert_false(announce(*state, "a", 3, true));
     announce(*state, "a", 5, true);
     assert_int_equal(0, seen.n_given);
-    assert_true(seen.wanted);
+    assert_true(is_wanted(*state));
 }
 
 /* Nothing repeats an announcement, so the log has gone back. */
@@ -283,7 +327,7 @@ static void test_gives_nothing_when_a_number_is_announced_twice(void **state)
     announce(*state, "a", 1, true);
     announce(*state, "a", 2, true);
     assert_false(announce(*state, "a", 1, true));
-    assert_true(seen.wanted);
+    assert_true(is_wanted(*state));
     assert_false(announce(*state, "a", 3, true)); /* nor does it prove what was before it */
     assert_given(1, 2);
 
@@ -324,10 +368,10 @@ static void test_holds_back_what_lies_behind_a_hole(void **state)
     announce(*state, "a", 1, true);
     announce(*state, "a", 3, true);
     assert_given(1, 1);
-    assert_true(seen.wanted);
+    assert_true(is_wanted(*state));
     answer(*state, "00000001-a", 1, 3);
     assert_given(1, 3);
-    assert_false(seen.wanted);
+    assert_false(is_wanted(*state));
 }
 
 static void test_fetches_what_was_too_large_to_announce(void **state)
@@ -335,7 +379,7 @@ static void test_fetches_what_was_too_large_to_announce(void **state)
     position(*state, "00000001-a", 0);
     announce(*state, "a", 1, false);
     assert_int_equal(0, seen.n_given);
-    assert_true(seen.wanted);
+    assert_true(is_wanted(*state));
     answer(*state, "00000001-a", 1, 1);
     assert_given(1, 1);
     world *w = *state;
@@ -351,12 +395,12 @@ static void test_finds_a_lost_last_event(void **state)
     assert_int_equal(2, leat_metrics_get(w->hub.metrics, LEAT_M_GAPS_REPAIRED));
 }
 
-static void test_doubts_when_a_read_is_ahead(void **state)
+static void test_waits_for_the_announcement_when_a_read_is_ahead(void **state)
 {
     position(*state, "00000001-a", 0);
     position(*state, "00000001-a", 3);
-    assert_true(seen.doubted);
-    assert_false(seen.wanted);
+    assert_int_equal(HUB_ASKED_SHORTLY, topic_of(*state)->query);
+    assert_false(is_wanted(*state));
 }
 
 static void test_starts_over_when_history_is_gone(void **state)
@@ -373,7 +417,7 @@ static void test_starts_over_in_another_numbering(void **state)
 {
     position(*state, "00000001-a", 5);
     announce(*state, "b", 1, true);
-    assert_true(seen.wanted);
+    assert_true(is_wanted(*state));
     answer(*state, "00000001-b", 1, 1);
     assert_int_equal(0, seen.n_given);
     assert_int_equal(1, seen.n_resets);
@@ -407,25 +451,22 @@ static void test_looks_again_after_a_reset(void **state)
     position(*state, "00000001-a", 1);
     announce(*state, "a", 9, false);
     answer(*state, "00000001-a", 5, 9);
-    seen.wanted = false;
     position(*state, "00000001-a", 6);
-    assert_true(seen.wanted);
+    assert_true(is_wanted(*state));
     answer(*state, "00000001-a", 5, 9);
     assert_given(7, 9);
-    assert_false(seen.wanted);
+    assert_false(is_wanted(*state));
 }
 
 static void test_looks_again_after_a_fetch_that_may_have_looked_too_early(void **state)
 {
     world *w = *state;
     position(w, "00000001-a", 5);
-    hub_topic *t = hub_topic_find(&w->hub, leat_slice_of("t"));
-    t->fetching = true;
+    ask(w);
     announce(w, "b", 1, true);
-    t->fetching = false;
     answer(w, "00000001-a", 1, 5);
     assert_int_equal(0, seen.n_resets);
-    assert_true(seen.wanted);
+    assert_true(is_wanted(*state));
     answer(w, "00000001-b", 1, 1);
     assert_int_equal(1, seen.n_resets);
 }
@@ -437,8 +478,7 @@ static void test_waits_within_its_bytes(void **state)
     position(w, "00000001-a", 0);
     for (int64_t seq = 2; seq <= 100; seq++)
         announce(w, "a", seq, true);
-    hub_topic *t = hub_topic_find(&w->hub, leat_slice_of("t"));
-    assert_in_range(t->pending_bytes, 1, 1000);
+    assert_in_range(topic_of(w)->pending.bytes, 1, 1000);
     answer(w, "00000001-a", 1, 100);
     assert_given(1, 100);
 }
@@ -492,7 +532,7 @@ static void test_leaves_out_what_a_worker_has_no_room_for(void **state)
     assert_true(seen.awaits_room);
     assert_int_equal(1, leat_metrics_get(w->hub.metrics, LEAT_M_LEFT_BEHIND));
 
-    hub_topic_catch_up(&w->worker);
+    hub_interest_catch_up(&w->worker);
     announce(w, "a", 4, true);
 
     assert_int_equal(2, seen.n_begins);
@@ -548,7 +588,7 @@ static void test_is_exact_whatever_the_broker_does(void **state)
                 announce(w, "a", heard, rand_r(&dice) % 5 > 0);
             if (rand_r(&dice) % 10 == 0)
                 position(w, "00000001-a", committed);
-            if (seen.wanted && rand_r(&dice) % 4 == 0)
+            if (is_wanted(w) && rand_r(&dice) % 4 == 0)
                 answer(w, "00000001-a", 1, committed);
         }
         answer(w, "00000001-a", 1, committed);
@@ -577,7 +617,7 @@ int main(void)
         TEST(test_holds_back_what_lies_behind_a_hole),
         TEST(test_fetches_what_was_too_large_to_announce),
         TEST(test_finds_a_lost_last_event),
-        TEST(test_doubts_when_a_read_is_ahead),
+        TEST(test_waits_for_the_announcement_when_a_read_is_ahead),
         TEST(test_starts_over_when_history_is_gone),
         TEST(test_starts_over_in_another_numbering),
         TEST(test_starts_over_after_a_promotion),

@@ -1,0 +1,166 @@
+/* hub_state.h - the data of the hub: what hub.c, and every hub_*.c that has no data of its own,
+ * work on. It has no functions: each module's header has its own.
+ *
+ * Ownership  the hub owns its workers and topics. A topic lives while a worker is interested in it.
+ * Threads    the hub's, but for hub_health.
+ * Units      seq; bytes; milliseconds.
+ * Errors     none.
+ */
+#ifndef LEAT_HUB_HUB_STATE_H
+#define LEAT_HUB_HUB_STATE_H
+
+#include "base/backoff.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/log_series.h"
+#include "base/map.h"
+#include "hub/broker.h"
+#include "hub/hub_anchor.h"
+#include "hub/hub_health.h"
+#include "hub/hub_pending.h"
+#include "hub/hub_worker.h"
+#include "outbox/history.h"
+#include "outbox/trim.h"
+#include "pg/pg_job.h"
+
+typedef struct leat_hub leat_hub;
+
+/* In place of a topic's seq, until a worker's read has told where the topic stands. */
+#define LEAT_HUB_UNKNOWN (-1)
+
+/* What is known of a topic. Its number was announced twice: the log went back to an earlier state,
+ * and nothing that is announced is given before the outbox has said what is true. */
+typedef enum hub_standing {
+    HUB_UNPLACED,          /* no read has told yet where the topic stands: nothing is given */
+    HUB_UNPLACED_DISPUTED, /* likewise, and a number was announced twice */
+    HUB_IN_ORDER,          /* events are given as soon as they are next */
+    HUB_DISPUTED,          /* a number was announced twice */
+} hub_standing;
+
+/* What the outbox is asked about a topic (hub_want.h). */
+typedef enum hub_query {
+    HUB_NOT_ASKED,
+    HUB_ASKED_WHEN_PLACED, /* it is to be asked once a read has told where the topic stands */
+    HUB_ASKED_SHORTLY,     /* an announcement is probably on its way; else the outbox is asked */
+    HUB_ASKED_NEXT,        /* the next fetch asks */
+    HUB_ASKED,             /* the running fetch asks */
+    HUB_ASKED_TOO_EARLY,   /* it does, but may have looked too early: the next one asks again */
+} hub_query;
+
+typedef struct hub_topic {
+    leat_map_entry entry; /* in hub->topics; its key points at name */
+    leat_hub *hub;
+    char *name;
+    hub_standing standing;
+    hub_query query;
+    char *epoch;            /* as clients see it, of all below; NULL while nothing is known of it */
+    leat_named_position at; /* what was given to the workers last: seq, or LEAT_HUB_UNKNOWN */
+    int64_t heard;          /* the highest seq that anything told of */
+    int64_t announced;      /* the highest seq that was announced */
+    hub_pending pending;    /* events beyond at.seq */
+    bool lost;              /* an announcement was lost, or nothing was heard of what is asked for:
+                               the events that the outbox brings count as repaired */
+    int64_t read_to;        /* up to here a read was faster than the announcements... */
+    uint64_t read_ms;       /* ...at that time */
+    leat_list interests;    /* hub_interest by topic_link */
+    leat_list want_link;    /* in hub->want.next or .shortly, or in none (hub_query says which) */
+} hub_topic;
+
+typedef enum hub_interest_state {
+    HUB_INTEREST_UNARMED, /* the hub was not ready yet: the worker is told nothing but resets */
+    HUB_INTEREST_FOLLOWS, /* the worker is given the topic's events */
+    HUB_INTEREST_BEHIND,  /* too much was on its way to it: it is given none before it has room */
+} hub_interest_state;
+
+/* One worker's interest in one topic. */
+typedef struct hub_interest {
+    leat_list topic_link;
+    leat_list worker_link;
+    hub_topic *topic;
+    hub_worker *worker;
+    uint64_t generation;
+    hub_interest_state state;
+} hub_interest;
+
+/* The topics that the outbox is to be asked about. */
+typedef struct hub_want {
+    leat_list next;         /* hub_topic by want_link: HUB_ASKED_NEXT */
+    leat_list shortly;      /* likewise: HUB_ASKED_SHORTLY */
+    leat_deadline deadline; /* when those become HUB_ASKED_NEXT */
+    leat_sweep start;   /* starts a fetch at the end of the turn; the callback is hub_repair.c's */
+    bool probe;         /* the outbox is to be read even if no topic wants it: the last read of it
+                           failed, or there was none */
+    uint64_t probed_ms; /* when that was asked for last; 0: never */
+} hub_want;
+
+typedef enum hub_fetch_state {
+    HUB_FETCH_NONE,
+    HUB_FETCH_RUNS,
+    HUB_FETCH_WAITS, /* the last one failed: the next one starts when the back-off has passed */
+} hub_fetch_state;
+
+/* The reading of the outbox. */
+typedef struct hub_repair {
+    hub_fetch_state state;
+    leat_history *fetch; /* HUB_FETCH_RUNS */
+    leat_deadline retry; /* HUB_FETCH_WAITS */
+    leat_backoff backoff;
+    leat_log_series failures;
+    leat_deadline compare; /* when all topics are compared with the outbox */
+} hub_repair;
+
+typedef enum hub_attend_state {
+    HUB_ATTEND_RESTS,
+    HUB_ATTEND_PLANNED,      /* leat_internal.attend is to be called when the deadline comes */
+    HUB_ATTEND_CALLED,       /* it is being called */
+    HUB_ATTEND_CALLED_EARLY, /* it is, but is to be called once more */
+} hub_attend_state;
+
+/* The calls of leat_internal.attend. */
+typedef struct hub_attend {
+    hub_attend_state state;
+    leat_deadline deadline; /* HUB_ATTEND_PLANNED */
+    leat_pg_job job;        /* HUB_ATTEND_CALLED, HUB_ATTEND_CALLED_EARLY */
+    uint64_t called_ms;
+    leat_backoff backoff;
+    leat_log_series failures;
+} hub_attend;
+
+/* The calls of leat_internal.problems. */
+typedef struct hub_problems {
+    leat_deadline deadline;
+    leat_pg_job job;
+    leat_buf logged; /* the problems that were logged last, one behind the other */
+} hub_problems;
+
+struct leat_hub {
+    const leat_limits *limits;
+    leat_pg_pool_options pool_options;
+    leat_pg_listener_options listener_options;
+    leat_log *log;
+    leat_metrics *metrics;
+    uv_loop_t uv;
+    leat_loop *loop;
+    uv_thread_t thread;
+    bool started; /* there is a thread, whose loop leat_hub_stop ends */
+    leat_mailbox *mailbox;
+    leat_pg_pool *pool;
+    leat_broker *broker;
+    hub_phase phase;
+    hub_health health;
+    leat_list workers; /* hub_worker by hub_link */
+    leat_map topics;   /* hub_topic by name */
+    hub_anchors anchors;
+    char timeline[9];  /* as leat_internal.attend said last; "" before */
+    char history[9];   /* likewise */
+    char *fingerprint; /* likewise; NULL before */
+    hub_want want;
+    hub_repair repair;
+    hub_attend attend;
+    hub_problems problems;
+    leat_deadline trim_deadline; /* the next batch of trimming */
+    leat_trim trim;
+};
+
+#endif

@@ -1,0 +1,44 @@
+/* hub_want.h - which topics the outbox is to be asked about, and how soon.
+ *
+ * Ownership  a topic is in at most one of the lists (hub_query).
+ * Threads    the hub's.
+ * Units      milliseconds.
+ * Errors     none.
+ *
+ * All that is wanted in a turn is asked for by one fetch (hub_repair.c), which starts at the turn's
+ * end unless one runs, or waits after a failure.
+ */
+#ifndef LEAT_HUB_HUB_WANT_H
+#define LEAT_HUB_HUB_WANT_H
+
+#include "hub/hub_state.h"
+
+/* start: starts a fetch if none runs. */
+void hub_want_init(leat_hub *h, leat_sweep_cb start);
+void hub_want_stop(leat_hub *h);
+
+/* The topic lacks something: the next fetch asks for it. If the running one does already, its
+ * answer decides whether more is wanted. */
+void hub_want_next(hub_topic *t);
+/* There is news of the topic that a running fetch may have been too early to see. */
+void hub_want_again(hub_topic *t);
+/* As hub_want_next, but after a moment in which an announcement that is on its way arrives. */
+void hub_want_shortly(hub_topic *t);
+/* Nothing is wanted of the topic any more. whatever a running fetch says of it is not heeded. */
+void hub_want_forget(hub_topic *t);
+
+/* Takes the next topic that a fetch is to ask for, which then is HUB_ASKED. NULL if there is none.
+ */
+hub_topic *hub_want_take(leat_hub *h);
+/* True if the running fetch asks for the topic. */
+bool hub_want_is_asked(const hub_topic *t);
+/* The fetch that asked for the topic has ended. Returns true if it may have looked too early. */
+bool hub_want_end(hub_topic *t);
+
+/* Every topic is to be compared with the outbox: announcements may have been lost. */
+void hub_want_all(leat_hub *h);
+/* Reads the outbox even if no topic wants it: it is known to be unreadable, or not known to be
+ * readable. At most once a second. */
+void hub_want_probe(leat_hub *h);
+
+#endif
