@@ -111,6 +111,9 @@ local function arguments_of(scenario, point, quick)
     arguments.history = arguments.history and math.min(arguments.history, 1000)
     arguments.per_commit = arguments.per_commit and math.min(arguments.per_commit, 10)
   end
+  if arguments.seconds and quick then
+    arguments.seconds = math.max(arguments.seconds, arguments.publishers and 1 or 0) -- pgbench knows whole ones
+  end
   if arguments.rate and arguments.seconds then
     arguments.events = math.max(1, math.floor(arguments.rate * arguments.seconds))
   end

@@ -7,11 +7,18 @@
 --   figure           the path of the figure in the load's JSON, its unit, and whether more is better
 --   against          { server = the most that figure / its figure may be } (or the least, if more is better)
 --   beside           more figures for the table: { heading, path }
---   run              for what the load does not do itself: function(context, scenario, arguments, server)
+--   replaced         { server = function(context, scenario, arguments) }: measures without the load, returns its JSON
 --   env              more variables of Leat
 --   before           function(context, arguments): prepares the database
+--   most             the most that the figure may be
+--   peers            --peers take part
+--   past             events that raw remembers, for clients that resume
+--   metrics          counters of Leat, whose growth is among the results
+--   picture          of a curve: the axes' names, the figure's scale, whether x is logarithmic
+--   rounds           if not the usual number
 --   optional         runs only if it is named
 local process = require "bench.lib.process"
+local publishing = require "bench.lib.publishing"
 
 local LATENCY = { { "p50 µs", "events.latency.p50_us" }, { "p99 µs", "events.latency.p99_us" } }
 local DELIVERY = { path = "events.cpu_us", unit = "µs of CPU a delivery" }
@@ -134,6 +141,18 @@ return {
     figure = HANDSHAKE,
     beside = TOOK,
     past = 20,
+  },
+  {
+    name = "publishing",
+    title = "transactions that INSERT and publish, beside the same with pg_notify, on topics of their own",
+    servers = { "publish", "notify", "insert" },
+    load = { seconds = 4 },
+    vary = { "publishers", 1, 8 },
+    figure = { path = "publishing.tps", unit = "transactions a second", more_is_better = true },
+    against = { notify = 0.8 },
+    beside = { { "ms", "publishing.ms" } },
+    replaced = { publish = publishing.measure("publish"), notify = publishing.measure("notify"),
+      insert = publishing.measure("insert") },
   },
   {
     name = "latency",
