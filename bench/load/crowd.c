@@ -21,6 +21,7 @@ void crowd_open(crowd *c, const plan *p, meter *m)
     c->meter = m;
     c->clients = tool_calloc((size_t)p->clients, sizeof(*c->clients));
     c->buffer = tool_calloc(CROWD_BUFFER_BYTES, 1);
+    c->ready = tool_calloc(READY_AT_ONCE, sizeof(*c->ready));
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (c->epoll < 0)
         tool_fail("epoll: %s", strerror(errno));
@@ -34,6 +35,7 @@ void crowd_close(crowd *c)
     close(c->epoll);
     free(c->clients);
     free(c->buffer);
+    free(c->ready);
 }
 
 static void begin_next(crowd *c, int limit)
@@ -83,7 +85,7 @@ void crowd_on_event(crowd *c, const char *text, size_t n)
 
 static int turn(crowd *c, int wait_ms)
 {
-    struct epoll_event ready[READY_AT_ONCE];
+    struct epoll_event *ready = c->ready;
     int n = epoll_wait(c->epoll, ready, READY_AT_ONCE, wait_ms);
     c->now_ns = tool_now_ns();
     for (int i = 0; i < n; i++) {

@@ -35,6 +35,7 @@ typedef struct crowd {
     histogram since_began; /* the same from began_ns */
     uint64_t now_ns;       /* when the loop last woke */
     char *buffer;
+    struct epoll_event *ready;
 } crowd;
 
 void crowd_open(crowd *c, const plan *p, meter *m);

@@ -43,6 +43,10 @@ typedef struct server {
     peer **gathered; /* peers in several topics, that have frames in this turn */
     int n_gathered;
     int gathered_size;
+    /* Here and not on the stack, where the build's hardening would clear them for each event. */
+    char message[EVENT_BYTES];
+    char frame[EVENT_BYTES + FRAME_HEAD_BYTES];
+    struct epoll_event ready[READY_AT_ONCE];
 } server;
 
 static void watch(const server *s, int fd, void *mark)
@@ -91,22 +95,21 @@ static void touch(server *s, room *r, const char *frame, size_t n)
 static void on_event(void *arg, const char *text, size_t n)
 {
     server *s = arg;
-    char message[EVENT_BYTES], frame[EVENT_BYTES + FRAME_HEAD_BYTES];
     const char *space = memchr(text, ' ', n);
     if (space == NULL || n > EVENT_BYTES - 128)
         tool_fail("not an event: %.*s", (int)(n < 80 ? n : 80), text);
     room *r = rooms_get(&s->rooms, text, (size_t)(space - text));
-    int length = snprintf(message, sizeof(message),
+    int length = snprintf(s->message, sizeof(s->message),
                           "{\"op\":\"event\",\"topic\":\"%s\",\"seq\":%lu,\"data\":%.*s}", r->name,
                           (unsigned long)++r->seq, (int)(text + n - space - 1), space + 1);
-    size_t size = frame_write(frame, message, (size_t)length);
+    size_t size = frame_write(s->frame, s->message, (size_t)length);
     if (s->past > 0)
-        remember(s, r, frame, size);
+        remember(s, r, s->frame, size);
     if (s->batches)
-        touch(s, r, frame, size);
+        touch(s, r, s->frame, size);
     else
         for (int i = 0; i < r->n_peers; i++)
-            peer_send(r->peers[i], s->epoll, frame, size);
+            peer_send(r->peers[i], s->epoll, s->frame, size);
 }
 
 static void gather(server *s, peer *p, const room *r)
@@ -158,11 +161,10 @@ static void on_ready(server *s, const struct epoll_event *e)
 
 static void run(server *s)
 {
-    struct epoll_event ready[READY_AT_ONCE];
     for (;;) {
-        int n = epoll_wait(s->epoll, ready, READY_AT_ONCE, -1);
+        int n = epoll_wait(s->epoll, s->ready, READY_AT_ONCE, -1);
         for (int i = 0; i < n; i++)
-            on_ready(s, &ready[i]);
+            on_ready(s, &s->ready[i]);
         end_turn(s);
     }
 }
