@@ -1,8 +1,5 @@
 /* api_app.c - app:connect, app:topic, app:method, app:route, app:stream, app:websocket fill the
- * registries of the leat_lua; app:signal and app:resync work in handlers.
- *
- * Patterns are kept in the order in which they are tried: more literal ones first, else as
- * registered.
+ * catalog of the leat_lua while the app loads. app:signal and app:resync are called in handlers.
  */
 #include "script/api/api_app.h"
 
@@ -11,7 +8,7 @@
 #include <lauxlib.h>
 
 #include "base/mem.h"
-#include "script/api/api_db.h"
+#include "script/api/api_check.h"
 #include "script/sandbox/sandbox_run.h"
 #include "script/task/db_error.h"
 #include "script/task/db_wait.h"
@@ -20,7 +17,7 @@
 
 #define TYPE "leat.app"
 
-static const char app_key = 'a'; /* its address is the app's key in the registry */
+static const char app_key = 'a'; /* its address is the key of the app in the registry */
 
 static leat_lua *check(lua_State *L)
 {
@@ -28,12 +25,12 @@ static leat_lua *check(lua_State *L)
     return *app;
 }
 
-/* For what may be called while the app loads only. [-0, +0, e] */
+/* For functions that may be called only while the app loads. [-0, +0, e] */
 static leat_lua *check_loading(lua_State *L, const char *what)
 {
     leat_lua *lua = check(L);
     if (lua->catalog.complete)
-        luaL_error(L, "app:%s: only while the app loads", what);
+        luaL_error(L, "app:%s can be called only while the app loads, and not in a handler", what);
     return lua;
 }
 
@@ -45,21 +42,7 @@ static leat_slice check_text(lua_State *L, int index)
     return text;
 }
 
-/* Raises if the table at index has a key that is not among those known. [-0, +0, e] */
-static void check_keys(lua_State *L, int index, const char *const *known, const char *what)
-{
-    luaL_checktype(L, index, LUA_TTABLE);
-    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-        int i = 0;
-        while (known[i] != NULL && strcmp(known[i], key) != 0)
-            i++;
-        if (known[i] == NULL)
-            luaL_error(L, "%s: unknown key '%s'", what, luaL_tolstring(L, -2, NULL));
-    }
-}
-
-/* Pushes the function in that field, or nil. [-0, +1, e] */
+/* Pushes the function of that field, or nil. Returns whether there is one. [-0, +1, e] */
 static bool push_function(lua_State *L, int index, const char *key, const char *what)
 {
     int type = lua_getfield(L, index, key);
@@ -68,7 +51,7 @@ static bool push_function(lua_State *L, int index, const char *key, const char *
     return type == LUA_TFUNCTION;
 }
 
-/* Takes the function on top as a reference, or nil as none. [-1, +0, m] */
+/* Returns a reference to the function on top, or LEAT_CATALOG_NO_HANDLER for nil. [-1, +0, m] */
 static int take_ref(lua_State *L)
 {
     if (lua_isnil(L, -1)) {
@@ -79,14 +62,14 @@ static int take_ref(lua_State *L)
 }
 
 /* app:connect(fn)                                                   [-0, +0, arg]
- * fn(ctx, request) returns the user, a table. nil and false refuse, as leat.deny("unauthenticated")
- * does: a handler that found nobody is never an open door. */
+ * fn(ctx, request) returns the user, a table. nil and false refuse like
+ * leat.deny("unauthenticated"), so a handler that finds no user never lets anybody in. */
 static int app_connect(lua_State *L)
 {
     leat_lua *lua = check_loading(L, "connect");
     luaL_checktype(L, 2, LUA_TFUNCTION);
     if (lua->catalog.connect != LUA_NOREF)
-        return luaL_error(L, "app:connect: there is a connect handler already");
+        return luaL_error(L, "app:connect was called twice; an app has one connect handler");
     lua_settop(L, 2);
     lua->catalog.connect = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
@@ -94,7 +77,7 @@ static int app_connect(lua_State *L)
 
 /* --- topics --- */
 
-/* Whether two patterns match the same names: they differ in the names of their holes at most. */
+/* True if two patterns match the same names: they differ at most in the names of their holes. */
 static bool same_pattern(const char *a, const char *b)
 {
     while (*a != '\0' && *a == *b) {
@@ -114,7 +97,7 @@ static leat_pattern *compile(lua_State *L, leat_slice text, bool path, const cha
     char reason[200];
     leat_pattern *pattern = NULL;
     if (memchr(text.at, '\0', text.len) != NULL)
-        luaL_error(L, "%s: zero byte in the pattern", what);
+        luaL_error(L, "%s: the pattern contains a zero byte", what);
     if (leat_pattern_new(&pattern, text, path, reason, sizeof(reason)) < 0)
         luaL_error(L, "%s '%s': %s", what, text.at, reason);
     return pattern;
@@ -128,15 +111,19 @@ static int app_topic(lua_State *L)
     leat_lua *lua = check_loading(L, "topic");
     leat_slice text = check_text(L, 2);
     lua_settop(L, 3);
-    check_keys(L, 3, known, "app:topic");
+    leat_api_check_keys(L, 3, known, "app:topic");
     bool subscribe = push_function(L, 3, "subscribe", "app:topic");
     bool publish = push_function(L, 3, "publish", "app:topic");
     bool event = push_function(L, 3, "event", "app:topic");
     if (!subscribe && (event || !publish))
-        return luaL_error(L, "app:topic '%s': has no subscribe function", text.at);
+        return luaL_error(L,
+                          "app:topic '%s' has no subscribe function; only a topic with nothing but "
+                          "publish can do "
+                          "without one",
+                          text.at);
     for (size_t i = 0; i < lua->catalog.n_topics; i++) {
         if (same_pattern(lua->catalog.topics[i].text, text.at))
-            return luaL_error(L, "app:topic '%s': registered already, as '%s'", text.at,
+            return luaL_error(L, "app:topic '%s' is registered already, as '%s'", text.at,
                               lua->catalog.topics[i].text);
     }
     leat_catalog_topic *t =
@@ -154,9 +141,9 @@ static int app_method(lua_State *L)
     leat_lua *lua = check_loading(L, "method");
     leat_slice name = check_text(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
-    luaL_argcheck(L, name.len > 0, 2, "a name");
+    luaL_argcheck(L, name.len > 0, 2, "the name is empty");
     if (leat_catalog_find_method(&lua->catalog, name) != NULL)
-        return luaL_error(L, "app:method '%s': registered already", name.at);
+        return luaL_error(L, "app:method '%s' is registered already", name.at);
     leat_catalog_method *m = leat_catalog_add_method(&lua->catalog, name);
     lua_settop(L, 3);
     m->fn = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -171,16 +158,16 @@ static void check_route_free(lua_State *L, const leat_lua *lua, leat_slice metho
     for (size_t i = 0; i < lua->catalog.n_routes; i++) {
         const leat_catalog_route *r = &lua->catalog.routes[i];
         if (leat_slice_is(method, r->method) && same_pattern(r->path, path))
-            luaL_error(L, "%s '%s': registered already, as '%s'", what, path, r->path);
+            luaL_error(L, "%s '%s' is registered already, as '%s'", what, path, r->path);
     }
 }
 
-/* Checks, compiles and inserts; the references are the caller's to set. [-0, +0, e] */
+/* Checks and adds a route. The caller sets its references. [-0, +0, e] */
 static leat_catalog_route *insert_route(lua_State *L, leat_lua *lua, leat_route_kind kind,
                                         leat_slice method, leat_slice path, const char *what)
 {
     if (path.len == 0 || path.at[0] != '/')
-        luaL_error(L, "%s '%s': a path begins with '/'", what, path.at);
+        luaL_error(L, "%s '%s': the path must begin with '/'", what, path.at);
     check_route_free(L, lua, method, path.at, what);
     leat_pattern *pattern = compile(L, path, true, what);
     leat_catalog_route *r = leat_catalog_add_route(&lua->catalog, pattern, method, path);
@@ -198,20 +185,20 @@ static bool public_field(lua_State *L, int index, const char *what)
     return is_public;
 }
 
-/* The options of a route, at index: nil or { public = true }. [-0, +0, arg] */
+/* Reads the options of a route at index, nil or { public = true }. Returns public. [-0, +0, arg] */
 static bool route_options(lua_State *L, int index, const char *what)
 {
     static const char *const known[] = {"public", NULL};
     if (lua_isnoneornil(L, index))
         return false;
-    check_keys(L, index, known, what);
+    leat_api_check_keys(L, index, known, what);
     return public_field(L, index, what);
 }
 
 /* app:route("GET /hello/{name}", fn [, { public = true }])               [-0, +0, arg]
- * fn(ctx, request) returns { status = 200, body = text or a table (sent as JSON), content_type =
- * text, headers = { name = text or list } } or a leat.deny; request.params has the holes. Unless it
- * is public, the connect handler runs first. */
+ * fn(ctx, request) returns a leat.deny or { status = 200, body = text or a table (sent as JSON),
+ * content_type = text, headers = { name = text or list } }. request.params has the holes. Unless
+ * the route is public, the connect handler runs first. */
 static int app_route(lua_State *L)
 {
     leat_lua *lua = check_loading(L, "route");
@@ -220,7 +207,8 @@ static int app_route(lua_State *L)
     bool is_public = route_options(L, 4, "app:route");
     size_t method_len = strspn(text.at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
     if (method_len == 0 || text.at[method_len] != ' ')
-        return luaL_error(L, "app:route '%s': must be a method, a space and a path", text.at);
+        return luaL_error(
+            L, "app:route '%s': must be a method, a space and a path, as in 'GET /hello'", text.at);
     leat_slice method = {text.at, method_len};
     leat_slice path = {text.at + method_len + 1, text.len - method_len - 1};
     leat_catalog_route *r = insert_route(L, lua, LEAT_ROUTE_HTTP, method, path, "app:route");
@@ -230,22 +218,24 @@ static int app_route(lua_State *L)
     return 0;
 }
 
-/* Raises if the template has a hole that the path has not. [-0, +0, e] */
+/* Raises if the template has a hole that is not in the path. [-0, +0, e] */
 static void check_template(lua_State *L, const leat_pattern *pattern, const char *template)
 {
     for (const char *at = strchr(template, '{'); at != NULL; at = strchr(at, '{')) {
         const char *end = strchr(++at, '}');
         if (end == NULL)
-            luaL_error(L, "app:stream '%s': '{' without '}'", template);
+            luaL_error(L, "app:stream '%s': the topic has a '{' without '}'", template);
         if (!leat_pattern_has_hole(pattern, (leat_slice){at, (size_t)(end - at)}))
-            luaL_error(L, "app:stream '%s': the path has no such hole", template);
+            luaL_error(L, "app:stream '%s': the path has no hole named '%s'", template,
+                       lua_pushlstring(L, at, (size_t)(end - at)));
         at = end;
     }
 }
 
 /* app:stream("/chats/{id:int}/stream", "chat:{id}" [, { public = true }])       [-0, +0, arg]
- * Serves the topic to WebSockets and as Server-Sent Events, authorised before the upgrade. Unless
- * it is public, the connect handler runs first; on a public one ctx.user is nil. */
+ * Serves the topic to WebSockets and as Server-Sent Events; the subscribe handler runs before the
+ * upgrade. Unless the route is public, the connect handler runs first. On a public route ctx.user
+ * is nil. */
 static int app_stream(lua_State *L)
 {
     leat_lua *lua = check_loading(L, "stream");
@@ -270,7 +260,7 @@ static int app_websocket(lua_State *L)
     leat_slice path = check_text(L, 2);
     bool is_public = route_options(L, 4, "app:websocket");
     lua_settop(L, 3);
-    check_keys(L, 3, known, "app:websocket");
+    leat_api_check_keys(L, 3, known, "app:websocket");
     is_public = public_field(L, 3, "app:websocket") || is_public;
     push_function(L, 3, "open", "app:websocket");
     push_function(L, 3, "message", "app:websocket");
@@ -290,29 +280,33 @@ static leat_slice check_topic(lua_State *L, const char *what)
 {
     leat_slice topic = check_text(L, 2);
     if (!leat_v1_topic_ok(topic))
-        luaL_error(L, "%s: malformed topic", what);
+        luaL_error(
+            L,
+            "%s: malformed topic: it must have 1 to 255 bytes of UTF-8 without control characters",
+            what);
     return topic;
 }
 
-static int on_told(lua_State *L, int status, lua_KContext ticket)
+static int on_done(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task *t = leat_task_waited(L, check(L), ticket);
     return t->wait.err < 0 ? leat_db_error_raise(L, t) : 0;
 }
 
-/* The statement's first parameter. */
+/* Makes the topic the first parameter of the statement. */
 static void bind_topic(leat_task *t, leat_slice topic)
 {
     leat_buf_slice(leat_db_param_begin(&t->db), topic);
     leat_db_param_end(&t->db, 0, false);
 }
 
-/* What NOTIFY takes. With the topic it is a little less, which leat.signal checks. */
+/* The most that NOTIFY takes. The topic takes a part of it, which leat.signal checks. */
 enum { SIGNAL_MAX_BYTES = 7999 };
 
 /* app:signal(topic, data)                                           [-0, +0, e] yields
- * leat.signal: stored nowhere. Within a transaction of the handler it goes out with its commit. */
+ * Calls leat.signal in SQL. In a transaction of the handler, the signal goes out with the commit.
+ */
 static int app_signal(lua_State *L)
 {
     leat_lua *lua = check(L);
@@ -329,11 +323,12 @@ static int app_signal(lua_State *L)
         return luaL_error(L, "app:signal: data: %s", reason);
     }
     leat_db_param_end(&t->db, began_at, false);
-    return leat_db_wait_statement(L, t, on_told);
+    return leat_db_wait_statement(L, t, on_done);
 }
 
 /* app:resync(topic)                                                 [-0, +0, e] yields
- * leat.resync: a fresh snapshot for every subscription of the topic, on every server. */
+ * Calls leat.resync in SQL: every subscription of the topic, on every server, gets a new snapshot.
+ */
 static int app_resync(lua_State *L)
 {
     leat_lua *lua = check(L);
@@ -341,7 +336,7 @@ static int app_resync(lua_State *L)
     leat_task *t = leat_task_running(L, lua);
     leat_db_statement(&t->db, leat_slice_of("select leat.resync($1)"), t->deadline_ms);
     bind_topic(t, topic);
-    return leat_db_wait_statement(L, t, on_told);
+    return leat_db_wait_statement(L, t, on_done);
 }
 
 /* --- the object --- */

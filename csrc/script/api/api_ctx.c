@@ -1,8 +1,7 @@
 /* api_ctx.c - ctx.user, ctx.request, ctx.deadline, ctx.db, ctx.topic, ctx.params, ctx:with_timeout.
  *
- * What is costly is made when it is first asked for and kept in the user values. ctx.user is
- * decoded for each ctx anew: a handler that changes it changes its own, so that nothing depends on
- * when a session was last looked at.
+ * Costly fields are made when they are first asked for, and kept in the user values. Each ctx
+ * decodes ctx.user anew, so a handler that changes the table changes only its own copy.
  */
 #include "script/api/api_ctx.h"
 
@@ -28,15 +27,16 @@ static void push(lua_State *L, const leat_api_ctx *from)
     luaL_setmetatable(L, TYPE);
 }
 
-/* Makes the ctx on top hold its session. The hold is a userdata of its own: an object with a
- * finalizer stays in memory, with all that it refers to, until the finalizer has run, which no
- * collection does while memory is out. The hold refers to nothing of Lua's. [-0, +0, m] */
+/* Makes the ctx on top hold its session, by a userdata of its own. An object with a finalizer stays
+ * in memory until the finalizer has run, with all that it refers to, and no collection runs
+ * finalizers while memory is out. So the ctx has no finalizer; the hold has one, and refers to no
+ * Lua value. [-0, +0, m] */
 static void hold_session(lua_State *L, leat_session *session)
 {
     if (session == NULL)
         return;
     leat_session **hold = lua_newuserdatauv(L, sizeof(*hold), 0);
-    *hold = NULL; /* the count goes up only once the finalizer is there to lower it */
+    *hold = NULL; /* the session is counted only once the finalizer is set */
     luaL_setmetatable(L, HOLD_TYPE);
     *hold = leat_session_ref(session);
     lua_setiuservalue(L, -2, SESSION);
@@ -69,7 +69,7 @@ void leat_api_ctx_push(lua_State *L, leat_task *t, leat_slice topic, leat_slice 
         return;
     char reason[200];
     if (leat_lua_json_push(L, params, reason, sizeof(reason)) < 0)
-        luaL_error(L, "params: %s", reason);
+        luaL_error(L, "ctx.params: %s", reason);
     lua_setiuservalue(L, -2, PARAMS);
 }
 
@@ -98,12 +98,13 @@ void leat_api_ctx_push_user(lua_State *L, const leat_session *session)
     leat_slice json = session == NULL ? (leat_slice){NULL, 0} : leat_session_user(session);
     char reason[200];
     if (leat_lua_json_push(L, json, reason, sizeof(reason)) < 0)
-        luaL_error(L, "ctx.user: %s", reason); /* it was written by the same codec: never */
+        luaL_error(L, "ctx.user: %s", reason); /* never happens: the same codec wrote it */
 }
 
 /* --- fields --- */
 
-/* Pushes what is kept in a user value; if there is nothing, makes and keeps it. [-0, +1, e] */
+/* Pushes the value that is kept in a user value. If there is none, makes and keeps it. [-0, +1, e]
+ */
 static int index_kept(lua_State *L, leat_api_ctx *c, int which,
                       void (*make)(lua_State *L, leat_api_ctx *c))
 {
@@ -138,23 +139,23 @@ static void check_db(lua_State *L, const leat_api_ctx *c)
 {
     const leat_task *t = c->lua->running;
     if (t == NULL || t->id != c->task_id)
-        luaL_error(L, "ctx.db has ended with its handler (in refresh and snapshot, read with the "
-                      "db that they are given)");
+        luaL_error(L, "ctx.db has ended with its handler; in refresh and snapshot, use their first "
+                      "argument, db");
 }
 
 /* ctx:with_timeout(ms) -> ctx                                       [-0, +1, arg]
- * The same ctx, but its reads end ms from now, if that is sooner. */
+ * Returns a ctx that differs in its deadline: ms from now, or the old one if that is sooner. */
 static int ctx_with_timeout(lua_State *L)
 {
     leat_api_ctx *c = leat_api_ctx_check(L, 1);
     lua_Number ms = luaL_checknumber(L, 2);
-    luaL_argcheck(L, ms >= 0, 2, "a timeout is a number of milliseconds");
+    luaL_argcheck(L, ms >= 0, 2, "a timeout is a number of milliseconds that is not negative");
     uint64_t now_ms = leat_loop_now(c->lua->core->loop);
     leat_api_ctx from = *c;
     if (ms < (lua_Number)(UINT32_MAX) && now_ms + (uint64_t)ms < c->deadline_ms)
         from.deadline_ms = now_ms + (uint64_t)ms;
     push(L, &from);
-    copy_values(L, 1, USER, REQUEST); /* DB has the other deadline */
+    copy_values(L, 1, USER, REQUEST); /* not DB, which has the old deadline */
     copy_values(L, 1, SESSION, N_USER_VALUES);
     return 1;
 }
@@ -187,7 +188,7 @@ static int ctx_index(lua_State *L)
     return 1;
 }
 
-/* Collected: lets go of the session.                                [-0, +0, -] */
+/* The finalizer: drops the session.                                [-0, +0, -] */
 static int hold_gc(lua_State *L)
 {
     leat_session **hold = lua_touserdata(L, 1);

@@ -1,9 +1,9 @@
 /* api_db.c - db:one, db:rows, db:exec, db:transaction.
  *
- * A transaction is the task's: while it is open, every db handle of the task works in it, so that a
- * statement that means to be part of it never slips out, and a task never waits for a second
- * connection while it holds one. In refresh and snapshot there is a transaction from the start, and
- * db:transaction makes a savepoint in it, as it does within itself.
+ * A transaction belongs to the task: while it is open, every db handle of the task works in it. So
+ * no statement runs outside of it by mistake, and a task never waits for a second connection while
+ * it holds one. refresh and snapshot begin inside a transaction. db:transaction makes a savepoint
+ * there, and also inside another db:transaction.
  */
 #include "script/api/api_db.h"
 
@@ -22,7 +22,7 @@
 
 #define TYPE "leat.db"
 
-enum { MAX_PARAMS = 65535 }; /* the protocol's */
+enum { MAX_PARAMS = 65535 }; /* the limit of Postgres' protocol */
 
 struct handle {
     leat_lua *lua;
@@ -40,23 +40,25 @@ void leat_api_db_push(lua_State *L, leat_task *t, uint64_t deadline_ms)
     luaL_setmetatable(L, TYPE);
 }
 
-/* The handle at index 1 and the task it belongs to, which must be the one that runs. [-0, +0, arg]
- */
+/* Returns the task of the handle at index 1, which must be the running one. [-0, +0, arg] */
 static leat_task *check(lua_State *L, struct handle **out)
 {
     struct handle *h = luaL_checkudata(L, 1, TYPE);
     leat_task *t = h->lua->running;
     if (h->closed)
-        luaL_error(L, "this db has ended with its transaction");
+        luaL_error(
+            L,
+            "this db has ended with its transaction; use ctx.db, or the argument of an open one");
     if (t == NULL || t->id != h->task_id)
-        luaL_error(L, "this db has ended with its handler (in refresh and snapshot, read with the "
-                      "db that they are given)");
+        luaL_error(L,
+                   "this db has ended with its handler; in refresh and snapshot, use their first "
+                   "argument, db");
     *out = h;
     return t;
 }
 
-/* Whether a value that cannot be bound came from the client: a text with a zero byte, or something
- * in a table that is no UTF-8. */
+/* True if the client sent the value that cannot be a parameter: a text with a zero byte, or text in
+ * a table that is no UTF-8. */
 static bool is_clients(const leat_task *t, lua_State *L, int index)
 {
     leat_slice value = leat_slice_of("\xff");
@@ -65,7 +67,7 @@ static bool is_clients(const leat_task *t, lua_State *L, int index)
     return leat_origin_is_client(t, value);
 }
 
-/* Makes the value at index the next parameter of the task's statement. [-0, +0, e] */
+/* Makes the value at index the next parameter of the statement. [-0, +0, e] */
 static void bind_param(lua_State *L, leat_task *t, int index)
 {
     char reason[200];
@@ -82,23 +84,24 @@ static void bind_param(lua_State *L, leat_task *t, int index)
     leat_db_param_end(&t->db, began_at, is_null);
 }
 
-/* Takes statement and parameters from the stack: db, sql, ... [-0, +0, e] */
+/* Takes the statement and its parameters from the stack, which is db, sql, ... [-0, +0, e] */
 static leat_task *check_statement(lua_State *L)
 {
     struct handle *h = NULL;
     leat_task *t = check(L, &h);
     leat_slice sql;
     sql.at = luaL_checklstring(L, 2, &sql.len);
-    luaL_argcheck(L, memchr(sql.at, '\0', sql.len) == NULL, 2, "zero byte in the statement");
+    luaL_argcheck(L, memchr(sql.at, '\0', sql.len) == NULL, 2,
+                  "the statement contains a zero byte");
     int top = lua_gettop(L);
-    luaL_argcheck(L, top - 2 <= MAX_PARAMS, 2, "too many parameters");
+    luaL_argcheck(L, top - 2 <= MAX_PARAMS, 2, "a statement can have at most 65535 parameters");
     leat_db_statement(&t->db, sql, h->deadline_ms);
     for (int i = 3; i <= top; i++)
         bind_param(L, t, i);
     return t;
 }
 
-/* The task, its statement done; raises if that failed. [-0, +0, e] */
+/* Returns the task after its statement. Raises if the statement failed. [-0, +0, e] */
 static leat_task *finish_statement(lua_State *L, lua_KContext ticket)
 {
     struct handle *h = lua_touserdata(L, 1);
@@ -163,8 +166,8 @@ static int db_exec(lua_State *L)
 
 /* --- transactions --- */
 
-/* The stack of db_transaction: db, fn, tx; then fn's results, or the error it raised. Once fn has
- * ended, one of these takes the place of fn. */
+/* The stack of db_transaction: db, fn, tx, and then the results of fn or the error that it raised.
+ * When fn has ended, one of the END_* numbers replaces it. */
 enum { DB = 1, FN = 2, TX = 3, RESULTS = 4 };
 enum { END_RETURN, END_RAISE, END_ABORTED };
 
@@ -180,7 +183,7 @@ static int on_ended(lua_State *L, int status, lua_KContext ticket)
     (void)status;
     struct handle *h = lua_touserdata(L, DB);
     leat_task *t = leat_task_waited(L, h->lua, ticket);
-    if (t->db.depth > 0) /* the outermost's end has set it back already */
+    if (t->db.depth > 0) /* the end of the outermost has reset it already */
         t->db.depth--;
     switch (lua_tointeger(L, FN)) {
     case END_RAISE:
@@ -214,7 +217,7 @@ static int on_ran(lua_State *L, int status, lua_KContext context)
     (void)context;
     bool ran = status == LUA_OK || status == LUA_YIELD;
     if (!ran)
-        leat_sandbox_run_check(L); /* a run that is being stopped must not be caught here */
+        leat_sandbox_run_check(L); /* this must not catch the end of a run */
     struct handle *h = NULL;
     leat_task *t = check(L, &h);
     struct handle *tx = lua_touserdata(L, TX);
@@ -237,10 +240,10 @@ static int on_begun(lua_State *L, int status, lua_KContext ticket)
 }
 
 /* db:transaction(fn) -> fn's results                                [-0, +n, e] yields
- * Runs fn(tx) in a transaction and commits. If fn raises, it is rolled back and the error goes on;
- * if fn returns a leat.deny, it is rolled back and the refusal returned. A statement that failed
- * and whose error fn has caught still fails the transaction, unless it was in a nested one: that is
- * a savepoint. tx is a db for as long as fn runs. */
+ * Runs fn(tx) in a transaction and commits. If fn raises, the transaction is rolled back and the
+ * error is raised again. If fn returns a leat.deny, it is rolled back and the refusal is returned.
+ * If a statement fails and fn catches the error, the transaction still fails, except inside a
+ * nested db:transaction, which is a savepoint. tx is a db that ends with fn. */
 static int db_transaction(lua_State *L)
 {
     struct handle *h = NULL;

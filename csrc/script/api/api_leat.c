@@ -12,7 +12,7 @@
 #include "script/value/refusal.h"
 
 /* leat.app() -> app                                                 [-0, +1, -]
- * The one app of this load, also for the modules that the app's file requires. */
+ * Always the same app, so that modules which the file of the app requires can register, too. */
 static int app(lua_State *L)
 {
     leat_api_app_push(L);

@@ -1,9 +1,9 @@
 /* api_leat.h - module `leat`.
  *
  * Ownership  the module belongs to the Lua state.
- * Threads    the Lua state's.
+ * Threads    that of the Lua state.
  * Units      none.
- * Errors     may raise: called protected.
+ * Errors     may raise, so it is called protected.
  */
 #ifndef LEAT_SCRIPT_API_API_LEAT_H
 #define LEAT_SCRIPT_API_API_LEAT_H
@@ -12,7 +12,7 @@
 
 #include "script/task/vm.h"
 
-/* Makes `require "leat"` find it. [-0, +0, m] */
+/* Makes the module and registers it for `require "leat"`. [-0, +0, m] */
 void leat_api_leat_open(lua_State *L, leat_lua *lua);
 
 #endif

@@ -1,6 +1,6 @@
 /* api_log.c - log:info("renamed", { chat = 42 }) becomes `info app renamed chat=42`.
  *
- * Everything is quoted, so that no text of a client can look like a line or a field of its own.
+ * All texts are quoted, so that no text of a client can look like another line or field.
  */
 #include "script/api/api_log.h"
 
@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 
-static const char log_key = 'l'; /* its address is the object's key in the registry */
+static const char log_key = 'l'; /* its address is the key of the object in the registry */
 
 enum {
     MAX_FIELDS = 32,
@@ -29,7 +29,7 @@ static void push_quoted(lua_State *L, int index)
     lua_remove(L, -2);
 }
 
-/* Puts the string keys of the table at index, sorted, into a new list. [-0, +1, arg] */
+/* Pushes a sorted list of the keys of the table at index, which must be strings. [-0, +1, arg] */
 static int push_keys(lua_State *L, int index)
 {
     int n = 0;
@@ -37,7 +37,8 @@ static int push_keys(lua_State *L, int index)
     int list = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, index) != 0 && n < MAX_FIELDS;) {
         lua_pop(L, 1);
-        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index, "keys must be strings");
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index,
+                      "the keys of the fields must be strings");
         int i = n++;
         for (; i > 0 && lua_rawgeti(L, list, i) == LUA_TSTRING; i--) {
             bool in_place = lua_compare(L, -1, -2, LUA_OPLT);
@@ -54,7 +55,7 @@ static int push_keys(lua_State *L, int index)
     return n;
 }
 
-/* A key goes into the line unquoted: what would disturb there becomes an underscore. */
+/* A key is not quoted: an underscore replaces each character that would break the line. */
 static void push_key(lua_State *L, const char *key)
 {
     char clean[MAX_KEY];
@@ -76,7 +77,7 @@ static int write_line(lua_State *L, leat_log_level level)
     if (!lua_isnil(L, 3)) {
         luaL_checktype(L, 3, LUA_TTABLE);
         int n = push_keys(L, 3);
-        lua_insert(L, 4); /* the list below the message */
+        lua_insert(L, 4); /* the list goes below the message */
         luaL_checkstack(L, 4 * n, "log fields");
         for (int i = 1; i <= n; i++, pieces += 4) {
             lua_pushliteral(L, " ");
@@ -91,7 +92,7 @@ static int write_line(lua_State *L, leat_log_level level)
             lua_remove(L, -2);
         }
     }
-    lua_pushstring(L, message); /* kept: concat takes the other */
+    lua_pushstring(L, message); /* a copy: concat pops the other one */
     lua_insert(L, 3);
     lua_concat(L, pieces);
     leat_log_write_text(level, "app", lua_tostring(L, 3), lua_tostring(L, -1));

@@ -1,9 +1,9 @@
-/* api_log.h - ctx.log: what scripts write into the server's log.
+/* api_log.h - ctx.log: scripts write into the log of the server.
  *
- * Ownership  one object a Lua state.
- * Threads    the Lua state's.
+ * Ownership  one object for each Lua state.
+ * Threads    that of the Lua state.
  * Units      none.
- * Errors     pushing raises for lack of memory only.
+ * Errors     pushing raises only if memory is out.
  */
 #ifndef LEAT_SCRIPT_API_API_LOG_H
 #define LEAT_SCRIPT_API_API_LOG_H

@@ -1,6 +1,6 @@
-/* api_request.c - __index finds what is there in the request's own table (its user value), and
- * makes the rest from the packed head. The body stays with the task, outside of Lua, until it is
- * asked for.
+/* api_request.c - __index finds fields in the table of the request (its user value), and
+ * makes the rest from the packed head. The body stays in the task, outside of Lua, until a script
+ * asks for it.
  */
 #include "script/api/api_request.h"
 
@@ -19,7 +19,7 @@ struct request {
     char packed[];
 };
 
-enum { FIELDS = 1 }; /* user value: the table of what has been made, and what scripts set */
+enum { FIELDS = 1 }; /* user value: the table of the fields that were made, or set by scripts */
 
 void leat_api_request_push(lua_State *L, leat_lua *lua, leat_slice packed_head)
 {
@@ -42,7 +42,7 @@ static void push_text(lua_State *L, leat_slice text)
         lua_pushlstring(L, text.at, text.len);
 }
 
-/* table[name] = value, for the table on top, unless the name has come before. [-0, +0, m] */
+/* Sets table[name] = value in the table on top, unless the name is there. [-0, +0, m] */
 static void set_first(lua_State *L, leat_slice name, leat_slice value)
 {
     lua_pushlstring(L, name.at, name.len);
@@ -137,7 +137,7 @@ static const struct field {
     {"remote", make_remote},
 };
 
-/* Makes the field, keeps it in the table at index, and leaves it on the stack. [-0, +1, m] */
+/* Pushes the field, and keeps it in the table at that index. [-0, +1, m] */
 static void make_field(lua_State *L, const struct request *r, const struct field *f, int table)
 {
     leat_head head = leat_head_read((leat_slice){r->packed, r->len});
@@ -146,13 +146,13 @@ static void make_field(lua_State *L, const struct request *r, const struct field
     lua_setfield(L, table, f->name);
 }
 
-/* Whether the task that has the body is the one that runs. */
+/* True if the task that has the body is running. */
 static bool body_is_here(const struct request *r)
 {
     return r->lua->running != NULL && r->lua->running->id == r->task_id;
 }
 
-/* Pushes the body and keeps it in the table at index. [-0, +1, e] */
+/* Pushes the body, and keeps it in the table at that index. [-0, +1, e] */
 static void make_body(lua_State *L, const struct request *r, int table)
 {
     if (r->task_id == 0) {
@@ -160,7 +160,7 @@ static void make_body(lua_State *L, const struct request *r, int table)
         return;
     }
     if (!body_is_here(r))
-        luaL_error(L, "request.body: read it while the handler of the request runs");
+        luaL_error(L, "request.body can be read only while the handler of the request runs");
     push_text(L, leat_task_given(r->lua->running, LEAT_TASK_BODY));
     lua_pushvalue(L, -1);
     lua_setfield(L, table, "body");

@@ -1,9 +1,10 @@
-/* api_subscribe.c - subscribe_authorized records, subscribe delegates.
+/* api_subscribe.c - leat.subscribe_authorized makes a grant; leat.subscribe asks the core, or runs
+ * another handler.
  *
- * Nothing is armed here: subscribe_authorized only notes the row and the functions that read, in a
- * grant. The core arms once the handler has returned and its verdict is known, and calls the
- * functions after that. So there is no way for a script to get at a snapshot's db too early, and a
- * handler that raises or refuses after all leaves nothing behind.
+ * Nothing is armed here. subscribe_authorized only puts the row and the functions that read into a
+ * grant. The core arms when the handler has returned and its verdict is known, and calls the
+ * functions after that. So no script can read a snapshot too early, and a handler that raises or
+ * refuses afterwards leaves nothing behind.
  */
 #include "script/api/api_subscribe.h"
 
@@ -13,6 +14,7 @@
 #include <lauxlib.h>
 
 #include "core/subscribe.h"
+#include "script/api/api_check.h"
 #include "script/api/api_ctx.h"
 #include "script/sandbox/sandbox_run.h"
 #include "script/value/lua_json.h"
@@ -38,47 +40,40 @@ int64_t leat_api_subscribe_expiry(lua_State *L, int index, const char *what)
     lua_Number seconds = lua_tonumber(L, index);
     if (isnan(seconds))
         luaL_error(L, "%s must be a number (seconds since 1970), not NaN", what);
-    if (seconds < 1) /* long past, but 0 would mean never */
+    if (seconds < 1) /* it has passed long ago; 0 would mean never */
         return 1;
     return seconds < 9e15 ? (int64_t)seconds : 0;
 }
 
-/* The task whose subscribe handler runs with this ctx, not yet authorised. [-0, +0, e] */
+/* Returns the running task, which must be that of ctx, of a subscribe handler, and without a grant
+ * yet. [-0, +0, e] */
 static leat_task *check_subscribe_task(lua_State *L)
 {
     leat_api_ctx *c = leat_api_ctx_check(L, 1);
     leat_task *t = c->lua->running;
     if (t == NULL || t->id != c->task_id || !t->kind->authorizes)
-        luaL_error(L, "leat.subscribe_authorized belongs into a subscribe handler, with its ctx");
+        luaL_error(
+            L, "leat.subscribe_authorized can be called only in a subscribe handler, with its ctx");
     if (t->work.subscribe.grant != NULL)
         luaL_error(L, "leat.subscribe_authorized was called twice in one subscribe handler");
     return t;
 }
 
-/* Neither nil nor false, nor one of the values that stand for "nothing" or "no". [-0, +0, e] */
+/* Raises for nil, false, leat.null and refusals: none of them can be an authorised row.
+ * [-0, +0, e] */
 static void check_row(lua_State *L, int index)
 {
     bool null = lua_islightuserdata(L, index) && lua_touserdata(L, index) == NULL;
     if (null || !lua_toboolean(L, index) || leat_refusal_at(L, index) != NULL)
-        luaL_error(L, "leat.subscribe_authorized: row must be the authorised row, got %s",
+        luaL_error(L, "leat.subscribe_authorized: row must be the authorised row, but it is %s",
                    luaL_tolstring(L, index, NULL));
-}
-
-static void check_key(lua_State *L, int index, const char *const *known, const char *what)
-{
-    const char *key = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
-    for (int i = 0; key != NULL && known[i] != NULL; i++) {
-        if (strcmp(key, known[i]) == 0)
-            return;
-    }
-    luaL_error(L, "%s: unknown key '%s'", what, luaL_tolstring(L, index, NULL));
 }
 
 static void check_function(lua_State *L, int index, const char *key, bool required)
 {
     int type = lua_getfield(L, index, key);
     if (type != LUA_TFUNCTION && (required || type != LUA_TNIL))
-        luaL_error(L, "leat.subscribe_authorized: %s must be a function, got %s", key,
+        luaL_error(L, "leat.subscribe_authorized: %s must be a function, not a %s", key,
                    lua_typename(L, type));
     lua_pop(L, 1);
 }
@@ -90,16 +85,9 @@ static leat_slice check_share(lua_State *L, int index)
     if (type == LUA_TSTRING)
         share.at = lua_tolstring(L, -1, &share.len);
     else if (type != LUA_TNIL)
-        luaL_error(L, "leat.subscribe_authorized: share must be a string, got %s",
+        luaL_error(L, "leat.subscribe_authorized: share must be a string, not a %s",
                    lua_typename(L, type));
-    return share; /* and leave it on the stack, which keeps it */
-}
-
-static void check_keys(lua_State *L, int index, const char *const *known, const char *what)
-{
-    luaL_checktype(L, index, LUA_TTABLE);
-    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
-        check_key(L, -2, known, what);
+    return share; /* the value stays on the stack, which keeps its bytes */
 }
 
 static int ref_field(lua_State *L, int index, const char *key)
@@ -112,15 +100,15 @@ static int ref_field(lua_State *L, int index, const char *key)
 }
 
 /* leat.subscribe_authorized(ctx, row, spec) -> true                 [-0, +1, arg]
- * spec: snapshot(db, row), refresh(db, row)?, share = "key"?, expires_at = seconds?. Once in a
- * subscribe handler, which returns its value. */
+ * spec: snapshot(db, row), and optionally refresh(db, row), share = "key", expires_at = seconds. A
+ * subscribe handler calls it once, and returns its result. */
 static int subscribe_authorized(lua_State *L)
 {
     static const char *const known[] = {"snapshot", "refresh", "share", "expires_at", NULL};
     leat_task *t = check_subscribe_task(L);
     lua_settop(L, 3);
     check_row(L, 2);
-    check_keys(L, 3, known, "leat.subscribe_authorized");
+    leat_api_check_keys(L, 3, known, "leat.subscribe_authorized");
     check_function(L, 3, "snapshot", true);
     check_function(L, 3, "refresh", false);
     lua_getfield(L, 3, "expires_at");
@@ -134,7 +122,8 @@ static int subscribe_authorized(lua_State *L)
     g->row = luaL_ref(L, LUA_REGISTRYINDEX);
     g->refresh = ref_field(L, 3, "refresh");
     g->base.has_refresh = g->refresh != LUA_NOREF;
-    g->snapshot = ref_field(L, 3, "snapshot"); /* last: it tells that the grant is whole */
+    g->snapshot =
+        ref_field(L, 3, "snapshot"); /* last: a grant with a snapshot function is complete */
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -159,7 +148,8 @@ static int on_delegated(lua_State *L, int status, lua_KContext context)
     return 1;
 }
 
-/* Within a subscribe handler: the other topic's handler decides, in its place. */
+/* Called in a subscribe handler: runs the handler of the other topic, which decides in its place.
+ */
 static int delegate(lua_State *L, leat_lua *lua, leat_task *t, leat_slice topic)
 {
     const leat_catalog_topic *def = leat_catalog_find_topic(&lua->catalog, topic);
@@ -168,7 +158,7 @@ static int delegate(lua_State *L, leat_lua *lua, leat_task *t, leat_slice topic)
         return 1;
     }
     if (t->work.subscribe.nesting >= MAX_NESTING)
-        return luaL_error(L, "leat.subscribe: more than %d subscribe handlers one inside the other",
+        return luaL_error(L, "leat.subscribe: more than %d subscribe handlers call each other",
                           MAX_NESTING);
     lua_getfield(L, 3, "params");
     leat_api_ctx_push_like(L, 1, topic);
@@ -220,7 +210,7 @@ static int start_subscribe(leat_task *t)
     return 0;
 }
 
-/* A client that has gone has forgotten it already. */
+/* A client that is gone has dropped the question already. */
 static void stop_subscribe(leat_task *t)
 {
     if (t->call != NULL && t->call->subscriber != NULL)
@@ -247,7 +237,7 @@ static int after_subscribe(lua_State *L, int status, lua_KContext ticket)
     return 3;
 }
 
-/* Puts opts.since and opts.params, of the table at index 3, behind the topic. [-0, +0, e] */
+/* Appends opts.since and opts.params, of the table at index 3, to the topic. [-0, +0, e] */
 static void take_options(lua_State *L, leat_task *t)
 {
     leat_buf *b = &t->extra;
@@ -259,7 +249,7 @@ static void take_options(lua_State *L, leat_task *t)
         size_t len = 0;
         const char *epoch = lua_tolstring(L, -2, &len);
         if (epoch == NULL || len == 0 || !lua_isinteger(L, -1))
-            luaL_error(L, "leat.subscribe: since is { epoch = text, seq = integer }");
+            luaL_error(L, "leat.subscribe: since must be { epoch = text, seq = integer }");
         leat_buf_append(b, epoch, len);
         t->wait.question.epoch_len = len;
         t->wait.question.seq = lua_tointeger(L, -1);
@@ -274,14 +264,14 @@ static void take_options(lua_State *L, leat_task *t)
 }
 
 /* leat.subscribe(ctx, topic [, opts]) -> true | nil, code, message       [-0, +1|+3, e] yields
- * Subscribes the client whose request runs to a topic, as if it had asked: the topic's handler
- * authorises, and the snapshot reaches the client without an id. opts: params, since = { epoch, seq
- * }.
+ * Subscribes the client whose request this is to a topic, as if the client had asked: the handler
+ * of the topic authorises, and the snapshot reaches the client without an id. opts: params, since =
+ * { epoch, seq }.
  *
- * Within a subscribe handler it decides about that handler's own subscription instead: the other
- * topic's subscribe handler runs in its place (its subscribe_authorized counts), and what it
- * returned is returned, so that `return leat.subscribe(ctx, "chat:42")` authorises as chat:42 does,
- * with its snapshot. No such topic: a refusal, not_found. */
+ * In a subscribe handler it does something else: it runs the subscribe handler of the other topic
+ * in place of the running one, whose subscription this is. The grant of that handler counts, and
+ * its result is returned. So `return leat.subscribe(ctx, "chat:42")` authorises as chat:42 does,
+ * with the snapshot of chat:42. If there is no such topic, it returns a refusal, not_found. */
 static int subscribe(lua_State *L)
 {
     static const char *const known[] = {"params", "since", NULL};
@@ -294,16 +284,20 @@ static int subscribe(lua_State *L)
         lua_newtable(L);
         lua_replace(L, 3);
     }
-    check_keys(L, 3, known, "leat.subscribe");
+    leat_api_check_keys(L, 3, known, "leat.subscribe");
     leat_task *t = leat_task_running(L, lua);
     if (t->id != c->task_id)
-        return luaL_error(L, "leat.subscribe: this ctx has ended with its handler");
+        return luaL_error(
+            L, "leat.subscribe: this ctx has ended with its handler; use that of the running one");
     if (!leat_v1_topic_ok(topic))
-        return luaL_error(L, "leat.subscribe: malformed topic");
+        return luaL_error(
+            L, "leat.subscribe: malformed topic: it must have 1 to 255 bytes of UTF-8 without "
+               "control characters");
     if (t->kind->authorizes)
         return delegate(L, lua, t, topic);
     if (t->call == NULL || t->call->subscriber == NULL)
-        return luaL_error(L, "leat.subscribe: there is no client here to subscribe");
+        return luaL_error(
+            L, "leat.subscribe: this handler runs for no client that could be subscribed");
     t->extra.len = t->wait.question.epoch_len = 0;
     leat_buf_slice(&t->extra, topic);
     t->wait.question.topic_len = topic.len;

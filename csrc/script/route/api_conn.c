@@ -1,7 +1,7 @@
 /* api_conn.c - conn.user, conn.request, conn.db, conn:send, conn:close.
  *
- * A script may keep a conn, and send to it from any other handler: once the connection is gone,
- * sending says so. Two uses of one connection give the same object, so that it can be a key.
+ * A script may keep a conn and send to it from any other handler. When the connection is gone, send
+ * returns "closed". One connection has one object, so it can be a key of a table.
  */
 #include "script/route/api_conn.h"
 
@@ -19,7 +19,8 @@
 
 enum { USER = 1, REQUEST, N_USER_VALUES = REQUEST };
 
-/* user and request are made at once: they outlive the connection. [-0, +1, m] */
+/* user and request are made here, because they stay readable when the connection is gone.
+ * [-0, +1, m] */
 static void make(lua_State *L, leat_raw *r)
 {
     leat_raw **box = lua_newuserdatauv(L, sizeof(leat_raw *), N_USER_VALUES);
@@ -53,8 +54,8 @@ static leat_raw *check(lua_State *L)
 }
 
 /* conn:send(data [, kind]) -> true | nil, why                       [-0, +1|+2, arg]
- * kind: "text" (the default) or "binary". why: "closed"; "full", while the peer has not taken what
- * was sent before; "too large" for what could never be sent; "invalid UTF-8". */
+ * kind: "text" (the default) or "binary". why: "closed"; "full" while too much is queued for the
+ * peer; "too large" if the data can never fit into the queue; "invalid UTF-8". */
 static int conn_send(lua_State *L)
 {
     static const char *const kinds[] = {"text", "binary", NULL};
@@ -85,7 +86,7 @@ static int conn_send(lua_State *L)
     return 2;
 }
 
-/* What an endpoint may send (RFC 6455 §7.4). */
+/* The close codes that an endpoint may send (RFC 6455 §7.4). */
 static bool may_send_code(lua_Integer code)
 {
     return (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) ||
@@ -93,14 +94,14 @@ static bool may_send_code(lua_Integer code)
 }
 
 /* conn:close([code [, reason]])                                     [-0, +0, arg]
- * Harmless if it is closed already. */
+ * Does nothing if the connection is closed already. */
 static int conn_close(lua_State *L)
 {
     leat_raw *r = check(L);
     lua_Integer code = luaL_optinteger(L, 2, LEAT_CLOSE_NORMAL);
     size_t len = 0;
     const char *reason = luaL_optlstring(L, 3, "", &len);
-    luaL_argcheck(L, may_send_code(code), 2, "not a close code that may be sent");
+    luaL_argcheck(L, may_send_code(code), 2, "this close code may not be sent (RFC 6455 §7.4)");
     luaL_argcheck(L, leat_utf8_valid(reason, len), 3, "the reason must be UTF-8");
     if (r != NULL)
         leat_raw_close(r, (int)code, reason);

@@ -84,7 +84,7 @@ static int push_connect(lua_State *L, leat_task *t)
     return 2;
 }
 
-/* The text of user.id, if it is a string or a number; left on the stack. [-0, +1, e] */
+/* Pushes user.id. Returns its text if it is a string or a number. [-0, +1, e] */
 static leat_slice push_user_id(lua_State *L, int user)
 {
     leat_slice id = {NULL, 0};
@@ -117,7 +117,7 @@ static void finish_connect(lua_State *L, leat_task *t)
         return;
     }
     if (!lua_istable(L, user))
-        luaL_error(L, "connect must return the user, a table, or leat.deny, not a %s",
+        luaL_error(L, "connect must return the user, which is a table, or leat.deny(...), not a %s",
                    luaL_typename(L, user));
     lua_getfield(L, user, "expires_at");
     int64_t expires_at = leat_api_subscribe_expiry(L, -1, "expires_at");
@@ -347,7 +347,7 @@ static void start_event(leat_script *s, leat_call *call, leat_slice topic, int64
     leat_task *t = new_task(s, EVENT, call, NULL, topic, deadline_ms);
     leat_task_give(t, LEAT_TASK_JSON, data);
     t->work.event = (leat_work_event){find_topic(s, topic), seq};
-    start_or_refuse(t, has_event_hook(s, topic), "no event hook");
+    start_or_refuse(t, has_event_hook(s, topic), "the topic has no event hook");
 }
 
 /* --- the tables --- */

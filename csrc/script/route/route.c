@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 
 #include "base/utf8.h"
+#include "script/api/api_check.h"
 #include "script/api/api_ctx.h"
 #include "script/api/api_request.h"
 #include "script/route/result.h"
@@ -23,7 +24,7 @@
 
 /* --- matching --- */
 
-/* The topic that a stream's path stands for, into out->topic. */
+/* Writes the topic that the path of a stream stands for to out->topic. */
 static bool expand_topic(const leat_catalog_route *r, leat_slice path, leat_route_match *out)
 {
     leat_buf topic = LEAT_BUF_INIT;
@@ -74,8 +75,10 @@ static int push_route(lua_State *L, leat_task *t)
 
 /* --- the handler's table --- */
 
-/* Of the header lines that a handler sets. */
-enum { MAX_LINES_BYTES = 65536, LINE_EXTRA = 4 /* ": " and the line break */ };
+enum {
+    MAX_LINES_BYTES = 65536, /* of all header lines that a handler sets */
+    LINE_EXTRA = 4,          /* ": " and the line break */
+};
 
 static bool is_token(const char *text, size_t len)
 {
@@ -87,7 +90,7 @@ static bool is_token(const char *text, size_t len)
     return len > 0;
 }
 
-/* RFC 9110 §5.5, without the control characters that it leaves to the recipient's mercy. */
+/* RFC 9110 §5.5, but without the control characters that it lets a recipient accept. */
 static bool is_field_value(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -98,8 +101,8 @@ static bool is_field_value(const char *text, size_t len)
     return true;
 }
 
-/* Headers that the server writes, or that would contradict what it does. */
-static bool is_servers(const char *name)
+/* Headers that the server writes itself, or that would contradict its behaviour. */
+static bool is_reserved(const char *name)
 {
     static const char *const names[] = {"content-length", "transfer-encoding", "connection",
                                         "date",           "upgrade",           "keep-alive"};
@@ -116,7 +119,7 @@ static void set_content_type(leat_task *t, const char *text, size_t len)
     leat_buf_append(&t->message, text, len);
 }
 
-/* One header: its name at index -2, its value on top. [-0, +0, e] */
+/* [-0, +0, e] */
 static void add_header(lua_State *L, leat_task *t, int name_index, int value_index)
 {
     size_t name_len = 0;
@@ -125,15 +128,15 @@ static void add_header(lua_State *L, leat_task *t, int name_index, int value_ind
     if (lua_type(L, value_index) != LUA_TSTRING && lua_type(L, value_index) != LUA_TNUMBER)
         luaL_error(L, "response header %s: must be a string, not a %s", name,
                    luaL_typename(L, value_index));
-    lua_pushvalue(L, value_index); /* lua_tolstring changes a number in place */
+    lua_pushvalue(L, value_index); /* a copy: lua_tolstring changes a number in place */
     const char *value = lua_tolstring(L, -1, &len);
     if (!is_field_value(value, len))
-        luaL_error(L, "response header %s: control character in its value", name);
+        luaL_error(L, "response header %s: its value contains a control character", name);
     if (strcasecmp(name, "content-type") == 0) {
         set_content_type(t, value, len);
     } else {
         if (t->extra.len + name_len + len + LINE_EXTRA > MAX_LINES_BYTES)
-            luaL_error(L, "response headers: larger than %d bytes", MAX_LINES_BYTES);
+            luaL_error(L, "response headers: they are larger than %d bytes", MAX_LINES_BYTES);
         leat_buf_append(&t->extra, name, name_len);
         leat_buf_text(&t->extra, ": ");
         leat_buf_append(&t->extra, value, len);
@@ -148,11 +151,13 @@ static void check_header_name(lua_State *L, int index)
     const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
     if (name == NULL || !is_token(name, len))
         luaL_error(L, "response headers: '%s' is no header name", luaL_tolstring(L, index, NULL));
-    if (is_servers(name))
-        luaL_error(L, "response headers: %s is written by the server", name);
+    if (is_reserved(name))
+        luaL_error(L, "response headers: %s is written by the server; remove it from the table",
+                   name);
 }
 
-/* The table of headers on top. A list writes its header once for each member. [-0, +0, e] */
+/* Takes the headers from the table on top. A list writes its header once for each member.
+ * [-0, +0, e] */
 static void take_headers(lua_State *L, leat_task *t)
 {
     luaL_checkstack(L, 8, "headers");
@@ -164,7 +169,7 @@ static void take_headers(lua_State *L, leat_task *t)
             continue;
         }
         for (lua_Integer i = 1; lua_geti(L, headers + 2, i) != LUA_TNIL; i++) {
-            leat_sandbox_run_check(L); /* an __index of C may answer for ever */
+            leat_sandbox_run_check(L); /* an __index in C may never return nil */
             add_header(L, t, headers + 1, headers + 3);
             lua_pop(L, 1);
         }
@@ -183,7 +188,8 @@ static int take_status(lua_State *L, int response)
     return (int)status;
 }
 
-/* False if the body is a table that does not fit: the verdict says so. [-0, +0, e] */
+/* Returns false if the body is a table whose JSON is too large; that is the verdict then.
+ * [-0, +0, e] */
 static bool take_body(lua_State *L, leat_task *t, int response)
 {
     static const char text_type[] = "text/plain; charset=utf-8";
@@ -203,21 +209,9 @@ static bool take_body(lua_State *L, leat_task *t, int response)
     return true;
 }
 
-static void check_keys(lua_State *L, int response)
-{
-    static const char *const known[] = {"status", "body", "headers", "content_type"};
-    for (lua_pushnil(L); lua_next(L, response) != 0; lua_pop(L, 1)) {
-        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-        size_t i = 0;
-        while (i < 4 && strcmp(known[i], key) != 0)
-            i++;
-        if (i == 4)
-            luaL_error(L, "response: unknown key '%s'", luaL_tolstring(L, -2, NULL));
-    }
-}
-
 static void finish_route(lua_State *L, leat_task *t)
 {
+    static const char *const known[] = {"status", "body", "headers", "content_type", NULL};
     int response = lua_gettop(L);
     if (leat_result_take_refusal(L, t, response))
         return;
@@ -226,7 +220,7 @@ static void finish_route(lua_State *L, leat_task *t)
                    "a route must return a table { status = 200, body = \"...\" } or leat.deny, "
                    "not a %s",
                    luaL_typename(L, response));
-    check_keys(L, response);
+    leat_api_check_keys(L, response, known, "response");
     t->work.route.status = take_status(L, response);
     if (!take_body(L, t, response))
         return;
@@ -268,7 +262,7 @@ static void write_refusal(leat_task *t)
     set_content_type(t, "application/json", strlen("application/json"));
 }
 
-/* For those who read the slices as C strings. */
+/* A zero byte follows the slice, because HTTP reads it as a C string. */
 static leat_slice terminated(leat_buf *b)
 {
     leat_buf_char(b, '\0');

@@ -78,7 +78,7 @@ static void mistakes_in_topics_are_named(void **state)
                  HEAD "app:topic('a:{x:int}', { publish = print }) "
                       "app:topic('a:{y:int}', { publish = print })",
                  "registered already, as 'a:{x:int}'");
-    expect_error(f, HEAD "app:connect(print) app:connect(print)", "a connect handler already");
+    expect_error(f, HEAD "app:connect(print) app:connect(print)", "an app has one connect handler");
     expect_error(f, HEAD "app:connect()", "function expected");
     expect_error(f, HEAD "app:method('m', print) app:method('m', print)", "registered already");
 }
@@ -88,13 +88,13 @@ static void mistakes_in_routes_are_named(void **state)
     script_fixture *f = *state;
 
     expect_error(f, HEAD "app:route('/x', print)", "must be a method, a space and a path");
-    expect_error(f, HEAD "app:route('GET x', print)", "a path begins with '/'");
+    expect_error(f, HEAD "app:route('GET x', print)", "the path must begin with '/'");
     expect_error(f, HEAD "app:route('GET /x', print, { publik = true })", "unknown key 'publik'");
     expect_error(f, HEAD "app:route('GET /x', print, { public = 1 })", "public must be a boolean");
     expect_error(f, HEAD "app:route('GET /x', print) app:stream('/x', 'x')", "registered already");
     expect_error(f, HEAD "app:route('GET /x/{a}', print) app:websocket('/x/{b}', {})",
                  "registered already, as '/x/{a}'");
-    expect_error(f, HEAD "app:stream('/x/{id}', 'chat:{no}')", "the path has no such hole");
+    expect_error(f, HEAD "app:stream('/x/{id}', 'chat:{no}')", "the path has no hole named 'no'");
     expect_error(f, HEAD "app:stream('/x/{id}', 'chat:{id')", "'{' without '}'");
     expect_error(f, HEAD "app:websocket('/x', { opened = print })", "unknown key 'opened'");
 }
@@ -105,7 +105,7 @@ static void nothing_is_registered_after_the_load(void **state)
     script_fixture_load(f, "app:method('late', function()\n"
                            "  return select(2, pcall(app.method, app, 'x', print)) end)");
 
-    script_fixture_expect(f, "late", "\"app:method: only while the app loads\"");
+    script_fixture_expect(f, "late", "\"app:method can be called only while the app loads, and not in a handler\"");
 }
 
 static void set_true(void *arg)

@@ -91,7 +91,7 @@ static void whoever_it_does_not_name_is_refused(void **state)
     expect_refused(f, "return leat.deny('nonsense')", LEAT_CODE_INTERNAL, "");
     expect_refused(f, "return leat.deny('forbidden', 'bad \\xff')", LEAT_CODE_INTERNAL, "");
     script_fixture_expect_logged(f, "'nonsense' is no error code");
-    script_fixture_expect_logged(f, "connect must return the user, a table");
+    script_fixture_expect_logged(f, "connect must return the user, which is a table");
     script_fixture_expect_logged(f, "expires_at must be a number");
 }
 

@@ -76,15 +76,15 @@ static void misuse_is_an_error(void **state)
     script_fixture *f = *state;
 
     expect_refused(f, "return leat.subscribe_authorized(ctx, nil, spec)", LEAT_CODE_INTERNAL,
-                   "row must be the authorised row, got nil");
+                   "row must be the authorised row, but it is nil");
     expect_refused(f, "return leat.subscribe_authorized(ctx, false, spec)", LEAT_CODE_INTERNAL,
-                   "row must be the authorised row, got false");
+                   "row must be the authorised row, but it is false");
     expect_refused(f, "return leat.subscribe_authorized(ctx, leat.null, spec)", LEAT_CODE_INTERNAL,
                    "row must be the authorised row");
     expect_refused(f, "return leat.subscribe_authorized(ctx, leat.deny('limit'), spec)",
-                   LEAT_CODE_INTERNAL, "row must be the authorised row, got limit");
+                   LEAT_CODE_INTERNAL, "row must be the authorised row, but it is limit");
     expect_refused(f, "return leat.subscribe_authorized(ctx, {}, {})", LEAT_CODE_INTERNAL,
-                   "snapshot must be a function, got nil");
+                   "snapshot must be a function, not a nil");
     expect_refused(f, "return leat.subscribe_authorized(ctx, {})", LEAT_CODE_INTERNAL,
                    "table expected");
     expect_refused(f, "spec.refresh = 1 return leat.subscribe_authorized(ctx, {}, spec)",
@@ -124,7 +124,7 @@ static void it_belongs_into_its_own_handler(void **state)
     assert_int_equal(snapshot->code, LEAT_CODE_INTERNAL);
     assert_false(snapshot->read_failed);
     script_fixture_expect_code(f, "m", LEAT_CODE_INTERNAL);
-    script_fixture_expect_logged(f, "belongs into a subscribe handler");
+    script_fixture_expect_logged(f, "can be called only in a subscribe handler");
     script_answer_free(a);
     script_answer_free(steal);
     script_answer_free(snapshot);
@@ -375,7 +375,7 @@ static void without_a_client_there_is_nobody_to_subscribe(void **state)
     script_answer_wait(a);
 
     assert_int_equal(a->code, LEAT_CODE_INTERNAL);
-    script_fixture_expect_logged(f, "no client here to subscribe");
+    script_fixture_expect_logged(f, "runs for no client");
     script_answer_free(a);
 }
 
