@@ -6,7 +6,7 @@
  * Errors     none.
  *
  * The delay doubles with each failure, from first_ms up to max_ms. Its second half is random, so
- * that those who failed together do not try again together.
+ * that processes which failed together do not try again together.
  */
 #ifndef LEAT_BASE_BACKOFF_H
 #define LEAT_BASE_BACKOFF_H

@@ -1,10 +1,10 @@
-/* buf.h - a growable run of bytes.
+/* buf.h - a byte buffer that grows.
  *
  * Ownership  the buffer owns its bytes until _close or _detach.
  * Threads    the owner's.
  * Units      bytes.
- * Errors     appending never fails (out of memory aborts): bound what a peer chooses before
- *            appending it.
+ * Errors     appending never fails (without memory the process aborts). Bound what a peer sends
+ *            before you append it.
  */
 #ifndef LEAT_BASE_BUF_H
 #define LEAT_BASE_BUF_H
@@ -15,7 +15,7 @@
 #include "base/slice.h"
 
 typedef struct leat_buf {
-    char *at; /* NULL while nothing was ever appended */
+    char *at; /* NULL until something is appended */
     size_t len;
     size_t cap;
 } leat_buf;
@@ -25,8 +25,8 @@ typedef struct leat_buf {
 /* Frees the bytes; the buffer is empty and usable afterwards. */
 void leat_buf_close(leat_buf *b);
 
-/* Makes room for at least extra more bytes and returns where they go. The caller adds
- * what it wrote to b->len. */
+/* Makes room for at least extra more bytes and returns its address. The caller writes there, and
+ * adds the number of bytes to b->len. */
 char *leat_buf_reserve(leat_buf *b, size_t extra);
 
 void leat_buf_append(leat_buf *b, const void *bytes, size_t len);
@@ -36,10 +36,11 @@ void leat_buf_char(leat_buf *b, char c);
 void leat_buf_int(leat_buf *b, int64_t n);
 void leat_buf_printf(leat_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Drops the first n bytes (n <= len), moving the rest to the front. */
+/* Drops the first n bytes (n <= len) and moves the rest to the front. */
 void leat_buf_consume(leat_buf *b, size_t n);
 
-/* Returns owned bytes (free() them), zero-terminated, and empties the buffer. len may be NULL. */
+/* Returns the bytes with a terminator; the caller must free() them. Empties the buffer. len may be
+ * NULL. */
 char *leat_buf_detach(leat_buf *b, size_t *len);
 
 static inline leat_slice leat_buf_view(const leat_buf *b)

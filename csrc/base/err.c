@@ -1,3 +1,4 @@
+/* err.c - names and sentences of errors, and the end of a process with a bug. */
 #include "base/err.h"
 
 #include <poll.h>
@@ -6,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LAST_WORDS_MS = 1000 };
+enum { STDERR_MS = 1000 };
 
-static _Thread_local bool (*last_words)(const char *text);
+static _Thread_local bool (*report)(const char *text);
 
 const char *leat_err_name(int err)
 {
@@ -82,17 +83,18 @@ int leat_code_parse(leat_code *code, const char *name)
     return LEAT_EBADMSG;
 }
 
-/* The one place below csrc/app that prints: after a bug there is no log that can be trusted. */
+/* The only place below csrc/app that prints: after a bug the log may not work. */
 _Noreturn void leat_assert_failed(const char *cond, const char *file, int line)
 {
     char text[1024];
     int len = snprintf(text, sizeof(text), "%s:%d: assertion failed: %s", file, line, cond);
-    if (last_words == NULL || !last_words(text)) {
-        /* One write, once it does not block: a pipe that nobody reads must not keep us alive. */
+    if (report == NULL || !report(text)) {
+        /* One write that does not block: a pipe that nobody reads must not keep the process alive.
+         */
         struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
         size_t n = len < (int)sizeof(text) ? (size_t)len : sizeof(text) - 1;
         text[n] = '\n';
-        if (poll(&out, 1, LAST_WORDS_MS) == 1 && write(STDERR_FILENO, text, n + 1) < 0)
+        if (poll(&out, 1, STDERR_MS) == 1 && write(STDERR_FILENO, text, n + 1) < 0)
             abort();
     }
     abort();
@@ -100,7 +102,7 @@ _Noreturn void leat_assert_failed(const char *cond, const char *file, int line)
 
 void leat_assert_bind(bool (*cb)(const char *text))
 {
-    last_words = cb;
+    report = cb;
 }
 
 bool leat_sqlstate_is_passing(const char *sqlstate)

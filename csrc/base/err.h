@@ -11,14 +11,12 @@
 
 #include <stdbool.h>
 
-#include <stdbool.h>
-
 #define LEAT_MUST_CHECK __attribute__((warn_unused_result))
 
 enum leat_err {
     LEAT_OK = 0,
     LEAT_E_LAST = -20000,
-    LEAT_ENOMEM = -19999,     /* a size that a peer chose could not be had */
+    LEAT_ENOMEM = -19999,     /* no memory for a size that a peer chose */
     LEAT_ETOOLARGE = -19998,  /* over a configured limit */
     LEAT_EBADMSG = -19997,    /* malformed input */
     LEAT_EDEADLINE = -19996,  /* the deadline passed first */
@@ -29,8 +27,8 @@ enum leat_err {
     LEAT_ECONFIG = -19991,    /* wrong configuration or usage */
     LEAT_ESCRIPT = -19990,    /* a script failed to load or raised */
     LEAT_ESCHEMA = -19989,    /* schema leat is missing, older or newer than this binary */
-    LEAT_EHIDDEN = -19988,    /* row security keeps rows from us that are to be read whole */
-    LEAT_EMISSING = -19987,   /* an answer lacks rows that are always there */
+    LEAT_EHIDDEN = -19988,    /* row security hides rows that Leat must see */
+    LEAT_EMISSING = -19987,   /* an answer lacks rows that must always be there */
     LEAT_EBUDGET = -19986,    /* a script has used up its script_budget_ms */
 };
 
@@ -59,27 +57,28 @@ typedef enum leat_code {
 /* Returns the static wire name, "bad_request"; "ok" for LEAT_CODE_OK. */
 const char *leat_code_name(leat_code code);
 
-/* Returns a static sentence for people, for where a script gave no words of its own. */
+/* Returns a static sentence for people, for when a script gives no message of its own. */
 const char *leat_code_sentence(leat_code code);
 
 /* Returns 0 and writes *code, or LEAT_EBADMSG if name is no error code of the wire. */
 LEAT_MUST_CHECK int leat_code_parse(leat_code *code, const char *name);
 
-/* Whether an error that Postgres answered with passes by itself, so that the same request may
- * succeed later: SQLSTATE classes 08, 40, 53, 55, 57 and 58, and 25006 (a standby that was a
- * primary), but not 08P01 (too few parameters, say). */
+/* Returns true if an error of Postgres may pass by itself, so that the same request may succeed
+ * later: SQLSTATE classes 08, 40, 53, 55, 57 and 58, and 25006 (a primary that became a standby),
+ * but not 08P01 (too few parameters, for example). */
 bool leat_sqlstate_is_passing(const char *sqlstate);
 
-/* Whether a failure with that code may pass by itself. */
+/* Returns true if a failure with that code may pass by itself. */
 bool leat_code_is_passing(leat_code code);
 
-/* A bug in Leat: tells file, line and condition and aborts, in every build. Never fed input of a
- * peer. They go to stderr, unless the thread has somebody for them; neither waits for long. */
+/* For conditions that only a bug in Leat can break, never for input of a peer. In every build, a
+ * false condition is reported with file and line, and the process aborts. The report goes to the
+ * log of the calling thread, or to stderr; it waits for either for a second at most. */
 #define LEAT_ASSERT(cond) ((cond) ? (void)0 : leat_assert_failed(#cond, __FILE__, __LINE__))
 _Noreturn void leat_assert_failed(const char *cond, const char *file, int line);
 
-/* Who takes the calling thread's last words before it aborts, and returns whether it has (log.c);
- * NULL: nobody. */
-void leat_assert_bind(bool (*last_words)(const char *text));
+/* Sets the function that reports a failed assertion of the calling thread (log.c). It returns false
+ * if it could not; then, and with NULL, the report goes to stderr. */
+void leat_assert_bind(bool (*report)(const char *text));
 
 #endif

@@ -1,3 +1,4 @@
+/* event.c - one allocation holds the counts, the topic and the frame. */
 #include "base/event.h"
 
 #include <stdatomic.h>
@@ -10,9 +11,9 @@ struct leat_event {
     atomic_uint refs;
     leat_event_kind kind;
     int64_t seq;
-    uint32_t topic_len; /* the topic opens bytes, the frame follows it */
+    uint32_t topic_len; /* bytes holds the topic, then the frame */
     uint32_t frame_len;
-    uint32_t payload_at; /* within the frame, as data_at */
+    uint32_t payload_at; /* offset in the frame; data_at, too */
     uint32_t data_at;
     uint32_t data_len;
     char bytes[];
@@ -23,7 +24,7 @@ leat_event *leat_event_new(leat_event_kind kind, leat_slice topic, int64_t seq, 
 {
     LEAT_ASSERT(topic.len <= UINT32_MAX && frame_len <= UINT32_MAX);
     LEAT_ASSERT(payload_at <= frame_len && data_at <= frame_len);
-    /* Data behind the frame is kept and not sent. */
+    /* Data behind the frame is kept, but not sent. */
     size_t hidden_len = data_at == frame_len ? data_len : 0;
     LEAT_ASSERT(data_len <= frame_len + hidden_len - data_at);
     leat_event *e = leat_calloc(1, sizeof(*e) + topic.len + frame_len + hidden_len);
@@ -53,8 +54,8 @@ leat_event *leat_event_ref(leat_event *e)
 
 void leat_event_unref(leat_event *e)
 {
-    /* Release: this thread's reads of the event are done. Acquire: the last one sees that of all.
-     */
+    /* Release: this thread has read the event for the last time. Acquire: the thread that frees it
+     * sees that all others have. */
     unsigned before = atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel);
     LEAT_ASSERT(before > 0);
     if (before == 1)

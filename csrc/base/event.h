@@ -7,8 +7,8 @@
  * Errors     none (sizes are bounded by the caller).
  *
  * One block holds the topic, then the WebSocket frame: header, `{"op":"event","topic":…,"seq":…,
- * "data":`, the data, `}`. Whoever encodes it (wire/leat_v1) says where in the frame the payload
- * and the data lie, so that nobody encodes or copies the data a second time.
+ * "data":`, the data, `}`. The encoder (wire/leat_v1_write.c) tells where in the frame the payload
+ * and the data lie, so that the data is encoded and copied only once.
  */
 #ifndef LEAT_BASE_EVENT_H
 #define LEAT_BASE_EVENT_H
@@ -20,22 +20,22 @@
 
 typedef enum leat_event_kind {
     LEAT_EVENT_DATA,     /* stored: op "event" */
-    LEAT_EVENT_SKIP,     /* stored, nothing to show (op "skip") */
+    LEAT_EVENT_SKIP,     /* stored: nothing to show (op "skip") */
     LEAT_EVENT_REVOKE,   /* stored: subject in data (JSON string or null); others see op "skip" */
-    LEAT_EVENT_RESYNC,   /* stored: whoever comes to it takes a fresh snapshot; op "skip" */
-    LEAT_EVENT_OVERSIZE, /* stored: an event too large to be held; as RESYNC */
+    LEAT_EVENT_RESYNC,   /* stored: a cursor that reaches it needs a fresh snapshot */
+    LEAT_EVENT_OVERSIZE, /* stored: an event too large for memory; has the effect of RESYNC */
     LEAT_EVENT_SIGNAL,   /* not stored: seq is 0 */
 } leat_event_kind;
 
 typedef struct leat_event leat_event;
 
-/* In place of the seq of a topic's last revocation: there was none. 0: perhaps in a numbering
- * before this one. */
+/* Stands for the seq of a topic's last revocation if there was none. 0 means that there may have
+ * been one under an earlier numbering. */
 #define LEAT_NEVER_REVOKED (-1)
 
-/* A new event with room for frame_len bytes of frame, to be filled through _frame_room before it
- * is shared. payload_at: where the frame's payload starts; data_at, data_len: the data in the
- * frame. */
+/* Makes an event with room for a frame of frame_len bytes. The caller fills the frame through
+ * leat_event_frame_room before it shares the event. payload_at, data_at and data_len tell where in
+ * the frame the payload starts and where the data lies. */
 leat_event *leat_event_new(leat_event_kind kind, leat_slice topic, int64_t seq, size_t frame_len,
                            size_t payload_at, size_t data_at, size_t data_len);
 char *leat_event_frame_room(leat_event *e);
@@ -46,9 +46,9 @@ void leat_event_unref(leat_event *e);
 leat_event_kind leat_event_kind_of(const leat_event *e);
 leat_slice leat_event_topic(const leat_event *e);
 int64_t leat_event_seq(const leat_event *e);
-leat_slice leat_event_frame(const leat_event *e);   /* what a WebSocket client is sent */
+leat_slice leat_event_frame(const leat_event *e);   /* the bytes for a WebSocket client */
 leat_slice leat_event_payload(const leat_event *e); /* the JSON message in it */
 leat_slice leat_event_data(const leat_event *e);    /* the JSON text of data in it */
-size_t leat_event_bytes(const leat_event *e);       /* what it costs in memory */
+size_t leat_event_bytes(const leat_event *e);       /* its memory */
 
 #endif

@@ -3,7 +3,7 @@
  * Ownership  a link is embedded in its owner; the list owns nothing.
  * Threads    the owner's.
  * Units      none.
- * Errors     none. A link that is on no list points at itself; unlinking it again is harmless.
+ * Errors     none. A link that is on no list points to itself; unlinking it again is harmless.
  */
 #ifndef LEAT_BASE_LIST_H
 #define LEAT_BASE_LIST_H
@@ -45,7 +45,7 @@ static inline void leat_list_unlink(leat_list *link)
     leat_list_init(link);
 }
 
-/* Takes the first link off the list; NULL if there is none. */
+/* Takes the first link off the list, or returns NULL. */
 static inline leat_list *leat_list_shift(leat_list *head)
 {
     leat_list *link = head->next;
@@ -55,7 +55,7 @@ static inline leat_list *leat_list_shift(leat_list *head)
     return link;
 }
 
-/* Moves all links of from to the empty list to: what a walk does whose callbacks change from. */
+/* Moves all links of from to the empty list to. For walks whose callbacks change from. */
 static inline void leat_list_move(leat_list *to, leat_list *from)
 {
     leat_list_init(to);

@@ -1,8 +1,8 @@
 /* log.c - write_line: is_wanted -> admit -> the line is formatted -> deliver.
  *
  * The lock is held while the limit is asked and while a line is queued, never while a line is
- * formatted or written. The writer's thread calls on_tick once a second, which says what was left
- * out. A sink that is a function takes every line at once, without limits.
+ * formatted or written. The writer's thread calls report_each_second, which logs how many lines
+ * were left out or dropped. A sink that is a function takes every line at once, without limits.
  */
 #include "base/log.h"
 
@@ -23,8 +23,8 @@
 
 enum {
     MAX_LINE = 8192, /* longer ones are cut */
-    LOST_MS = 5000,  /* between two lines that say how many could not be written */
-    LAST_WORDS_MS = 1000,
+    LOST_MS = 5000,  /* between two lines about lines that could not be written */
+    ABORT_MS = 1000, /* an assertion that fails waits so long for the log */
 };
 
 struct leat_log {
@@ -33,12 +33,12 @@ struct leat_log {
     void *arg;
     leat_log_writer *writer;
     leat_log_limit *limit;
-    pthread_mutex_t lock;  /* of everything below, and of the limit; held while the sink runs */
+    pthread_mutex_t lock;  /* of everything below, and of limit; held while the sink runs */
     leat_metrics *metrics; /* or NULL */
-    uint64_t dropped;      /* for want of room, and not yet said */
-    uint64_t lost;         /* could not be written, and not yet said */
+    uint64_t dropped;      /* lines without room in the queue, not yet reported */
+    uint64_t lost;         /* lines that could not be written, not yet reported */
     int lost_error;
-    uint64_t lost_said_ms;
+    uint64_t lost_reported_ms;
 };
 
 static _Thread_local leat_log *bound;
@@ -50,8 +50,8 @@ static const char *const level_names[] = {
     [LEAT_LOG_LEVEL_ERROR] = "ERROR",
 };
 
-static void on_tick(void *arg);
-static bool last_words(const char *text);
+static void report_each_second(void *arg);
+static bool log_assertion(const char *text);
 
 static uint64_t now_ms(void)
 {
@@ -82,7 +82,7 @@ leat_log *leat_log_open(leat_log_level min_level, int fd, const leat_log_limits 
             .bytes_burst = limits->buffer_bytes,
         },
         now_ms());
-    log->writer = leat_log_writer_new(fd, limits->buffer_bytes, on_tick, log);
+    log->writer = leat_log_writer_new(fd, limits->buffer_bytes, report_each_second, log);
     if (log->writer == NULL) {
         leat_log_free(log);
         return NULL;
@@ -117,7 +117,7 @@ int leat_log_level_parse(leat_log_level *level, const char *name)
 void leat_log_bind(leat_log *log)
 {
     bound = log;
-    leat_assert_bind(log == NULL ? NULL : last_words);
+    leat_assert_bind(log == NULL ? NULL : log_assertion);
 }
 
 /* --- one line --- */
@@ -134,7 +134,7 @@ static size_t print_time(char *out, size_t size)
     return len + (size_t)ms;
 }
 
-/* A caller who forgot to quote must not be able to forge a line. */
+/* If a caller forgot to quote a value, the value must still not look like another line. */
 static void blank_controls(char *at, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -143,7 +143,7 @@ static void blank_controls(char *at, size_t len)
     }
 }
 
-/* Ends the line with dots, in front of a character that would be cut. Returns its length. */
+/* Ends the line with dots, without cutting a character in two. Returns its length. */
 static size_t cut(char line[MAX_LINE], size_t text_at)
 {
     static const char dots[] = "...";
@@ -181,9 +181,9 @@ static bool is_urgent(leat_log_level level)
     return level == LEAT_LOG_LEVEL_ERROR;
 }
 
-/* With the lock: a line of the log about itself, which no limit applies to. */
+/* To be called with the lock. Writes a line of the log about itself; no limit applies to it. */
 static bool __attribute__((format(printf, 3, 4)))
-say(leat_log *log, leat_log_level level, const char *format, ...)
+write_own(leat_log *log, leat_log_level level, const char *format, ...)
 {
     LEAT_UNINITIALIZED char line[MAX_LINE];
     va_list args;
@@ -193,7 +193,7 @@ say(leat_log *log, leat_log_level level, const char *format, ...)
     return leat_log_writer_put(log->writer, line, len, true);
 }
 
-static void say_lost(leat_log *log, uint64_t now)
+static void report_lost(leat_log *log, uint64_t now)
 {
     int error = 0;
     uint64_t lost = leat_log_writer_take_failed(log->writer, &error);
@@ -202,53 +202,53 @@ static void say_lost(leat_log *log, uint64_t now)
         log->lost += lost;
         log->lost_error = error;
     }
-    /* Said with a line that somebody wrote, not by the tick: while a disk is full, this one is lost
-     * as well. */
-    if (log->lost == 0 || now - log->lost_said_ms < LOST_MS)
+    /* Reported together with another line, not once a second: while a disk is full, this line is
+     * lost, too. */
+    if (log->lost == 0 || now - log->lost_reported_ms < LOST_MS)
         return;
-    if (say(log, LEAT_LOG_LEVEL_WARN, "lines lost lines=%" PRIu64 " err=\"%s\"", log->lost,
-            strerrordesc_np(log->lost_error)))
+    if (write_own(log, LEAT_LOG_LEVEL_WARN, "lines lost lines=%" PRIu64 " err=\"%s\"", log->lost,
+                  strerrordesc_np(log->lost_error)))
         log->lost = 0;
-    log->lost_said_ms = now;
+    log->lost_reported_ms = now;
 }
 
-static void say_dropped(leat_log *log)
+static void report_dropped(leat_log *log)
 {
     if (log->dropped > 0 &&
-        say(log, LEAT_LOG_LEVEL_WARN, "lines dropped, nobody reads fast enough lines=%" PRIu64,
-            log->dropped))
+        write_own(log, LEAT_LOG_LEVEL_WARN,
+                  "lines dropped, nobody reads fast enough lines=%" PRIu64, log->dropped))
         log->dropped = 0;
 }
 
-static void say_left_out(leat_log *log, uint64_t now, bool all)
+static void report_left_out(leat_log *log, uint64_t now, bool all)
 {
     leat_log_limit_report r;
     while (leat_log_limit_take(log->limit, now, all, &r)) {
         if (r.level >= atomic_load_explicit(&log->min_level, memory_order_relaxed) &&
-            !say(log, (leat_log_level)r.level, "lines left out phrase=\"%s\" lines=%" PRIu64,
-                 r.phrase, r.lines))
+            !write_own(log, (leat_log_level)r.level, "lines left out phrase=\"%s\" lines=%" PRIu64,
+                       r.phrase, r.lines))
             log->dropped++;
     }
 }
 
-static void on_tick(void *arg)
+static void report_each_second(void *arg)
 {
     leat_log *log = arg;
     pthread_mutex_lock(&log->lock);
-    say_dropped(log);
-    say_left_out(log, now_ms(), false);
+    report_dropped(log);
+    report_left_out(log, now_ms(), false);
     pthread_mutex_unlock(&log->lock);
 }
 
-/* With the lock. */
+/* To be called with the lock. */
 static void deliver(leat_log *log, leat_log_level level, const char *line, size_t len)
 {
     if (log->sink != NULL) {
         log->sink(log->arg, level, line, len);
         return;
     }
-    say_lost(log, now_ms());
-    say_dropped(log);
+    report_lost(log, now_ms());
+    report_dropped(log);
     leat_log_limit_charge(log->limit, is_urgent(level), len);
     if (leat_log_writer_put(log->writer, line, len, is_urgent(level)))
         return;
@@ -261,7 +261,7 @@ static bool is_wanted(const leat_log *log, leat_log_level level)
     return log != NULL && (int)level >= atomic_load_explicit(&log->min_level, memory_order_relaxed);
 }
 
-/* Whether a line of that kind may be written; counts it if not. */
+/* Returns true if the line may be written; otherwise counts it as left out. */
 static bool admit(leat_log *log, const leat_log_limit_line *line)
 {
     if (log->limit == NULL)
@@ -327,15 +327,15 @@ void leat_log_write_text(leat_log_level level, const char *subsystem, const char
 
 /* --- the end --- */
 
-bool leat_log_flush(leat_log *log, uint64_t limit_ms)
+bool leat_log_flush(leat_log *log, uint64_t timeout_ms)
 {
     if (log->writer == NULL)
         return true;
     pthread_mutex_lock(&log->lock);
-    say_dropped(log);
-    say_left_out(log, now_ms(), true);
+    report_dropped(log);
+    report_left_out(log, now_ms(), true);
     pthread_mutex_unlock(&log->lock);
-    return leat_log_writer_flush(log->writer, limit_ms);
+    return leat_log_writer_flush(log->writer, timeout_ms);
 }
 
 void leat_log_free(leat_log *log)
@@ -351,32 +351,32 @@ void leat_log_free(leat_log *log)
     free(log);
 }
 
-/* An assertion of this thread has failed. What was logged before comes out first; but if nobody
- * reads the log, or the thread that failed holds it, the process ends without. */
-static bool last_words(const char *text)
+/* Logs a failed assertion of this thread, after the lines that are queued already. If nobody reads
+ * the log, or if this thread holds its lock, the process aborts without that. */
+static bool log_assertion(const char *text)
 {
     leat_log *log = bound;
     struct timespec until;
-    leat_log_bind(NULL); /* an assertion that fails from here on has no log */
+    leat_log_bind(NULL); /* an assertion that fails in here has no log */
     if (log->writer == NULL)
         return false;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += LAST_WORDS_MS / 1000;
+    until.tv_sec += ABORT_MS / 1000;
     if (pthread_mutex_timedlock(&log->lock, &until) != 0)
         return false;
-    bool said = say(log, LEAT_LOG_LEVEL_ERROR, "%s", text);
+    bool written = write_own(log, LEAT_LOG_LEVEL_ERROR, "%s", text);
     pthread_mutex_unlock(&log->lock);
-    leat_log_flush(log, LAST_WORDS_MS);
-    return said;
+    leat_log_flush(log, ABORT_MS);
+    return written;
 }
 
 /* --- quoting --- */
 
-/* How many characters of a value the next piece of text takes, and what they become. */
+/* How one byte of a value is written. */
 typedef struct piece {
     char text[4];
     size_t len;
-    bool plain; /* as it was: needs no quotes */
+    bool plain; /* it needs no quotes */
 } piece;
 
 static piece quote_byte(unsigned char c, bool utf8)
@@ -391,7 +391,7 @@ static piece quote_byte(unsigned char c, bool utf8)
     return (piece){{(char)c}, 1, c != ' ' && c != '='};
 }
 
-/* Copies as many whole pieces as fit in room, and whole UTF-8 characters. Returns the length. */
+/* Copies as many whole pieces, and whole UTF-8 characters, as fit. Returns the length. */
 static size_t copy_pieces(char *out, size_t room, const char *text, size_t len, bool utf8)
 {
     size_t used = 0;
@@ -426,7 +426,7 @@ const char *leat_log_quote(char *out, size_t size, const char *text, size_t len)
     if (need + 2 * strlen(mark) > room)
         end = bare ? "..." : "...\"";
     size_t around = strlen(mark) + strlen(end);
-    if (around > room) { /* too small a buffer to say anything */
+    if (around > room) { /* the buffer is too small even for the quotes */
         out[0] = '\0';
         return out;
     }

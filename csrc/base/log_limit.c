@@ -1,8 +1,8 @@
-/* log_limit.c - buckets of tokens: one a kind, in sets of WAYS slots, and two for all bytes.
+/* log_limit.c - token buckets: one for each kind of line, and two for all bytes.
  *
- * A slot is given to another kind only when it is at rest, that is: full, with nothing to report.
- * So somebody who invents kinds (an application's messages that hold a client's text) wins nothing:
- * what finds no slot shares the last one.
+ * The buckets of the kinds lie in sets of WAYS entries. An entry is given to another kind only if
+ * its bucket is full and it has nothing to report. So an application that invents kinds (messages
+ * that contain a client's text) does not get more lines: kinds without an entry share one.
  */
 #include "base/log_limit.h"
 
@@ -15,10 +15,10 @@ enum {
     SETS = 64, /* of the source's kinds */
     INVENTED_SETS = 16,
     WAYS = 4,
-    SLOTS = (SETS + INVENTED_SETS) * WAYS,
-    REST = SLOTS, /* the slot of all kinds that find no other */
-    INVENTED_REST,
-    ALL_SLOTS,
+    ENTRIES = (SETS + INVENTED_SETS) * WAYS,
+    SHARED = ENTRIES, /* the entry of all kinds without one of their own */
+    INVENTED_SHARED,
+    ALL_ENTRIES,
     REPORT_MS = 5000, /* between two reports about one kind */
 };
 
@@ -30,20 +30,20 @@ typedef struct bucket {
     uint64_t filled_ms;
 } bucket;
 
-typedef struct slot {
+typedef struct entry {
     uint64_t kind;
     bucket lines;
     uint64_t left_out;
     uint64_t reported_ms;               /* or when the first line was left out */
     int level;                          /* the highest that was left out */
-    char phrase[LEAT_LOG_LIMIT_PHRASE]; /* "": the slot is free */
-} slot;
+    char phrase[LEAT_LOG_LIMIT_PHRASE]; /* "": no kind has the entry */
+} entry;
 
 struct leat_log_limit {
     leat_log_limit_options options;
     bucket bytes;
     bucket urgent_bytes;
-    slot slots[ALL_SLOTS];
+    entry entries[ALL_ENTRIES];
 };
 
 static void fill(bucket *b, uint64_t rate, uint64_t burst, uint64_t now_ms)
@@ -64,9 +64,9 @@ leat_log_limit *leat_log_limit_new(const leat_log_limit_options *options, uint64
     l->options = *options;
     l->bytes = (bucket){(int64_t)options->bytes_burst * TOKEN, now_ms};
     l->urgent_bytes = l->bytes;
-    for (size_t i = REST; i < ALL_SLOTS; i++) {
-        l->slots[i].lines = (bucket){(int64_t)options->burst * TOKEN, now_ms};
-        memcpy(l->slots[i].phrase, "(others)", sizeof("(others)"));
+    for (size_t i = SHARED; i < ALL_ENTRIES; i++) {
+        l->entries[i].lines = (bucket){(int64_t)options->burst * TOKEN, now_ms};
+        memcpy(l->entries[i].phrase, "(others)", sizeof("(others)"));
     }
     return l;
 }
@@ -94,7 +94,7 @@ static void copy_phrase(char out[LEAT_LOG_LIMIT_PHRASE], const char *phrase)
         memcpy(out, "-", 2);
 }
 
-static bool rests(slot *s, const leat_log_limit_options *o, uint64_t now_ms)
+static bool is_unused(entry *s, const leat_log_limit_options *o, uint64_t now_ms)
 {
     if (s->phrase[0] == '\0')
         return true;
@@ -102,29 +102,29 @@ static bool rests(slot *s, const leat_log_limit_options *o, uint64_t now_ms)
     return s->left_out == 0 && s->lines.tokens == (int64_t)o->burst * TOKEN;
 }
 
-static slot *find(leat_log_limit *l, const leat_log_limit_line *line, uint64_t now_ms)
+static entry *find(leat_log_limit *l, const leat_log_limit_line *line, uint64_t now_ms)
 {
     /* Multiplied, so that neighbouring addresses end in different sets. */
     size_t hash = (size_t)((line->kind * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
     size_t set = line->invented ? SETS + hash % INVENTED_SETS : hash % SETS;
-    slot *spare = NULL;
+    entry *spare = NULL;
     for (size_t i = set * WAYS; i < (set + 1) * WAYS; i++) {
-        slot *s = &l->slots[i];
+        entry *s = &l->entries[i];
         if (s->phrase[0] != '\0' && s->kind == line->kind)
             return s;
-        if (spare == NULL && rests(s, &l->options, now_ms))
+        if (spare == NULL && is_unused(s, &l->options, now_ms))
             spare = s;
     }
     if (spare == NULL)
-        return &l->slots[line->invented ? INVENTED_REST : REST];
-    *spare = (slot){.kind = line->kind, .lines = {(int64_t)l->options.burst * TOKEN, now_ms}};
+        return &l->entries[line->invented ? INVENTED_SHARED : SHARED];
+    *spare = (entry){.kind = line->kind, .lines = {(int64_t)l->options.burst * TOKEN, now_ms}};
     copy_phrase(spare->phrase, line->phrase);
     return spare;
 }
 
 bool leat_log_limit_admit(leat_log_limit *l, const leat_log_limit_line *line, uint64_t now_ms)
 {
-    slot *s = find(l, line, now_ms);
+    entry *s = find(l, line, now_ms);
     bucket *bytes = line->urgent ? &l->urgent_bytes : &l->bytes;
     fill(&s->lines, l->options.rate, l->options.burst, now_ms);
     fill(bytes, l->options.bytes_rate, l->options.bytes_burst, now_ms);
@@ -147,8 +147,8 @@ void leat_log_limit_charge(leat_log_limit *l, bool urgent, size_t bytes)
 
 bool leat_log_limit_take(leat_log_limit *l, uint64_t now_ms, bool all, leat_log_limit_report *out)
 {
-    for (size_t i = 0; i < ALL_SLOTS; i++) {
-        slot *s = &l->slots[i];
+    for (size_t i = 0; i < ALL_ENTRIES; i++) {
+        entry *s = &l->entries[i];
         if (s->left_out == 0 || (!all && now_ms - s->reported_ms < REPORT_MS))
             continue;
         memcpy(out->phrase, s->phrase, sizeof(out->phrase));

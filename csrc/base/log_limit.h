@@ -1,16 +1,18 @@
-/* log_limit.h - how many lines of each kind the log takes.
+/* log_limit.h - bounds how many lines of each kind the log takes.
  *
  * Ownership  the log owns its limit.
  * Threads    none of its own: the log calls it under its lock.
  * Units      milliseconds of a monotonic clock; lines; bytes.
  * Errors     none.
  *
- * A kind is a constant phrase of the source, or a message of the application. Each kind may have
- * rate lines a second, and burst lines at once. All kinds together may have bytes_rate bytes a
- * second; errors have as many again for themselves, so that nothing crowds them out.
+ * A kind of line is a constant phrase of the source, or a message of the application. Each kind may
+ * have rate lines a second, and burst lines at once. All kinds together may have bytes_rate bytes a
+ * second. Errors have the same number of bytes for themselves, so that other lines do not use up
+ * their share.
  *
- * Some hundred kinds have an allowance of their own, and some dozens of invented ones (texts that
- * somebody else chose). Kinds beyond these share one allowance; so do invented ones, another.
+ * Some hundred kinds have an allowance of their own. So have some dozens of invented kinds: texts
+ * that the application chose. Further kinds share one allowance, and further invented kinds share
+ * another one.
  */
 #ifndef LEAT_BASE_LOG_LIMIT_H
 #define LEAT_BASE_LOG_LIMIT_H
@@ -48,13 +50,14 @@ typedef struct leat_log_limit_report {
 leat_log_limit *leat_log_limit_new(const leat_log_limit_options *options, uint64_t now_ms);
 void leat_log_limit_free(leat_log_limit *l);
 
-/* Whether the line may be written now; if not, it is counted. */
+/* Returns true if the line may be written now. Otherwise counts it as left out. */
 bool leat_log_limit_admit(leat_log_limit *l, const leat_log_limit_line *line, uint64_t now_ms);
 
-/* An admitted line had that many bytes. */
+/* Tells how many bytes an admitted line had. */
 void leat_log_limit_charge(leat_log_limit *l, bool urgent, size_t bytes);
 
-/* Takes one report that is due (all: whether it is due or not). False: there is none. */
+/* Takes the next report that is due; all: the next report, due or not. Returns false if there is
+ * none. */
 bool leat_log_limit_take(leat_log_limit *l, uint64_t now_ms, bool all, leat_log_limit_report *out);
 
 #endif

@@ -1,7 +1,8 @@
-/* log_writer.c - put -> (the thread:) take -> write_all.
+/* log_writer.c - leat_log_writer_put -> (on the thread) take -> write_all.
  *
- * The queue is a ring of bytes in which each line ends in its newline; a line may go on at the
- * ring's beginning. take copies lines out under the lock; they are written without it.
+ * The queue is a ring of bytes. Each line in it ends with a newline, and may continue at the
+ * beginning of the ring. take copies lines to the batch under the lock; write_all writes the batch
+ * without it.
  */
 #include "base/log_writer.h"
 
@@ -23,26 +24,38 @@ enum {
     MAX_BATCH = 16384,
 };
 
+/* What the thread is doing. */
+typedef enum activity {
+    WAITING,
+    WRITING, /* the batch */
+    TICKING, /* the tick runs */
+    ENDED,   /* the thread does not touch the writer any more, unless it was abandoned */
+} activity;
+
+/* What the thread is told to do. */
+typedef enum order {
+    RUN,
+    STOP,    /* no more ticks; the thread ends when all lines are written */
+    ABANDON, /* the thread ends as soon as it can, and frees the writer */
+} order;
+
 struct leat_log_writer {
     int fd;
     leat_log_writer_tick tick;
     void *arg;
     pthread_t thread;
-    pthread_mutex_t lock;    /* of everything below but batch and torn */
-    pthread_cond_t filled;   /* there is a line, or the end has come */
-    pthread_cond_t advanced; /* a batch is done, or a tick */
+    pthread_mutex_t lock;    /* of everything below except batch and torn */
+    pthread_cond_t filled;   /* there is a line, or another order */
+    pthread_cond_t advanced; /* a batch or a tick is done, or the thread has ended */
     char *ring;
     size_t size;
-    size_t at; /* of the oldest byte */
+    size_t at; /* offset of the oldest byte */
     size_t used;
-    bool busy;      /* a batch is being written */
-    bool ticking;   /* the tick runs */
-    bool stopping;  /* no more ticks, and no thread when all is written */
-    bool abandoned; /* the thread frees all when it comes back */
-    bool ended;     /* the thread has nothing more to do */
-    uint64_t failed;
+    activity doing;
+    order told;
+    uint64_t failed; /* lines that could not be written */
     int error;
-    bool torn; /* the thread's own: the last line was written in part */
+    bool torn; /* only the thread uses it: the last line was written in part */
     char batch[MAX_BATCH];
 };
 
@@ -78,8 +91,7 @@ leat_log_writer *leat_log_writer_new(int fd, size_t bytes, leat_log_writer_tick 
     w->ring = leat_calloc(1, bytes);
     w->size = bytes;
     init_sync(w);
-    /* The process's signals are for other threads; a SIGPIPE stays pending here and does nothing.
-     */
+    /* The thread blocks all signals. A SIGPIPE stays pending there and has no effect. */
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
@@ -112,14 +124,14 @@ bool leat_log_writer_put(leat_log_writer *w, const char *line, size_t len, bool 
     if (fits) {
         append(w, line, len);
         append(w, "\n", 1);
-        if (!w->busy)
+        if (w->doing != WRITING)
             pthread_cond_signal(&w->filled);
     }
     pthread_mutex_unlock(&w->lock);
     return fits;
 }
 
-/* The length of the first line at an offset from the oldest byte, with its newline. */
+/* The length, newline included, of the line at that offset from the oldest byte. */
 static size_t line_at(const leat_log_writer *w, size_t offset)
 {
     size_t n = 0;
@@ -128,7 +140,7 @@ static size_t line_at(const leat_log_writer *w, size_t offset)
     return n + 1;
 }
 
-/* Moves whole lines into the batch: one, and then as many as one write keeps together. */
+/* Moves one line to the batch, and further ones while a single write keeps them together. */
 static size_t take(leat_log_writer *w)
 {
     size_t len = 0;
@@ -156,7 +168,7 @@ static size_t count_lines(const char *at, size_t len)
     return n;
 }
 
-/* A descriptor that somebody made non-blocking is waited for. Returns 0 or an errno. */
+/* Waits if somebody made the descriptor non-blocking and it is full. Returns 0 or an errno. */
 static int write_some(int fd, const char *at, size_t len, size_t *written)
 {
     for (;;) {
@@ -173,7 +185,7 @@ static int write_some(int fd, const char *at, size_t len, size_t *written)
     }
 }
 
-/* Returns how many lines were given up, because they cannot be written. */
+/* Returns the number of lines that could not be written. */
 static size_t write_all(leat_log_writer *w, size_t len, int *error)
 {
     size_t done = 0;
@@ -211,14 +223,14 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* Both are called with the lock, and give it back while they work. */
+/* run_tick and write_batch are called with the lock, and release it while they work. */
 static void run_tick(leat_log_writer *w)
 {
-    w->ticking = true;
+    w->doing = TICKING;
     pthread_mutex_unlock(&w->lock);
     w->tick(w->arg);
     pthread_mutex_lock(&w->lock);
-    w->ticking = false;
+    w->doing = WAITING;
     pthread_cond_broadcast(&w->advanced);
 }
 
@@ -226,11 +238,11 @@ static void write_batch(leat_log_writer *w)
 {
     size_t len = take(w);
     int error = 0;
-    w->busy = true;
+    w->doing = WRITING;
     pthread_mutex_unlock(&w->lock);
     size_t failed = write_all(w, len, &error);
     pthread_mutex_lock(&w->lock);
-    w->busy = false;
+    w->doing = WAITING;
     w->failed += failed;
     w->error = failed > 0 ? error : w->error;
     pthread_cond_broadcast(&w->advanced);
@@ -241,9 +253,9 @@ static void *run(void *arg)
     leat_log_writer *w = arg;
     uint64_t tick_at = now_ms() + TICK_MS;
     pthread_mutex_lock(&w->lock);
-    while (!w->stopping || (w->used > 0 && !w->abandoned)) {
+    while (w->told == RUN || (w->told == STOP && w->used > 0)) {
         uint64_t now = now_ms();
-        if (now >= tick_at && !w->stopping) {
+        if (now >= tick_at && w->told == RUN) {
             tick_at = now + TICK_MS;
             run_tick(w);
         } else if (w->used > 0) {
@@ -253,11 +265,11 @@ static void *run(void *arg)
             pthread_cond_timedwait(&w->filled, &w->lock, &until);
         }
     }
-    w->ended = true;
-    bool mine = w->abandoned;
+    w->doing = ENDED;
+    bool abandoned = w->told == ABANDON;
     pthread_cond_broadcast(&w->advanced);
     pthread_mutex_unlock(&w->lock);
-    if (mine)
+    if (abandoned)
         free_writer(w);
     return NULL;
 }
@@ -276,48 +288,49 @@ uint64_t leat_log_writer_take_failed(leat_log_writer *w, int *error)
 
 static bool is_written(const leat_log_writer *w)
 {
-    return w->used == 0 && !w->busy;
+    return w->used == 0 && w->doing != WRITING;
 }
 
 static bool has_ended(const leat_log_writer *w)
 {
-    return w->ended;
+    return w->doing == ENDED;
 }
 
 static bool is_between_ticks(const leat_log_writer *w)
 {
-    return !w->ticking;
+    return w->doing != TICKING;
 }
 
-/* With the lock. Returns whether it has come true. */
-static bool await(leat_log_writer *w, bool (*what)(const leat_log_writer *), uint64_t limit_ms)
+/* To be called with the lock. Returns false if the condition was not true in time. */
+static bool await(leat_log_writer *w, bool (*condition)(const leat_log_writer *),
+                  uint64_t timeout_ms)
 {
-    struct timespec until = in_ms(limit_ms);
-    while (!what(w))
+    struct timespec until = in_ms(timeout_ms);
+    while (!condition(w))
         if (pthread_cond_timedwait(&w->advanced, &w->lock, &until) == ETIMEDOUT)
-            return what(w);
+            return condition(w);
     return true;
 }
 
-bool leat_log_writer_flush(leat_log_writer *w, uint64_t limit_ms)
+bool leat_log_writer_flush(leat_log_writer *w, uint64_t timeout_ms)
 {
     pthread_mutex_lock(&w->lock);
-    bool flushed = await(w, is_written, limit_ms);
+    bool flushed = await(w, is_written, timeout_ms);
     pthread_mutex_unlock(&w->lock);
     return flushed;
 }
 
-void leat_log_writer_close(leat_log_writer *w, uint64_t limit_ms)
+void leat_log_writer_close(leat_log_writer *w, uint64_t timeout_ms)
 {
     pthread_mutex_lock(&w->lock);
-    w->stopping = true;
+    w->told = STOP;
     pthread_cond_signal(&w->filled);
-    bool ended = await(w, has_ended, limit_ms);
+    bool ended = await(w, has_ended, timeout_ms);
     if (!ended) {
-        while (!is_between_ticks(w)) /* a tick only puts lines: it is soon over */
+        while (!is_between_ticks(w)) /* a tick only puts lines, so it ends soon */
             pthread_cond_wait(&w->advanced, &w->lock);
-        ended = w->ended;
-        w->abandoned = !ended;
+        ended = has_ended(w);
+        w->told = ended ? STOP : ABANDON;
     }
     pthread_t thread = w->thread;
     pthread_mutex_unlock(&w->lock);

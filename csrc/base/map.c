@@ -1,9 +1,9 @@
-/* A chained hash map. Keys are hashed by SipHash-1-3 under a random key: peers choose topic names,
- * and a hash without a secret would let them fill one bucket.
+/* map.c - a chained hash map. Keys are hashed by SipHash-1-3 with a random key, because peers
+ * choose topic names: with a hash that they know they could fill one bucket.
  *
- * The bucket is the hash's top bits, so that a walk meets the entries in the order of their hashes'
- * top bits whatever the number of buckets: shrinking in the middle of a walk that removes entries
- * neither hides nor repeats one.
+ * The top bits of the hash choose the bucket. So a walk meets the entries in the order of these
+ * bits, however many buckets there are. If the map shrinks during a walk that removes entries, no
+ * entry is missed or met twice.
  */
 #include "base/map.h"
 
@@ -114,7 +114,7 @@ leat_map_entry *leat_map_get(const leat_map *m, leat_slice key)
     return e;
 }
 
-/* Buckets and seed come with the first entry: many maps stay empty. */
+/* Buckets and seed are made for the first entry, because many maps stay empty. */
 static void begin(leat_map *m)
 {
     leat_random_bytes(m->seed_, sizeof(m->seed_));

@@ -1,11 +1,11 @@
 /* map.h - an intrusive hash map from byte strings to objects.
  *
- * Ownership  an entry is embedded in its owner, and so is the key it points at; the map owns only
- *            its bucket array.
+ * Ownership  an entry and its key are embedded in their owner; the map owns only its array of
+ *            buckets.
  * Threads    the owner's.
  * Units      none.
- * Errors     none (out of memory aborts). Keys are hashed with a seed of the map's own, so that a
- *            peer who chooses keys cannot choose collisions.
+ * Errors     none (out of memory aborts). Each map has a random seed of its own, so that
+ *            peers who choose keys cannot choose collisions.
  */
 #ifndef LEAT_BASE_MAP_H
 #define LEAT_BASE_MAP_H
@@ -30,7 +30,7 @@ typedef struct leat_map {
 
 void leat_map_init(leat_map *m);
 
-/* Frees the buckets. The entries, if any are left, are untouched. */
+/* Frees the buckets, but no entries. */
 void leat_map_close(leat_map *m);
 
 /* Returns the entry with that key, or NULL. */
@@ -42,8 +42,8 @@ void leat_map_add(leat_map *m, leat_map_entry *e, leat_slice key);
 /* Removes e, which must be in the map. */
 void leat_map_remove(leat_map *m, leat_map_entry *e);
 
-/* Iterates in no particular order: pass NULL first, then what was returned, until NULL comes
- * back. The entry last returned may be removed during the walk only if next was fetched before. */
+/* Walks over the entries, in no particular order: pass NULL first, then the last entry, until it
+ * returns NULL. To remove an entry during the walk, get the next one first. */
 leat_map_entry *leat_map_next(const leat_map *m, const leat_map_entry *prev);
 
 #endif

@@ -1,18 +1,18 @@
-/* mem.h - allocations of a size that Leat itself chose.
+/* mem.h - allocations whose size Leat itself chooses.
  *
- * Ownership  the caller owns what is returned and releases it with free().
+ * Ownership  the caller owns the memory, and releases it with free().
  * Threads    any.
  * Units      bytes.
- * Errors     none return NULL: out of memory aborts. A size that a peer chooses is checked against
- *            a configured limit first.
+ * Errors     never NULL: without memory the process aborts. Check a size that a peer chooses
+ *            against a configured limit first.
  */
 #ifndef LEAT_BASE_MEM_H
 #define LEAT_BASE_MEM_H
 
 #include <stddef.h>
 
-/* For a large local buffer of a hot path that is written before it is read: a hardened build, which
- * clears local variables, leaves it alone. */
+/* For a large local buffer on a hot path. A hardened build clears local variables, but not this
+ * one; it must be written before it is read. */
 #if defined(__has_attribute)
 #if __has_attribute(uninitialized)
 #define LEAT_UNINITIALIZED __attribute__((uninitialized))

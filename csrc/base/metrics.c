@@ -1,6 +1,8 @@
-/* A thread's series are written by that thread alone, so counting is a plain load and store, both
- * relaxed: no locked instruction in the fan-out. Rendering sums over threads; what it reads may be
- * a few counts old, never torn.
+/* metrics.c - counters of each thread, summed when they are rendered.
+ *
+ * Only its own thread writes a counter. So counting is a relaxed load and a relaxed store, without
+ * a locked instruction in the fan-out. Rendering adds up the threads' counters; what it reads may
+ * be a few counts old, but never half written.
  */
 #include "base/metrics.h"
 
@@ -203,7 +205,7 @@ enum {
 typedef _Atomic int64_t cell;
 
 typedef struct histogram {
-    cell buckets[N_BOUNDS + 1]; /* each counts its own range; the last one what is above all */
+    cell buckets[N_BOUNDS + 1]; /* each counts its own range; the last one: above all bounds */
     cell sum_ns;
 } histogram;
 
@@ -214,7 +216,7 @@ struct leat_metrics {
 };
 
 struct leat_metrics_registry {
-    pthread_mutex_t lock; /* of the list, not of the values */
+    pthread_mutex_t lock; /* protects the list, not the values */
     leat_list all;
 };
 
@@ -272,7 +274,7 @@ void leat_metrics_set(leat_metrics *m, leat_metric id, int64_t value)
 void leat_metrics_observe(leat_metrics *m, leat_histogram id, double seconds)
 {
     LEAT_ASSERT((unsigned)id < LEAT_H_COUNT);
-    if (!(seconds > 0)) /* a clock that went back, or NaN */
+    if (!(seconds > 0)) /* the clock went back, or NaN */
         seconds = 0;
     if (seconds > 1e6)
         seconds = 1e6;
@@ -341,7 +343,7 @@ static void render_histogram(const leat_metrics_registry *r, leat_histogram id, 
         leat_buf_printf(out, "%s_bucket{le=\"%s\"} %" PRId64 "\n", name,
                         i < N_BOUNDS ? bounds[i].text : "+Inf", total);
     }
-    /* The count is the buckets' own sum, so that the two agree whatever is counted meanwhile. */
+    /* The count is the sum of the buckets, so that both agree although other threads count. */
     leat_buf_printf(out, "%s_sum %" PRId64 ".%09" PRId64 "\n", name, sum_ns / 1000000000,
                     sum_ns % 1000000000);
     leat_buf_printf(out, "%s_count %" PRId64 "\n", name, total);

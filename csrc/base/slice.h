@@ -1,6 +1,6 @@
-/* slice.h - a borrowed run of bytes.
+/* slice.h - bytes that belong to somebody else.
  *
- * Ownership  a slice never owns: it is valid as long as what it points into.
+ * Ownership  a slice owns nothing: it is valid as long as the bytes are.
  * Threads    any.
  * Units      bytes.
  * Errors     none.

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* A state within a character packs how many bytes are still to come and which values the next one
- * may take: the second byte alone can make a form overlong, a surrogate, or too large. */
+/* A state inside a character holds the number of bytes to come, and the range of the next one. Only
+ * the second byte can make a form overlong, a surrogate, or too large. */
 #define STATE(left, low, high) ((uint32_t)(left) << 16 | (uint32_t)(low) << 8 | (uint32_t)(high))
 
 enum {
@@ -39,7 +39,7 @@ static uint32_t step(uint32_t state, uint8_t byte)
     return left == 0 ? 0 : STATE(left, 0x80, 0xbf);
 }
 
-/* How many bytes from at on are ASCII, counted in words of eight. */
+/* The number of ASCII bytes at the beginning, in whole words of eight bytes. */
 static size_t skip_ascii(const uint8_t *at, size_t len)
 {
     size_t i = 0;

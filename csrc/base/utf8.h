@@ -19,11 +19,11 @@ typedef struct leat_utf8 {
 
 #define LEAT_UTF8_INIT ((leat_utf8){0})
 
-/* Feeds bytes; false as soon as they cannot be part of valid UTF-8 (RFC 6455 §8.1 wants
- * that a text message fails fast). */
+/* Checks the next bytes. Returns false as soon as they cannot be part of valid UTF-8 (RFC 6455 §8.1
+ * asks to fail fast). */
 bool leat_utf8_feed(leat_utf8 *u, const char *bytes, size_t len);
 
-/* True if what was fed ends at a character boundary. */
+/* True if the bytes so far end at a character boundary. */
 bool leat_utf8_complete(const leat_utf8 *u);
 
 /* True if the bytes are valid UTF-8 as a whole. */

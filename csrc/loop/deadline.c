@@ -1,15 +1,16 @@
-/* A hierarchical timing wheel: level n has 64 slots of 64^n ms each, and an entry lies in the level
- * of the highest base-64 digit in which its time differs from `elapsed_ms`, the time up to which
- * the wheel was worked off. So the slots in use of a level all lie ahead of elapsed_ms's own digit,
- * and the lowest level in use always holds the next slot.
+/* deadline.c - a hierarchical timing wheel. Level n has 64 buckets of 64^n ms each.
  *
- * leat_deadline_arm puts an entry into its slot and, if that slot is the next one, sets the timer
- * to its start. on_timer then works the slots off up to now: entries of a higher level move down,
- * those whose millisecond has come are collected, and then called one at a time, so that each
- * callback may cancel or arm any other.
+ * The wheel has processed all times up to `elapsed_ms`. The level of an entry is the position of
+ * the highest base-64 digit in which its time differs from elapsed_ms. So in each level all buckets
+ * in use lie ahead of elapsed_ms's own digit, and the lowest level in use has the next bucket.
  *
- * An entry knows no queue: cancelling only unlinks it. The bit of a slot that became empty that way
- * stays set until the wheel comes past; that costs one wake-up and nothing else.
+ * leat_deadline_arm puts an entry into its bucket. If that bucket is the next one, it sets the
+ * timer to the bucket's start. on_timer processes the buckets up to now: entries of a higher level
+ * move down, and those whose millisecond has come are collected. Then they are called one at a
+ * time, so that each callback may cancel or arm any other entry.
+ *
+ * An entry does not know its queue: cancelling only unlinks it. If its bucket is empty then, the
+ * bucket's bit stays set until the wheel reaches it; that costs one wake-up.
  */
 #include "loop/deadline.h"
 
@@ -19,21 +20,21 @@
 
 enum {
     DIGIT_BITS = 6,
-    SLOTS = 1 << DIGIT_BITS,
+    BUCKETS = 1 << DIGIT_BITS,
     LEVELS = 11, /* 11 digits hold any 64-bit time */
 };
 
 struct level {
-    uint64_t in_use; /* a bit a slot; may be set for a slot that is empty */
-    leat_list slots[SLOTS];
+    uint64_t in_use; /* one bit for each bucket; may be set for an empty one */
+    leat_list buckets[BUCKETS];
 };
 
 struct leat_deadline_queue {
     uv_timer_t timer;
-    uv_loop_t *uv; /* NULL: driven by leat_deadline_queue_advance alone */
+    uv_loop_t *uv; /* NULL: only leat_deadline_queue_advance moves the time */
     uint64_t elapsed_ms;
-    uint64_t next_ms; /* no slot in use starts before that */
-    leat_list due;    /* armed for a time not after elapsed_ms */
+    uint64_t next_ms; /* no bucket in use starts before this time */
+    leat_list due;    /* entries whose time has come */
     bool advancing;
     bool closing;
     void (*done)(void *arg);
@@ -41,14 +42,14 @@ struct leat_deadline_queue {
     struct level levels[LEVELS];
 };
 
-static uint64_t slot_start(const leat_deadline_queue *q, int level, unsigned slot)
+static uint64_t bucket_start(const leat_deadline_queue *q, int level, unsigned bucket)
 {
     int shift = level * DIGIT_BITS;
     uint64_t above = level + 1 < LEVELS ? ~UINT64_C(0) << (shift + DIGIT_BITS) : 0;
-    return (q->elapsed_ms & above) | (uint64_t)slot << shift;
+    return (q->elapsed_ms & above) | (uint64_t)bucket << shift;
 }
 
-/* Puts d where it belongs and returns the time at which that place is to be looked at. */
+/* Puts d into its bucket, and returns the start of that bucket. */
 static uint64_t place(leat_deadline_queue *q, leat_deadline *d)
 {
     if (d->at_ms_ <= q->elapsed_ms) {
@@ -56,21 +57,21 @@ static uint64_t place(leat_deadline_queue *q, leat_deadline *d)
         return q->elapsed_ms;
     }
     int level = (63 - __builtin_clzll(d->at_ms_ ^ q->elapsed_ms)) / DIGIT_BITS;
-    unsigned slot = (unsigned)(d->at_ms_ >> (level * DIGIT_BITS)) & (SLOTS - 1);
-    leat_list_push(&q->levels[level].slots[slot], &d->link_);
-    q->levels[level].in_use |= UINT64_C(1) << slot;
-    return slot_start(q, level, slot);
+    unsigned bucket = (unsigned)(d->at_ms_ >> (level * DIGIT_BITS)) & (BUCKETS - 1);
+    leat_list_push(&q->levels[level].buckets[bucket], &d->link_);
+    q->levels[level].in_use |= UINT64_C(1) << bucket;
+    return bucket_start(q, level, bucket);
 }
 
-/* Finds the next slot that holds an entry, forgetting those that no longer do. */
-static struct level *find_next(leat_deadline_queue *q, unsigned *slot, uint64_t *start_ms)
+/* Finds the next bucket that has an entry, and clears the bits of empty ones before it. */
+static struct level *find_next(leat_deadline_queue *q, unsigned *bucket, uint64_t *start_ms)
 {
     for (int i = 0; i < LEVELS; i++) {
         struct level *level = &q->levels[i];
         while (level->in_use != 0) {
-            *slot = (unsigned)__builtin_ctzll(level->in_use);
-            if (!leat_list_empty(&level->slots[*slot])) {
-                *start_ms = slot_start(q, i, *slot);
+            *bucket = (unsigned)__builtin_ctzll(level->in_use);
+            if (!leat_list_empty(&level->buckets[*bucket])) {
+                *start_ms = bucket_start(q, i, *bucket);
                 return level;
             }
             level->in_use &= level->in_use - 1;
@@ -84,16 +85,16 @@ static struct level *find_next(leat_deadline_queue *q, unsigned *slot, uint64_t 
 static void collect(leat_deadline_queue *q, uint64_t now_ms)
 {
     for (;;) {
-        unsigned slot;
+        unsigned bucket;
         uint64_t start_ms;
-        struct level *level = find_next(q, &slot, &start_ms);
+        struct level *level = find_next(q, &bucket, &start_ms);
         q->next_ms = start_ms;
         if (level == NULL || start_ms > now_ms)
             break;
 
         leat_list entries;
-        leat_list_move(&entries, &level->slots[slot]);
-        level->in_use &= ~(UINT64_C(1) << slot);
+        leat_list_move(&entries, &level->buckets[bucket]);
+        level->in_use &= ~(UINT64_C(1) << bucket);
         q->elapsed_ms = start_ms;
         for (leat_list *link; (link = leat_list_shift(&entries)) != NULL;)
             place(q, LEAT_CONTAINER_OF(link, leat_deadline, link_));
@@ -104,8 +105,8 @@ static void collect(leat_deadline_queue *q, uint64_t now_ms)
 
 static void on_timer(uv_timer_t *timer);
 
-/* least_ms: inside the timer's callback a timeout of 0 would run again in this turn, and a deadline
- * that always arms itself for now would never let the loop go on. */
+/* least_ms is 1 inside the timer's callback: with 0, the timer would run again in this turn, and a
+ * deadline that always arms itself for now would stop the loop. */
 static void set_timer(leat_deadline_queue *q, uint64_t least_ms)
 {
     if (q->uv == NULL || q->closing)
@@ -158,8 +159,8 @@ int leat_deadline_queue_new(leat_deadline_queue **out, uv_loop_t *uv)
     q->next_ms = LEAT_DEADLINE_NEVER;
     leat_list_init(&q->due);
     for (int i = 0; i < LEVELS; i++)
-        for (int slot = 0; slot < SLOTS; slot++)
-            leat_list_init(&q->levels[i].slots[slot]);
+        for (int bucket = 0; bucket < BUCKETS; bucket++)
+            leat_list_init(&q->levels[i].buckets[bucket]);
     *out = q;
     return 0;
 }
@@ -205,8 +206,8 @@ void leat_deadline_arm(leat_deadline_queue *q, leat_deadline *d, uint64_t at_ms,
     d->at_ms_ = at_ms;
     d->cb_ = cb;
 
-    /* With no slot between elapsed_ms and now, the wheel may jump: it keeps the entry's level low
-     * after an idle spell. */
+    /* If no bucket lies between elapsed_ms and now, the wheel jumps to now. This keeps the entry's
+     * level low after an idle time. */
     if (q->uv != NULL && !q->advancing && uv_now(q->uv) < q->next_ms &&
         uv_now(q->uv) > q->elapsed_ms)
         q->elapsed_ms = uv_now(q->uv);

@@ -28,26 +28,26 @@ struct leat_deadline {
     leat_deadline_cb cb_;
 };
 
-/* The queue's clock comes from uv_now of its loop; leat_deadline_queue_advance is for specs that
- * bring a clock of their own. uv may be NULL there. */
+/* The queue takes the time from uv_now. Tests that bring a clock of their own call
+ * leat_deadline_queue_advance; they may pass NULL for uv. */
 LEAT_MUST_CHECK int leat_deadline_queue_new(leat_deadline_queue **out, uv_loop_t *uv);
 void leat_deadline_queue_close(leat_deadline_queue *q, void (*done)(void *arg), void *arg);
 void leat_deadline_queue_advance(leat_deadline_queue *q, uint64_t now_ms);
 
 void leat_deadline_init(leat_deadline *d);
 
-/* Calls cb once, no earlier than at_ms. Arming again replaces the time and the callback. A time
- * already past fires on the next loop turn, never from inside this call. LEAT_DEADLINE_NEVER
+/* Calls cb once, not before at_ms. Arming again replaces the time and the callback. If the time has
+ * passed already, cb runs on the next turn, never from inside this call. LEAT_DEADLINE_NEVER
  * cancels. */
 void leat_deadline_arm(leat_deadline_queue *q, leat_deadline *d, uint64_t at_ms,
                        leat_deadline_cb cb);
 
-/* The callback will not run. Harmless if it is not armed. */
+/* The callback will not run. Harmless if d is not armed. */
 void leat_deadline_cancel(leat_deadline *d);
 bool leat_deadline_armed(const leat_deadline *d);
 
-/* The rule of every control-path read, in its one place: the caller's own deadline unchanged if it
- * has one (not LEAT_DEADLINE_NEVER), else now + fallback. */
+/* The deadline of a control read: the caller's own, unchanged, unless it is LEAT_DEADLINE_NEVER;
+ * then now + fallback. */
 static inline uint64_t leat_control_deadline(uint64_t caller_ms, uint64_t now_ms,
                                              uint64_t fallback_ms)
 {

@@ -1,9 +1,8 @@
-/* A turn of the loop: uv's callbacks run and schedule sweeps; on_check (after polling) and
- * on_prepare (before polling: for what timers, and whoever called before uv_run, scheduled) run
- * them.
+/* loop.c - in a turn of the loop, uv's callbacks run and schedule sweeps. on_check runs the sweeps
+ * after polling. on_prepare runs those that were scheduled by timers, or before uv_run.
  *
- * Neither handle keeps the loop alive, but a sweep that waits does: the prepare handle is
- * referenced while there is one, so that a sweep scheduled by the last close callback still runs.
+ * These two handles do not keep the loop alive, but a scheduled sweep does: then the prepare handle
+ * is referenced. So a sweep that the last close callback schedules runs, too.
  */
 #include "loop/loop.h"
 
@@ -54,7 +53,7 @@ int leat_loop_new(leat_loop **out, uv_loop_t *uv)
     leat_list_init(&l->sweeps);
     leat_random_init(&l->random);
 
-    /* libuv documents that these four always succeed. */
+    /* These four always succeed, as libuv documents. */
     uv_prepare_init(uv, &l->prepare);
     uv_check_init(uv, &l->check);
     uv_prepare_start(&l->prepare, on_prepare);

@@ -1,6 +1,6 @@
-/* loop.h - one uv loop with a clock that is read once a turn and a sweep at its end.
+/* loop.h - a uv loop, whose clock is read once a turn, with work at the end of a turn.
  *
- * Ownership  wraps a uv loop that its thread owns; leat_loop_close frees what it added.
+ * Ownership  the thread owns the uv loop; leat_loop_close frees what leat_loop_new added.
  * Threads    loop thread only.
  * Units      milliseconds of the loop's monotonic clock.
  * Errors     negative UV_E*.
@@ -19,7 +19,7 @@
 
 typedef struct leat_loop leat_loop;
 
-/* Work to be done at the end of this turn: embedded in its owner. */
+/* Work for the end of a turn. Embedded in its owner. */
 typedef struct leat_sweep leat_sweep;
 typedef void (*leat_sweep_cb)(leat_sweep *s);
 struct leat_sweep {
@@ -29,16 +29,17 @@ struct leat_sweep {
 
 LEAT_MUST_CHECK int leat_loop_new(leat_loop **out, uv_loop_t *uv);
 
-/* Closes the loop's own handles; done runs when they are gone, and frees l. No deadline or sweep
- * may be pending. */
+/* Closes the loop's own handles and frees l; then done runs. No deadline and no sweep may be
+ * pending. */
 void leat_loop_close(leat_loop *l, void (*done)(void *arg), void *arg);
 
 uv_loop_t *leat_loop_uv(leat_loop *l);
 uint64_t leat_loop_now(const leat_loop *l);
-/* For tests that move the clock; everybody else arms with the two functions below. */
+/* For tests that move the clock. Other code arms with the two functions below. */
 leat_deadline_queue *leat_loop_deadlines(leat_loop *l);
 
-/* Arms d (leat_deadline_arm) for a time of the loop's clock, or for ms milliseconds from now. */
+/* Arm d, as leat_deadline_arm does, for a time of the loop's clock, or for ms milliseconds from
+ * now. */
 void leat_loop_at(leat_loop *l, leat_deadline *d, uint64_t at_ms, leat_deadline_cb cb);
 void leat_loop_after(leat_loop *l, leat_deadline *d, uint64_t ms, leat_deadline_cb cb);
 
@@ -47,8 +48,8 @@ leat_random *leat_loop_random(leat_loop *l);
 
 void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb);
 
-/* Runs s once at the end of this turn, before the loop waits again; scheduling it twice in a turn
- * is once. A sweep scheduled from a sweep still runs in the same turn. */
+/* Runs s once at the end of this turn, before the loop waits again, even if it is scheduled twice.
+ * A sweep that another sweep schedules runs in the same turn. */
 void leat_sweep_schedule(leat_loop *l, leat_sweep *s);
 void leat_sweep_cancel(leat_sweep *s);
 

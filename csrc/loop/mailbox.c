@@ -1,7 +1,7 @@
-/* leat_mailbox_post appends to `posted` under the lock and wakes the loop; on_async takes all that
- * is there in one go to `taken`, which only the receiver touches, and hands it out from there. Both
- * on_async and leat_mailbox_close (perhaps called by the receiver, half-way through) hand out from
- * the same list, which keeps the order.
+/* mailbox.c - leat_mailbox_post appends to `posted` under the lock and wakes the loop. on_async
+ * moves all messages at once to `taken`, which only the receiving thread uses, and delivers them
+ * from there. leat_mailbox_close delivers from the same list, even if a receiver calls it in the
+ * middle of a delivery; this keeps the order.
  */
 #include "loop/mailbox.h"
 
@@ -23,7 +23,7 @@ struct leat_mailbox {
     bool open;        /* under lock */
 };
 
-/* Moves what was posted behind what is left of the last time. */
+/* Appends the posted messages to those that are not delivered yet. */
 static void take_posted(leat_mailbox *m)
 {
     leat_list posted;
@@ -38,7 +38,7 @@ static void take_posted(leat_mailbox *m)
     m->taken.prev = posted.prev;
 }
 
-static void hand_out(leat_mailbox *m)
+static void deliver(leat_mailbox *m)
 {
     for (leat_list *link; (link = leat_list_shift(&m->taken)) != NULL;)
         m->cb(m->arg, LEAT_CONTAINER_OF(link, leat_mail, link_));
@@ -48,7 +48,7 @@ static void on_async(uv_async_t *async)
 {
     leat_mailbox *m = async->data;
     take_posted(m);
-    hand_out(m);
+    deliver(m);
 }
 
 int leat_mailbox_new(leat_mailbox **out, uv_loop_t *uv, leat_mailbox_cb cb, void *arg)
@@ -94,7 +94,7 @@ void leat_mailbox_close(leat_mailbox *m, void (*done)(void *arg), void *arg)
     m->done = done;
     m->done_arg = arg;
     take_posted(m);
-    hand_out(m);
+    deliver(m);
     uv_close((uv_handle_t *)&m->async, on_closed);
 }
 
@@ -114,7 +114,7 @@ bool leat_mailbox_post(leat_mailbox *m, leat_mail *mail)
     if (open) {
         bool first = leat_list_empty(&m->posted);
         leat_list_push(&m->posted, &mail->link_);
-        /* Under the lock: once it is closed, the handle may not be touched. */
+        /* Under the lock, because the handle may not be used once it is closed. */
         if (first)
             uv_async_send(&m->async);
     }

@@ -1,8 +1,8 @@
 /* pg_conn.c - the socket and the states of a connection.
  *
- * on_sweep runs at the end of a turn and begins what the turn asked for: an attempt to connect
- * (pg_connect.c), sending the queued queries (pg_pipeline.c), cleaning (pg_clean.c). on_poll passes
- * on the events of the socket.
+ * begin_due_work runs at the end of a turn and begins what the turn asked for: an attempt to
+ * connect (pg_connect.c), sending the queued queries (pg_pipeline.c), cleaning (pg_clean.c).
+ * on_poll passes on the events of the socket.
  *
  * libpq may close its socket whenever it reads or writes. So libpq reads and writes only in these
  * two functions. They check at once whether the connection is still there (leat_pg_conn_lose),
@@ -136,7 +136,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-static void on_sweep(leat_sweep *s)
+static void begin_due_work(leat_sweep *s)
 {
     leat_pg_conn *c = LEAT_CONTAINER_OF(s, leat_pg_conn, sweep);
     switch (c->state) {
@@ -175,7 +175,7 @@ int leat_pg_conn_open(leat_pg_conn **out, leat_loop *loop, leat_metrics *metrics
     c->options = options;
     c->cb = cb;
     c->arg = arg;
-    leat_sweep_init(&c->sweep, on_sweep);
+    leat_sweep_init(&c->sweep, begin_due_work);
     leat_list_init(&c->queued);
     leat_list_init(&c->flight);
     leat_pg_statements_init(&c->statements, options->max_statements);

@@ -31,7 +31,7 @@ static leat_pg_param *copy_params(const leat_pg_param *params, int n_params)
     return copies;
 }
 
-/* Gives back all that the job holds. The result stays valid: it belongs to who calls back. */
+/* Gives back all that the job holds. The result stays valid until the callback returns. */
 static void end(leat_pg_job *j)
 {
     leat_pg_pool *pool = j->pool_;

@@ -258,7 +258,7 @@ static void finish_closing(leat_pg_listener *l)
         done(arg);
 }
 
-static void on_sweep(leat_sweep *s)
+static void open_or_free(leat_sweep *s)
 {
     leat_pg_listener *l = LEAT_CONTAINER_OF(s, leat_pg_listener, sweep);
     if (l->state == CLOSING)
@@ -294,7 +294,7 @@ int leat_pg_listener_new(leat_pg_listener **out, leat_loop *loop, leat_metrics *
     l->listen_sql = make_listen_sql(options->channel);
     leat_deadline_init(&l->timer);
     leat_backoff_init(&l->backoff, FIRST_BACKOFF_MS, options->max_backoff_ms);
-    leat_sweep_init(&l->sweep, on_sweep);
+    leat_sweep_init(&l->sweep, open_or_free);
     leat_sweep_schedule(loop, &l->sweep);
     *out = l;
     return 0;

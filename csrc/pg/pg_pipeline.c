@@ -246,7 +246,7 @@ static bool deallocate(leat_pg_conn *c)
         return true;
     char sql[64];
     for (int i = 0; i < DEALLOCATE_AT_ONCE; i++) {
-        if (!leat_pg_statements_next_doomed(&c->statements, sql, sizeof(sql)))
+        if (!leat_pg_statements_next_deallocate(&c->statements, sql, sizeof(sql)))
             return true;
         leat_pg_pipeline_send_own(c, sql);
         if (!send_entry(c, LEAT_CONTAINER_OF(c->queued.prev, entry, link)))

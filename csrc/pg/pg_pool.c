@@ -1,10 +1,11 @@
-/* Each connection is a member in one of four states; set_state is the only place that changes them
- * and the gauges. Whatever may let the pool get on (a waiter, a connection that became free, ready
- * or lost) schedules the sweep, which hands idle members to waiters and opens what is missing. Who
- * waits, and whose turn it is, pg_shares knows.
+/* pg_pool.c - the connections of a pool.
  *
- * A failure to connect makes the pool unhealthy: one attempt at a time then, after a back-off,
- * until one succeeds, whether anyone waits or not.
+ * Each connection is a member in one of four states; set_state changes them, and the gauges. A new
+ * waiter, and a connection that became free, ready or lost, schedule the sweep. It leases idle
+ * members to waiters and opens missing connections. pg_shares.c knows who waits and who is next.
+ *
+ * A failure to connect makes the pool unhealthy. Then it makes one attempt at a time, after a
+ * back-off, until one succeeds, even if nobody waits.
  */
 #include "pg/pg_pool.h"
 
@@ -35,16 +36,16 @@ struct leat_pg_pool {
     const leat_pg_pool_options *options;
     leat_list members[STATES];
     size_t counts[STATES];
-    size_t n_gone;          /* closed, but not yet freed */
-    leat_pg_shares *shares; /* who waits, and who holds what */
+    size_t n_gone;          /* connections that are closed, but not yet freed */
+    leat_pg_shares *shares; /* who waits, and who holds connections */
     size_t n_waiters;       /* in line */
     leat_list refused;      /* leat_pg_waiter by place_.link_: told on the next turn */
     leat_sweep sweep;
     leat_backoff backoff;
     leat_log_series failures;
-    leat_deadline retry;
+    leat_deadline retry; /* armed: no attempt to connect is made before it */
     bool healthy;
-    uint64_t answered_ms; /* when a connection last came back in order, or was made */
+    uint64_t answered_ms; /* when a connection was last made, or came back clean */
     bool closing;
     void (*done)(void *arg);
     void *done_arg;
@@ -90,7 +91,7 @@ static void on_gone(void *arg)
         leat_sweep_schedule(p->loop, &p->sweep);
 }
 
-/* Closes the connection of m, which is freed. */
+/* Closes the connection of m, and frees m. */
 static void drop(member *m)
 {
     leat_pg_pool *p = m->pool;
@@ -112,7 +113,7 @@ static void on_idle_timeout(leat_deadline *d)
         drop(m);
 }
 
-static void on_retry(leat_deadline *d)
+static void on_retry_delay_over(leat_deadline *d)
 {
     leat_pg_pool *p = LEAT_CONTAINER_OF(d, leat_pg_pool, retry);
     leat_sweep_schedule(p->loop, &p->sweep);
@@ -124,9 +125,9 @@ static void fail(leat_pg_pool *p, const char *phrase, const char *error)
     leat_log_series_warn(&p->failures, now_ms, "pg", phrase, error);
     p->healthy = false;
     if (leat_deadline_armed(&p->retry))
-        return; /* several attempts that fail together are one failure */
+        return; /* attempts that fail together count as one failure */
     leat_loop_after(p->loop, &p->retry, leat_backoff_next(&p->backoff, leat_loop_random(p->loop)),
-                    on_retry);
+                    on_retry_delay_over);
 }
 
 static void on_conn(leat_pg_conn *conn, int err, void *arg)
@@ -144,7 +145,7 @@ static void on_conn(leat_pg_conn *conn, int err, void *arg)
         return;
     }
     if (m->state == LEASED)
-        return; /* its holder notices, and gives it back */
+        return; /* its holder's queries fail, and the holder gives it back */
     if (m->state == CONNECTING)
         fail(p, "connect failed", leat_pg_conn_error(conn));
     else
@@ -170,8 +171,8 @@ static bool open_one(leat_pg_pool *p)
     return true;
 }
 
-/* An unhealthy pool tries one connection at a time; a healthy one opens as many as are waited for,
- * and keeps one. */
+/* An unhealthy pool tries one connection at a time. A healthy one opens a connection for each
+ * waiter, and keeps at least one. */
 static void open_missing(leat_pg_pool *p)
 {
     if (leat_deadline_armed(&p->retry))
@@ -205,14 +206,14 @@ static void stop_waiting(leat_pg_waiter *w)
     leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, -1);
 }
 
-/* Who is next gets the connection that was last in use, so that the others may time out. */
+/* Leases the connection that was used last, so that the idle timeout closes the others. */
 static void serve(leat_pg_pool *p)
 {
     while (!p->closing && p->n_waiters > 0 && p->counts[IDLE] > 0) {
         member *m = LEAT_CONTAINER_OF(p->members[IDLE].prev, member, link);
         leat_pg_place *place = leat_pg_shares_next(p->shares, &m->lease);
         if (place == NULL)
-            return; /* those who wait have their shares */
+            return; /* all waiters hold their shares already */
         leat_pg_waiter *w = LEAT_CONTAINER_OF(place, leat_pg_waiter, place_);
         stop_waiting(w);
         set_state(m, LEASED);
@@ -220,7 +221,7 @@ static void serve(leat_pg_pool *p)
     }
 }
 
-static void on_sweep(leat_sweep *s)
+static void serve_and_open(leat_sweep *s)
 {
     leat_pg_pool *p = LEAT_CONTAINER_OF(s, leat_pg_pool, sweep);
     serve(p);
@@ -258,7 +259,7 @@ int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
             .max_waiters = options->max_waiters,
         },
         metrics);
-    leat_sweep_init(&p->sweep, on_sweep);
+    leat_sweep_init(&p->sweep, serve_and_open);
     leat_deadline_init(&p->retry);
     leat_backoff_init(&p->backoff, FIRST_BACKOFF_MS, options->max_backoff_ms);
     leat_sweep_schedule(loop, &p->sweep);
@@ -327,8 +328,8 @@ static void on_cleaned(leat_pg_conn *conn, int err, void *arg)
         leat_sweep_schedule(p->loop, &p->sweep);
         return;
     }
-    /* A server that does not even answer a cancel is as good as gone, until a new connection shows
-     * otherwise. But if others were answered meanwhile, it was the statement. */
+    /* A server that does not answer a cancel counts as gone until a new connection succeeds. But if
+     * it answered on other connections meanwhile, only the statement is slow. */
     uint64_t now_ms = leat_loop_now(p->loop);
     bool others_answered = now_ms - p->answered_ms < p->options->clean_timeout_ms;
     const char *error =

@@ -3,15 +3,14 @@
  * Ownership  the pool owns its connections; a lease is the right to use one until _release.
  * Threads    loop thread only; one pool a worker.
  * Units      absolute milliseconds.
- * Errors     LEAT_EDEADLINE (waited too long), LEAT_EBUSY (max_waiters reached), LEAT_EPG_LOST (no
- *            connection can be had: the server refuses or is unreachable, and the waiter's
- *            deadline came), LEAT_ECLOSED.
+ * Errors     LEAT_EDEADLINE (the deadline passed), LEAT_EPG_LOST (the same, while the server
+ *            refuses connections or is unreachable), LEAT_EBUSY (too many wait), LEAT_ECLOSED.
  *
- * Who is next is decided by pg_shares, by the waiter's bill. Connections are opened when somebody
- * waits, up to size; after a failure to connect the pool backs off with jitter (50 ms doubling to
- * max_backoff_ms) while waiters wait on, each to its deadline. A released connection with work left
- * on it is cleaned (leat_pg_conn_clean, by clean_timeout_ms) before anyone gets it, else closed and
- * replaced.
+ * pg_shares.h decides who is next, by the waiter's bill. Connections are opened when somebody
+ * waits, up to size. After a failure to connect the pool waits before the next attempt (50 ms,
+ * doubling up to max_backoff_ms, with jitter); waiters go on waiting, each until its deadline. If a
+ * connection is released with work left on it, it is cleaned first (leat_pg_conn_clean). If that
+ * takes longer than clean_timeout_ms, it is closed and replaced.
  */
 #ifndef LEAT_PG_PG_POOL_H
 #define LEAT_PG_PG_POOL_H
@@ -33,23 +32,23 @@ struct leat_pg_waiter {
     leat_pg_pool *pool_; /* non-NULL while waiting */
     int refused_;        /* the error that the callback will get; 0: the waiter stands in line */
     void *data;          /* the owner's */
-    leat_pg_bill bill;   /* the owner's: on whose account; at first nobody's */
+    leat_pg_bill bill;   /* set by the owner before it waits; at first nobody's */
 };
 
 typedef struct leat_pg_pool_options {
     leat_pg_options pg;
     size_t size;
     size_t max_waiters;
-    size_t reserve;    /* of size: connections that calls leave to handshakes */
-    size_t per_client; /* of size, as per_user; 0: all */
-    size_t per_user;
-    uint64_t idle_timeout_ms; /* an idle connection beyond the first is closed after that */
+    size_t reserve;           /* connections, of size, that calls leave to handshakes */
+    size_t per_client;        /* connections, of size, that a client may hold; 0: all */
+    size_t per_user;          /* the same for a user */
+    uint64_t idle_timeout_ms; /* after that an idle connection is closed, unless it is the last */
     uint64_t clean_timeout_ms;
     uint64_t max_backoff_ms;
 } leat_pg_pool_options;
 
 /* options are borrowed for the pool's lifetime. Opens one connection at once, so that the first
- * request finds it. */
+ * request need not wait for it. */
 LEAT_MUST_CHECK int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
                                      const leat_pg_pool_options *options);
 
@@ -64,15 +63,15 @@ void leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_
 void leat_pg_waiter_cancel(leat_pg_waiter *w);
 bool leat_pg_waiter_waiting(const leat_pg_waiter *w);
 
-/* Gives a leased connection back, in whatever state. Queries of the caller that are still pending
- * are forgotten. */
+/* Gives a leased connection back. Its pending queries are forgotten: their callbacks will not run.
+ */
 void leat_pg_pool_release(leat_pg_pool *p, leat_pg_conn *conn);
 
 /* True if the last attempt to reach the server succeeded. */
 bool leat_pg_pool_healthy(const leat_pg_pool *p);
 
-/* Waiters get LEAT_ECLOSED; connections close (leased ones at release). done runs when all are
- * gone, and the pool is then freed. */
+/* Waiters get LEAT_ECLOSED from inside this call. Connections close, leased ones when they are
+ * released. When all are gone, the pool is freed, and done runs. */
 void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg);
 
 #endif

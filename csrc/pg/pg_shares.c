@@ -1,10 +1,10 @@
-/* pg_shares.c - wait -> (READY) -> next -> return; aside while a share is used up.
+/* pg_shares.c - leat_pg_shares_wait -> (READY) -> leat_pg_shares_next -> leat_pg_shares_return.
  *
- * A line that is next and may not have a connection leaves the ring: ASIDE_CLIENT until its client
- * gives one back, ASIDE_USER until its user does, in that order of coming. So a user with thousands
- * of lines costs the search for the next one nothing. For each connection that a user gives back
- * one line comes back into the ring; if that one then cannot use it (its client has its share, or
- * it left), it passes the chance on.
+ * A line that is next but may not have a connection leaves the ring. It is ASIDE_CLIENT until its
+ * client gives a connection back, or ASIDE_USER until its user does. Thus the search for the next
+ * line does not pass the lines of a user who has thousands of them. For each connection that a user
+ * gives back, the user's first line returns to the ring. If that line cannot use the connection
+ * (its client holds its share, or it left), the user's next line returns in its place.
  */
 #include "pg/pg_shares.h"
 
@@ -14,14 +14,14 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-enum { UNDIVIDED = 16 /* a queue that is shorter is for whoever comes first */ };
+enum { UNDIVIDED = 16 /* if fewer may wait, no part of the queue is kept for anybody */ };
 
 enum line_state { EMPTY, READY, ASIDE_CLIENT, ASIDE_USER };
 
-/* What a client or user holds. */
+/* The number of connections that a client or user holds. */
 typedef struct holding {
     size_t all;
-    size_t calls; /* of them */
+    size_t calls; /* how many of them are held for calls */
 } holding;
 
 typedef struct user {
@@ -41,11 +41,11 @@ typedef struct leat_pg_line {
     enum line_state state;
 } line;
 
-/* A client, as long as it waits for something or holds something. */
+/* A client that waits for a connection or holds one. */
 typedef struct account {
     leat_map_entry entry; /* by client and user's name */
     user *user;           /* or NULL */
-    bool shares;          /* false: nobody's account */
+    bool shares;          /* false: no client's account; no share applies */
     holding leased;
     line lines[LEAT_PG_KINDS];
     char key[];
@@ -57,7 +57,7 @@ struct leat_pg_shares {
     leat_map accounts;
     leat_map users;
     leat_list ring[LEAT_PG_KINDS]; /* of line, READY */
-    leat_pg_kind last;             /* whose turn it was */
+    leat_pg_kind last;             /* the kind that was served last */
     size_t n_waiting[LEAT_PG_KINDS];
     size_t n_calls; /* leased */
 };
@@ -171,7 +171,8 @@ static void set_state(leat_pg_shares *s, line *l, enum line_state next)
         leat_metrics_add(s->metrics, held_back[next], 1);
 }
 
-/* Calls leave one of a share to handshakes, so that a user's own calls do not lock him out. */
+/* Calls leave one connection of a share to control, so that a user's calls do not keep the user
+ * from subscribing. */
 static bool has_room(const holding *h, size_t share, leat_pg_kind kind)
 {
     size_t calls = share > 1 ? share - 1 : 1;
@@ -183,8 +184,8 @@ static bool user_has_room(const leat_pg_shares *s, const user *u, leat_pg_kind k
     return u == NULL || has_room(&u->leased, s->limits.per_user, kind);
 }
 
-/* A connection that this user may have is there for the next of his lines. */
-static void pass_on(leat_pg_shares *s, user *u)
+/* The user may hold another connection: the user's next line returns to the ring. */
+static void return_next_line(leat_pg_shares *s, user *u)
 {
     for (int k = 0; k < LEAT_PG_KINDS && u != NULL; k++)
         if (user_has_room(s, u, (leat_pg_kind)k) && !leat_list_empty(&u->aside[k]))
@@ -206,7 +207,8 @@ static bool is_full(const leat_pg_shares *s, const leat_pg_bill *bill, const acc
     return a->user != NULL && a->user->n_waiting >= quarter;
 }
 
-int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *t, const leat_pg_bill *bill, size_t idle)
+int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *place, const leat_pg_bill *bill,
+                        size_t idle)
 {
     account *a = account_of(s, bill);
     if (is_full(s, bill, a, idle)) {
@@ -217,8 +219,8 @@ int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *t, const leat_pg_bill 
     line *l = &a->lines[bill->kind];
     if (l->state == EMPTY)
         set_state(s, l, READY);
-    t->line_ = l;
-    leat_list_push(&l->places, &t->link_);
+    place->line_ = l;
+    leat_list_push(&l->places, &place->link_);
     s->n_waiting[l->kind]++;
     if (a->user != NULL)
         a->user->n_waiting++;
@@ -227,33 +229,33 @@ int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *t, const leat_pg_bill 
     return 0;
 }
 
-/* Takes a turn out of its line. */
-static line *take(leat_pg_shares *s, leat_pg_place *t)
+/* Takes a place out of its line. */
+static line *take(leat_pg_shares *s, leat_pg_place *place)
 {
-    line *l = t->line_;
-    leat_list_unlink(&t->link_);
-    t->line_ = NULL;
+    line *l = place->line_;
+    leat_list_unlink(&place->link_);
+    place->line_ = NULL;
     s->n_waiting[l->kind]--;
     if (l->account->user != NULL)
         l->account->user->n_waiting--;
     return l;
 }
 
-void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_place *t)
+void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_place *place)
 {
-    line *l = take(s, t);
+    line *l = take(s, place);
     if (!leat_list_empty(&l->places))
         return;
     bool was_ready = l->state == READY;
     set_state(s, l, EMPTY);
     if (was_ready)
-        pass_on(s, l->account->user);
+        return_next_line(s, l->account->user);
     close_if_unused(s, l->account);
 }
 
 /* --- connections --- */
 
-/* The first line of the ring that may have a connection; those that may not step aside. */
+/* The first line of the ring that may have a connection. Lines before it step aside. */
 static line *first_free(leat_pg_shares *s, leat_pg_kind kind)
 {
     while (!leat_list_empty(&s->ring[kind])) {
@@ -263,7 +265,7 @@ static line *first_free(leat_pg_shares *s, leat_pg_kind kind)
             set_state(s, l, ASIDE_USER);
         } else if (a->shares && !has_room(&a->leased, s->limits.per_client, kind)) {
             set_state(s, l, ASIDE_CLIENT);
-            pass_on(s, a->user);
+            return_next_line(s, a->user);
         } else {
             return l;
         }
@@ -286,8 +288,8 @@ static void give_back(holding *h, bool was_call)
 static leat_pg_place *lease_to(leat_pg_shares *s, line *l, leat_pg_lease *lease)
 {
     account *a = l->account;
-    leat_pg_place *t = LEAT_CONTAINER_OF(l->places.next, leat_pg_place, link_);
-    take(s, t);
+    leat_pg_place *place = LEAT_CONTAINER_OF(l->places.next, leat_pg_place, link_);
+    take(s, place);
     bool is_call = l->kind == LEAT_PG_CALL;
     hold(&a->leased, is_call);
     if (a->user != NULL)
@@ -295,7 +297,7 @@ static leat_pg_place *lease_to(leat_pg_shares *s, line *l, leat_pg_lease *lease)
     s->n_calls += is_call;
     lease->line_ = l;
     set_state(s, l, leat_list_empty(&l->places) ? EMPTY : READY); /* to the ring's end */
-    return t;
+    return place;
 }
 
 leat_pg_place *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease)
@@ -328,7 +330,7 @@ void leat_pg_shares_return(leat_pg_shares *s, leat_pg_lease *lease)
     for (int k = 0; k < LEAT_PG_KINDS; k++)
         if (a->lines[k].state == ASIDE_CLIENT)
             set_state(s, &a->lines[k], READY);
-    pass_on(s, a->user);
+    return_next_line(s, a->user);
     close_if_unused(s, a);
 }
 
@@ -340,9 +342,9 @@ leat_pg_place *leat_pg_shares_drain(leat_pg_shares *s)
         for (int k = 0; k < LEAT_PG_KINDS; k++) {
             if (leat_list_empty(&a->lines[k].places))
                 continue;
-            leat_pg_place *t = LEAT_CONTAINER_OF(a->lines[k].places.next, leat_pg_place, link_);
-            leat_pg_shares_leave(s, t);
-            return t;
+            leat_pg_place *place = LEAT_CONTAINER_OF(a->lines[k].places.next, leat_pg_place, link_);
+            leat_pg_shares_leave(s, place);
+            return place;
         }
     }
     return NULL;

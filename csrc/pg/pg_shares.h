@@ -1,17 +1,17 @@
-/* pg_shares.h - who of those that wait for a connection is next: fair, and nobody takes all.
+/* pg_shares.h - decides who gets the next connection of a pool, so that nobody takes them all.
  *
- * Ownership  a pool owns its shares. A turn is embedded in whoever waits; a lease in whatever holds
- *            the connection.
+ * Ownership  a pool owns its shares. A place is embedded in the waiter, a lease in the pool's
+ *            member that holds the connection.
  * Threads    loop thread only.
  * Units      counts of connections and of waiters.
  * Errors     LEAT_EBUSY: too many wait already.
  *
- * Each client has two lines: one of control (handshakes and Leat's own reads) and one of calls.
- * Lines of a kind take turns, and so do the two kinds; within a line it is first come, first
- * served. Calls together never hold more than size - reserve connections, a client never more than
- * per_client, all clients of one user never more than per_user. Of these shares, calls leave one
- * connection to handshakes. A line that these bounds hold back stands aside, and costs the others
- * nothing.
+ * Each client has two lines of waiters: one for control (handshakes and Leat's own reads) and one
+ * for calls. The two kinds alternate, and so do the lines of a kind; within a line, waiters are
+ * served in the order in which they came. All calls together hold at most size - reserve
+ * connections, a client at most per_client, and all clients of a user at most per_user. Calls leave
+ * one connection of each of these shares to control. A line that is held back by these bounds
+ * stands aside and does not delay the others.
  */
 #ifndef LEAT_PG_PG_SHARES_H
 #define LEAT_PG_PG_SHARES_H
@@ -27,10 +27,10 @@
 
 typedef enum leat_pg_kind { LEAT_PG_CONTROL, LEAT_PG_CALL, LEAT_PG_KINDS } leat_pg_kind;
 
-/* On whose account a connection is held. */
+/* Says on whose account a connection is held. */
 typedef struct leat_pg_bill {
     leat_pg_kind kind;
-    uint64_t client; /* 0: nobody's; no share applies */
+    uint64_t client; /* 0: no client's; then no share applies */
     leat_slice user; /* at == NULL: none. Copied. */
 } leat_pg_bill;
 
@@ -54,22 +54,23 @@ typedef struct leat_pg_lease {
 } leat_pg_lease;
 
 leat_pg_shares *leat_pg_shares_new(const leat_pg_shares_limits *limits, leat_metrics *metrics);
-/* Nobody waits, and nothing is leased. */
+/* Only when nobody waits and nothing is leased. */
 void leat_pg_shares_free(leat_pg_shares *s);
 
-/* Stands in line. idle: connections that are free at this moment; so many more may wait than
- * max_waiters says. */
-LEAT_MUST_CHECK int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *t,
+/* Adds the place to the bill's line. idle is the number of connections that are free at this
+ * moment; the bound is max_waiters + idle. */
+LEAT_MUST_CHECK int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *place,
                                         const leat_pg_bill *bill, size_t idle);
-/* Waits no more. */
-void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_place *t);
+/* Takes the place out of its line. */
+void leat_pg_shares_leave(leat_pg_shares *s, leat_pg_place *place);
 
-/* Takes who is next out of line, into a lease; NULL: nobody may have a connection now. */
+/* Takes the next waiter's place out of its line and fills the lease; NULL: nobody may have a
+ * connection now. */
 leat_pg_place *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease);
-/* The connection is free again, or gone. Harmless without a lease. */
+/* Ends the lease: the connection is free, or closed. Harmless if the lease is empty. */
 void leat_pg_shares_return(leat_pg_shares *s, leat_pg_lease *lease);
 
-/* Takes anybody out of line, for a pool that closes; NULL: nobody waits. */
+/* Takes any place out of its line, for a pool that closes; NULL: nobody waits. */
 leat_pg_place *leat_pg_shares_drain(leat_pg_shares *s);
 
 #endif

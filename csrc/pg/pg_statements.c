@@ -1,3 +1,4 @@
+/* pg_statements.c - a map by text, and a list with the least recently used statement first. */
 #include "pg/pg_statements.h"
 
 #include <stdio.h>
@@ -21,8 +22,8 @@ void leat_pg_statements_close(leat_pg_statements *s)
     while (!leat_list_empty(&s->recent_))
         leat_pg_statements_drop(s, LEAT_CONTAINER_OF(s->recent_.next, leat_pg_statement, link_));
     leat_map_close(&s->map_);
-    free(s->doomed_);
-    s->doomed_ = NULL;
+    free(s->deallocate_);
+    s->deallocate_ = NULL;
 }
 
 static leat_pg_statement *make(leat_pg_statements *s, const char *sql)
@@ -62,13 +63,14 @@ leat_pg_statement *leat_pg_statements_hold(leat_pg_statements *s, const char *sq
     return found;
 }
 
-static void doom(leat_pg_statements *s, unsigned number)
+static void deallocate_later(leat_pg_statements *s, unsigned number)
 {
-    if (s->n_doomed_ == s->doomed_room_) {
-        s->doomed_room_ = s->doomed_room_ == 0 ? 8 : s->doomed_room_ * 2;
-        s->doomed_ = leat_realloc(s->doomed_, s->doomed_room_ * sizeof(*s->doomed_));
+    if (s->n_deallocate_ == s->deallocate_room_) {
+        s->deallocate_room_ = s->deallocate_room_ == 0 ? 8 : s->deallocate_room_ * 2;
+        s->deallocate_ =
+            leat_realloc(s->deallocate_, s->deallocate_room_ * sizeof(*s->deallocate_));
     }
-    s->doomed_[s->n_doomed_++] = number;
+    s->deallocate_[s->n_deallocate_++] = number;
 }
 
 void leat_pg_statements_let_go(leat_pg_statements *s, leat_pg_statement *statement)
@@ -76,7 +78,7 @@ void leat_pg_statements_let_go(leat_pg_statements *s, leat_pg_statement *stateme
     if (--statement->holders_ > 0)
         return;
     if (statement->at_server)
-        doom(s, statement->number_);
+        deallocate_later(s, statement->number_);
     free(statement);
 }
 
@@ -99,10 +101,10 @@ void leat_pg_statements_lost(leat_pg_statements *s)
     }
 }
 
-bool leat_pg_statements_next_doomed(leat_pg_statements *s, char *sql, size_t size)
+bool leat_pg_statements_next_deallocate(leat_pg_statements *s, char *sql, size_t size)
 {
-    if (s->n_doomed_ == 0)
+    if (s->n_deallocate_ == 0)
         return false;
-    snprintf(sql, size, "DEALLOCATE " NAME_FORMAT, s->doomed_[--s->n_doomed_]);
+    snprintf(sql, size, "DEALLOCATE " NAME_FORMAT, s->deallocate_[--s->n_deallocate_]);
     return true;
 }

@@ -1,8 +1,8 @@
 /* pg_statements.h - the prepared statements of one connection, kept by their text.
  *
- * Ownership  a statement is counted: the cache holds it while it is kept, and each query that uses
- *            it. When the last lets go of one that the server knows, its number waits in the list
- *            of those to be deallocated.
+ * Ownership  a statement is reference-counted: by the cache while it is kept, and by each query
+ *            that uses it. When the last reference goes and the server knows the statement, its
+ *            number is put on the list of statements to deallocate.
  * Threads    loop thread only.
  * Units      statements.
  * Errors     none.
@@ -33,9 +33,9 @@ typedef struct leat_pg_statements {
     leat_list recent_; /* least recently used first */
     size_t max_;
     unsigned next_;
-    unsigned *doomed_; /* numbers of what is to be deallocated */
-    size_t n_doomed_;
-    size_t doomed_room_;
+    unsigned *deallocate_; /* numbers of statements to deallocate */
+    size_t n_deallocate_;
+    size_t deallocate_room_;
 } leat_pg_statements;
 
 void leat_pg_statements_init(leat_pg_statements *s, size_t max);
@@ -43,18 +43,18 @@ void leat_pg_statements_init(leat_pg_statements *s, size_t max);
 /* All statements must have been let go of. */
 void leat_pg_statements_close(leat_pg_statements *s);
 
-/* The statement with that text, made if need be, held for the caller. May drop the least recently
- * used one. */
+/* Returns the statement with that text, and holds it for the caller. Makes it if need be, and may
+ * drop the least recently used one. */
 leat_pg_statement *leat_pg_statements_hold(leat_pg_statements *s, const char *sql);
 void leat_pg_statements_let_go(leat_pg_statements *s, leat_pg_statement *statement);
 
-/* No new query gets it: it failed to prepare, or went out of date. */
+/* New queries do not get it any more: it could not be prepared, or is out of date. */
 void leat_pg_statements_drop(leat_pg_statements *s, leat_pg_statement *statement);
 
-/* The server knows none of them any more (DEALLOCATE ALL, a pooler): all are dropped. */
+/* Drops all: the server does not know them any more (DEALLOCATE ALL, a pooler). */
 void leat_pg_statements_lost(leat_pg_statements *s);
 
-/* Writes "DEALLOCATE name" of one that is no longer needed; false if there is none. */
-bool leat_pg_statements_next_doomed(leat_pg_statements *s, char *sql, size_t size);
+/* Writes "DEALLOCATE name" for the next statement on the list; false if there is none. */
+bool leat_pg_statements_next_deallocate(leat_pg_statements *s, char *sql, size_t size);
 
 #endif

@@ -1,3 +1,4 @@
+/* pg_target.c - a connection string is split into one target a server; libpq gets one at a time. */
 #include "pg/pg_target.h"
 
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static void split(leat_pg_targets *t, const char *host, const char *hostaddr, co
     t->count = addrs > 0 ? addrs : hosts > 0 ? hosts : 1;
     bool matches = (hosts == 0 || hosts == t->count) && (ports <= 1 || ports == t->count);
     if (!matches)
-        t->count = 1; /* libpq is given the lists as they are, and will say what is wrong */
+        t->count = 1; /* libpq gets the lists unchanged, and reports the mistake */
 
     t->at = leat_calloc(t->count, sizeof(*t->at));
     for (size_t i = 0; i < t->count; i++) {
@@ -116,7 +117,7 @@ bool leat_pg_target_is_name(const leat_pg_target *target)
     if (target->hostaddr != NULL || target->host == NULL)
         return false;
     if (target->host[0] == '/' || target->host[0] == '@')
-        return false; /* the folder of a unix socket, or an abstract one */
+        return false; /* the folder of a Unix socket, or an abstract socket */
     if (strchr(target->host, ',') != NULL)
         return false; /* lists that do not match */
     unsigned char ip[16];
@@ -130,7 +131,7 @@ struct pairs {
     size_t count;
 };
 
-/* Of two values for one keyword libpq takes the later, and it skips empty ones. */
+/* If a keyword occurs twice, libpq takes the later value; it skips empty ones. */
 static void add(struct pairs *p, const char *keyword, const char *value)
 {
     if (value == NULL)
@@ -150,7 +151,7 @@ PGconn *leat_pg_target_connect(const leat_pg_targets *t, const leat_pg_target *t
                                const char *hostaddr, const char *session_attrs,
                                const char *application_name)
 {
-    size_t room = 8; /* those below, and the terminator */
+    size_t room = 8; /* for the pairs that are added below, and the terminator */
     for (const PQconninfoOption *o = t->options_; o->keyword != NULL; o++)
         room++;
     struct pairs p = {leat_calloc(room, sizeof(char *)), leat_calloc(room, sizeof(char *)), 0};

@@ -1,8 +1,8 @@
 /* pg_target.h - the servers that a connection string names, to be tried one at a time.
  *
- * libpq alone would look host names up on the spot, which blocks, and applies no timeout to each
- * host when it is driven asynchronously: a first host that never answers would keep the others from
- * being tried.
+ * libpq itself looks host names up in the calling thread, which blocks. And when it connects
+ * asynchronously, it has no timeout for each host: if the first host never answered, the others
+ * would not be tried.
  *
  * Ownership  targets own their strings until _close.
  * Threads    the owner's.
@@ -20,7 +20,7 @@
 #include "base/err.h"
 
 typedef struct leat_pg_target {
-    char *host; /* NULL: what libpq defaults to; likewise below */
+    char *host; /* NULL: libpq's default; the same below */
     char *hostaddr;
     char *port;
 } leat_pg_target;
@@ -28,18 +28,18 @@ typedef struct leat_pg_target {
 typedef struct leat_pg_targets {
     leat_pg_target *at;
     size_t count;
-    bool prefer_standby; /* every target is to be tried as a standby first, then as anything */
+    bool prefer_standby; /* all targets are tried as standbys first, then as any server */
     PQconninfoOption *options_;
 } leat_pg_targets;
 
 LEAT_MUST_CHECK int leat_pg_targets_parse(leat_pg_targets *out, const char *conninfo);
 void leat_pg_targets_close(leat_pg_targets *t);
 
-/* The host is a name that must be looked up before connecting. */
+/* True if the host is a name, which must be looked up before connecting. */
 bool leat_pg_target_is_name(const leat_pg_target *target);
 
-/* Begins to connect, as PQconnectStart does. hostaddr: where the lookup led; NULL: the target's
- * own. session_attrs replaces target_session_attrs unless NULL. */
+/* Begins to connect, as PQconnectStart does. hostaddr is the address that the lookup found; NULL:
+ * the target's own. session_attrs replaces target_session_attrs unless it is NULL. */
 PGconn *leat_pg_target_connect(const leat_pg_targets *t, const leat_pg_target *target,
                                const char *hostaddr, const char *session_attrs,
                                const char *application_name);

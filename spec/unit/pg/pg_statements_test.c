@@ -41,12 +41,12 @@ static void the_least_recently_used_goes_and_is_deallocated_once_unused(void **s
     snprintf(expected, sizeof(expected), "DEALLOCATE %s", b->name);
 
     leat_pg_statements_let_go(&s, leat_pg_statements_hold(&s, "c"));
-    assert_false(leat_pg_statements_next_doomed(&s, sql, sizeof(sql)));
+    assert_false(leat_pg_statements_next_deallocate(&s, sql, sizeof(sql)));
     leat_pg_statements_let_go(&s, b);
 
-    assert_true(leat_pg_statements_next_doomed(&s, sql, sizeof(sql)));
+    assert_true(leat_pg_statements_next_deallocate(&s, sql, sizeof(sql)));
     assert_string_equal(sql, expected);
-    assert_false(leat_pg_statements_next_doomed(&s, sql, sizeof(sql)));
+    assert_false(leat_pg_statements_next_deallocate(&s, sql, sizeof(sql)));
     leat_pg_statement *kept = leat_pg_statements_hold(&s, "a");
     assert_ptr_equal(kept, a);
     leat_pg_statements_let_go(&s, kept);
@@ -68,7 +68,7 @@ static void what_never_reached_the_server_is_not_deallocated(void **state)
     assert_ptr_not_equal(fresh, a);
     leat_pg_statements_let_go(&s, a);
 
-    assert_false(leat_pg_statements_next_doomed(&s, sql, sizeof(sql)));
+    assert_false(leat_pg_statements_next_deallocate(&s, sql, sizeof(sql)));
     leat_pg_statements_let_go(&s, fresh);
     leat_pg_statements_close(&s);
 }
@@ -87,8 +87,8 @@ static void without_room_each_use_is_its_own(void **state)
     leat_pg_statements_let_go(&s, a);
     leat_pg_statements_let_go(&s, again);
 
-    assert_true(leat_pg_statements_next_doomed(&s, sql, sizeof(sql)));
-    assert_false(leat_pg_statements_next_doomed(&s, sql, sizeof(sql)));
+    assert_true(leat_pg_statements_next_deallocate(&s, sql, sizeof(sql)));
+    assert_false(leat_pg_statements_next_deallocate(&s, sql, sizeof(sql)));
     leat_pg_statements_close(&s);
 }
 
