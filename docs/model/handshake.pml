@@ -136,12 +136,17 @@ byte w_head = UNKNOWN, w_epoch = NONE, w_last_epoch = NONE, ring_count;
 byte ring[RING];
 bool armed;
 
-/* Each stands for all states of sub_table.c in which the same may happen. */
+/* The states of sub_table.c. LIVE stands for REPLAYING, too, and CATCHING_UP for REPLAYING_OUTBOX. The handler, the
+ * slots, and what becomes of a position that the client brings are in revocation.pml. */
 #define AUTHORIZING 0
 #define ARMING 1
-#define READING 2 /* and REREADING */
-#define LIVE 3    /* and REPLAYING, REPLAYING_OUTBOX, CATCHING_UP: the cursor moves */
-#define WAITING 4 /* WAITING_NUMBERING, WAITING_READ_RETRY: a read was in vain */
+#define READING 2
+#define WAITING_NUMBERING 3
+#define LIVE 4
+#define CATCHING_UP 5
+#define REREADING 6
+#define WAITING_READ_RETRY 7
+#define is_reading (state == READING || state == REREADING)
 byte state = AUTHORIZING;
 byte next_seq;
 bool asking = true;
@@ -617,7 +622,7 @@ inline topic_position(ep, sq)
 
 inline begin_read()
 {
-    state = READING;
+    state = (asking -> READING : REREADING);
     looked = false;
     r_epoch = 0; r_seq = 0;
     history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0
@@ -633,9 +638,9 @@ inline begin_resync()
 inline sub_resync()
 {
     if
-    :: state == LIVE || state == WAITING -> begin_resync()
-    :: state == READING -> tried = false /* it reads anyway */
-    :: else
+    :: state == AUTHORIZING || state == ARMING
+    :: is_reading -> tried = false /* it reads anyway */
+    :: else -> begin_resync()
     fi
 }
 
@@ -765,7 +770,7 @@ end:
 
     /* One MVCC snapshot: the position and all that the snapshot is made of. P1: armed before. */
     :: d_step {
-        state == READING && !looked ->
+        is_reading && !looked ->
         looked = true;
         r_epoch = db_epoch;
         r_seq = db_seq;
@@ -776,7 +781,7 @@ end:
 
     /* The read's answer. */
     :: d_step {
-        state == READING && looked ->
+        is_reading && looked ->
 #ifdef READ_BEFORE_ARM
         give_snapshot();
         to_hub!ARM,0,0,0;
@@ -788,7 +793,7 @@ end:
         :: !renumbered && usable -> give_snapshot()
         :: !renumbered && !usable && !tried -> begin_read(); tried = true /* once more, a little later */
         :: else -> /* in vain, until there is a reason to try anew; Judge sees if there is none */
-            state = WAITING;
+            state = (asking -> WAITING_NUMBERING : WAITING_READ_RETRY);
             looked = false;
             r_epoch = 0; r_seq = 0
         fi
@@ -797,7 +802,7 @@ end:
 
     /* leat_sub_pump, one event a step: a client may be as slow as it likes. */
     :: d_step {
-        state == LIVE && history == IDLE && w_head != UNKNOWN && next_seq <= w_head ->
+        state == LIVE && w_head != UNKNOWN && next_seq <= w_head ->
 #ifdef READ_BEFORE_ARM
         if
         :: next_seq == 0 -> next_seq = w_head - ring_count + 1
@@ -806,7 +811,7 @@ end:
 #endif
         if
         :: next_seq > w_head - ring_count -> deliver(ring[next_seq % RING])
-        :: else -> history = ASKED /* it fell off */
+        :: else -> state = CATCHING_UP; history = ASKED /* it fell off */
         fi
     }
 
@@ -825,10 +830,14 @@ end:
         :: h_epoch != w_epoch || h_trimmed >= next_seq || h_seq < next_seq -> begin_resync()
         :: else ->
             do
-            :: i < BATCH && state == LIVE && next_seq <= h_seq -> deliver(EV(h_epoch, next_seq)); i++
+            :: i < BATCH && state == CATCHING_UP && next_seq <= h_seq -> deliver(EV(h_epoch, next_seq)); i++
             :: else -> break
             od;
-            i = 0
+            i = 0;
+            if
+            :: state == CATCHING_UP -> state = LIVE
+            :: else
+            fi
         fi;
         history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0
     }

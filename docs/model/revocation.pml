@@ -57,6 +57,12 @@
 #ifndef FRESH_READS
 #define FRESH_READS 0 /* reads that replace a stale snapshot and hold no cursor up */
 #endif
+#ifndef FAILURES
+#define FAILURES 0 /* times that the database gives a live subscription's handler, or its read, no answer */
+#endif
+#ifndef PARKS
+#define PARKS 0 /* times that the client takes no more when a snapshot is due */
+#endif
 #ifndef RENEWALS
 #define RENEWALS 0 /* times that the identity changes, and the handler runs for no other reason */
 #endif
@@ -88,6 +94,10 @@
  *   PASS_RESYNC             the cursor walks past a resync entry, as past somebody else's revocation
  *   OLD_SNAPSHOT            a shared snapshot that is not older than what the client has, but than a resync
  *                           entry, is taken for its answer
+ *   HELD_MOVES              the cursor moves on while the handler cannot be run
+ *   PARKED_GIVES            what was parked is given without a look at what has changed meanwhile
+ *   FRESH_PAST_REVOCATION   a snapshot that replaces a stale one is given although the handler may have missed something
+ *   FRESH_GOES_BACK         ... although the cursor has gone past it
  *   KEEP_OLD_READS          a shared read that runs when another numbering begins is used when it ends
  */
 
@@ -140,27 +150,43 @@ short share_revoked;
 
 /* ---- The subscription. ----------------------------------------------------------------------- */
 
-/* Each stands for all states of sub_table.c in which the same may happen. */
+/* The states of sub_table.c. Nothing rests in STARTING and CONTINUING: they are decisions inside a step (choose_start,
+ * go_on). What the renewal of a stale snapshot does (sub_renewal.c) goes on in LIVE and CATCHING_UP. */
 #define NEW 0
-#define AUTHORIZING 1 /* and WAITING_HANDLER_SLOT, REAUTHORIZING, HELD: the handler is to run */
+#define AUTHORIZING 1
 #define ARMING 2
-#define READING 3 /* and RESUMING, REREADING and all waits between reads: no cursor moves */
-#define LIVE 4    /* and REPLAYING, REPLAYING_OUTBOX, CATCHING_UP: the cursor moves */
-#define CLOSED 5
+#define RESUMING 3
+#define READING 4
+#define WAITING_NUMBERING 5
+#define REPLAYING 6
+#define REPLAYING_OUTBOX 7
+#define LIVE 8
+#define CATCHING_UP 9
+#define WAITING_HANDLER_SLOT 10
+#define REAUTHORIZING 11
+#define HELD 12
+#define PARKED 13
+#define WAITING_READ_SLOT 14
+#define REREADING 15
+#define WAITING_READ_RETRY 16
+#define CLOSED 17
 byte state = NEW;
+#define asking (state <= WAITING_NUMBERING) /* the subscribe is not answered yet */
+#define is_reading (state == READING || state == REREADING)
+#define may_read (is_reading || state == WAITING_READ_SLOT) /* the slot is there, or a shared read begins anew */
+#define on_ring (state == REPLAYING || state == LIVE)
+#define on_outbox (state == REPLAYING_OUTBOX || state == CATCHING_UP)
+#define handler_runs (state == AUTHORIZING || state == REAUTHORIZING)
+
 bool attached; /* to the topic: from the end of its first handler on */
-bool asking = true;
 byte next_seq;
 byte since_epoch = NONE, since_seq; /* what the client brought */
 
-#define IN_LINE 0 /* AUTHORIZING: the handler has not started, */
-#define RUNNING 1 /* has, */
-#define DECIDED 2 /* or has read that the right is there, and has not yet ended */
-byte handler;
-bool seen_known; /* seen is of the worker's numbering */
-byte seen;       /* what was committed for certain when the handler started: it sees all of that */
-bool resync;     /* once it has ended, a snapshot is read */
-bool renumbered; /* the handler is to run before anything of another numbering is given */
+bool decided_yes; /* the handler that runs has read that the right is there, and has not ended yet */
+bool seen_known;  /* seen is of the worker's numbering */
+byte seen;        /* what was committed for certain when the handler started: it sees all of that */
+bool due;         /* a snapshot, before the cursor moves again */
+bool renumbered;  /* the handler is to run before anything of another numbering is given */
 
 #define IDLE 0
 #define ASKED 1
@@ -168,7 +194,6 @@ bool renumbered; /* the handler is to run before anything of another numbering i
 byte read, r_epoch, r_seq; /* a snapshot, when it looked; its answer is on its way */
 short r_revoked;
 bool r_shared; /* it is the share's */
-bool tried;    /* a read was of no use */
 byte history, h_epoch, h_seq, h_trimmed; /* a fetch from the outbox */
 short h_revoked;
 
@@ -276,8 +301,7 @@ end:
 inline stop_reading()
 {
     read = IDLE; r_epoch = 0; r_seq = 0; r_revoked = 0; r_shared = false;
-    history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0; h_revoked = 0;
-    tried = false
+    history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0; h_revoked = 0
 }
 
 #define known (w_head > w_told -> w_head : w_told)
@@ -291,7 +315,7 @@ inline note_seen()
 
 inline run_handler()
 {
-    handler = RUNNING;
+    decided_yes = false;
     renumbered = false;
     old = false;
     note_seen()
@@ -300,11 +324,10 @@ inline run_handler()
 inline authorize()
 {
     stop_reading();
-    state = AUTHORIZING;
-    handler = IN_LINE;
+    decided_yes = false;
     if
-    :: asking -> run_handler()
-    :: else /* when a turn is free */
+    :: asking -> state = AUTHORIZING; run_handler()
+    :: else -> state = WAITING_HANDLER_SLOT
     fi
 }
 
@@ -313,13 +336,6 @@ inline authorize_again()
 {
     assert(renumbered || old || (w_epoch != NONE && (!seen_known || known > seen)));
     authorize()
-}
-
-/* The snapshot's turn comes once more, after the handler's. */
-inline authorize_first()
-{
-    resync = !asking;
-    authorize_again()
 }
 
 /* Up to where revocations have been decided; 0 stands for those of the numberings before, too, once they are. */
@@ -422,19 +438,55 @@ inline topic_position(ep, sq, revoked)
 
 /* ---- Worker: sub_read.c. --------------------------------------------------------------------- */
 
-inline begin_resync()
+/* HEAD: REPLAYING ends when the cursor has come to the ring's head. */
+inline move_on()
 {
     if
-    :: renumbered -> authorize_first()
-    :: else -> stop_reading(); state = READING
+    :: state == REPLAYING && w_epoch != NONE && next_seq > w_head -> state = LIVE
+    :: else
     fi
+}
+
+inline begin_replay()
+{
+    due = false;
+    since_epoch = NONE; since_seq = 0;
+    state = REPLAYING;
+    move_on()
+}
+
+inline begin_read()
+{
+    if
+    :: state == WAITING_READ_SLOT -> state = REREADING
+    :: else
+    fi;
+    read = ANSWERED
+}
+
+/* CONTINUING: sub_choose_next. That the client is full is a step of its own, from WAITING_READ_SLOT. */
+inline go_on()
+{
+    stop_reading();
+    if
+    :: !due -> begin_replay()
+    :: due && renumbered -> authorize_again()
+    :: else -> state = WAITING_READ_SLOT
+    fi
+}
+
+/* sub_owe_snapshot, sub_owe_lost */
+inline begin_resync()
+{
+    due = true;
+    go_on()
 }
 
 inline sub_resync()
 {
     if
-    :: state == AUTHORIZING && attached && !asking -> resync = true
-    :: state == LIVE -> begin_resync()
+    :: on_ring || on_outbox -> begin_resync()
+    :: state == WAITING_HANDLER_SLOT || state == REAUTHORIZING || state == HELD -> due = true /* sub_owe_too */
     :: else /* it reads anyway */
     fi
 }
@@ -668,14 +720,6 @@ end:
 
 /* ---- Worker: sub.c, sub_start.c, sub_read.c, sub_renewal.c, sub_replay.c. -------------------- */
 
-inline begin_replay()
-{
-    asking = false;
-    resync = false;
-    since_epoch = NONE; since_seq = 0;
-    state = LIVE
-}
-
 #ifndef OLD_SNAPSHOT
 #define new_enough(sq) ((sq) + 1 >= next_seq)
 #else
@@ -699,6 +743,7 @@ inline send_resumed()
 {
     client_resumed(since_epoch, since_seq);
     next_seq = since_seq + 1;
+    stop_reading();
     begin_replay()
 }
 
@@ -714,7 +759,8 @@ inline deliver(ep, sq)
 #endif
     :: else ->
         client_event(ep, sq); /* or a skip */
-        next_seq = sq + 1
+        next_seq = sq + 1;
+        move_on()
     fi
 }
 
@@ -722,10 +768,15 @@ inline take_history()
 {
     i = 0;
     do
-    :: i < BATCH && state == LIVE && next_seq <= h_seq -> deliver(h_epoch, next_seq); i++
+    :: i < BATCH && on_outbox && next_seq <= h_seq -> deliver(h_epoch, next_seq); i++
     :: else -> break
     od;
     i = 0;
+    if
+    :: state == REPLAYING_OUTBOX -> state = REPLAYING; move_on()
+    :: state == CATCHING_UP -> state = LIVE
+    :: else
+    fi;
     history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0; h_revoked = 0
 }
 
@@ -737,13 +788,15 @@ inline on_outcome()
 {
     topic_position(r_epoch, r_seq, r_revoked);
     if
-    :: !usable(r_epoch, r_seq) -> stop_reading(); tried = true
+    :: !usable(r_epoch, r_seq) ->
+        stop_reading();
+        state = (asking -> WAITING_NUMBERING : WAITING_READ_RETRY)
     :: else ->
 #ifndef NO_REVOKED_CHECK
         in_doubt(r_seq, r_revoked);
 #endif
         if
-        :: doubt -> authorize_first()
+        :: doubt -> authorize_again()
         :: else -> give_snapshot()
         fi;
         doubt = false
@@ -763,7 +816,7 @@ inline resume(revoked)
 
 proctype Worker()
 {
-    byte fresh_reads = FRESH_READS, renewals = RENEWALS;
+    byte fresh_reads = FRESH_READS, failures = FAILURES, parks = PARKS, renewals = RENEWALS;
     bool fetched;
 end:
     do
@@ -782,31 +835,34 @@ end:
         d_step { authorize() }
     }
 
-    :: d_step { state == AUTHORIZING && handler == IN_LINE -> run_handler() }
+    :: d_step { state == WAITING_HANDLER_SLOT -> state = REAUTHORIZING; run_handler() }
 
     /* The handler reads, at some moment after its start, and says yes or no. */
     :: d_step {
-        state == AUTHORIZING && handler == RUNNING ->
+        handler_runs && !decided_yes ->
         if
-        :: member -> handler = DECIDED; unread = 0
+        :: member -> decided_yes = true; unread = 0
         :: else -> state = CLOSED
         fi
     }
 
     :: d_step { /* on_authorized */
-        state == AUTHORIZING && handler == DECIDED ->
-        handler = IN_LINE;
+        handler_runs && decided_yes ->
+        decided_yes = false;
 #ifdef SEEN_AT_END
         note_seen();
 #endif
         if
-        :: asking -> attached = true; w_exists = true; state = ARMING
-        :: !asking && resync -> resync = false; begin_resync()
-        :: !asking && !resync -> begin_replay() /* a revocation at the cursor has been seen, and is passed */
+        :: state == AUTHORIZING -> attached = true; w_exists = true; state = ARMING
+        :: else -> go_on() /* a revocation at the cursor has been seen, and is passed */
         fi
     }
 
-    :: d_step { /* sub_choose_start */
+    /* The handler could not read, and runs again after a while. */
+    :: d_step { state == REAUTHORIZING && failures > 0 -> failures--; decided_yes = false; state = HELD }
+    :: d_step { state == HELD -> state = WAITING_HANDLER_SLOT }
+
+    :: d_step { /* STARTING: sub_choose_start */
         state == ARMING && armed ->
         if
         :: since_epoch != NONE && since_epoch == w_epoch && holds(since_seq + 1) ->
@@ -815,45 +871,63 @@ end:
 #else
             send_resumed()
 #endif
-        :: else ->
-            state = READING;
-            if
-            :: since_epoch != NONE -> history = ASKED
-            :: else
-            fi
+        :: since_epoch != NONE && !(since_epoch == w_epoch && holds(since_seq + 1)) ->
+            state = RESUMING;
+            history = ASKED
+        :: else -> state = READING
         fi
     }
 
-    /* A snapshot: read anew (once more only if that may be of use), or ... */
+    :: d_step { /* FULL: the client takes no more; and PUMP: it does again */
+        state == WAITING_READ_SLOT && parks > 0 ->
+        parks--;
+        state = PARKED
+    }
     :: d_step {
-        state == READING && read == IDLE && history == IDLE &&
-            (!tried || w_epoch == NONE || w_epoch == db_epoch) ->
-        read = ANSWERED;
+        state == PARKED ->
+#ifndef PARKED_GIVES
+        go_on()
+#else
+        stop_reading();
+        begin_replay()
+#endif
+    }
+
+    /* A read in vain is repeated if that may be of use; Judge sees if it never is. */
+    :: d_step { state == REREADING && failures > 0 -> failures--; stop_reading(); state = WAITING_READ_RETRY }
+    :: d_step { state == WAITING_READ_RETRY && (w_epoch == NONE || w_epoch == db_epoch) -> go_on() }
+    :: d_step { state == WAITING_NUMBERING && (w_epoch == NONE || w_epoch == db_epoch) -> state = READING }
+
+    /* A snapshot: read anew, or ... */
+    :: d_step {
+        may_read && read == IDLE ->
+        begin_read();
         r_epoch = db_epoch;
         r_seq = db_seq;
         r_revoked = db_revoked
     }
     :: d_step { /* ... shared, and at hand, or ... */
-        state == READING && read == IDLE && history == IDLE && at_hand && usable(share_epoch, share_seq) ->
+        may_read && read == IDLE && at_hand && usable(share_epoch, share_seq) ->
+        begin_read();
         r_epoch = share_epoch;
         r_seq = share_seq;
         r_revoked = share_revoked;
         on_outcome()
     }
     :: d_step { /* ... shared, and under way. */
-        state == READING && read == IDLE && history == IDLE && o_looked && o_shared ->
-        read = ANSWERED;
+        may_read && read == IDLE && o_looked && o_shared ->
+        begin_read();
         r_shared = true;
         r_epoch = o_epoch;
         r_seq = o_seq;
         r_revoked = o_revoked
     }
 
-    :: d_step { state == READING && read == ANSWERED -> on_outcome() }
+    :: d_step { is_reading && read == ANSWERED -> on_outcome() }
 
-    /* A stale snapshot is to be replaced, while the cursor moves. */
+    /* A stale snapshot is to be replaced, while the cursor moves: sub_renewal.c. */
     :: d_step {
-        state == LIVE && read == IDLE && fresh_reads > 0 ->
+        (state == LIVE || state == CATCHING_UP) && read == IDLE && fresh_reads > 0 ->
         fresh_reads--;
         read = ANSWERED;
         r_epoch = db_epoch;
@@ -861,31 +935,40 @@ end:
         r_revoked = db_revoked
     }
     :: d_step { /* on_fresh */
-        state == LIVE && read == ANSWERED ->
+        (state == LIVE || state == CATCHING_UP) && read == ANSWERED ->
         topic_position(r_epoch, r_seq, r_revoked);
         if
-        :: !usable(r_epoch, r_seq) -> begin_resync()
+#ifndef FRESH_GOES_BACK
+        :: !usable(r_epoch, r_seq) -> begin_resync() /* FRESH_LATE */
+#else
+        :: w_epoch != r_epoch -> begin_resync()
+#endif
         :: else ->
-#ifndef NO_REVOKED_CHECK
+#if !defined(NO_REVOKED_CHECK) && !defined(FRESH_PAST_REVOCATION)
             in_doubt(r_seq, r_revoked);
 #endif
             if
-            :: doubt -> authorize_first()
+            :: doubt -> due = true; authorize_again() /* FRESH_DOUBTED */
             :: else -> give_snapshot()
             fi;
             doubt = false
         fi
     }
 
-    /* leat_sub_pump, one event a step: a client may be as slow as it likes. */
+    /* sub_move_cursor, one event a step: a client may be as slow as it likes. */
     :: d_step {
-        state == LIVE && history == IDLE && next_seq <= w_head ->
+#ifndef HELD_MOVES
+        on_ring && next_seq <= w_head ->
+#else
+        (on_ring || state == HELD) && next_seq <= w_head ->
+#endif
         if
         :: next_seq > w_head - ring_count -> deliver(w_epoch, next_seq)
-        :: else -> history = ASKED /* it fell off */
+        :: else -> /* it fell off */
+            history = ASKED;
+            state = (state == LIVE -> CATCHING_UP : REPLAYING_OUTBOX)
         fi
     }
-
     :: d_step { /* Postgres looks */
         history == ASKED ->
         history = ANSWERED;
@@ -896,7 +979,7 @@ end:
     }
 
     :: d_step { /* sub_start.c: on_history */
-        state == READING && history == ANSWERED ->
+        state == RESUMING && history == ANSWERED ->
         fetched = h_epoch == since_epoch && h_seq >= since_seq &&
                   (h_seq == since_seq || h_trimmed <= since_seq);
         if
@@ -906,23 +989,20 @@ end:
         if
         :: fetched && w_epoch == h_epoch ->
 #ifndef FETCH_PAST_REVOCATION
-            resume(h_revoked);
+            resume(h_revoked)
 #else
-            send_resumed();
+            send_resumed()
 #endif
-            if
-            :: state == LIVE -> take_history()
-            :: else
-            fi
         :: else -> /* a snapshot, like everybody else */
-            history = IDLE; h_epoch = 0; h_seq = 0; h_trimmed = 0; h_revoked = 0;
-            since_epoch = NONE; since_seq = 0
+            stop_reading();
+            since_epoch = NONE; since_seq = 0;
+            state = READING
         fi;
         fetched = false
     }
 
     :: d_step { /* on_caught_up: what follows the cursor, or another snapshot */
-        state == LIVE && history == ANSWERED ->
+        on_outbox && history == ANSWERED ->
         topic_position(h_epoch, h_seq, h_revoked);
         if
         :: h_epoch != w_epoch || h_trimmed >= next_seq || h_seq < next_seq -> begin_resync()
@@ -935,10 +1015,9 @@ end:
         state != NEW && state != CLOSED && renewals > 0 ->
         renewals--;
         if
-        :: state == READING -> resync = !asking
-        :: else
-        fi;
-        authorize()
+        :: state == WAITING_HANDLER_SLOT
+        :: else -> authorize()
+        fi
     }
     od
 }

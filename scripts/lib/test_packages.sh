@@ -1,0 +1,21 @@
+# What scripts/test needs: a command, and the packages of Debian that have it.
+# shellcheck shell=bash
+
+need_for_test() {
+  need_for_build
+  need lua5.4 lua5.4
+  need '' lua-busted lua-luv lua-sql-postgres lua-cjson libcmocka-dev
+  need luacheck lua-check
+  need clang clang
+  need clang-format clang-format
+  need shellcheck shellcheck
+  need spin spin # and gcc, of need_for_build, for the program that it makes
+  [ -n "$(compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a')" ] ||
+    need '' libclang-rt-dev
+  need pkill procps
+  need pgbouncer pgbouncer
+  need readelf binutils
+  need node nodejs
+  need npm npm
+  need chromium chromium
+}
