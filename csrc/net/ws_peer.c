@@ -1,8 +1,9 @@
 /* ws_peer.c - on_read -> decode -> on_frame -> the owner's on_message, or a pong, or the end.
  *
  * The states are those of the close handshake. Each is entered by set_state, which also does what
- * the state needs. OPEN ends in one of four ways: we close (CLOSING), the peer closes or breaks the
- * protocol (CLOSED_BY_PEER), it does not answer a ping, or the conn ends by itself (GONE).
+ * the state needs. WS_OPEN ends in one of four ways: we close (WS_CLOSING), the peer closes or
+ * breaks the protocol (WS_CLOSED_BY_PEER), it does not answer a ping, or the conn ends by itself
+ * (WS_GONE).
  *
  * The decoder unmasks in place: in the conn's own buffer, or in `unread`, where bytes wait that
  * were read but may not be decoded yet.
@@ -39,7 +40,7 @@ typedef struct ws_peer {
     leat_buf unread;
     leat_buf owed_pong; /* the payload of the last ping that is not yet answered */
     uint64_t pinged_ms; /* when the unanswered ping was sent; 0: there is none */
-    int close_code;     /* CLOSED_BY_PEER: what is to be answered */
+    int close_code;     /* WS_CLOSED_BY_PEER: what is to be answered */
     uint8_t state;      /* a ws_state */
     uint8_t input;      /* a ws_input */
     bool owes_pong;     /* a ping came while the output was full, and is to be answered */

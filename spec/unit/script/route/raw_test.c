@@ -1,30 +1,28 @@
 /* app:websocket, with a real connection whose other end is a socket of the test's. */
 #include "script_fixture.h"
+#include "ws_far_end.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "wire/frame.h"
 
 struct peer {
     script_fixture *f;
-    leat_conn *conn;
-    int fd;
-    leat_buf heard;
-    bool eof;
+    ws_far_end far;
 };
+
+static void turn(void *arg)
+{
+    script_fixture_start_limit(arg); /* its tick ends a turn in which nothing else happens */
+    (void)script_fixture_turn(arg);
+}
 
 static struct peer open_raw_with(script_fixture *f, leat_session *session, const char *bytes,
                                  size_t len)
 {
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    struct peer p = {.f = f, .fd = fds[1]};
-    assert_int_equal(leat_conn_new(&p.conn, f->loop, f->metrics, fds[0]), 0);
+    struct peer p = {.f = f};
+    leat_conn *conn = NULL;
+    int fd = ws_far_end_open(&p.far, turn, f);
+    assert_int_equal(leat_conn_new(&conn, f->loop, f->metrics, fd), 0);
     leat_route_match m;
     leat_route_find(leat_lua_script(f->lua), leat_slice_of("GET"), leat_slice_of("/raw/7"), &m);
     assert_int_equal(m.kind, LEAT_ROUTE_WEBSOCKET);
@@ -33,7 +31,7 @@ static struct peer open_raw_with(script_fixture *f, leat_session *session, const
                                  .query = leat_slice_of("token=t")};
     leat_buf rest = LEAT_BUF_INIT;
     leat_buf_append(&rest, bytes, len);
-    leat_lua_raw_open(leat_lua_script(f->lua), m.route, session, p.conn, &request, &rest);
+    leat_lua_raw_open(leat_lua_script(f->lua), m.route, session, conn, &request, &rest);
     assert_int_equal(leat_lua_raw_count(f->lua), 1);
     return p;
 }
@@ -43,85 +41,15 @@ static struct peer open_raw(script_fixture *f)
     return open_raw_with(f, NULL, NULL, 0);
 }
 
-/* Reads what there is, and turns the loop once. */
-static bool hear(struct peer *p)
-{
-    bool in_time = script_fixture_turn(p->f);
-    for (;;) {
-        char *room = leat_buf_reserve(&p->heard, 65536);
-        ssize_t n = recv(p->fd, room, 65536, 0);
-        if (n <= 0) {
-            p->eof = p->eof || n == 0;
-            return in_time;
-        }
-        p->heard.len += (size_t)n;
-    }
-}
-
-#define HEAR_UNTIL(p, condition)                                                                   \
-    do {                                                                                           \
-        script_fixture_start_limit((p)->f);                                                        \
-        while (!(condition))                                                                       \
-            if (!hear(p))                                                                          \
-                fail_msg("not in time: %s", #condition);                                           \
-    } while (0)
-
-/* Sends one frame as a client does, masked. */
-static void say_op(struct peer *p, int op, const char *payload, size_t len)
-{
-    leat_buf b = LEAT_BUF_INIT;
-    leat_buf_char(&b, (char)(0x80 | op));
-    if (len < 126) {
-        leat_buf_char(&b, (char)(0x80 | len));
-    } else {
-        leat_buf_char(&b, (char)(0x80 | 126));
-        leat_buf_char(&b, (char)(len >> 8));
-        leat_buf_char(&b, (char)len);
-    }
-    leat_buf_append(&b, "\x01\x02\x03\x04", 4);
-    for (size_t i = 0; i < len; i++)
-        leat_buf_char(&b, (char)(payload[i] ^ (char)(i % 4 + 1)));
-    assert_int_equal(send(p->fd, b.at, b.len, 0), b.len);
-    leat_buf_close(&b);
-}
-
-static void say(struct peer *p, const char *text)
-{
-    say_op(p, LEAT_FRAME_TEXT, text, strlen(text));
-}
-
-/* Waits for exactly these bytes. */
-static void expect_bytes(struct peer *p, const char *bytes, size_t len)
-{
-    HEAR_UNTIL(p, p->heard.len >= len);
-    assert_int_equal(p->heard.len, len);
-    assert_memory_equal(p->heard.at, bytes, len);
-    p->heard.len = 0;
-}
-
-static void expect_text(struct peer *p, const char *text)
-{
-    leat_buf b = LEAT_BUF_INIT;
-    leat_frame_write(&b, LEAT_FRAME_TEXT, leat_slice_of(text));
-    expect_bytes(p, b.at, b.len);
-    leat_buf_close(&b);
-}
-
-static void expect_close(struct peer *p, int code, const char *reason)
-{
-    leat_buf b = LEAT_BUF_INIT;
-    leat_frame_write_close(&b, code, reason);
-    expect_bytes(p, b.at, b.len);
-    leat_buf_close(&b);
-}
+#define HEAR_UNTIL(p, condition) WS_FAR_END_UNTIL(&(p)->far, condition)
 
 /* The peer hangs up, and nothing is left. */
 static void end(struct peer *p)
 {
-    close(p->fd);
+    ws_far_end_hang_up(&p->far);
     SCRIPT_UNTIL(p->f, leat_lua_raw_count(p->f->lua) == 0);
     assert_int_equal(leat_metrics_get(p->f->metrics, LEAT_M_CONNECTIONS), 0);
-    leat_buf_close(&p->heard);
+    ws_far_end_close(&p->far);
 }
 
 static const char echo[] =
@@ -141,18 +69,18 @@ static void messages_are_echoed_in_order(void **state)
     script_fixture *f = *state;
     script_fixture_load(f, echo);
     struct peer p = open_raw(f);
-    expect_text(&p, "open 7t");
+    ws_far_end_expect_text(&p.far, "open 7t");
     assert_int_equal(leat_metrics_get(f->metrics, LEAT_M_CONNECTIONS), 1);
 
-    say(&p, "one");
-    say(&p, "");
-    say_op(&p, LEAT_FRAME_BINARY, "\xff\0", 2);
-    say_op(&p, LEAT_FRAME_PING, "p", 1);
+    ws_far_end_say_text(&p.far, "one");
+    ws_far_end_say_text(&p.far, "");
+    ws_far_end_say(&p.far, LEAT_FRAME_BINARY, "\xff\0", 2);
+    ws_far_end_say(&p.far, LEAT_FRAME_PING, "p", 1);
 
-    HEAR_UNTIL(&p, p.heard.len >= 5 + 2 + 4 + 3);
-    assert_int_equal(p.heard.len, 14);
-    assert_memory_equal(p.heard.at, "\x8a\x01p\x81\x03one\x81\x00\x82\x02\xff\x00", 14);
-    p.heard.len = 0;
+    HEAR_UNTIL(&p, p.far.heard.len >= 5 + 2 + 4 + 3);
+    assert_int_equal(p.far.heard.len, 14);
+    assert_memory_equal(p.far.heard.at, "\x8a\x01p\x81\x03one\x81\x00\x82\x02\xff\x00", 14);
+    p.far.heard.len = 0;
     end(&p);
     script_fixture_expect(f, "log", "[[1006,\"\",\"closed\"]]");
 }
@@ -164,8 +92,8 @@ static void bytes_after_the_head_count(void **state)
 
     struct peer p = open_raw_with(f, NULL, "\x81\x82\0\0\0\0hi", 8);
 
-    HEAR_UNTIL(&p, p.heard.len >= 13);
-    assert_memory_equal(p.heard.at, "\x81\x07open 7t\x81\x02hi", 13);
+    HEAR_UNTIL(&p, p.far.heard.len >= 13);
+    assert_memory_equal(p.far.heard.at, "\x81\x07open 7t\x81\x02hi", 13);
     end(&p);
 }
 
@@ -174,14 +102,14 @@ static void the_peer_closes(void **state)
     script_fixture *f = *state;
     script_fixture_load(f, echo);
     struct peer p = open_raw(f);
-    expect_text(&p, "open 7t");
+    ws_far_end_expect_text(&p.far, "open 7t");
 
-    say(&p, "last");
-    say_op(&p, LEAT_FRAME_CLOSE, "\x0f\xa1why", 5);
+    ws_far_end_say_text(&p.far, "last");
+    ws_far_end_say(&p.far, LEAT_FRAME_CLOSE, "\x0f\xa1why", 5);
 
-    HEAR_UNTIL(&p, p.eof);
-    assert_int_equal(p.heard.len, 10);
-    assert_memory_equal(p.heard.at, "\x81\x04last\x88\x02\x0f\xa1", 10);
+    HEAR_UNTIL(&p, p.far.eof);
+    assert_int_equal(p.far.heard.len, 10);
+    assert_memory_equal(p.far.heard.at, "\x81\x04last\x88\x02\x0f\xa1", 10);
     end(&p);
     script_fixture_expect(f, "log", "[[4001,\"why\",\"closed\"]]");
 }
@@ -191,15 +119,15 @@ static void the_script_closes(void **state)
     script_fixture *f = *state;
     script_fixture_load(f, echo);
     struct peer p = open_raw(f);
-    expect_text(&p, "open 7t");
+    ws_far_end_expect_text(&p.far, "open 7t");
 
-    say(&p, "bye");
-    expect_close(&p, 4001, "so long");
-    say(&p, "ignored");
-    say_op(&p, LEAT_FRAME_CLOSE, "\x0f\xa1", 2);
+    ws_far_end_say_text(&p.far, "bye");
+    ws_far_end_expect_close(&p.far, 4001, "so long");
+    ws_far_end_say_text(&p.far, "ignored");
+    ws_far_end_say(&p.far, LEAT_FRAME_CLOSE, "\x0f\xa1", 2);
 
-    HEAR_UNTIL(&p, p.eof);
-    assert_int_equal(p.heard.len, 0);
+    HEAR_UNTIL(&p, p.far.eof);
+    assert_int_equal(p.far.heard.len, 0);
     end(&p);
     script_fixture_expect(f, "log", "[[4001,\"\",\"closed\"]]");
 }
@@ -210,10 +138,10 @@ static void a_close_that_is_not_answered_ends_all_the_same(void **state)
     f->limits.close_timeout_ms = 50;
     script_fixture_load(f, echo);
     struct peer p = open_raw(f);
-    expect_text(&p, "open 7t");
+    ws_far_end_expect_text(&p.far, "open 7t");
 
     leat_lua_raw_close_all(f->lua, 1001, "drain");
-    expect_close(&p, 1001, "drain");
+    ws_far_end_expect_close(&p.far, 1001, "drain");
 
     HEAR_UNTIL(&p, leat_lua_raw_count(f->lua) == 0);
     end(&p);
@@ -225,12 +153,12 @@ static void what_breaks_the_rules_is_closed(void **state)
     script_fixture *f = *state;
     script_fixture_load(f, echo);
     struct peer p = open_raw(f);
-    expect_text(&p, "open 7t");
+    ws_far_end_expect_text(&p.far, "open 7t");
 
-    say_op(&p, LEAT_FRAME_TEXT, "\xff", 1);
+    ws_far_end_say(&p.far, LEAT_FRAME_TEXT, "\xff", 1);
 
-    expect_close(&p, 1007, "");
-    HEAR_UNTIL(&p, p.eof);
+    ws_far_end_expect_close(&p.far, 1007, "");
+    HEAR_UNTIL(&p, p.far.eof);
     assert_int_equal(leat_metrics_get(f->metrics, LEAT_M_PROTOCOL_ERRORS), 1);
     end(&p);
     script_fixture_expect(f, "log", "[[1007,\"\",\"closed\"]]");
@@ -243,12 +171,12 @@ static void a_silent_peer_is_pinged_and_given_up(void **state)
     f->limits.pong_timeout_ms = 30;
     script_fixture_load(f, echo);
     struct peer p = open_raw(f);
-    expect_text(&p, "open 7t");
+    ws_far_end_expect_text(&p.far, "open 7t");
 
-    expect_bytes(&p, "\x89\x00", 2);
-    say_op(&p, LEAT_FRAME_PONG, "", 0);
-    expect_bytes(&p, "\x89\x00", 2);
-    HEAR_UNTIL(&p, p.eof);
+    ws_far_end_expect(&p.far, "\x89\x00", 2);
+    ws_far_end_say(&p.far, LEAT_FRAME_PONG, "", 0);
+    ws_far_end_expect(&p.far, "\x89\x00", 2);
+    HEAR_UNTIL(&p, p.far.eof);
 
     end(&p);
     script_fixture_expect(f, "log", "[[1006,\"\",\"closed\"]]");
@@ -268,7 +196,7 @@ static void sending_has_its_bounds(void **state)
                            "app:method('log', function() return log end)");
     struct peer p = open_raw(f);
 
-    HEAR_UNTIL(&p, p.heard.len >= 2004);
+    HEAR_UNTIL(&p, p.far.heard.len >= 2004);
 
     script_fixture_expect(f, "log", "[\"invalid UTF-8\",\"too large\",\"full\",1]");
     end(&p);
@@ -290,7 +218,7 @@ static void a_kept_conn_can_be_sent_to_from_elsewhere(void **state)
     struct peer p = open_raw_with(f, script_fixture_ops(f)->session_ref(c->session), NULL, 0);
 
     script_fixture_expect(f, "send", "[true]");
-    expect_text(&p, "to ann");
+    ws_far_end_expect_text(&p.far, "to ann");
     end(&p);
     script_answer *after = script_fixture_method(f, NULL, "send", NULL);
 
@@ -318,7 +246,7 @@ static void an_open_that_fails_or_refuses_closes(void **state)
         if (before != NULL)
             leat_lua_retire(before, NULL, NULL);
         struct peer p = open_raw(f);
-        expect_close(&p, codes[i], reasons[i]);
+        ws_far_end_expect_close(&p.far, codes[i], reasons[i]);
         end(&p);
     }
 }
@@ -330,10 +258,10 @@ static void an_error_in_message_ends_only_that_handler(void **state)
                            "  if data == 'bad' then error('oops') end conn:send(data) end })");
     struct peer p = open_raw(f);
 
-    say(&p, "bad");
-    say(&p, "good");
+    ws_far_end_say_text(&p.far, "bad");
+    ws_far_end_say_text(&p.far, "good");
 
-    expect_text(&p, "good");
+    ws_far_end_expect_text(&p.far, "good");
     script_fixture_expect_logged(f, "script failed handler=websocket path=/raw/{n}");
     end(&p);
 }
@@ -349,14 +277,14 @@ static void handlers_of_one_conn_run_one_at_a_time(void **state)
                            "  running = running - 1 conn:send(data) end })");
     struct peer p = open_raw(f);
 
-    say(&p, "0.05");
+    ws_far_end_say_text(&p.far, "0.05");
     script_fixture_run_for(f, 10);
     for (int i = 0; i < 10; i++)
-        say(&p, "0");
-    say_op(&p, LEAT_FRAME_CLOSE, "", 0);
+        ws_far_end_say_text(&p.far, "0");
+    ws_far_end_say(&p.far, LEAT_FRAME_CLOSE, "", 0);
 
-    HEAR_UNTIL(&p, p.eof);
-    assert_memory_equal(p.heard.at,
+    HEAR_UNTIL(&p, p.far.eof);
+    assert_memory_equal(p.far.heard.at,
                         "\x81\x04"
                         "0.05\x81\x01"
                         "0\x81\x01"
@@ -374,8 +302,8 @@ static void a_peer_that_goes_while_a_handler_waits_leaves_nothing(void **state)
     script_fixture_load(f, "app:websocket('/raw/{n}', { message = function(conn, data)\n"
                            "  conn.db:one('select pg_sleep(60)') end })");
     struct peer p = open_raw(f);
-    say(&p, "x");
-    say(&p, "y");
+    ws_far_end_say_text(&p.far, "x");
+    ws_far_end_say_text(&p.far, "y");
     SCRIPT_UNTIL(f, leat_metrics_get(f->metrics, LEAT_M_POOL_BUSY) == 1);
 
     end(&p);

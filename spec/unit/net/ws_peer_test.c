@@ -1,0 +1,567 @@
+/* ws_peer: messages, control frames and the close handshake of RFC 6455, and how much may wait. */
+#include "fixture.h"
+#include "ws_far_end.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "net/sse_peer.h"
+#include "net/ws_peer.h"
+
+typedef struct owner {
+    fixture *f;
+    leat_limits limits;
+    ws_far_end far;
+    leat_peer *peer; /* NULL once it is gone */
+    leat_buf got;    /* each message between brackets */
+    int messages;
+    bool holds; /* after each message */
+    int closes;
+    int close_code;
+    char reason[128];
+    bool has_reason;
+    int writable;
+    int slow;
+    bool gone;
+} owner;
+
+static void on_message(void *arg, bool binary, leat_slice payload)
+{
+    owner *o = arg;
+    o->messages++;
+    leat_buf_char(&o->got, binary ? '(' : '[');
+    leat_buf_slice(&o->got, payload);
+    leat_buf_char(&o->got, binary ? ')' : ']');
+    if (o->holds)
+        leat_peer_hold(o->peer);
+}
+
+static void on_close(void *arg, int code, leat_slice reason)
+{
+    owner *o = arg;
+    o->closes++;
+    o->close_code = code;
+    o->has_reason = reason.at != NULL;
+    snprintf(o->reason, sizeof(o->reason), "%.*s", (int)reason.len,
+             reason.at == NULL ? "" : reason.at);
+}
+
+static void on_writable(void *arg)
+{
+    ((owner *)arg)->writable++;
+}
+
+static void on_slow(void *arg)
+{
+    owner *o = arg;
+    o->slow++;
+    leat_peer_close(o->peer, LEAT_CLOSE_TOO_SLOW, "too slow");
+}
+
+static void on_gone(void *arg, int err)
+{
+    (void)err;
+    owner *o = arg;
+    leat_peer_free(o->peer);
+    o->peer = NULL;
+    o->gone = true;
+}
+
+static const leat_peer_handler handler = {on_message, on_close, on_writable, on_slow, on_gone};
+
+static void turn(void *arg)
+{
+    fixture_turn(arg);
+}
+
+static leat_conn *begin(owner *o, fixture *f)
+{
+    *o = (owner){.f = f};
+    o->limits = (leat_limits){
+        .max_message_bytes = 1000,
+        .max_send_buffer_bytes = 300000,
+        .max_snapshot_bytes = 100000,
+        .slow_client_timeout_ms = 60000,
+        .ping_interval_ms = 60000,
+        .pong_timeout_ms = 60000,
+        .close_timeout_ms = 5000,
+    };
+    leat_conn *conn = NULL;
+    int fd = ws_far_end_open(&o->far, turn, f);
+    assert_int_equal(leat_conn_new(&conn, f->loop, f->metrics, fd), 0);
+    return conn;
+}
+
+static void open_with(owner *o, fixture *f, leat_buf *rest)
+{
+    leat_conn *conn = begin(o, f);
+    o->peer = leat_ws_peer_new(conn, f->loop, &o->limits, f->metrics, rest, &handler, o);
+}
+
+static void open_peer(owner *o, void **state)
+{
+    leat_buf rest = LEAT_BUF_INIT;
+    open_with(o, *state, &rest);
+}
+
+/* The far end hangs up, and nothing is left. */
+static void end(owner *o)
+{
+    ws_far_end_hang_up(&o->far);
+    WS_FAR_END_UNTIL(&o->far, o->gone);
+    ws_far_end_close(&o->far);
+    leat_buf_close(&o->got);
+}
+
+static void expect_got(owner *o, const char *messages)
+{
+    size_t len = strlen(messages);
+    WS_FAR_END_UNTIL(&o->far, o->got.len >= len);
+    assert_true(leat_slice_is(leat_buf_view(&o->got), messages));
+    o->got.len = 0;
+}
+
+/* --- messages --- */
+
+static void delivers_messages(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    ws_far_end_say_text(&o.far, "one");
+    ws_far_end_say_text(&o.far, "");
+    ws_far_end_say(&o.far, LEAT_FRAME_BINARY, "\xff", 1);
+    expect_got(&o, "[one][](\xff)");
+    end(&o);
+}
+
+/* RFC 6455 §5.4: a control frame may stand between fragments. */
+static void joins_fragments_around_a_ping(void **state)
+{
+    owner o;
+    leat_buf b = LEAT_BUF_INIT;
+    open_peer(&o, state);
+    ws_far_end_write(&b, 0, LEAT_FRAME_TEXT, "a", 1);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_PING, "p", 1);
+    ws_far_end_write(&b, 0, LEAT_FRAME_CONTINUATION, "b", 1);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_CONTINUATION, "c", 1);
+    ws_far_end_say_bytes(&o.far, b.at, b.len);
+    expect_got(&o, "[abc]");
+    ws_far_end_expect(&o.far, "\x8a\x01p", 3);
+    leat_buf_close(&b);
+    end(&o);
+}
+
+static void takes_frames_byte_by_byte(void **state)
+{
+    owner o;
+    leat_buf b = LEAT_BUF_INIT;
+    open_peer(&o, state);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_TEXT, "slow", 4);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_PING, "", 0);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_TEXT, "ly", 2);
+    for (size_t i = 0; i < b.len; i++) {
+        ws_far_end_say_bytes(&o.far, b.at + i, 1);
+        ws_far_end_hear(&o.far);
+    }
+    expect_got(&o, "[slow][ly]");
+    ws_far_end_expect(&o.far, "\x8a\x00", 2);
+    leat_buf_close(&b);
+    end(&o);
+}
+
+static void takes_bytes_from_behind_the_head(void **state)
+{
+    owner o;
+    leat_buf rest = LEAT_BUF_INIT;
+    ws_far_end_write(&rest, 0x80, LEAT_FRAME_TEXT, "early", 5);
+    open_with(&o, *state, &rest);
+    assert_int_equal(o.messages, 0); /* not from inside the call */
+    expect_got(&o, "[early]");
+    ws_far_end_say_text(&o.far, "later");
+    expect_got(&o, "[later]");
+    end(&o);
+}
+
+/* What was read waits; nothing else is read. */
+static void holds_messages_back(void **state)
+{
+    owner o;
+    leat_buf b = LEAT_BUF_INIT;
+    open_peer(&o, state);
+    o.holds = true;
+    for (int i = 0; i < 3; i++)
+        ws_far_end_write(&b, 0x80, LEAT_FRAME_TEXT, "m", 1);
+    ws_far_end_say_bytes(&o.far, b.at, b.len);
+    for (int i = 1; i <= 3; i++) {
+        WS_FAR_END_UNTIL(&o.far, o.messages == i);
+        ws_far_end_hear(&o.far);
+        ws_far_end_hear(&o.far);
+        assert_int_equal(o.messages, i);
+        leat_peer_release(o.peer);
+    }
+    leat_buf_close(&b);
+    end(&o);
+}
+
+static void pausing_delivers_what_was_read(void **state)
+{
+    owner o;
+    leat_buf b = LEAT_BUF_INIT;
+    open_peer(&o, state);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_TEXT, "a", 1);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_TEXT, "b", 1);
+    ws_far_end_say_bytes(&o.far, b.at, b.len);
+    expect_got(&o, "[a][b]");
+    leat_ws_peer_pause(o.peer);
+    ws_far_end_say_text(&o.far, "c");
+    ws_far_end_hear(&o.far);
+    ws_far_end_hear(&o.far);
+    assert_int_equal(o.messages, 2);
+    leat_peer_release(o.peer);
+    expect_got(&o, "[c]");
+    leat_buf_close(&b);
+    end(&o);
+}
+
+/* --- the close handshake --- */
+
+static void tells_of_the_peers_close_frame(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    ws_far_end_say(&o.far, LEAT_FRAME_CLOSE, "\x0f\xa1why", 5);
+    WS_FAR_END_UNTIL(&o.far, o.closes == 1);
+    assert_int_equal(o.close_code, 4001);
+    assert_string_equal(o.reason, "why");
+    assert_true(leat_ws_peer_is_open(o.peer)); /* until it is answered */
+    leat_ws_peer_send(o.peer, false, leat_slice_of("bye"));
+    leat_ws_peer_answer(o.peer, "why");
+    assert_false(leat_ws_peer_is_open(o.peer));
+    leat_ws_peer_send(o.peer, false, leat_slice_of("dropped"));
+    ws_far_end_expect(&o.far,
+                      "\x81\x03"
+                      "bye\x88\x05\x0f\xa1why",
+                      12);
+    WS_FAR_END_UNTIL(&o.far, o.far.eof);
+    end(&o);
+}
+
+static void answers_an_empty_close_frame_with_one(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    ws_far_end_say(&o.far, LEAT_FRAME_CLOSE, "", 0);
+    WS_FAR_END_UNTIL(&o.far, o.closes == 1);
+    assert_int_equal(o.close_code, LEAT_CLOSE_NO_STATUS);
+    leat_ws_peer_answer(o.peer, "");
+    ws_far_end_expect(&o.far, "\x88\x00", 2);
+    end(&o);
+}
+
+static void nothing_counts_after_a_close_frame(void **state)
+{
+    owner o;
+    leat_buf b = LEAT_BUF_INIT;
+    open_peer(&o, state);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_CLOSE, "\x03\xe8", 2);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_TEXT, "late", 4);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_CLOSE, "\x03\xe9", 2);
+    ws_far_end_say_bytes(&o.far, b.at, b.len);
+    WS_FAR_END_UNTIL(&o.far, o.closes == 1);
+    ws_far_end_hear(&o.far);
+    assert_int_equal(o.messages, 0);
+    assert_int_equal(o.close_code, 1000);
+    leat_buf_close(&b);
+    end(&o);
+}
+
+static void waits_for_the_answer_to_its_own_close_frame(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    leat_peer_close(o.peer, 1001, "bye");
+    leat_peer_close(o.peer, 1002, "again");
+    ws_far_end_expect_close(&o.far, 1001, "bye");
+    ws_far_end_say_text(&o.far, "ignored");
+    ws_far_end_say(&o.far, LEAT_FRAME_PING, "", 0);
+    ws_far_end_hear(&o.far);
+    assert_false(o.far.eof);
+    ws_far_end_say(&o.far, LEAT_FRAME_CLOSE, "\x03\xe9", 2);
+    WS_FAR_END_UNTIL(&o.far, o.far.eof);
+    assert_int_equal(o.far.heard.len, 0);
+    assert_int_equal(o.messages, 0);
+    assert_int_equal(o.closes, 1);
+    end(&o);
+}
+
+/* Its close frame may be among what was held back. */
+static void closing_ends_holding(void **state)
+{
+    owner o;
+    leat_buf b = LEAT_BUF_INIT;
+    open_peer(&o, state);
+    o.holds = true;
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_TEXT, "m", 1);
+    ws_far_end_write(&b, 0x80, LEAT_FRAME_CLOSE, "\x03\xe8", 2);
+    ws_far_end_say_bytes(&o.far, b.at, b.len);
+    WS_FAR_END_UNTIL(&o.far, o.messages == 1);
+    leat_peer_close(o.peer, 1001, "");
+    WS_FAR_END_UNTIL(&o.far, o.far.eof);
+    assert_int_equal(o.closes, 1);
+    leat_buf_close(&b);
+    end(&o);
+}
+
+static void gives_up_a_close_that_is_not_answered(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    o.limits.close_timeout_ms = 20;
+    leat_peer_close(o.peer, 1001, "");
+    WS_FAR_END_UNTIL(&o.far, o.gone);
+    assert_int_equal(o.closes, 0);
+    end(&o);
+}
+
+/* --- breaches: the code of RFC 6455 §7.4.1 --- */
+
+static void names_breaches(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        int code;
+    } breaches[] = {
+        {"\x81\x01x", 3, 1002},                    /* not masked */
+        {"\x83\x80\0\0\0\0", 6, 1002},             /* a reserved opcode */
+        {"\xc1\x80\0\0\0\0", 6, 1002},             /* a reserved bit */
+        {"\x80\x80\0\0\0\0", 6, 1002},             /* a continuation of nothing */
+        {"\x09\x80\0\0\0\0", 6, 1002},             /* a fragmented ping */
+        {"\x89\xfe\0\x7e\0\0\0\0", 8, 1002},       /* a ping of 126 bytes */
+        {"\x88\x81\0\0\0\0x", 7, 1002},            /* a close frame of one byte */
+        {"\x88\x82\0\0\0\0\x03\xed", 8, 1002},     /* a code that is never sent */
+        {"\x88\x83\0\0\0\0\x03\xe8\xff", 9, 1007}, /* a reason that is not UTF-8 */
+        {"\x81\x81\0\0\0\0\xff", 7, 1007},         /* a text that is not UTF-8 */
+        {"\x82\xfe\x03\xe9\0\0\0\0", 8, 1009},     /* 1001 bytes */
+    };
+    for (size_t i = 0; i < sizeof(breaches) / sizeof(breaches[0]); i++) {
+        owner o;
+        open_peer(&o, state);
+        ws_far_end_say_bytes(&o.far, breaches[i].bytes, breaches[i].len);
+        WS_FAR_END_UNTIL(&o.far, o.closes == 1);
+        assert_int_equal(o.close_code, breaches[i].code);
+        assert_false(o.has_reason);
+        leat_ws_peer_answer(o.peer, "");
+        ws_far_end_expect_close(&o.far, breaches[i].code, "");
+        WS_FAR_END_UNTIL(&o.far, o.far.eof);
+        end(&o);
+    }
+    fixture *f = *state;
+    assert_int_equal(leat_metrics_get(f->metrics, LEAT_M_PROTOCOL_ERRORS), 11);
+}
+
+/* --- is it still there --- */
+
+static void pings_a_silent_peer_and_gives_it_up(void **state)
+{
+    owner o;
+    leat_buf rest = LEAT_BUF_INIT;
+    leat_conn *conn = begin(&o, *state);
+    o.limits.ping_interval_ms = o.limits.pong_timeout_ms = 30;
+    o.peer = leat_ws_peer_new(conn, o.f->loop, &o.limits, o.f->metrics, &rest, &handler, &o);
+    ws_far_end_expect(&o.far, "\x89\x00", 2);
+    ws_far_end_say(&o.far, LEAT_FRAME_PONG, "", 0);
+    ws_far_end_expect(&o.far, "\x89\x00", 2);
+    WS_FAR_END_UNTIL(&o.far, o.gone);
+    end(&o);
+}
+
+/* Its answers are not read, so it is not given up for them. */
+static void pings_a_held_peer_without_giving_it_up(void **state)
+{
+    owner o;
+    leat_buf rest = LEAT_BUF_INIT;
+    leat_conn *conn = begin(&o, *state);
+    o.limits.ping_interval_ms = o.limits.pong_timeout_ms = 20;
+    o.peer = leat_ws_peer_new(conn, o.f->loop, &o.limits, o.f->metrics, &rest, &handler, &o);
+    leat_peer_hold(o.peer);
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len >= 8);
+    assert_false(o.gone);
+    end(&o);
+}
+
+/* --- output --- */
+
+static void send_message(owner *o, size_t len)
+{
+    leat_buf message = LEAT_BUF_INIT;
+    leat_peer_begin(o->peer, &message, &(leat_peer_label){"event", {NULL, 0}, 0}, len);
+    memset(leat_buf_reserve(&message, len), 'x', len);
+    message.len += len;
+    leat_peer_send(o->peer, &message);
+    assert_int_equal(message.len, 0);
+}
+
+/* RFC 6455 §5.2: the three forms of a length. */
+static void frames_messages_of_any_size(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    send_message(&o, 125);
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len == 2 + 125);
+    assert_memory_equal(o.far.heard.at, "\x81\x7dxx", 4);
+    o.far.heard.len = 0;
+    send_message(&o, 126);
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len == 4 + 126);
+    assert_memory_equal(o.far.heard.at, "\x81\x7e\0\x7exx", 6);
+    o.far.heard.len = 0;
+    send_message(&o, 65536);
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len == 10 + 65536);
+    assert_memory_equal(o.far.heard.at, "\x81\x7f\0\0\0\0\0\1\0\0xx", 12);
+    end(&o);
+}
+
+/* Fills the socket, then the queue. */
+static void fill(owner *o)
+{
+    while (leat_peer_is_open(o->peer))
+        send_message(o, 50000);
+}
+
+static void is_full_until_the_socket_has_taken_all(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    fill(&o);
+    assert_int_equal(o.peer->output, LEAT_PEER_FULL);
+    fixture_turn(o.f);
+    fixture_turn(o.f);
+    assert_int_equal(o.peer->output, LEAT_PEER_BLOCKED);
+    assert_int_equal(o.writable, 0);
+    WS_FAR_END_UNTIL(&o.far, o.writable == 1);
+    assert_true(leat_peer_is_open(o.peer));
+    end(&o);
+}
+
+/* RFC 6455 §5.5.3: the last of several pings may be answered alone. */
+static void answers_the_last_ping_when_there_is_room(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    fill(&o);
+    ws_far_end_say(&o.far, LEAT_FRAME_PING, "1", 1);
+    ws_far_end_say(&o.far, LEAT_FRAME_PING, "2", 1);
+    ws_far_end_say_text(&o.far, "seen");
+    while (o.messages == 0)
+        fixture_turn(o.f);
+    WS_FAR_END_UNTIL(&o.far, o.writable == 1);
+    WS_FAR_END_UNTIL(&o.far, memcmp(o.far.heard.at + o.far.heard.len - 3,
+                                    "\x8a\x01"
+                                    "2",
+                                    3) == 0);
+    end(&o);
+}
+
+static void has_room_for_one_snapshot_beyond_that(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    fill(&o);
+    assert_true(leat_peer_takes(o.peer, 50000));
+    assert_false(leat_peer_takes(o.peer, 200000));
+    end(&o);
+}
+
+static void is_too_slow_when_its_messages_pile_up(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    fill(&o);
+    for (int i = 0; i < 5; i++)
+        send_message(&o, 60000);
+    assert_int_equal(o.peer->output, LEAT_PEER_SHUT);
+    size_t queued = leat_peer_queued(o.peer);
+    assert_in_range(queued, 300000, 460000);
+    assert_int_equal(o.slow, 0); /* not from inside the call */
+    fixture_turn(o.f);
+    assert_int_equal(o.slow, 1);
+    end(&o);
+}
+
+static void is_too_slow_when_it_takes_nothing(void **state)
+{
+    owner o;
+    leat_buf rest = LEAT_BUF_INIT;
+    leat_conn *conn = begin(&o, *state);
+    o.limits.slow_client_timeout_ms = 20;
+    o.peer = leat_ws_peer_new(conn, o.f->loop, &o.limits, o.f->metrics, &rest, &handler, &o);
+    fill(&o);
+    while (o.slow == 0)
+        fixture_turn(o.f);
+    assert_false(leat_peer_is_open(o.peer));
+    end(&o);
+}
+
+/* --- Server-Sent Events --- */
+
+static void an_sse_peer_is_written_fields(void **state)
+{
+    owner o;
+    leat_conn *conn = begin(&o, *state);
+    o.peer = leat_sse_peer_new(conn, o.f->loop, &o.limits, &handler, &o);
+    leat_buf message = LEAT_BUF_INIT;
+    leat_peer_begin(o.peer, &message, &(leat_peer_label){"snapshot", leat_slice_of("e"), 7}, 2);
+    leat_buf_text(&message, "{}");
+    leat_peer_send(o.peer, &message);
+    static const char text[] = "event: snapshot\nid: e:7\ndata: {}\n\n";
+    ws_far_end_expect(&o.far, text, sizeof(text) - 1);
+    ws_far_end_say_text(&o.far, "ignored");
+    leat_peer_close(o.peer, 1001, "");
+    WS_FAR_END_UNTIL(&o.far, o.far.eof);
+    assert_int_equal(o.far.heard.len, 0);
+    assert_int_equal(o.messages, 0);
+    end(&o);
+}
+
+static void an_sse_peer_gets_comments(void **state)
+{
+    owner o;
+    leat_conn *conn = begin(&o, *state);
+    o.limits.ping_interval_ms = 20;
+    o.peer = leat_sse_peer_new(conn, o.f->loop, &o.limits, &handler, &o);
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len >= 6);
+    assert_memory_equal(o.far.heard.at, ":\n\n:\n\n", 6);
+    end(&o);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(delivers_messages),
+        TEST(joins_fragments_around_a_ping),
+        TEST(takes_frames_byte_by_byte),
+        TEST(takes_bytes_from_behind_the_head),
+        TEST(holds_messages_back),
+        TEST(pausing_delivers_what_was_read),
+        TEST(tells_of_the_peers_close_frame),
+        TEST(answers_an_empty_close_frame_with_one),
+        TEST(nothing_counts_after_a_close_frame),
+        TEST(waits_for_the_answer_to_its_own_close_frame),
+        TEST(closing_ends_holding),
+        TEST(gives_up_a_close_that_is_not_answered),
+        TEST(names_breaches),
+        TEST(pings_a_silent_peer_and_gives_it_up),
+        TEST(pings_a_held_peer_without_giving_it_up),
+        TEST(frames_messages_of_any_size),
+        TEST(is_full_until_the_socket_has_taken_all),
+        TEST(answers_the_last_ping_when_there_is_room),
+        TEST(has_room_for_one_snapshot_beyond_that),
+        TEST(is_too_slow_when_its_messages_pile_up),
+        TEST(is_too_slow_when_it_takes_nothing),
+        TEST(an_sse_peer_is_written_fields),
+        TEST(an_sse_peer_gets_comments),
+    };
+    return cmocka_run_group_tests_name("net/ws_peer", tests, NULL, NULL);
+}
