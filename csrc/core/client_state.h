@@ -20,7 +20,7 @@
 
 typedef enum client_status {
     CLIENT_OPEN,
-    CLIENT_DRAINING, /* the server stops: the client is closed at drain_until_ms, or when it is idle */
+    CLIENT_DRAINING, /* the server stops: the client is closed by drain_until_ms */
     CLIENT_CLOSED,   /* all that it had has ended; its connection says good-bye */
 } client_status;
 
