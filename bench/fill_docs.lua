@@ -34,20 +34,23 @@ local function scenario_of(name)
   end
 end
 
+-- When a table was measured: tables of one page may come from several runs.
+local function origin(m)
+  return ("Leat at %s, %s, load average %.1f."):format(m.commit, m.date, m.load_average)
+end
+
 local function tables_of(all)
-  local tables = {}
+  local tables, m = {}, all.machine
   for _, outcome in ipairs(all.scenarios) do
     local scenario = scenario_of(outcome.name)
     local rows = { report.head(scenario) }
     for _, point in ipairs(outcome.points) do
       report.add_rows(rows, scenario, outcome.servers, point.summary, scenario.vary and point.x)
     end
-    tables[outcome.name] = markdown(rows)
+    tables[outcome.name] = markdown(rows) .. "\n\n" .. origin(m)
   end
-  local m = all.machine
-  local words = "%s: %s, %d cores, Linux %s, PostgreSQL %s, libuv %s, Leat at %s; load average %.1f, at the end %.1f."
-  tables.machine = words:format(m.date, m.cpu, m.cores, m.kernel, m.postgres, m.libuv, m.commit, m.load_average,
-    m.load_average_after or 0)
+  tables.machine = ("The machine: %s, %d cores, Linux %s, PostgreSQL %s, libuv %s."):format(m.cpu, m.cores, m.kernel,
+    m.postgres, m.libuv)
   return tables
 end
 

@@ -108,15 +108,15 @@ function M.run(path, options)
   return out, err
 end
 
---- Ends a program and its children; returns when it has ended.
-function M.stop(self)
+--- Ends a program and its children; returns when it has ended. After patience_ms it is killed.
+function M.stop(self, patience_ms)
   if ended(self) then
     return
   end
   uv.kill(-self.pid, "sigterm")
   if not M.wait(function()
     return ended(self)
-  end, 300) then
+  end, patience_ms or 300) then
     uv.kill(-self.pid, "sigkill")
     M.wait(function()
       return ended(self)

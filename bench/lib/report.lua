@@ -87,7 +87,7 @@ function M.add_rows(rows, scenario, servers, summary, x, is_quick)
     if summary[server] then
       local row = row_of(scenario, server, summary[server], is_quick)
       if x then
-        table.insert(row, 1, i == 1 and ("%g"):format(x) or "")
+        table.insert(row, 1, i == 1 and (type(x) == "number" and ("%g"):format(x) or x) or "")
       end
       rows[#rows + 1] = row
     end

@@ -17,6 +17,7 @@
 --   picture          of a curve: the axes' names, the figure's scale, whether x is logarithmic
 --   rounds           if not the usual number
 --   optional         runs only if it is named
+local inside = require "bench.lib.inside"
 local process = require "bench.lib.process"
 local publishing = require "bench.lib.publishing"
 
@@ -256,5 +257,18 @@ return {
     beside = { { "base kB", "memory.base_rss_kb" }, { "CPU µs each", "handshakes.cpu_us" } },
     rounds = 1,
     optional = true,
+  },
+  {
+    name = "inside",
+    title = "system calls and allocations of one handshake that reads nothing, and of one event for ten subscribers",
+    servers = { "leat", "raw" },
+    vary = { "of", "handshake", "event" },
+    figure = { path = "inside.all_calls", unit = "system calls" },
+    beside = { { "send", "inside.calls.sendto" }, { "recv", "inside.calls.recvfrom" },
+      { "epoll_ctl", "inside.calls.epoll_ctl" }, { "epoll_wait", "inside.calls.epoll_wait" },
+      { "setsockopt", "inside.calls.setsockopt" }, { "allocations", "inside.allocations" },
+      { "bytes", "inside.bytes" } },
+    replaced = { leat = inside.counts("leat"), raw = inside.counts("raw") },
+    rounds = 1, -- counts, not times: they hardly differ
   },
 }

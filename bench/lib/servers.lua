@@ -14,8 +14,14 @@ local LEAT = {
   LEAT_MAX_SUBSCRIPTIONS = 1000,
 }
 
-local function start(context, path, args, env, cwd)
-  local server, why = process.start(path, { args = args, env = env, cwd = cwd, core = context.server_core })
+-- options.wrapper: a program, with arguments, that runs the server.
+local function start(context, path, args, env, options)
+  local words = { path, table.unpack(args) }
+  if options and options.wrapper then
+    words = table.move(words, 1, #words, #options.wrapper + 1, { table.unpack(options.wrapper) })
+  end
+  local server, why = process.start(words[1], { args = { table.unpack(words, 2) }, env = env,
+    core = context.server_core })
   return server or error(why, 0)
 end
 
@@ -30,6 +36,7 @@ local function await_port(server, name, port)
   end
 end
 
+-- options: env, wrapper.
 local function leat(context, options)
   local port = process.free_port()
   local env = {}
@@ -39,12 +46,9 @@ local function leat(context, options)
   for name, value in pairs(options.env or {}) do
     env[name] = value
   end
-  local command = { context.leat, "serve", "--database", context.database, "--app", context.root .. "/bench/app.lua",
-    "--listen", "127.0.0.1:" .. port }
-  for _, word in ipairs(context.wrapper or {}) do
-    table.insert(command, 1, word)
-  end
-  local server = start(context, command[1], { table.unpack(command, 2) }, env)
+  local args = { "serve", "--database", context.database, "--app", context.root .. "/bench/app.lua", "--listen",
+    "127.0.0.1:" .. port }
+  local server = start(context, context.leat, args, env, options)
   await_port(server, "leat", port)
   return server, { port = port, protocol = "leat", driver = "sql", target = context.database }
 end
@@ -54,7 +58,8 @@ local function raw(mode)
     local port = process.free_port()
     local source = options.pipe and "pipe=" .. context.fifo or "database=" .. context.database
     local server = start(context, context.bin .. "/bench_raw",
-      { "mode=" .. mode, "port=" .. port, "past=" .. (options.past or 0), source })
+      { "mode=" .. mode, "port=" .. port, "past=" .. (options.past or 0), source }, options.env,
+      options)
     await_port(server, mode, port)
     return server, {
       port = port,
