@@ -1,9 +1,10 @@
 /* topic.c - arming, the ring, and the fan-out.
  *
- * leat_topic_get arms with the hub, and leat_topic_on_armed lets the waiting subscriptions read. The
- * first read's position starts the ring, or leat_topic_on_begin does. leat_topic_on_event appends to
- * it (by way of the scripts' hook, if there is one: topic_hook.c) and schedules fan_out, which at the
- * end of the turn moves every cursor as far as its client takes it. A long fan-out goes on in the next turn.
+ * leat_topic_get arms with the hub, and leat_topic_on_armed lets the waiting subscriptions read.
+ * The first read's position starts the ring, or leat_topic_on_begin does. leat_topic_on_event
+ * appends to it (by way of the scripts' hook, if there is one: topic_hook.c) and schedules fan_out,
+ * which at the end of the turn moves every cursor as far as its client takes it. A long fan-out
+ * goes on in the next turn.
  */
 #include "core/topic.h"
 

@@ -3,9 +3,9 @@
  * Ownership  a broker is owned by the hub; announcements are borrowed during the callback.
  * Threads    the hub's loop thread.
  * Units      seq counts from 1.
- * Errors     none reach the hub: a broker heals by itself and says when it was down. It may lose,
- *            repeat and reorder announcements; the hub repairs from the outbox. It passes on none
- *            that is forged.
+ * Errors     none reach the hub: a broker connects again by itself, and says when it is down. It
+ * may lose, repeat and reorder announcements; the hub repairs from the outbox. It passes on no
+ * announcement that is forged.
  */
 #ifndef LEAT_HUB_BROKER_H
 #define LEAT_HUB_BROKER_H
@@ -20,22 +20,23 @@
 #include "wire/announcement.h"
 
 typedef struct leat_broker_handler {
-    /* Announcements arrive from now on, once a key is given (trust); earlier ones may be missing.
-     */
+    /* The broker is connected. Announcements arrive once a key was given (trust); what was
+     * announced before may be missing. */
     void (*on_up)(void *arg);
     void (*on_down)(void *arg);
-    /* Our own functions wrote it. */
+    /* Leat's own SQL functions wrote the announcement. */
     void (*on_announce)(void *arg, const leat_announcement *a);
-    /* Something came that they did not write, or wrote under another key. */
+    /* Something arrived that they did not write, or that they wrote under another key. */
     void (*on_refused)(void *arg);
 } leat_broker_handler;
 
 typedef struct leat_broker leat_broker;
 struct leat_broker {
-    /* The key of what is to be believed from now on, until on_down. Returns 1 if it is another one
-     * than before, else 0; LEAT_EBADMSG if it is none. */
+    /* Announcements under that key are believed from now on, until on_down. Returns 1 if the key is
+     * another one than before, else 0; LEAT_EBADMSG if it is no key. */
     int (*trust)(leat_broker *b, leat_slice key);
-    /* No further callbacks; done runs when nothing of it is left, and the broker is then freed. */
+    /* No callbacks of the handler run any more. done runs when nothing of the broker is left, and
+     * the broker is then freed. */
     void (*close)(leat_broker *b, void (*done)(void *arg), void *arg);
 };
 

@@ -1,8 +1,8 @@
 /* broker_postgres.c - the listener's notifications, checked and parsed.
  *
  * on_up and on_down pass the listener's state on. on_notify reads a payload as the functions of
- * schema leat write it. Anyone may NOTIFY on any channel, so what is not of that form, or does not
- * carry the MAC of its sender, is counted and goes no further.
+ * schema leat write it. Every role may NOTIFY on every channel. So a payload that is not of that
+ * form, or does not carry the MAC of its sender, is counted, and goes no further.
  */
 #include "hub/broker_postgres.h"
 
@@ -20,8 +20,8 @@ typedef struct broker_postgres {
     leat_metrics *metrics;
     leat_pg_listener *listener;
     leat_announcement_seal *seal;
-    bool trusting;    /* the key that the seal has is of now: it was given since on_up */
-    uint64_t refused; /* since the last line of the log about it */
+    bool trusting;    /* the seal's key was given since on_up, so it is the current one */
+    uint64_t refused; /* announcements since the last log line about them */
     uint64_t next_log_ms;
     leat_broker_handler handler;
     void *arg;
@@ -87,8 +87,8 @@ static void on_down(void *arg, int err)
     b->handler.on_down(b->arg);
 }
 
-/* Whoever sends many of them is told of once in a while. */
-static void refuse(broker_postgres *b, int sender_pid)
+/* Somebody may send many of them: there is a log line every LOG_EVERY_MS at most. */
+static void refuse_announcement(broker_postgres *b, int sender_pid)
 {
     uint64_t now_ms = leat_loop_now(b->loop);
     leat_metrics_add(b->metrics, LEAT_M_ANNOUNCEMENTS_REFUSED, 1);
@@ -108,12 +108,12 @@ static void on_notify(void *arg, const char *payload, int sender_pid)
     leat_slice text = leat_slice_of(payload);
     leat_announcement a;
     if (!b->trusting)
-        return; /* as lost: whoever gives the key compares afterwards */
+        return; /* counts as lost: the hub compares its topics after it has given the key */
     if (leat_announcement_parse(&a, text) == 0 &&
         leat_announcement_is_sealed(b->seal, text, sender_pid))
         b->handler.on_announce(b->arg, &a);
     else
-        refuse(b, sender_pid);
+        refuse_announcement(b, sender_pid);
 }
 
 static void on_listener_closed(void *arg)

@@ -1,4 +1,4 @@
-/* broker_postgres.h - announcements by LISTEN/NOTIFY, the broker that needs nothing else.
+/* broker_postgres.h - announcements by LISTEN/NOTIFY: the broker that needs nothing but Postgres.
  *
  * Ownership  returns an owned broker. options are borrowed for its lifetime.
  * Threads    the hub's loop thread.

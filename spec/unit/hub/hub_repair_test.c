@@ -17,6 +17,7 @@
 #include "hub/hub_repair.h"
 #include "hub/hub_topic.h"
 #include "hub/hub_want.h"
+#include "real_loop.h"
 
 /* The question that is under way. */
 struct leat_history {
@@ -138,8 +139,7 @@ void hub_topic_fetched_all(hub_topic *t, const leat_history_row *last)
 }
 
 typedef struct world {
-    uv_loop_t uv;
-    uv_timer_t timer;
+    real_loop loop;
     leat_limits limits;
     leat_metrics_registry *registry;
     leat_hub hub;
@@ -167,9 +167,8 @@ static int set_up(void **state)
     strcpy(w->hub.timeline, "00000001");
     strcpy(w->hub.history, "aaaaaaaa");
     leat_map_init(&w->hub.topics);
-    assert_int_equal(0, uv_loop_init(&w->uv));
-    assert_int_equal(0, uv_timer_init(&w->uv, &w->timer));
-    assert_int_equal(0, leat_loop_new(&w->hub.loop, &w->uv));
+    real_loop_open(&w->loop);
+    w->hub.loop = w->loop.loop;
     hub_repair_init(&w->hub);
     w->topic.hub = &w->hub;
     leat_list_init(&w->topic.want_link);
@@ -182,10 +181,7 @@ static int tear_down(void **state)
 {
     world *w = *state;
     hub_repair_stop(&w->hub);
-    uv_close((uv_handle_t *)&w->timer, NULL);
-    leat_loop_close(w->hub.loop, NULL, NULL);
-    uv_run(&w->uv, UV_RUN_DEFAULT);
-    assert_int_equal(0, uv_loop_close(&w->uv));
+    real_loop_close(&w->loop);
     leat_metrics_registry_free(w->registry);
     leat_map_remove(&w->hub.topics, &w->topic.entry);
     leat_map_close(&w->hub.topics);
@@ -223,16 +219,10 @@ static void set_row(int i, int64_t seq, int64_t at)
     rows[i].at = at;
 }
 
-static void on_time(uv_timer_t *timer)
-{
-    uv_stop(timer->loop);
-}
-
 /* Until what is due has been done; the first delay after a failure is at most 50 ms. */
 static void turn(world *w)
 {
-    uv_timer_start(&w->timer, on_time, 60, 0);
-    uv_run(&w->uv, UV_RUN_DEFAULT);
+    real_loop_turn(&w->loop, 60);
 }
 
 static void asks_again_after_a_failure(void **state)
