@@ -1,5 +1,5 @@
-/* head.c - fields one after another, each with its length in four bytes before it; the headers, a
- * name and a value each, come last.
+/* head.c - the fields stand one after another, each after its length in four bytes. The headers
+ * come last, as pairs of name and value.
  */
 #include "wire/head.h"
 
@@ -45,7 +45,7 @@ void leat_head_pack(leat_buf *out, const leat_http_request *request, const char 
     }
 }
 
-/* Headers that say something about the connection, not about who is there. */
+/* Headers about the connection, and not about the client. */
 static bool is_opening_header(leat_slice name)
 {
     static const char *const names[] = {

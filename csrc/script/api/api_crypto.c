@@ -45,7 +45,7 @@ static leat_buf *empty_buffer(lua_State *L)
 static int push_buffer(lua_State *L, leat_buf *out)
 {
     lua_pushlstring(L, out->at, out->len);
-    leat_lua_shape_rest(out);
+    leat_lua_shape_empty(out);
     return 1;
 }
 

@@ -1,6 +1,6 @@
-/* column.c - the forms of the built-in types, and the text of arrays (array_out): perhaps bounds,
- * "[0:1]=", then braces with elements between delimiters, quoted where they would be taken for
- * something else.
+/* column.c - the forms of the built-in types, and the reading of arrays. Postgres writes an array
+ * as optional bounds, "[0:1]=", and elements between delimiters in braces. An element that could be
+ * taken for something else is quoted.
  */
 #include "script/value/column.h"
 
@@ -10,7 +10,8 @@
 #include "wire/json.h"
 
 enum {
-    FIRST_MADE_BY_INITDB = 10000, /* row types of the catalog, then whatever users make */
+    FIRST_MADE_BY_INITDB =
+        10000, /* from here on: row types of the catalog, and types that users make */
     OID_CHAR = 18,
     OID_BOX = 603,
     MAX_DIMENSIONS = 6,
@@ -39,7 +40,7 @@ static const struct array_type array_types[] = {
     {6157, 4536},
 };
 
-/* Rare ones: int2vector, oidvector, and rows of the catalog whose types have numbers of old. */
+/* Rare: int2vector, oidvector, and the row types of the catalog with fixed numbers. */
 static const uint16_t rare_types[] = {22,  30,   71,   75,   81,   83,  210,
                                       270, 1248, 2842, 2843, 4066, 6101};
 
@@ -50,7 +51,7 @@ static int compare_types(const void *key, const void *entry)
     return (type > other) - (type < other);
 }
 
-/* 0 if it is no array type. */
+/* Returns 0 if the type is no array. */
 static uint32_t element_of(uint32_t type)
 {
     const struct array_type *found =
@@ -75,7 +76,7 @@ leat_column_form leat_column_form_of(uint32_t type)
     case 21:
     case 23:
         return LEAT_COLUMN_INTEGER;
-    case 25: /* text, varchar, date, uuid: the frequent ones of those below */
+    case 25: /* text, varchar, date, uuid: the most frequent of the types below */
     case 1043:
     case 1082:
     case 2950:
@@ -123,11 +124,11 @@ leat_slice leat_column_time(leat_column_form form, leat_slice text, char out[LEA
     size_t len = text.len;
     if (form != LEAT_COLUMN_TIMESTAMPTZ)
         return (leat_slice){out, len};
-    size_t end = len; /* of the zone: "+00", "+05:30", "+00:19:32" */
+    size_t end = len; /* the end of the zone: "+00", "+05:30", "+00:19:32" */
     if (out[end - 1] == 'C')
         end -= strlen(" BC");
     if (end < 3 || (out[end - 3] != '+' && out[end - 3] != '-'))
-        return (leat_slice){out, len}; /* it has its minutes */
+        return (leat_slice){out, len}; /* the zone has minutes already */
     memmove(out + end + 3, out + end, len - end);
     memcpy(out + end, ":00", 3);
     return (leat_slice){out, len + 3};
@@ -139,7 +140,7 @@ leat_slice leat_column_byte(leat_slice text)
     return is_character ? text : leat_slice_of("\xef\xbf\xbd");
 }
 
-/* Whether a number has digits; NaN and the infinities have none. */
+/* True if the number has digits, which NaN and the infinities do not have. */
 static bool is_finite(leat_slice number)
 {
     size_t at = number.len > 0 && number.at[0] == '-';

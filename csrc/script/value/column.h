@@ -1,13 +1,13 @@
-/* column.h - what a column's type makes of its text: the forms that JSON has for values of
- * Postgres, the same as to_jsonb's.
+/* column.h - the JSON form of a value of Postgres, which depends on the type of its column. The
+ * forms are those of to_jsonb.
  *
- * Ownership  appends to the caller's buffer; everything else is borrowed for the call.
+ * Ownership  appends to the buffer of the caller; everything else is borrowed for the call.
  * Threads    any.
  * Units      types are OIDs.
- * Errors     LEAT_EBADMSG: the text is not of that form; it can still be shown as a text.
+ * Errors     LEAT_EBADMSG: the text does not have that form. It can still be shown as a text.
  *
- * Only Postgres itself knows the types that are not built in (a composite, an enum, a type with a
- * cast to json): their form is LEAT_COLUMN_ASK, and Postgres is asked for their JSON (db_ask.c).
+ * Types that are not built in (a composite, an enum, a type with a cast to json) are known only to
+ * Postgres. Their form is LEAT_COLUMN_ASK, and db_ask.c asks Postgres for their JSON.
  */
 #ifndef LEAT_SCRIPT_VALUE_COLUMN_H
 #define LEAT_SCRIPT_VALUE_COLUMN_H
@@ -36,14 +36,14 @@ typedef enum leat_column_form {
 
 leat_column_form leat_column_form_of(uint32_t type);
 
-/* A timestamp in ISO 8601, written to out if it is another text. */
+/* Returns the timestamp in ISO 8601, which is in out if it differs from text. */
 enum { LEAT_COLUMN_TIME_MAX = 80 };
 leat_slice leat_column_time(leat_column_form form, leat_slice text, char out[LEAT_COLUMN_TIME_MAX]);
 
-/* "char": the text, or U+FFFD in the place of a byte that is no character. */
+/* For "char": returns the text, or U+FFFD if its byte is no character. */
 leat_slice leat_column_byte(leat_slice text);
 
-/* Appends an array's text as a JSON list. type: the array's. */
+/* Appends the text of an array as a JSON list. type is that of the array. */
 LEAT_MUST_CHECK int leat_column_write_array(leat_buf *out, uint32_t type, leat_slice text);
 
 #endif

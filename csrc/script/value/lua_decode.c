@@ -1,5 +1,5 @@
-/* JSON to Lua, recursively, the depth being limited. The members that an object has are noted while
- * it is read, and become its shape when it ends. */
+/* lua_decode.c - JSON to Lua, by recursion, whose depth is limited. The names of the members of an
+ * object are collected while it is read; at its end they become its shape. */
 #include "script/value/lua_json.h"
 
 #include <float.h>
@@ -15,9 +15,9 @@
 
 enum {
     MAX_HINT = 32,
-    NUMBER_MAX = 64,  /* longer numbers are kept as they are written */
-    DIGITS_MAX = 17,  /* that a double can need */
-    DIGITS_SURE = 15, /* that a normal double always holds */
+    NUMBER_MAX = 64,  /* longer numbers stay ready-made JSON */
+    DIGITS_MAX = 17,  /* the most that a double can need */
+    DIGITS_SURE = 15, /* the most that every normal double holds */
     EXPONENT_MAX = 100000,
     VALUES_A_LOOK = 64, /* between two calls of leat_sandbox_run_check */
 };
@@ -27,16 +27,16 @@ struct decoder {
     leat_lua_codec *codec;
     leat_json_reader reader;
     size_t n_values;
-    /* How many members the last object of that depth had: its brothers and sisters have as many. */
+    /* How many members the last object of each depth had. The next one probably has as many. */
     int hints[LEAT_LUA_SHAPE_MAX_DEPTH + 1];
 };
 
 /* --- numbers --- */
 
-/* A decimal number, written as 0.digits times ten to the exponent. */
+/* The decimal number 0.digits times ten to the exponent. */
 struct decimal {
     char digits[DIGITS_MAX + 1];
-    int n_digits; /* DIGITS_MAX + 1: more than fit */
+    int n_digits; /* DIGITS_MAX + 1: there are more than fit */
     long exponent;
 };
 
@@ -56,7 +56,7 @@ static struct decimal read_decimal(leat_slice text)
 {
     struct decimal d = {.n_digits = 0};
     const char *end = text.at + text.len;
-    long zeros = 0; /* met and not yet written */
+    long zeros = 0; /* read and not yet appended */
     bool fraction = false;
     const char *at = text.at + (text.len > 0 && text.at[0] == '-');
     for (; at < end && *at != 'e' && *at != 'E'; at++) {
@@ -89,7 +89,7 @@ static bool same_decimal(const struct decimal *a, const struct decimal *b)
            memcmp(a->digits, b->digits, (size_t)a->n_digits) == 0;
 }
 
-/* Whether n, which was read from text, is written as the same number again. */
+/* True if n, which was read from text, would be written as the same number. */
 static bool is_exact(struct decoder *d, leat_slice text, double n)
 {
     if (!isfinite(n))
@@ -131,7 +131,7 @@ static void push_number(struct decoder *d, leat_slice text)
 static int push_array(struct decoder *d);
 static int push_object(struct decoder *d);
 
-/* Pushes the value that the token begins. */
+/* Pushes the value that begins with the token. */
 static int push_value(struct decoder *d, leat_json_token token)
 {
     if (++d->n_values % VALUES_A_LOOK == 0)
@@ -185,7 +185,8 @@ static int push_array(struct decoder *d)
     return 0;
 }
 
-/* The key has been read. A null is set, too: it may be the second member of that name. */
+/* Called when the key has been read. A null is set, too, because an earlier member may have the
+ * same name. */
 static int push_member(struct decoder *d)
 {
     leat_buf *members = &d->codec->members;
@@ -239,7 +240,7 @@ static int push_text(struct decoder *d)
     if (err == 0)
         err = push_value(d, token);
     if (err == 0)
-        err = leat_json_next(&d->reader, &token); /* nothing may follow */
+        err = leat_json_next(&d->reader, &token); /* nothing may follow the value */
     return err;
 }
 
@@ -252,7 +253,7 @@ int leat_lua_json_push(lua_State *L, leat_slice text, char *reason, size_t reaso
     }
     int top = lua_gettop(L);
     struct decoder d = {.L = L, .codec = leat_lua_shape_codec(L)};
-    d.codec->members.len = 0; /* an earlier call may have raised halfway */
+    d.codec->members.len = 0; /* an earlier call may have raised before it ended */
     leat_json_reader_init(&d.reader, text, &d.codec->strings, LEAT_LUA_SHAPE_MAX_DEPTH);
     int err = push_text(&d);
     if (err < 0) {
@@ -261,7 +262,7 @@ int leat_lua_json_push(lua_State *L, leat_slice text, char *reason, size_t reaso
                  d.reader.reason != NULL ? d.reader.reason : "no value",
                  leat_json_offset(&d.reader) + 1);
     }
-    leat_lua_shape_rest(&d.codec->strings);
-    leat_lua_shape_rest(&d.codec->members);
+    leat_lua_shape_empty(&d.codec->strings);
+    leat_lua_shape_empty(&d.codec->members);
     return err;
 }

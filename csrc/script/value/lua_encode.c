@@ -1,6 +1,7 @@
-/* Lua to JSON, recursively, the depth being limited. Nothing here raises or calls into a script:
- * tables are read raw, only texts are read as texts, and the stack grows by lua_checkstack. Where
- * something cannot be written, the path to it is put together on the way back. */
+/* lua_encode.c - Lua to JSON, by recursion, whose depth is limited. Nothing here raises or calls
+ * into a script: tables are read raw, only strings are read as text, and the stack grows by
+ * lua_checkstack. If a value has no JSON form, the path to it is put together while the recursion
+ * returns. */
 #include "script/value/lua_encode.h"
 
 #include <math.h>
@@ -13,10 +14,10 @@
 #include "wire/json.h"
 
 enum {
-    KEY_MAX_BYTES = 60,  /* of a key in the path */
+    KEY_MAX_BYTES = 60,  /* of a key that the path shows */
     SPARSE_FLOOR = 1024, /* a list may have this many holes, */
     SPARSE_FACTOR = 8,   /* or this many for each element */
-    VALUES_A_LOOK = 64,  /* between two looks at the budget */
+    VALUES_A_LOOK = 64,  /* between two checks of the budget */
 };
 
 /* --- errors --- */
@@ -30,7 +31,7 @@ int leat_lua_encode_fail(leat_lua_encoder *e, int err, const char *why)
 static void prepend(leat_lua_encoder *e, const char *step, size_t len)
 {
     if (len > e->path_at)
-        len = e->path_at; /* the outer part of a long path is lost */
+        len = e->path_at; /* a long path loses its outer part */
     e->path_at -= len;
     memcpy(e->path + e->path_at, step, len);
 }
@@ -72,7 +73,7 @@ static void tell(leat_lua_encoder *e, char *reason, size_t reason_size)
 int leat_lua_encode_check_size(leat_lua_encoder *e, size_t extra)
 {
     if (e->out->len - e->start + extra > e->max_bytes)
-        return leat_lua_encode_fail(e, LEAT_ETOOLARGE, "larger than the limit");
+        return leat_lua_encode_fail(e, LEAT_ETOOLARGE, "the JSON is larger than the limit");
     return 0;
 }
 
@@ -88,7 +89,7 @@ static int write_string(leat_lua_encoder *e, int index)
     return 0;
 }
 
-/* As to_jsonb writes them. */
+/* NaN and the infinities, as to_jsonb writes them. */
 void leat_lua_encode_special(leat_lua_encoder *e, double n)
 {
     leat_buf_text(e->out, isnan(n) ? "\"NaN\"" : n > 0 ? "\"Infinity\"" : "\"-Infinity\"");
@@ -159,7 +160,7 @@ static int write_elements(leat_lua_encoder *e, int table, lua_Integer n)
     return 0;
 }
 
-/* A table marked as a list: holes are null. */
+/* For a table that is marked as a list: its holes become null. */
 static int write_array(leat_lua_encoder *e, int table)
 {
     lua_Integer max = 0;
@@ -168,13 +169,13 @@ static int write_array(leat_lua_encoder *e, int table)
         return leat_lua_encode_fail(e, LEAT_EBADMSG,
                                     "a list with a key that is not a number from 1");
     if (max - n > SPARSE_FLOOR && max / SPARSE_FACTOR > n)
-        return leat_lua_encode_fail(e, LEAT_EBADMSG, "a list with too many holes");
+        return leat_lua_encode_fail(e, LEAT_EBADMSG, "the list has too many holes");
     return write_elements(e, table, max);
 }
 
 /* --- tables --- */
 
-/* A table that is neither a row nor marked as a list. */
+/* For a table that is neither a row nor marked as a list. */
 static int write_plain(leat_lua_encoder *e, int table)
 {
     lua_Integer n = (lua_Integer)lua_rawlen(e->L, table);
@@ -204,9 +205,9 @@ static int write_by_metatable(leat_lua_encoder *e, int table)
 static int write_table(leat_lua_encoder *e, int table)
 {
     if (e->depth == LEAT_LUA_SHAPE_MAX_DEPTH)
-        return leat_lua_encode_fail(e, LEAT_EBADMSG, "nested too deeply, or within itself");
+        return leat_lua_encode_fail(e, LEAT_EBADMSG, "nested too deeply, or contains itself");
     if (!lua_checkstack(e->L, 8))
-        return leat_lua_encode_fail(e, LEAT_EBADMSG, "no memory to go this deep");
+        return leat_lua_encode_fail(e, LEAT_EBADMSG, "out of memory at this depth");
     int top = lua_gettop(e->L);
     e->depth++;
     int err = write_by_metatable(e, table);
@@ -267,7 +268,7 @@ int leat_lua_json_encode(lua_State *L, int index, leat_buf *out, size_t max_byte
                          size_t reason_size)
 {
     if (!lua_checkstack(L, 8)) {
-        snprintf(reason, reason_size, "no memory");
+        snprintf(reason, reason_size, "out of memory");
         return LEAT_EBADMSG;
     }
     leat_lua_encoder e = {.L = L,
@@ -284,6 +285,6 @@ int leat_lua_json_encode(lua_State *L, int index, leat_buf *out, size_t max_byte
         tell(&e, reason, reason_size);
     }
     lua_settop(L, top);
-    leat_lua_shape_rest(&e.codec->entries);
+    leat_lua_shape_empty(&e.codec->entries);
     return err;
 }

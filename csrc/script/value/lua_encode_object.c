@@ -1,5 +1,5 @@
-/* Lua tables to JSON objects: first the members of the table's shape, in its order, then all
- * others, sorted. */
+/* lua_encode_object.c - a Lua table to a JSON object: first the members of its shape, in their
+ * order, then all others, sorted. */
 #include "script/value/lua_encode.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@ enum { MAX_MEMBERS = 1 << 17 }; /* of an object: sorting them cannot be interrup
 /* A key to be sorted. */
 struct entry {
     leat_slice key;
-    int index; /* on the stack; 0: the name of a shape's member */
+    int index; /* on the stack; 0: the name of a member of the shape */
 };
 
 static int under_member(leat_lua_encoder *e, int err, int shape, lua_Integer member)
@@ -69,7 +69,7 @@ static int list_keys(leat_lua_encoder *e, int table)
                                         "a table whose keys are neither 1, 2, 3 ... nor texts");
         add_entry(e, -1, lua_gettop(L));
         if (++n > MAX_MEMBERS || !lua_checkstack(L, 6))
-            return leat_lua_encode_fail(e, LEAT_EBADMSG, "an object with too many members");
+            return leat_lua_encode_fail(e, LEAT_EBADMSG, "the object has too many members");
         lua_pushvalue(L, -1);
     }
     return 0;
@@ -81,7 +81,7 @@ static int write_entry(leat_lua_encoder *e, int table, struct entry entry)
     if (err < 0)
         return err;
     if (leat_json_write_string(e->out, entry.key) < 0)
-        return leat_lua_encode_fail(e, LEAT_EBADMSG, "a key with invalid UTF-8");
+        return leat_lua_encode_fail(e, LEAT_EBADMSG, "a key is invalid UTF-8");
     leat_buf_char(e->out, ':');
     lua_pushvalue(e->L, entry.index);
     lua_rawget(e->L, table);
@@ -90,12 +90,11 @@ static int write_entry(leat_lua_encoder *e, int table, struct entry entry)
     return err;
 }
 
-/* Inner tables list their keys behind ours, and may move the buffer: entries are copied out of it.
- */
+/* Inner tables append their keys after ours and may move the buffer, so entries are copied out. */
 static int write_entries(leat_lua_encoder *e, int table, size_t from, bool first)
 {
     size_t to = e->codec->entries.len;
-    leat_slice member = {NULL, 0}; /* the last name of the shape that was met */
+    leat_slice member = {NULL, 0}; /* the last name of the shape that was seen */
     for (size_t at = from; at < to; at += sizeof(struct entry)) {
         struct entry entry;
         memcpy(&entry, e->codec->entries.at + at, sizeof(entry));
@@ -104,7 +103,7 @@ static int write_entries(leat_lua_encoder *e, int table, size_t from, bool first
             continue;
         }
         if (member.at != NULL && leat_slice_equal(member, entry.key))
-            continue; /* written in its place */
+            continue; /* it has been written in its place */
         if (!first)
             leat_buf_char(e->out, ',');
         first = false;
@@ -115,7 +114,7 @@ static int write_entries(leat_lua_encoder *e, int table, size_t from, bool first
     return 0;
 }
 
-/* Writes the members that are not of the shape (0: all), sorted. */
+/* Writes the members that are not of the shape, sorted. shape 0: all members. */
 static int write_sorted(leat_lua_encoder *e, int table, int shape, size_t n_names, bool first)
 {
     leat_buf *entries = &e->codec->entries;
@@ -138,8 +137,8 @@ static int write_sorted(leat_lua_encoder *e, int table, int shape, size_t n_name
 
 /* --- members of a shape --- */
 
-/* A member of a row whose column has another form in JSON than in Lua. What a script has put in its
- * place is of another type, mostly, and is then written like anything else. */
+/* Writes a member whose column has another form in JSON than in Lua. A value that a script has put
+ * there mostly has another type; it is then written like any value. */
 static int write_marked(leat_lua_encoder *e, int index, char mark)
 {
     leat_slice text = {NULL, 0};
@@ -173,8 +172,8 @@ static size_t count_members(lua_State *L, int table)
     return n;
 }
 
-/* Appends member i of a shape of n, `"name":`. The text is made for this, but not if the name
- * is invalid. */
+/* Appends `"name":` for member i of a shape of n. The shape has that text, unless the name is
+ * invalid UTF-8. */
 static int write_name(leat_lua_encoder *e, int shape, lua_Integer n, lua_Integer i, bool first)
 {
     leat_slice text;
@@ -182,7 +181,7 @@ static int write_name(leat_lua_encoder *e, int shape, lua_Integer n, lua_Integer
     text.at = lua_tolstring(e->L, -1, &text.len);
     lua_pop(e->L, 1);
     if (text.len == 0)
-        return leat_lua_encode_fail(e, LEAT_EBADMSG, "a key with invalid UTF-8");
+        return leat_lua_encode_fail(e, LEAT_EBADMSG, "a key is invalid UTF-8");
     if (!first)
         leat_buf_char(e->out, ',');
     leat_buf_slice(e->out, text);

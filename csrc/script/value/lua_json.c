@@ -1,5 +1,5 @@
-/* The functions of module leat that have to do with JSON. The work is done in lua_encode.c,
- * lua_encode_object.c, lua_decode.c, lua_param.c and lua_row.c. lua_shape.c is what they share. */
+/* lua_json.c - the functions of the module `leat` for JSON. The work is done in lua_encode.c,
+ * lua_encode_object.c, lua_decode.c, lua_param.c and lua_row.c, which share lua_shape.c. */
 #include "script/value/lua_json.h"
 
 #include <lauxlib.h>
@@ -13,7 +13,7 @@ enum {
     ENCODE_MAX_BYTES = 64 << 20,
 };
 
-/* Validates a whole text; on an error the reader knows why. */
+/* Validates a whole text. After an error, the reader has the reason. */
 static int validate(leat_json_reader *r, leat_lua_codec *c, leat_slice text)
 {
     leat_slice raw;
@@ -36,9 +36,9 @@ static int lib_json(lua_State *L)
     text.at = luaL_checklstring(L, 1, &text.len);
     leat_json_reader r;
     int err = validate(&r, c, text);
-    leat_lua_shape_rest(&c->strings);
+    leat_lua_shape_empty(&c->strings);
     if (err < 0) {
-        lua_pushfstring(L, "not JSON: %s (at byte %I)", r.reason,
+        lua_pushfstring(L, "leat.json: the text is no JSON: %s (at byte %I)", r.reason,
                         (LUAI_UACINT)leat_json_offset(&r) + 1);
         return luaL_argerror(L, 1, lua_tostring(L, -1));
     }
@@ -75,10 +75,10 @@ static int lib_encode(lua_State *L)
     c->strict = false;
     if (err < 0) {
         leat_sandbox_run_check(L);
-        return luaL_error(L, "cannot encode: %s", reason);
+        return luaL_error(L, "leat.encode: %s", reason);
     }
     lua_pushlstring(L, c->text.at, c->text.len);
-    leat_lua_shape_rest(&c->text);
+    leat_lua_shape_empty(&c->text);
     return 1;
 }
 
@@ -94,7 +94,7 @@ static int lib_decode(lua_State *L)
         return 2;
     }
     if (lua_isnil(L, -1))
-        lua_pushlightuserdata(L, NULL); /* told from a failure */
+        lua_pushlightuserdata(L, NULL); /* nil would look like a failure */
     return 1;
 }
 

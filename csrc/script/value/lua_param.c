@@ -1,4 +1,4 @@
-/* Lua values to the parameters of a statement. Nothing here raises. */
+/* lua_param.c - Lua values to the parameters of a statement. Nothing here raises. */
 #include "script/value/lua_json.h"
 
 #include <math.h>
@@ -22,7 +22,8 @@ static int param_text(lua_State *L, int index, leat_buf *out, size_t room, char 
         return LEAT_ETOOLARGE;
     }
     if (memchr(text.at, '\0', text.len) != NULL) {
-        snprintf(reason, reason_size, "Postgres takes no text with a zero byte");
+        snprintf(reason, reason_size,
+                 "it contains a zero byte, which no text of Postgres can have");
         return LEAT_EBADMSG;
     }
     leat_buf_slice(out, text);
@@ -71,6 +72,7 @@ int leat_lua_param(lua_State *L, int index, leat_buf *out, bool *is_null, char *
     }
     if (*is_null)
         return 0;
-    snprintf(reason, reason_size, "a %s cannot be bound", lua_typename(L, lua_type(L, index)));
+    snprintf(reason, reason_size, "a %s cannot be a parameter",
+             lua_typename(L, lua_type(L, index)));
     return LEAT_EBADMSG;
 }

@@ -1,5 +1,5 @@
-/* Rows of a result to Lua. The names of the columns become Lua texts once a result (a shape), not
- * once a row. */
+/* lua_row.c - rows of a result to Lua. The names of the columns become Lua strings once for a
+ * result (they are its shape) and not once for each row. */
 #include "script/value/lua_json.h"
 
 #include <locale.h>
@@ -25,7 +25,7 @@ struct rows {
     int shape; /* on the stack */
     const leat_lua_answers *answers;
     size_t next_answer;
-    bool unique; /* no two columns of one name: the shape's names are the columns' */
+    bool unique; /* all columns have different names, so the shape has the names of the columns */
 };
 
 static char mark_of(leat_column_form form)
@@ -51,7 +51,7 @@ static char mark_of(leat_column_form form)
     return LEAT_LUA_SHAPE_NULL;
 }
 
-/* Pushes the shape of the result's rows. */
+/* Pushes the shape of the rows. */
 static struct rows begin(lua_State *L, const leat_pg_result *result,
                          const leat_lua_answers *answers)
 {
@@ -74,7 +74,7 @@ static struct rows begin(lua_State *L, const leat_pg_result *result,
     return r;
 }
 
-/* Values come zero-terminated from libpq. A number of the wrong form cannot come. */
+/* libpq terminates values with a zero byte. Postgres sends no malformed number. */
 static void push_float(const struct rows *r, leat_slice text)
 {
     double n = strtod_l(text.at, NULL, r->codec->c_locale);
@@ -90,15 +90,16 @@ static void push_integer(const struct rows *r, leat_slice text)
         lua_pushlstring(r->L, text.at, text.len);
 }
 
-/* Type json keeps escapes that stand for no character ("\ud800"), with which no client could read
- * the message. Type jsonb has none. */
+/* The type json keeps escapes that stand for no character ("\ud800"). No client could read a
+ * message with one. The type jsonb has none. */
 static bool may_lack_a_character(leat_slice text)
 {
     return memmem(text.at, text.len, "\\u", 2) != NULL &&
            leat_json_validate(text, LEAT_JSON_MAX_DEPTH) < 0;
 }
 
-/* What Lua cannot hold (for its depth, say) passes through unread, or is shown as a text. */
+/* JSON that Lua cannot hold (because of its depth, say) passes through unread, or is shown as text.
+ */
 static void push_json(const struct rows *r, leat_slice text)
 {
     char reason[64];
@@ -117,7 +118,7 @@ static void push_array(const struct rows *r, int column, leat_slice text)
         push_json(r, leat_buf_view(json));
     else
         lua_pushlstring(r->L, text.at, text.len);
-    leat_lua_shape_rest(json);
+    leat_lua_shape_empty(json);
 }
 
 static void push_answer(struct rows *r, leat_slice text)
@@ -182,7 +183,7 @@ static void push_column(struct rows *r, int row, int column)
     }
 }
 
-/* A null is set, too, where another column of that name may have come before. */
+/* A null is set, too, if an earlier column may have the same name. */
 static void push_row(struct rows *r, int row)
 {
     lua_createtable(r->L, 0, r->columns);

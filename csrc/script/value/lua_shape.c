@@ -9,12 +9,12 @@
 
 enum {
     MAX_CACHED = 1024,       /* shapes */
-    MAX_CACHED_BYTES = 4096, /* of a description */
+    MAX_CACHED_BYTES = 4096, /* of the description of a shape */
     REST_BYTES = 1 << 16,    /* a buffer of this size is kept */
 };
 
-/* Keys of the registry, and the key of a shape's absent bytes: their addresses count. A script has
- * no light userdata but NULL, so that it can neither make a shape nor take one apart. */
+/* The addresses are keys of the registry, and the key of the marks of a shape. A script has no
+ * light userdata but NULL, so it can neither make nor change a shape. */
 static const char codec_key = 'c';
 static const char array_key = 'a';
 static const char json_key = 'j';
@@ -45,7 +45,7 @@ static int json_tostring(lua_State *L)
     return 1;
 }
 
-/* The metatable on top gets a name, which is also what scripts see in its place. */
+/* Names the metatable on top. getmetatable gives scripts that name instead of the table. */
 static void name_metatable(lua_State *L, const char *name)
 {
     lua_pushstring(L, name);
@@ -90,7 +90,7 @@ leat_lua_codec *leat_lua_shape_codec(lua_State *L)
     return c;
 }
 
-void leat_lua_shape_rest(leat_buf *b)
+void leat_lua_shape_empty(leat_buf *b)
 {
     if (b->cap > REST_BYTES)
         leat_buf_close(b);
@@ -99,7 +99,7 @@ void leat_lua_shape_rest(leat_buf *b)
 
 /* --- NaN --- */
 
-/* A NaN has room for a mark, which copying keeps, and calculating with it, too. */
+/* A NaN has unused bits, which hold a mark. Copying and calculating keep it. */
 static const uint64_t nan_bits = 0x7ff8000000001ea7;
 
 double leat_lua_shape_nan(void)
@@ -128,7 +128,7 @@ size_t leat_lua_shape_member(leat_buf *members, leat_slice name, char absent)
     return at;
 }
 
-/* Takes the first member off the description. */
+/* Removes the first member from the description and returns it. */
 static leat_slice next_member(leat_slice *description, char *absent)
 {
     uint32_t len = 0;
@@ -143,8 +143,8 @@ static leat_slice next_member(leat_slice *description, char *absent)
 
 /* --- shapes --- */
 
-/* Fills the names into the shape at top-1, by means of the table on top (name to number); c->text
- * gets the absent bytes. */
+/* Puts the names into the shape below the top. The table on top maps names to numbers. c->text gets
+ * the marks. */
 static int fill_names(lua_State *L, leat_lua_codec *c, leat_slice description)
 {
     int n = 0;
@@ -154,7 +154,7 @@ static int fill_names(lua_State *L, leat_lua_codec *c, leat_slice description)
         leat_slice name = next_member(&description, &absent);
         lua_pushlstring(L, name.at, name.len);
         lua_pushvalue(L, -1);
-        if (lua_rawget(L, -3) == LUA_TNUMBER) { /* a second one of this name */
+        if (lua_rawget(L, -3) == LUA_TNUMBER) { /* a second member of this name */
             c->text.at[lua_tointeger(L, -1) - 1] = absent;
             lua_pop(L, 2);
             continue;

@@ -1,7 +1,8 @@
-/* A pattern is compiled into holes, each with the literal before it, and the tail after the last.
- * Matching walks them once, from left to right, without going back: a hole's type or the literal
- * that follows says where it ends. A path is decoded first; a slash that was written %2F is a zero
- * byte then, which no literal and no separator equals, and becomes a slash again in the arguments.
+/* pattern.c - a pattern is compiled into holes, each with the literal before it, and the tail after
+ * the last hole. Matching walks them once, from left to right, and never goes back: the type of a
+ * hole, or the literal after it, says where the hole ends. A path is decoded first. A slash that
+ * was written as %2F is then a zero byte, which equals no literal and no separator; the arguments
+ * have it as a slash.
  */
 #include "script/value/pattern.h"
 
@@ -29,14 +30,14 @@ struct hole {
 };
 
 struct leat_pattern {
-    char *text; /* what the slices point into */
+    char *text; /* the slices point into it */
     size_t len;
     bool path;
     size_t n_holes;
     struct hole holes[MAX_HOLES];
     leat_slice tail;
     size_t literal_bytes;
-    size_t n_typed; /* holes that are not str */
+    size_t n_typed; /* number of holes that are not str */
 };
 
 /* --- compiling --- */
@@ -86,7 +87,7 @@ static int parse_type(struct parser *x, enum hole_type *type)
     return 0;
 }
 
-/* at stands behind '{', which stands behind the literal. */
+/* Called with at behind the '{', which follows the literal. */
 static int parse_hole(struct parser *x, leat_slice before)
 {
     leat_pattern *p = x->p;
@@ -209,7 +210,7 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* out has room for path.len bytes. False: the path can match nothing. */
+/* out must have room for path.len bytes. Returns false if the path can match nothing. */
 static bool decode(leat_slice path, char *out, size_t *len)
 {
     size_t n = 0;
@@ -234,7 +235,7 @@ static bool decode(leat_slice path, char *out, size_t *len)
     return leat_utf8_valid(out, n);
 }
 
-/* Whether name must be decoded before it is matched. */
+/* True if name must be decoded before it is matched. */
 static bool needs_decoding(const leat_pattern *p, leat_slice name)
 {
     if (!p->path)
@@ -292,11 +293,11 @@ static size_t str_len(const leat_pattern *p, size_t hole, leat_slice text)
         const char *at = memmem(text.at + 1, text.len - 1, next.at, next.len);
         n = at == NULL ? 0 : (size_t)(at - text.at);
     }
-    bool whole = last && !p->path; /* even separators */
+    bool whole = last && !p->path; /* it takes separators, too */
     return !whole && n > 0 && memchr(text.at, p->path ? '/' : ':', n) != NULL ? 0 : n;
 }
 
-/* How much of text the hole takes; 0: it does not match. */
+/* Returns how many bytes of text the hole takes; 0 if it does not match. */
 static size_t hole_len(const leat_pattern *p, size_t hole, leat_slice text)
 {
     switch (p->holes[hole].type) {
@@ -319,7 +320,7 @@ static bool skip_literal(leat_slice *text, leat_slice literal)
     return true;
 }
 
-/* text is decoded; values has room for MAX_HOLES. */
+/* text must be decoded; values must have room for MAX_HOLES. */
 static bool match(const leat_pattern *p, leat_slice text, leat_slice *values)
 {
     for (size_t i = 0; i < p->n_holes; i++) {
@@ -335,7 +336,7 @@ static bool match(const leat_pattern *p, leat_slice text, leat_slice *values)
     return skip_literal(&text, p->tail) && text.len == 0;
 }
 
-/* Matches name, decoded into scratch if it needs be. */
+/* Matches name, which is decoded into scratch if necessary. */
 static bool match_name(const leat_pattern *p, leat_slice name, leat_buf *scratch,
                        leat_slice *values)
 {
@@ -360,7 +361,7 @@ bool leat_pattern_matches(const leat_pattern *p, leat_slice name)
 
 /* --- arguments --- */
 
-/* In a path a zero byte stands for a slash; in a topic it is what it is. */
+/* In a path, a zero byte stands for a slash. */
 static void push_text(const leat_pattern *p, lua_State *L, leat_slice value)
 {
     if (!p->path || memchr(value.at, '\0', value.len) == NULL) {
@@ -393,7 +394,7 @@ static void push_table(const leat_pattern *p, const leat_slice *values, lua_Stat
     }
 }
 
-/* Pushing may raise, so that the decoded path is kept in memory of Lua's. */
+/* Pushing may raise, so the decoded path is in memory of Lua. */
 bool leat_pattern_push_args(const leat_pattern *p, leat_slice name, lua_State *L)
 {
     luaL_checkstack(L, 6, "arguments");
@@ -426,7 +427,7 @@ static void append_value(const leat_pattern *p, leat_buf *out, leat_slice value)
         leat_buf_char(out, p->path && value.at[i] == '\0' ? '/' : value.at[i]);
 }
 
-/* Appends the hole whose inside is given, "id" or "id:int". */
+/* Appends the value of the hole "id" or "id:int". */
 static bool fill_hole(const leat_pattern *p, const leat_slice *values, leat_slice inside,
                       leat_buf *out)
 {

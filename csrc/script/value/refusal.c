@@ -1,4 +1,5 @@
-/* refusal.c - one layout, two metatables, found by address, so that looking needs no memory. */
+/* refusal.c - both values have one layout and differ in the metatable. Metatables are found by
+ * their address, which needs no memory. */
 #include "script/value/refusal.h"
 
 #include <string.h>
@@ -7,7 +8,7 @@
 
 #include "base/utf8.h"
 
-/* Their addresses are the metatables' keys in the registry. */
+/* The addresses are the keys of the metatables in the registry. */
 static const char deny_key = 'd';
 static const char read_error_key = 'e';
 
@@ -126,7 +127,7 @@ static int describe(lua_State *L)
     return 1;
 }
 
-/* The optional third argument of leat.deny.                                [-0, +0, arg] */
+/* Reads the optional third argument of leat.deny.                                [-0, +0, arg] */
 static uint32_t check_retry(lua_State *L, int index)
 {
     if (lua_isnoneornil(L, index))
@@ -146,7 +147,8 @@ static uint32_t check_retry(lua_State *L, int index)
     return retry_after_ms;
 }
 
-/* True if a zero byte would cut the text short, for messages travel as C strings too. */
+/* True if the text contains a zero byte, which would end it: messages are also passed on as C
+ * strings. */
 static bool is_cut(leat_slice text)
 {
     return text.len > 0 && memchr(text.at, '\0', text.len) != NULL;
@@ -161,9 +163,9 @@ int leat_refusal_deny(lua_State *L)
     uint32_t retry_after_ms = check_retry(L, 3);
     leat_code code = LEAT_CODE_OK;
     if (leat_code_parse(&code, name) < 0)
-        return luaL_error(L, "leat.deny: '%s' is no error code", name);
+        return luaL_error(L, "leat.deny: '%s' is no error code; docs/lua-api.md lists them", name);
     if (!leat_utf8_valid(message.at, message.len) || is_cut(message))
-        return luaL_error(L, "leat.deny: the message is no UTF-8 text");
+        return luaL_error(L, "leat.deny: the message must be UTF-8 without zero bytes");
     leat_refusal_push_deny(L, code, message, retry_after_ms);
     return 1;
 }

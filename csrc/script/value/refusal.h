@@ -1,15 +1,12 @@
-/* refusal.h - the two values that say no: leat.deny's, which a handler returns, and the error value
- * of a read that failed, which db functions raise.
+/* refusal.h - two values that stand for a no: the refusal, which leat.deny makes and a handler
+ * returns, and the read error, which db functions raise.
  *
- * Ownership  both are userdata of the Lua state; what the accessors return lives as long as the
- *            value.
- * Threads    the Lua state's.
- * Units      retry_after_ms in milliseconds, 0: not told.
- * Errors     pushing raises for lack of memory only.
+ * Ownership  both are userdata of the Lua state; the pointer that leat_refusal_at returns is valid
+ * as long as the value. Threads    that of the Lua state. Units      retry_after_ms in
+ * milliseconds, 0: there is none. Errors     pushing raises only if memory is out.
  *
- * To scripts both have the fields code, message, retry_after_ms and (read errors) sqlstate, nil
- * where there is none, and tostring() gives one line. Neither can be made or changed by other
- * means.
+ * For scripts, both have the fields code, message and retry_after_ms, and read errors also
+ * sqlstate. tostring() gives one line. Scripts can neither make nor change them in another way.
  */
 #ifndef LEAT_SCRIPT_VALUE_REFUSAL_H
 #define LEAT_SCRIPT_VALUE_REFUSAL_H
@@ -25,22 +22,22 @@
 typedef struct leat_refusal {
     leat_code code;
     uint32_t retry_after_ms;
-    bool read_failed; /* a read error's; false: leat.deny's */
+    bool read_failed; /* it is a read error, and not made by leat.deny */
     char sqlstate[6]; /* "" if Postgres gave none */
     size_t message_len;
     char message[];
 } leat_refusal;
 
-/* Makes the metatables. Once a state. */
+/* Makes the metatables. Called once for each state. */
 void leat_refusal_open(lua_State *L);
 
-/* message.at == NULL: none. */
+/* message.at == NULL: there is none. [-0, +1, m] */
 void leat_refusal_push_deny(lua_State *L, leat_code code, leat_slice message,
                             uint32_t retry_after_ms);
 void leat_refusal_push_read_error(lua_State *L, leat_code code, const char *sqlstate,
                                   leat_slice message, uint32_t retry_after_ms);
 
-/* The refusal at index, of either kind; NULL if there is something else. Never raises. */
+/* Returns the refusal or read error at index, or NULL if the value is neither. Never raises. */
 const leat_refusal *leat_refusal_at(lua_State *L, int index);
 
 /* leat.deny(code [, message [, { retry_after_ms = n }]]) -> refusal        [-0, +1, arg] */

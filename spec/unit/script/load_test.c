@@ -105,7 +105,8 @@ static void nothing_is_registered_after_the_load(void **state)
     script_fixture_load(f, "app:method('late', function()\n"
                            "  return select(2, pcall(app.method, app, 'x', print)) end)");
 
-    script_fixture_expect(f, "late", "\"app:method can be called only while the app loads, and not in a handler\"");
+    script_fixture_expect(
+        f, "late", "\"app:method can be called only while the app loads, and not in a handler\"");
 }
 
 static void set_true(void *arg)
