@@ -21,7 +21,7 @@ local ROOMS = {
 }
 
 -- Circles of includes are not looked for in these layers yet.
-local CIRCLES_ALLOWED = { core = true, app = true }
+local CIRCLES_ALLOWED = { app = true }
 
 -- Header name patterns and the only layers that may include them.
 local WRAPPED = {

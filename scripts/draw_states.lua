@@ -1,4 +1,4 @@
--- Draws the states of a subscription: reads csrc/core/sub_table.h and sub_table.c, and writes a picture
+-- Draws the states of a subscription: reads csrc/core/sub_states.h and sub_table.c, and writes a picture
 -- (Mermaid) and a list into docs/architecture.md, between its two marks.
 -- Usage: lua5.4 scripts/draw_states.lua [--check] [ROOT]. --check writes nothing, and exits with 1 if the
 -- document is not what would be written.
@@ -22,7 +22,7 @@ end
 --- The names of an X-macro list, in order, each with what its comment says.
 local function names_of(header, list)
   local names = {}
-  local body = assert(header:match("#define " .. list .. "%(X%)(.-)\n\n"), list .. " is not in sub_table.h")
+  local body = assert(header:match("#define " .. list .. "%(X%)(.-)\n\n"), list .. " is not in sub_states.h")
   for line in body:gmatch("[^\n]+") do
     local name = line:match("X%(([%u_]+)%)")
     if name then
@@ -101,7 +101,7 @@ local function list_events(events)
   return table.concat(lines, "\n")
 end
 
-local header, source = read("csrc/core/sub_table.h"), read("csrc/core/sub_table.c")
+local header, source = read("csrc/core/sub_states.h"), read("csrc/core/sub_table.c")
 local rules = rules_of(source)
 local made = table.concat({
   draw(rules),

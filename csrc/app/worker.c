@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "core/core.h"
+#include "core/core_life.h"
 #include "http/http_server.h"
 #include "net/listener.h"
 #include "script/route/raw.h"

@@ -8,6 +8,7 @@
 #ifndef LEAT_BASE_FAILURE_H
 #define LEAT_BASE_FAILURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -17,6 +18,7 @@ typedef struct leat_failure {
     leat_code code;          /* LEAT_CODE_OK: nothing failed */
     leat_slice message;      /* for people; empty: the code's own sentence will do */
     uint32_t retry_after_ms; /* 0: the code says it all */
+    bool read_failed;        /* a read failed: it was no decision, and may pass later */
 } leat_failure;
 
 #endif

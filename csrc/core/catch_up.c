@@ -19,34 +19,37 @@ enum {
 };
 
 struct leat_catch_up {
-    leat_topic *topic;
+    leat_ring *ring;
     leat_list waiters; /* leat_catch_up_wait, the one that has waited longest first */
     leat_history *fetch;
     leat_deadline retry;
     leat_backoff backoff;
 };
 
-static void fetch(struct leat_catch_up *c);
+static void fetch(leat_catch_up *c);
 static void on_fetched(leat_history *h, int err, int n_rows, void *arg);
 static void on_retry(leat_deadline *d);
 
-static struct leat_catch_up *catch_up_of(leat_topic *t)
+leat_catch_up *leat_catch_up_new(leat_ring *ring)
 {
-    if (t->catch_up != NULL)
-        return t->catch_up;
-    struct leat_catch_up *c = leat_calloc(1, sizeof(*c));
-    c->topic = t;
+    leat_catch_up *c = leat_calloc(1, sizeof(*c));
+    c->ring = ring;
     leat_backoff_init(&c->backoff, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
     leat_list_init(&c->waiters);
     leat_deadline_init(&c->retry);
-    t->catch_up = c;
     return c;
 }
 
-void leat_catch_up_join(leat_catch_up_wait *w, leat_topic *t, int64_t next_seq, leat_catch_up_cb cb)
+void leat_catch_up_free(leat_catch_up *c)
 {
-    struct leat_catch_up *c = catch_up_of(t);
-    w->topic = t;
+    LEAT_ASSERT(leat_list_empty(&c->waiters) && c->fetch == NULL);
+    free(c);
+}
+
+void leat_catch_up_join(leat_catch_up_wait *w, leat_catch_up *c, int64_t next_seq,
+                        leat_catch_up_cb cb)
+{
+    w->of = c;
     w->next_seq = next_seq;
     w->cb = cb;
     leat_list_push(&c->waiters, &w->link);
@@ -54,7 +57,7 @@ void leat_catch_up_join(leat_catch_up_wait *w, leat_topic *t, int64_t next_seq, 
         fetch(c);
 }
 
-static void stop(struct leat_catch_up *c)
+static void stop(leat_catch_up *c)
 {
     leat_deadline_cancel(&c->retry);
     if (c->fetch != NULL)
@@ -64,60 +67,51 @@ static void stop(struct leat_catch_up *c)
 
 void leat_catch_up_leave(leat_catch_up_wait *w)
 {
-    if (w->topic == NULL)
+    leat_catch_up *c = w->of;
+    if (c == NULL)
         return;
-    struct leat_catch_up *c = w->topic->catch_up;
     leat_list_unlink(&w->link);
-    w->topic = NULL;
+    w->of = NULL;
     if (leat_list_empty(&c->waiters))
         stop(c);
 }
 
-void leat_catch_up_free(leat_topic *t)
+static void fetch(leat_catch_up *c)
 {
-    if (t->catch_up == NULL)
-        return;
-    LEAT_ASSERT(leat_list_empty(&t->catch_up->waiters) && t->catch_up->fetch == NULL);
-    free(t->catch_up);
-    t->catch_up = NULL;
-}
-
-static void fetch(struct leat_catch_up *c)
-{
-    const leat_topic *t = c->topic;
-    const leat_limits *limits = t->core->limits;
+    leat_core *core = c->ring->core;
+    const leat_limits *limits = core->limits;
     leat_catch_up_wait *first = LEAT_CONTAINER_OF(c->waiters.next, leat_catch_up_wait, link);
-    c->fetch = leat_history_new(t->core->pool);
-    leat_history_ask(c->fetch, t->entry.key, first->next_seq - 1);
+    c->fetch = leat_history_new(core->pool);
+    leat_history_ask(c->fetch, c->ring->life.name, first->next_seq - 1);
     leat_history_bounds bounds = {
         .events = (int64_t)limits->history_events,
         .topic_bytes = FETCH_BYTES,
         .total_bytes = FETCH_BYTES,
         .event_bytes = (int64_t)limits->max_event_bytes,
     };
-    leat_history_start(c->fetch, &bounds, leat_loop_now(t->core->loop) + limits->control_timeout_ms,
+    leat_history_start(c->fetch, &bounds, leat_loop_now(core->loop) + limits->control_timeout_ms,
                        on_fetched, c);
 }
 
-static void fetch_later(struct leat_catch_up *c, const leat_history *failed, int err)
+static void fetch_later(leat_catch_up *c, const leat_history *failed, int err)
 {
     const char *sqlstate = leat_history_sqlstate(failed);
-    leat_history_count_failure(c->topic->core->metrics, err, sqlstate);
-    leat_hub_link_read_refused(c->topic->core->link, sqlstate);
-    leat_loop *loop = c->topic->core->loop;
-    leat_slice name = c->topic->entry.key;
+    leat_core *core = c->ring->core;
+    leat_slice name = c->ring->life.name;
+    leat_history_count_failure(core->metrics, err, sqlstate);
+    leat_hub_link_read_refused(core->link, sqlstate);
     char topic[160], reason[300];
     LEAT_LOG_WARN("topic", "fetch failed topic=%s err=%s",
                   leat_log_quote(topic, sizeof(topic), name.at, name.len),
                   leat_log_quote(reason, sizeof(reason), leat_history_reason(failed),
                                  strlen(leat_history_reason(failed))));
-    leat_loop_after(loop, &c->retry, leat_backoff_next(&c->backoff, leat_loop_random(loop)),
-                    on_retry);
+    leat_loop_after(core->loop, &c->retry,
+                    leat_backoff_next(&c->backoff, leat_loop_random(core->loop)), on_retry);
 }
 
 static void on_retry(leat_deadline *d)
 {
-    fetch(LEAT_CONTAINER_OF(d, struct leat_catch_up, retry));
+    fetch(LEAT_CONTAINER_OF(d, leat_catch_up, retry));
 }
 
 /* Whether a fetch of what follows `after` is no answer for the waiter: its cursor stands before
@@ -130,7 +124,7 @@ static bool stays(const leat_catch_up_wait *w, int64_t after, const leat_caught 
 
 /* First the waiters that are served are set apart, then they are called: a callback may join or
  * leave. A waiter that joins again stands behind those that stay. */
-static void serve(struct leat_catch_up *c, int64_t after, const leat_caught *caught)
+static void serve(leat_catch_up *c, int64_t after, const leat_caught *caught)
 {
     static const leat_caught nothing = {0};
     leat_list all, served;
@@ -143,13 +137,13 @@ static void serve(struct leat_catch_up *c, int64_t after, const leat_caught *cau
     }
     for (leat_list *l = leat_list_shift(&served); l != NULL; l = leat_list_shift(&served)) {
         leat_catch_up_wait *w = LEAT_CONTAINER_OF(l, leat_catch_up_wait, link);
-        w->topic = NULL;
+        w->of = NULL;
         w->cb(w, w->next_seq >= caught->first_seq ? caught : &nothing);
     }
 }
 
 /* Rows are contiguous, but for what was trimmed before the first. */
-static leat_caught encode(const leat_topic *t, const leat_history *h, int n_rows)
+static leat_caught encode(const leat_ring *ring, const leat_history *h, int n_rows)
 {
     leat_caught caught = {0};
     if (n_rows == 0 || !leat_history_row_at(h, 0).has_event)
@@ -158,24 +152,23 @@ static leat_caught encode(const leat_topic *t, const leat_history *h, int n_rows
     caught.first_seq = leat_history_row_at(h, 0).seq;
     for (int i = 0; i < n_rows; i++) {
         leat_history_row row = leat_history_row_at(h, i);
-        caught.events[caught.n++] = leat_v1_event(row.kind, t->entry.key, row.seq, row.data);
+        caught.events[caught.n++] = leat_v1_event(row.kind, ring->life.name, row.seq, row.data);
     }
     return caught;
 }
 
-static bool adopt_position(leat_topic *t, const leat_history_row *row)
+static bool adopt_position(leat_ring *ring, const leat_history_row *row)
 {
-    leat_epoch *epoch = leat_epoch_of(&t->core->epochs, row->head.epoch);
-    bool same =
-        leat_topic_adopt_position(t, &(leat_position){epoch, row->head.seq, row->head.revoked});
+    leat_epoch *epoch = leat_epoch_of(&ring->core->epochs, row->head.epoch);
+    leat_position at = {epoch, row->head.seq, row->head.revoked};
+    bool same = leat_ring_adopt(ring, &at);
     leat_epoch_unref(epoch);
     return same;
 }
 
 static void on_fetched(leat_history *h, int err, int n_rows, void *arg)
 {
-    struct leat_catch_up *c = arg;
-    leat_topic *t = c->topic;
+    leat_catch_up *c = arg;
     c->fetch = NULL;
     if (err < 0 && err != LEAT_ETOOLARGE) {
         fetch_later(c, h, err);
@@ -185,8 +178,8 @@ static void on_fetched(leat_history *h, int err, int n_rows, void *arg)
     leat_history_row first = {.after = NO_ANSWER};
     if (n_rows > 0)
         first = leat_history_row_at(h, 0);
-    bool same = n_rows > 0 && adopt_position(t, &first);
-    leat_caught caught = encode(t, h, same ? n_rows : 0);
+    bool same = n_rows > 0 && adopt_position(c->ring, &first);
+    leat_caught caught = encode(c->ring, h, same ? n_rows : 0);
     serve(c, same ? first.after : NO_ANSWER, &caught);
     for (size_t i = 0; i < caught.n; i++)
         leat_event_unref(caught.events[i]);

@@ -15,8 +15,9 @@
 #ifndef LEAT_CORE_CATCH_UP_H
 #define LEAT_CORE_CATCH_UP_H
 
-#include "core/topic.h"
+#include "core/ring.h"
 
+typedef struct leat_catch_up leat_catch_up;
 typedef struct leat_catch_up_wait leat_catch_up_wait;
 
 /* The events first_seq, first_seq + 1 ..., among them the one at the cursor. n == 0: the outbox
@@ -31,19 +32,21 @@ typedef void (*leat_catch_up_cb)(leat_catch_up_wait *w, const leat_caught *caugh
 
 struct leat_catch_up_wait {
     leat_list link;
-    leat_topic *topic; /* NULL: not waiting */
+    leat_catch_up *of; /* NULL: not waiting */
     int64_t next_seq;
     leat_catch_up_cb cb;
     void *data; /* the owner's */
 };
 
-/* Waits for the event next_seq of t. cb runs once, never from inside this call. */
-void leat_catch_up_join(leat_catch_up_wait *w, leat_topic *t, int64_t next_seq,
+/* Returns owned. The ring is borrowed; it adopts the positions that the fetches bring. */
+leat_catch_up *leat_catch_up_new(leat_ring *ring);
+/* Nobody waits any more. */
+void leat_catch_up_free(leat_catch_up *c);
+
+/* Waits for the event next_seq. cb runs once, never from inside this call. */
+void leat_catch_up_join(leat_catch_up_wait *w, leat_catch_up *c, int64_t next_seq,
                         leat_catch_up_cb cb);
 /* Harmless if not waiting. */
 void leat_catch_up_leave(leat_catch_up_wait *w);
-
-/* Nobody waits any more. */
-void leat_catch_up_free(leat_topic *t);
 
 #endif

@@ -32,9 +32,9 @@ static void on_timer(leat_deadline *d);
 
 /* --- as its subscriptions see it --- */
 
-static bool takes_more(leat_subscriber *to)
+static bool takes_more(const leat_subscriber *to)
 {
-    return leat_peer_is_open(client_of(to)->peer);
+    return leat_peer_is_open(((const leat_client *)to)->peer);
 }
 
 static bool takes_snapshot(const leat_subscriber *to, size_t bytes)
@@ -44,7 +44,7 @@ static bool takes_snapshot(const leat_subscriber *to, size_t bytes)
 
 static void on_answered(leat_subscriber *to)
 {
-    client_answered(client_of(to));
+    client_update_flow(client_of(to));
 }
 
 /* Milliseconds until a time in seconds since 1970; UINT64_MAX for 0, which is never. */
@@ -56,16 +56,15 @@ static uint64_t until_ms(int64_t at_s)
     return at_s <= now_s ? 0 : (uint64_t)(at_s - now_s) * 1000;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The first expiry of the client's identity and grants. */
 static uint64_t until_expiry_ms(const leat_client *c)
 {
-    uint64_t first_ms = until_ms(c->base.session->expires_at);
-    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
-         e = leat_map_next(&c->base.subs, e)) {
-        uint64_t ms = until_ms(leat_sub_expires_at(LEAT_CONTAINER_OF(e, leat_sub, entry)));
-        first_ms = ms < first_ms ? ms : first_ms;
-    }
-    return first_ms;
+    return earlier(until_ms(c->base.session->expires_at), until_ms(leat_sub_next_expiry(&c->base)));
 }
 
 /* in_ms: when the first expiry is; UINT64_MAX: never. */
@@ -81,9 +80,7 @@ static void arm_expiry(leat_client *c, uint64_t in_ms)
 static void on_grant_expires(leat_subscriber *to, int64_t at_s)
 {
     leat_client *c = client_of(to);
-    uint64_t others_ms = until_expiry_ms(c);
-    uint64_t own_ms = until_ms(at_s);
-    arm_expiry(c, own_ms < others_ms ? own_ms : others_ms);
+    arm_expiry(c, earlier(until_expiry_ms(c), until_ms(at_s)));
 }
 
 static void end_stream(leat_subscriber *to, leat_code code)
@@ -132,9 +129,7 @@ static void on_writable(void *owner)
 {
     leat_client *c = owner;
     client_update_flow(c);
-    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
-         e = leat_map_next(&c->base.subs, e))
-        leat_sub_pump(LEAT_CONTAINER_OF(e, leat_sub, entry));
+    leat_sub_move_all(&c->base);
 }
 
 static void on_slow(void *owner)
@@ -199,21 +194,10 @@ leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport tr
 
 void leat_client_stream(leat_client *c, const leat_sub_request *request)
 {
-    leat_sub_new(&c->base, request);
+    leat_sub_begin(&c->base, request);
 }
 
 /* --- time --- */
-
-/* A subscription whose grant has expired proves its right anew. */
-static void renew_grants(leat_client *c)
-{
-    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
-         e = leat_map_next(&c->base.subs, e)) {
-        leat_sub *s = LEAT_CONTAINER_OF(e, leat_sub, entry);
-        if (until_ms(leat_sub_expires_at(s)) == 0)
-            leat_sub_reauthorize(s);
-    }
-}
 
 static void close_draining(leat_client *c)
 {
@@ -241,7 +225,7 @@ static void on_timer(leat_deadline *d)
     leat_client *c = LEAT_CONTAINER_OF(d, leat_client, timer);
     switch (c->status) {
     case CLIENT_OPEN:
-        renew_grants(c);
+        leat_sub_reauthorize_expired(&c->base, (int64_t)time(NULL));
         arm_expiry(c, until_expiry_ms(c));
         if (until_ms(c->base.session->expires_at) == 0)
             client_close(c, LEAT_CLOSE_IDENTITY, "identity expired");

@@ -1,6 +1,5 @@
 #include "core/client_end.h"
 
-#include "base/container_of.h"
 #include "core/client_request.h"
 #include "core/sub.h"
 #include "wire/close_code.h"
@@ -8,9 +7,7 @@
 void client_end(leat_client *c)
 {
     c->status = CLIENT_CLOSED; /* first: what ends now begins nothing new */
-    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
-         e = leat_map_next(&c->base.subs, NULL))
-        leat_sub_close(LEAT_CONTAINER_OF(e, leat_sub, entry), false);
+    leat_sub_close_all(&c->base);
     client_request_abandon_all(c);
     leat_deadline_cancel(&c->timer);
 }

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/container_of.h"
 #include "core/client_end.h"
 #include "core/client_request.h"
 #include "core/client_send.h"
@@ -27,9 +26,10 @@ static void refuse_message(leat_client *c, leat_slice id, leat_code code, const 
 {
     if (code == LEAT_CODE_BAD_REQUEST)
         leat_metrics_add(c->base.core->metrics, LEAT_M_BAD_REQUESTS, 1);
-    uint32_t retry_after_ms = code == LEAT_CODE_UNAVAILABLE ? RETRY_AFTER_MS : 0;
-    client_send_error(&c->base, id, none,
-                      &(leat_failure){code, leat_slice_of(message), retry_after_ms});
+    leat_failure failure = {.code = code, .message = leat_slice_of(message)};
+    if (code == LEAT_CODE_UNAVAILABLE)
+        failure.retry_after_ms = RETRY_AFTER_MS;
+    client_send_error(&c->base, id, none, &failure);
 }
 
 static void subscribe(leat_client *c, const leat_v1_message *m)
@@ -39,7 +39,7 @@ static void subscribe(leat_client *c, const leat_v1_message *m)
         .topic = m->topic,
         .id = m->id,
         .params = m->params,
-        .since = {m->has_since ? m->since_epoch : none, m->since_seq},
+        .since = {.epoch = m->has_since ? m->since_epoch : none, .seq = m->since_seq},
         .deadline_ms = deadline_of(c, m),
     };
     if (c->base.is_stream) {
@@ -54,12 +54,12 @@ static void subscribe(leat_client *c, const leat_v1_message *m)
 
 static void unsubscribe(leat_client *c, const leat_v1_message *m)
 {
-    leat_map_entry *e = leat_map_get(&c->base.subs, m->topic);
-    if (e == NULL) {
+    leat_sub *s = leat_sub_find(&c->base, m->topic);
+    if (s == NULL) {
         refuse_message(c, m->id, LEAT_CODE_NOT_FOUND, "not subscribed to this topic");
         return;
     }
-    leat_sub_close(LEAT_CONTAINER_OF(e, leat_sub, entry), true);
+    leat_sub_unsubscribe(s);
     client_send_ok(&c->base, m->id, none);
     if (c->base.is_stream)
         client_close(c, LEAT_CLOSE_NORMAL, "unsubscribed");
@@ -73,33 +73,33 @@ static void renew_session(leat_client *c, leat_session *session)
     c->base.session = session;
     c->base.ops->grant_expires(
         &c->base, session->expires_at); /* the identity may expire sooner than the old one */
-    for (leat_map_entry *e = leat_map_next(&c->base.subs, NULL); e != NULL;
-         e = leat_map_next(&c->base.subs, e))
-        leat_sub_reauthorize(LEAT_CONTAINER_OF(e, leat_sub, entry));
+    leat_sub_reauthorize_all(&c->base);
 }
 
-static void answer_failure(leat_client *c, leat_slice id, const leat_verdict *v)
+static void answer_failure(leat_client *c, leat_slice id, const leat_failure *why)
 {
     char text[512];
-    snprintf(text, sizeof(text), "%.*s", (int)v->message.len,
-             v->message.at == NULL ? "" : v->message.at);
-    client_send_error(&c->base, id, none,
-                      &(leat_failure){v->code, leat_slice_of(text), v->retry_after_ms});
+    leat_failure told = *why;
+    snprintf(text, sizeof(text), "%.*s", (int)why->message.len,
+             why->message.at == NULL ? "" : why->message.at);
+    told.message = leat_slice_of(text);
+    client_send_error(&c->base, id, none, &told);
 }
 
 static void answer(leat_client *c, leat_v1_op op, leat_slice id, const leat_verdict *v)
 {
     bool renews = op == LEAT_V1_AUTHENTICATE;
-    if (v->code == LEAT_CODE_OK) {
+    leat_failure why = v->failure;
+    if (why.code == LEAT_CODE_OK) {
         if (renews)
             renew_session(c, v->session);
         client_send_ok(&c->base, id, v->json);
         return;
     }
-    answer_failure(c, id, v);
+    answer_failure(c, id, &why);
     /* A failed read or script says nothing about the identity: the client keeps the one it has. */
-    if (renews && !v->read_failed && v->code != LEAT_CODE_INTERNAL)
-        client_close(c, LEAT_CLOSE_IDENTITY, leat_code_name(v->code));
+    if (renews && !why.read_failed && why.code != LEAT_CODE_INTERNAL)
+        client_close(c, LEAT_CLOSE_IDENTITY, leat_code_name(why.code));
 }
 
 /* --- messages --- */

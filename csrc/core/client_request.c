@@ -145,7 +145,8 @@ static void on_timeout(leat_deadline *d)
 {
     client_request *r = LEAT_CONTAINER_OF(d, client_request, timer);
     r->core->script->ops->cancel(&r->call);
-    on_verdict(&r->call, &(leat_verdict){.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true});
+    leat_failure late = {.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true};
+    on_verdict(&r->call, &(leat_verdict){.failure = late});
 }
 
 static void make_orphan(client_request *r, uint64_t until_ms)
@@ -174,7 +175,7 @@ void client_request_abandon_all(leat_client *c)
     }
 }
 
-void leat_core_cancel_orphans(leat_core *core)
+void client_request_cancel_orphans(leat_core *core)
 {
     for (leat_list *l = leat_list_shift(&core->orphans); l != NULL;
          l = leat_list_shift(&core->orphans)) {

@@ -25,4 +25,7 @@ void client_request_new(leat_client *c, const leat_v1_message *m, leat_slice sub
 /* The client goes away. */
 void client_request_abandon_all(leat_client *c);
 
+/* Ends the requests of clients that have gone. */
+void client_request_cancel_orphans(leat_core *core);
+
 #endif

@@ -24,11 +24,13 @@ static leat_peer *begin_at(leat_subscriber *to, leat_buf *out, const char *name,
 }
 
 void client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
-                          const leat_position *at, bool stale, leat_slice json)
+                          const leat_snapshot *snapshot)
 {
     leat_buf out = LEAT_BUF_INIT;
-    leat_peer *p = begin_at(to, &out, "snapshot", at, json.len);
-    leat_v1_write_snapshot(&out, id, topic, leat_epoch_text(at->epoch), at->seq, stale, json);
+    const leat_position *at = &snapshot->position;
+    leat_peer *p = begin_at(to, &out, "snapshot", at, snapshot->json.len);
+    leat_v1_write_snapshot(&out, id, topic, leat_epoch_text(at->epoch), at->seq, snapshot->stale,
+                           snapshot->json);
     leat_peer_send(p, &out);
 }
 

@@ -12,7 +12,7 @@
 #include "core/client_state.h"
 
 void client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
-                          const leat_position *at, bool stale, leat_slice json);
+                          const leat_snapshot *snapshot);
 void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
                          const leat_position *at);
 /* epoch is NULL for a signal. */

@@ -1,66 +1,7 @@
-/* core.c - one worker's core: its start, its drain, its stop, and what the hub sends it.
- */
+/* core.c - facts of a worker that its topics and its clients share. */
 #include "core/core.h"
 
-#include <stdlib.h>
-
-#include "base/log.h"
-#include "base/mem.h"
-#include "core/client.h"
-#include "core/topic.h"
-
-/* Takes the event out of the news. */
-static void on_news(void *arg, leat_hub_news *news)
-{
-    leat_core *core = arg;
-    switch (news->kind) {
-    case LEAT_HUB_ARMED:
-        leat_topic_on_armed(core, news->armed);
-        break;
-    case LEAT_HUB_BEGIN:
-        leat_topic_on_begin(core, news->begin.topic, &news->begin.at);
-        break;
-    case LEAT_HUB_EVENT:
-        leat_topic_on_event(core, news->event.generation, leat_hub_news_take_event(news));
-        break;
-    case LEAT_HUB_SIGNAL:
-        leat_topic_on_signal(core, news->event.generation, leat_hub_news_take_event(news));
-        break;
-    case LEAT_HUB_RESET:
-        leat_topic_on_reset(core, news->reset.topic, news->reset.reason);
-        break;
-    case LEAT_HUB_CONFIRMED:
-    case LEAT_HUB_UNCONFIRMED:
-        core->confirmed = news->kind == LEAT_HUB_CONFIRMED;
-        break;
-    case LEAT_HUB_CLOSED:
-        break; /* the link's own: leat_hub_link_close's done says it */
-    }
-}
-
-int leat_core_start(leat_core *core)
-{
-    leat_map_init(&core->topics);
-    leat_map_init(&core->epochs);
-    leat_list_init(&core->clients);
-    leat_list_init(&core->orphans);
-    leat_slots_init(&core->slots, core->limits->max_turns, core->metrics);
-    core->n_clients = 0;
-    core->draining = core->confirmed = false;
-    core->generations = core->numberings = core->histories = 0;
-    core->history[0] = '\0';
-    core->on_empty = NULL;
-    return leat_hub_link_open(&core->link, core->hub, core->limits->worker_mail_bytes,
-                              leat_loop_uv(core->loop), on_news, core);
-}
-
-void leat_core_set_script(leat_core *core, leat_script *script)
-{
-    core->script = script;
-    for (leat_map_entry *e = leat_map_next(&core->topics, NULL); e != NULL;
-         e = leat_map_next(&core->topics, e))
-        leat_topic_scripts_changed(LEAT_CONTAINER_OF(e, leat_topic, entry));
-}
+#include <string.h>
 
 void leat_core_check_empty(leat_core *core)
 {
@@ -71,24 +12,22 @@ void leat_core_check_empty(leat_core *core)
     done(core->on_empty_arg);
 }
 
-void leat_core_drain(leat_core *core, void (*done)(void *arg), void *arg)
+/* An epoch is the name of a history, "-", and the rest. */
+static leat_slice history_of(const leat_epoch *epoch)
 {
-    bool at_once = core->draining; /* asked for a second time */
-    core->draining = true;
-    core->on_empty = done;
-    core->on_empty_arg = arg;
-    uint64_t until = leat_loop_now(core->loop) + core->limits->drain_ms;
-    leat_client_drain_all(core, at_once ? 0 : until);
-    leat_core_check_empty(core);
+    leat_slice text = leat_epoch_text(epoch);
+    while (text.len > 0 && text.at[text.len - 1] != '-')
+        text.len--;
+    return text;
 }
 
-void leat_core_stop(leat_core *core, void (*done)(void *arg), void *arg)
+void leat_core_note_history(leat_core *core, const leat_epoch *epoch)
 {
-    LEAT_ASSERT(core->n_clients == 0);
-    leat_core_cancel_orphans(core);
-    leat_topic_free_all(core);
-    leat_map_close(&core->topics);
-    LEAT_ASSERT(core->epochs.count == 0);
-    leat_map_close(&core->epochs);
-    leat_hub_link_close(core->link, done, arg);
+    leat_slice history = history_of(epoch);
+    if (history.len >= sizeof(core->history) || leat_slice_is(history, core->history))
+        return;
+    if (core->history[0] != '\0')
+        core->histories++;
+    memcpy(core->history, history.at, history.len);
+    core->history[history.len] = '\0';
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/epoch.h"
 #include "base/limits.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -32,7 +33,8 @@ typedef struct leat_core {
 
     /* The core's own. */
     leat_hub_link *link;
-    leat_map topics;   /* leat_topic by name */
+    const struct leat_cursor_handler *cursors; /* who moves the cursors of topics (topic.h) */
+    leat_map topics;                           /* leat_topic by name */
     leat_map epochs;   /* every epoch that something here speaks of (epoch.h) */
     leat_list clients; /* every leat_client */
     leat_list orphans; /* requests that run on although their client has gone */
@@ -49,24 +51,11 @@ typedef struct leat_core {
     void *on_empty_arg;
 } leat_core;
 
-/* Connects to the hub. */
-LEAT_MUST_CHECK int leat_core_start(leat_core *core);
-
-/* New handshakes run on these scripts; those in flight end on the ones they began with. The caller
- * frees the old ones when their last task is done. */
-void leat_core_set_script(leat_core *core, leat_script *script);
-
-/* No new clients or subscriptions; every client gets 1001 with "retry_after_ms=N", spread over
- * limits->drain_ms; done runs when the last is gone (at once, from inside this call, if there are
- * none). */
-void leat_core_drain(leat_core *core, void (*done)(void *arg), void *arg);
-
 /* A client or an orphan is gone: the drain may be over. */
 void leat_core_check_empty(leat_core *core);
-void leat_core_cancel_orphans(leat_core *core);
 
-/* Leaves the hub and frees the topics; all clients must be gone. done runs when the hub has let go.
- */
-void leat_core_stop(leat_core *core, void (*done)(void *arg), void *arg);
+/* Somebody has met a position of that epoch. Every position is of the history that its epoch begins
+ * with: another one than before is counted in `histories`. */
+void leat_core_note_history(leat_core *core, const leat_epoch *epoch);
 
 #endif

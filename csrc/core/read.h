@@ -17,19 +17,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/epoch.h"
 #include "base/failure.h"
 #include "core/core.h"
 #include "core/script.h"
+#include "core/snapshot.h"
 
 typedef struct leat_read leat_read;
 
 typedef struct leat_read_outcome {
-    leat_failure failure;
-    bool read_failed;       /* not a decision: trying again later may help */
-    leat_position position; /* LEAT_CODE_OK: where the topic stood */
-    bool stale;
-    leat_slice json;
+    leat_failure failure;   /* read_failed: it was no decision */
+    leat_snapshot snapshot; /* LEAT_CODE_OK */
 } leat_read_outcome;
 
 /* The read is finished; a commit of its transaction may go on behind it. */

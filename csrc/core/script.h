@@ -52,21 +52,13 @@ static inline leat_pg_bill leat_session_bill(const leat_session *session, leat_p
 }
 
 typedef struct leat_verdict {
-    leat_code code;     /* LEAT_CODE_OK, else why not */
-    leat_slice message; /* for people; at == NULL: none. Borrowed. */
-    uint32_t retry_after_ms;
-    bool read_failed; /* the code stems from a read that failed, uncaught (else: a decision or a bug
-                         of the script) */
+    leat_failure failure;  /* LEAT_CODE_OK, else why not; its message is borrowed. read_failed: the
+                              handler let the failure of a read pass uncaught. */
     leat_session *session; /* connect: owned by the asker from here on */
     leat_grant *grant;     /* authorize: likewise */
     leat_slice json; /* snapshot, publish, method, event: the encoded result; at == NULL: nothing.
                         Borrowed. */
 } leat_verdict;
-
-static inline leat_failure leat_verdict_failure(const leat_verdict *v)
-{
-    return (leat_failure){v->code, v->message, v->retry_after_ms};
-}
 
 typedef void (*leat_call_cb)(leat_call *call, const leat_verdict *verdict);
 

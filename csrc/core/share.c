@@ -18,15 +18,15 @@ enum {
 };
 
 struct leat_share {
-    leat_list link; /* in topic->shares, least recently used first */
-    leat_topic *topic;
+    leat_list link; /* in shares->all_ */
+    leat_shares *shares;
     char *key;
     leat_list waiters; /* the first one leads */
     leat_read *read;   /* running, or NULL */
     bool serving;      /* its waiters are on serve_all's list */
     leat_sweep serve;
-    leat_position at; /* of the snapshot at hand; no epoch: there is none */
-    leat_buf json;
+    leat_position at; /* of the snapshot at hand; a reference. No epoch: there is none */
+    leat_buf json;    /* the snapshot */
 };
 
 static void on_read(leat_read *r, const leat_read_outcome *outcome, void *arg);
@@ -51,10 +51,15 @@ static void free_share(leat_share *s)
     free(s);
 }
 
-static leat_share *make_share(leat_topic *t, leat_slice key)
+static leat_core *core_of(const leat_share *s)
+{
+    return s->shares->ring->core;
+}
+
+static leat_share *make_share(leat_shares *shares, leat_slice key)
 {
     leat_share *s = leat_calloc(1, sizeof(*s));
-    s->topic = t;
+    s->shares = shares;
     s->key = leat_memdup(key.at, key.len);
     leat_list_init(&s->waiters);
     leat_list_init(&s->link);
@@ -64,12 +69,12 @@ static leat_share *make_share(leat_topic *t, leat_slice key)
 
 /* The share of that key, made if need be, as the most recently used; idle ones beyond the limit go.
  */
-static leat_share *use_share(leat_topic *t, leat_slice key)
+static leat_share *use_share(leat_shares *shares, leat_slice key)
 {
     leat_share *found = NULL;
     leat_share *idle = NULL; /* for the longest time */
     size_t n = 0;
-    for (leat_list *l = t->shares.next, *next = l->next; l != &t->shares;
+    for (leat_list *l = shares->all_.next, *next = l->next; l != &shares->all_;
          l = next, next = l->next) {
         leat_share *s = LEAT_CONTAINER_OF(l, leat_share, link);
         if (leat_slice_is(key, s->key))
@@ -79,12 +84,12 @@ static leat_share *use_share(leat_topic *t, leat_slice key)
         n++;
     }
     if (found == NULL) {
-        found = make_share(t, key);
+        found = make_share(shares, key);
         if (n >= MAX_SHARES && idle != NULL)
             free_share(idle);
     }
     leat_list_unlink(&found->link);
-    leat_list_push(&t->shares, &found->link);
+    leat_list_push(&shares->all_, &found->link);
     return found;
 }
 
@@ -92,12 +97,12 @@ static leat_share *use_share(leat_topic *t, leat_slice key)
  * last used first. */
 static void keep(leat_share *s, const leat_read_outcome *o)
 {
-    size_t room = s->topic->core->limits->ring_bytes;
-    s->at = o->position;
+    size_t room = core_of(s)->limits->ring_bytes;
+    s->at = o->snapshot.position;
     leat_epoch_ref(s->at.epoch);
-    leat_buf_slice(&s->json, o->json);
+    leat_buf_slice(&s->json, o->snapshot.json);
     room -= s->json.cap < room ? s->json.cap : room;
-    for (leat_list *l = s->topic->shares.prev; l != &s->topic->shares; l = l->prev) {
+    for (leat_list *l = s->shares->all_.prev; l != &s->shares->all_; l = l->prev) {
         leat_share *other = LEAT_CONTAINER_OF(l, leat_share, link);
         if (other == s)
             continue;
@@ -109,9 +114,9 @@ static void keep(leat_share *s, const leat_read_outcome *o)
 
 static bool at_hand(const leat_share *s)
 {
-    const leat_topic *t = s->topic;
-    return s->at.epoch != NULL && s->at.epoch == t->epoch && leat_topic_holds(t, s->at.seq + 1) &&
-           s->at.seq >= t->resynced;
+    const leat_ring *ring = s->shares->ring;
+    return s->at.epoch != NULL && s->at.epoch == ring->epoch &&
+           leat_ring_leads_on(ring, s->at.seq + 1) && s->at.seq >= ring->resynced;
 }
 
 static void lead(leat_share *s)
@@ -119,7 +124,7 @@ static void lead(leat_share *s)
     if (s->read != NULL || leat_list_empty(&s->waiters))
         return;
     leat_share_wait *first = LEAT_CONTAINER_OF(s->waiters.next, leat_share_wait, link_);
-    s->read = leat_read_start(s->topic->core, s->topic->entry.key, first->grant_, false,
+    s->read = leat_read_start(core_of(s), s->shares->ring->life.name, first->grant_, false,
                               first->deadline_ms_, on_read, s);
 }
 
@@ -138,29 +143,31 @@ static void take_off(leat_share_wait *w)
     w->share_ = NULL;
 }
 
-static void read_alone(leat_share_wait *w, leat_topic *t, const leat_share_ask *ask)
+static void read_alone(leat_share_wait *w, const leat_ring *ring, const leat_share_ask *ask)
 {
-    w->own_ = leat_read_start(t->core, t->entry.key, ask->grant, ask->fresh_only, ask->deadline_ms,
-                              on_own_read, w);
+    w->own_ = leat_read_start(ring->core, ring->life.name, ask->grant, ask->fresh_only,
+                              ask->deadline_ms, on_own_read, w);
 }
 
-void leat_share_join(leat_share_wait *w, leat_topic *t, const leat_share_ask *ask, leat_share_cb cb)
+void leat_share_join(leat_share_wait *w, leat_shares *shares, const leat_share_ask *ask,
+                     leat_share_cb cb)
 {
+    leat_loop *loop = shares->ring->core->loop;
     w->grant_ = ask->grant;
     w->least_seq = ask->least_seq;
     w->deadline_ms_ = ask->deadline_ms;
-    w->core_ = t->core;
+    w->core_ = shares->ring->core;
     w->cb_ = cb;
     if (ask->grant->share.at == NULL || ask->fresh_only) {
-        read_alone(w, t, ask);
+        read_alone(w, shares->ring, ask);
         return;
     }
-    leat_share *s = use_share(t, ask->grant->share);
+    leat_share *s = use_share(shares, ask->grant->share);
     w->share_ = s;
     leat_list_push(&s->waiters, &w->link_);
-    leat_loop_at(t->core->loop, &w->deadline_, ask->deadline_ms, on_deadline);
+    leat_loop_at(loop, &w->deadline_, ask->deadline_ms, on_deadline);
     if (at_hand(s) && s->at.seq >= ask->least_seq)
-        leat_sweep_schedule(t->core->loop, &s->serve);
+        leat_sweep_schedule(loop, &s->serve);
     else
         lead(s);
 }
@@ -194,20 +201,22 @@ static void on_deadline(leat_deadline *d)
 {
     leat_share_wait *w = LEAT_CONTAINER_OF(d, leat_share_wait, deadline_);
     leat_read_outcome outcome = {
-        .failure.code = LEAT_CODE_DEADLINE_EXCEEDED,
-        .read_failed = true,
+        .failure = {.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true},
     };
     if (!leat_pg_pool_healthy(w->core_->pool))
-        outcome.failure =
-            (leat_failure){.code = LEAT_CODE_UNAVAILABLE, .retry_after_ms = RETRY_AFTER_MS};
+        outcome.failure = (leat_failure){
+            .code = LEAT_CODE_UNAVAILABLE,
+            .retry_after_ms = RETRY_AFTER_MS,
+            .read_failed = true,
+        };
     leat_share_leave(w);
     w->cb_(w, &outcome);
 }
 
 /* Numbers of another numbering than the ring's say nothing. */
-static bool good_for(const leat_share_wait *w, const leat_topic *t, const leat_read_outcome *o)
+static bool good_for(const leat_share_wait *w, const leat_ring *ring, const leat_read_outcome *o)
 {
-    return o->position.seq >= w->least_seq || o->position.epoch != t->epoch;
+    return o->snapshot.position.seq >= w->least_seq || o->snapshot.position.epoch != ring->epoch;
 }
 
 /* Every waiter that the outcome is good for gets it; the others, in their order, wait for the next
@@ -220,7 +229,7 @@ static void serve_all(leat_share *s, const leat_read_outcome *outcome)
     leat_list_move(&all, &s->waiters);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         leat_share_wait *w = LEAT_CONTAINER_OF(l, leat_share_wait, link_);
-        if (!good_for(w, s->topic, outcome)) {
+        if (!good_for(w, s->shares->ring, outcome)) {
             leat_list_push(&s->waiters, &w->link_);
             left = true;
             continue;
@@ -241,14 +250,12 @@ static void on_serve(leat_sweep *sweep)
         return;
     }
     leat_read_outcome outcome = {
-        .failure.code = LEAT_CODE_OK,
-        .position = s->at,
-        .json = leat_buf_view(&s->json),
+        .snapshot = {.position = s->at, .json = leat_buf_view(&s->json)},
     };
     /* The ring may have caught up with the snapshot while a newer one is read. That read borrows
      * the grant of its leader, which may be about to be served. */
-    if (s->read != NULL &&
-        good_for(LEAT_CONTAINER_OF(s->waiters.next, leat_share_wait, link_), s->topic, &outcome)) {
+    if (s->read != NULL && good_for(LEAT_CONTAINER_OF(s->waiters.next, leat_share_wait, link_),
+                                    s->shares->ring, &outcome)) {
         leat_read_cancel(s->read);
         s->read = NULL;
     }
@@ -268,14 +275,20 @@ static void on_read(leat_read *r, const leat_read_outcome *outcome, void *arg)
         return;
     }
     forget(s);
-    if (!outcome->stale)
+    if (!outcome->snapshot.stale)
         keep(s, outcome);
     serve_all(s, outcome);
 }
 
-void leat_share_forget_all(leat_topic *t, bool renumbered)
+void leat_shares_init(leat_shares *shares, const leat_ring *ring)
 {
-    for (leat_list *l = t->shares.next; l != &t->shares; l = l->next) {
+    leat_list_init(&shares->all_);
+    shares->ring = ring;
+}
+
+void leat_shares_restart(leat_shares *shares, bool renumbered)
+{
+    for (leat_list *l = shares->all_.next; l != &shares->all_; l = l->next) {
         leat_share *s = LEAT_CONTAINER_OF(l, leat_share, link);
         forget(s);
         if (!renumbered || s->read == NULL)
@@ -286,8 +299,8 @@ void leat_share_forget_all(leat_topic *t, bool renumbered)
     }
 }
 
-void leat_share_free_all(leat_topic *t)
+void leat_shares_close(leat_shares *shares)
 {
-    while (!leat_list_empty(&t->shares))
-        free_share(LEAT_CONTAINER_OF(t->shares.next, leat_share, link));
+    while (!leat_list_empty(&shares->all_))
+        free_share(LEAT_CONTAINER_OF(shares->all_.next, leat_share, link));
 }

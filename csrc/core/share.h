@@ -1,9 +1,7 @@
 /* share.h - snapshots: one read for all that ask for the same key at the same time, or soon after.
  *
- * Ownership  shares belong to their topic; a leat_share_wait is embedded in its owner. The grant is
- *            borrowed while it waits.
- * Threads    loop thread only.
- * Units      absolute milliseconds.
+ * Ownership  leat_shares is embedded in its topic; a leat_share_wait is embedded in its owner. The
+ * grant is borrowed while it waits. Threads    loop thread only. Units      absolute milliseconds.
  * Errors     as leat_read, by the deadline. A failure concerns only the waiter whose grant the read
  *            used: the next one leads then.
  *
@@ -17,10 +15,23 @@
 #define LEAT_CORE_SHARE_H
 
 #include "core/read.h"
-#include "core/topic.h"
+#include "core/ring.h"
 
 typedef struct leat_share leat_share;
 typedef struct leat_share_wait leat_share_wait;
+
+/* The shares of one topic. */
+typedef struct leat_shares {
+    leat_list all_; /* leat_share, least recently used first */
+    const leat_ring *ring;
+} leat_shares;
+
+void leat_shares_init(leat_shares *shares, const leat_ring *ring);
+/* Nobody waits any more. */
+void leat_shares_close(leat_shares *shares);
+/* The ring restarts: snapshots at hand are forgotten. renumbered: reads that run begin anew, too.
+ * They may be of the old numbering, and older than what a client that joins has seen of it. */
+void leat_shares_restart(leat_shares *shares, bool renumbered);
 
 typedef void (*leat_share_cb)(leat_share_wait *w, const leat_read_outcome *outcome);
 
@@ -48,16 +59,10 @@ struct leat_share_wait {
 
 void leat_share_wait_init(leat_share_wait *w);
 
-/* Waits for a snapshot of t. cb runs once, never from inside this call. */
-void leat_share_join(leat_share_wait *w, leat_topic *t, const leat_share_ask *ask,
+/* Waits for a snapshot of the topic. cb runs once, never from inside this call. */
+void leat_share_join(leat_share_wait *w, leat_shares *shares, const leat_share_ask *ask,
                      leat_share_cb cb);
 /* Harmless if not waiting. */
 void leat_share_leave(leat_share_wait *w);
-
-/* The ring restarts: snapshots at hand are forgotten. renumbered: reads that run begin anew, too.
- * They may be of the old numbering, and older than what a client that joins has seen of it. */
-void leat_share_forget_all(leat_topic *t, bool renumbered);
-/* Nobody waits any more. */
-void leat_share_free_all(leat_topic *t);
 
 #endif

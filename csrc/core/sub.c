@@ -1,17 +1,16 @@
 /* sub.c - what happens to a subscription: the one place where its state changes.
  *
  * Everything that a subscription meets comes to sub_happens, as an event. The table (sub_table.c)
- * says which state follows, and what is done on the way; a state's entry may meet something at
- * once, which is the next event. What the state had under way ends when it is left, whatever the
- * way out.
+ * says which state follows, and what is done on the way. Entering a state may meet something at
+ * once, which is the next event. What a state has under way ends when the state is left, whatever
+ * the way out.
  *
- *   leat_sub_new -> AUTHORIZING (sub_right.c) -> ARMING, STARTING, RESUMING (sub_start.c)
- *   -> READING (sub_read.c) -> answered (sub_answer.c) -> REPLAYING, LIVE
- *   (sub_replay.c) -> CLOSED (sub_answer.c)
+ *   leat_sub_begin -> AUTHORIZING (sub_right.c) -> ARMING, STARTING, RESUMING (sub_start.c)
+ *   -> READING (sub_read.c) -> answered (sub_answer.c) -> REPLAYING, LIVE (sub_replay.c)
+ *   -> CLOSED (sub_answer.c)
  *
- * An event of its own never reaches a subscription while another one is being dealt with. Leaving
- * a state may give its database slot to another subscription, which is told from inside that.
- */
+ * A subscription never meets an event while it deals with another one. Leaving a state may give its
+ * database slot to another subscription, which is told from inside that call. */
 #include "core/sub.h"
 
 #include <stdlib.h>
@@ -20,24 +19,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/sub_private.h"
+#include "core/sub_table.h"
 #include "wire/leat_v1.h"
 
 enum { MAX_EPOCH = 64, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
 
-leat_slice sub_name(const leat_sub *s)
-{
-    return s->entry.key;
-}
-
-leat_core *sub_core(const leat_sub *s)
-{
-    return s->subscriber->core;
-}
-
-uint64_t sub_in_ms(const leat_sub *s, uint64_t ms)
-{
-    return leat_loop_now(sub_core(s)->loop) + ms;
-}
+/* ---- One event. ---- */
 
 sub_work *sub_work_of(leat_sub *s)
 {
@@ -45,7 +32,7 @@ sub_work *sub_work_of(leat_sub *s)
         return s->work;
     sub_work *w = leat_calloc(1, sizeof(*w));
     w->sub = s;
-    w->seen.history = sub_core(s)->histories; /* it was settled: another one would renumber it */
+    w->seen.history = sub_core(s)->histories; /* it was settled: another one renumbers it */
     leat_deadline_init(&w->deadline);
     leat_deadline_init(&w->renewal.wait);
     leat_slot_init(&w->slot);
@@ -89,10 +76,13 @@ static void count(leat_sub *s, sub_state next)
 
 static sub_event change(leat_sub *s, const sub_rule *rule, sub_news *news)
 {
+    const sub_trait *from = &sub_traits[s->state];
     const sub_trait *to = &sub_traits[rule->next];
-    LEAT_LOG_DEBUG("sub", "%s -> %s", sub_traits[s->state].name, to->name);
+    LEAT_LOG_DEBUG("sub", "%s -> %s", from->name, to->name);
     leave(s, rule->next);
     sub_event met = rule->act == NULL ? SUB_ON_NOTHING : rule->act(s, news);
+    if (from->asked && !to->asked)
+        sub_release_asked(s);
     count(s, rule->next);
     s->state = (uint8_t)rule->next;
     if (met == SUB_ON_NOTHING && to->enter != NULL)
@@ -102,7 +92,7 @@ static sub_event change(leat_sub *s, const sub_rule *rule, sub_news *news)
     return met;
 }
 
-static void say(const sub_farewell *last)
+static void say_farewell(const sub_farewell *last)
 {
     if (last->stream != NULL)
         last->stream->ops->stream_ended(last->stream, last->failure.code);
@@ -120,7 +110,7 @@ void sub_happens(leat_sub *s, sub_event event, sub_news *news)
         else
             event = rule->act == NULL ? SUB_ON_NOTHING : rule->act(s, news);
     }
-    say(&news->last);
+    say_farewell(&news->last);
 }
 
 void sub_happens_plainly(leat_sub *s, sub_event event)
@@ -129,23 +119,28 @@ void sub_happens_plainly(leat_sub *s, sub_event event)
     sub_happens(s, event, &news);
 }
 
+/* ---- How a subscription begins. ---- */
+
 static char *copy(leat_slice text)
 {
     return text.at == NULL ? NULL : leat_memdup(text.at, text.len);
 }
 
+/* The position that the client has brought, with a reference; none if it cannot be one of ours. */
+static leat_position position_of(leat_core *core, const leat_named_position *since)
+{
+    leat_position at = {.seq = since->seq, .revoked = LEAT_NEVER_REVOKED};
+    bool possible = since->epoch.len <= MAX_EPOCH && since->seq >= 0 && since->seq <= LEAT_SEQ_MAX;
+    if (since->epoch.at != NULL && possible)
+        at.epoch = leat_epoch_of(&core->epochs, since->epoch);
+    return at;
+}
+
 static sub_asked *make_asked(leat_core *core, const leat_sub_request *request)
 {
     sub_asked *a = leat_calloc(1, sizeof(*a));
-    a->name = copy(request->topic);
     a->id = copy(request->id);
-    leat_slice epoch = request->since.epoch;
-    bool possible =
-        epoch.len <= MAX_EPOCH && request->since.seq >= 0 && request->since.seq <= LEAT_SEQ_MAX;
-    if (epoch.at != NULL && possible) /* any other is none of ours: as without */
-        a->since.epoch = leat_epoch_of(&core->epochs, epoch);
-    a->since.seq = request->since.seq;
-    a->since.revoked = LEAT_NEVER_REVOKED;
+    a->since = position_of(core, &request->since);
     a->deadline_ms = request->deadline_ms;
     a->started_ns = uv_hrtime();
     a->done = request->done;
@@ -153,75 +148,147 @@ static sub_asked *make_asked(leat_core *core, const leat_sub_request *request)
     return a;
 }
 
-void leat_sub_new(leat_subscriber *subscriber, const leat_sub_request *request)
+void leat_sub_begin(leat_subscriber *r, const leat_sub_request *request)
 {
     leat_sub *s = leat_calloc(1, sizeof(*s));
-    s->subscriber = subscriber;
+    s->subscriber = r;
     s->params = copy(request->params);
     s->grant = request->grant;
-    leat_list_init(&s->topic_link);
+    leat_list_init(&s->cursor.link);
     sub_work *w = sub_work_of(s);
-    w->asked = make_asked(subscriber->core, request);
+    w->name = copy(request->topic);
+    w->asked = make_asked(r->core, request);
     w->seen = request->seen;
-    leat_map_add(&subscriber->subs, &s->entry, (leat_slice){w->asked->name, request->topic.len});
-    leat_metrics_add(subscriber->core->metrics, LEAT_M_SUBS_NEW, 1);
-    subscriber->n_inflight++;
-    subscriber->params_bytes += request->params.len;
+    leat_map_add(&r->subs, &s->entry, (leat_slice){w->name, request->topic.len});
+    leat_metrics_add(r->core->metrics, LEAT_M_SUBS_NEW, 1);
+    r->n_inflight++;
+    r->params_bytes += request->params.len;
     sub_happens_plainly(s, s->grant == NULL ? SUB_ON_SUBSCRIBE : SUB_ON_GRANTED);
 }
 
-void leat_sub_close(leat_sub *s, bool tell)
+/* ---- What happens to a subscription from outside. ---- */
+
+static leat_sub *sub_of_entry(leat_map_entry *e)
 {
-    sub_news news = {.tell = tell};
+    return LEAT_CONTAINER_OF(e, leat_sub, entry);
+}
+
+/* The next subscription after that one; NULL: the first. Returns NULL after the last. */
+static leat_sub *next_sub(const leat_subscriber *r, const leat_sub *s)
+{
+    leat_map_entry *e = leat_map_next(&r->subs, s == NULL ? NULL : &s->entry);
+    return e == NULL ? NULL : sub_of_entry(e);
+}
+
+void leat_sub_forget(leat_subscriber *r, void *done_arg)
+{
+    for (leat_sub *s = next_sub(r, NULL); s != NULL; s = next_sub(r, s)) {
+        sub_asked *a = s->work == NULL ? NULL : s->work->asked;
+        if (a != NULL && a->done_arg == done_arg)
+            a->done = NULL;
+    }
+}
+
+leat_sub *leat_sub_find(const leat_subscriber *r, leat_slice topic)
+{
+    leat_map_entry *e = leat_map_get(&r->subs, topic);
+    return e == NULL ? NULL : sub_of_entry(e);
+}
+
+void leat_sub_unsubscribe(leat_sub *s)
+{
+    sub_news news = {.tell = true};
     sub_happens(s, SUB_ON_CLOSE, &news);
 }
 
-void leat_sub_forget(leat_sub *s, void *done_arg)
+void leat_sub_close_all(leat_subscriber *r)
 {
-    sub_asked *a = s->work == NULL ? NULL : s->work->asked;
-    if (a != NULL && a->done_arg == done_arg)
-        a->done = NULL;
+    for (leat_sub *s = next_sub(r, NULL); s != NULL; s = next_sub(r, NULL))
+        sub_happens_plainly(s, SUB_ON_CLOSE);
 }
 
-void leat_sub_pump(leat_sub *s)
+void leat_sub_move_all(leat_subscriber *r)
 {
-    sub_happens_plainly(s, SUB_ON_PUMP);
+    for (leat_sub *s = next_sub(r, NULL); s != NULL; s = next_sub(r, s))
+        sub_happens_plainly(s, SUB_ON_MOVE);
 }
 
-void leat_sub_on_armed(leat_sub *s)
+void leat_sub_reauthorize_all(leat_subscriber *r)
 {
-    sub_happens_plainly(s, SUB_ON_ARMED);
+    for (leat_sub *s = next_sub(r, NULL); s != NULL; s = next_sub(r, s))
+        sub_happens_plainly(s, SUB_ON_IDENTITY);
 }
 
-void leat_sub_signal(leat_sub *s, leat_event *e)
-{
-    sub_news news = {.signal = e};
-    sub_happens(s, SUB_ON_SIGNAL, &news);
-}
-
-void leat_sub_renumber(leat_sub *s)
-{
-    sub_happens_plainly(s, SUB_ON_RENUMBERED);
-}
-
-void leat_sub_resync(leat_sub *s, int reason)
-{
-    sub_news news = {.reason = reason};
-    if (reason == LEAT_RESET_EPOCH)
-        leat_sub_renumber(s);
-    sub_happens(s, SUB_ON_RESYNC, &news);
-}
-
-void leat_sub_reauthorize(leat_sub *s)
-{
-    sub_happens_plainly(s, SUB_ON_IDENTITY);
-}
-
-int64_t leat_sub_expires_at(const leat_sub *s)
+/* When its grant expires; 0: never, or the handler is deciding anyway. */
+static int64_t expires_at(const leat_sub *s)
 {
     bool deciding = sub_traits[s->state].metric == LEAT_M_SUBS_AUTHORIZING;
     return s->grant == NULL || deciding ? 0 : s->grant->expires_at;
 }
+
+void leat_sub_reauthorize_expired(leat_subscriber *r, int64_t now_s)
+{
+    for (leat_sub *s = next_sub(r, NULL); s != NULL; s = next_sub(r, s)) {
+        int64_t at = expires_at(s);
+        if (at > 0 && at <= now_s)
+            sub_happens_plainly(s, SUB_ON_IDENTITY);
+    }
+}
+
+int64_t leat_sub_next_expiry(const leat_subscriber *r)
+{
+    int64_t first = 0;
+    for (leat_sub *s = next_sub(r, NULL); s != NULL; s = next_sub(r, s)) {
+        int64_t at = expires_at(s);
+        if (at > 0 && (first == 0 || at < first))
+            first = at;
+    }
+    return first;
+}
+
+/* ---- What its topic tells it. ---- */
+
+static leat_sub *sub_of(leat_cursor *c)
+{
+    return LEAT_CONTAINER_OF(c, leat_sub, cursor);
+}
+
+static void on_armed(leat_cursor *c)
+{
+    sub_happens_plainly(sub_of(c), SUB_ON_ARMED);
+}
+
+static void on_events(leat_cursor *c)
+{
+    sub_happens_plainly(sub_of(c), SUB_ON_MOVE);
+}
+
+static void on_signal(leat_cursor *c, leat_event *e)
+{
+    sub_news news = {.signal = e};
+    sub_happens(sub_of(c), SUB_ON_SIGNAL, &news);
+}
+
+static void on_resync(leat_cursor *c, int reason)
+{
+    sub_news news = {.reason = reason};
+    sub_happens(sub_of(c), SUB_ON_RESYNC, &news);
+}
+
+static void on_renumbered(leat_cursor *c)
+{
+    sub_happens_plainly(sub_of(c), SUB_ON_RENUMBERED);
+}
+
+const leat_cursor_handler leat_sub_cursors = {
+    .armed = on_armed,
+    .moves = on_events,
+    .signal = on_signal,
+    .resyncs = on_resync,
+    .renumbered = on_renumbered,
+};
+
+/* ---- Acts of no file in particular. ---- */
 
 /* A LIVE subscription at the head is its struct and nothing else, unless what the client has is
  * stale. */

@@ -1,9 +1,8 @@
 /* sub_answer.c - the answer to a subscribe, and the end of a subscription.
  *
- * A subscribe is answered once: with `resumed`, a snapshot or an error. Whoever asked on the
- * server's side (leat.subscribe) is told last of all (sub_farewell). An end after that is a
- * `closed`, or nothing if the client asked for it. sub_bury follows every end.
- */
+ * A subscribe is answered once: with `resumed`, a snapshot or an error. A script that asked for it
+ * (leat.subscribe) is told last of all (sub_farewell). An end after the answer is a `closed`, or
+ * nothing if the client asked for the end. Every end comes to sub_bury. */
 #include "core/sub_private.h"
 
 #include <stdlib.h>
@@ -48,43 +47,51 @@ static void count(leat_sub *s, leat_metric outcome)
     leat_metrics_observe(m, LEAT_H_HANDSHAKE, seconds);
 }
 
-static void free_asked(leat_sub *s)
+void sub_release_asked(leat_sub *s)
 {
+    leat_subscriber *r = s->subscriber;
     sub_asked *a = s->work->asked;
-    free(a->name);
     free(a->id);
     leat_epoch_unref(a->since.epoch);
     free(a);
     s->work->asked = NULL;
-    s->subscriber->ops->answered(s->subscriber);
+    r->n_inflight--;
+    r->ops->answered(r);
 }
 
-static void answer(leat_sub *s, leat_metric outcome, sub_news *news)
+static leat_slice asked_id(const leat_sub *s)
+{
+    return leat_slice_of(s->work->asked->id);
+}
+
+/* The subscribe has that outcome. A script that asked is told when the event has been dealt with.
+ */
+static void conclude(leat_sub *s, leat_metric outcome, sub_news *news)
 {
     const sub_asked *a = s->work->asked;
     news->last.done = a->done;
     news->last.done_arg = a->done_arg;
     count(s, outcome);
-    free_asked(s);
 }
 
 sub_event sub_answer_resumed(leat_sub *s, sub_news *news)
 {
-    const sub_asked *a = s->work->asked;
-    s->subscriber->ops->resumed(s->subscriber, leat_slice_of(a->id), sub_name(s), &a->since);
-    s->next_seq = a->since.seq + 1;
-    answer(s, LEAT_M_HANDSHAKES_RESUMED, news);
+    leat_subscriber *r = s->subscriber;
+    const leat_position *since = &s->work->asked->since;
+    r->ops->resumed(r, asked_id(s), sub_name(s), since);
+    s->cursor.next_seq = since->seq + 1;
+    conclude(s, LEAT_M_HANDSHAKES_RESUMED, news);
     return SUB_ON_NOTHING;
 }
 
 sub_event sub_answer_snapshot(leat_sub *s, sub_news *news)
 {
-    sub_send_snapshot(s, leat_slice_of(s->work->asked->id), news->outcome);
-    answer(s, LEAT_M_HANDSHAKES_OK, news);
+    sub_send_snapshot(s, asked_id(s), news->snapshot);
+    conclude(s, LEAT_M_HANDSHAKES_OK, news);
     return SUB_ON_NOTHING;
 }
 
-/* What is said last outlives the verdict or the read that brought it. */
+/* The message is copied: it is told after the verdict or the read that brought it has gone. */
 static void keep_failure(leat_sub *s, const leat_failure *failure, sub_news *news)
 {
     sub_farewell *last = &news->last;
@@ -102,23 +109,26 @@ static void keep_failure(leat_sub *s, const leat_failure *failure, sub_news *new
                   leat_code_name(failure->code));
 }
 
-static void answer_with(leat_sub *s, const leat_failure *failure, sub_news *news)
+/* A script that asked is told instead of the client. */
+static void tell_error(leat_sub *s, leat_slice topic, const leat_failure *failure)
 {
-    const sub_asked *a = s->work->asked;
+    leat_subscriber *r = s->subscriber;
+    if (s->work->asked->done == NULL)
+        r->ops->refused(r, asked_id(s), topic, failure);
+}
+
+static sub_event answer_with(leat_sub *s, const leat_failure *failure, sub_news *news)
+{
     keep_failure(s, failure, news);
-    news->last.done = a->done;
-    news->last.done_arg = a->done_arg;
-    count(s, outcome_of(failure->code));
-    if (a->done == NULL)
-        s->subscriber->ops->refused(s->subscriber, leat_slice_of(a->id),
-                                    news->last.stream != NULL ? sub_name(s) : none,
-                                    &news->last.failure);
+    conclude(s, outcome_of(failure->code), news);
+    /* A stream has one topic: an error names that, as there is no id. */
+    tell_error(s, s->subscriber->is_stream ? sub_name(s) : none, &news->last.failure);
+    return SUB_ON_NOTHING;
 }
 
 sub_event sub_answer_failure(leat_sub *s, sub_news *news)
 {
-    answer_with(s, &news->failure, news);
-    return SUB_ON_NOTHING;
+    return answer_with(s, &news->failure, news);
 }
 
 sub_event sub_answer_not_armed(leat_sub *s, sub_news *news)
@@ -126,21 +136,21 @@ sub_event sub_answer_not_armed(leat_sub *s, sub_news *news)
     leat_failure failure = {.code = LEAT_CODE_DEADLINE_EXCEEDED};
     if (!sub_core(s)->confirmed)
         failure = (leat_failure){.code = LEAT_CODE_UNAVAILABLE, .retry_after_ms = RETRY_AFTER_MS};
-    answer_with(s, &failure, news);
-    return SUB_ON_NOTHING;
+    return answer_with(s, &failure, news);
 }
 
 sub_event sub_answer_no_room(leat_sub *s, sub_news *news)
 {
-    static const char why[] = "too much is waiting to be sent on this connection";
-    answer_with(s, &(leat_failure){LEAT_CODE_UNAVAILABLE, leat_slice_of(why), RETRY_AFTER_MS},
-                news);
-    return SUB_ON_NOTHING;
+    leat_failure failure = {
+        .code = LEAT_CODE_UNAVAILABLE,
+        .message = leat_slice_of("too much is waiting to be sent on this connection"),
+        .retry_after_ms = RETRY_AFTER_MS,
+    };
+    return answer_with(s, &failure, news);
 }
 
 sub_event sub_answer_closed(leat_sub *s, sub_news *news)
 {
-    const sub_asked *a = s->work->asked;
     leat_failure failure = {
         .code = LEAT_CODE_BAD_REQUEST,
         .message = leat_slice_of("unsubscribed before it was answered"),
@@ -148,22 +158,22 @@ sub_event sub_answer_closed(leat_sub *s, sub_news *news)
     leat_metrics_add(sub_core(s)->metrics, LEAT_M_HANDSHAKES_GONE, 1);
     if (!news->tell)
         return SUB_ON_NOTHING;
-    if (a->done == NULL)
-        s->subscriber->ops->refused(s->subscriber, leat_slice_of(a->id), none, &failure);
-    news->last.done = a->done;
-    news->last.done_arg = a->done_arg;
+    tell_error(s, none, &failure);
+    news->last.done = s->work->asked->done;
+    news->last.done_arg = s->work->asked->done_arg;
     news->last.failure = failure;
     return SUB_ON_NOTHING;
 }
 
 sub_event sub_tell_failure(leat_sub *s, sub_news *news)
 {
+    leat_subscriber *r = s->subscriber;
     keep_failure(s, &news->failure, news);
-    s->subscriber->ops->closed(s->subscriber, sub_name(s), &news->last.failure);
+    r->ops->closed(r, sub_name(s), &news->last.failure);
     return SUB_ON_NOTHING;
 }
 
-/* To a client that had the right, its refusal is a revocation. */
+/* A subscriber that had the right has lost it. */
 sub_event sub_tell_revoked(leat_sub *s, sub_news *news)
 {
     if (news->failure.code != LEAT_CODE_INTERNAL)
@@ -174,15 +184,15 @@ sub_event sub_tell_revoked(leat_sub *s, sub_news *news)
 sub_event sub_bury(leat_sub *s, sub_news *news)
 {
     (void)news;
-    leat_subscriber *subscriber = s->subscriber;
-    leat_map_remove(&subscriber->subs, &s->entry);
-    if (s->topic != NULL)
-        leat_topic_detach(s->topic, &s->topic_link);
+    leat_subscriber *r = s->subscriber;
+    leat_map_remove(&r->subs, &s->entry);
+    if (s->cursor.topic != NULL)
+        leat_topic_detach(&s->cursor);
     if (s->grant != NULL)
-        subscriber->core->script->ops->grant_free(s->grant);
-    subscriber->params_bytes -= leat_slice_of(s->params).len;
-    if (s->work != NULL && s->work->asked != NULL)
-        free_asked(s);
+        r->core->script->ops->grant_free(s->grant);
+    r->params_bytes -= leat_slice_of(s->params).len;
+    if (s->work != NULL)
+        free(s->work->name);
     free(s->work);
     free(s->params);
     free(s);

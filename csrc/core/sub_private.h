@@ -1,23 +1,51 @@
-/* sub_private.h - what the files of a subscription share.
+/* sub_private.h - a subscription from the inside: what the files of sub_*.c share.
  *
- * Ownership  sub_work belongs to its subscription and exists while something is under way.
+ * Ownership  a leat_sub belongs to its subscriber's map and frees itself when it ends. sub_work
+ *            belongs to the subscription, and exists in every state but a settled LIVE.
  * Threads    loop thread only.
  * Units      absolute milliseconds; seq.
  * Errors     none.
- */
+ *
+ * A settled subscription is its struct and nothing else: what any other state needs hangs from
+ * `work`. */
 #ifndef LEAT_CORE_SUB_PRIVATE_H
 #define LEAT_CORE_SUB_PRIVATE_H
 
 #include "core/catch_up.h"
 #include "core/share.h"
 #include "core/slot.h"
-#include "core/sub.h"
-#include "core/sub_table.h"
+#include "core/sub_states.h"
+#include "core/subscriber.h"
+#include "core/topic.h"
 #include "outbox/history.h"
 
-/* A subscribe that is not yet answered. */
+/* What the client is to get before events go on. It is no state: it stays true while the handler
+ * runs again, and while the snapshot is waited for and read. */
+typedef enum sub_due {
+    SUB_DUE_NOTHING,
+    SUB_DUE_SNAPSHOT,
+    SUB_DUE_FRESH, /* one that replaces a stale one: without the fallback to the authorised row */
+} sub_due;
+
+struct leat_sub {
+    leat_map_entry entry; /* in the subscriber's subs; key: the topic's name */
+    leat_cursor cursor;   /* its topic is NULL before ARMING */
+    leat_subscriber *subscriber;
+    char *params;      /* of the subscribe, for when the handler runs again; NULL: none */
+    leat_grant *grant; /* NULL before it is authorised */
+    uint8_t state;     /* a sub_state */
+    uint8_t due;       /* a sub_due */
+    /* What the client has was composed from the authorised row. It is no state: it stays so while
+     * the cursor moves, the handler runs, or another snapshot is read. */
+    bool stale;
+    /* The topic has another numbering than when the handler began, so the handler runs before the
+     * client gets anything of it. It is no state: a topic is renumbered in any state. */
+    bool renumbered;
+    struct sub_work *work;
+};
+
+/* A subscribe that is not yet answered. It exists in the states whose trait says so (`asked`). */
 typedef struct sub_asked {
-    char *name;          /* the topic's, until the subscription is attached to it */
     char *id;            /* raw JSON, or NULL */
     leat_position since; /* where the client is; a reference; revoked: not known */
     uint64_t deadline_ms;
@@ -35,6 +63,7 @@ typedef struct sub_renewal {
 
 typedef struct sub_work {
     leat_sub *sub;
+    char *name;       /* the topic's, until the cursor is attached to the topic; then NULL */
     sub_asked *asked; /* NULL once it is answered */
     union {
         leat_call call;              /* AUTHORIZING, REAUTHORIZING */
@@ -43,45 +72,58 @@ typedef struct sub_work {
         leat_catch_up_wait catch_up; /* REPLAYING_OUTBOX, CATCHING_UP */
     } of;                            /* what the state has under way */
     leat_deadline deadline;          /* of the state */
-    leat_slot slot;
-    sub_renewal renewal;
-    leat_topic_mark seen; /* when the handler began, all up to there was committed */
-    unsigned attempts;    /* that failed in a row */
+    leat_slot slot;                  /* of the states whose trait says so, and of the renewal */
+    sub_renewal renewal;             /* of the states whose trait says so */
+    leat_topic_mark seen;            /* the moment at which the handler last began */
+    unsigned attempts;               /* of the handler or the read, that failed in a row */
 } sub_work;
 
-/* What is said when an event has been dealt with, as the last act of all: a script that goes on may
- * end the client. */
+/* What is told when an event has been dealt with, as the last act of all: a script that goes on may
+ * close the client. */
 typedef struct sub_farewell {
     leat_subscribed_cb done; /* NULL: nobody waits on the server's side */
     void *done_arg;
     leat_failure failure;
-    leat_subscriber *stream; /* whose only subscription has ended; NULL: none has */
+    leat_subscriber *stream; /* its only subscription has ended; NULL: it is none */
     char *text;              /* of the failure; owned */
 } sub_farewell;
 
-/* What came with an event. */
+/* What comes with an event. */
 struct sub_news {
-    const leat_verdict *verdict;      /* AUTHORIZED */
-    leat_failure failure;             /* REFUSED, FAILED */
-    const leat_read_outcome *outcome; /* SNAPSHOT */
-    const leat_caught *caught;        /* CAUGHT_UP */
-    leat_event *signal;               /* SIGNAL */
-    int reason;                       /* RESYNC: LEAT_RESET_* */
-    bool tell;                        /* CLOSE: a request that is open is answered */
-    sub_farewell last;                /* written by the acts */
+    const leat_verdict *verdict;   /* AUTHORIZED */
+    leat_failure failure;          /* REFUSED, FAILED */
+    const leat_snapshot *snapshot; /* SNAPSHOT */
+    const leat_caught *caught;     /* CAUGHT_UP */
+    leat_event *signal;            /* SIGNAL */
+    int reason;                    /* RESYNC: LEAT_RESET_* */
+    bool tell;                     /* CLOSE: a request that is open is answered */
+    sub_farewell last;             /* written by the acts */
 };
 
 /* sub.c: carries out what the table says. A last act: the subscription may be gone. */
 void sub_happens(leat_sub *s, sub_event event, sub_news *news);
-void sub_happens_plainly(leat_sub *s, sub_event event); /* nothing came with it */
+void sub_happens_plainly(leat_sub *s, sub_event event); /* nothing comes with it */
 sub_work *sub_work_of(leat_sub *s);                     /* made if need be */
-leat_slice sub_name(const leat_sub *s);
-leat_core *sub_core(const leat_sub *s);
-uint64_t sub_in_ms(const leat_sub *s, uint64_t ms);
 sub_event sub_settle(leat_sub *s, sub_news *news);
 sub_event sub_wait_for_slot(leat_sub *s, sub_news *news);
 sub_event sub_count_attempt(leat_sub *s, sub_news *news);
 uint64_t sub_retry_deadline(const leat_sub *s);
+
+static inline leat_slice sub_name(const leat_sub *s)
+{
+    return s->entry.key;
+}
+
+static inline leat_core *sub_core(const leat_sub *s)
+{
+    return s->subscriber->core;
+}
+
+/* The loop's time in that many milliseconds. */
+static inline uint64_t sub_in_ms(const leat_sub *s, uint64_t ms)
+{
+    return leat_loop_now(sub_core(s)->loop) + ms;
+}
 
 /* sub_start.c: ARMING, STARTING, RESUMING */
 sub_event sub_arm(leat_sub *s, sub_news *news);
@@ -99,16 +141,18 @@ sub_event sub_answer_no_room(leat_sub *s, sub_news *news);
 sub_event sub_answer_closed(leat_sub *s, sub_news *news);
 sub_event sub_tell_failure(leat_sub *s, sub_news *news);
 sub_event sub_tell_revoked(leat_sub *s, sub_news *news);
+void sub_release_asked(leat_sub *s);             /* the subscribe needs no answer any more */
 sub_event sub_bury(leat_sub *s, sub_news *news); /* frees it */
 
 /* sub_right.c: the handler, and what puts the right in doubt */
 sub_event sub_run_handler(leat_sub *s, sub_news *news);
 void sub_stop_handler(leat_sub *s);
 sub_event sub_take_grant(leat_sub *s, sub_news *news);
-/* Whether the cursor passes the event, or the handler is to run first: a revocation. */
+/* Returns true if the cursor may pass the event: it is no revocation that the handler is yet to
+ * decide about. */
 bool sub_passes(const leat_sub *s, const leat_event *e);
-/* Whether the handler is to run before the cursor may be put behind that position: it may have
- * missed a revocation that concerns it. */
+/* Returns true if the handler is to run before the cursor may be put behind that position: the
+ * handler may have missed a revocation that concerns the subscriber. */
 bool sub_in_doubt(const leat_sub *s, const leat_position *at);
 
 /* sub_read.c: snapshots */
@@ -126,13 +170,14 @@ sub_event sub_owe_too(leat_sub *s, sub_news *news);
 sub_event sub_owe_nothing(leat_sub *s, sub_news *news);
 sub_event sub_begin_numbering(leat_sub *s, sub_news *news);
 sub_event sub_begin_numbering_of_read(leat_sub *s, sub_news *news);
-/* Whether a snapshot at seq is not behind the cursor. */
+/* Returns true if a snapshot at seq is not behind the cursor. */
 bool sub_is_new_enough(const leat_sub *s, int64_t seq);
-/* Sends it; id: of the subscribe that it answers, or absent. */
-void sub_send_snapshot(leat_sub *s, leat_slice id, const leat_read_outcome *o);
+/* Sends the snapshot and puts the cursor behind it. id: of the subscribe that it answers, or
+ * absent. */
+void sub_send_snapshot(leat_sub *s, leat_slice id, const leat_snapshot *snapshot);
 
 /* sub_renewal.c: a stale snapshot is replaced */
-void sub_renew(leat_sub *s); /* begins, unless it has */
+void sub_renew(leat_sub *s); /* begins, unless it has begun */
 void sub_renewal_stop(leat_sub *s);
 
 /* sub_replay.c: the cursor */

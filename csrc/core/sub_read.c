@@ -1,11 +1,10 @@
 /* sub_read.c - snapshots: the first one, and the one that replaces what a client has.
  *
- * READING: the first one is read at once. Every later one is due first (sub_owe_*): CONTINUING
- * decides whether the handler is to run before, or the client to take more; then it waits for a
- * slot and is read (REREADING). While it is read the cursor stands still; the snapshot at s puts it
- * at s+1, unless a revocation up to s is yet to be decided: then the handler runs first
- * (sub_right.c).
- */
+ * READING: the first one is read at once. Every later one is due first (sub_owe_*). CONTINUING
+ * decides whether the handler runs before, or the client must take more. Then the subscription
+ * waits for a slot, and reads (REREADING). While it reads, the cursor stands still. A snapshot at s
+ * puts the cursor at s+1, unless there is a revocation up to s that is not yet decided: then the
+ * handler runs first (sub_right.c). */
 #include "core/sub_private.h"
 
 enum { REREAD_MS = 50 };
@@ -19,11 +18,11 @@ static void read_snapshot(leat_sub *s, uint64_t deadline_ms)
     wait->data = s;
     leat_share_ask ask = {
         .grant = s->grant,
-        .least_seq = s->next_seq - 1,
-        .fresh_only = s->due == LEAT_SUB_DUE_FRESH,
+        .least_seq = s->cursor.next_seq - 1,
+        .fresh_only = s->due == SUB_DUE_FRESH,
         .deadline_ms = deadline_ms,
     };
-    leat_share_join(wait, s->topic, &ask, on_read);
+    leat_share_join(wait, &s->cursor.topic->shares, &ask, on_read);
 }
 
 sub_event sub_read_first(leat_sub *s, sub_news *news)
@@ -47,35 +46,36 @@ void sub_stop_reading(leat_sub *s)
 
 bool sub_is_new_enough(const leat_sub *s, int64_t seq)
 {
-    return seq + 1 >= s->next_seq;
+    return seq + 1 >= s->cursor.next_seq;
 }
 
-/* What a read means, once its position has been adopted. */
+/* What the outcome of a read means for the subscription, now that its position has been adopted. */
 static sub_event event_of(const leat_sub *s, const leat_read_outcome *o, bool same_numbering)
 {
-    bool replaces_stale = s->due == LEAT_SUB_DUE_FRESH;
-    if (o->failure.code != LEAT_CODE_OK && !o->read_failed)
+    const leat_snapshot *snapshot = &o->snapshot;
+    bool replaces_stale = s->due == SUB_DUE_FRESH;
+    if (o->failure.code != LEAT_CODE_OK && !o->failure.read_failed)
         return SUB_ON_REFUSED;
     if (o->failure.code != LEAT_CODE_OK)
         return replaces_stale ? SUB_ON_KEPT_STALE : SUB_ON_FAILED;
-    if (!same_numbering || !sub_is_new_enough(s, o->position.seq))
+    if (!same_numbering || !sub_is_new_enough(s, snapshot->position.seq))
         return replaces_stale ? SUB_ON_KEPT_STALE : SUB_ON_OUTDATED;
-    if (sub_in_doubt(s, &o->position))
+    if (sub_in_doubt(s, &snapshot->position))
         return SUB_ON_IN_DOUBT;
-    return s->subscriber->ops->takes_snapshot(s->subscriber, o->json.len) ? SUB_ON_SNAPSHOT
-                                                                          : SUB_ON_NO_ROOM;
+    bool room = s->subscriber->ops->takes_snapshot(s->subscriber, snapshot->json.len);
+    return room ? SUB_ON_SNAPSHOT : SUB_ON_NO_ROOM;
 }
 
 static void on_read(leat_share_wait *wait, const leat_read_outcome *o)
 {
     leat_sub *s = wait->data;
-    sub_news news = {.outcome = o, .failure = o->failure};
-    bool same_numbering =
-        o->failure.code == LEAT_CODE_OK && leat_topic_adopt_position(s->topic, &o->position);
+    sub_news news = {.snapshot = &o->snapshot, .failure = o->failure};
+    bool same_numbering = o->failure.code == LEAT_CODE_OK &&
+                          leat_ring_adopt(&s->cursor.topic->ring, &o->snapshot.position);
     sub_happens(s, event_of(s, o, same_numbering), &news);
 }
 
-/* The hub will tell the topic of the other numbering at any moment. */
+/* The hub tells the topic of the other numbering at any moment. */
 uint64_t sub_numbering_deadline(const leat_sub *s)
 {
     uint64_t at = sub_in_ms(s, REREAD_MS);
@@ -83,20 +83,20 @@ uint64_t sub_numbering_deadline(const leat_sub *s)
     return at < last ? at : last;
 }
 
-void sub_send_snapshot(leat_sub *s, leat_slice id, const leat_read_outcome *o)
+void sub_send_snapshot(leat_sub *s, leat_slice id, const leat_snapshot *snapshot)
 {
-    s->subscriber->ops->snapshot(s->subscriber, id, sub_name(s), &o->position, o->stale, o->json);
-    s->next_seq = o->position.seq + 1;
-    s->stale = o->stale;
-    s->due = LEAT_SUB_DUE_NOTHING;
+    s->subscriber->ops->snapshot(s->subscriber, id, sub_name(s), snapshot);
+    s->cursor.next_seq = snapshot->position.seq + 1;
+    s->stale = snapshot->stale;
+    s->due = SUB_DUE_NOTHING;
     s->work->attempts = 0;
-    if (o->stale)
+    if (snapshot->stale)
         leat_metrics_add(sub_core(s)->metrics, LEAT_M_STALE_SNAPSHOTS, 1);
 }
 
 sub_event sub_give_snapshot(leat_sub *s, sub_news *news)
 {
-    sub_send_snapshot(s, (leat_slice){NULL, 0}, news->outcome);
+    sub_send_snapshot(s, (leat_slice){NULL, 0}, news->snapshot);
     return SUB_ON_NOTHING;
 }
 
@@ -105,14 +105,15 @@ sub_event sub_choose_next(leat_sub *s, sub_news *news)
 {
     (void)news;
     leat_script *script = sub_core(s)->script;
-    if (s->due == LEAT_SUB_DUE_NOTHING)
+    if (s->due == SUB_DUE_NOTHING)
         return SUB_ON_NOTHING_DUE;
     if (s->renumbered || !script->ops->grant_current(script, s->grant))
         return SUB_ON_IN_DOUBT;
-    return s->subscriber->ops->takes_more(s->subscriber) ? SUB_ON_SNAPSHOT_DUE : SUB_ON_FULL;
+    bool room = s->subscriber->ops->takes_more(s->subscriber);
+    return room ? SUB_ON_SNAPSHOT_DUE : SUB_ON_FULL;
 }
 
-static sub_event owe(leat_sub *s, leat_sub_due due, leat_metric reason)
+static sub_event owe(leat_sub *s, sub_due due, leat_metric reason)
 {
     s->due = (uint8_t)due;
     leat_metrics_add(sub_core(s)->metrics, reason, 1);
@@ -129,10 +130,11 @@ sub_event sub_owe_snapshot(leat_sub *s, sub_news *news)
         [LEAT_RESET_TOO_LARGE] = LEAT_M_RESYNCS_TOO_LARGE,
     };
     sub_work_of(s)->attempts = 0;
-    return owe(s, LEAT_SUB_DUE_SNAPSHOT, reasons[news->reason]);
+    return owe(s, SUB_DUE_SNAPSHOT, reasons[news->reason]);
 }
 
-/* What follows the cursor was trimmed, or is of another numbering, or has not passed the hook. */
+/* The events behind the cursor were trimmed, or are of another numbering, or have not passed the
+ * hook. */
 sub_event sub_owe_lost(leat_sub *s, sub_news *news)
 {
     news->reason = LEAT_RESET_HISTORY;
@@ -142,30 +144,30 @@ sub_event sub_owe_lost(leat_sub *s, sub_news *news)
 sub_event sub_owe_renewed(leat_sub *s, sub_news *news)
 {
     (void)news;
-    return owe(s, LEAT_SUB_DUE_SNAPSHOT, LEAT_M_RESYNCS_STALE);
+    return owe(s, SUB_DUE_SNAPSHOT, LEAT_M_RESYNCS_STALE);
 }
 
 sub_event sub_owe_fresh(leat_sub *s, sub_news *news)
 {
     (void)news;
-    s->due = LEAT_SUB_DUE_FRESH; /* counted when the row could be read */
+    s->due = SUB_DUE_FRESH; /* counted when the row could be read */
     return SUB_ON_NOTHING;
 }
 
-/* The cursor stands still, and may not go on from there: a snapshot follows in any case. A stale
- * state that was to be replaced does not stand any more. */
+/* The cursor stands still, and may not go on from where it is: a snapshot follows in any case, also
+ * if the one that was due was only to replace a stale one. */
 sub_event sub_owe_too(leat_sub *s, sub_news *news)
 {
     (void)news;
-    s->due = LEAT_SUB_DUE_SNAPSHOT;
+    s->due = SUB_DUE_SNAPSHOT;
     return SUB_ON_NOTHING;
 }
 
-/* The stale state stands, and its events go on. */
+/* The client keeps its stale snapshot, and events go on. */
 sub_event sub_owe_nothing(leat_sub *s, sub_news *news)
 {
     (void)news;
-    s->due = LEAT_SUB_DUE_NOTHING;
+    s->due = SUB_DUE_NOTHING;
     return SUB_ON_NOTHING;
 }
 
@@ -173,12 +175,12 @@ sub_event sub_owe_nothing(leat_sub *s, sub_news *news)
 sub_event sub_begin_numbering(leat_sub *s, sub_news *news)
 {
     (void)news;
-    s->next_seq = 0;
+    s->cursor.next_seq = 0;
     s->renumbered = true;
     return SUB_ON_NOTHING;
 }
 
-/* A read that it shares may be of any position of the new numbering. */
+/* The read that is under way may bring any position of the new numbering. */
 sub_event sub_begin_numbering_of_read(leat_sub *s, sub_news *news)
 {
     s->work->of.share.least_seq = 0;

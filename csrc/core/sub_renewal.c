@@ -1,14 +1,11 @@
 /* sub_renewal.c - a stale snapshot is replaced, while the cursor moves on.
  *
- * sub_renew -> on_due -> (slot) -> read_fresh -> on_fresh: a job of three steps, each begun by the
- * end of the one before. Nothing else happens to it, but that it is stopped when the cursor is, so
- * its steps are no states of the subscription. The read accepts no fallback to the authorised row.
- * What it brings is given at once if the cursor has not gone past it; else the subscription reads
- * once more, holding the cursor (FRESH_LATE).
- */
+ * sub_renew -> on_due -> (a slot) -> read_fresh -> on_fresh: a job of three steps, each begun by
+ * the end of the one before. Nothing else happens to the job except that it is stopped when the
+ * cursor stops, so its steps are no states of the subscription. The read accepts no fallback to the
+ * authorised row. If the cursor has not gone past what it brings, the client gets it at once. Else
+ * the subscription reads once more, and holds the cursor meanwhile (FRESH_LATE). */
 #include "core/sub_private.h"
-
-#include <stdlib.h>
 
 #include "base/backoff.h"
 
@@ -25,10 +22,9 @@ void sub_renew(leat_sub *s)
     if (r->step != SUB_RENEWAL_NONE)
         return;
     r->step = SUB_RENEWAL_WAITING;
-    leat_loop_at(
-        sub_core(s)->loop, &r->wait,
-        sub_in_ms(s, leat_backoff_ms(RETRY_MS, RETRY_MS, 1, leat_loop_random(sub_core(s)->loop))),
-        on_due);
+    leat_loop *loop = sub_core(s)->loop;
+    leat_loop_after(loop, &r->wait, leat_backoff_ms(RETRY_MS, RETRY_MS, 1, leat_loop_random(loop)),
+                    on_due);
 }
 
 void sub_renewal_stop(leat_sub *s)
@@ -72,20 +68,21 @@ static void read_fresh(leat_sub *s)
 static sub_event event_of(leat_sub *s, const leat_read_outcome *o)
 {
     if (o->failure.code != LEAT_CODE_OK)
-        return o->read_failed ? SUB_ON_KEPT_STALE : SUB_ON_REFUSED;
+        return o->failure.read_failed ? SUB_ON_KEPT_STALE : SUB_ON_REFUSED;
+    const leat_snapshot *snapshot = &o->snapshot;
     leat_metrics_add(sub_core(s)->metrics, LEAT_M_RESYNCS_STALE, 1);
-    if (!leat_topic_adopt_position(s->topic, &o->position) ||
-        !sub_is_new_enough(s, o->position.seq) ||
-        !s->subscriber->ops->takes_snapshot(s->subscriber, o->json.len))
+    if (!leat_ring_adopt(&s->cursor.topic->ring, &snapshot->position) ||
+        !sub_is_new_enough(s, snapshot->position.seq) ||
+        !s->subscriber->ops->takes_snapshot(s->subscriber, snapshot->json.len))
         return SUB_ON_FRESH_LATE;
-    return sub_in_doubt(s, &o->position) ? SUB_ON_FRESH_DOUBTED : SUB_ON_SNAPSHOT;
+    return sub_in_doubt(s, &snapshot->position) ? SUB_ON_FRESH_DOUBTED : SUB_ON_SNAPSHOT;
 }
 
 static void on_fresh(leat_read *r, const leat_read_outcome *o, void *arg)
 {
     leat_sub *s = arg;
     (void)r;
-    sub_news news = {.outcome = o, .failure = o->failure};
+    sub_news news = {.snapshot = &o->snapshot, .failure = o->failure};
     s->work->renewal.read = NULL;
     sub_renewal_stop(s);
     sub_happens(s, event_of(s, o), &news);

@@ -1,17 +1,21 @@
 /* sub_replay.c - the cursor: REPLAYING, LIVE, and both from the outbox.
  *
- * sub_move_cursor gives the client what the ring holds from next_seq on. Where the ring does not
- * hold it, the outbox does (sub_catch_up -> on_caught_up), or a snapshot is due. A client that
- * takes no more stops the cursor; when its socket has drained the client pumps again.
- */
+ * sub_move_cursor gives the client what the ring holds from next_seq on. If the ring does not hold
+ * the next event, the outbox does (sub_catch_up -> on_caught_up), or a snapshot is due. If the
+ * client has no room, the cursor stops; MOVE follows when there is room. */
 #include "core/sub_private.h"
 
 static void on_caught_up(leat_catch_up_wait *wait, const leat_caught *caught);
 
+static bool takes_more(const leat_sub *s)
+{
+    return s->subscriber->ops->takes_more(s->subscriber);
+}
+
 static void give(leat_sub *s, leat_event *e)
 {
-    s->subscriber->ops->event(s->subscriber, e, s->topic->epoch);
-    s->next_seq = leat_event_seq(e) + 1;
+    s->subscriber->ops->event(s->subscriber, e, s->cursor.topic->ring.epoch);
+    s->cursor.next_seq = leat_event_seq(e) + 1;
     leat_metrics_add(sub_core(s)->metrics, LEAT_M_DELIVERIES, 1);
 }
 
@@ -22,7 +26,7 @@ static sub_event deliver(leat_sub *s, leat_event *e, sub_news *news)
         return SUB_ON_IN_DOUBT;
     leat_event_kind kind = leat_event_kind_of(e);
     if (kind == LEAT_EVENT_RESYNC || kind == LEAT_EVENT_OVERSIZE) {
-        s->next_seq = leat_event_seq(e) + 1; /* an older snapshot will not do */
+        s->cursor.next_seq = leat_event_seq(e) + 1; /* the snapshot must not be older */
         news->reason = kind == LEAT_EVENT_RESYNC ? LEAT_RESET_REQUESTED : LEAT_RESET_TOO_LARGE;
         return SUB_ON_RESYNC;
     }
@@ -32,13 +36,13 @@ static sub_event deliver(leat_sub *s, leat_event *e, sub_news *news)
 
 sub_event sub_move_cursor(leat_sub *s, sub_news *news)
 {
-    leat_topic *t = s->topic;
-    while (s->next_seq <= t->head) {
-        if (!s->subscriber->ops->takes_more(s->subscriber))
-            return SUB_ON_NOTHING; /* it pumps when it has drained */
-        leat_event *e = leat_topic_event(t, s->next_seq);
-        if (e == NULL) /* of a hooked topic the outbox holds what the hook has not seen */
-            return leat_topic_hooked(t) ? SUB_ON_GONE : SUB_ON_GAP;
+    leat_topic *t = s->cursor.topic;
+    while (s->cursor.next_seq <= t->ring.head) {
+        if (!takes_more(s))
+            return SUB_ON_NOTHING;
+        leat_event *e = leat_ring_event(&t->ring, s->cursor.next_seq);
+        if (e == NULL) /* the outbox of a hooked topic holds what the hook has not seen */
+            return leat_hook_applies(&t->hook) ? SUB_ON_GONE : SUB_ON_GAP;
         sub_event met = deliver(s, e, news);
         if (met != SUB_ON_NOTHING)
             return met;
@@ -51,7 +55,8 @@ sub_event sub_catch_up(leat_sub *s, sub_news *news)
     (void)news;
     leat_catch_up_wait *wait = &sub_work_of(s)->of.catch_up;
     *wait = (leat_catch_up_wait){.data = s};
-    leat_catch_up_join(wait, s->topic, s->next_seq, on_caught_up);
+    leat_catch_up_join(wait, leat_topic_catch_up(s->cursor.topic), s->cursor.next_seq,
+                       on_caught_up);
     return SUB_ON_NOTHING;
 }
 
@@ -64,15 +69,16 @@ static void on_caught_up(leat_catch_up_wait *wait, const leat_caught *caught)
 {
     leat_sub *s = wait->data;
     sub_news news = {.caught = caught};
-    bool leads_on = caught->n > 0 && !leat_topic_hooked(s->topic); /* new scripts may have a hook */
+    /* New scripts may have a hook. */
+    bool leads_on = caught->n > 0 && !leat_hook_applies(&s->cursor.topic->hook);
     sub_happens(s, leads_on ? SUB_ON_CAUGHT_UP : SUB_ON_GONE, &news);
 }
 
 sub_event sub_take_caught(leat_sub *s, sub_news *news)
 {
     const leat_caught *caught = news->caught;
-    for (size_t i = (size_t)(s->next_seq - caught->first_seq); i < caught->n; i++) {
-        if (!s->subscriber->ops->takes_more(s->subscriber))
+    for (size_t i = (size_t)(s->cursor.next_seq - caught->first_seq); i < caught->n; i++) {
+        if (!takes_more(s))
             return SUB_ON_NOTHING;
         sub_event met = deliver(s, caught->events[i], news);
         if (met != SUB_ON_NOTHING)
@@ -81,15 +87,15 @@ sub_event sub_take_caught(leat_sub *s, sub_news *news)
     return SUB_ON_NOTHING;
 }
 
-/* A signal overtakes no event: a subscription that is behind misses it, as does one that stands
- * before a revocation that is yet to be decided. */
+/* A signal overtakes no event. A subscription that is behind the ring's head misses it, and so does
+ * one whose cursor stands before a revocation that is not yet decided. */
 sub_event sub_give_signal(leat_sub *s, sub_news *news)
 {
-    const leat_topic *t = s->topic;
+    leat_subscriber *r = s->subscriber;
     sub_event met = sub_move_cursor(s, news);
-    bool current = met == SUB_ON_HEAD && s->next_seq > t->revoked;
-    if (current && s->subscriber->ops->takes_more(s->subscriber))
-        s->subscriber->ops->event(s->subscriber, news->signal, NULL);
+    bool current = met == SUB_ON_HEAD && s->cursor.next_seq > s->cursor.topic->ring.revoked;
+    if (current && takes_more(s))
+        r->ops->event(r, news->signal, NULL);
     else
         sub_drop_signal(s, news);
     return met;

@@ -1,16 +1,18 @@
 /* sub_right.c - the right to the topic: the handler, and what puts the right in doubt.
  *
- * AUTHORIZING, REAUTHORIZING: sub_run_handler -> on_authorized. While the handler runs the cursor
+ * AUTHORIZING, REAUTHORIZING: sub_run_handler -> on_authorized. While the handler runs, the cursor
  * stands still.
  *
- * A handler decides by what it reads, and all that it reads is read after it began: it has seen
- * every revocation up to the mark of that moment (`seen`). A later one stops the cursor when it
- * comes to it (sub_passes). A snapshot, or a position that the client brought, which would put the
- * cursor behind one, is not given before the handler has run again (sub_in_doubt). So P9 does not
- * depend on what `refresh` looks at, or whether there is one. A numbering may end with a revocation
- * that the next one tells nothing of: a subscription that is carried over runs its handler in any
- * case, and one that comes new finds that there may have been one (leat_internal.first_revoked).
- * Nor does a handler count that began under another history: what it read may have been taken back.
+ * A handler decides by what it reads, and it reads everything after it has begun. So it has seen
+ * every revocation up to the mark of that moment (`seen`). A later revocation stops the cursor when
+ * the cursor comes to it (sub_passes). A snapshot, or a position that the client brought, may put
+ * the cursor behind a later revocation: then the handler runs again first (sub_in_doubt). So P9
+ * does not depend on what `refresh` looks at, or whether there is one.
+ *
+ * A numbering may end with a revocation of which the next numbering tells nothing. A subscription
+ * that goes on in the next numbering runs its handler in any case; one that begins there learns
+ * from the topic's position that there may have been a revocation (leat_internal.first_revoked). A
+ * handler that began under another history does not count: what it read may have been taken back.
  */
 #include "core/sub_private.h"
 
@@ -18,13 +20,13 @@
 
 #include "wire/json.h"
 
-/* Half of the time for which positions tell of topics that were deleted
- * (leat_internal.first_revoked). */
+/* A deletion of a topic is remembered for one hour (leat_internal.first_revoked). A handler that
+ * started over 30 minutes ago is not assumed to have seen it. */
 enum { OLD_MS = 30 * 60 * 1000 };
 
 static void on_authorized(leat_call *call, const leat_verdict *v);
 
-/* A client that waits for its answer says how long; all others get control_timeout_ms. */
+/* The deadline of a subscribe that waits for its answer; otherwise control_timeout_ms. */
 static uint64_t handler_deadline(const leat_sub *s)
 {
     const sub_asked *a = s->work->asked;
@@ -40,7 +42,7 @@ sub_event sub_run_handler(leat_sub *s, sub_news *news)
     w->of.call = (leat_call){.cb = on_authorized, .data = s, .subscriber = s->subscriber};
     w->seen = leat_topic_mark_now(core, sub_name(s));
     s->renumbered = false;
-    if (s->topic != NULL)
+    if (s->cursor.topic != NULL)
         leat_metrics_add(core->metrics, LEAT_M_REAUTHORIZATIONS, 1);
     core->script->ops->authorize(core->script, &w->of.call, s->subscriber->session, sub_name(s),
                                  leat_slice_of(s->params), handler_deadline(s));
@@ -59,20 +61,18 @@ static bool is_past(int64_t expires_at)
 
 static sub_event event_of(const leat_verdict *v)
 {
-    if (v->code == LEAT_CODE_OK)
+    leat_code code = v->failure.code;
+    if (code == LEAT_CODE_OK)
         return SUB_ON_AUTHORIZED;
-    bool undecided =
-        (v->read_failed && leat_code_is_passing(v->code)) || v->code == LEAT_CODE_DEADLINE_EXCEEDED;
+    bool undecided = (v->failure.read_failed && leat_code_is_passing(code)) ||
+                     code == LEAT_CODE_DEADLINE_EXCEEDED;
     return undecided ? SUB_ON_FAILED : SUB_ON_REFUSED;
 }
 
 static void on_authorized(leat_call *call, const leat_verdict *v)
 {
     leat_sub *s = call->data;
-    sub_news news = {
-        .verdict = v,
-        .failure = leat_verdict_failure(v),
-    };
+    sub_news news = {.verdict = v, .failure = v->failure};
     sub_event event = event_of(v);
     if (event == SUB_ON_AUTHORIZED && is_past(v->grant->expires_at)) {
         sub_core(s)->script->ops->grant_free(v->grant);
@@ -96,29 +96,28 @@ sub_event sub_take_grant(leat_sub *s, sub_news *news)
     return SUB_ON_NOTHING;
 }
 
-/* Whether a revocation is about this subscriber: its subject is null (everyone) or the user's id.
- */
+/* Returns true if a revocation is about this subscriber: its subject is null (everyone) or the
+ * user's id. */
 static bool concerns(const leat_sub *s, leat_slice subject_json)
 {
     leat_buf scratch = LEAT_BUF_INIT;
     leat_json_reader r;
     leat_json_token token;
     leat_json_reader_init(&r, subject_json, &scratch, 1);
-    bool match = true; /* unreadable: rather ask once too often */
+    bool match = true; /* if it cannot be read, the handler runs once too often */
     if (leat_json_next(&r, &token) == 0 && token == LEAT_JSON_STRING)
         match = leat_slice_equal(r.text, s->subscriber->session->user_id);
     leat_buf_close(&scratch);
     return match;
 }
 
-/* Up to where revocations have been decided: the handler had seen them, or the cursor has come
- * past. */
+/* Up to which seq revocations are decided: the handler had seen them, or the cursor has passed. */
 static int64_t decided(const leat_sub *s)
 {
     const sub_work *w = s->work;
-    bool known = w != NULL && w->seen.numbering == s->topic->numbering;
+    bool known = w != NULL && w->seen.numbering == s->cursor.topic->ring.numbering;
     int64_t seen = known ? w->seen.seq : LEAT_NEVER_REVOKED;
-    int64_t passed = s->next_seq - 1;
+    int64_t passed = s->cursor.next_seq - 1;
     return seen > passed ? seen : passed;
 }
 
@@ -138,10 +137,10 @@ bool sub_in_doubt(const leat_sub *s, const leat_position *at)
         return true;
     if (at->revoked <= from)
         return false;
-    /* There was one. Where the ring still has them all, they can be asked whom they concern. */
+    /* There is a later one. If the ring still holds all of them, it tells whom they concern. */
     int64_t last = at->revoked < at->seq ? at->revoked : at->seq;
     for (int64_t n = from + 1; n <= last; n++) {
-        const leat_event *e = leat_topic_event(s->topic, n);
+        const leat_event *e = leat_ring_event(&s->cursor.topic->ring, n);
         if (e == NULL || !sub_passes(s, e))
             return true;
     }

@@ -1,9 +1,8 @@
 /* sub_start.c - from the grant to the first read: ARMING -> STARTING -> (RESUMING).
  *
- * Nothing of the topic that the client will see is read before the hub has confirmed that it
- * listens: what commits after the read is heard then. A client that brings a position goes on from
- * there without a read, if the ring or the outbox lead on from it.
- */
+ * Nothing of the topic is read for the client before the hub has confirmed that it listens (P1), so
+ * what commits after the read is heard. A client that brings a position goes on from there without
+ * a snapshot, if the ring or the outbox leads on from it. */
 #include "core/sub_private.h"
 
 #include <stdlib.h>
@@ -12,20 +11,19 @@ static void on_history(leat_history *h, int err, int n_rows, void *arg);
 
 static void attach(leat_sub *s)
 {
-    sub_asked *a = s->work->asked;
-    s->topic = leat_topic_get(sub_core(s), sub_name(s));
-    leat_topic_attach(s->topic, &s->topic_link);
-    s->entry.key = s->topic->entry.key; /* the same bytes; one copy of them is enough */
-    free(a->name);
-    a->name = NULL;
+    leat_topic *t = leat_topic_get(sub_core(s), sub_name(s));
+    leat_topic_attach(t, &s->cursor);
+    s->entry.key = leat_topic_name(t); /* the same bytes; one copy of them is enough */
+    free(s->work->name);
+    s->work->name = NULL;
 }
 
 sub_event sub_arm(leat_sub *s, sub_news *news)
 {
     (void)news;
-    if (s->topic == NULL)
+    if (s->cursor.topic == NULL)
         attach(s);
-    return s->topic->armed ? SUB_ON_ARMED : SUB_ON_NOTHING;
+    return s->cursor.topic->armed ? SUB_ON_ARMED : SUB_ON_NOTHING;
 }
 
 uint64_t sub_asked_deadline(const leat_sub *s)
@@ -33,7 +31,8 @@ uint64_t sub_asked_deadline(const leat_sub *s)
     return s->work->asked->deadline_ms;
 }
 
-/* The client can go on from where it is, in a topic whose last revocation is that one. */
+/* The ring or the outbox leads on from the client's position. revoked: the topic's last revocation.
+ */
 static sub_event resumable(const leat_sub *s, int64_t revoked)
 {
     leat_position since = s->work->asked->since;
@@ -45,10 +44,11 @@ sub_event sub_choose_start(leat_sub *s, sub_news *news)
 {
     (void)news;
     const leat_position *since = &s->work->asked->since;
-    if (since->epoch != NULL && since->epoch == s->topic->epoch &&
-        leat_topic_holds(s->topic, since->seq + 1))
-        return resumable(s, s->topic->revoked); /* the ring has it all: nothing is read */
-    if (since->epoch == NULL || leat_topic_hooked(s->topic))
+    leat_topic *t = s->cursor.topic;
+    if (since->epoch != NULL && since->epoch == t->ring.epoch &&
+        leat_ring_leads_on(&t->ring, since->seq + 1))
+        return resumable(s, t->ring.revoked); /* the ring has it all: nothing is read */
+    if (since->epoch == NULL || leat_hook_applies(&t->hook))
         return SUB_ON_SNAPSHOT_DUE;
     return SUB_ON_UNCERTAIN;
 }
@@ -73,7 +73,7 @@ void sub_stop_asking(leat_sub *s)
         leat_history_cancel(s->work->of.history);
 }
 
-/* Whether the outbox can take the client on from where it is, which is of the same epoch. */
+/* Returns true if the outbox leads on from the client's position, which is of the same epoch. */
 static bool continues(const leat_position *since, const leat_history_row *first)
 {
     return first->head.seq >= since->seq &&
@@ -85,19 +85,19 @@ static sub_event event_of(const leat_sub *s, const leat_history_row *first)
     const leat_position *since = &s->work->asked->since;
     leat_position at = {since->epoch, first->head.seq, first->head.revoked};
     bool same = leat_slice_equal(first->head.epoch, leat_epoch_text(since->epoch));
-    if (!same || !continues(since, first) || !leat_topic_adopt_position(s->topic, &at))
+    if (!same || !continues(since, first) || !leat_ring_adopt(&s->cursor.topic->ring, &at))
         return SUB_ON_SNAPSHOT_DUE;
     return resumable(s, first->head.revoked);
 }
 
-/* Where the outbox could not be read, a snapshot is due, too: its read tries again, and knows the
- * time. */
+/* If the outbox could not be read, a snapshot is due: the read of it tries again until the
+ * deadline. */
 static void on_history(leat_history *h, int err, int n_rows, void *arg)
 {
     leat_sub *s = arg;
     sub_event event = SUB_ON_SNAPSHOT_DUE;
     s->work->of.history = NULL;
-    if (err == 0 && n_rows > 0 && !leat_topic_hooked(s->topic)) {
+    if (err == 0 && n_rows > 0 && !leat_hook_applies(&s->cursor.topic->hook)) {
         leat_history_row first = leat_history_row_at(h, 0);
         event = event_of(s, &first);
     }

@@ -14,11 +14,8 @@
 
 /* Begins the subscription, unless the subscriber may not have it: then it returns the reason and
  * *why is a sentence. request->done, if set, is called once, not from inside this call, with the
- * outcome; not if the subscriber goes away first, nor after leat_subscribe_forget. */
+ * outcome; not if the subscriber goes away first, nor after leat_sub_forget. */
 LEAT_MUST_CHECK leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request,
                                          const char **why);
-
-/* The caller with that done_arg is gone: its done is not called. */
-void leat_subscribe_forget(leat_subscriber *to, void *done_arg);
 
 #endif

@@ -14,20 +14,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/epoch.h"
 #include "base/event.h"
 #include "base/failure.h"
 #include "base/map.h"
 #include "core/core.h"
 #include "core/script.h"
+#include "core/snapshot.h"
 
 typedef struct leat_subscriber leat_subscriber;
+typedef struct leat_sub leat_sub;
+
+/* The outcome of a subscribe that a script asked for (LEAT_CODE_OK: subscribed). */
+typedef void (*leat_subscribed_cb)(void *arg, const leat_failure *failure);
 
 typedef struct leat_subscriber_ops {
     /* A snapshot; id is that of the subscribe that it answers, absent for one that replaces what
      * the subscriber has. */
-    void (*snapshot)(leat_subscriber *to, leat_slice id, leat_slice topic, const leat_position *at,
-                     bool stale, leat_slice json);
+    void (*snapshot)(leat_subscriber *to, leat_slice id, leat_slice topic,
+                     const leat_snapshot *snapshot);
     /* The answer to a subscribe: the events after the subscriber's own position follow. */
     void (*resumed)(leat_subscriber *to, leat_slice id, leat_slice topic, const leat_position *at);
     /* An event or a signal; epoch is NULL for a signal. */
@@ -38,9 +42,9 @@ typedef struct leat_subscriber_ops {
     /* The server ended a subscription that was answered before. */
     void (*closed)(leat_subscriber *to, leat_slice topic, const leat_failure *failure);
 
-    /* True if an event may be sent. Otherwise the subscriber pumps all its subscriptions as soon as
-     * that is so again. */
-    bool (*takes_more)(leat_subscriber *to);
+    /* True if an event may be sent. If not, the subscriber calls leat_sub_move_all as soon as that
+     * is so again. */
+    bool (*takes_more)(const leat_subscriber *to);
     /* True if a snapshot of that size may be sent. */
     bool (*takes_snapshot)(const leat_subscriber *to, size_t bytes);
 

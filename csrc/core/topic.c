@@ -1,27 +1,26 @@
-/* topic.c - arming, the ring, and the fan-out.
+/* topic.c - what the hub tells of a topic, and the fan-out to its cursors.
  *
- * leat_topic_get arms with the hub, and leat_topic_on_armed lets the waiting subscriptions read.
- * The first read's position starts the ring, or leat_topic_on_begin does. leat_topic_on_event
- * appends to it (by way of the scripts' hook, if there is one: topic_hook.c) and schedules fan_out,
- * which at the end of the turn moves every cursor as far as its client takes it. A long fan-out
- * goes on in the next turn.
- */
+ * leat_topic_get asks the hub to listen. leat_topic_on_armed lets the cursors' owners read. The
+ * first read's position (leat_ring_adopt), or the hub's (leat_topic_on_begin), starts the ring.
+ * leat_topic_on_event appends to it, by way of the scripts' hook if there is one (hook.c), and
+ * schedules fan_out. At the end of the loop's turn fan_out tells every cursor. A long fan-out goes
+ * on in the next turn. */
 #include "core/topic.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
-#include "core/catch_up.h"
-#include "core/share.h"
-#include "core/sub.h"
-#include "core/topic_hook.h"
 
-enum { FAN_OUT_STRETCH = 1024 }; /* cursors moved before the loop gets a turn */
+enum { FAN_OUT_PART = 1024 }; /* cursors told before the loop does other work */
 
 static void fan_out(leat_sweep *s);
-static void on_rest(leat_deadline *d);
+static void on_next_part(leat_deadline *d);
 static void on_linger(leat_deadline *d);
+static void on_renumbered(leat_ring *r);
+static void on_passed(leat_hook *h, leat_event *e);
+static void on_hook_failed(leat_hook *h, int64_t seq);
+
+static const leat_hook_handler hook_handler = {on_passed, on_hook_failed};
 
 static leat_topic *find_topic(leat_core *core, leat_slice name)
 {
@@ -29,15 +28,21 @@ static leat_topic *find_topic(leat_core *core, leat_slice name)
     return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_topic, entry);
 }
 
+/* The life of a topic that the hub's message is about; NULL if it is over. */
 static leat_topic *find_life(leat_core *core, leat_topic_life life)
 {
     leat_topic *t = find_topic(core, life.name);
-    return t != NULL && t->generation == life.generation ? t : NULL;
+    return t != NULL && t->ring.life.generation == life.generation ? t : NULL;
 }
 
-static leat_topic_life life_of(const leat_topic *t)
+static leat_cursor *cursor_of(leat_list *link)
 {
-    return (leat_topic_life){t->entry.key, t->generation};
+    return LEAT_CONTAINER_OF(link, leat_cursor, link);
+}
+
+static leat_core *core_of(const leat_topic *t)
+{
+    return t->ring.core;
 }
 
 leat_topic *leat_topic_get(leat_core *core, leat_slice name)
@@ -46,48 +51,34 @@ leat_topic *leat_topic_get(leat_core *core, leat_slice name)
     if (t != NULL)
         return t;
     t = leat_calloc(1, sizeof(*t));
-    t->core = core;
     t->name = leat_memdup(name.at, name.len);
-    t->generation = ++core->generations;
-    t->head = LEAT_TOPIC_UNKNOWN;
-    t->hook_ = -1;
-    leat_list_init(&t->subs);
-    leat_list_init(&t->pending);
-    leat_list_init(&t->shares);
-    leat_list_init(&t->hooked_);
-    leat_sweep_init(&t->fan_out_, fan_out);
-    leat_deadline_init(&t->rest_);
     leat_map_add(&core->topics, &t->entry, (leat_slice){t->name, name.len});
+    leat_topic_life life = {t->entry.key, ++core->generations};
+    leat_ring_init(&t->ring, core, life, on_renumbered);
+    leat_hook_init(&t->hook, core, t->entry.key, &hook_handler);
+    leat_shares_init(&t->shares, &t->ring);
+    leat_list_init(&t->cursors_);
+    leat_list_init(&t->unreached_);
+    leat_sweep_init(&t->fan_out_, fan_out);
+    leat_deadline_init(&t->timer_);
     leat_metrics_add(core->metrics, LEAT_M_TOPICS, 1);
-    leat_hub_link_arm(core->link, life_of(t));
+    leat_hub_link_arm(core->link, life);
     return t;
-}
-
-static void clear_ring(leat_topic *t)
-{
-    leat_metrics_add(t->core->metrics, LEAT_M_RING_BYTES, -(int64_t)t->ring_bytes_);
-    for (size_t i = 0; i < t->ring_count_; i++) {
-        int64_t seq = t->head - (int64_t)i;
-        leat_event_unref(t->ring_[(size_t)seq & (t->ring_cap_ - 1)]);
-    }
-    free(t->ring_);
-    t->ring_ = NULL;
-    t->ring_cap_ = t->ring_count_ = t->ring_bytes_ = 0;
 }
 
 static void free_topic(leat_topic *t)
 {
-    LEAT_ASSERT(t->n_subs == 0);
-    leat_topic_hook_stop(t);
-    leat_share_free_all(t);
-    leat_catch_up_free(t);
+    leat_core *core = core_of(t);
+    LEAT_ASSERT(t->n_cursors_ == 0);
+    leat_hook_stop(&t->hook);
+    leat_shares_close(&t->shares);
+    if (t->catch_up_ != NULL)
+        leat_catch_up_free(t->catch_up_);
     leat_sweep_cancel(&t->fan_out_);
-    leat_deadline_cancel(&t->rest_);
-    clear_ring(t);
-    leat_map_remove(&t->core->topics, &t->entry);
-    leat_metrics_add(t->core->metrics, LEAT_M_TOPICS, -1);
-    leat_epoch_unref(t->epoch);
-    leat_epoch_unref(t->last_epoch);
+    leat_deadline_cancel(&t->timer_);
+    leat_ring_close(&t->ring);
+    leat_map_remove(&core->topics, &t->entry);
+    leat_metrics_add(core->metrics, LEAT_M_TOPICS, -1);
     free(t->name);
     free(t);
 }
@@ -101,214 +92,126 @@ void leat_topic_free_all(leat_core *core)
     }
 }
 
-static void arm_rest(leat_topic *t, uint64_t in_ms, leat_deadline_cb cb)
+void leat_topic_attach(leat_topic *t, leat_cursor *c)
 {
-    leat_loop *loop = t->core->loop;
-    leat_loop_after(loop, &t->rest_, in_ms, cb);
+    if (t->n_cursors_++ == 0)
+        leat_deadline_cancel(&t->timer_); /* it was to end */
+    c->topic = t;
+    leat_list_push(&t->cursors_, &c->link);
 }
 
-void leat_topic_attach(leat_topic *t, leat_list *link)
+void leat_topic_detach(leat_cursor *c)
 {
-    if (t->n_subs++ == 0)
-        leat_deadline_cancel(&t->rest_); /* was lingering */
-    leat_list_push(&t->subs, link);
-}
-
-void leat_topic_detach(leat_topic *t, leat_list *link)
-{
-    leat_list_unlink(link);
-    if (--t->n_subs == 0)
-        arm_rest(t, t->core->limits->topic_linger_ms, on_linger);
+    leat_topic *t = c->topic;
+    leat_list_unlink(&c->link);
+    c->topic = NULL;
+    if (--t->n_cursors_ == 0)
+        leat_loop_after(core_of(t)->loop, &t->timer_, core_of(t)->limits->topic_linger_ms,
+                        on_linger);
 }
 
 static void on_linger(leat_deadline *d)
 {
-    leat_topic *t = LEAT_CONTAINER_OF(d, leat_topic, rest_);
-    leat_hub_link_disarm(t->core->link, life_of(t));
+    leat_topic *t = LEAT_CONTAINER_OF(d, leat_topic, timer_);
+    leat_hub_link_disarm(core_of(t)->link, t->ring.life);
     free_topic(t);
 }
 
-static void renumber(leat_topic *t)
+leat_catch_up *leat_topic_catch_up(leat_topic *t)
 {
-    for (leat_list *l = t->subs.next; l != &t->subs; l = l->next)
-        leat_sub_renumber(LEAT_CONTAINER_OF(l, leat_sub, topic_link));
-    for (leat_list *l = t->pending.next; l != &t->pending; l = l->next)
-        leat_sub_renumber(LEAT_CONTAINER_OF(l, leat_sub, topic_link));
-}
-
-/* Every position is of the history that its epoch begins with. A handler that began when positions
- * were of another one may have read what is no more. */
-static void note_history(leat_core *core, const leat_epoch *epoch)
-{
-    leat_slice text = leat_epoch_text(epoch);
-    size_t len = text.len;
-    while (len > 0 && text.at[len - 1] != '-')
-        len--;
-    leat_slice history = {text.at, len};
-    if (len >= sizeof(core->history) || leat_slice_is(history, core->history))
-        return;
-    if (core->history[0] != '\0')
-        core->histories++;
-    memcpy(core->history, text.at, len);
-    core->history[len] = '\0';
-}
-
-/* After a restart it may be a read, not the hub, that is the first to meet another numbering. */
-static void adopt_epoch(leat_topic *t, leat_epoch *epoch)
-{
-    note_history(t->core, epoch);
-    t->epoch = leat_epoch_ref(epoch);
-    if (t->last_epoch == epoch)
-        return;
-    t->numbering = ++t->core->numberings;
-    t->told = t->resynced = 0;
-    t->revoked = LEAT_NEVER_REVOKED;
-    if (t->last_epoch != NULL)
-        renumber(t);
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static void note(leat_topic *t, int64_t seq, int64_t revoked)
-{
-    t->revoked = later(t->revoked, revoked);
-    t->told = later(t->told, later(seq, revoked));
-}
-
-bool leat_topic_adopt_position(leat_topic *t, const leat_position *at)
-{
-    bool first = t->epoch == NULL;
-    note_history(t->core, at->epoch);
-    if (first) {
-        adopt_epoch(t, at->epoch);
-        if (t->head == LEAT_TOPIC_UNKNOWN)
-            t->head = at->seq;
-    }
-    bool same = t->epoch == at->epoch;
-    if (same)
-        note(t, at->seq, at->revoked);
-    if (first || !same || at->seq > t->head)
-        leat_hub_link_position(
-            t->core->link, life_of(t),
-            &(leat_named_position){leat_epoch_text(at->epoch), at->seq, at->revoked});
-    return same;
+    if (t->catch_up_ == NULL)
+        t->catch_up_ = leat_catch_up_new(&t->ring);
+    return t->catch_up_;
 }
 
 leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name)
 {
     const leat_topic *t = find_topic(core, name);
-    uint64_t now = leat_loop_now(core->loop);
-    if (t == NULL || t->epoch == NULL)
-        return (leat_topic_mark){.history = core->histories, .at_ms = now};
-    return (leat_topic_mark){core->histories, t->numbering, later(t->head, t->told), now};
+    leat_topic_mark mark = {.history = core->histories, .at_ms = leat_loop_now(core->loop)};
+    if (t == NULL || t->ring.epoch == NULL)
+        return mark;
+    mark.numbering = t->ring.numbering;
+    mark.seq = t->ring.head > t->ring.seen ? t->ring.head : t->ring.seen;
+    return mark;
 }
 
-leat_event *leat_topic_event(const leat_topic *t, int64_t seq)
+static void on_renumbered(leat_ring *r)
 {
-    if (seq > t->head || seq <= t->head - (int64_t)t->ring_count_)
-        return NULL;
-    return t->ring_[(size_t)seq & (t->ring_cap_ - 1)];
+    leat_topic *t = LEAT_CONTAINER_OF(r, leat_topic, ring);
+    const leat_cursor_handler *owners = r->core->cursors;
+    for (leat_list *l = t->cursors_.next; l != &t->cursors_; l = l->next)
+        owners->renumbered(cursor_of(l));
+    for (leat_list *l = t->unreached_.next; l != &t->unreached_; l = l->next)
+        owners->renumbered(cursor_of(l));
 }
 
-bool leat_topic_holds(const leat_topic *t, int64_t next_seq)
-{
-    return t->core->confirmed && t->head != LEAT_TOPIC_UNKNOWN &&
-           next_seq > t->head - (int64_t)t->ring_count_ && next_seq <= t->head + 1;
-}
-
-static void grow_ring(leat_topic *t)
-{
-    size_t cap = t->ring_cap_ == 0 ? 8 : t->ring_cap_ * 2;
-    leat_event **ring = leat_calloc(cap, sizeof(*ring));
-    for (size_t i = 0; i < t->ring_count_; i++) {
-        size_t seq = (size_t)(t->head - (int64_t)i);
-        ring[seq & (cap - 1)] = t->ring_[seq & (t->ring_cap_ - 1)];
-    }
-    free(t->ring_);
-    t->ring_ = ring;
-    t->ring_cap_ = cap;
-}
-
-static void drop_oldest(leat_topic *t)
-{
-    int64_t seq = t->head - (int64_t)t->ring_count_ + 1;
-    leat_event *e = t->ring_[(size_t)seq & (t->ring_cap_ - 1)];
-    t->ring_bytes_ -= leat_event_bytes(e);
-    t->ring_count_--;
-    leat_metrics_add(t->core->metrics, LEAT_M_RING_BYTES, -(int64_t)leat_event_bytes(e));
-    leat_event_unref(e);
-}
-
-/* The ring ends at the event before: e, of which it takes a reference, is its next one. */
-static void put(leat_topic *t, leat_event *e)
-{
-    if (t->ring_count_ == t->ring_cap_)
-        grow_ring(t);
-    t->head++;
-    t->ring_[(size_t)t->head & (t->ring_cap_ - 1)] = e;
-    t->ring_count_++;
-    t->ring_bytes_ += leat_event_bytes(e);
-    leat_metrics_add(t->core->metrics, LEAT_M_RING_BYTES, (int64_t)leat_event_bytes(e));
-}
-
-static bool asks_for_snapshot(const leat_event *e)
-{
-    leat_event_kind kind = leat_event_kind_of(e);
-    return kind == LEAT_EVENT_RESYNC || kind == LEAT_EVENT_OVERSIZE;
-}
-
-void leat_topic_append(leat_topic *t, leat_event *e)
-{
-    const leat_limits *limits = t->core->limits;
-    size_t bytes = leat_event_bytes(e);
-    LEAT_ASSERT(leat_event_seq(e) == t->head + 1);
-    while (t->ring_count_ > 0 &&
-           (t->ring_count_ >= limits->ring_events || t->ring_bytes_ + bytes > limits->ring_bytes))
-        drop_oldest(t);
-    if (asks_for_snapshot(e))
-        t->resynced = t->head + 1;
-    if (bytes > limits->ring_bytes) { /* the cursors find it in the outbox */
-        t->head++;
-        leat_event_unref(e);
-    } else {
-        put(t, e);
-    }
-    if (t->n_subs > 0)
-        leat_sweep_schedule(t->core->loop, &t->fan_out_);
-}
-
-/* Begins a new round, or goes on with the one that is under way: its newest events are in the ring
- * by then, and whoever has had its turn gets another one through the sweep that they scheduled. */
+/* If a fan-out is running already, another round follows it: its part of the events may have been
+ * taken before the newest came. */
 static void fan_out(leat_sweep *s)
 {
     leat_topic *t = LEAT_CONTAINER_OF(s, leat_topic, fan_out_);
-    if (!leat_list_empty(&t->pending)) {
+    if (!leat_list_empty(&t->unreached_)) {
         t->again_ = true;
         return;
     }
-    leat_list_move(&t->pending, &t->subs);
-    on_rest(&t->rest_);
+    leat_list_move(&t->unreached_, &t->cursors_);
+    on_next_part(&t->timer_);
 }
 
-static void on_rest(leat_deadline *d)
+static void on_next_part(leat_deadline *d)
 {
-    leat_topic *t = LEAT_CONTAINER_OF(d, leat_topic, rest_);
-    for (int i = 0; i < FAN_OUT_STRETCH; i++) {
-        leat_list *link = leat_list_shift(&t->pending);
+    leat_topic *t = LEAT_CONTAINER_OF(d, leat_topic, timer_);
+    leat_core *core = core_of(t);
+    for (int i = 0; i < FAN_OUT_PART; i++) {
+        leat_list *link = leat_list_shift(&t->unreached_);
         if (link == NULL)
             break;
-        leat_list_push(&t->subs, link);
-        leat_sub_pump(LEAT_CONTAINER_OF(link, leat_sub, topic_link));
+        leat_list_push(&t->cursors_, link);
+        core->cursors->moves(cursor_of(link));
     }
-    if (!leat_list_empty(&t->pending)) {
-        arm_rest(t, 0, on_rest);
+    if (!leat_list_empty(&t->unreached_)) {
+        leat_loop_after(core->loop, &t->timer_, 0, on_next_part);
     } else if (t->again_) {
         t->again_ = false;
-        leat_sweep_schedule(t->core->loop, &t->fan_out_);
+        leat_sweep_schedule(core->loop, &t->fan_out_);
     }
+}
+
+static void append(leat_topic *t, leat_event *e)
+{
+    leat_ring_append(&t->ring, e);
+    if (t->n_cursors_ > 0)
+        leat_sweep_schedule(core_of(t)->loop, &t->fan_out_);
+}
+
+/* Empties the ring: what comes next is head + 1. Every cursor's owner resyncs. */
+static void restart(leat_topic *t, int64_t head, int reason)
+{
+    leat_core *core = core_of(t);
+    leat_shares_restart(&t->shares, reason == LEAT_RESET_EPOCH);
+    leat_ring_restart(&t->ring, head, reason == LEAT_RESET_EPOCH);
+    if (head == LEAT_RING_UNKNOWN)
+        leat_hook_stop(&t->hook);
+    leat_list all;
+    leat_list_move(&all, &t->cursors_);
+    while (!leat_list_empty(&t->unreached_))
+        leat_list_push(&all, leat_list_shift(&t->unreached_));
+    for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
+        leat_list_push(&t->cursors_, l);
+        if (reason == LEAT_RESET_EPOCH)
+            core->cursors->renumbered(cursor_of(l));
+        core->cursors->resyncs(cursor_of(l), reason);
+    }
+}
+
+static void on_passed(leat_hook *h, leat_event *e)
+{
+    append(LEAT_CONTAINER_OF(h, leat_topic, hook), e);
+}
+
+static void on_hook_failed(leat_hook *h, int64_t seq)
+{
+    restart(LEAT_CONTAINER_OF(h, leat_topic, hook), seq, LEAT_RESET_HOOK);
 }
 
 void leat_topic_on_armed(leat_core *core, leat_topic_life life)
@@ -318,42 +221,35 @@ void leat_topic_on_armed(leat_core *core, leat_topic_life life)
         return;
     t->armed = true;
     leat_list all;
-    leat_list_move(&all, &t->subs);
+    leat_list_move(&all, &t->cursors_);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
-        leat_list_push(&t->subs, l);
-        leat_sub_on_armed(LEAT_CONTAINER_OF(l, leat_sub, topic_link));
+        leat_list_push(&t->cursors_, l);
+        core->cursors->armed(cursor_of(l));
     }
 }
 
-/* The last event that has arrived, be it in the ring or on its way through the hook. */
-static int64_t tip(const leat_topic *t)
+/* The last event that has arrived: in the ring, or on its way through the hook. */
+static int64_t last_arrived(const leat_topic *t)
 {
-    return leat_list_empty(&t->hooked_) ? t->head : t->hooked_tip_;
+    int64_t last_seq;
+    return leat_hook_waits(&t->hook, &last_seq) ? last_seq : t->ring.head;
 }
 
-static void take_numbering(leat_topic *t, leat_epoch *epoch)
-{
-    if (t->epoch != NULL && t->epoch != epoch)
-        leat_topic_restart(t, LEAT_TOPIC_UNKNOWN, LEAT_RESET_EPOCH);
-    if (t->epoch == NULL)
-        adopt_epoch(t, epoch);
-}
-
-void leat_topic_on_begin(leat_core *core, leat_topic_life life, const leat_named_position *at)
+void leat_topic_on_begin(leat_core *core, leat_topic_life life, const leat_named_position *told)
 {
     leat_topic *t = find_life(core, life);
     if (t == NULL)
         return;
-    leat_epoch *begun = leat_epoch_of(&core->epochs, at->epoch);
-    take_numbering(t, begun);
-    leat_epoch_unref(begun);
-    note(t, at->seq, at->revoked);
-    if (t->head != LEAT_TOPIC_UNKNOWN && tip(t) >= at->seq)
+    leat_position at = {leat_epoch_of(&core->epochs, told->epoch), told->seq, told->revoked};
+    if (t->ring.epoch != NULL && t->ring.epoch != at.epoch)
+        restart(t, LEAT_RING_UNKNOWN, LEAT_RESET_EPOCH);
+    leat_ring_note_position(&t->ring, &at);
+    leat_epoch_unref(at.epoch);
+    if (last_arrived(t) >= at.seq)
         return;
     /* Cursors that are behind go on from the outbox. */
-    leat_topic_hook_stop(t);
-    clear_ring(t);
-    t->head = at->seq;
+    leat_hook_stop(&t->hook);
+    leat_ring_restart(&t->ring, at.seq, false);
     leat_sweep_schedule(core->loop, &t->fan_out_);
 }
 
@@ -361,74 +257,36 @@ void leat_topic_on_event(leat_core *core, uint64_t generation, leat_event *e)
 {
     leat_topic *t = find_life(core, (leat_topic_life){leat_event_topic(e), generation});
     int64_t seq = leat_event_seq(e);
-    /* A read may have been faster: then the event is at or below the tip. */
-    if (t == NULL || t->head == LEAT_TOPIC_UNKNOWN || seq <= tip(t)) {
+    /* If a read was faster, the event is not behind the last one that has arrived. */
+    if (t == NULL || t->ring.head == LEAT_RING_UNKNOWN || seq <= last_arrived(t)) {
         leat_event_unref(e);
         return;
     }
-    LEAT_ASSERT(seq == tip(t) + 1); /* what the hub gives is contiguous */
-    note(t, seq, leat_event_kind_of(e) == LEAT_EVENT_REVOKE ? seq : LEAT_NEVER_REVOKED);
-    bool hook = leat_event_kind_of(e) == LEAT_EVENT_DATA && leat_topic_hooked(t);
-    if (hook || !leat_list_empty(&t->hooked_))
-        leat_topic_hook_push(t, e);
+    LEAT_ASSERT(seq == last_arrived(t) + 1); /* what the hub gives is contiguous */
+    leat_ring_note_event(&t->ring, e);
+    bool hooked = leat_event_kind_of(e) == LEAT_EVENT_DATA && leat_hook_applies(&t->hook);
+    int64_t last_seq;
+    if (hooked || leat_hook_waits(&t->hook, &last_seq))
+        leat_hook_push(&t->hook, e);
     else
-        leat_topic_append(t, e);
+        append(t, e);
 }
 
 void leat_topic_on_signal(leat_core *core, uint64_t generation, leat_event *e)
 {
     leat_topic *t = find_life(core, (leat_topic_life){leat_event_topic(e), generation});
     if (t != NULL) {
-        for (leat_list *l = t->subs.next; l != &t->subs; l = l->next)
-            leat_sub_signal(LEAT_CONTAINER_OF(l, leat_sub, topic_link), e);
-        for (leat_list *l = t->pending.next; l != &t->pending; l = l->next)
-            leat_sub_signal(LEAT_CONTAINER_OF(l, leat_sub, topic_link), e);
+        for (leat_list *l = t->cursors_.next; l != &t->cursors_; l = l->next)
+            core->cursors->signal(cursor_of(l), e);
+        for (leat_list *l = t->unreached_.next; l != &t->unreached_; l = l->next)
+            core->cursors->signal(cursor_of(l), e);
     }
     leat_event_unref(e);
-}
-
-void leat_topic_restart(leat_topic *t, int64_t head, int reason)
-{
-    leat_share_forget_all(t, reason == LEAT_RESET_EPOCH);
-    clear_ring(t);
-    t->head = head;
-    if (head == LEAT_TOPIC_UNKNOWN)
-        leat_topic_hook_stop(t);
-    if (head == LEAT_TOPIC_UNKNOWN && t->epoch != NULL) {
-        leat_epoch_unref(t->last_epoch);
-        t->last_epoch = t->epoch;
-        t->epoch = NULL;
-    }
-    if (reason == LEAT_RESET_EPOCH) { /* every subscription is renumbered below */
-        leat_epoch_unref(t->last_epoch);
-        t->last_epoch = NULL;
-    }
-    leat_list all;
-    leat_list_move(&all, &t->subs);
-    while (!leat_list_empty(&t->pending))
-        leat_list_push(&all, leat_list_shift(&t->pending));
-    for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
-        leat_list_push(&t->subs, l);
-        leat_sub_resync(LEAT_CONTAINER_OF(l, leat_sub, topic_link), reason);
-    }
 }
 
 void leat_topic_on_reset(leat_core *core, leat_topic_life life, int reason)
 {
     leat_topic *t = find_life(core, life);
     if (t != NULL)
-        leat_topic_restart(t, LEAT_TOPIC_UNKNOWN, reason);
-}
-
-bool leat_topic_hooked(leat_topic *t)
-{
-    leat_script *script = t->core->script;
-    if (t->hook_ < 0)
-        t->hook_ = script->ops->has_event_hook(script, t->entry.key);
-    return t->hook_ != 0;
-}
-
-void leat_topic_scripts_changed(leat_topic *t)
-{
-    t->hook_ = -1;
+        restart(t, LEAT_RING_UNKNOWN, reason);
 }

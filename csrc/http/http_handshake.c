@@ -34,7 +34,7 @@ struct handshake {
     uint64_t deadline_ms;
     leat_buf params; /* of a stream: JSON */
     leat_buf epoch;  /* what since points into */
-    leat_since since;
+    leat_named_position since;
     leat_topic_mark seen; /* of a stream: when the topic's handler began */
 };
 
@@ -241,9 +241,10 @@ static void on_connected(leat_call *call, const leat_verdict *verdict)
 {
     struct handshake *h = call->data;
     h->session = verdict->session;
-    if (verdict->code != LEAT_CODE_OK)
-        refuse(h, leat_http_refusal_connect_status(verdict->code), verdict->code, verdict->message,
-               verdict->retry_after_ms);
+    const leat_failure *why = &verdict->failure;
+    if (why->code != LEAT_CODE_OK)
+        refuse(h, leat_http_refusal_connect_status(why->code), why->code, why->message,
+               why->retry_after_ms);
     else if (h->session->expires_at > 0 && h->session->expires_at <= (int64_t)time(NULL))
         refuse(h, 401, LEAT_CODE_UNAUTHENTICATED, leat_slice_of("the identity has expired"), 0);
     else if (h->side->draining)
@@ -323,9 +324,9 @@ static void on_answered(leat_call *call, const leat_route_answer *answer)
 static void on_authorized(leat_call *call, const leat_verdict *verdict)
 {
     struct handshake *h = call->data;
-    if (verdict->code != LEAT_CODE_OK) {
-        refuse(h, leat_http_status_of(verdict->code), verdict->code, verdict->message,
-               verdict->retry_after_ms);
+    const leat_failure *why = &verdict->failure;
+    if (why->code != LEAT_CODE_OK) {
+        refuse(h, leat_http_status_of(why->code), why->code, why->message, why->retry_after_ms);
     } else if (h->side->draining) {
         h->script->ops->grant_free(verdict->grant);
         refuse_stopping(h);

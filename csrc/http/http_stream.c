@@ -105,7 +105,8 @@ int leat_http_stream_params(const leat_http_request *r, leat_buf *out, const cha
 
 /* --- the position --- */
 
-static int since_of_query(leat_slice query, leat_buf *epoch, leat_since *out, const char **reason)
+static int since_of_query(leat_slice query, leat_buf *epoch, leat_named_position *out,
+                          const char **reason)
 {
     leat_buf seq = LEAT_BUF_INIT;
     bool has_epoch = leat_http_query_get(query, "epoch", epoch);
@@ -115,21 +116,21 @@ static int since_of_query(leat_slice query, leat_buf *epoch, leat_since *out, co
                 leat_json_int(leat_buf_view(&seq), &n) && n >= 0 && n <= LEAT_SEQ_MAX;
     leat_buf_close(&seq);
     if (good)
-        *out = (leat_since){leat_buf_view(epoch), n};
+        *out = (leat_named_position){.epoch = leat_buf_view(epoch), .seq = n};
     if (good || (!has_epoch && !has_seq))
         return 0;
     *reason = "a position needs epoch and seq";
     return LEAT_EBADMSG;
 }
 
-int leat_http_stream_since(const leat_http_request *r, bool sse, leat_buf *epoch, leat_since *out,
-                           const char **reason)
+int leat_http_stream_since(const leat_http_request *r, bool sse, leat_buf *epoch,
+                           leat_named_position *out, const char **reason)
 {
     leat_slice id = sse ? leat_http_find(r, "last-event-id") : (leat_slice){NULL, 0};
-    *out = (leat_since){{NULL, 0}, 0};
+    *out = (leat_named_position){.seq = 0};
     if (id.at != NULL) {
         if (!leat_sse_parse_id(id, &out->epoch, &out->seq))
-            *out = (leat_since){{NULL, 0}, 0};
+            *out = (leat_named_position){.seq = 0};
         return 0;
     }
     return r->query.at == NULL ? 0 : since_of_query(r->query, epoch, out, reason);

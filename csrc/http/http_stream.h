@@ -31,6 +31,6 @@ LEAT_MUST_CHECK int leat_http_stream_params(const leat_http_request *r, leat_buf
 /* Where to go on from: Last-Event-ID (one that is not ours is no position), else ?epoch=…&seq=….
  * epoch is scratch space, and must outlive *out. */
 LEAT_MUST_CHECK int leat_http_stream_since(const leat_http_request *r, bool sse, leat_buf *epoch,
-                                           leat_since *out, const char **reason);
+                                           leat_named_position *out, const char **reason);
 
 #endif

@@ -16,7 +16,7 @@ describe("the picture of the states", function()
     copy = os.tmpname()
     assert(os.remove(copy))
     assert(os.execute(("mkdir -p '%s/csrc/core' '%s/docs'"):format(copy, copy)))
-    for _, name in ipairs { "csrc/core/sub_table.h", "csrc/core/sub_table.c", "docs/architecture.md" } do
+    for _, name in ipairs { "csrc/core/sub_states.h", "csrc/core/sub_table.c", "docs/architecture.md" } do
       assert(os.execute(("cp '%s/%s' '%s/%s'"):format(ROOT, name, copy, name)))
     end
   end)
@@ -34,12 +34,12 @@ describe("the picture of the states", function()
   it("is what the table says", function() assert.is_true(check(ROOT)) end)
 
   it("is found out when the table has changed", function()
-    change("csrc/core/sub_table.c", "RULE%(PARKED, PUMP, CONTINUING, NULL%)", "RULE(PARKED, PUMP, HELD, NULL)")
+    change("csrc/core/sub_table.c", "RULE%(PARKED, MOVE, CONTINUING, NULL%)", "RULE(PARKED, MOVE, HELD, NULL)")
     assert.is_false(check(copy))
   end)
 
   it("is found out when it was changed by hand", function()
-    change("docs/architecture.md", "PARKED %-%-> CONTINUING : pump", "PARKED --> HELD : pump")
+    change("docs/architecture.md", "PARKED %-%-> CONTINUING : move", "PARKED --> HELD : move")
     assert.is_false(check(copy))
   end)
 end)

@@ -188,9 +188,9 @@ static int start_subscribe(leat_task *t)
     leat_slice topic = {b->at, t->wait.question.topic_len};
     leat_slice epoch = {b->at + topic.len, t->wait.question.epoch_len};
     leat_slice params = {epoch.at + epoch.len, b->len - topic.len - epoch.len};
-    leat_since since = {.epoch = {NULL, 0}};
+    leat_named_position since = {.seq = 0};
     if (epoch.len > 0)
-        since = (leat_since){epoch, t->wait.question.seq};
+        since = (leat_named_position){.epoch = epoch, .seq = t->wait.question.seq};
     if (params.len == 0)
         params.at = NULL;
     const char *why = NULL;
@@ -214,7 +214,7 @@ static int start_subscribe(leat_task *t)
 static void stop_subscribe(leat_task *t)
 {
     if (t->call != NULL && t->call->subscriber != NULL)
-        leat_subscribe_forget(t->call->subscriber, t);
+        leat_sub_forget(t->call->subscriber, t);
 }
 
 static const leat_task_wait_kind subscribe_wait = {LEAT_TASK_WAITING_SUBSCRIBE, start_subscribe,

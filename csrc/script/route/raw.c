@@ -156,21 +156,21 @@ static void drop_first(leat_raw *r)
  * handler only. */
 static void close_unopened(leat_raw *r, const leat_verdict *v)
 {
-    switch (v->code) {
+    switch (v->failure.code) {
     case LEAT_CODE_OK:
         return;
     case LEAT_CODE_UNAUTHENTICATED:
-        leat_raw_close(r, LEAT_CLOSE_IDENTITY, leat_code_name(v->code));
+        leat_raw_close(r, LEAT_CLOSE_IDENTITY, leat_code_name(v->failure.code));
         return;
     case LEAT_CODE_UNAVAILABLE:
     case LEAT_CODE_DEADLINE_EXCEEDED:
-        leat_raw_close(r, LEAT_CLOSE_TRY_LATER, leat_code_name(v->code));
+        leat_raw_close(r, LEAT_CLOSE_TRY_LATER, leat_code_name(v->failure.code));
         return;
     case LEAT_CODE_INTERNAL:
-        leat_raw_close(r, LEAT_CLOSE_INTERNAL, leat_code_name(v->code));
+        leat_raw_close(r, LEAT_CLOSE_INTERNAL, leat_code_name(v->failure.code));
         return;
     default:
-        leat_raw_close(r, LEAT_CLOSE_POLICY, leat_code_name(v->code));
+        leat_raw_close(r, LEAT_CLOSE_POLICY, leat_code_name(v->failure.code));
         return;
     }
 }

@@ -14,7 +14,7 @@ bool leat_result_take_refusal(lua_State *L, leat_task *t, int index)
     if (r == NULL)
         return false;
     leat_task_refusal(t, r->code, (leat_slice){r->message, r->message_len}, r->retry_after_ms);
-    t->verdict.read_failed = r->read_failed;
+    t->verdict.failure.read_failed = r->read_failed;
     return true;
 }
 

@@ -242,21 +242,21 @@ static void finish_route(lua_State *L, leat_task *t)
 /* {"code":"forbidden","message":"..."}, as on the wire. */
 static void write_refusal(leat_task *t)
 {
-    const leat_verdict *v = &t->verdict;
-    t->work.route.status = leat_http_status_of(v->code);
+    const leat_failure *why = &t->verdict.failure;
+    t->work.route.status = leat_http_status_of(why->code);
     t->out.len = t->extra.len = 0;
-    leat_buf_printf(&t->out, "{\"code\":\"%s\"", leat_code_name(v->code));
-    if (v->message.at != NULL && leat_utf8_valid(v->message.at, v->message.len)) {
+    leat_buf_printf(&t->out, "{\"code\":\"%s\"", leat_code_name(why->code));
+    if (why->message.at != NULL && leat_utf8_valid(why->message.at, why->message.len)) {
         leat_buf_text(&t->out, ",\"message\":");
-        if (leat_json_write_string(&t->out, v->message) < 0)
+        if (leat_json_write_string(&t->out, why->message) < 0)
             leat_buf_text(&t->out, "\"\"");
     }
-    if (v->retry_after_ms > 0)
-        leat_buf_printf(&t->out, ",\"retry_after_ms\":%u", v->retry_after_ms);
+    if (why->retry_after_ms > 0)
+        leat_buf_printf(&t->out, ",\"retry_after_ms\":%u", why->retry_after_ms);
     leat_buf_text(&t->out, "}\n");
-    if (t->work.route.status == 503 || v->retry_after_ms > 0)
+    if (t->work.route.status == 503 || why->retry_after_ms > 0)
         leat_buf_printf(&t->extra, "Retry-After: %u\r\n",
-                        v->retry_after_ms == 0 ? 1 : (v->retry_after_ms + 999) / 1000);
+                        why->retry_after_ms == 0 ? 1 : (why->retry_after_ms + 999) / 1000);
     if (t->work.route.status == 401)
         leat_buf_text(&t->extra, "WWW-Authenticate: Bearer\r\n");
     set_content_type(t, "application/json", strlen("application/json"));
@@ -277,7 +277,7 @@ static void answer_route(leat_task *t)
     if (call == NULL)
         return;
     call->task_ = NULL;
-    if (t->verdict.code != LEAT_CODE_OK)
+    if (t->verdict.failure.code != LEAT_CODE_OK)
         write_refusal(t);
     leat_route_answer answer = {
         .status = t->work.route.status,

@@ -191,7 +191,7 @@ static void recycle(leat_task *t)
     t->session = NULL;
     t->id = 0;
     memset(&t->work, 0, sizeof(t->work));
-    t->verdict = (leat_verdict){.code = LEAT_CODE_OK};
+    t->verdict = (leat_verdict){.failure.code = LEAT_CODE_OK};
     empty(&t->input.bytes);
     empty(&t->out);
     empty(&t->message);
@@ -266,7 +266,7 @@ static void on_deadline(leat_deadline *d)
                   t->kind->label, leat_log_quote(text, sizeof(text), name.at, name.len),
                   leat_code_name(code));
     leat_task_refusal(t, code, (leat_slice){NULL, 0}, cut_off ? RETRY_AFTER_MS : 0);
-    t->verdict.read_failed = true;
+    t->verdict.failure.read_failed = true;
     answer(t);
 }
 
@@ -283,15 +283,15 @@ void leat_task_cancel(leat_task *t)
 
 void leat_task_refusal(leat_task *t, leat_code code, leat_slice message, uint32_t retry_after_ms)
 {
-    t->verdict.code = code;
-    t->verdict.retry_after_ms = retry_after_ms;
-    t->verdict.message = (leat_slice){NULL, 0};
+    t->verdict.failure.code = code;
+    t->verdict.failure.retry_after_ms = retry_after_ms;
+    t->verdict.failure.message = (leat_slice){NULL, 0};
     if (message.len == 0)
         return;
     t->message.len = 0;
     leat_buf_slice(&t->message, message);
     leat_buf_char(&t->message, '\0');
-    t->verdict.message = (leat_slice){t->message.at, message.len};
+    t->verdict.failure.message = (leat_slice){t->message.at, message.len};
 }
 
 /* --- failing --- */
@@ -327,7 +327,7 @@ static void fail(leat_task *t, leat_vm_outcome outcome)
     leat_slice message = f.refused ? leat_buf_view(&f.message) : (leat_slice){NULL, 0};
     leat_task_refusal(t, f.code, message, f.retry_after_ms);
     /* Reading a result again that is too large does not make it smaller. */
-    t->verdict.read_failed = f.read_failed && f.code != LEAT_CODE_TOO_LARGE;
+    t->verdict.failure.read_failed = f.read_failed && f.code != LEAT_CODE_TOO_LARGE;
     leat_buf_close(&f.message);
     leat_buf_close(&f.trace);
     answer(t);
@@ -408,7 +408,7 @@ static void begin(leat_task *t)
         t->co = leat_vm_new_coroutine(t->lua, &t->co_ref);
     if (t->co == NULL) {
         LEAT_LOG_ERROR("script", "no memory for a coroutine handler=%s", t->kind->name);
-        t->verdict.code = LEAT_CODE_INTERNAL;
+        t->verdict.failure.code = LEAT_CODE_INTERNAL;
         answer(t);
         return;
     }

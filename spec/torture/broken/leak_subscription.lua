@@ -1,14 +1,14 @@
--- A subscription that ends before its answer stays counted in its topic, which is therefore never let go.
+-- A subscription that ends before it has settled stays counted in its topic, which is therefore never let go.
 return {
   symptom = "every client has left, and still: .*leat_topics",
   edits = {
     {
       func = "sub_bury",
-      before = "if (s->topic != NULL)",
+      before = "if (s->cursor.topic != NULL)",
       insert = [[
-    if (s->topic != NULL && s->work != NULL && s->work->asked != NULL) {
-        leat_list_unlink(&s->topic_link);
-        s->topic = NULL;
+    if (s->cursor.topic != NULL && s->work != NULL) {
+        leat_list_unlink(&s->cursor.link);
+        s->cursor.topic = NULL;
     }
 ]],
     },

@@ -4,10 +4,10 @@ return {
   edits = {
     {
       func = "sub_send_snapshot",
-      after = "s->next_seq = o->position.seq + 1;",
+      after = "s->cursor.next_seq = snapshot->position.seq + 1;",
       insert = [[
-    if (s->topic->head > o->position.seq)
-        s->next_seq = s->topic->head + 1;
+    if (s->cursor.topic->ring.head > snapshot->position.seq)
+        s->cursor.next_seq = s->cursor.topic->ring.head + 1;
 ]],
     },
   },

@@ -99,9 +99,9 @@ void leat_hub_link_read_refused(leat_hub_link *l, const char *sqlstate)
     outbox.n_unread++;
 }
 
-bool leat_topic_adopt_position(leat_topic *t, const leat_position *at)
+bool leat_ring_adopt(leat_ring *r, const leat_position *at)
 {
-    (void)t, (void)at;
+    (void)r, (void)at;
     return !outbox.another_numbering;
 }
 
@@ -120,7 +120,7 @@ static void answer(int err, int64_t first, int64_t last)
 
 typedef struct waiter {
     leat_catch_up_wait wait;
-    leat_topic *topic;
+    leat_catch_up *catch_up;
     size_t n_served;
     leat_caught last; /* its events are gone */
     int64_t joins_again_at;
@@ -131,7 +131,8 @@ typedef struct world {
     leat_loop *loop;
     leat_limits limits;
     leat_core core;
-    leat_topic topic;
+    leat_ring ring;
+    leat_catch_up *catch_up;
     waiter waiters[N_WAITS];
 } world;
 
@@ -145,7 +146,7 @@ static void on_caught(leat_catch_up_wait *w, const leat_caught *caught)
     int64_t at = me->joins_again_at;
     me->joins_again_at = 0;
     if (at > 0)
-        leat_catch_up_join(w, me->topic, at, on_caught);
+        leat_catch_up_join(w, me->catch_up, at, on_caught);
 }
 
 static int set_up(void **state)
@@ -156,12 +157,13 @@ static int set_up(void **state)
     assert_int_equal(0, leat_loop_new(&w->loop, &w->uv));
     w->core.loop = w->loop;
     w->core.limits = &w->limits;
-    w->topic.core = &w->core;
+    w->ring.core = &w->core;
     leat_map_init(&w->core.epochs);
-    w->topic.entry.key = leat_slice_of("t");
+    w->ring.life.name = leat_slice_of("t");
+    w->catch_up = leat_catch_up_new(&w->ring);
     for (int i = 0; i < N_WAITS; i++) {
         w->waiters[i].wait.data = &w->waiters[i];
-        w->waiters[i].topic = &w->topic;
+        w->waiters[i].catch_up = w->catch_up;
     }
     *state = w;
     return 0;
@@ -174,7 +176,7 @@ static int tear_down(void **state)
     for (int i = 0; i < N_WAITS; i++)
         leat_catch_up_leave(&w->waiters[i].wait);
     assert_null(outbox.running);
-    leat_catch_up_free(&w->topic);
+    leat_catch_up_free(w->catch_up);
     leat_loop_close(w->loop, NULL, NULL);
     uv_run(&w->uv, UV_RUN_DEFAULT);
     assert_int_equal(0, uv_loop_close(&w->uv));
@@ -184,7 +186,7 @@ static int tear_down(void **state)
 
 static void join(world *w, int i, int64_t next_seq)
 {
-    leat_catch_up_join(&w->waiters[i].wait, &w->topic, next_seq, on_caught);
+    leat_catch_up_join(&w->waiters[i].wait, w->catch_up, next_seq, on_caught);
 }
 
 static void assert_caught(const world *w, int i, int64_t first, size_t n)

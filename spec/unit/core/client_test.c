@@ -34,7 +34,7 @@ static void answer(leat_call *call, const leat_verdict *v)
 static void ok(core_fixture *f, leat_call *call)
 {
     f->n_running--;
-    answer(call, &(leat_verdict){.code = LEAT_CODE_OK});
+    answer(call, &(leat_verdict){.failure.code = LEAT_CODE_OK});
 }
 
 static void refuses_what_is_no_message(void **state)
@@ -193,7 +193,7 @@ static void proves_every_right_anew_for_another_identity(void **state)
     leat_call *call = f->call;
     f->n_running--;
     f->n_sessions++;
-    answer(call, &(leat_verdict){.code = LEAT_CODE_OK, .session = &f->session});
+    answer(call, &(leat_verdict){.session = &f->session});
     core_fixture_expect_state(f, SUB_REAUTHORIZING);
     core_fixture_expect_sent(f, "\"op\":\"ok\",\"id\":9");
 }

@@ -198,8 +198,7 @@ void core_fixture_expect_silence(core_fixture *f)
 
 leat_sub *core_fixture_sub(core_fixture *f)
 {
-    leat_map_entry *e = leat_map_get(&f->client->base.subs, leat_slice_of("t"));
-    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_sub, entry);
+    return leat_sub_find(&f->client->base, leat_slice_of("t"));
 }
 
 void core_fixture_expect_state(core_fixture *f, sub_state state)
@@ -217,7 +216,7 @@ leat_topic *core_fixture_topic(core_fixture *f)
 
 static leat_topic_life life(core_fixture *f)
 {
-    return (leat_topic_life){leat_slice_of("t"), core_fixture_topic(f)->generation};
+    return (leat_topic_life){leat_slice_of("t"), core_fixture_topic(f)->ring.life.generation};
 }
 
 void core_fixture_arm(core_fixture *f)
@@ -336,13 +335,13 @@ static void reach_later(core_fixture *f, sub_state state)
         return;
     case SUB_WAITING_HANDLER_SLOT:
         take_all_slots(f);
-        leat_sub_reauthorize(core_fixture_sub(f));
+        leat_sub_reauthorize_all(&f->client->base);
         return;
     case SUB_REAUTHORIZING:
-        leat_sub_reauthorize(core_fixture_sub(f));
+        leat_sub_reauthorize_all(&f->client->base);
         return;
     case SUB_HELD:
-        leat_sub_reauthorize(core_fixture_sub(f));
+        leat_sub_reauthorize_all(&f->client->base);
         core_fixture_refuse(f, LEAT_CODE_UNAVAILABLE, true);
         return;
     case SUB_PARKED:

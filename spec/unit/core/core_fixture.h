@@ -22,8 +22,11 @@
 
 #include "core/client.h"
 #include "core/client_state.h"
+#include "core/core_life.h"
 #include "core/read.h"
+#include "core/sub.h"
 #include "core/sub_private.h"
+#include "core/sub_table.h"
 #include "core/subscribe.h"
 #include "outbox/history.h"
 #include "wire/close_code.h"

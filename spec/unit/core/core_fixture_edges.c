@@ -215,7 +215,7 @@ static void answer_read(core_fixture *f, const leat_read_outcome *outcome)
     leat_read *r = core_fixture_read(f);
     leat_list_unlink(&r->link);
     r->cb(r, outcome, r->arg);
-    leat_epoch_unref(outcome->position.epoch);
+    leat_epoch_unref(outcome->snapshot.position.epoch);
     free(r);
 }
 
@@ -227,23 +227,23 @@ static leat_position position(core_fixture *f, const char *epoch, int64_t seq, i
 void core_fixture_snapshot(core_fixture *f, const char *epoch, int64_t seq, int64_t revoked)
 {
     answer_read(f, &(leat_read_outcome){
-                       .position = position(f, epoch, seq, revoked),
-                       .json = leat_slice_of("{}"),
+                       .snapshot.position = position(f, epoch, seq, revoked),
+                       .snapshot.json = leat_slice_of("{}"),
                    });
 }
 
 void core_fixture_stale(core_fixture *f, int64_t seq)
 {
     answer_read(f, &(leat_read_outcome){
-                       .position = position(f, "e", seq, LEAT_NEVER_REVOKED),
-                       .stale = true,
-                       .json = leat_slice_of("{}"),
+                       .snapshot.position = position(f, "e", seq, LEAT_NEVER_REVOKED),
+                       .snapshot.stale = true,
+                       .snapshot.json = leat_slice_of("{}"),
                    });
 }
 
 void core_fixture_unread(core_fixture *f, leat_code code, bool read_failed)
 {
-    answer_read(f, &(leat_read_outcome){.failure.code = code, .read_failed = read_failed});
+    answer_read(f, &(leat_read_outcome){.failure = {.code = code, .read_failed = read_failed}});
 }
 
 void core_fixture_outbox(core_fixture *f, const leat_history_row *row)
@@ -351,12 +351,12 @@ void core_fixture_allow(core_fixture *f)
     leat_grant *grant = leat_calloc(1, sizeof(*grant));
     grant->share = leat_slice_of(f->share);
     f->n_grants++;
-    answer_call(f, &(leat_verdict){.code = LEAT_CODE_OK, .grant = grant});
+    answer_call(f, &(leat_verdict){.grant = grant});
 }
 
 void core_fixture_refuse(core_fixture *f, leat_code code, bool read_failed)
 {
-    answer_call(f, &(leat_verdict){.code = code, .read_failed = read_failed});
+    answer_call(f, &(leat_verdict){.failure = {.code = code, .read_failed = read_failed}});
 }
 
 void core_fixture_set_edges(core_fixture *f)

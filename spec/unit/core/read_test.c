@@ -228,10 +228,12 @@ static void tell(script_call *c, leat_verdict v)
     call->cb(call, &v);
 }
 
-static const leat_verdict fine = {.code = LEAT_CODE_OK, .json = {"{}", 2}};
-static const leat_verdict unreadable = {.code = LEAT_CODE_UNAVAILABLE, .read_failed = true};
-static const leat_verdict late = {.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true};
-static const leat_verdict gone = {.code = LEAT_CODE_NOT_FOUND};
+static const leat_verdict fine = {.json = {"{}", 2}};
+static const leat_verdict unreadable = {
+    .failure = {.code = LEAT_CODE_UNAVAILABLE, .read_failed = true}};
+static const leat_verdict late = {
+    .failure = {.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true}};
+static const leat_verdict gone = {.failure.code = LEAT_CODE_NOT_FOUND};
 
 /* --- the read --- */
 
@@ -300,7 +302,7 @@ static void expect_end(leat_code code, bool stale)
 {
     assert_int_equal(1, seen.n_ended);
     assert_int_equal(code, seen.last.failure.code);
-    assert_int_equal(stale, seen.last.stale);
+    assert_int_equal(stale, seen.last.snapshot.stale);
 }
 
 static void gives_refresh_then_snapshot_then_commits(void **state)
@@ -314,7 +316,7 @@ static void gives_refresh_then_snapshot_then_commits(void **state)
     tell(&seen.snapshot, fine);
 
     expect_end(LEAT_CODE_OK, false);
-    assert_int_equal(17, seen.last.position.seq);
+    assert_int_equal(17, seen.last.snapshot.position.seq);
     assert_int_equal(1, seen.n_leased);
     reply(0); /* COMMIT */
 }
@@ -389,7 +391,7 @@ static void ends_where_the_refresh_finds_nothing(void **state)
     tell(&seen.refresh, gone);
 
     expect_end(LEAT_CODE_NOT_FOUND, false);
-    assert_false(seen.last.read_failed);
+    assert_false(seen.last.failure.read_failed);
 }
 
 static void accepts_no_fallback_if_it_must_be_fresh(void **state)
@@ -400,7 +402,7 @@ static void accepts_no_fallback_if_it_must_be_fresh(void **state)
     tell(&seen.refresh, unreadable);
 
     expect_end(LEAT_CODE_UNAVAILABLE, false);
-    assert_true(seen.last.read_failed);
+    assert_true(seen.last.failure.read_failed);
 }
 
 static void tries_again_where_the_snapshot_cannot_be_read(void **state)

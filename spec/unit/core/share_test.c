@@ -55,9 +55,9 @@ bool leat_pg_pool_healthy(const leat_pg_pool *p)
     return p != NULL; /* the world's pool: NULL is one that is down */
 }
 
-bool leat_topic_holds(const leat_topic *t, int64_t next_seq)
+bool leat_ring_leads_on(const leat_ring *r, int64_t next_seq)
 {
-    return next_seq <= t->head + 1;
+    return next_seq <= r->head + 1;
 }
 
 static void answer(leat_read_outcome outcome)
@@ -65,14 +65,13 @@ static void answer(leat_read_outcome outcome)
     leat_read *r = reads.running;
     assert_non_null(r);
     reads.running = NULL;
-    outcome.position.epoch = leat_epoch_of(&epochs, leat_slice_of("e"));
+    outcome.snapshot.position.epoch = leat_epoch_of(&epochs, leat_slice_of("e"));
     r->cb(r, &outcome, r->arg);
-    leat_epoch_unref(outcome.position.epoch);
+    leat_epoch_unref(outcome.snapshot.position.epoch);
     free(r);
 }
 
-static const leat_read_outcome good = {
-    .failure.code = LEAT_CODE_OK, .position.seq = 5, .json = {"{}", 2}};
+static const leat_read_outcome good = {.snapshot = {.position.seq = 5, .json = {"{}", 2}}};
 static const leat_read_outcome bad = {.failure.code = LEAT_CODE_NOT_FOUND};
 
 typedef struct waiter {
@@ -90,7 +89,8 @@ typedef struct world {
     leat_loop *loop;
     leat_limits limits;
     leat_core core;
-    leat_topic topic;
+    leat_ring ring;
+    leat_shares shares;
     waiter waiters[N_WAITS];
 } world;
 
@@ -104,7 +104,7 @@ static void join_for(waiter *me, int64_t least_seq)
         .fresh_only = me->fresh_only,
         .deadline_ms = leat_loop_now(me->world->loop) + TIMEOUT_MS,
     };
-    leat_share_join(&me->wait, &me->world->topic, &ask, on_shared);
+    leat_share_join(&me->wait, &me->world->shares, &ask, on_shared);
 }
 
 static void on_shared(leat_share_wait *w, const leat_read_outcome *o)
@@ -128,11 +128,11 @@ static int set_up(void **state)
     w->core.loop = w->loop;
     w->core.limits = &w->limits;
     w->core.confirmed = true;
-    w->topic.core = &w->core;
+    w->ring.core = &w->core;
     leat_map_init(&epochs);
-    w->topic.epoch = leat_epoch_of(&epochs, leat_slice_of("e"));
-    w->topic.head = 9;
-    leat_list_init(&w->topic.shares);
+    w->ring.epoch = leat_epoch_of(&epochs, leat_slice_of("e"));
+    w->ring.head = 9;
+    leat_shares_init(&w->shares, &w->ring);
     for (int i = 0; i < N_WAITS; i++) {
         leat_share_wait_init(&w->waiters[i].wait);
         w->waiters[i].world = w;
@@ -149,8 +149,8 @@ static int tear_down(void **state)
     for (int i = 0; i < N_WAITS; i++)
         leat_share_leave(&w->waiters[i].wait);
     assert_null(reads.running);
-    leat_share_free_all(&w->topic);
-    leat_epoch_unref(w->topic.epoch);
+    leat_shares_close(&w->shares);
+    leat_epoch_unref(w->ring.epoch);
     assert_int_equal(0, epochs.count);
     leat_map_close(&epochs);
     leat_loop_close(w->loop, NULL, NULL);
@@ -181,7 +181,7 @@ static void one_read_serves_all(void **state)
     assert_int_equal(1, reads.n_started);
     for (int i = 0; i < N_WAITS; i++) {
         assert_int_equal(1, w->waiters[i].n_served);
-        assert_int_equal(5, w->waiters[i].last.position.seq);
+        assert_int_equal(5, w->waiters[i].last.snapshot.position.seq);
     }
 }
 
@@ -205,7 +205,7 @@ static void what_the_ring_does_not_continue_is_read_anew(void **state)
     join(w, 0);
     answer(good);
 
-    w->topic.head = 4;
+    w->ring.head = 4;
     join(w, 1);
 
     assert_int_equal(2, reads.n_started);
@@ -215,12 +215,12 @@ static void a_read_ends_when_all_are_served_without_it(void **state)
 {
     world *w = *state;
     join(w, 0);
-    w->topic.head = 4;
+    w->ring.head = 4;
     answer(good); /* ahead of the ring: not at hand */
     join(w, 1);   /* leads another read */
     assert_int_equal(2, reads.n_started);
 
-    w->topic.head = 5; /* the ring catches up */
+    w->ring.head = 5; /* the ring catches up */
     join(w, 2);
     turn(w);
 
@@ -234,10 +234,10 @@ static void a_stale_snapshot_is_not_kept(void **state)
 {
     world *w = *state;
     leat_read_outcome stale = good;
-    stale.stale = true;
+    stale.snapshot.stale = true;
     join(w, 0);
     answer(stale);
-    assert_true(w->waiters[0].last.stale);
+    assert_true(w->waiters[0].last.snapshot.stale);
 
     join(w, 1);
 
@@ -289,7 +289,7 @@ static void who_needs_a_later_one_waits_for_the_next_read(void **state)
 {
     world *w = *state;
     leat_read_outcome later = good;
-    later.position.seq = 6;
+    later.snapshot.position.seq = 6;
     join(w, 0);
     join_for(&w->waiters[1], 6);
 
@@ -299,7 +299,7 @@ static void who_needs_a_later_one_waits_for_the_next_read(void **state)
     assert_ptr_equal(&w->waiters[1].grant, reads.running->grant);
     answer(later);
 
-    assert_int_equal(6, w->waiters[1].last.position.seq);
+    assert_int_equal(6, w->waiters[1].last.snapshot.position.seq);
     assert_int_equal(2, reads.n_started);
 }
 
@@ -308,7 +308,7 @@ static void who_needs_a_later_one_keeps_its_read(void **state)
 {
     world *w = *state;
     leat_read_outcome later = good;
-    later.position.seq = 6;
+    later.snapshot.position.seq = 6;
     join(w, 0);
     answer(good);
 
@@ -319,7 +319,7 @@ static void who_needs_a_later_one_keeps_its_read(void **state)
     assert_int_equal(0, reads.n_cancelled);
     answer(later);
 
-    assert_int_equal(6, w->waiters[1].last.position.seq);
+    assert_int_equal(6, w->waiters[1].last.snapshot.position.seq);
     assert_int_equal(2, reads.n_started);
 }
 
@@ -347,7 +347,7 @@ static void what_is_at_hand_may_be_too_old(void **state)
     turn(w);
     assert_int_equal(0, w->waiters[1].n_served);
     leat_share_leave(&w->waiters[1].wait);
-    w->topic.resynced = 6; /* nor would the ring lead on from it without a stop */
+    w->ring.resynced = 6; /* nor would the ring lead on from it without a stop */
     join(w, 2);
 
     assert_int_equal(3, reads.n_started);
@@ -357,8 +357,8 @@ static void numbers_of_another_numbering_serve_all(void **state)
 {
     world *w = *state;
     join_for(&w->waiters[0], 60);
-    leat_epoch_unref(w->topic.epoch);
-    w->topic.epoch = leat_epoch_of(&epochs, leat_slice_of("before"));
+    leat_epoch_unref(w->ring.epoch);
+    w->ring.epoch = leat_epoch_of(&epochs, leat_slice_of("before"));
 
     answer(good); /* of "e" */
 
@@ -371,7 +371,7 @@ static void a_restart_forgets_what_is_at_hand(void **state)
     join(w, 0);
     answer(good);
 
-    leat_share_forget_all(&w->topic, false);
+    leat_shares_restart(&w->shares, false);
     join(w, 1);
     turn(w);
 
@@ -384,10 +384,10 @@ static void another_numbering_begins_the_running_read_anew(void **state)
 {
     world *w = *state;
     join(w, 0);
-    leat_share_forget_all(&w->topic, false);
+    leat_shares_restart(&w->shares, false);
     assert_int_equal(0, reads.n_cancelled);
 
-    leat_share_forget_all(&w->topic, true);
+    leat_shares_restart(&w->shares, true);
     join(w, 1);
     answer(good);
 
@@ -400,7 +400,7 @@ static void another_numbering_begins_the_running_read_anew(void **state)
 static void who_is_served_may_ask_again(void **state)
 {
     world *w = *state;
-    w->topic.head = 4; /* the snapshot is ahead of the ring: not at hand */
+    w->ring.head = 4; /* the snapshot is ahead of the ring: not at hand */
     w->waiters[0].joins_again = true;
     join(w, 0);
     join(w, 1);
@@ -419,7 +419,7 @@ static void snapshots_at_hand_are_bounded(void **state)
     char json[RING_BYTES / 2 + 1];
     memset(json, '1', sizeof(json));
     leat_read_outcome large = good;
-    large.json = (leat_slice){json, sizeof(json)};
+    large.snapshot.json = (leat_slice){json, sizeof(json)};
     w->waiters[1].grant.share = leat_slice_of("another");
     join(w, 0);
     answer(large);
@@ -468,13 +468,13 @@ static void a_wait_ends_at_its_own_deadline(void **state)
     join(w, 0);
     w->core.pool = (leat_pg_pool *)w;
     leat_share_ask ask = {.grant = &w->waiters[1].grant, .deadline_ms = now + TIMEOUT_MS / 2};
-    leat_share_join(&w->waiters[1].wait, &w->topic, &ask, on_shared);
+    leat_share_join(&w->waiters[1].wait, &w->shares, &ask, on_shared);
 
     leat_deadline_queue_advance(deadlines, now + TIMEOUT_MS / 2 + 1);
 
     assert_int_equal(1, w->waiters[1].n_served);
     assert_int_equal(LEAT_CODE_DEADLINE_EXCEEDED, w->waiters[1].last.failure.code);
-    assert_true(w->waiters[1].last.read_failed);
+    assert_true(w->waiters[1].last.failure.read_failed);
     assert_int_equal(0, w->waiters[0].n_served);
 }
 

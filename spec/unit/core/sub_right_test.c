@@ -139,7 +139,7 @@ static void keeps_its_place_when_the_identity_changes(void **state)
     core_fixture *f = *state;
     core_fixture_reach(f, SUB_WAITING_HANDLER_SLOT);
     int before = f->n_calls;
-    leat_sub_reauthorize(core_fixture_sub(f));
+    leat_sub_reauthorize_all(&f->client->base);
     core_fixture_expect_state(f, SUB_WAITING_HANDLER_SLOT);
     assert_int_equal(before, f->n_calls);
 }
@@ -148,7 +148,7 @@ static void starts_over_for_another_identity(void **state)
 {
     core_fixture *f = *state;
     core_fixture_reach(f, SUB_READING);
-    leat_sub_reauthorize(core_fixture_sub(f));
+    leat_sub_reauthorize_all(&f->client->base);
     assert_true(leat_list_empty(&f->reads));
     core_fixture_allow(f);
     core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
@@ -159,7 +159,7 @@ static void reads_on_after_another_identity(void **state)
 {
     core_fixture *f = *state;
     core_fixture_reach(f, SUB_REREADING);
-    leat_sub_reauthorize(core_fixture_sub(f));
+    leat_sub_reauthorize_all(&f->client->base);
     core_fixture_allow(f);
     core_fixture_expect_state(f, SUB_REREADING);
 }

@@ -13,9 +13,7 @@
 #include "base/mem.h"
 #include "core/catch_up.h"
 #include "core/share.h"
-#include "core/sub.h"
 #include "core/topic.h"
-#include "core/topic_hook.h"
 #include "wire/leat_v1.h"
 
 enum { N_SUBS = 3, RING_EVENTS = 4, RING_BYTES = 4096, LINGER_MS = 100 };
@@ -27,6 +25,8 @@ static struct {
     size_t n_armed;
     size_t n_signals;
     int last_reason;
+    size_t n_pushed; /* to the hook */
+    bool hooked;     /* the scripts have a hook */
     bool shares_forgotten;
     bool disarmed;
 } seen;
@@ -48,80 +48,116 @@ void leat_hub_link_position(leat_hub_link *l, leat_topic_life topic, const leat_
     seen.n_positions++;
 }
 
-void leat_sub_pump(leat_sub *s)
-{
-    while (s->next_seq <= s->topic->head && leat_topic_event(s->topic, s->next_seq) != NULL)
-        s->next_seq++;
-}
+/* ---- The owners of cursors. ---- */
 
-void leat_sub_on_armed(leat_sub *s)
+static void on_armed(leat_cursor *c)
 {
-    (void)s;
+    (void)c;
     seen.n_armed++;
 }
 
-void leat_sub_signal(leat_sub *s, leat_event *e)
+static void on_events(leat_cursor *c)
 {
-    (void)s, (void)e;
+    while (leat_ring_event(&c->topic->ring, c->next_seq) != NULL)
+        c->next_seq++;
+}
+
+static void on_signal(leat_cursor *c, leat_event *e)
+{
+    (void)c, (void)e;
     seen.n_signals++;
 }
 
-void leat_sub_resync(leat_sub *s, int reason)
+static void on_resync(leat_cursor *c, int reason)
 {
-    (void)s;
+    (void)c;
     seen.n_resyncs++;
     seen.last_reason = reason;
 }
 
-void leat_sub_renumber(leat_sub *s)
+static void on_renumbered(leat_cursor *c)
 {
-    (void)s;
+    (void)c;
     seen.n_renumbered++;
 }
 
-void leat_share_forget_all(leat_topic *t, bool renumbered)
+static const leat_cursor_handler cursors = {
+    .armed = on_armed,
+    .moves = on_events,
+    .signal = on_signal,
+    .resyncs = on_resync,
+    .renumbered = on_renumbered,
+};
+
+/* ---- What belongs to a topic: snapshots, the outbox and the hook, which lets all events pass.
+ * ----
+ */
+
+void leat_shares_init(leat_shares *shares, const leat_ring *ring)
 {
-    (void)t, (void)renumbered;
+    (void)shares, (void)ring;
+}
+
+void leat_shares_restart(leat_shares *shares, bool renumbered)
+{
+    (void)shares, (void)renumbered;
     seen.shares_forgotten = true;
 }
 
-void leat_share_free_all(leat_topic *t)
+void leat_shares_close(leat_shares *shares)
 {
-    (void)t;
+    (void)shares;
 }
 
-void leat_catch_up_free(leat_topic *t)
+leat_catch_up *leat_catch_up_new(leat_ring *ring)
 {
-    assert_null(t->catch_up);
+    (void)ring;
+    return NULL;
 }
 
-void leat_topic_hook_push(leat_topic *t, leat_event *e)
+void leat_catch_up_free(leat_catch_up *c)
 {
-    leat_topic_append(t, e);
+    assert_null(c);
 }
 
-void leat_topic_hook_stop(leat_topic *t)
+void leat_hook_init(leat_hook *h, leat_core *core, leat_slice topic,
+                    const leat_hook_handler *handler)
 {
-    (void)t;
+    (void)core, (void)topic;
+    h->handler = handler;
 }
 
-static bool no_hook(leat_script *s, leat_slice topic)
+bool leat_hook_applies(leat_hook *h)
 {
-    (void)s, (void)topic;
+    (void)h;
+    return seen.hooked;
+}
+
+bool leat_hook_waits(const leat_hook *h, int64_t *last_seq)
+{
+    (void)h, (void)last_seq;
     return false;
 }
 
-static const leat_script_ops ops = {.has_event_hook = no_hook};
+void leat_hook_push(leat_hook *h, leat_event *e)
+{
+    seen.n_pushed++;
+    h->handler->passed(h, e);
+}
+
+void leat_hook_stop(leat_hook *h)
+{
+    (void)h;
+}
 
 typedef struct world {
     uv_loop_t uv;
     leat_loop *loop;
     leat_limits limits;
     leat_metrics_registry *registry;
-    leat_script script;
     leat_core core;
     leat_topic *topic;
-    leat_sub subs[N_SUBS];
+    leat_cursor cursors[N_SUBS];
 } world;
 
 static int set_up(void **state)
@@ -134,18 +170,16 @@ static int set_up(void **state)
     w->limits.ring_bytes = RING_BYTES;
     w->limits.topic_linger_ms = LINGER_MS;
     w->registry = leat_metrics_registry_new();
-    w->script.ops = &ops;
     w->core.loop = w->loop;
     w->core.limits = &w->limits;
     w->core.confirmed = true;
     w->core.metrics = leat_metrics_new(w->registry);
-    w->core.script = &w->script;
+    w->core.cursors = &cursors;
     leat_map_init(&w->core.topics);
     leat_map_init(&w->core.epochs);
     w->topic = leat_topic_get(&w->core, leat_slice_of("t"));
     for (int i = 0; i < N_SUBS; i++) {
-        w->subs[i].topic = w->topic;
-        leat_topic_attach(w->topic, &w->subs[i].topic_link);
+        leat_topic_attach(w->topic, &w->cursors[i]);
     }
     *state = w;
     return 0;
@@ -155,7 +189,7 @@ static int tear_down(void **state)
 {
     world *w = *state;
     for (int i = 0; i < N_SUBS; i++)
-        leat_topic_detach(w->topic, &w->subs[i].topic_link);
+        leat_topic_detach(&w->cursors[i]);
     leat_topic_free_all(&w->core);
     assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_TOPICS));
     assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES));
@@ -180,12 +214,12 @@ static leat_event *make_event(int64_t seq, size_t bytes)
 
 static leat_topic_life life(const world *w)
 {
-    return (leat_topic_life){leat_slice_of("t"), w->topic->generation};
+    return (leat_topic_life){leat_slice_of("t"), w->topic->ring.life.generation};
 }
 
 static leat_topic_life other_life(const world *w)
 {
-    return (leat_topic_life){leat_slice_of("t"), w->topic->generation + 1};
+    return (leat_topic_life){leat_slice_of("t"), w->topic->ring.life.generation + 1};
 }
 
 static void arm(world *w)
@@ -195,13 +229,13 @@ static void arm(world *w)
 
 static void event(world *w, int64_t seq)
 {
-    leat_topic_on_event(&w->core, w->topic->generation, make_event(seq, 10));
+    leat_topic_on_event(&w->core, w->topic->ring.life.generation, make_event(seq, 10));
 }
 
 static bool position_revoked(world *w, const char *epoch, int64_t seq, int64_t revoked)
 {
     leat_position at = {leat_epoch_of(&w->core.epochs, leat_slice_of(epoch)), seq, revoked};
-    bool same = leat_topic_adopt_position(w->topic, &at);
+    bool same = leat_ring_adopt(&w->topic->ring, &at);
     leat_epoch_unref(at.epoch);
     return same;
 }
@@ -225,22 +259,22 @@ static void turn(world *w)
 /* The ring holds oldest..head and nothing else. */
 static void expect_ring(const leat_topic *t, int64_t oldest, int64_t head)
 {
-    assert_int_equal(head, t->head);
-    assert_null(leat_topic_event(t, oldest - 1));
-    assert_null(leat_topic_event(t, head + 1));
+    assert_int_equal(head, t->ring.head);
+    assert_null(leat_ring_event(&t->ring, oldest - 1));
+    assert_null(leat_ring_event(&t->ring, head + 1));
     for (int64_t seq = oldest; seq <= head; seq++)
-        assert_int_equal(seq, leat_event_seq(leat_topic_event(t, seq)));
-    assert_false(leat_topic_holds(t, oldest - 1));
-    assert_true(leat_topic_holds(t, oldest));
-    assert_true(leat_topic_holds(t, head + 1));
-    assert_false(leat_topic_holds(t, head + 2));
+        assert_int_equal(seq, leat_event_seq(leat_ring_event(&t->ring, seq)));
+    assert_false(leat_ring_leads_on(&t->ring, oldest - 1));
+    assert_true(leat_ring_leads_on(&t->ring, oldest));
+    assert_true(leat_ring_leads_on(&t->ring, head + 1));
+    assert_false(leat_ring_leads_on(&t->ring, head + 2));
 }
 
 static void begins_where_the_first_read_stood(void **state)
 {
     world *w = *state;
     arm(w);
-    assert_false(leat_topic_holds(w->topic, 1));
+    assert_false(leat_ring_leads_on(&w->topic->ring, 1));
 
     assert_true(position(w, "e", 7));
 
@@ -260,7 +294,7 @@ static void begins_where_the_hub_does(void **state)
     assert_true(position(w, "e", 4));
 
     expect_ring(w->topic, 5, 5);
-    assert_int_equal(2, w->topic->revoked);
+    assert_int_equal(2, w->topic->ring.revoked);
     assert_int_equal(0, seen.n_resyncs);
 }
 
@@ -272,7 +306,7 @@ static void goes_on_where_the_hub_does(void **state)
     position(w, "e", 1);
     event(w, 2);
     for (int i = 0; i < N_SUBS; i++)
-        w->subs[i].next_seq = 3;
+        w->cursors[i].next_seq = 3;
 
     begin(w, "e", 7, 0);
     event(w, 8);
@@ -300,7 +334,7 @@ static void restarts_where_the_hub_has_another_numbering(void **state)
     world *w = *state;
     arm(w);
     position(w, "e", 6);
-    uint64_t numbering = w->topic->numbering;
+    uint64_t numbering = w->topic->ring.numbering;
 
     begin(w, "f", 2, 0);
     event(w, 3);
@@ -308,7 +342,7 @@ static void restarts_where_the_hub_has_another_numbering(void **state)
     expect_ring(w->topic, 3, 3);
     assert_int_equal(N_SUBS, seen.n_resyncs);
     assert_int_equal(LEAT_RESET_EPOCH, seen.last_reason);
-    assert_int_not_equal(numbering, w->topic->numbering);
+    assert_int_not_equal(numbering, w->topic->ring.numbering);
 }
 
 /* What a handler that begins now is sure to see. */
@@ -326,7 +360,7 @@ static void knows_how_far_it_is_committed(void **state)
     leat_topic_mark mark = leat_topic_mark_now(&w->core, name);
 
     assert_int_equal(9, mark.seq);
-    assert_int_equal(w->topic->numbering, mark.numbering);
+    assert_int_equal(w->topic->ring.numbering, mark.numbering);
     assert_int_equal(0, leat_topic_mark_now(&w->core, leat_slice_of("other")).numbering);
 }
 
@@ -335,16 +369,16 @@ static void knows_its_last_revocation(void **state)
     world *w = *state;
     arm(w);
     position_revoked(w, "e", 6, 2);
-    assert_int_equal(2, w->topic->revoked);
+    assert_int_equal(2, w->topic->ring.revoked);
     leat_topic_on_event(
-        &w->core, w->topic->generation,
+        &w->core, w->topic->ring.life.generation,
         leat_v1_event(LEAT_EVENT_REVOKE, leat_slice_of("t"), 7, leat_slice_of("null")));
-    assert_int_equal(7, w->topic->revoked);
+    assert_int_equal(7, w->topic->ring.revoked);
 
     leat_topic_on_reset(&w->core, life(w), LEAT_RESET_EPOCH);
     position(w, "f", 6);
 
-    assert_int_equal(LEAT_NEVER_REVOKED, w->topic->revoked);
+    assert_int_equal(LEAT_NEVER_REVOKED, w->topic->ring.revoked);
 }
 
 static void drops_what_comes_before_it_knows_where_it_stands(void **state)
@@ -353,7 +387,7 @@ static void drops_what_comes_before_it_knows_where_it_stands(void **state)
 
     event(w, 5);
 
-    assert_int_equal(LEAT_TOPIC_UNKNOWN, w->topic->head);
+    assert_int_equal(LEAT_RING_UNKNOWN, w->topic->ring.head);
 }
 
 /* The topic was disarmed and armed again while they were on their way. */
@@ -394,7 +428,8 @@ static void drops_its_oldest_beyond_the_bytes(void **state)
     position(w, "e", 0);
 
     for (int64_t seq = 1; seq <= 9; seq++)
-        leat_topic_on_event(&w->core, w->topic->generation, make_event(seq, RING_BYTES / 3));
+        leat_topic_on_event(&w->core, w->topic->ring.life.generation,
+                            make_event(seq, RING_BYTES / 3));
 
     expect_ring(w->topic, 8, 9);
     assert_true(leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES) <= RING_BYTES);
@@ -407,7 +442,7 @@ static void holds_none_that_is_larger_than_the_ring(void **state)
     position(w, "e", 0);
     event(w, 1);
 
-    leat_topic_on_event(&w->core, w->topic->generation, make_event(2, RING_BYTES + 1));
+    leat_topic_on_event(&w->core, w->topic->ring.life.generation, make_event(2, RING_BYTES + 1));
 
     expect_ring(w->topic, 3, 2);
     assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES));
@@ -437,7 +472,7 @@ static void restarts_behind_an_event_whose_hook_failed(void **state)
     position(w, "e", 3);
     event(w, 4);
 
-    leat_topic_restart(w->topic, 5, LEAT_RESET_HOOK);
+    w->topic->hook.handler->failed(&w->topic->hook, 5);
     event(w, 6);
 
     expect_ring(w->topic, 6, 6);
@@ -456,7 +491,7 @@ static void heeds_only_resets_of_its_own_life(void **state)
     leat_topic_on_reset(&w->core, life(w), LEAT_RESET_HISTORY);
 
     assert_int_equal(N_SUBS, seen.n_resyncs);
-    assert_int_equal(LEAT_TOPIC_UNKNOWN, w->topic->head);
+    assert_int_equal(LEAT_RING_UNKNOWN, w->topic->ring.head);
 }
 
 static void refuses_a_position_of_another_numbering(void **state)
@@ -476,7 +511,7 @@ static void renumbers_when_a_read_meets_a_new_numbering_after_a_restart(void **s
     world *w = *state;
     arm(w);
     position(w, "e", 500);
-    leat_topic_restart(w->topic, LEAT_TOPIC_UNKNOWN, LEAT_RESET_HISTORY);
+    leat_topic_on_reset(&w->core, life(w), LEAT_RESET_HISTORY);
 
     assert_true(position(w, "f", 2));
 
@@ -490,24 +525,24 @@ static void moves_every_cursor_at_the_end_of_the_turn(void **state)
     arm(w);
     position(w, "e", 0);
     for (int i = 0; i < N_SUBS; i++)
-        w->subs[i].next_seq = 1;
+        w->cursors[i].next_seq = 1;
 
     event(w, 1);
     event(w, 2);
-    assert_int_equal(1, w->subs[0].next_seq);
+    assert_int_equal(1, w->cursors[0].next_seq);
     turn(w);
 
     for (int i = 0; i < N_SUBS; i++)
-        assert_int_equal(3, w->subs[i].next_seq);
+        assert_int_equal(3, w->cursors[i].next_seq);
 }
 
 static void leaves_after_its_last_subscription_has_lingered(void **state)
 {
     world *w = *state;
-    leat_sub one = {.topic = leat_topic_get(&w->core, leat_slice_of("other"))};
-    leat_topic_attach(one.topic, &one.topic_link);
+    leat_cursor one;
+    leat_topic_attach(leat_topic_get(&w->core, leat_slice_of("other")), &one);
 
-    leat_topic_detach(one.topic, &one.topic_link);
+    leat_topic_detach(&one);
     uint64_t until = leat_loop_now(w->loop) + LINGER_MS;
     leat_deadline_queue_advance(leat_loop_deadlines(w->loop), until - 1);
     assert_false(seen.disarmed);

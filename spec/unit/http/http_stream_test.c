@@ -107,7 +107,7 @@ static void test_since_of_query(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         leat_http_request r = {.query = leat_slice_of(cases[i].query)};
         leat_buf epoch = LEAT_BUF_INIT;
-        leat_since since;
+        leat_named_position since;
         const char *reason = NULL;
         assert_int_equal(leat_http_stream_since(&r, false, &epoch, &since, &reason), cases[i].err);
         if (cases[i].err == 0) {
@@ -126,7 +126,7 @@ static void test_last_event_id_wins(void **state)
     leat_http_request r = {
         .headers = &header, .n_headers = 1, .query = leat_slice_of("epoch=e&seq=1")};
     leat_buf epoch = LEAT_BUF_INIT;
-    leat_since since;
+    leat_named_position since;
     const char *reason = NULL;
 
     assert_int_equal(leat_http_stream_since(&r, true, &epoch, &since, &reason), 0);

@@ -35,7 +35,7 @@ leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request, c
     return LEAT_CODE_OK;
 }
 
-void leat_subscribe_forget(leat_subscriber *to, void *done_arg)
+void leat_sub_forget(leat_subscriber *to, void *done_arg)
 {
     (void)to;
     if (script_fixture_asked.arg == done_arg)
@@ -319,10 +319,10 @@ static void on_answer(leat_call *call, const leat_verdict *v)
     script_answer *a = call->data;
     a->done = true;
     a->times++;
-    a->code = v->code;
-    copy(a->message, sizeof(a->message), v->message);
-    a->retry_after_ms = v->retry_after_ms;
-    a->read_failed = v->read_failed;
+    a->code = v->failure.code;
+    copy(a->message, sizeof(a->message), v->failure.message);
+    a->retry_after_ms = v->failure.retry_after_ms;
+    a->read_failed = v->failure.read_failed;
     a->session = v->session;
     a->grant = v->grant;
     a->has_json = v->json.at != NULL;

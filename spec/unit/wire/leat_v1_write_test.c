@@ -80,7 +80,7 @@ static void writes_ok(void **state)
 }
 
 #define FAILURE(code, message, retry_after_ms)                                                     \
-    (&(leat_failure){code, leat_slice_of(message), retry_after_ms})
+    (&(leat_failure){code, leat_slice_of(message), retry_after_ms, false})
 
 static void writes_errors(void **state)
 {

@@ -216,7 +216,7 @@ static void ask_again(leat_call *call, const leat_verdict *v)
 {
     script_answer *a = call->data;
     a->times++;
-    assert_int_equal(v->code, LEAT_CODE_OK);
+    assert_int_equal(v->failure.code, LEAT_CODE_OK);
     a->done = leat_slice_is(v->json, "3");
     if (a->done)
         return;

@@ -1,0 +1,189 @@
+/* ring.c - the position of a topic, and an array of events whose index is the seq modulo its size.
+ *
+ * A read's position (leat_ring_adopt) or the hub's (leat_ring_note_position) sets the epoch.
+ * leat_ring_append puts the next event behind the head and drops the oldest ones to make room. */
+#include "core/ring.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum { FIRST_CAP = 8 };
+
+void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life,
+                    void (*on_renumbered)(leat_ring *r))
+{
+    *r = (leat_ring){
+        .core = core,
+        .life = life,
+        .on_renumbered = on_renumbered,
+        .head = LEAT_RING_UNKNOWN,
+    };
+}
+
+static size_t index_of(const leat_ring *r, int64_t seq)
+{
+    return (size_t)seq & (r->cap_ - 1);
+}
+
+static void count_bytes(leat_ring *r, int64_t change)
+{
+    r->bytes_ += (size_t)change;
+    leat_metrics_add(r->core->metrics, LEAT_M_RING_BYTES, change);
+}
+
+static void drop_oldest(leat_ring *r)
+{
+    leat_event *e = r->events_[index_of(r, r->head - (int64_t)r->count_ + 1)];
+    r->count_--;
+    count_bytes(r, -(int64_t)leat_event_bytes(e));
+    leat_event_unref(e);
+}
+
+static void clear(leat_ring *r)
+{
+    while (r->count_ > 0)
+        drop_oldest(r);
+    free(r->events_);
+    r->events_ = NULL;
+    r->cap_ = 0;
+}
+
+void leat_ring_close(leat_ring *r)
+{
+    clear(r);
+    leat_epoch_unref(r->epoch);
+    leat_epoch_unref(r->last_epoch);
+    r->epoch = r->last_epoch = NULL;
+}
+
+/* After a restart of the hub it may be a read, not the hub, that first meets another numbering. */
+static void take_epoch(leat_ring *r, leat_epoch *epoch)
+{
+    leat_core_note_history(r->core, epoch);
+    r->epoch = leat_epoch_ref(epoch);
+    if (r->last_epoch == epoch)
+        return;
+    r->numbering = ++r->core->numberings;
+    r->seen = r->resynced = 0;
+    r->revoked = LEAT_NEVER_REVOKED;
+    if (r->last_epoch != NULL)
+        r->on_renumbered(r);
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void note(leat_ring *r, int64_t seq, int64_t revoked)
+{
+    r->revoked = later(r->revoked, revoked);
+    r->seen = later(r->seen, later(seq, revoked));
+}
+
+static void tell_hub(leat_ring *r, const leat_position *at)
+{
+    leat_named_position named = {leat_epoch_text(at->epoch), at->seq, at->revoked};
+    leat_hub_link_position(r->core->link, r->life, &named);
+}
+
+bool leat_ring_adopt(leat_ring *r, const leat_position *at)
+{
+    bool first = r->epoch == NULL;
+    leat_core_note_history(r->core, at->epoch);
+    if (first) {
+        take_epoch(r, at->epoch);
+        if (r->head == LEAT_RING_UNKNOWN)
+            r->head = at->seq;
+    }
+    bool same = r->epoch == at->epoch;
+    if (same)
+        note(r, at->seq, at->revoked);
+    if (first || !same || at->seq > r->head)
+        tell_hub(r, at);
+    return same;
+}
+
+void leat_ring_note_position(leat_ring *r, const leat_position *at)
+{
+    if (r->epoch == NULL)
+        take_epoch(r, at->epoch);
+    LEAT_ASSERT(r->epoch == at->epoch);
+    note(r, at->seq, at->revoked);
+}
+
+void leat_ring_note_event(leat_ring *r, const leat_event *e)
+{
+    int64_t seq = leat_event_seq(e);
+    note(r, seq, leat_event_kind_of(e) == LEAT_EVENT_REVOKE ? seq : LEAT_NEVER_REVOKED);
+}
+
+void leat_ring_restart(leat_ring *r, int64_t head, bool another_epoch)
+{
+    clear(r);
+    r->head = head;
+    if (head == LEAT_RING_UNKNOWN && r->epoch != NULL) {
+        leat_epoch_unref(r->last_epoch);
+        r->last_epoch = r->epoch;
+        r->epoch = NULL;
+    }
+    if (another_epoch) {
+        leat_epoch_unref(r->last_epoch);
+        r->last_epoch = NULL;
+    }
+}
+
+static void grow(leat_ring *r)
+{
+    size_t cap = r->cap_ == 0 ? FIRST_CAP : r->cap_ * 2;
+    leat_event **events = leat_calloc(cap, sizeof(*events));
+    for (size_t i = 0; i < r->count_; i++) {
+        int64_t seq = r->head - (int64_t)i;
+        events[(size_t)seq & (cap - 1)] = r->events_[index_of(r, seq)];
+    }
+    free(r->events_);
+    r->events_ = events;
+    r->cap_ = cap;
+}
+
+static bool is_full(const leat_ring *r, size_t more_bytes)
+{
+    const leat_limits *limits = r->core->limits;
+    return r->count_ > 0 &&
+           (r->count_ >= limits->ring_events || r->bytes_ + more_bytes > limits->ring_bytes);
+}
+
+static bool asks_for_snapshot(const leat_event *e)
+{
+    leat_event_kind kind = leat_event_kind_of(e);
+    return kind == LEAT_EVENT_RESYNC || kind == LEAT_EVENT_OVERSIZE;
+}
+
+void leat_ring_append(leat_ring *r, leat_event *e)
+{
+    size_t bytes = leat_event_bytes(e);
+    LEAT_ASSERT(leat_event_seq(e) == r->head + 1);
+    while (is_full(r, bytes))
+        drop_oldest(r);
+    if (asks_for_snapshot(e))
+        r->resynced = r->head + 1;
+    if (bytes > r->core->limits->ring_bytes) {
+        r->head++;
+        leat_event_unref(e);
+        return;
+    }
+    if (r->count_ == r->cap_)
+        grow(r);
+    r->head++;
+    r->events_[index_of(r, r->head)] = e;
+    r->count_++;
+    count_bytes(r, (int64_t)bytes);
+}
+
+bool leat_ring_leads_on(const leat_ring *r, int64_t next_seq)
+{
+    return r->core->confirmed && r->head != LEAT_RING_UNKNOWN &&
+           next_seq > r->head - (int64_t)r->count_ && next_seq <= r->head + 1;
+}

@@ -1,0 +1,78 @@
+/* ring.h - what a worker knows of a topic: where it stands, and its recent events.
+ *
+ * Ownership  embedded in its topic. It holds a reference to its epochs and to each event.
+ * Threads    loop thread only.
+ * Units      seq; bytes.
+ * Errors     none.
+ *
+ * The events are contiguous, of one numbering, and end at `head`. What falls out at the old end
+ * (limits ring_events and ring_bytes) is still in the outbox. */
+#ifndef LEAT_CORE_RING_H
+#define LEAT_CORE_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/epoch.h"
+#include "base/event.h"
+#include "core/core.h"
+
+#define LEAT_RING_UNKNOWN (-1)
+
+typedef struct leat_ring leat_ring;
+struct leat_ring {
+    leat_core *core;
+    leat_topic_life life; /* of the topic, towards the hub; its name is owned by the topic */
+    /* The topic's numbering is another one than before: positions and events of the old one lead
+     * nowhere. Called from inside the functions that take a position. */
+    void (*on_renumbered)(leat_ring *r);
+    leat_epoch *epoch;      /* NULL while the topic's position is unknown */
+    leat_epoch *last_epoch; /* the epoch before the ring was last restarted, or NULL */
+    uint64_t numbering;     /* integer id of the numbering; 0 before the first */
+    int64_t head;           /* seq of the last event, or of the position at which the ring begins */
+    int64_t seen;           /* highest seq that anybody has seen in this numbering */
+    int64_t revoked;        /* highest revocation likewise (LEAT_NEVER_REVOKED) */
+    int64_t resynced;       /* last event in the ring's life that asks for a snapshot; 0: none */
+    /* private */
+    leat_event **events_;
+    size_t cap_; /* a power of two, or 0 */
+    size_t count_;
+    size_t bytes_;
+};
+
+/* An empty ring at an unknown position. */
+void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life,
+                    void (*on_renumbered)(leat_ring *r));
+void leat_ring_close(leat_ring *r); /* frees what it holds */
+
+/* Somebody has read the topic's position. Where none was known, the ring begins there. The hub is
+ * told if it may not know of it. Returns false if the position is of another numbering. */
+bool leat_ring_adopt(leat_ring *r, const leat_position *at);
+
+/* The hub stands at that position. The ring's epoch is the same one, or unknown. */
+void leat_ring_note_position(leat_ring *r, const leat_position *at);
+/* That event has been committed; it is perhaps not yet appended. */
+void leat_ring_note_event(leat_ring *r, const leat_event *e);
+
+/* Drops the events. The next one appended is head + 1; LEAT_RING_UNKNOWN: the position is unknown
+ * from now on. another_epoch: the numbering that follows is another one in any case. */
+void leat_ring_restart(leat_ring *r, int64_t head, bool another_epoch);
+
+/* Adds the event head + 1. Takes a reference. An event that is larger than the whole ring is not
+ * kept: cursors find it in the outbox. */
+void leat_ring_append(leat_ring *r, leat_event *e);
+
+/* The event with that seq, borrowed; NULL if the ring does not hold it. */
+static inline leat_event *leat_ring_event(const leat_ring *r, int64_t seq)
+{
+    if (seq > r->head || seq <= r->head - (int64_t)r->count_)
+        return NULL;
+    return r->events_[(size_t)seq & (r->cap_ - 1)];
+}
+
+/* True if a cursor at next_seq can go on from the ring alone: the ring holds everything from there
+ * to its head, and the database is known to have the history that the ring is of. */
+bool leat_ring_leads_on(const leat_ring *r, int64_t next_seq);
+
+#endif
