@@ -800,7 +800,7 @@ end:
 #endif
     }
 
-    /* leat_sub_pump, one event a step: a client may be as slow as it likes. */
+    /* leat_sub_move_all, one event a step: a client may be as slow as it likes. */
     :: d_step {
         state == LIVE && w_head != UNKNOWN && next_seq <= w_head ->
 #ifdef READ_BEFORE_ARM

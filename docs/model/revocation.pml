@@ -878,7 +878,7 @@ end:
         fi
     }
 
-    :: d_step { /* FULL: the client takes no more; and PUMP: it does again */
+    :: d_step { /* FULL: the client takes no more; and MOVE: it does again */
         state == WAITING_READ_SLOT && parks > 0 ->
         parks--;
         state = PARKED
