@@ -10,11 +10,12 @@
 
 #include "base/log.h"
 
+/* Less idle memory than this is not worth a call of the allocator. */
 #define WORTH_BYTES ((size_t)16 << 20)
-/* Grown by no more between two looks: it is calm. */
+/* The process is calm if it has grown by no more between two calls. */
 #define CALM_BYTES ((size_t)4 << 20)
 
-/* 0 if unknown. */
+/* Returns the resident bytes, 0 if they are not known. */
 static size_t resident(void)
 {
     unsigned long total = 0;
@@ -50,7 +51,7 @@ static void give_back(void)
 }
 #endif
 
-/* What is resident and not in use: freed memory, and the program itself. */
+/* Returns the resident bytes that no allocation uses: freed memory, and the program itself. */
 static size_t idle_bytes(size_t now)
 {
     size_t used = used_bytes();

@@ -1,7 +1,8 @@
-/* The course: leat_server_start starts the hub's thread and then the workers, one after the other,
- * so that the first one's port serves the others. leat_server_run turns the main loop, where
- * signals arrive: the first SIGTERM tells every worker to stop, each reports when it is over
- * (on_mail), and after the last one the loop runs empty. */
+/* The server's course: leat_server_start starts the hub's thread and then one worker after the
+ * other, because the others listen on the port that the first one got. leat_server_run runs the
+ * main loop, where signals arrive. The first SIGTERM tells every worker to stop. Each worker sends
+ * a mail when it has ended (on_mail); after the last one the handles are closed and the loop ends.
+ */
 #include "app/server.h"
 
 #include <errno.h>
@@ -30,7 +31,7 @@
 #define HUB_STATEMENTS 16
 #define KEEPALIVE_MS 5000
 #define KEEPALIVE_TIMEOUT_MS 5000
-/* Beyond what the clients' good-byes may take. */
+/* Added to the timeouts of the clients' close handshakes. */
 #define DRAIN_RESERVE_MS 2000
 /* A query's result in memory is somewhat larger than the JSON made of it. */
 #define RESULT_PER_SNAPSHOT 4
@@ -42,15 +43,12 @@ struct leat_server {
     leat_log *log;
     leat_metrics_registry *metrics;
     uv_loop_t uv;
-    bool has_loop;
     leat_mailbox *mailbox;
     uv_signal_t signals[N_SIGNALS];
-    uv_timer_t limit;
-    uv_timer_t look;
+    uv_timer_t drain_deadline;
+    uv_timer_t memory_look;
     leat_memory memory;
-    bool has_handles;
     leat_hub *hub;
-    bool hub_runs;
     leat_pg_pool_options pool;
     struct sockaddr_storage addr;
     struct sockaddr_storage metrics_addr;
@@ -58,8 +56,8 @@ struct leat_server {
     leat_worker **workers;
     size_t n_started;
     size_t n_over;
-    bool draining;
-    bool forced;
+    enum { BUILT_NOTHING, BUILT_LOOP, BUILT_HANDLES, BUILT_HUB } built; /* the last one that is */
+    enum { SERVING, DRAINING, FORCED } state;
 };
 
 static int open_handles(leat_server *s);
@@ -70,7 +68,7 @@ static void on_signal(uv_signal_t *handle, int number);
 static void on_mail(void *arg, leat_mail *mail);
 static void stop_workers(leat_server *s);
 
-/* That share of the pool, and at least one connection. */
+/* Returns a share of the pool, at least one connection. */
 static size_t share_of(const leat_config *config, size_t percent)
 {
     size_t n = config->pool_size * percent / 100;
@@ -124,7 +122,7 @@ int leat_server_start(leat_server *s, leat_buf *error)
         stop_workers(s);
         if (s->n_over == s->n_started)
             close_handles(s);
-        if (s->has_loop)
+        if (s->built >= BUILT_LOOP)
             uv_run(&s->uv, UV_RUN_DEFAULT);
         return err;
     }
@@ -142,7 +140,7 @@ const char *leat_server_address(const leat_server *s)
 int leat_server_run(leat_server *s)
 {
     uv_run(&s->uv, UV_RUN_DEFAULT);
-    if (s->forced)
+    if (s->state == FORCED)
         return LEAT_EDEADLINE;
     LEAT_LOG_INFO("server", "stopped");
     return 0;
@@ -156,12 +154,12 @@ void leat_server_free(leat_server *s)
         if (s->workers[i] != NULL)
             leat_worker_free(s->workers[i]);
     }
-    if (s->hub_runs)
+    if (s->built >= BUILT_HUB)
         leat_hub_stop(s->hub);
     if (s->hub != NULL)
         leat_hub_free(s->hub);
     leat_mailbox_free(s->mailbox);
-    if (s->has_loop)
+    if (s->built >= BUILT_LOOP)
         LEAT_ASSERT(uv_loop_close(&s->uv) == 0);
     leat_log_count_in(s->log, NULL);
     leat_address_limit_free(s->addresses);
@@ -172,7 +170,7 @@ void leat_server_free(leat_server *s)
 
 /* --- starting --- */
 
-static void on_look(uv_timer_t *timer)
+static void on_memory_look(uv_timer_t *timer)
 {
     leat_memory_look(&((leat_server *)timer->data)->memory);
 }
@@ -183,16 +181,16 @@ static int open_handles(leat_server *s)
     int err = uv_loop_init(&s->uv);
     if (err < 0)
         return err;
-    s->has_loop = true;
+    s->built = BUILT_LOOP;
     err = leat_mailbox_new(&s->mailbox, &s->uv, on_mail, s);
     if (err < 0)
         return err;
-    s->has_handles = true;
-    uv_timer_init(&s->uv, &s->limit);
-    s->limit.data = s;
-    uv_timer_init(&s->uv, &s->look);
-    s->look.data = s;
-    uv_timer_start(&s->look, on_look, 0, LEAT_MEMORY_LOOK_MS);
+    s->built = BUILT_HANDLES;
+    uv_timer_init(&s->uv, &s->drain_deadline);
+    s->drain_deadline.data = s;
+    uv_timer_init(&s->uv, &s->memory_look);
+    s->memory_look.data = s;
+    uv_timer_start(&s->memory_look, on_memory_look, 0, LEAT_MEMORY_LOOK_MS);
     for (int i = 0; i < N_SIGNALS; i++) {
         uv_signal_init(&s->uv, &s->signals[i]);
         s->signals[i].data = s;
@@ -223,18 +221,19 @@ static int start_hub(leat_server *s)
     options.pool.pg.application_name = REPAIR_NAME;
     options.listener.pg.application_name = LISTENER_NAME;
     options.listener.pg.max_statements = options.pool.pg.max_statements = HUB_STATEMENTS;
-    options.pool.reserve = 0;             /* the hub's own reads are nobody's calls */
+    options.pool.reserve = 0;             /* the hub has no handshakes */
     options.pool.pg.max_result_bytes = 0; /* the hub bounds its fetches itself */
     int err = leat_hub_new(&s->hub, &options);
     if (err < 0)
         return err;
     err = leat_hub_start(s->hub);
-    s->hub_runs = err == 0;
+    if (err == 0)
+        s->built = BUILT_HUB;
     return err;
 }
 
-/* Sockets that share a port would also share it with another server of the same user: see first
- * that nobody is there. */
+/* Sockets of several workers share the port (SO_REUSEPORT), and would share it with another server
+ * of the same user, too. So this looks first whether anybody listens there. */
 static int probe(const struct sockaddr_storage *addr)
 {
     int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -283,7 +282,7 @@ static int start_workers(leat_server *s, leat_buf *error)
     }
     for (size_t i = 0; i < s->config->workers && err == 0; i++) {
         err = start_worker(s, i, error);
-        /* With port 0 the kernel picked one, which the others share. */
+        /* For port 0 the kernel has chosen a port; the other workers use the same one. */
         if (err == 0 && i == 0)
             err = leat_listener_parse(&s->addr, leat_worker_address(s->workers[0]));
     }
@@ -302,18 +301,18 @@ static void reload(leat_server *s)
 static void force(leat_server *s, const char *reason)
 {
     LEAT_LOG_WARN("server", "stopped at once reason=%s", reason);
-    s->forced = true;
+    s->state = FORCED;
     uv_stop(&s->uv);
 }
 
-static void on_limit(uv_timer_t *timer)
+static void on_drain_deadline(uv_timer_t *timer)
 {
     force(timer->data, "drain_timeout");
 }
 
 static void stop_workers(leat_server *s)
 {
-    s->draining = true;
+    s->state = DRAINING;
     for (size_t i = 0; i < s->n_started; i++)
         leat_worker_post(s->workers[i], LEAT_WORKER_STOP);
 }
@@ -321,20 +320,20 @@ static void stop_workers(leat_server *s)
 static void drain(leat_server *s)
 {
     const leat_limits *limits = &s->config->limits;
-    uint64_t limit_ms =
+    uint64_t timeout_ms =
         limits->drain_ms + limits->close_timeout_ms + limits->control_timeout_ms + DRAIN_RESERVE_MS;
     LEAT_LOG_INFO("server", "draining drain_ms=%" PRIu64, limits->drain_ms);
     stop_workers(s);
-    uv_timer_start(&s->limit, on_limit, limit_ms, 0);
+    uv_timer_start(&s->drain_deadline, on_drain_deadline, timeout_ms, 0);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     leat_server *s = handle->data;
     if (number == SIGHUP) {
-        if (!s->draining)
+        if (s->state == SERVING)
             reload(s);
-    } else if (s->draining) {
+    } else if (s->state != SERVING) {
         force(s, "second_signal");
     } else {
         drain(s);
@@ -343,7 +342,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void on_mail(void *arg, leat_mail *mail)
 {
-    (void)mail; /* part of the worker that is over */
+    (void)mail; /* a part of the worker that has ended */
     leat_server *s = arg;
     s->n_over++;
     if (s->n_over == s->n_started)
@@ -354,10 +353,10 @@ static void close_handles(leat_server *s)
 {
     if (s->mailbox != NULL)
         leat_mailbox_close(s->mailbox, NULL, NULL);
-    if (!s->has_handles)
+    if (s->built < BUILT_HANDLES)
         return;
-    uv_close((uv_handle_t *)&s->limit, NULL);
-    uv_close((uv_handle_t *)&s->look, NULL);
+    uv_close((uv_handle_t *)&s->drain_deadline, NULL);
+    uv_close((uv_handle_t *)&s->memory_look, NULL);
     for (int i = 0; i < N_SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
 }

@@ -4,8 +4,8 @@
  *            outlive it.
  * Threads    main thread.
  * Units      milliseconds.
- * Errors     _start returns what kept it from serving, with a message for people; it is then only
- *            to be freed.
+ * Errors     _start returns the error that kept it from serving, with a message for people; the
+ *            only call that is allowed then is _free.
  */
 #ifndef LEAT_APP_SERVER_H
 #define LEAT_APP_SERVER_H
@@ -22,12 +22,12 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log);
 /* Starts everything and logs the line "listening address=…". */
 LEAT_MUST_CHECK int leat_server_start(leat_server *s, leat_buf *error);
 
-/* Serves until SIGTERM or SIGINT, then drains; SIGHUP reloads the scripts. Returns 0 when all is
- * over. LEAT_EDEADLINE if a second signal came, or draining did not end in time: threads still run,
- * and nothing is left but to end the process. */
+/* Serves until SIGTERM or SIGINT, then drains; SIGHUP reloads the scripts. Returns 0 when all
+ * threads have ended, and LEAT_EDEADLINE if a second signal came or draining took too long: threads
+ * still run then, and the caller must end the process. */
 LEAT_MUST_CHECK int leat_server_run(leat_server *s);
 
-/* Where it listens, once it has started. */
+/* The address it listens on, once it has started. */
 const char *leat_server_address(const leat_server *s);
 void leat_server_free(leat_server *s);
 

@@ -1,9 +1,9 @@
-/* A worker's life: leat_worker_start starts `run`, which sets everything up, from the loop to the
- * listener, and then turns the loop. A STOP brings `drain`: the listener closes, clients get their
- * good-byes, requests under way are answered. Once all that is over
- * (`check_drained`), it is taken down in reverse: close_http, stop_core, retire_scripts,
- * close_pool, close_mailbox, close_loop, each step starting the next when it is done. A set-up that
- * fails half-way takes the same way down, past what was never made. */
+/* A worker's life: leat_worker_start starts the thread, whose function `run` sets everything up,
+ * from the loop to the listener, and then runs the loop. LEAT_WORKER_STOP calls `drain`: the
+ * listener closes, clients get their close messages, requests under way are answered. When all of
+ * that is over (check_drained), the worker is taken down in reverse order: close_http, stop_core,
+ * retire_scripts, close_pool, close_mailbox, close_loop. Each of these starts the next one when it
+ * is done. A set-up that fails takes the same way and leaves out what was never made. */
 #include "app/worker.h"
 
 #include <inttypes.h>
@@ -18,11 +18,11 @@
 #include "script/script.h"
 #include "wire/frame.h"
 
-/* How often raw connections are counted while they say good-bye: nobody tells when the last is
+/* How often raw connections are counted while they close: no callback tells when the last one is
  * gone. */
 #define RAW_CHECK_MS 20
 
-/* Scripts that are loaded: the current ones, and older ones until their last user lets go. */
+/* Loaded scripts: the current ones, and older ones until nothing uses them any more. */
 struct loaded {
     leat_list link;
     leat_worker *worker;
@@ -32,6 +32,15 @@ struct loaded {
 struct command_mail {
     leat_mail mail; /* first: a leat_mail is one of these */
     leat_worker_command command;
+};
+
+/* In the order of a worker's life. A set-up that fails goes from SERVING to GOING_DOWN. */
+enum worker_state {
+    SERVING,    /* or setting up */
+    DRAINING,   /* clients get their close messages */
+    DRAINED,    /* all clients of the core are gone; other requests are still answered */
+    GOING_DOWN, /* HTTP connections are closed, then the core */
+    RETIRING,   /* nothing but scripts is left, until their last user is gone */
 };
 
 struct leat_worker {
@@ -62,10 +71,7 @@ struct leat_worker {
     leat_listener *listener;
     leat_listener *metrics_listener; /* NULL: none */
     leat_deadline raw_check;
-    bool draining;
-    bool core_drained;
-    bool going_down;
-    bool retiring;
+    enum worker_state state;
 };
 
 static void run(void *arg);
@@ -143,7 +149,7 @@ void leat_worker_post(leat_worker *w, leat_worker_command command)
     struct command_mail *m = leat_calloc(1, sizeof(*m));
     m->command = command;
     if (!leat_mailbox_post(w->mailbox, &m->mail))
-        free(m); /* it is on its way down already */
+        free(m); /* the worker is going down already */
 }
 
 static const char *error_text(int err)
@@ -152,7 +158,7 @@ static const char *error_text(int err)
     return name != NULL ? name : uv_strerror(err);
 }
 
-static void turn(leat_worker *w)
+static void run_loop(leat_worker *w)
 {
     uv_run(&w->uv, UV_RUN_DEFAULT);
     LEAT_ASSERT(uv_loop_close(&w->uv) == 0);
@@ -167,7 +173,7 @@ static void run(void *arg)
         err = set_up(w);
         if (err < 0) {
             close_http(w);
-            turn(w);
+            run_loop(w);
         }
     }
     if (err < 0 && w->start_error.len == 0)
@@ -176,7 +182,7 @@ static void run(void *arg)
     uv_sem_post(&w->started);
     if (err < 0)
         return;
-    turn(w);
+    run_loop(w);
     leat_log_bind(NULL);
     LEAT_ASSERT(leat_mailbox_post(w->options.home, &w->over)); /* the server waits for it */
 }
@@ -323,7 +329,7 @@ static void on_mail(void *arg, leat_mail *mail)
     struct command_mail *m = LEAT_CONTAINER_OF(&mail->link_, struct command_mail, mail.link_);
     leat_worker_command command = m->command;
     free(m);
-    if (w->draining)
+    if (w->state != SERVING)
         return;
     switch (command) {
     case LEAT_WORKER_RELOAD:
@@ -341,11 +347,11 @@ static void on_retired(void *arg)
     leat_worker *w = l->worker;
     leat_list_unlink(&l->link);
     free(l);
-    if (w->retiring && leat_list_empty(&w->scripts))
+    if (w->state == RETIRING && leat_list_empty(&w->scripts))
         close_pool(w);
 }
 
-/* One line of the log for each line of the message, which has the traceback. */
+/* Logs each line of the message, which contains the traceback, as a line of its own. */
 static void log_script_error(const leat_buf *error)
 {
     const char *at = error->at;
@@ -380,16 +386,17 @@ static void reload(leat_worker *w)
 static void on_core_drained(void *arg)
 {
     leat_worker *w = arg;
-    w->core_drained = true;
+    w->state = DRAINED;
     check_drained(w);
 }
 
-static size_t close_raw(leat_worker *w, bool say_so)
+/* Returns how many raw connections there are; closes them first if told to. */
+static size_t count_raw(leat_worker *w, bool close_all)
 {
     size_t count = 0;
     for (leat_list *link = w->scripts.next; link != &w->scripts; link = link->next) {
         leat_lua *lua = LEAT_CONTAINER_OF(link, struct loaded, link)->lua;
-        if (say_so)
+        if (close_all)
             leat_lua_raw_close_all(lua, LEAT_CLOSE_GOING_AWAY, "the server is stopping");
         count += leat_lua_raw_count(lua);
     }
@@ -398,11 +405,11 @@ static size_t close_raw(leat_worker *w, bool say_so)
 
 static void drain(leat_worker *w)
 {
-    w->draining = true;
+    w->state = DRAINING;
     w->http.draining = true;
     leat_listener_close(w->listener, NULL, NULL);
     w->listener = NULL;
-    close_raw(w, true);
+    count_raw(w, true);
     leat_core_drain(&w->core, on_core_drained, w);
 }
 
@@ -411,18 +418,18 @@ static void on_raw_check(leat_deadline *d)
     check_drained(LEAT_CONTAINER_OF(d, leat_worker, raw_check));
 }
 
-/* Called whenever something of what is waited for has ended. */
+/* Called whenever a connection or a request has ended. */
 static void check_drained(void *arg)
 {
     leat_worker *w = arg;
-    if (w->going_down) {
+    if (w->state == GOING_DOWN) {
         if (w->http.n_conns == 0)
             stop_core(w);
         return;
     }
-    if (!w->core_drained || w->http.n_busy > 0)
+    if (w->state != DRAINED || w->http.n_busy > 0)
         return;
-    if (close_raw(w, false) > 0) {
+    if (count_raw(w, false) > 0) {
         leat_loop_after(w->loop, &w->raw_check, RAW_CHECK_MS, on_raw_check);
         return;
     }
@@ -431,14 +438,14 @@ static void check_drained(void *arg)
 
 /* --- the way down --- */
 
-/* Metrics are answered to the end of the drain. */
+/* The listener of the metrics stays open until here, so that metrics can be read during a drain. */
 static void close_http(leat_worker *w)
 {
-    w->going_down = true;
+    w->state = GOING_DOWN;
     if (w->metrics_listener != NULL)
         leat_listener_close(w->metrics_listener, NULL, NULL);
     w->metrics_listener = NULL;
-    w->http.draining = true; /* so that it tells when the last connection is gone */
+    w->http.draining = true; /* then on_quiet is called when the last connection is gone */
     leat_deadline_cancel(&w->raw_check);
     leat_http_server_close(&w->http);
     if (w->http.n_conns == 0)
@@ -464,7 +471,7 @@ static void retire_scripts(void *arg)
     leat_worker *w = arg;
     leat_lua *current = w->lua;
     w->lua = NULL;
-    w->retiring = true;
+    w->state = RETIRING;
     if (current != NULL)
         leat_lua_retire(current, on_retired,
                         LEAT_CONTAINER_OF(w->scripts.prev, struct loaded, link));

@@ -5,8 +5,8 @@
  * Threads    _new, _start, _join, _free: the server's thread. _post: any. Everything else happens
  *            on the worker's own.
  * Units      none.
- * Errors     _start returns what kept the worker from serving, with a message; the worker is then
- *            over and only to be freed.
+ * Errors     _start returns the error that kept the worker from serving, with a message; the only
+ *            call that is allowed then is _free.
  */
 #ifndef LEAT_APP_WORKER_H
 #define LEAT_APP_WORKER_H
@@ -33,13 +33,12 @@ typedef struct leat_worker_options {
     const leat_pg_pool_options *pool; /* copied, under a name of its own */
     leat_address_limit *addresses;
     const struct sockaddr_storage *metrics_addr; /* metrics_listen is this worker's; else NULL */
-    leat_mailbox *home; /* gets the worker's mail when it is over; it belongs to the worker, and is
-                           not to be freed */
+    leat_mailbox *home; /* gets a mail of the worker when it has ended; the worker owns the mail */
 } leat_worker_options;
 
 typedef enum leat_worker_command {
     LEAT_WORKER_RELOAD, /* load the scripts anew; if they do not load, the old ones stay */
-    LEAT_WORKER_STOP,   /* drain: no new connections, good-bye to every client; then end */
+    LEAT_WORKER_STOP,   /* drain: accept no new connections, close those of all clients, end */
 } leat_worker_command;
 
 leat_worker *leat_worker_new(const leat_worker_options *options);
@@ -54,7 +53,7 @@ const char *leat_worker_metrics_address(const leat_worker *w);
 
 void leat_worker_post(leat_worker *w, leat_worker_command command);
 
-/* Waits for the thread, which has told home that it is over. */
+/* Waits for the end of the thread. To be called after the mail to home. */
 void leat_worker_join(leat_worker *w);
 void leat_worker_free(leat_worker *w);
 
