@@ -1,5 +1,5 @@
-/* The four functions of the string library that take patterns; lua_pattern.c matches them.
- * Arguments, results and messages are those of Lua's own. */
+/* lua_match.c - the four functions of the string library that take patterns. lua_pattern.c does the
+ * matching. Arguments, results and messages are as in Lua's own functions. */
 #include "script/sandbox/lua_match.h"
 
 #include <ctype.h>
@@ -29,7 +29,7 @@ static int push_captures(const leat_lua_pattern *p)
     return p->n_captures;
 }
 
-/* The captures, or where there are none the whole match. */
+/* Pushes the captures, or the whole match if there are none. Returns how many. */
 static int push_match(const leat_lua_pattern *p, const char *start, const char *end)
 {
     if (p->n_captures > 0)
@@ -40,7 +40,7 @@ static int push_match(const leat_lua_pattern *p, const char *start, const char *
 
 /* --- find and match --- */
 
-/* The offset that an init argument means; may lie beyond the end. */
+/* Returns the offset that an init argument means. It may be beyond the end. */
 static size_t offset_of(lua_Integer init, size_t len)
 {
     if (init > 0)
@@ -123,8 +123,8 @@ static int lib_match(lua_State *L)
 
 /* --- gmatch --- */
 
-/* Upvalues of the iterator: subject, pattern, the offset from which to go on, the end of the last
- * match (an empty match there would be found twice). */
+/* Upvalues of the iterator: subject, pattern, the offset where the search goes on, and the end of
+ * the last match, where an empty match would be found twice. */
 static int next_match(lua_State *L)
 {
     size_t len = 0;
@@ -179,7 +179,7 @@ static void add_text(leat_lua_pattern *p, luaL_Buffer *out, const char *start, c
             luaL_addchar(out, *text);
             continue;
         }
-        text++; /* a text ends with a zero byte */
+        text++; /* a zero byte follows every Lua string */
         int capture = *text - '1';
         if (*text == '%') {
             luaL_addchar(out, '%');
@@ -196,7 +196,7 @@ static void add_text(leat_lua_pattern *p, luaL_Buffer *out, const char *start, c
     }
 }
 
-/* Appends what replaces start..end. Returns whether that is anything else. */
+/* Appends the replacement of start..end. Returns true if it differs from the match. */
 static bool add_replacement(leat_lua_pattern *p, luaL_Buffer *out, const char *start,
                             const char *end)
 {
@@ -228,8 +228,8 @@ static bool add_replacement(leat_lua_pattern *p, luaL_Buffer *out, const char *s
     return true;
 }
 
-/* Appends the subject with up to max matches replaced. Returns how many; *changed: whether it
- * differs. */
+/* Appends the subject with up to max matches replaced, and returns how many. Sets *changed if the
+ * result differs from the subject. */
 static lua_Integer substitute(leat_lua_pattern *p, luaL_Buffer *out, lua_Integer max, bool *changed)
 {
     const char *at = p->subject;

@@ -1,11 +1,11 @@
-/* A pattern is compiled into a row of nodes: one character with its repetition, the opening or
- * closing of a capture, an anchor and so on. A Lua pattern has no alternatives and repeats single
- * characters only, so that matching is a walk along that row: each repetition on the way leaves a
- * mark (how far it may be taken back, or on), a node that fails goes back to the last mark, and
- * there are never more marks than nodes. No recursion, and one place where steps are counted.
+/* lua_pattern.c - a pattern is compiled into an array of nodes: a character with its repetition,
+ * the beginning or end of a capture, an anchor and so on. A Lua pattern has no alternatives, and
+ * repeats only single characters. So matching is a walk along the array. Each repetition leaves a
+ * mark: how far it may be shortened, or lengthened. A node that fails returns to the last mark.
+ * There are never more marks than nodes, no recursion, and one place where steps are counted.
  *
- * Captures need no undoing: which of them are open at a node is known when the pattern is compiled,
- * and the walk sets each anew on its way to the end. */
+ * Captures are never undone: it is known at compile time which of them are open at a node, and the
+ * walk sets each of them again on its way to the end. */
 #include "script/sandbox/lua_pattern.h"
 
 #include <ctype.h>
@@ -46,7 +46,7 @@ typedef struct compiler {
     bool closed[LEAT_LUA_PATTERN_CAPTURES];
 } compiler;
 
-/* at stands behind '['. The first character is of the set even if it is ']'. */
+/* Called with at behind '['. The first character belongs to the set even if it is ']'. */
 static void compile_set(compiler *c, leat_lua_pattern_node *n)
 {
     n->negated_ = c->at < c->end && *c->at == '^';
@@ -90,7 +90,7 @@ static void compile_frontier(compiler *c, leat_lua_pattern_node *n)
     n->kind_ = FRONTIER;
 }
 
-/* at stands behind '%'. Returns whether the node is a single character. */
+/* Called with at behind '%'. Returns true if the node is a single character. */
 static bool compile_escape(compiler *c, leat_lua_pattern_node *n)
 {
     if (c->at >= c->end)
@@ -137,7 +137,7 @@ static void compile_close(compiler *c, leat_lua_pattern_node *n)
     n->capture_ = (uint8_t)capture;
 }
 
-/* Compiles one node. Returns whether it is a single character, which may be repeated. */
+/* Compiles one node. Returns true if it is a single character, which may be repeated. */
 static bool compile_node(compiler *c, leat_lua_pattern_node *n)
 {
     char first = *c->at++;
@@ -174,7 +174,8 @@ static void compile_repeat(compiler *c, leat_lua_pattern_node *n)
         n->repeat_ = *c->at++;
 }
 
-/* A pattern has at most one node a byte. May push a value, the memory that it needs. */
+/* A pattern has at most one node for each byte. May push a userdata with the memory for the nodes.
+ */
 static void make_room(leat_lua_pattern *p, size_t pattern_len)
 {
     p->nodes_ = p->few_nodes_;
@@ -306,7 +307,7 @@ static void count_steps(leat_lua_pattern *p, size_t n)
     leat_sandbox_run_check(p->L);
 }
 
-/* What it takes to look at one character. */
+/* Matches one character. */
 static size_t cost(const leat_lua_pattern_node *n)
 {
     bool has_set = n->kind_ == SET || n->kind_ == FRONTIER;
@@ -318,7 +319,7 @@ static bool matches_at(const leat_lua_pattern *p, const leat_lua_pattern_node *n
     return at < p->subject_end && is_match(n, (byte)*at);
 }
 
-/* Both return where the walk goes on, or NULL. */
+/* Both return where the walk goes on, or NULL if there is no match. */
 static const char *pass_backref(leat_lua_pattern *p, const leat_lua_pattern_node *n, const char *at)
 {
     ptrdiff_t len = p->captures[n->capture_].len;
@@ -353,7 +354,7 @@ static bool at_frontier(const leat_lua_pattern *p, const leat_lua_pattern_node *
     return !is_match(n, before) && is_match(n, here);
 }
 
-/* Takes as many as there are for a greedy repetition, none for a lazy one, and marks it. */
+/* A greedy repetition takes as many characters as match, a lazy one none. Leaves a mark. */
 static const char *pass_repeat(leat_lua_pattern *p, size_t i, const char *at)
 {
     const leat_lua_pattern_node *n = &p->nodes_[i];
@@ -370,7 +371,7 @@ static const char *pass_repeat(leat_lua_pattern *p, size_t i, const char *at)
     return s;
 }
 
-/* Passes node i. NULL: it does not match here. */
+/* Matches node i at that place. Returns the end of the match, or NULL. */
 static const char *pass(leat_lua_pattern *p, size_t i, const char *at)
 {
     const leat_lua_pattern_node *n = &p->nodes_[i];
@@ -404,8 +405,8 @@ static const char *pass(leat_lua_pattern *p, size_t i, const char *at)
     return matches_at(p, n, at) ? at + 1 : NULL;
 }
 
-/* Back to the last repetition that can be taken differently. Returns from where, and which node is
- * next. */
+/* Returns to the last repetition that can be shortened or lengthened: the place where the walk goes
+ * on, and the next node. */
 static const char *go_back(leat_lua_pattern *p, size_t *next)
 {
     while (p->n_marks_ > 0) {

@@ -1,9 +1,9 @@
-/* lua_pattern.h - a Lua pattern (manual §6.4.1), compiled, and its match against a subject.
+/* lua_pattern.h - a compiled Lua pattern (manual §6.4.1) and its matching.
  *
- * Ownership  a pattern lives in its caller's frame; one that is longer than most takes memory from
- *            Lua, which compiling leaves on the stack. It points into the text of the pattern and
- *            into the subject.
- * Threads    the Lua state's.
+ * Ownership  a pattern lives in the frame of its caller. A long one also needs memory of Lua, which
+ *            compiling leaves on the stack. It points into the text of the pattern and into the
+ *            subject.
+ * Threads    that of the Lua state.
  * Units      bytes.
  * Errors     compiling raises for a malformed pattern. Matching counts its steps and now and then
  *            calls leat_sandbox_run_check.
@@ -33,8 +33,8 @@ typedef struct leat_lua_pattern_node {
     const char *set_end_;
 } leat_lua_pattern_node;
 
-/* A repetition that has been passed: the walk may be taken up again behind it. Greedy ones go back
- * from at to low; lazy ones go on from at, as long as the characters match. */
+/* A repetition after which the walk may go on differently. A greedy one is shortened from at down
+ * to low. A lazy one is lengthened from at, as long as the characters match. */
 typedef struct leat_lua_pattern_mark {
     size_t node_;
     const char *low_;
@@ -43,9 +43,9 @@ typedef struct leat_lua_pattern_mark {
 
 typedef struct leat_lua_pattern {
     lua_State *L;
-    const char *subject; /* to be set before matching */
+    const char *subject; /* the caller sets it before matching */
     const char *subject_end;
-    bool anchored; /* it began with ^, where that counts */
+    bool anchored; /* it began with an anchor, ^ */
     int n_captures;
     struct {
         const char *at;
@@ -56,12 +56,12 @@ typedef struct leat_lua_pattern {
     size_t n_nodes_;
     leat_lua_pattern_mark *marks_;
     size_t n_marks_;
-    size_t steps_left_; /* until the next look */
+    size_t steps_left_; /* until the next call of leat_sandbox_run_check */
     leat_lua_pattern_node few_nodes_[LEAT_LUA_PATTERN_FEW];
     leat_lua_pattern_mark few_marks_[LEAT_LUA_PATTERN_FEW];
 } leat_lua_pattern;
 
-/* anchors: whether ^ at the beginning is an anchor (gmatch: it is a character). Leaves at most one
+/* anchors: a ^ at the beginning is an anchor; for gmatch it is a character. Leaves at most one
  * value on the stack, which must stay as long as p is used. */
 void leat_lua_pattern_compile(leat_lua_pattern *p, lua_State *L, const char *text, size_t len,
                               bool anchors);
@@ -69,7 +69,8 @@ void leat_lua_pattern_compile(leat_lua_pattern *p, lua_State *L, const char *tex
 /* Returns the end of the match that begins at start, or NULL. */
 const char *leat_lua_pattern_match(leat_lua_pattern *p, const char *start);
 
-/* The first match at or after *start, which is moved to where it begins. */
+/* Finds the first match at or after *start. Sets *start to its beginning and returns its end, or
+ * NULL. */
 const char *leat_lua_pattern_search(leat_lua_pattern *p, const char **start);
 
 #endif

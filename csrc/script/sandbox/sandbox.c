@@ -16,21 +16,21 @@
 #include "script/sandbox/sandbox_state.h"
 
 enum {
-    MAX_BLOCK_PART = 12, /* of the memory: the largest block of a script */
+    MAX_BLOCK_PART = 12, /* 1/12 of the memory is the largest block of a script */
     MIN_MAX_BLOCK = 8 * 1024 * 1024,
-    EXHAUSTED_PART = 32,       /* of the memory: scripts that leave less cannot go on */
-    EXHAUSTED_PAUSE_MS = 1000, /* between two attempts to collect then */
+    EXHAUSTED_PART = 32, /* scripts that leave less than 1/32 of the memory free cannot go on */
+    EXHAUSTED_PAUSE_MS = 1000, /* between two collections then */
 };
 
 /* --- memory --- */
 
-/* lua_Alloc. Between runs the limit does not hold: the host works outside of protected calls there,
- * and a refusal would abort the process. */
+/* The lua_Alloc of the state. Between runs the limit does not apply: the host then works outside of
+ * protected calls, where a refusal would abort the process. */
 static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
 {
     leat_sandbox *s = arg;
     if (at == NULL)
-        old_size = 0; /* it names a type then */
+        old_size = 0; /* Lua passes a type in its place then */
     if (new_size == 0) {
         leat_watchdog_gate(s->watchdog);
         free(at);
@@ -61,7 +61,7 @@ void leat_sandbox_collect(leat_sandbox *s, uint64_t now_ms)
 {
     if (!s->refused && s->memory < s->collect_at)
         return;
-    /* A full heap takes long to walk, and walking it again finds no more. */
+    /* A collection of a full heap takes long, and another one soon after it would free no more. */
     if (s->exhausted && now_ms - s->collected_ms < EXHAUSTED_PAUSE_MS)
         return;
     lua_gc(s->L, LUA_GCCOLLECT);
@@ -79,7 +79,7 @@ bool leat_sandbox_exhausted(const leat_sandbox *s)
 
 /* --- making and freeing --- */
 
-/* Lua calls this for an error outside of every protected call: a bug of the host. */
+/* Lua calls this for an error outside of all protected calls, which is a bug of the host. */
 static int on_panic(lua_State *L)
 {
     const char *what = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error value";
@@ -94,7 +94,7 @@ static int open_libraries(lua_State *L)
     return 0;
 }
 
-/* As a run of its own, so that memory_bytes holds for it. */
+/* This is a run of its own, so that memory_bytes applies to it. */
 static int fill(leat_sandbox *s)
 {
     leat_watchdog_begin(s->watchdog, s->L);

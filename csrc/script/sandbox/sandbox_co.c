@@ -1,7 +1,8 @@
-/* coroutine.resume and the functions that coroutine.wrap makes both go through drive(): move the
- * arguments over, resume, and look why that returned. Ended, failed or yielded: the script's own
- * affair, answered in finish(). Yielded by leat_sandbox_run_wait: drive() yields itself, and
- * on_resumed() carries on inside when the outermost resume has brought the answer. */
+/* sandbox_co.c - coroutine.resume, and the functions that coroutine.wrap makes, go through drive().
+ * It moves the arguments, resumes, and looks why the coroutine returned. If it ended, failed or
+ * yielded by itself, finish() returns that to the script. If leat_sandbox_run_wait yielded, drive()
+ * yields, too; on_resumed() resumes the inner coroutine when the outermost resume has brought the
+ * answer. */
 #include "script/sandbox/sandbox_co.h"
 
 #include <string.h>
@@ -10,7 +11,7 @@
 
 #include "script/sandbox/sandbox_run.h"
 
-/* How a coroutine was started; also the continuation's context. */
+/* How a coroutine was resumed; also the context of the continuation. */
 enum kind {
     RESUME, /* the coroutine is argument 1 */
     WRAP,   /* it is upvalue 1 */
@@ -67,7 +68,7 @@ static int step(lua_State *L, lua_State *co, int n_args, int *n_results)
     return status;
 }
 
-/* Closes a coroutine's variables: that may run script, and is watched like a resume. */
+/* Closes the variables of a coroutine. That may run script, so the watchdog watches it. */
 static int reset(lua_State *L, lua_State *co)
 {
     leat_sandbox *s = leat_sandbox_state_of(L);
@@ -78,7 +79,8 @@ static int reset(lua_State *L, lua_State *co)
     return status;
 }
 
-/* The error is on top of co. wrap raises it, with the position of its caller if it is a text. */
+/* The error is on top of co. A wrapped function raises it, with the position of its caller if it is
+ * a text. */
 static int finish_failed(lua_State *L, lua_State *co, enum kind kind, int status)
 {
     if (kind == RESUME) {
@@ -110,7 +112,7 @@ static int finish(lua_State *L, lua_State *co, enum kind kind, int n_results)
 
 static int on_resumed(lua_State *L, int status, lua_KContext kind);
 
-/* The n_args values on top of L go to co. */
+/* Resumes co with the n_args values on top of L. */
 static int drive(lua_State *L, lua_State *co, int n_args, enum kind kind)
 {
     if (!lua_checkstack(co, n_args))
@@ -128,7 +130,8 @@ static int drive(lua_State *L, lua_State *co, int n_args, enum kind kind)
     return finish(L, co, kind, n_results);
 }
 
-/* What the runner pushed for the function that waits lies above what was there before. */
+/* The values that the runner pushed for the waiting function are above those of the earlier call.
+ */
 static int on_resumed(lua_State *L, int status, lua_KContext context)
 {
     (void)status;
@@ -139,7 +142,7 @@ static int on_resumed(lua_State *L, int status, lua_KContext context)
     return drive(L, co, lua_gettop(L) - below, kind);
 }
 
-/* Why co cannot be resumed, or NULL. */
+/* Returns why co cannot be resumed, or NULL if it can. */
 static const char *refusal(lua_State *L, lua_State *co)
 {
     const char *status = status_name(L, co);

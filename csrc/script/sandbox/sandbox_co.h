@@ -3,11 +3,11 @@
  * Ownership  nothing of its own.
  * Threads    the owner's.
  * Units      none.
- * Errors     may raise: called protected.
+ * Errors     may raise, so it is called protected.
  *
- * As Lua 5.4's manual §6.2 has it, but: yields of ours pass through resume and wrap; a run that is
- * being stopped does not come back to the script; a task's own coroutine is to the script what the
- * main one is to a program: it cannot be resumed, closed or yielded from.
+ * It is the library of Lua 5.4 (manual §6.2) with three differences. Yields of ours pass through
+ * resume and wrap. A run that is stopped does not return to the script. The coroutine of a task
+ * looks like the main coroutine: a script cannot resume it, close it or yield from it.
  */
 #ifndef LEAT_SCRIPT_SANDBOX_SANDBOX_CO_H
 #define LEAT_SCRIPT_SANDBOX_SANDBOX_CO_H

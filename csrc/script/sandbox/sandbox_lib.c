@@ -1,5 +1,5 @@
-/* The standard libraries are opened, then what a script must not have is taken out, and what could
- * run away or be caught is replaced. */
+/* sandbox_lib.c - opens the standard libraries, removes the functions that a script must not have,
+ * and replaces those that could run for too long or catch the end of a run. */
 #include "script/sandbox/sandbox_lib.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@
 
 enum {
     MAX_PRINT = 2000,
-    MAX_MOVED = 1 << 20,       /* elements; some 0.1 s at worst */
+    MAX_MOVED = 1 << 20,       /* elements, which takes 0.1 s at most */
     MAX_CHUNK = 1 << 20,       /* bytes of a chunk to be loaded */
     MAX_DATE_FORMAT = 1024,    /* bytes */
     MAX_PACK_FORMAT = 1 << 16, /* bytes */
@@ -22,7 +22,7 @@ enum {
 
 /* --- errors --- */
 
-/* Continuation of pcall and xpcall; below: values under those to be returned. */
+/* The continuation of pcall and xpcall. below: number of values under the results. */
 static int finish_pcall(lua_State *L, int status, lua_KContext below)
 {
     leat_sandbox_run_check(L);
@@ -44,8 +44,8 @@ static int lib_pcall(lua_State *L)
     return finish_pcall(L, status, 0);
 }
 
-/* The message handler proper is upvalue 1. A run that is being stopped may raise from the hook, and
- * a handler would then run with hooks disabled: for as long as it likes. */
+/* Upvalue 1 is the message handler of the script. A run that is stopped may raise from the hook.
+ * Lua would then run the handler with hooks disabled, without any limit of time. */
 static int on_message(lua_State *L)
 {
     lua_settop(L, 1);
@@ -74,15 +74,15 @@ static int lib_xpcall(lua_State *L)
 
 /* --- base --- */
 
-/* The original function is upvalue 1 of those that only look at their arguments first; it runs in
- * their place, on their stack. */
+/* For functions that only check their arguments: runs the original function, upvalue 1, on the same
+ * stack. */
 static int call_original(lua_State *L)
 {
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-/* Replaces the function at index 1 by the text that its calls return piece by piece. False, with
- * the error on top, if a call fails. [-0, +0|+1, arg] */
+/* Replaces the function at index 1 by the text that its calls return piece by piece. Returns false,
+ * with the error on top, if a call fails. [-0, +0|+1, arg] */
 static bool gather_chunk(lua_State *L)
 {
     luaL_Buffer text;
@@ -150,7 +150,7 @@ static int lib_setmetatable(lua_State *L)
     if (lua_type(L, 2) == LUA_TTABLE) {
         lua_pushliteral(L, "__gc");
         if (lua_rawget(L, 2) != LUA_TNIL)
-            return luaL_argerror(L, 2, "__gc cannot be used here");
+            return luaL_argerror(L, 2, "__gc cannot be used here; use a to-be-closed variable");
         lua_pop(L, 1);
     }
     return call_original(L);
@@ -188,19 +188,19 @@ static int lib_rep(lua_State *L)
     luaL_optlstring(L, 3, "", &sep_len);
     if (len > 0 || sep_len > 0)
         return call_original(L);
-    lua_pushliteral(L, ""); /* of nothing, any number is nothing; the original would count them */
+    lua_pushliteral(L, ""); /* the original would loop n times over nothing */
     return 1;
 }
 
-/* Nil can be moved without needing memory, and # of a table with holes be anything. */
+/* Moving nils needs no memory, and # of a table with holes can be any number. */
 static void check_moved(lua_State *L, lua_Integer from, lua_Integer to)
 {
     if (to > from && (lua_Unsigned)to - (lua_Unsigned)from > MAX_MOVED)
-        luaL_error(L, "too many elements");
+        luaL_error(L, "too many elements for one call");
 }
 
 /* table.insert(t, [pos], value)                                   [-0, +0, any]
- * Asks # of the table once: a metatable could give the original another answer than us. */
+ * Asks # of the table only once: a metatable could answer differently the second time. */
 static int lib_insert(lua_State *L)
 {
     if (lua_gettop(L) != 3 || !lua_istable(L, 1))
@@ -244,8 +244,9 @@ static int lib_move(lua_State *L)
     return call_original(L);
 }
 
-/* What table.sort calls for each comparison; upvalue 1 is the script's function, or nil. Neither an
- * order of Lua's own nor a function in C would ever meet the hook. */
+/* table.sort calls this for each comparison. Upvalue 1 is the function of the script, or nil. The
+ * hook is not called in Lua's own comparison, nor in a function in C, so the budget is checked
+ * here. */
 static int is_before(lua_State *L)
 {
     leat_sandbox_run_check(L);
@@ -322,7 +323,7 @@ static int lib_pack(lua_State *L)
 
 /* --- require --- */
 
-/* The second of package.searchers, for text only. Upvalue 1 is the table package. */
+/* Replaces the second of package.searchers; loads only text. Upvalue 1 is the table package. */
 static int search_lua(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
@@ -333,7 +334,7 @@ static int search_lua(lua_State *L)
         return luaL_error(L, "package.path must be a string");
     lua_call(L, 2, 2);
     if (lua_isnil(L, -2))
-        return 1; /* where it was not found */
+        return 1; /* the list of places where it was not found */
     lua_pop(L, 1);
     const char *file = lua_tostring(L, -1);
     if (luaL_loadfilex(L, file, "t") != LUA_OK)
@@ -355,7 +356,7 @@ static void replace_searcher(lua_State *L)
 
 /* --- light userdata --- */
 
-/* tostring of a light userdata: they all share one metatable      [-0, +1, mem] */
+/* tostring of a light userdata; all of them share one metatable      [-0, +1, mem] */
 static int light_tostring(lua_State *L)
 {
     const void *at = lua_touserdata(L, 1);
@@ -389,11 +390,11 @@ static const luaL_Reg libraries[] = {
     {LUA_LOADLIBNAME, luaopen_package}, {NULL, NULL},
 };
 
-/* The function takes the place of what the library has under its name; that becomes upvalue 1. */
+/* The function replaces that of the library with the same name, which becomes upvalue 1. */
 static const struct {
     const char *library;
     const char *name;
-    lua_CFunction function; /* NULL: taken out */
+    lua_CFunction function; /* NULL: the function is removed */
 } changes[] = {
     {LUA_GNAME, "collectgarbage", lib_collectgarbage},
     {LUA_GNAME, "dofile", NULL},

@@ -3,19 +3,19 @@
  * Ownership  nothing of its own.
  * Threads    the owner's.
  * Units      none.
- * Errors     may raise: called protected.
+ * Errors     may raise, so it is called protected.
  *
  * base       without dofile, loadfile, warn. load takes text chunks only. collectgarbage knows only
- *            "count". print writes to the log. setmetatable refuses __gc, whose calls nothing could
- *            stop. pcall and xpcall do not catch the end of a run.
+ *            "count". print writes to the log. setmetatable refuses __gc, because nothing could
+ *            stop its calls. pcall and xpcall do not catch the end of a run.
  * string     without dump. Patterns are matched by lua_match.h.
- * table      as it is, but no call moves more elements than a script's memory could hold.
+ * table      as it is, but a call moves at most a million elements.
  * math, utf8 as they are.
  * os         clock, date, difftime, getenv, time.
- * package    without loadlib. Lua files from package.path are text only; C modules come from
- *            package.cpath, the operator's to set.
+ * package    without loadlib. Lua files in package.path must be text. C modules come from
+ *            package.cpath, which the operator sets.
  * The light userdata NULL (leat.null, and cjson.null) reads "null".
- * coroutine is sandbox_co.h's. There is no io and no debug.
+ * The library coroutine is in sandbox_co.h. There are no libraries io and debug.
  */
 #ifndef LEAT_SCRIPT_SANDBOX_SANDBOX_LIB_H
 #define LEAT_SCRIPT_SANDBOX_SANDBOX_LIB_H

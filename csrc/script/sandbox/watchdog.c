@@ -1,8 +1,8 @@
-/* The owner numbers its runs: odd while one is on, even between two. The thread looks at that
- * number every quarter of the budget. It notes a run's processor time when it first meets it, and
- * sets the hook once the budget has gone by since; a run is never stopped early, and late by a
- * quarter at most. After some looks that found nothing running it waits until a run wakes it, so
- * that an idle server is left alone. */
+/* watchdog.c - the owner numbers its runs: the number is odd during a run and even between runs.
+ * The thread looks at that number four times in each budget. When it first sees a run it notes the
+ * processor time, and it sets the hook when the budget has passed since then. So a run is never
+ * stopped early, and at most a quarter of the budget late. After some looks without a run, the
+ * thread sleeps until a run wakes it, so that an idle server stays idle. */
 #include "script/sandbox/watchdog.h"
 
 #include <pthread.h>
@@ -25,18 +25,18 @@ enum {
 };
 
 struct leat_watchdog {
-    /* The owner's side. */
+    /* Written by the owner. */
     _Atomic uint64_t run;
-    _Atomic(lua_State *) current; /* the coroutine that runs; meaningful within a run */
+    _Atomic(lua_State *) current; /* the running coroutine; valid within a run */
     _Atomic clockid_t clock;      /* processor time of the owner's thread */
     pthread_t owner;
     bool has_owner;
 
-    /* The thread's side. */
+    /* Written by the thread. */
     _Atomic uint64_t fired; /* the run whose budget is used up; UINT64_MAX: none yet */
     atomic_bool gate;       /* the hook is being set: nothing may be freed */
     atomic_bool asleep;
-    uint64_t met; /* the run that cpu_from belongs to */
+    uint64_t met; /* the run to which cpu_from belongs */
     uint64_t cpu_from;
     uint64_t budget_ns;
     uint64_t look_ns;
@@ -60,7 +60,7 @@ static void init_lock(leat_watchdog *w)
     pthread_mutex_init(&w->lock, NULL);
 }
 
-/* The host's signals are none of this thread's business. */
+/* This thread handles no signals of the host. */
 static int start_thread(leat_watchdog *w)
 {
     sigset_t all;
@@ -110,7 +110,7 @@ void leat_watchdog_free(leat_watchdog *w)
     free(w);
 }
 
-/* --- the owner's side --- */
+/* --- on the thread of the owner --- */
 
 static void learn_owner(leat_watchdog *w)
 {
@@ -138,9 +138,10 @@ void leat_watchdog_begin(leat_watchdog *w, lua_State *co)
     LEAT_ASSERT((run & 1) == 0);
     learn_owner(w);
     if (lua_gethook(co) != NULL)
-        lua_sethook(co, NULL, 0, 0); /* left over from a run that was stopped */
+        lua_sethook(co, NULL, 0, 0); /* the hook of an earlier run that was stopped */
     atomic_store_explicit(&w->current, co, memory_order_relaxed);
-    /* In full order with the load: the thread announces its sleep, then looks at run once more. */
+    /* Sequentially consistent with the load below: the thread announces its sleep and then looks at
+     * the number once more. */
     atomic_store(&w->run, run + 1);
     if (atomic_load(&w->asleep))
         rouse(w);
@@ -163,7 +164,7 @@ bool leat_watchdog_fired(const leat_watchdog *w)
     return atomic_load(&w->fired) == atomic_load_explicit(&w->run, memory_order_relaxed);
 }
 
-/* Either the thread sees the new coroutine, or this sees that it has fired. */
+/* Either the thread sees the new coroutine, or this function sees that the thread has fired. */
 void leat_watchdog_switch(leat_watchdog *w, lua_State *co)
 {
     atomic_store(&w->current, co);
@@ -175,11 +176,11 @@ void leat_watchdog_gate(leat_watchdog *w)
 {
     if (!atomic_load_explicit(&w->gate, memory_order_relaxed))
         return;
-    pthread_mutex_lock(&w->lock); /* held for as long as the gate is shut */
+    pthread_mutex_lock(&w->lock); /* the thread holds it while the gate is shut */
     pthread_mutex_unlock(&w->lock);
 }
 
-/* --- the thread's side --- */
+/* --- on the watchdog thread --- */
 
 static uint64_t owner_cpu_ns(leat_watchdog *w)
 {
@@ -188,10 +189,10 @@ static uint64_t owner_cpu_ns(leat_watchdog *w)
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* Afterwards, the owner has finished every free that it began before it saw the gate shut, and what
- * it stored before that is visible here. The barrier runs in the kernel, on the other processors,
- * so that the owner pays nothing for it; where the kernel has none, a millisecond lets store
- * buffers drain. */
+/* When this returns, the owner has finished every free that it began before it saw the shut gate,
+ * and its earlier stores are visible here. The kernel runs the barrier on the other processors, so
+ * it costs the owner nothing. If the kernel has no such barrier, a millisecond is enough for the
+ * store buffers to empty. */
 static void shut_gate(leat_watchdog *w)
 {
     atomic_store(&w->gate, true);
@@ -199,13 +200,13 @@ static void shut_gate(leat_watchdog *w)
         nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
 }
 
-/* Repeated at each look while the run goes on: the hook can miss a function that was just being
- * entered. */
+/* Repeated at each look while the run goes on, because a function that is being entered can miss
+ * the hook. */
 static void fire(leat_watchdog *w, uint64_t run)
 {
     shut_gate(w);
     if (atomic_load(&w->run) ==
-        run) { /* and so it is safe until the gate opens: nothing is freed */
+        run) { /* then it stays valid until the gate opens, because nothing is freed */
         atomic_store(&w->fired, run);
         lua_sethook(atomic_load(&w->current), w->hook, LUA_MASKCOUNT, 1);
     }

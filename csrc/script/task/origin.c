@@ -13,7 +13,7 @@
 #include "wire/json.h"
 
 enum {
-    MAX_COMPARED = 8 << 20, /* bytes; then it stays open whose the value is */
+    MAX_COMPARED = 8 << 20, /* bytes; after that, the answer is no */
     NUMBER_MAX = 64,
 };
 
@@ -39,8 +39,8 @@ static bool is_word(char c)
            (unsigned char)c >= 0x80;
 }
 
-/* Whether piece has what is wanted whole: not as a part of a word or a number. Each place where it
- * is such a part costs another search, which begins with all of the wanted text. */
+/* True if piece contains the wanted text as a whole word. At each place where the text is only a
+ * part of a word, the search begins again, which costs up to the length of the wanted text. */
 static bool has_bounded(struct search *s, leat_slice piece)
 {
     leat_slice wanted = s->wanted;
@@ -67,7 +67,7 @@ static void compare(struct search *s, leat_slice piece)
                (s->wants_invalid && !leat_utf8_valid(piece.at, piece.len));
 }
 
-/* A number that Lua has read is not always written as it came: 1e300 and 1e+300. */
+/* Lua does not always write a number as it was read: 1e300 becomes 1e+300. */
 static bool same_number(leat_slice a, leat_slice b)
 {
     char texts[2][NUMBER_MAX] = {"", ""};
@@ -109,7 +109,7 @@ static void compare_token(struct search *s, leat_json_token token, leat_slice te
     }
 }
 
-/* Calls cb with each text, number and boolean of a JSON text. False if it is none. */
+/* Calls cb with each string, number and boolean of a JSON text. Returns false if it is no JSON. */
 static bool each_scalar(struct search *s, leat_slice json, piece_cb cb)
 {
     leat_buf scratch = LEAT_BUF_INIT;

@@ -1,14 +1,15 @@
-/* origin.h - whether a value that Postgres cannot take came from the client.
+/* origin.h - finds out whether a value that Postgres refused came from the client.
  *
  * Ownership  everything is borrowed for the call.
- * Threads    the Lua state's.
+ * Threads    that of the Lua state.
  * Units      bytes.
- * Errors     none: what cannot be told is not the client's.
+ * Errors     none: if it cannot be decided, the value is not the client's.
  *
- * Asked only once a statement has failed, so that a value needs no mark of where it came from. What
- * a client sends: the topic, params and data, and the request (path, query, headers, token, body).
- * A value is the client's if one of these is it or has it between two separators. A value with a
- * character that no text of Postgres has is the client's if what the client sent has one, too.
+ * This is asked only after a statement has failed, so values need no mark of their origin. A client
+ * sends the topic, params and data, and the request (path, query, headers, token, body). A value is
+ * the client's if one of these equals it, or contains it between two separators. A value with a
+ * character that no text of Postgres can have is the client's if one of these has such a character,
+ * too.
  */
 #ifndef LEAT_SCRIPT_TASK_ORIGIN_H
 #define LEAT_SCRIPT_TASK_ORIGIN_H
@@ -18,7 +19,7 @@
 #include "base/slice.h"
 #include "script/task/task.h"
 
-/* value: a parameter as it is bound, a text or JSON. */
+/* value: the text of a parameter, which may be JSON. */
 bool leat_origin_is_client(const leat_task *t, leat_slice value);
 
 #endif

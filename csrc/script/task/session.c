@@ -1,4 +1,4 @@
-/* session.c - sessions and grants are made, counted, freed; ops.c decides when. */
+/* session.c - a session and a grant are one block of memory each, with their texts at the end. */
 #include "script/task/session.h"
 
 #include <stdlib.h>

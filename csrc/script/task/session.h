@@ -1,16 +1,16 @@
-/* session.h - who a connection is, and what it was let in for: the script layer's leat_session and
- * leat_grant.
+/* session.h - a session is the identity of a connection; a grant is the right to one subscription.
+ * Both extend the structs of core/script.h.
  *
- * Ownership  a session is counted: _new returns one reference, the ops' session_ref adds, _unref
- *            drops. It belongs to no load of the scripts and outlives reloads. A grant is owned by
- *            whoever got it (leat_session_grant_free) and holds the leat_lua whose functions and
- *            row it refers to.
+ * Ownership  a session is counted: _new returns one reference, _ref adds one, _unref drops one. It
+ *            belongs to no load of the scripts and outlives reloads. A grant belongs to its task
+ *            until the verdict hands it to the core. It holds the leat_lua whose functions and row
+ *            it refers to.
  * Threads    loop thread of the worker.
  * Units      expires_at in seconds since 1970, 0: never.
  * Errors     none.
  *
- * There may be a million idle sessions, so each is one block: ctx.user as JSON, the head of the
- * request packed, both turned into Lua values when a handler asks.
+ * There may be a million idle sessions, so each is one small block: ctx.user as JSON, and the
+ * packed head of the request. Both become Lua values only when a handler asks for them.
  */
 #ifndef LEAT_SCRIPT_TASK_SESSION_H
 #define LEAT_SCRIPT_TASK_SESSION_H
@@ -29,7 +29,7 @@ leat_slice leat_session_user(const leat_session *session); /* JSON; at == NULL: 
 leat_slice leat_session_head(const leat_session *session); /* packed */
 
 typedef struct leat_session_grant {
-    leat_grant base; /* first: the core's view */
+    leat_grant base; /* first: the core sees only this */
     leat_lua *lua;
     int row; /* registry references */
     int refresh;
@@ -38,8 +38,8 @@ typedef struct leat_session_grant {
     char text[]; /* the topic, for log lines; the share */
 } leat_session_grant;
 
-/* A grant whose references are LUA_NOREF yet; it holds the session (NULL: none). share.at == NULL:
- * none. */
+/* Returns owned: a grant whose references are all LUA_NOREF. It holds the session, which may be
+ * NULL. share.at == NULL: the snapshot is not shared. */
 leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session, leat_slice topic,
                                            leat_slice share, int64_t expires_at);
 void leat_session_grant_free(leat_grant *grant); /* NULL is allowed */
