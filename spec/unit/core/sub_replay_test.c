@@ -1,0 +1,99 @@
+/* sub_replay_test.c - the cursor: from the ring, from the outbox, and where it stops. */
+#include "core_fixture.h"
+
+static leat_history_row row_of(int64_t seq)
+{
+    return (leat_history_row){
+        .topic = leat_slice_of("t"),
+        .after = seq - 1,
+        .head = {.epoch = leat_slice_of("e"), .seq = 14, .revoked = LEAT_NEVER_REVOKED},
+        .has_event = true,
+        .seq = seq,
+        .kind = LEAT_EVENT_DATA,
+        .data = leat_slice_of("1"),
+    };
+}
+
+static void stops_while_there_is_no_room(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_fill(f);
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
+    core_fixture_expect_silence(f);
+    assert_int_equal(11, core_fixture_sub(f)->cursor.next_seq);
+
+    core_fixture_drain(f);
+
+    core_fixture_expect_sent(f, "\"seq\":11");
+    assert_int_equal(12, core_fixture_sub(f)->cursor.next_seq);
+}
+
+static void takes_from_the_outbox_what_the_ring_lacks(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_CATCHING_UP);
+    leat_history_row row = row_of(11);
+
+    core_fixture_outbox(f, &row);
+
+    core_fixture_expect_sent(f, "\"seq\":11");
+    core_fixture_expect_state(f, SUB_CATCHING_UP); /* the ring lacks 12, too */
+}
+
+static void is_owed_a_snapshot_where_the_outbox_does_not_lead_on(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_CATCHING_UP);
+    core_fixture_outbox(f, NULL);
+    core_fixture_expect_state(f, SUB_REREADING);
+    assert_int_equal(1, core_fixture_metric(f, LEAT_M_RESYNCS_HISTORY));
+}
+
+static void takes_nothing_from_the_outbox_that_has_not_passed_the_hook(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_CATCHING_UP);
+    f->hooked = true; /* new scripts have one */
+    leat_core_set_script(&f->core, &f->script);
+    leat_history_row row = row_of(11);
+
+    core_fixture_outbox(f, &row);
+
+    assert_false(core_fixture_was_sent(f, "\"seq\":11"));
+    core_fixture_expect_state(f, SUB_REREADING);
+}
+
+static void stops_before_an_event_that_asks_for_a_snapshot(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_event(f, LEAT_EVENT_RESYNC, 11, "null");
+    core_fixture_expect_state(f, SUB_REREADING);
+    assert_int_equal(12, core_fixture_sub(f)->cursor.next_seq);
+    assert_int_equal(1, core_fixture_metric(f, LEAT_M_RESYNCS_REQUESTED));
+}
+
+static void counts_the_signals_that_it_drops(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_READING);
+    core_fixture_signal(f);
+    core_fixture_expect_silence(f);
+    assert_int_equal(1, core_fixture_metric(f, LEAT_M_SIGNALS_DROPPED));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, core_fixture_open, core_fixture_close)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(stops_while_there_is_no_room),
+        TEST(takes_from_the_outbox_what_the_ring_lacks),
+        TEST(is_owed_a_snapshot_where_the_outbox_does_not_lead_on),
+        TEST(takes_nothing_from_the_outbox_that_has_not_passed_the_hook),
+        TEST(stops_before_an_event_that_asks_for_a_snapshot),
+        TEST(counts_the_signals_that_it_drops),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
