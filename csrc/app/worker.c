@@ -30,7 +30,7 @@ struct loaded {
 };
 
 struct command_mail {
-    leat_mail mail; /* first: a leat_mail is one of these */
+    leat_mail mail;
     leat_worker_command command;
 };
 
@@ -326,7 +326,7 @@ static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct socka
 static void on_mail(void *arg, leat_mail *mail)
 {
     leat_worker *w = arg;
-    struct command_mail *m = LEAT_CONTAINER_OF(&mail->link_, struct command_mail, mail.link_);
+    struct command_mail *m = LEAT_CONTAINER_OF(mail, struct command_mail, mail);
     leat_worker_command command = m->command;
     free(m);
     if (w->state != SERVING)
@@ -452,16 +452,11 @@ static void close_http(leat_worker *w)
         stop_core(w);
 }
 
-static void on_core_stopped(void *arg)
-{
-    retire_scripts(arg);
-}
-
 static void stop_core(leat_worker *w)
 {
     w->http.on_quiet = NULL;
     if (w->core_started)
-        leat_core_stop(&w->core, on_core_stopped, w);
+        leat_core_stop(&w->core, retire_scripts, w);
     else
         retire_scripts(w);
 }

@@ -17,9 +17,6 @@ typedef struct leat_list {
     struct leat_list *prev;
 } leat_list;
 
-/* The old name of LEAT_CONTAINER_OF. */
-#define LEAT_LIST_ENTRY(link, type, member) LEAT_CONTAINER_OF(link, type, member)
-
 static inline void leat_list_init(leat_list *l)
 {
     l->next = l->prev = l;

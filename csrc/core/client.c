@@ -39,7 +39,7 @@ static bool takes_more(const leat_subscriber *to)
 
 static bool takes_snapshot(const leat_subscriber *to, size_t bytes)
 {
-    return leat_peer_takes(((const leat_client *)to)->peer, bytes);
+    return leat_peer_takes(LEAT_CONTAINER_OF(to, const leat_client, base)->peer, bytes);
 }
 
 static void on_answered(leat_subscriber *to)

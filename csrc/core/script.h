@@ -28,7 +28,7 @@
 typedef struct leat_subscriber leat_subscriber;
 
 /* An authorised row together with who it was authorised for, and the functions that read. The
- * script layer extends it (this is its first member). */
+ * script layer embeds it in a struct of its own. */
 typedef struct leat_grant {
     struct leat_session *session; /* held: who it was made for, and on whose account it reads */
     leat_slice share;             /* at == NULL: the snapshot is this viewer's own */

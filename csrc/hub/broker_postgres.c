@@ -15,7 +15,7 @@
 enum { LOG_EVERY_MS = 10000 };
 
 typedef struct broker_postgres {
-    leat_broker broker; /* first: a leat_broker is one of these */
+    leat_broker broker;
     leat_loop *loop;
     leat_metrics *metrics;
     leat_pg_listener *listener;
@@ -66,7 +66,7 @@ int leat_broker_postgres_new(leat_broker **out, leat_loop *loop, leat_metrics *m
 
 static int trust(leat_broker *broker, leat_slice key)
 {
-    broker_postgres *b = (broker_postgres *)broker;
+    broker_postgres *b = LEAT_CONTAINER_OF(broker, broker_postgres, broker);
     int err = leat_announcement_seal_key(b->seal, key);
     if (err >= 0)
         b->trusting = true;
@@ -127,7 +127,7 @@ static void on_listener_closed(void *arg)
 
 static void close_broker(leat_broker *broker, void (*done)(void *arg), void *arg)
 {
-    broker_postgres *b = (broker_postgres *)broker;
+    broker_postgres *b = LEAT_CONTAINER_OF(broker, broker_postgres, broker);
     b->on_closed = done;
     b->on_closed_arg = arg;
     leat_pg_listener_close(b->listener, on_listener_closed, b);

@@ -238,7 +238,7 @@ static void read_refused(leat_hub *h, const char *sqlstate)
 static void on_mail(void *arg, leat_mail *mail)
 {
     leat_hub *h = arg;
-    leat_worker_mail *m = (leat_worker_mail *)mail;
+    leat_worker_mail *m = LEAT_CONTAINER_OF(mail, leat_worker_mail, mail);
     hub_worker *w = m->line == NULL ? NULL : m->line->hub_end;
     switch (m->kind) {
     case LEAT_WORKER_OPEN:

@@ -89,7 +89,7 @@ static void on_mailbox_closed(void *arg)
 static void on_mail(void *arg, leat_mail *mail)
 {
     leat_hub_link *l = arg;
-    leat_hub_mail *m = (leat_hub_mail *)mail;
+    leat_hub_mail *m = LEAT_CONTAINER_OF(mail, leat_hub_mail, mail);
     bool closed = m->n > 0 && m->news[m->n - 1].kind == LEAT_HUB_CLOSED;
     if (leat_line_release(&l->line, m->bytes))
         post(l, leat_worker_mail_new(LEAT_WORKER_ROOM, &l->line));

@@ -55,7 +55,7 @@ typedef struct leat_hub_news {
 } leat_hub_news;
 
 typedef struct leat_hub_mail {
-    leat_mail mail; /* first: the mailbox hands out its address */
+    leat_mail mail;
     leat_hub_news *news;
     size_t n;
     size_t bytes; /* of the events in it */

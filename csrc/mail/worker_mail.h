@@ -23,7 +23,7 @@ typedef enum leat_worker_mail_kind {
 } leat_worker_mail_kind;
 
 typedef struct leat_worker_mail {
-    leat_mail mail; /* first: the mailbox hands out its address */
+    leat_mail mail;
     leat_worker_mail_kind kind;
     leat_line *line;
     union {

@@ -34,7 +34,7 @@ typedef enum ws_input {
 } ws_input;
 
 typedef struct ws_peer {
-    leat_peer base; /* first: a leat_peer is one of these */
+    leat_peer base;
     leat_metrics *metrics;
     leat_frame_decoder decoder;
     leat_buf unread;
@@ -58,7 +58,7 @@ static void update_reading(ws_peer *w);
 
 static ws_peer *ws_of(leat_peer *p)
 {
-    return (ws_peer *)p;
+    return LEAT_CONTAINER_OF(p, ws_peer, base);
 }
 
 static void set_state(ws_peer *w, ws_state next)

@@ -24,7 +24,8 @@ static const leat_task_kind *kind_of(enum kind kind);
 static leat_task *new_task(leat_script *s, enum kind kind, leat_call *call, leat_session *session,
                            leat_slice name, uint64_t deadline_ms)
 {
-    leat_task *t = leat_task_new((leat_lua *)s, kind_of(kind), call, session, deadline_ms);
+    leat_task *t = leat_task_new(LEAT_CONTAINER_OF(s, leat_lua, script), kind_of(kind), call,
+                                 session, deadline_ms);
     leat_task_give(t, LEAT_TASK_NAME, name);
     return t;
 }
@@ -41,7 +42,7 @@ static void start_or_refuse(leat_task *t, bool has_handler, const char *otherwis
 
 static const leat_catalog_topic *find_topic(leat_script *s, leat_slice topic)
 {
-    return leat_catalog_find_topic(&((leat_lua *)s)->catalog, topic);
+    return leat_catalog_find_topic(&LEAT_CONTAINER_OF(s, leat_lua, script)->catalog, topic);
 }
 
 /* The core has checked the text already. If the two readers differ all the same (in the depth that
@@ -159,7 +160,7 @@ static void start_connect(leat_script *s, leat_call *call, const leat_http_reque
                           const char *remote, const leat_session *old, leat_slice token,
                           uint64_t deadline_ms)
 {
-    leat_lua *lua = (leat_lua *)s;
+    leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, script);
     leat_task *t = leat_task_new(lua, kind_of(CONNECT), call, NULL, deadline_ms);
     t->work.connect.client = old != NULL ? old->client : ++lua->core->last_client;
     t->db.bill.client = t->work.connect.client;
@@ -260,7 +261,7 @@ static void start_refresh(leat_script *s, leat_call *call, leat_grant *grant, le
                           uint64_t deadline_ms)
 {
     (void)s;
-    leat_session_grant *g = (leat_session_grant *)grant;
+    leat_session_grant *g = LEAT_CONTAINER_OF(grant, leat_session_grant, base);
     leat_task *t = new_read(REFRESH, call, g, g->refresh, conn, deadline_ms);
     if (grant->has_refresh)
         leat_task_start(t);
@@ -272,7 +273,7 @@ static void start_snapshot(leat_script *s, leat_call *call, leat_grant *grant, l
                            uint64_t deadline_ms)
 {
     (void)s;
-    leat_session_grant *g = (leat_session_grant *)grant;
+    leat_session_grant *g = LEAT_CONTAINER_OF(grant, leat_session_grant, base);
     leat_task_start(new_read(SNAPSHOT, call, g, g->snapshot, conn, deadline_ms));
 }
 
@@ -310,7 +311,8 @@ static int push_method(lua_State *L, leat_task *t)
 static void start_method(leat_script *s, leat_call *call, leat_session *session, leat_slice name,
                          leat_slice params, uint64_t deadline_ms)
 {
-    const leat_catalog_method *m = leat_catalog_find_method(&((leat_lua *)s)->catalog, name);
+    const leat_catalog_method *m =
+        leat_catalog_find_method(&LEAT_CONTAINER_OF(s, leat_lua, script)->catalog, name);
     leat_task *t = new_task(s, METHOD, call, session, name, deadline_ms);
     leat_task_give(t, LEAT_TASK_JSON, params);
     t->work.method.fn = m == NULL ? LEAT_CATALOG_NO_HANDLER : m->fn;
@@ -386,7 +388,8 @@ static void cancel(leat_call *call)
 
 static bool grant_is_current(leat_script *s, const leat_grant *grant)
 {
-    return ((const leat_session_grant *)grant)->lua == (leat_lua *)s;
+    return LEAT_CONTAINER_OF(grant, leat_session_grant, base)->lua ==
+           LEAT_CONTAINER_OF(s, leat_lua, script);
 }
 
 const leat_script_ops *leat_ops_table(void)

@@ -252,7 +252,7 @@ void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_co
                        const leat_http_request *request, leat_buf *rest)
 {
     static const leat_peer_handler handler = {on_message, on_close, NULL, NULL, on_gone};
-    leat_lua *lua = (leat_lua *)s;
+    leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, script);
     leat_core *core = lua->core;
     leat_raw *r = leat_calloc(1, sizeof(*r));
     r->lua = lua;

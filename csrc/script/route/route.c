@@ -40,7 +40,7 @@ static bool expand_topic(const leat_catalog_route *r, leat_slice path, leat_rout
 
 void leat_route_find(leat_script *s, leat_slice method, leat_slice path, leat_route_match *out)
 {
-    const leat_lua *lua = (const leat_lua *)s;
+    const leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, script);
     *out = (leat_route_match){.kind = LEAT_ROUTE_NONE, .route = -1};
     for (size_t i = 0; i < lua->catalog.n_routes; i++) {
         const leat_catalog_route *r = &lua->catalog.routes[i];
@@ -303,7 +303,7 @@ void leat_route_run(leat_script *s, leat_call *call, int route, leat_session *se
                     const leat_http_request *request, const char *remote, uint64_t deadline_ms,
                     leat_route_cb cb)
 {
-    leat_lua *lua = (leat_lua *)s;
+    leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, script);
     leat_task *t = leat_task_new(lua, &route_kind, call, session, deadline_ms);
     t->work.route = (leat_work_route){.route = &lua->catalog.routes[route], .cb = cb};
     leat_task_give(t, LEAT_TASK_NAME, request->path);
@@ -316,7 +316,7 @@ void leat_route_run(leat_script *s, leat_call *call, int route, leat_session *se
 
 leat_session *leat_route_guest(leat_script *s, const leat_http_request *request, const char *remote)
 {
-    leat_core *core = ((leat_lua *)s)->core;
+    leat_core *core = LEAT_CONTAINER_OF(s, leat_lua, script)->core;
     leat_slice absent = {NULL, 0};
     leat_buf whole = LEAT_BUF_INIT;
     leat_buf kept = LEAT_BUF_INIT;

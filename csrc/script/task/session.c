@@ -40,20 +40,20 @@ leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice u
 
 leat_session *leat_session_ref(leat_session *session)
 {
-    ((struct session *)session)->refs++;
+    LEAT_CONTAINER_OF(session, struct session, base)->refs++;
     return session;
 }
 
 void leat_session_unref(leat_session *session)
 {
-    struct session *s = (struct session *)session;
+    struct session *s = LEAT_CONTAINER_OF(session, struct session, base);
     if (s != NULL && --s->refs == 0)
         free(s);
 }
 
 leat_slice leat_session_user(const leat_session *session)
 {
-    const struct session *s = (const struct session *)session;
+    const struct session *s = LEAT_CONTAINER_OF(session, struct session, base);
     if (s->user_len == UINT32_MAX)
         return (leat_slice){NULL, 0};
     return (leat_slice){s->bytes, s->user_len};
@@ -61,7 +61,7 @@ leat_slice leat_session_user(const leat_session *session)
 
 leat_slice leat_session_head(const leat_session *session)
 {
-    const struct session *s = (const struct session *)session;
+    const struct session *s = LEAT_CONTAINER_OF(session, struct session, base);
     return (leat_slice){s->bytes + leat_session_user(session).len, s->head_len};
 }
 
@@ -85,7 +85,7 @@ leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session,
 
 void leat_session_grant_free(leat_grant *grant)
 {
-    leat_session_grant *g = (leat_session_grant *)grant;
+    leat_session_grant *g = LEAT_CONTAINER_OF(grant, leat_session_grant, base);
     if (g == NULL)
         return;
     leat_lua *lua = g->lua;

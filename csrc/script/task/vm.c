@@ -48,7 +48,7 @@ static void collect_garbage(leat_lua *lua)
 
 bool leat_vm_can_run(const leat_script *s, leat_buf *reason)
 {
-    const leat_lua *lua = (const leat_lua *)s;
+    const leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, script);
     if (!leat_sandbox_exhausted(lua->sandbox))
         return true;
     leat_buf_printf(reason, "scripts hold %zu bytes, nearly all of script_memory_bytes",

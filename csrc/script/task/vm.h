@@ -33,7 +33,7 @@ typedef struct leat_lua leat_lua;
 struct leat_task;
 
 struct leat_lua {
-    leat_script script; /* first: the core's view is the address of the whole */
+    leat_script script; /* what the core knows of it */
     leat_core *core;
     leat_sandbox *sandbox;
     lua_State *L; /* the main state, on which no handler runs */
