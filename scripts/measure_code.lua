@@ -49,16 +49,29 @@ function M.functions(text)
   end
 end
 
+local function count_booleans(body)
+  local booleans = 0
+  for names in body:gmatch("%f[%w_]bool%s+([%w_,%s:%[%]]-);") do
+    booleans = booleans + 1 + select(2, names:gsub(",", ","))
+  end
+  return booleans
+end
+
+-- Adds a struct, and those that are defined inside it, each by itself.
+local function add_struct(found, name, body)
+  body = body:sub(2, -2)
+  for inner, after in body:gmatch("%f[%w_]struct[%s%w_]*(%b{})%s*([%w_]*)") do
+    add_struct(found, name .. "." .. after, inner)
+  end
+  found[#found + 1] = { name = name, booleans = count_booleans((body:gsub("%b{}", ""))) }
+end
+
 --- The structs that a C text defines: a list of { name, booleans }.
 function M.structs(text)
   local found = {}
   text = "\n" .. without_comments(text)
   for tag, body, after in text:gmatch("\n[%l ]-struct%s+([%w_]*)%s*(%b{})([^\n;]*);") do
-    local booleans = 0
-    for names in body:gmatch("%f[%w_]bool%s+([%w_,%s:%[%]]-);") do
-      booleans = booleans + 1 + select(2, names:gsub(",", ","))
-    end
-    found[#found + 1] = { name = tag ~= "" and tag or after:match("[%w_]+"), booleans = booleans }
+    add_struct(found, tag ~= "" and tag or after:match("[%w_]+"), body)
   end
   return found
 end
@@ -102,8 +115,7 @@ local function main(check, root)
   end
   for _, s in ipairs(structs) do
     if s.booleans > BOOLEANS and not VALUES[s.name] then
-      local line = ("%s: struct %s has %d booleans, over %d"):format(s.path, s.name, s.booleans, BOOLEANS)
-      if check then print(line) else report("%s", line) end
+      report("%s: struct %s has %d booleans, over %d", s.path, s.name, s.booleans, BOOLEANS)
     end
   end
   if not check then

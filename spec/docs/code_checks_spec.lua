@@ -38,12 +38,14 @@ describe("the measure of the code", function()
     local sources = {
       ["csrc/base/a.c"] = function_of("leat_a", 5)
         .. "struct calm {\n    bool a, b;\n    bool c; /* bool d; */\n    int n;\n};\n"
+        .. "struct nest {\n    bool a;\n    struct {\n        bool b;\n        bool c, d;\n    } in;\n};\n"
         .. "typedef struct {\n    bool a;\n    bool b : 1;\n    bool c[2];\n    bool d;\n} wild;\n",
     }
 
-    local printed = tree.run("measure_code.lua", sources, "--check %s")
+    local printed, content = tree.run("measure_code.lua", sources, "--check %s")
 
     assert.equal("csrc/base/a.c: struct wild has 4 booleans, over 3\n", printed)
+    assert.is_false(content)
   end)
 end)
 
