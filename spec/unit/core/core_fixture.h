@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "core/client.h"
+#include "core/client_send.h"
 #include "core/client_state.h"
 #include "core/core_life.h"
 #include "core/read.h"
