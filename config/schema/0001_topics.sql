@@ -1,7 +1,7 @@
 -- Topics, their numbering, and the outbox.
 --
--- A topic's row holds the number of its last entry, seq. Its row lock is held from the moment a transaction
--- raises seq until the end of that commit, so seq order is commit order (0003_publishing.sql).
+-- A topic's row holds seq, the number of the topic's last entry. A commit raises seq and holds the row's lock until
+-- it ends. So the order of seq is the order of commits (0003_publishing.sql).
 --
 -- Schema leat holds what applications use: the functions publish, revoke, resync, signal, watch, unwatch and
 -- renew_epochs, the tables topic and event, and the view watched. All else is in schema leat_internal.
@@ -28,40 +28,40 @@ create table leat_internal.migration (
   applied_at timestamptz not null default now()
 );
 
--- One row: what belongs to all topics.
+-- Facts about all topics. The table has exactly one row.
 create table leat_internal.installation (
   only_row boolean primary key default true check (only_row),
-  -- What new topics get, and what a topic without a row is numbered by.
+  -- The epoch of new topics, and of topics without a row.
   epoch text not null,
-  -- When topics were last deleted.
+  -- The time of the last deletion of topics.
   reset_at timestamptz not null default '-infinity',
-  -- The history, and where it was last confirmed (0002_history.sql).
+  -- The history, and the start of Postgres for which a server last confirmed it (0002_history.sql).
   history text not null,
   timeline text not null,
   started_at timestamptz not null,
   relation oid not null,
   fingerprint text not null,
-  -- An event's data as text is at most this long. What is shorter than the least limit is never compared with it.
+  -- The limit of an event's data, as text. Data of less than 8,192 bytes is published without reading this limit.
   max_event_bytes integer not null default 2097152 check (max_event_bytes >= 8192)
 );
 
--- One row for each topic that ever had an entry. Names compare by bytes: cheap, and the same in
--- every session, which the sorted locking rests on. seq is never indexed, so that its updates stay HOT.
+-- One row for each topic that ever had an entry. Names compare by bytes: that is cheap, and it gives all sessions one
+-- order in which they lock topics. No index contains seq, so its updates are HOT.
 create table leat.topic (
   name text collate "C" primary key,
   epoch text not null,
   seq bigint not null default 0,
-  -- The seq of the last revocation; -1: there was none. 0 stands for one of the numbering before, of which the
-  -- topic's deletion has left nothing: a handshake may be under way that has not seen it.
+  -- The seq of the last revocation. -1: there was none. 0: the topic was deleted, and there may have been a
+  -- revocation before that, which a handshake that is under way has not seen.
   revoked bigint not null default -1
 ) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
 
--- The outbox. Rows are never updated, and leave in seq order.
+-- The outbox. Rows are never updated. The rows of a topic are deleted in the order of seq.
 create table leat.event (
   topic text collate "C" not null,
   seq bigint not null,
   kind text not null,          -- event, revoke, resync
-  data jsonb not null,         -- of a revoke: the subject, or null for everybody
+  data jsonb not null,         -- for a revoke: the subject, or JSON null for everybody
   created_at timestamptz not null default clock_timestamp(),
   primary key (topic, seq)
 ) with (autovacuum_vacuum_scale_factor = 0.05);
@@ -74,14 +74,14 @@ create function leat_internal.new_epoch() returns text
   language sql volatile
   return left(replace(gen_random_uuid()::text, '-', ''), 12);
 
--- What a numbering's `revoked` begins with. For so long it is remembered that topics were deleted; the server takes
--- no handler that began half as long ago for one that has seen it.
+-- Returns the value of revoked that a new numbering begins with. A deletion of topics is remembered for one hour. The
+-- server does not assume that a handler which started more than 30 minutes ago has seen the deletion.
 create function leat_internal.first_revoked(reset_at timestamptz) returns bigint
   language sql stable
   return case when reset_at > now() - interval '1 hour' then 0 else -1 end;
 
--- Only for triggers: whether one of ours stands where it belongs. Who could attach it to another table would have its
--- work done there with the rights of our owner.
+-- Raises an error if a trigger function of Leat runs for another table than its own. A role that attached it to a
+-- table of its own could otherwise use the rights of Leat's owner.
 create function leat_internal.check_place(relation oid, place regclass) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -90,9 +90,8 @@ begin
   end if;
 end $$;
 
--- Deleting topics resets their numbering: what they are numbered by next must be another epoch, and their
--- events go with them. The table lock keeps out whoever is about to create a topic and has read the
--- old epoch.
+-- Deleting topics ends their numbering: their next entries need another epoch, and their events are deleted, too. The
+-- table lock keeps out a transaction that has read the old epoch and is about to create a topic with it.
 create function leat_internal.before_topics_deleted() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -108,13 +107,13 @@ begin
   perform leat_internal.check_place(tg_relid, 'leat.topic');
   if tg_op = 'DELETE' then
     delete from leat.event e using gone where e.topic = gone.name;
-  elsif exists (select from leat.event) then  -- else the same TRUNCATE has emptied it, and it cannot be named again
+  elsif exists (select from leat.event) then  -- otherwise a TRUNCATE of both has emptied it
     truncate leat.event;
   end if;
   return null;
 end $$;
 
--- All events gone at once are a reset of all topics: nobody could tell what was lost.
+-- TRUNCATE of the outbox resets all topics, since nobody can tell which events were lost.
 create function leat_internal.after_events_truncated() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -134,13 +133,14 @@ create trigger after_truncated after truncate on leat.topic
 create trigger after_truncated after truncate on leat.event
   for each statement execute function leat_internal.after_events_truncated();
 
--- What empties all tables, as test suites do between tests, must leave these alone.
+-- Test suites empty all tables between tests. They must not empty the tables that have this trigger.
 create function leat_internal.refuse_emptying() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception '% of %.% is refused: Leat does not work without its rows', tg_op, tg_table_schema, tg_table_name
     using errcode = 'object_not_in_prerequisite_state',
-          hint = 'To reset all topics, TRUNCATE leat.topic. Leave leat_internal.installation, leat_internal.secret and leat_internal.migration out.';
+          hint = 'To reset all topics, TRUNCATE leat.topic. '
+              || 'Leave leat_internal.installation, leat_internal.secret and leat_internal.migration out.';
 end $$;
 
 create trigger refuse_emptying before delete or truncate on leat_internal.installation

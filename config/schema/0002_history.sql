@@ -1,18 +1,21 @@
--- The history: one line of states of the database. A restore puts an earlier state in place, and what clients
--- have seen since then is gone. Positions carry the history's id, so a position of another history is refused.
+-- The history: the line of states that the database has gone through. A restore puts an earlier state in place, and
+-- the later states, which clients have seen, are gone. A position contains the history's id, so that a position of
+-- another history is refused.
 --
--- Nothing in the database tells that it was restored: a copy of the files knows no more than the original did. A
--- server knows. It has seen the newest entries, and asks leat_internal.attend whether they are still there, before it
--- delivers anything. A start of Postgres that no server has confirmed yet gives no positions (leat_internal.position).
+-- The database itself cannot tell that it was restored: a copy of its files is like the original. A server can tell.
+-- It has seen the newest entries, and before it delivers anything, it asks leat_internal.attend whether they are
+-- still there. After a start of Postgres, leat_internal.position gives no positions until a server has confirmed the
+-- history.
 
 set local search_path = pg_catalog, pg_temp;
 
--- The key that announcements are signed with, and what HMAC-SHA256 makes of it: the key, filled up with zeros to 64
--- bytes, each byte xor 0x36, then each byte xor 0x5c. Row security without a policy: a grant on all tables does not
--- open it. And a second copy of the history, so that who publishes reads one row for both.
--- relation is the table's own oid when the history was confirmed. A dump that is loaded makes another table. What is
--- published then, before a server has confirmed the history, is announced without a signature: a server that listens
--- meanwhile must not take it for a continuation of what it has seen, but asks leat.attend.
+-- The key that signs announcements. pads holds the two blocks that HMAC-SHA256 makes of the key: the key is filled up
+-- with zeros to 64 bytes, and each byte is xor 0x36 in the first block and xor 0x5c in the second one. The table has
+-- row security without a policy, so that a grant on all tables does not make the key readable. history is a copy of
+-- leat_internal.installation.history: a publisher needs both, and reads one row. relation is the oid that this table
+-- had when the history was confirmed. A dump that is loaded makes a table with another oid. Until a server has
+-- confirmed the history, publications are then announced without a signature. So a server that listens at that time
+-- does not deliver them, but calls leat_internal.attend.
 create table leat_internal.secret (
   only_row boolean primary key default true check (only_row),
   key bytea not null check (octet_length(key) = 32),
@@ -42,8 +45,8 @@ create function leat_internal.new_history() returns text
   language sql volatile
   return left(replace(gen_random_uuid()::text, '-', ''), 8);
 
--- The cluster's timeline, as 8 hexadecimal digits. Some services and every standby refuse the first function, some
--- the second as well.
+-- Returns the cluster's timeline as 8 hexadecimal digits. Standbys and some hosting services refuse the first
+-- function, and some of them refuse the second one, too.
 create function leat_internal.timeline() returns text
   language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
@@ -64,7 +67,8 @@ exception when others then
   return '-';
 end $$;
 
--- Names this start of this database: another cluster, a copy, a dump that was loaded and a restart have another one.
+-- Identifies this start of this database. Another cluster, a copy, a loaded dump and a restart have other
+-- fingerprints.
 create function leat_internal.fingerprint(timeline text) returns text
   language sql volatile
   return (
@@ -74,19 +78,19 @@ create function leat_internal.fingerprint(timeline text) returns text
 
 -- Announcements -------------------------------------------------------------------------------------
 
--- What an announcement says: six fields, the first five ended by newlines, and a name for the last.
+-- The content of an announcement: six fields, separated by newlines. Only the last one may contain newlines.
 create function leat_internal.message(kind text, epoch text, seq bigint, at bigint, topic text, data text) returns text
   language sql stable parallel safe
   return concat_ws(E'\n', kind, epoch, seq, at, topic, data);
 
--- An announcement: the first 16 bytes of the HMAC of sender and message, as hexadecimal digits, then the message. The
--- receiver knows the sender's pid from Postgres, so nobody can send again what another session has sent.
+-- Returns an announcement: the first 16 bytes of the HMAC of sender and message, as hexadecimal digits, then the
+-- message. Postgres tells the receiver the sender's pid. So a copy that another session sends is not accepted.
 create function leat_internal.sign(message text, pads bytea) returns text
   language sql stable
   return left(encode(sha256(substr(pads, 65) || sha256(substr(pads, 1, 64) ||
            convert_to(pg_backend_pid() || E'\n' || message, 'UTF8'))), 'hex'), 32) || E'\n' || message;
 
--- NOTIFY takes 7,999 bytes, and 33 of them are the signature's.
+-- NOTIFY takes 7,999 bytes. The signature needs 33 of them.
 create function leat_internal.fits(message text) returns boolean
   language sql immutable parallel safe
   return octet_length(message) <= 7966;
@@ -96,7 +100,7 @@ create function leat_internal.at(created_at timestamptz) returns bigint
   language sql stable parallel safe
   return (date_part('epoch', created_at) * 1000000)::bigint;
 
--- The epoch of announcements. Clients see it behind the timeline.
+-- The epoch in announcements. Clients see the timeline before it.
 create function leat_internal.full_epoch(history text, epoch text) returns text
   language sql immutable parallel safe
   return history || '-' || epoch;
@@ -109,28 +113,31 @@ end $$;
 
 -- Another history -----------------------------------------------------------------------------------
 
--- Who publishes at the moment comes before it, who comes later is announced by the new history.
+-- The lock waits for transactions that are publishing at the moment. They belong to the old history, later ones to
+-- the new one.
 create function leat_internal.renew_history() returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   lock table leat.topic in share row exclusive mode;
   update leat_internal.installation set history = leat_internal.new_history();
   update leat_internal.secret set history = (select i.history from leat_internal.installation i);
-  perform leat_internal.announce(leat_internal.message('h', leat_internal.full_epoch(i.history, i.epoch), 0, 0, '', '')) from leat_internal.installation i;
+  perform leat_internal.announce(leat_internal.message('h', leat_internal.full_epoch(i.history, i.epoch), 0, 0, '', ''))
+     from leat_internal.installation i;
 end $$;
 
--- For an operator who has put an older state in place in a way that no server can notice (docs/publishing.md): no
--- position that a client has is good any more.
+-- Makes all positions invalid. For an operator who has put an older state in place in a way that no server can notice
+-- (docs/publishing.md).
 create function leat.renew_epochs() returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform leat_internal.renew_history();
 end $$;
 
--- What became of the entries that a server has seen: [{"topic", "epoch", "seq", "at"} ...], as they were announced.
--- holds: how many are in the outbox unchanged. broken: how many are of this history, and cannot be. The others are
--- unknown: trimmed, or of a topic that was reset. A topic that has no row was never reset if new topics still get the
--- epoch of its entries; then those entries were never committed in this history.
+-- Compares the outbox with entries that a server has seen: [{"topic", "epoch", "seq", "at"} ...], as announced. holds
+-- is the number of entries that are in the outbox, unchanged. broken is the number of entries that name this history
+-- but were not committed in it. All other entries are unknown: they were trimmed, or their topic was reset. If a
+-- topic has no row, and new topics still get the epoch of its entries, then the topic was never reset, and its
+-- entries are broken.
 create function leat_internal.test_anchors(anchors jsonb, out holds bigint, out broken bigint)
   language sql stable set search_path = pg_catalog, pg_temp as $$
   select count(*) filter (where leat_internal.at(e.created_at) = a.at),
@@ -147,7 +154,7 @@ create function leat_internal.is_confirmed(started_at timestamptz, relation oid,
   language sql stable parallel safe
   return started_at = pg_postmaster_start_time() and relation = now_relation;
 
--- Says that this start of Postgres goes on with the history. Then positions are given.
+-- Records that this start of Postgres continues the history. From then on positions are given.
 create function leat_internal.confirm_history(timeline text, fingerprint text) returns void
   language sql volatile set search_path = pg_catalog, pg_temp as $$
   update leat_internal.secret s set relation = s.tableoid;
@@ -156,16 +163,16 @@ create function leat_internal.confirm_history(timeline text, fingerprint text) r
          started_at = pg_postmaster_start_time(), relation = i.tableoid
 $$;
 
--- A server begins to listen. It tells what it has seen: the fingerprint and the history that it was given the last
--- time, and entries (see test_anchors). The verdict:
+-- A server calls this when it begins to listen. It passes the fingerprint and the history that the last call
+-- returned, and entries that it has seen (test_anchors). The verdict is one of these:
 --
---   known      this start of Postgres was confirmed before
---   continued  Postgres was started again, and goes on with what the server has seen. Never so in a table that a dump
---              was loaded into: what the server has heard since then stands there, too, and says nothing
---   renewed    it may not go on with what clients have seen: the history is another one from now on
+--   known      A server has confirmed this start of Postgres before.
+--   continued  Postgres was started again, and the entries that the server has seen are there. This is never the
+--              verdict after a dump was loaded: entries that the server has seen since then are no proof.
+--   renewed    The entries that clients have seen may be missing. The history is another one from now on.
 --
--- With it comes what a server needs: the timeline and the history that positions carry, the key of announcements,
--- the fingerprint, and the newest entry as an anchor for the next time (NULL if there is none).
+-- The other columns are the timeline and the history in positions, the key of announcements, the fingerprint, and the
+-- newest entry, which the server passes as an anchor in its next call (NULL if there is none).
 create function leat_internal.attend(seen_fingerprint text, seen_history text, anchors jsonb)
   returns table (verdict text, timeline text, history text, key bytea, fingerprint text,
                  anchor_topic text, anchor_epoch text, anchor_seq bigint, anchor_at bigint)
@@ -176,11 +183,11 @@ declare
   now_fingerprint constant text := leat_internal.fingerprint(now_timeline);
   found_verdict text;
 begin
-  -- Without a lock first: nearly always there is nothing to do, and a standby can do nothing.
+  -- First without a lock: nearly always nothing has to be done, and a standby cannot do anything.
   found_verdict := case when pg_is_in_recovery() then 'known'
                         else leat_internal.judge_history(now_fingerprint, seen_history, anchors) end;
   if found_verdict <> 'known' then
-    lock table leat.topic in share row exclusive mode; -- before the row, as everybody does
+    lock table leat.topic in share row exclusive mode; -- before the row, as all others do
     perform from leat_internal.installation for update;
     found_verdict := leat_internal.judge_history(now_fingerprint, seen_history, anchors);
     if found_verdict = 'renewed' then
@@ -196,13 +203,14 @@ begin
       from leat_internal.installation i
      cross join leat_internal.secret s
       left join lateral (
-        select e.topic, leat_internal.full_epoch(i.history, t.epoch) as epoch, e.seq, leat_internal.at(e.created_at) as at
+        select e.topic, leat_internal.full_epoch(i.history, t.epoch) as epoch, e.seq,
+               leat_internal.at(e.created_at) as at
           from (select * from leat.event order by created_at desc limit 1) e
           join leat.topic t on t.name = e.topic) n on true;
 end $$;
 
--- No row while leat_internal.secret is empty: a dump is being loaded, and attending waits for it. Where the two tables name two
--- histories, one of them was loaded after the other one was renewed.
+-- Returns no row while leat_internal.secret is empty: a dump is being loaded, and the server tries again later. If
+-- the two tables contain different histories, then a dump of one was loaded after the other was renewed.
 create function leat_internal.judge_history(now_fingerprint text, seen_history text, anchors jsonb) returns text
   language sql volatile set search_path = pg_catalog, pg_temp as $$
   select case when a.broken > 0 or s.history <> i.history then 'renewed'
@@ -219,17 +227,19 @@ insert into leat_internal.installation (epoch, history, timeline, started_at, re
     from (select leat_internal.timeline() as timeline) t;
 
 insert into leat_internal.secret (key, pads, history, relation)
-  select k.key, leat_internal.pad(k.key, 54) || leat_internal.pad(k.key, 92), i.history, 'leat_internal.secret'::regclass
+  select k.key, leat_internal.pad(k.key, 54) || leat_internal.pad(k.key, 92), i.history,
+         'leat_internal.secret'::regclass
     from (select leat_internal.new_key() as key) k cross join leat_internal.installation i;
 
 -- Positions -----------------------------------------------------------------------------------------
 
--- Never returns. Not known before the row is looked at, or planning would raise it.
+-- Always raises an error. It takes the history as an argument, so that the planner cannot evaluate it beforehand.
 create function leat_internal.refuse_position(history text) returns boolean
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if history is null then
-    raise exception 'leat_internal.installation shows no row to role %', current_user using errcode = 'cannot_connect_now',
+    raise exception 'leat_internal.installation shows no row to role %', current_user
+      using errcode = 'cannot_connect_now',
       hint = 'It has one row. Row security, or a right that is missing, hides it; or it was deleted.';
   end if;
   raise exception 'the history of schema leat is not confirmed since Postgres was started'
@@ -237,9 +247,10 @@ begin
           hint = 'A leat server confirms it when it connects (leat_internal.attend). Try again then.';
 end $$;
 
--- A topic's position as clients see it, and its last revocation. Always one row, or an error. Inlined into the calling
--- query. Asking for the first name from the topic on, not for the topic, keeps the plan on the index whatever the
--- table's size. The condition stands in WHERE, where no caller's list of columns can leave it out.
+-- Returns a topic's position as clients see it, and its last revocation: one row, or an error. Postgres inlines the
+-- function into the calling query. The search for the first name that is not less than the topic makes the planner
+-- use the index, whatever the table's size. The check stands in WHERE, so that it runs whichever columns the caller
+-- selects.
 create function leat_internal.position(topic text) returns table (epoch text, seq bigint, revoked bigint)
   language sql stable
 begin atomic

@@ -1,19 +1,20 @@
--- Publishing: what an application's transactions say, and what becomes of it when they commit.
+-- Publishing: what happens when an application calls leat.publish, and when its transaction commits.
 --
--- leat.publish only queues, in the caller's transaction. At COMMIT a deferred trigger takes the transaction's topics
--- in sorted order, raises each one's seq, writes the outbox and sends the announcements. The row lock of a topic is
--- held from there to the end of the commit, so seq order is commit order; and since everybody takes the locks sorted,
--- nobody deadlocks on them.
+-- leat.publish only adds an entry to the queue of its transaction. At COMMIT a deferred trigger takes the topics of
+-- the transaction in sorted order. For each topic it raises seq, writes the outbox and sends the announcements. It
+-- holds the topic's row lock until the end of the commit, so the order of seq is the order of commits. All
+-- transactions lock topics in the same order, so they do not deadlock.
 
 set local search_path = pg_catalog, pg_temp;
 
--- What a transaction has published and not yet committed: its first publication in pending, the others in
--- pending_more. The first one's insert queues the trigger, so a transaction of any size fires one. Its row is unique by
--- the transaction, and a later publication finds it by that; nothing that a session can set or reset has a say.
--- Rolling back to a savepoint takes these rows back as it does all others, and the first one never without the rest.
+-- The queues of all transactions that have not committed yet. A transaction's first publication is in pending, the
+-- others are in pending_more. Only the insert into pending queues the trigger, so that it fires once, however much is
+-- published. A later publication finds the row in pending by its primary key, the transaction. No setting of a
+-- session has an influence on that. A rollback to a savepoint removes rows here as in every table, and it never
+-- removes the first publication of a transaction but not the later ones.
 --
--- No other transaction ever sees a row here, and a crash leaves nothing worth keeping: unlogged. Truncating would
--- lock publishers out.
+-- No other transaction sees these rows, and after a crash they are worth nothing, so the tables are unlogged. They
+-- are never truncated, since that would lock out publishers.
 create unlogged table leat_internal.pending (
   tx xid8 primary key,
   topic text collate "C" not null,
@@ -36,11 +37,11 @@ create index pending_more_order on leat_internal.pending_more (tx, topic, id);
 
 -- Publishing --------------------------------------------------------------------------------------
 
--- publish and on_commit run for every publication. They are security definers without a search_path of
--- their own, since to set one costs a tenth of the whole; they are safe because nothing in them is
--- looked up by it: functions, types and operators are qualified, or stand in one of the functions with a
--- bare RETURN, which were bound when they were created (and are inlined). Keep it so. Their calls are
--- assignments where PERFORM would start the executor for nothing.
+-- publish and on_commit run for every publication. They are security definers, but they do not set a search_path:
+-- that would take a tenth of their time. They are safe because no name in them is looked up by search_path.
+-- Functions, types and operators are qualified, or they are in a function with a bare RETURN, whose names were bound
+-- when it was created (Postgres inlines such a function). Every change must keep this rule. A function is called by
+-- an assignment, since PERFORM would start the executor.
 
 -- 1 to 255 bytes and no control characters (C0, DEL, C1).
 create function leat_internal.is_topic(topic text) returns boolean
@@ -55,29 +56,32 @@ begin
           detail = 'A topic is 1 to 255 bytes of UTF-8 without control characters.';
 end $$;
 
--- False if the data cannot fit: text is never shorter than a sixth of jsonb's own form. So what is far
--- too large need not be converted to find out.
+-- Returns false if the data surely does not fit: its text has at least a sixth of the bytes that jsonb has. So data
+-- that is far too large is not converted.
 create function leat_internal.may_fit(data jsonb) returns boolean
   language sql stable parallel safe
   return pg_column_size(data) < 50000;
 
--- What is said of an outbox row. Data that does not fit stays behind, and kind E says so.
-create function leat_internal.message_of(kind text, epoch text, seq bigint, at bigint, topic text, data jsonb) returns text
+-- Returns the announcement of an outbox row. If the data does not fit, it is left out, and the kind is E.
+create function leat_internal.message_of(kind text, epoch text, seq bigint, at bigint, topic text, data jsonb)
+  returns text
   language sql stable parallel safe
   return case
-    when leat_internal.may_fit(data) and leat_internal.fits(leat_internal.message('e', epoch, seq, at, topic, data::text))
+    when leat_internal.may_fit(data)
+     and leat_internal.fits(leat_internal.message('e', epoch, seq, at, topic, data::text))
     then leat_internal.message(case kind when 'revoke' then 'r' when 'resync' then 'y' else 'e' end,
                       epoch, seq, at, topic, data::text)
     else leat_internal.message('E', epoch, seq, at, topic, '')
   end;
 
--- Whether data is surely within any limit (leat.installation.max_event_bytes). The number 1e131071 takes 12 bytes in
--- jsonb, and 131,072 as text: so what is small is converted to find out, and what is not, is not converted here.
+-- Returns true if data is within every limit that max_event_bytes can be. The size of its jsonb does not tell: the
+-- number 1e131071 has 12 bytes there, and 131,072 as text. So data that is small as jsonb is converted to text.
 create function leat_internal.is_small(data jsonb) returns boolean
   language sql stable parallel safe
   return pg_column_size(data) <= 4000 and octet_length(data::text) <= 8192;
 
--- Whether data is beyond the limit, or cannot even be converted. Text is never shorter than a sixth of jsonb's own form.
+-- Returns true if data is over the limit, or cannot be converted to text. The text has at least a sixth of the bytes
+-- that jsonb has.
 create function leat_internal.is_too_large(data jsonb) returns boolean
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -88,7 +92,7 @@ exception when program_limit_exceeded or out_of_memory or internal_error then
   return true;
 end $$;
 
--- What is to be published: NULL or false if a closer look is needed.
+-- Returns true if topic and data are surely right. NULL or false: check_event finds out.
 create function leat_internal.is_publishable(topic text, data jsonb) returns boolean
   language sql stable parallel safe
   return leat_internal.is_topic(topic) and leat_internal.is_small(data);
@@ -106,18 +110,19 @@ begin
   if leat_internal.is_too_large(data) then
     raise exception 'data of the event is larger than % bytes',
       (select i.max_event_bytes from leat_internal.installation i) using errcode = 'program_limit_exceeded',
-      hint = 'Publish a reference to it, or raise max_event_bytes in leat_internal.installation and in the server''s configuration.';
+      hint = 'Publish a reference to it, '
+             || 'or raise max_event_bytes in leat_internal.installation and in the server''s configuration.';
   end if;
 end $$;
 
--- Queues an entry of any kind. Without a search_path of its own, as publish.
+-- Adds an entry of any kind to the queue. It has no search_path of its own, like publish.
 create function leat_internal.enqueue(topic text, kind text, data jsonb) returns void
   language plpgsql as $$
 declare
   me constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
   there_is_more pg_catalog.bool;
 begin
-  -- False: this is the first one. True: the second. NULL: a later one.
+  -- False after the transaction's first publication, true after its second, NULL after a later one.
   insert into leat_internal.pending as p (tx, topic, kind, data) values (me, topic, kind, data)
     on conflict (tx) do update set more = true where not p.more
     returning p.more into there_is_more;
@@ -126,8 +131,8 @@ begin
   end if;
 end $$;
 
--- Publishes an event on the topic when the transaction commits. Data may be any JSON value, null included,
--- but not SQL's NULL. What enqueue does is written out here, since a call costs.
+-- Publishes an event on the topic when the transaction commits. Data may be any JSON value, also JSON null, but not
+-- SQL's NULL. The statements of enqueue are repeated here, since a call takes time.
 create function leat.publish(topic text, data jsonb) returns void
   language plpgsql security definer as $$
 declare
@@ -145,8 +150,9 @@ begin
   end if;
 end $$;
 
--- Ends the right to the topic, of the subject (a user's id as text) or of everybody, until the subscribe handler
--- has decided anew: exactly between the events before it and those after it.
+-- Takes the right to the topic away from the subject (a user's id as text), or from everybody, until the subscribe
+-- handler has decided again. It takes effect at its place in the log: after the events before it, before those after
+-- it.
 create function leat.revoke(topic text, subject text default null) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -160,7 +166,7 @@ begin
   perform leat_internal.enqueue(topic, 'revoke', coalesce(to_jsonb(subject), 'null'));
 end $$;
 
--- A fresh snapshot for each of the topic's subscribers, and for whoever comes back with a position before it.
+-- Every subscriber of the topic gets a fresh snapshot, and so does a client that resumes from an earlier position.
 create function leat.resync(topic text) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -170,8 +176,8 @@ begin
   perform leat_internal.enqueue(topic, 'resync', 'null');
 end $$;
 
--- Sends data to the topic's subscribers of the moment, at commit. It is stored nowhere, so it must fit the
--- announcement. Equal signals of one transaction count once.
+-- Sends data at commit to clients that are subscribed at that time. It is not stored, so it must fit into the
+-- announcement. Equal signals of one transaction are sent once.
 create function leat.signal(topic text, data jsonb) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -195,8 +201,8 @@ end $$;
 
 -- At commit ---------------------------------------------------------------------------------------
 
--- Gives a topic that was just created its epoch. FOR SHARE: if topics are being deleted, wait and
--- take the epoch that comes after.
+-- Gives a new topic its epoch, and returns it. FOR SHARE waits for a transaction that is deleting topics, so that the
+-- new topic gets the epoch of after the deletion.
 create function leat_internal.adopt_epoch(topic text) returns text
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -209,8 +215,8 @@ begin
   return adopted;
 end $$;
 
--- The publications of a transaction that has more than one, or something else than an event. Without enable_seqscan,
--- since plans are kept and the tables of pending rows are mostly empty when they are made.
+-- Commits the queue of a transaction that has several entries, or one that is not an event. Plans are kept, and the
+-- tables of pending rows are mostly empty when they are made: so sequential scans are off.
 create function leat_internal.sequence_many(me xid8) returns void
   language plpgsql
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
@@ -224,7 +230,7 @@ declare
 begin
   select * into strict secret from leat_internal.secret;
   if not exists (select from leat_internal.secret s where s.relation = s.tableoid) then
-    secret.pads := null; -- announced without a signature (0002_history.sql)
+    secret.pads := null; -- the announcements have no signature then (0002_history.sql)
   end if;
   for of_topic, n in
     select p.topic, count(*)
@@ -248,8 +254,9 @@ begin
         select of_topic, last - n + row_number() over (order by id), kind, data
           from queued order by id
         returning seq, kind, data, leat_internal.at(created_at) as at
-    ), told as materialized ( -- what stands here twice would be computed twice, or called at a high price
-      select seq, kind, leat_internal.message_of(kind, leat_internal.full_epoch(secret.history, adopted), seq, at, of_topic, data) as message
+    ), told as materialized ( -- otherwise message would be computed twice
+      select seq, kind, leat_internal.message_of(kind, leat_internal.full_epoch(secret.history, adopted), seq, at,
+                                                 of_topic, data) as message
         from stored
     )
     select count(pg_notify('leat', leat_internal.sign(message, secret.pads))), max(seq) filter (where kind = 'revoke')
@@ -263,8 +270,8 @@ begin
   delete from leat_internal.pending_more where tx = me;
 end $$;
 
--- A transaction that publishes commits synchronously, or a crash could take back an event that a client has
--- seen and give its number to another. leat.synchronous_commit = off opts out.
+-- A transaction that publishes commits synchronously. Otherwise an event that a client has seen could be lost in a
+-- crash, and another event could get its number. The setting leat.synchronous_commit = off allows that.
 create function leat_internal.is_asynchronous() returns boolean
   language sql stable
   return current_setting('synchronous_commit') = 'off';
@@ -277,8 +284,9 @@ begin
   end if;
 end $$;
 
--- A transaction with one snapshot for all its statements publishes by the history of that snapshot. If another one
--- came after, the topic's row does not tell, so this must: it fails as any such transaction that meets a change.
+-- A transaction in REPEATABLE READ or SERIALIZABLE reads the history in its snapshot. If there is a newer history, it
+-- must fail like every such transaction that meets a change. The topic's row does not show that, so check_snapshot
+-- does.
 create function leat_internal.has_one_snapshot() returns boolean
   language sql stable
   return current_setting('transaction_isolation') in ('repeatable read', 'serializable');
@@ -315,10 +323,11 @@ begin
   if not leat_internal.is_pending(tg_relid) then
     perform leat_internal.check_place(tg_relid, 'leat_internal.pending');
   end if;
-  -- A second publication has updated the row: then there is none at this place any more. And an upsert, not an update,
-  -- for its plan: it always goes by the index, whatever statistics say.
+  -- If there was a second publication, it has updated the row of the first one, and new.ctid finds nothing. An upsert
+  -- always uses the index. An UPDATE could get a sequential scan, depending on statistics.
   insert into leat.topic as t (name, epoch, seq)
-    select p.topic, '', 1 from leat_internal.pending p where p.ctid operator(pg_catalog.=) new.ctid and leat_internal.is_event(p.kind)
+    select p.topic, '', 1 from leat_internal.pending p
+     where p.ctid operator(pg_catalog.=) new.ctid and leat_internal.is_event(p.kind)
     on conflict (name) do update set seq = t.seq operator(pg_catalog.+) 1
     returning t.epoch, t.seq, (select s.history from leat_internal.secret s),
               (select s.pads from leat_internal.secret s where s.relation operator(pg_catalog.=) s.tableoid)
@@ -331,11 +340,12 @@ begin
     with done as (delete from leat_internal.pending where ctid operator(pg_catalog.=) new.ctid)
       insert into leat.event (topic, seq, kind, data, created_at) values (new.topic, seq, 'event', new.data, now);
     if leat_internal.may_fit(new.data) then
-      message := leat_internal.message('e', leat_internal.full_epoch(history, epoch), seq, leat_internal.at(now), new.topic,
-                              new.data::pg_catalog.text);
+      message := leat_internal.message('e', leat_internal.full_epoch(history, epoch), seq, leat_internal.at(now),
+                                       new.topic, new.data::pg_catalog.text);
     end if;
     if leat_internal.fits(message) is not true then
-      message := leat_internal.message('E', leat_internal.full_epoch(history, epoch), seq, leat_internal.at(now), new.topic, '');
+      message := leat_internal.message('E', leat_internal.full_epoch(history, epoch), seq, leat_internal.at(now),
+                                       new.topic, '');
     end if;
     _ := pg_catalog.pg_notify('leat', leat_internal.sign(message, pads)) is null;
   else

@@ -2,27 +2,29 @@
 
 set local search_path = pg_catalog, pg_temp;
 
--- How far leat_internal.trim has looked for topics that have more than max_events. Unlogged: without its row it looks at all.
+-- The time up to which leat_internal.trim has looked for topics that have more than max_events. The table is
+-- unlogged: if the row is lost, trim looks at all events again.
 create unlogged table leat_internal.trimming (
   max_events bigint primary key,
   seen timestamptz not null
 );
 
--- Deletes at most batch events that are older than max_age or beyond a topic's newest max_events (NULL: no such
--- limit) and returns how many: call it again at once while that is batch. One caller at a time;
--- the others get 0. With nothing to do it looks at the ends of one index.
+-- Deletes at most batch events that are older than max_age, or that are not among their topic's newest max_events
+-- (NULL: there is no such limit). Returns the number of deleted events. The caller repeats the call at once while it
+-- returns batch. Only one caller works at a time; the others get 0. If nothing has to be done, it reads the ends of
+-- one index.
 --
--- A call is bounded, so that it ends before it is cancelled, which would undo what it has done: it looks at no more
--- than 50,000 new events, or for a second (a quarter of statement_timeout, if that is less), and the next one goes on
--- there. So after a crash, or with another limit, it may return less than batch, or 0, and not be done: leat_internal.trimming
--- tells how far it is.
+-- A call that is cancelled deletes nothing. So a call ends by itself after 50,000 new events or one second (or a
+-- quarter of statement_timeout, if that is less), and the next call continues there. After a crash, or with another
+-- limit, a call may therefore return less than batch, or 0, before everything is done. leat_internal.trimming shows
+-- its progress.
 create function leat_internal.trim(max_age interval, max_events bigint, batch integer) returns bigint
   language plpgsql security definer
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   slice constant integer := greatest(batch, 1000);
   began constant timestamptz := clock_timestamp();
-  oldest constant timestamptz := began - max_age; -- clock_timestamp() in a condition would keep it from the index
+  oldest constant timestamptz := began - max_age; -- clock_timestamp() in a condition would prevent an index scan
   most constant interval := least(interval '1 second',
                                   nullif(current_setting('statement_timeout')::interval, interval '0') / 4);
   deleted bigint := 0;
@@ -44,7 +46,7 @@ begin
     return deleted;
   end if;
 
-  -- Only topics with new events can have grown too long. They are looked at in slices, oldest first.
+  -- Only a topic with new events can have too many. New events are examined in slices, the oldest first.
   select t.seen into started from leat_internal.trimming t where t.max_events = trim.max_events;
   seen := coalesce(started, '-infinity');
   for i in 1 .. 50 loop
@@ -69,7 +71,7 @@ begin
     seen := upto;
   end loop;
 
-  -- An event becomes visible a little after its created_at: look at the latest ones once more.
+  -- An event becomes visible a little after its created_at, so the next call examines the latest events again.
   seen := least(seen, clock_timestamp() - interval '10 seconds');
   if seen is distinct from started then
     insert into leat_internal.trimming as t (max_events, seen) values (max_events, seen)

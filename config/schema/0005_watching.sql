@@ -1,16 +1,22 @@
 -- leat.watch: the changes of an existing table as events, without a change to the application.
 --
--- A watch is three triggers on the table. The first publishes each row that was inserted, updated or deleted. It
--- is deferred, since deferred triggers run in the order in which the rows were changed, while others run
--- too late for a row that a trigger or a cascade changes again within the statement. The second makes
--- it run at the end of each statement all the same: with events pending, Postgres would refuse the
--- transaction a TRUNCATE or an ALTER TABLE. The third looks at TRUNCATE, and holds the template's
--- columns: since it is also one for "update of" them, Postgres follows their renames, and refuses to
--- drop them or to change their types. Nothing else remembers a watch, so it goes when the table goes,
--- and into dumps.
+-- A watch consists of three triggers on the table.
 --
--- Who writes to the table needs no right on our schemas: the triggers run as the schema's owner. So
--- only who is trusted as much as that owner may watch; a cast to json of a column's type runs in it too.
+-- The first trigger publishes each row that was inserted, updated or deleted. It is deferred, because deferred
+-- triggers run in the order in which rows were changed. Other triggers would run too late for a row that a trigger or
+-- a cascade changes again in the same statement.
+--
+-- The second trigger makes the first one run at the end of each statement. Otherwise Postgres would refuse TRUNCATE
+-- and ALTER TABLE to a transaction that has changed rows.
+--
+-- The third trigger handles TRUNCATE. It also stores the template's columns: it is declared for UPDATE OF them, so
+-- that Postgres follows when they are renamed, and refuses to drop them or to change their types.
+--
+-- A watch is stored nowhere else. It is dropped with its table, and it is part of dumps.
+--
+-- A role that writes to the table needs no right on Leat's schemas: the triggers run with the rights of their owner,
+-- and so does a cast to json that a column's type has. Therefore only a role that is trusted like that owner may
+-- watch.
 
 set local search_path = pg_catalog, pg_temp;
 
@@ -25,7 +31,7 @@ begin
               || 'A brace that is meant as one is written twice.';
 end $$;
 
--- 'a:{b}:{c}' as array['a:', 'b', ':', 'c', '']: texts, and between them columns.
+-- Returns array['a:', 'b', ':', 'c', ''] for 'a:{b}:{c}': texts, and columns between them.
 create function leat_internal.parse_template(template text) returns text[]
   language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -47,14 +53,14 @@ begin
   return parts;
 end $$;
 
--- The columns in parts, each once, in order.
+-- Returns the columns in parts, each once, in their order.
 create function leat_internal.template_columns(parts text[]) returns text[]
   language sql immutable set search_path = pg_catalog, pg_temp
   return array(
     select p.part from unnest(parts) with ordinality p (part, at)
      where p.at % 2 = 0 group by p.part order by min(p.at));
 
--- Parts with other names for the columns.
+-- Returns parts with other names for the columns.
 create function leat_internal.rename_columns(parts text[], names text[]) returns text[]
   language sql immutable set search_path = pg_catalog, pg_temp
   return array(
@@ -71,7 +77,8 @@ create function leat_internal.render_template(parts text[]) returns text
 
 -- What is watched ---------------------------------------------------------------------------------
 
--- The table whose watch has put a trigger on relation: itself, or one that it is a partition of.
+-- Returns the table that is watched, for a relation that has a trigger of the watch: relation itself, or the table
+-- that it is a partition of.
 create function leat_internal.watched_relation(relation oid, watch name) returns oid
   language sql stable set search_path = pg_catalog, pg_temp
   return (
@@ -80,7 +87,7 @@ create function leat_internal.watched_relation(relation oid, watch name) returns
        and (t.tgrelid = relation
          or t.tgrelid in (select a.relid from pg_partition_ancestors(relation) a)));
 
--- The columns of a watch's template, as they are called now.
+-- Returns the columns of a watch's template by their present names.
 create function leat_internal.watched_columns(relation oid, watch name) returns text[]
   language sql stable set search_path = pg_catalog, pg_temp
   return array(
@@ -91,10 +98,11 @@ create function leat_internal.watched_columns(relation oid, watch name) returns 
      where t.tgrelid = relation and t.tgname = watch || '_truncate'
      order by k.at);
 
--- The texts of a template and its columns, as they are called now.
+-- Returns the parts of a template with the present names of its columns.
 create function leat_internal.watched_parts(relation oid, watch name, template text) returns text[]
   language sql stable set search_path = pg_catalog, pg_temp
-  return leat_internal.rename_columns(leat_internal.parse_template(template), leat_internal.watched_columns(relation, watch));
+  return leat_internal.rename_columns(leat_internal.parse_template(template),
+                                      leat_internal.watched_columns(relation, watch));
 
 -- The first argument in pg_trigger.tgargs.
 create function leat_internal.first_argument(arguments bytea) returns text
@@ -105,9 +113,9 @@ create function leat_internal.second_argument(arguments bytea) returns text
   language sql immutable set search_path = pg_catalog, pg_temp
   return leat_internal.first_argument(substr(arguments, position('\x00'::bytea in arguments) + 1));
 
--- The triggers that a watch needs, and how each is enabled: A is as it should be, in sessions of replication too; O fires
--- not there, R only there, D never; NULL is missing. A partition has the first one from its table, and one for TRUNCATE
--- of its own.
+-- Returns the triggers that a watch needs, and how each is enabled. A is right: it fires in sessions of replication,
+-- too. O does not fire there, R fires only there, D never fires. NULL: the trigger is missing. A partition has a copy
+-- of the first trigger, and a TRUNCATE trigger of its own.
 create function leat_internal.watch_triggers(relation oid, watch name)
   returns table (relation oid, name name, enabled "char")
   language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -124,8 +132,8 @@ create function leat_internal.watch_triggers(relation oid, watch name)
     left join pg_trigger g on g.tgrelid = x.relation and g.tgname = x.name
 $$;
 
--- The watches of all tables, by the names that columns have now. fires: each change is published. is_fresh: that, and
--- nothing is left for leat.watch to mend.
+-- The watches of all tables, with the present names of columns. fires: each change is published. is_fresh: it fires,
+-- and leat.watch would change nothing.
 create view leat.watched as
   select w."table", w.topic_template, w.watch,
          w.made_for = w."table"::oid::text and w.made_as = w.topic_template and not f.incomplete as is_fresh,
@@ -133,7 +141,8 @@ create view leat.watched as
     from (
       select t.tgrelid::regclass as "table",
              leat_internal.render_template(
-               leat_internal.watched_parts(t.tgrelid, t.tgname, leat_internal.second_argument(t.tgargs))) as topic_template,
+               leat_internal.watched_parts(t.tgrelid, t.tgname,
+                                           leat_internal.second_argument(t.tgargs))) as topic_template,
              t.tgname as watch,
              leat_internal.first_argument(t.tgargs) as made_for,
              leat_internal.second_argument(t.tgargs) as made_as
@@ -146,14 +155,14 @@ create view leat.watched as
 
 -- The triggers' work ------------------------------------------------------------------------------
 
--- on_change runs for every row. Like leat.publish it is a security definer without a search_path, and safe
--- for the same reasons: everything in it is qualified, or bound when it was created.
+-- on_change runs for every row. Like leat.publish it is a security definer without a search_path, and it is safe for
+-- the same reason: every name in it is qualified, or was bound when a function was created.
 
 create function leat_internal.is_relation(relation oid, number text) returns boolean
   language sql immutable parallel safe
   return relation = number::oid;
 
--- Whether that is the name of the relation's column of that number.
+-- Returns true if the relation's column of that number has that name.
 create function leat_internal.is_column(relation oid, attnum text, name text) returns boolean
   language sql stable
   return (pg_identify_object_as_address('pg_class'::regclass, relation, attnum::integer)).object_names[3]
@@ -181,7 +190,7 @@ create function leat_internal.lengthen(topic text, fields jsonb, name text, part
   language sql immutable parallel safe
   return topic || (fields ->> name) || part;
 
--- No one can subscribe to a malformed topic, so nobody misses what would be published there.
+-- Returns NULL for a malformed topic. Nobody can subscribe to it, so its event is not missed.
 create function leat_internal.topic_or_null(topic text) returns text
   language sql immutable parallel safe
   return case when leat_internal.is_topic(topic) then topic end;
@@ -199,7 +208,7 @@ create function leat_internal.change("table" text, "row" jsonb, old jsonb) retur
   language sql immutable parallel safe
   return jsonb_build_object('action', 'update', 'table', "table", 'row', "row", 'old', old);
 
--- An event that would be too large becomes a resync: the application's write must not fail because of it.
+-- A resync takes the place of an event that is too large, so that the application's write does not fail.
 create function leat_internal.publish_change(topic text, data jsonb) returns void
   language plpgsql as $$
 begin
@@ -210,8 +219,8 @@ begin
   end if;
 end $$;
 
--- The JSON of a row must not depend on who writes it: the server reads the same row with these settings (a
--- session that has them already is spared their change).
+-- The JSON of a row must not depend on the settings of the session that writes it. The server reads rows with the
+-- settings below. A session that has them already calls to_jsonb without changing any setting.
 create function leat_internal.has_plain_settings() returns boolean
   language sql stable parallel safe
   return current_setting('TimeZone') in ('UTC', 'Etc/UTC') and current_setting('DateStyle') like 'ISO%'
@@ -226,9 +235,9 @@ begin
   return pg_catalog.to_jsonb(r);
 end $$;
 
--- Arguments: the number of the watched table, the template, and its parts, with each column's number after its name.
--- The numbers are only the quick way to see that all is still called so. They are wrong once a column
--- is renamed or the database restored; then the catalog is asked.
+-- Arguments: the oid of the watched table, the template, and its parts, with each column's number after its name. Oid
+-- and numbers show quickly that the names are still right. They are wrong after a column was renamed or a dump was
+-- loaded. Then the catalog is read.
 create function leat_internal.on_change() returns trigger
   language plpgsql security definer as $$
 declare
@@ -283,7 +292,7 @@ begin
   return null;
 end $$;
 
--- After each statement. Argument: the watch.
+-- Runs after each statement. Argument: the watch.
 create function leat_internal.after_statement() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -292,7 +301,7 @@ begin
   return null;
 end $$;
 
--- The topics of all rows that are stored in the relation itself.
+-- Returns the topics of all rows that are stored in the relation itself.
 create function leat_internal.topics_in(relation oid, parts text[]) returns text[]
   language plpgsql set search_path = pg_catalog, pg_temp
   set "TimeZone" = 'UTC' set "DateStyle" = 'ISO' set "IntervalStyle" = 'postgres' set bytea_output = 'hex'
@@ -301,7 +310,7 @@ declare
   topic text;
   topics text[];
 begin
-  -- to_jsonb, as for on_change: the same text of the same value.
+  -- on_change uses to_jsonb, too, so the same value has the same text here.
   select string_agg(case when p.at % 2 = 1 then quote_literal(p.part)
                          else format('(to_jsonb(t.%I) #>> ''{}'')', p.part) end, ' || ' order by p.at)
     into topic from unnest(parts) with ordinality p (part, at);
@@ -310,8 +319,9 @@ begin
   return topics;
 end $$;
 
--- Before TRUNCATE: an entry like another in the log of each topic, at its place among the changes. Arguments: the template, the watch. The table's partitions have such a trigger of their own, except
--- those that came after the watch.
+-- Runs before TRUNCATE. It publishes a resync of each topic that has rows in the table, in order with the changes
+-- before and after it. Arguments: the template, the watch. Partitions have such a trigger of their own, except
+-- partitions that were attached after the watch was made.
 create function leat_internal.on_truncate() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -323,7 +333,7 @@ begin
   end if;
   watched := leat_internal.watched_relation(tg_relid, tg_argv[1]);
   if watched is null then
-    return null;  -- no partition any more
+    return null;  -- the relation is no partition any more
   end if;
   parts := leat_internal.watched_parts(watched, tg_argv[1], tg_argv[0]);
   perform leat.resync(x.topic)
@@ -335,7 +345,7 @@ begin
   return null;
 end $$;
 
--- Where the table's rows are: the table, or its partitions that are not partitioned again.
+-- Returns the relations that store the table's rows: the table, or the partitions that have no partitions themselves.
 create function leat_internal.storage(relation oid) returns setof oid
   language sql stable set search_path = pg_catalog, pg_temp as $$
   select relation from pg_class c where c.oid = relation and c.relkind <> 'p'
@@ -345,7 +355,7 @@ $$;
 
 -- Watching ----------------------------------------------------------------------------------------
 
--- Columns whose text is the same in every session: a topic must not depend on a session's settings.
+-- Returns true for a type whose text is the same in every session: a topic must not depend on settings.
 create function leat_internal.may_be_in_topic(type oid) returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
   return (
@@ -378,9 +388,11 @@ begin
   elsif c.relkind not in ('r', 'p') then
     perform leat_internal.refuse_relation(relation, 'it is not a table', 'Watch the table that it belongs to.');
   elsif c.relpersistence <> 'p' then
-    perform leat_internal.refuse_relation(relation, 'it is temporary or unlogged', 'Its rows can vanish without a change.');
+    perform leat_internal.refuse_relation(relation, 'it is temporary or unlogged',
+                                          'Its rows can vanish without a change.');
   elsif c.relnamespace in ('leat'::regnamespace, 'leat_internal'::regnamespace) then
-    perform leat_internal.refuse_relation(relation, 'it is one of Leat''s own tables', 'Watch tables of the application.');
+    perform leat_internal.refuse_relation(relation, 'it is one of Leat''s own tables',
+                                          'Watch tables of the application.');
   end if;
 
   select p.proowner into owner from pg_proc p where p.oid = 'leat_internal.on_truncate'::regproc;
@@ -462,15 +474,17 @@ begin
                  leat_internal.watch_name(template), relation::regclass, arguments);
 end $$;
 
--- Makes each trigger of the watch that is missing, and switches on each that is off. Always: what logical replication
--- applies is a change too.
+-- Makes the triggers of the watch that are missing, and enables those that are not. ENABLE ALWAYS, since a change
+-- that logical replication applies is published, too.
 create function leat_internal.put_watch(relation regclass, template text, parts text[]) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   watch constant name := leat_internal.watch_name(template);
   part record;
 begin
-  for part in select t.relation, t.name from leat_internal.watch_triggers(relation, watch) t where t.enabled is null loop
+  for part in
+    select t.relation, t.name from leat_internal.watch_triggers(relation, watch) t where t.enabled is null
+  loop
     if part.name like '%\_truncate' then
       perform leat_internal.put_truncate_trigger(part.relation, template, leat_internal.template_columns(parts));
     elsif part.name like '%\_statement' then
@@ -481,7 +495,9 @@ begin
       perform leat_internal.put_row_trigger(part.relation, template, parts);
     end if;
   end loop;
-  for part in select t.relation, t.name from leat_internal.watch_triggers(relation, watch) t where t.enabled <> 'A' loop
+  for part in
+    select t.relation, t.name from leat_internal.watch_triggers(relation, watch) t where t.enabled <> 'A'
+  loop
     execute format('alter table %s enable always trigger %I', part.relation::regclass, part.name);
   end loop;
 end $$;
@@ -500,7 +516,7 @@ begin
   end loop;
 end $$;
 
--- A partition and its parent must not both publish a row to one topic.
+-- A row must not be published twice to one topic, by a partition and by its parent.
 create function leat_internal.check_partitions(relation regclass, watch name) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -516,8 +532,8 @@ begin
   end if;
 end $$;
 
--- Publishes each change of the table from now on, to the topic that the row's columns make of the template. Once more
--- is as good as once; it also finds partitions that have come since.
+-- From now on each change of the table is published, to the topic that the template and the row's columns make.
+-- Another call does no harm: it repairs the watch, and it adds partitions that were attached since.
 create function leat.watch("table" regclass, topic_template text) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -539,7 +555,7 @@ begin
   perform leat_internal.enable_triggers();
   if exists (select from leat.watched w
               where w."table" = watch."table" and w.topic_template = watch.topic_template and w.is_fresh) then
-    return;  -- no lock for an application that calls this whenever it starts
+    return;  -- an application may call this at each start, so it takes no lock
   end if;
 
   execute format('lock table %s in share row exclusive mode', "table");
@@ -554,7 +570,7 @@ begin
   perform leat_internal.put_watch("table", topic_template, parts);
 end $$;
 
--- Ends a watch of the table, or all.
+-- Ends the watch of the table that has the template, or all watches of the table.
 create function leat.unwatch("table" regclass, topic_template text default null) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -566,7 +582,7 @@ begin
      where w."table" = unwatch."table"
        and (unwatch.topic_template is null or w.topic_template = unwatch.topic_template)
     union
-    -- What a partition keeps when it is detached.
+    -- A partition keeps this trigger when it is detached.
     select left(t.tgname, -length('_truncate'))::name from pg_trigger t
      where t.tgrelid = "table" and t.tgfoid = 'leat_internal.on_truncate'::regproc and unwatch.topic_template is null
        and leat_internal.watched_relation("table", left(t.tgname, -length('_truncate'))::name) is null

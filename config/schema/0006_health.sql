@@ -1,8 +1,8 @@
--- Health: what is wrong with the installation, as far as the database itself can tell.
+-- Health: problems of the installation that can be found inside the database.
 
 set local search_path = pg_catalog, pg_temp;
 
--- Our own triggers, and how each is enabled: as in leat.watch_triggers.
+-- Returns Leat's own triggers, and how each is enabled, as leat_internal.watch_triggers does.
 create function leat_internal.own_triggers() returns table (relation regclass, name name, enabled "char")
   language sql stable set search_path = pg_catalog, pg_temp as $$
   select x.relation::regclass, x.name, t.tgenabled
@@ -15,7 +15,7 @@ create function leat_internal.own_triggers() returns table (relation regclass, n
     left join pg_trigger t on t.tgrelid = x.relation::regclass and t.tgname = x.name
 $$;
 
--- Always: also where session_replication_role is replica. A publication is never silently lost.
+-- ENABLE ALWAYS: the triggers fire also if session_replication_role is replica. Otherwise publications would be lost.
 create function leat_internal.enable_triggers() returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -33,7 +33,7 @@ create function leat_internal.describe_enabled(enabled "char") returns text
   return case enabled when 'D' then 'is disabled' when 'O' then 'does not fire for replicated changes'
                       when 'R' then 'fires for replicated changes only' else 'is missing' end;
 
--- The relations in our schemas that are not ours.
+-- Returns relations in Leat's schemas that are not part of Leat.
 create function leat_internal.foreign_relations() returns table (relation regclass, schema regnamespace)
   language sql stable set search_path = pg_catalog, pg_temp as $$
   select c.oid::regclass, c.relnamespace::regnamespace from pg_class c
@@ -43,7 +43,7 @@ create function leat_internal.foreign_relations() returns table (relation regcla
           and c.relname not in ('migration', 'installation', 'secret', 'pending', 'pending_more', 'trimming'))
 $$;
 
--- Whether role leat finds schema leat by "$user", and may create tables there.
+-- Returns true if a role named leat has "$user" in its search_path and may create tables in schema leat.
 create function leat_internal.is_search_path_trap() returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
   return coalesce((
@@ -56,12 +56,13 @@ create function leat_internal.is_search_path_trap() returns boolean
              (select s.boot_val from pg_settings s where s.name = 'search_path')) like '%$user%'
       from pg_roles r where r.rolname = 'leat'), false);
 
--- What is wrong, or may surprise, and what to do about it. severity: error (publications or changes do not reach
--- clients), warning, note. No row: all is well. For leat check, leat migrate and the server.
+-- Returns problems with their remedies, or no row if there are none. severity: error (publications or changes do not
+-- reach clients), warning, note. leat check, leat migrate and the server call this.
 create function leat_internal.problems() returns table (severity text, problem text, remedy text)
   language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select 'error', format('trigger %I of %s %s', t.name, t.relation, leat_internal.describe_enabled(t.enabled)),
-         case when t.enabled is null then 'restore schemas leat and leat_internal from a dump, or drop them and run leat migrate'
+         case when t.enabled is null
+              then 'restore schemas leat and leat_internal from a dump, or drop them and run leat migrate'
               else format('alter table %s enable always trigger %I', t.relation, t.name) end
     from leat_internal.own_triggers() t where t.enabled is distinct from 'A'
   union all
@@ -92,8 +93,8 @@ create function leat_internal.problems() returns table (severity text, problem t
    where t.tgfoid in ('leat_internal.after_statement'::regproc, 'leat_internal.on_truncate'::regproc)
      and leat_internal.watched_relation(t.tgrelid, regexp_replace(t.tgname, '_(statement|truncate)$', '')::name) is null
   union all
-  select 'error', format('%s publications were committed while trigger on_commit of leat_internal.pending was off: they are lost',
-                         p.n),
+  select 'error', format('%s publications were committed while trigger on_commit of leat_internal.pending was off:'
+                         || ' they are lost', p.n),
          'select leat.resync their topics, then delete from leat_internal.pending'
     from (select count(*) as n from leat_internal.pending) p where p.n > 0
   union all
@@ -107,5 +108,6 @@ create function leat_internal.problems() returns table (severity text, problem t
   union all
   select 'note', 'Postgres was started, or restored, since a server last confirmed the history',
          'start a server; if an older state was put in place that it cannot tell, select leat.renew_epochs()'
-    from leat_internal.installation i where i.fingerprint <> leat_internal.fingerprint(leat_internal.timeline()) and not pg_is_in_recovery()
+    from leat_internal.installation i
+   where i.fingerprint <> leat_internal.fingerprint(leat_internal.timeline()) and not pg_is_in_recovery()
 $$;
