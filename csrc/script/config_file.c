@@ -1,7 +1,7 @@
-/* The file runs in a Lua state of its own, which holds the harmless part of the standard library. A
- * count hook ends a file that does not come to an end; after the limit it fires at every
- * instruction, so that a loop around pcall is left, too. The table that the file returns is walked
- * in the order of its keys, nested tables first flattened into dotted keys. */
+/* config_file.c - the file runs in a Lua state of its own, with the harmless part of the standard
+ * library. A count hook stops a file that does not end. After the limit the hook runs at every
+ * instruction, so that it also stops a loop around pcall. The table that the file returns is walked
+ * in the order of its keys; nested tables become dotted keys. */
 #include "script/config_file.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct walk {
     leat_config_file_cb cb;
     void *arg;
     int result;        /* of the last callback */
-    char key[MAX_KEY]; /* of the entry that is being looked at */
+    char key[MAX_KEY]; /* of the current entry */
 };
 
 /* --- the environment --- */
@@ -42,7 +42,7 @@ static int lib_getenv(lua_State *L)
     return 1;
 }
 
-/* No xpcall: its handlers run with hooks disabled when a hook raised. */
+/* There is no xpcall: if a hook raises, Lua runs the message handler with hooks disabled. */
 static void open_environment(lua_State *L)
 {
     static const luaL_Reg libraries[] = {
@@ -72,7 +72,7 @@ static void open_environment(lua_State *L)
 
 static void walk_table(lua_State *L, struct walk *w, size_t key_len, int depth);
 
-/* Whether the table on top has string keys only, and at least one entry. */
+/* True if the table on top has at least one entry, and only string keys. */
 static bool is_section(lua_State *L)
 {
     bool section = false;
@@ -86,7 +86,7 @@ static bool is_section(lua_State *L)
     return section;
 }
 
-/* The value on top of the stack, which stays there. */
+/* Returns the value on top of the stack, where it stays. */
 static leat_config_value read_value(lua_State *L)
 {
     leat_config_value v = {.type = LEAT_CONFIG_OTHER,
@@ -111,7 +111,7 @@ static leat_config_value read_value(lua_State *L)
     return v;
 }
 
-/* The value on top belongs to w->key. */
+/* Visits the value on top, whose key is w->key. */
 static void walk_value(lua_State *L, struct walk *w, size_t key_len, int depth)
 {
     if (lua_type(L, -1) == LUA_TTABLE && is_section(L)) {
@@ -154,7 +154,7 @@ static size_t extend_key(lua_State *L, struct walk *w, size_t key_len, const cha
     return key_len + (size_t)n;
 }
 
-/* The table on top of the stack. */
+/* Visits the table on top of the stack. */
 static void walk_table(lua_State *L, struct walk *w, size_t key_len, int depth)
 {
     luaL_checkstack(L, 8, "configuration");

@@ -1,4 +1,4 @@
-/* config_file.h - a configuration file: Lua that returns a table, walked without Lua showing.
+/* config_file.h - reads a configuration file, a Lua file that returns a table. Callers see no Lua.
  *
  * Ownership  strings are borrowed during the callback.
  * Threads    any, one at a time.

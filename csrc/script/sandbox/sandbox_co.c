@@ -121,7 +121,7 @@ static int drive(lua_State *L, lua_State *co, int n_args, enum kind kind)
     int n_results = 0;
     int status = step(L, co, n_args, &n_results);
     leat_sandbox_run_check(L);
-    if (status == LUA_YIELD && leat_sandbox_state_of(L)->run.waits) {
+    if (status == LUA_YIELD && leat_sandbox_state_of(L)->run.state == LEAT_SANDBOX_RUN_WAITING) {
         leat_sandbox_state_set(co, LEAT_SANDBOX_CO_WAITING);
         return lua_yieldk(L, 0, (lua_KContext)kind, on_resumed);
     }

@@ -14,8 +14,7 @@
 
 void leat_sandbox_run_begin(leat_sandbox *s, lua_State *co)
 {
-    s->run.stopped = false;
-    s->run.waits = false;
+    s->run.state = LEAT_SANDBOX_RUN_COMPUTING;
     s->run.barriers = 0;
     s->run.where[0] = '\0';
     leat_watchdog_begin(s->watchdog, co);
@@ -28,7 +27,7 @@ void leat_sandbox_run_end(leat_sandbox *s)
 
 bool leat_sandbox_run_expired(const leat_sandbox *s)
 {
-    return s->run.stopped;
+    return s->run.state == LEAT_SANDBOX_RUN_STOPPED;
 }
 
 const char *leat_sandbox_run_where(const leat_sandbox *s)
@@ -44,7 +43,7 @@ bool leat_sandbox_run_reset(leat_sandbox *s, lua_State *co)
     lua_resetthread(co);
     lua_settop(co, 0);
     leat_sandbox_run_end(s);
-    return !s->run.stopped;
+    return s->run.state != LEAT_SANDBOX_RUN_STOPPED;
 }
 
 /* --- stopping --- */
@@ -55,9 +54,9 @@ static void note_stop(leat_sandbox *s, lua_State *L, int level)
 {
     if (L != s->L) /* whose extra space every new coroutine copies */
         leat_sandbox_state_set(L, LEAT_SANDBOX_CO_STOPPED);
-    if (s->run.stopped)
+    if (s->run.state == LEAT_SANDBOX_RUN_STOPPED)
         return;
-    s->run.stopped = true;
+    s->run.state = LEAT_SANDBOX_RUN_STOPPED;
     lua_Debug ar;
     if (lua_getstack(L, level, &ar) && lua_getinfo(L, "Sl", &ar) && ar.currentline > 0)
         snprintf(s->run.where, sizeof(s->run.where), "%s:%d", ar.short_src, ar.currentline);
@@ -112,6 +111,7 @@ int leat_sandbox_run_wait(lua_State *L, lua_KFunction k, lua_KContext context)
     leat_sandbox *s = leat_sandbox_state_of(L);
     if (!lua_isyieldable(L) || s->run.barriers > 0)
         return luaL_error(L, "cannot wait here");
-    s->run.waits = true;
+    if (s->run.state != LEAT_SANDBOX_RUN_STOPPED)
+        s->run.state = LEAT_SANDBOX_RUN_WAITING;
     return lua_yieldk(L, 0, context, k);
 }

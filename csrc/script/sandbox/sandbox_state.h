@@ -26,6 +26,12 @@ enum {
     LEAT_SANDBOX_CO_FLAGS = 7,
 };
 
+typedef enum leat_sandbox_run_state {
+    LEAT_SANDBOX_RUN_COMPUTING,
+    LEAT_SANDBOX_RUN_WAITING, /* the run ends in a yield of ours (leat_sandbox_run_wait) */
+    LEAT_SANDBOX_RUN_STOPPED, /* it has used up its budget: no script runs in it any more */
+} leat_sandbox_run_state;
+
 typedef struct leat_sandbox {
     lua_State *L;
     leat_watchdog *watchdog;
@@ -37,10 +43,9 @@ typedef struct leat_sandbox {
     bool refused;          /* an allocation was refused since the last full collection */
     bool exhausted;        /* the last full collection freed hardly anything */
     struct {               /* of the present run, or of the last one */
-        bool stopped;      /* it has used up its budget and was told to stop */
-        bool waits;        /* it ends in a yield of ours */
-        int barriers;      /* running coroutines that were resumed where yielding is impossible */
-        char where[128];   /* the place where it was stopped, "app.lua:12" */
+        leat_sandbox_run_state state;
+        int barriers;    /* running coroutines that were resumed where yielding is impossible */
+        char where[128]; /* the place where it was stopped, "app.lua:12" */
     } run;
 } leat_sandbox;
 
