@@ -14,12 +14,12 @@
  *
  * The innermost part reads a topic's rows in order, and turns the data into text, once (offset 0
  * keeps the parts apart), but for what is far too large: text is never shorter than a sixth of
- * jsonb's own form, whose size #> '{}' shows without compression. A row's bytes are those that it
- * costs here, none if it is too large to be taken; then its data goes no further. The sums over the
- * data before a row bound the answer: by topic (later rows are not in it) and as a whole (rows are
- * in it without their data). The first row always passes. leat.topic is named first, in a part that
- * reads nothing, so that it is locked before leat.event: TRUNCATE of it goes on to that one, and
- * would deadlock. */
+ * jsonb's own form, whose size #> '{}' shows without compression. A row's bytes are those of its
+ * data, and 0 if the data is too large: then the data goes no further. The sums of the bytes before
+ * a row bound the answer: by topic (later rows are not in it) and as a whole (later rows are in it
+ * without their data). The first row always passes. leat.topic is named first, in a part that reads
+ * nothing, so that it is locked before leat.event: TRUNCATE of it goes on to that one, and would
+ * deadlock. */
 static const char sql[] =
     "select a.name, a.after, a.epoch, a.head, a.revoked, a.seq, a.kind,"
     "       case when a.fits and a.before operator(pg_catalog.<) $4::pg_catalog.int8"

@@ -1,5 +1,5 @@
-/* history.h - the one question asked of the outbox: "where does each of these topics stand, and
- * what came after?"
+/* history.h - the one question that is asked of the outbox: where does each of these topics stand,
+ * and which events came after the one that is known?
  *
  * Ownership  a fetch belongs to its starter until its callback ran or it was cancelled; the answer
  *            is borrowed during the callback.
@@ -34,14 +34,14 @@ typedef struct leat_history_row {
     bool left_out; /* the answer was full: ask again for this event and what follows it */
     int64_t seq;
     int64_t at;           /* when the entry was made: microseconds since 1970 */
-    leat_event_kind kind; /* LEAT_EVENT_OVERSIZE: over max_event_bytes, its data stays there */
+    leat_event_kind kind; /* LEAT_EVENT_OVERSIZE: larger than event_bytes, and read without data */
     leat_slice data;      /* JSON */
 } leat_history_row;
 
 typedef struct leat_history_bounds {
     int64_t events;      /* rows a topic */
-    int64_t topic_bytes; /* of data a topic, beyond its first row */
-    int64_t total_bytes; /* of data, beyond the first row of all: what does not fit is left out */
+    int64_t topic_bytes; /* of data in a topic's rows but its first */
+    int64_t total_bytes; /* of data in all rows but the very first: what does not fit is left out */
     int64_t event_bytes; /* a larger event is LEAT_EVENT_OVERSIZE */
 } leat_history_bounds;
 
@@ -56,7 +56,7 @@ size_t leat_history_count(const leat_history *h); /* topics asked for */
 /* Takes h. cb runs exactly once, never from inside this call. */
 void leat_history_start(leat_history *h, const leat_history_bounds *bounds, uint64_t deadline_ms,
                         leat_history_cb cb, void *arg);
-/* cb will not run; frees h. For a fetch not started, too. */
+/* Frees h, whether it was started or not: cb will not run. */
 void leat_history_cancel(leat_history *h);
 
 /* Row i of the answer, within the callback. */
@@ -73,8 +73,8 @@ void leat_history_count_failure(leat_metrics *m, int err, const char *sqlstate);
 /* The SQLSTATE of leat_internal.position while the history is not confirmed. */
 #define LEAT_UNCONFIRMED "57P03"
 
-/* SQL: whether row security applies to the current role in what every answer rests on. Reads cost
- * nothing: it is asked once a query. */
+/* SQL: whether row security applies to the current role in the tables that every answer is read
+ * from. It is asked once a query, and reads no table. */
 #define LEAT_HISTORY_HIDDEN_SQL                                                                    \
     "(select pg_catalog.row_security_active('leat_internal.installation'::pg_catalog.regclass)"    \
     " or pg_catalog.row_security_active('leat.topic'::pg_catalog.regclass)"                        \

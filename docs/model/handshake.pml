@@ -1,7 +1,9 @@
 /* handshake.pml - one topic of Leat, from the commit to the client, as a model that spin searches whole.
  *
- * What it shows, what it leaves out, and how to run it: docs/model.md. The names are those of the code
- * (csrc/core): head, heard, pending, unsure are hub_topic's, ring and next_seq those of topic and sub.
+ * What it shows, what it leaves out, and how to run it: docs/model.md. Most names are those of the code.
+ * Of a topic of the hub (csrc/hub/hub_state.h), head is at.seq, fetching is HUB_ASKED, and unsure is
+ * HUB_ASKED_TOO_EARLY while a fetch runs, else HUB_ASKED_WHEN_PLACED; ring and next_seq are those of a
+ * worker's topic and subscription (csrc/core).
  *
  * The story, in the order of this file:
  *
