@@ -1,7 +1,7 @@
 /* restore.pml - the history of the database across restarts, restores and dumps, as a model that spin searches whole.
  *
- * What it shows, what it leaves out, and how to run it: docs/model.md. The names are those of the code: leat.attend and
- * leat.position (config/schema), HUB_ATTENDING (csrc/hub), the states of csrc/core/sub_table.c.
+ * What it shows, what it leaves out, and how to run it: docs/model.md. The names are those of the code: leat_internal.attend and
+ * leat_internal.position (config/schema), HUB_ATTENDING (csrc/hub), the states of csrc/core/sub_table.c.
  *
  * The story, in the order of this file:
  *
@@ -44,7 +44,7 @@
  *   ALWAYS_CONTINUED      a start of Postgres always goes on with the history
  *   NUMBERS_ONLY          an entry is recognised by its number, not by the time at which it was written
  *   NO_CONFIRMATION       positions are given although no server has confirmed this start of Postgres
- *   HEAR_UNATTENDED       the hub hears and gives announcements before leat.attend has answered
+ *   HEAR_UNATTENDED       the hub hears and gives announcements before leat_internal.attend has answered
  *   DUMP_CONTINUED        the tables of a dump may go on with the history, as those of a restart may
  *   DUMP_SEALED           what is published into the tables of a dump is announced with a signature
  *   KEEP_TOPICS           another history does not reset the topics
@@ -92,7 +92,7 @@ byte phase = HUB_DOWN;
 #define IDLE 0
 #define ASKED 1
 #define ANSWERED 2
-byte attend = IDLE, a_history, a_seq, a_value; /* leat.attend's answer: with the newest entry */
+byte attend = IDLE, a_history, a_seq, a_value; /* leat_internal.attend's answer: with the newest entry */
 bool again;                                    /* attend once more when it has answered */
 
 bool knows_history;
@@ -222,7 +222,7 @@ end:
     od
 }
 
-/* ---- leat.attend. ----------------------------------------------------------------------------- */
+/* ---- leat_internal.attend. ------------------------------------------------------------------- */
 
 #define in_outbox(seq) ((seq) > db_trimmed && (seq) <= db_seq)
 #define of_this_history (knows_history && hub_history == db_history)
