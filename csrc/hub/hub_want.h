@@ -24,7 +24,7 @@ void hub_want_next(hub_topic *t);
 void hub_want_again(hub_topic *t);
 /* As hub_want_next, but after a moment in which an announcement that is on its way arrives. */
 void hub_want_shortly(hub_topic *t);
-/* Nothing is wanted of the topic any more. whatever a running fetch says of it is not heeded. */
+/* Nothing is wanted of the topic any more. Whatever a running fetch says of it is not heeded. */
 void hub_want_forget(hub_topic *t);
 
 /* Takes the next topic that a fetch is to ask for, which then is HUB_ASKED. NULL if there is none.

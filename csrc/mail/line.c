@@ -1,4 +1,4 @@
-/* line.c - counts the bytes on their way, and who is to be told that there is room.
+/* line.c - counts the bytes on their way, and tells the hub when there is room.
  *
  * The hub sets awaits_room_ before it looks at bytes_ once more, and the worker lowers bytes_
  * before it looks at awaits_room_. So at least one of the two sees what the other one did, and the
