@@ -1,10 +1,11 @@
 /* hub_mail.h - what the hub says to a worker: one mail for all the news of a turn of the hub's
  * loop.
  *
- * Ownership  leat_hub_mail_new returns owned; leat_hub_mail_post takes the mail, and its
- *            receiver frees it. A mail owns its texts and one reference to each of its events.
- * Threads any: a mail belongs to one thread at a time. Units      seq counts from 1; bytes of
- * events. Errors none. A mail that is posted to a closed mailbox is dropped.
+ * Ownership  leat_hub_mail_new returns owned; leat_hub_mail_post takes the mail, and its receiver
+ *            frees it. A mail owns its texts and one reference to each of its events.
+ * Threads    any: a mail belongs to one thread at a time.
+ * Units      seq counts from 1; bytes of events.
+ * Errors     none. A mail that is posted to a closed mailbox is dropped.
  */
 #ifndef LEAT_MAIL_HUB_MAIL_H
 #define LEAT_MAIL_HUB_MAIL_H

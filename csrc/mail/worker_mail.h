@@ -1,9 +1,10 @@
 /* worker_mail.h - what a worker says to the hub.
  *
- * Ownership  _new returns owned. leat_worker_mail_post takes the mail, and its receiver
- *            frees it. The slices in a mail point into its own allocation. Threads    any: a mail
- * belongs to one thread at a time. Units      seq counts from 1. Errors     none. A mail that is
- * posted to a closed mailbox is dropped.
+ * Ownership  _new returns owned. leat_worker_mail_post takes the mail, and its receiver frees it.
+ *            The slices in a mail point into its own allocation.
+ * Threads    any: a mail belongs to one thread at a time.
+ * Units      seq counts from 1.
+ * Errors     none. A mail that is posted to a closed mailbox is dropped.
  */
 #ifndef LEAT_MAIL_WORKER_MAIL_H
 #define LEAT_MAIL_WORKER_MAIL_H
