@@ -28,7 +28,7 @@ struct leat_catch_up {
 
 static void fetch(leat_catch_up *c);
 static void on_fetched(leat_history *h, int err, int n_rows, void *arg);
-static void on_retry(leat_deadline *d);
+static void on_fetch_again(leat_deadline *d);
 
 leat_catch_up *leat_catch_up_new(leat_ring *ring)
 {
@@ -106,17 +106,17 @@ static void fetch_later(leat_catch_up *c, const leat_history *failed, int err)
                   leat_log_quote(reason, sizeof(reason), leat_history_reason(failed),
                                  strlen(leat_history_reason(failed))));
     leat_loop_after(core->loop, &c->retry,
-                    leat_backoff_next(&c->backoff, leat_loop_random(core->loop)), on_retry);
+                    leat_backoff_next(&c->backoff, leat_loop_random(core->loop)), on_fetch_again);
 }
 
-static void on_retry(leat_deadline *d)
+static void on_fetch_again(leat_deadline *d)
 {
     fetch(LEAT_CONTAINER_OF(d, leat_catch_up, retry));
 }
 
-/* Whether a fetch of what follows `after` is no answer for the waiter: its cursor stands before
- * that, or beyond what came. */
-static bool stays(const leat_catch_up_wait *w, int64_t after, const leat_caught *caught)
+/* Returns true if a fetch of the events behind `after` has no answer for the waiter: its cursor
+ * stands before them, or beyond the last one that came. */
+static bool waits_on(const leat_catch_up_wait *w, int64_t after, const leat_caught *caught)
 {
     return w->next_seq <= after ||
            (caught->n > 0 && w->next_seq >= caught->first_seq + (int64_t)caught->n);
@@ -132,7 +132,7 @@ static void serve(leat_catch_up *c, int64_t after, const leat_caught *caught)
     leat_list_init(&served);
     leat_list_move(&all, &c->waiters);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
-        bool left = stays(LEAT_CONTAINER_OF(l, leat_catch_up_wait, link), after, caught);
+        bool left = waits_on(LEAT_CONTAINER_OF(l, leat_catch_up_wait, link), after, caught);
         leat_list_push(left || n++ >= STRETCH ? &c->waiters : &served, l);
     }
     for (leat_list *l = leat_list_shift(&served); l != NULL; l = leat_list_shift(&served)) {

@@ -1,17 +1,17 @@
 /* catch_up.h - events that a topic's ring no longer holds, fetched once for all cursors that lack
  * them.
  *
- * Ownership  a catch-up belongs to its topic, and is there while somebody waits or has waited; a
+ * Ownership  a catch-up belongs to its topic, made when the first cursor needs one; a
  *            leat_catch_up_wait is embedded in its owner. Events are borrowed during the callback.
  * Threads    loop thread only.
  * Units      seq; milliseconds.
- * Errors     a fetch that fails is tried again, with back-off, until everybody has left; one whose
- *            answer is too large would fail for ever: its waiters are told that nothing leads on.
+ * Errors     a fetch that fails is tried again, with back-off, until no waiter is left. If its
+ *            answer is too large, it would always fail: the waiters are told that nothing leads
+ *            on.
  *
- * One fetch of a topic runs at a time. It begins at the cursor that has waited longest, and serves
- * the cursors that lie in what it brings, up to some thousand in a round of the loop. The others
- * come next; a cursor that joins again comes after them.
- */
+ * One fetch of a topic runs at a time. It begins at the cursor that has waited longest. It serves
+ * the cursors whose events it has brought, up to some thousand in a turn of the loop. The other
+ * cursors come next; a cursor that joins again comes after them. */
 #ifndef LEAT_CORE_CATCH_UP_H
 #define LEAT_CORE_CATCH_UP_H
 

@@ -1,6 +1,6 @@
 /* script.h - what the core asks of the scripts, and what they answer.
  *
- * Ownership  a leat_call is embedded in whoever asks and stays valid until its callback or
+ * Ownership  a leat_call is embedded in its owner and stays valid until its callback or
  *            _cancel. Grants and sessions are the asker's once a verdict handed them over; they
  *            are given back through the ops.
  * Threads    loop thread of the worker whose scripts they are.
@@ -10,8 +10,7 @@
  * The core knows no Lua: the script layer fills in the table of functions. Each request is answered
  * exactly once, by call->cb, never from inside the request, and by deadline_ms at the latest (a
  * script that waits longer is stopped, its reads cancelled, its connection given back). After
- * _cancel there is no answer.
- */
+ * _cancel there is no answer. */
 #ifndef LEAT_CORE_SCRIPT_H
 #define LEAT_CORE_SCRIPT_H
 
@@ -91,8 +90,8 @@ typedef struct leat_script_ops {
                     leat_slice data, uint64_t deadline_ms);
     void (*method)(leat_script *s, leat_call *call, leat_session *session, leat_slice method,
                    leat_slice params, uint64_t deadline_ms);
-    /* Whether the topic has an `event` hook; and the hook: OK carries json (at == NULL: nothing to
-     * show). */
+    /* True if the topic has an `event` hook. `event` runs it: OK carries json (at == NULL: there is
+     * nothing to show). */
     bool (*has_event_hook)(leat_script *s, leat_slice topic);
     void (*event)(leat_script *s, leat_call *call, leat_slice topic, int64_t seq, leat_slice data,
                   uint64_t deadline_ms);

@@ -3,8 +3,7 @@
  * The first waiter leads: the read uses its grant. Waiters that join meanwhile are served by it,
  * too: their cursors start at the snapshot's position, and the ring, filled since before the read
  * began, holds what follows. A waiter that needs a later snapshot than that (it resyncs) waits for
- * the next read.
- */
+ * the next read. */
 #include "core/share.h"
 
 #include <stdlib.h>

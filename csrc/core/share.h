@@ -9,8 +9,7 @@
  * for its waiter alone.
  *
  * A finished snapshot at seq s is good for every waiter as long as the topic's ring holds s+1 and
- * on: the cursor starts there.
- */
+ * on: the cursor starts there. */
 #ifndef LEAT_CORE_SHARE_H
 #define LEAT_CORE_SHARE_H
 

@@ -1,5 +1,4 @@
-/* slot.c - take -> (at once | a line -> give_next -> cb) -> release.
- */
+/* slot.c - take -> (at once | a queue -> give_next -> cb) -> release. */
 #include "core/slot.h"
 
 #include "base/err.h"
@@ -31,7 +30,7 @@ static void give(leat_slots *slots, leat_slot *slot)
     slots->n_repetitions += slot->repetition;
 }
 
-static void leave_line(leat_slots *slots, leat_slot *slot)
+static void leave_queue(leat_slots *slots, leat_slot *slot)
 {
     leat_list_unlink(&slot->link);
     slot->state = LEAT_SLOT_NONE;
@@ -59,11 +58,11 @@ static void give_next(leat_slots *slots)
 {
     bool repetition = slots->n_repetitions == 0 || leat_list_empty(&slots->first_attempts);
     repetition = repetition && !leat_list_empty(&slots->repetitions) && is_free(slots, true);
-    leat_list *line = repetition ? &slots->repetitions : &slots->first_attempts;
-    if (leat_list_empty(line))
+    leat_list *queue = repetition ? &slots->repetitions : &slots->first_attempts;
+    if (leat_list_empty(queue))
         return;
-    leat_slot *slot = LEAT_CONTAINER_OF(line->next, leat_slot, link);
-    leave_line(slots, slot);
+    leat_slot *slot = LEAT_CONTAINER_OF(queue->next, leat_slot, link);
+    leave_queue(slots, slot);
     give(slots, slot);
     slot->cb(slot);
 }
@@ -74,7 +73,7 @@ void leat_slot_release(leat_slots *slots, leat_slot *slot)
     case LEAT_SLOT_NONE:
         return;
     case LEAT_SLOT_WAITING:
-        leave_line(slots, slot);
+        leave_queue(slots, slot);
         return;
     case LEAT_SLOT_TAKEN:
         slot->state = LEAT_SLOT_NONE;

@@ -6,14 +6,13 @@
  * Units      counts.
  * Errors     none.
  *
- * A revocation of everyone, another numbering, a stale row: each may concern a topic's thousands at
- * the same moment. They do not fall upon the database together, but wait in line for one of
- * `most` slots. A handshake, for which a client waits, takes none.
+ * A revocation of everyone, another numbering or a stale row may concern thousands of subscriptions
+ * of a topic at the same moment. They do not all ask the database together, but wait for one of
+ * `most` slots. A handshake takes no slot, because a client waits for it.
  *
- * A read that failed and is tried again, or that replaces a stale snapshot, may hang once more, and
- * many of them would hold all slots. So they stand in a line of their own, which gets at most half
- * of the slots, and always one.
- */
+ * A read that failed and is tried again may hang once more, and so may one that replaces a stale
+ * snapshot. Many of them would hold all slots. So they wait in a queue of their own, which gets at
+ * most half of the slots, and always one. */
 #ifndef LEAT_CORE_SLOT_H
 #define LEAT_CORE_SLOT_H
 
@@ -51,12 +50,13 @@ struct leat_slot {
 void leat_slots_init(leat_slots *slots, size_t most, leat_metrics *metrics);
 void leat_slot_init(leat_slot *slot);
 
-/* True if the slot is taken now, or was already. False: it waits in line, at the place that it has
- * if it waited already. cb runs when it is its time, from inside somebody else's leat_slot_release:
- * it may start something, and must not free anything. */
+/* Returns true if the slot is taken now, or was already. Otherwise it waits in its queue; if it did
+ * already, it keeps its place. cb runs when the slot is given, from inside another's
+ * leat_slot_release: it may start something, and must not free anything. */
 bool leat_slot_take(leat_slots *slots, leat_slot *slot, bool repetition, leat_slot_cb cb);
 
-/* Gives the slot to the next in line, or leaves the line. Harmless if it does neither. */
+/* Gives the slot back, to the next one that waits, or leaves the queue. Harmless if it does
+ * neither. */
 void leat_slot_release(leat_slots *slots, leat_slot *slot);
 
 #endif

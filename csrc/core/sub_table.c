@@ -7,8 +7,7 @@
  *                                   concerns other states.
  *
  * An event without a rule cannot happen in that state. One rule a line: scripts/draw_states.lua
- * reads them.
- */
+ * reads them. */
 #include "core/sub_table.h"
 
 #include <stdio.h>

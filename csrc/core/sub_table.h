@@ -6,8 +6,7 @@
  * Errors     an event that cannot happen in a state is a bug: it aborts and names both.
  *
  * sub_table.c decides; sub.c carries out (sub_happens). The picture in docs/architecture.md is made
- * from sub_table.c by scripts/draw_states.lua.
- */
+ * from sub_table.c by scripts/draw_states.lua. */
 #ifndef LEAT_CORE_SUB_TABLE_H
 #define LEAT_CORE_SUB_TABLE_H
 

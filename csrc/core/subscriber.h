@@ -6,8 +6,7 @@
  * Units      bytes; seq.
  * Errors     none: a subscriber that cannot be sent anything more drops it and ends by itself.
  *
- * The subscriber writes the messages of its protocol; a subscription says what they are about.
- */
+ * The subscriber writes the messages of its protocol; a subscription says what they are about. */
 #ifndef LEAT_CORE_SUBSCRIBER_H
 #define LEAT_CORE_SUBSCRIBER_H
 
