@@ -15,13 +15,14 @@ die() {
   exit 1
 }
 
-# Runs a command in the background and waits for it, so that a signal ends the wait at once. Its output
-# goes to a file, and is shown if it fails.
+# step WHAT LOG COMMAND...: runs a command in the background and waits for it, so that a signal ends the wait at once.
+# The output goes to the file LOG. It is printed if the command fails.
 step() {
   local what=$1 log=$2
   shift 2
   mkdir -p "$(dirname "$log")"
-  # A process group of its own, for stop_step to end; but sudo is better off in the terminal's.
+  # The command has a process group of its own, which stop_step ends. A quick step stays in the terminal's group, because
+  # sudo may ask for a password.
   [ -n "$step_is_quick" ] || set -m
   "$@" >"$log" 2>&1 </dev/null 9>&- & # 9: the lock of scripts/dev is not for servers to inherit
   step_pid=$!
@@ -35,15 +36,15 @@ step() {
   die "$what failed (all of it: $log)"
 }
 
-# As step, for what must not be stopped in the middle (a half-installed package, a server that is just
-# coming up) and does not take long: stop_step waits for its end.
+# quick_step WHAT LOG COMMAND...: as step, for a short command that must not be stopped in the middle (an installation, a
+# server's start). stop_step waits for its end.
 quick_step() {
   step_is_quick=1
   step "$@"
   step_is_quick=
 }
 
-# For a script that ends: the step that runs, if any, ends first.
+# Ends the step that runs, if there is one. For the end of a script.
 stop_step() {
   [ -n "$step_pid" ] || return
   [ -n "$step_is_quick" ] || kill -- "-$step_pid" 2>/dev/null
@@ -90,8 +91,8 @@ install_packages() {
   return "$code"
 }
 
-# need COMMAND-OR-EMPTY PACKAGE...: collects the packages that are missing. A command that is there
-# already, from wherever, stands for its package.
+# need COMMAND-OR-EMPTY PACKAGE...: collects the packages that are missing. If the command is there already, no package is
+# needed.
 missing=()
 need() {
   local command=$1 package
