@@ -55,8 +55,8 @@ static void on_cancel(void *arg);
 
 /* --- before the scripts --- */
 
-/* Browsers send an Origin and let any page open a WebSocket with its visitor's cookies (RFC 6455
- * §10.2), or post a form. False if the request was answered. */
+/* Browsers send an Origin, and let any page open a WebSocket with its visitor's cookies (RFC 6455
+ * §10.2) or post a form. Returns false if the request was refused. */
 static bool check_origin(leat_http_conn *c)
 {
     const leat_http_request *r = leat_http_conn_request(c);
@@ -78,7 +78,7 @@ static bool check_origin(leat_http_conn *c)
     return false;
 }
 
-/* False if the request was answered: it is no WebSocket handshake, or one that may not be. */
+/* Returns false if the request was refused: it is no WebSocket handshake, or a forbidden one. */
 static bool check_upgrade(leat_http_conn *c, leat_upgrade *upgrade)
 {
     const leat_http_request *r = leat_http_conn_request(c);
@@ -131,8 +131,8 @@ static bool is_stream(const struct handshake *h)
     return h->goal == GOAL_STREAM_WS || h->goal == GOAL_STREAM_SSE;
 }
 
-/* Reads what the request asks for, so that nobody is let in, and nothing read, for a request that
- * cannot be answered. */
+/* Reads the request before any handler runs, so that no handler runs for a request that cannot be
+ * answered. */
 static int read_stream_request(struct handshake *h, const char **reason)
 {
     const leat_http_request *r = leat_http_conn_request(h->conn);
@@ -197,7 +197,7 @@ static void on_cancel(void *arg)
     free_handshake(h);
 }
 
-/* Refusals are no faults of ours: one line each, and a counter. */
+/* A refusal is no fault of the server: it gets one line of the log and a counter. */
 static void log_refusal(const struct handshake *h, leat_code code, int status)
 {
     leat_slice path = leat_http_conn_request(h->conn)->path;
@@ -225,7 +225,7 @@ static void refuse(struct handshake *h, int status, leat_code code, leat_slice m
     free_handshake(h);
 }
 
-/* What was under way when the server began to stop ends here, before it becomes a client. */
+/* A handshake that was under way when the server began to stop ends before it becomes a client. */
 static void refuse_stopping(struct handshake *h)
 {
     refuse(h, 503, LEAT_CODE_UNAVAILABLE, leat_slice_of("the server is stopping"), 0);
@@ -293,7 +293,7 @@ static void go_on(struct handshake *h)
     }
 }
 
-/* The time that the client took for the body is its own: the handler's begins now. */
+/* The client's time for the body does not count: the handler's deadline begins now. */
 static void on_body(void *arg)
 {
     struct handshake *h = arg;

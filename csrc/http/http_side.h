@@ -22,14 +22,14 @@
 #include "pg/pg_pool.h"
 #include "wire/http.h"
 
-/* Whose bytes a connection's are. */
+/* The pot in which a connection's bytes are counted. */
 typedef enum leat_http_pot {
     LEAT_HTTP_POT_GUESTS,  /* nobody has let the caller in yet */
     LEAT_HTTP_POT_CALLERS, /* a request whose caller was let in */
     LEAT_HTTP_POTS,
 } leat_http_pot;
 
-/* Where a connection came in. */
+/* The listener through which a connection came. */
 typedef enum leat_http_door {
     LEAT_HTTP_DOOR_PUBLIC,
     LEAT_HTTP_DOOR_METRICS, /* metrics_listen: health and metrics, and nothing else */

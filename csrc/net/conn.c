@@ -150,11 +150,11 @@ bool leat_conn_closing(const leat_conn *c)
     return c->state != CONN_OPEN;
 }
 
-/* Reading: one recv a turn, so that no peer who sends without end keeps the others waiting. What is
- * left shows again on the next turn, as polling is by level. */
+/* Reading: one recv a turn, so that a peer that sends without end does not keep the others waiting.
+ * What is left is reported again in the next turn, as polling is by level. */
 
-/* Polls for what there is use for. A poll handle that changes costs two system calls: hence the
- * comparison. */
+/* Polls only for events that are of use. Changing a poll handle costs two system calls, so it is
+ * changed only if it differs. */
 static void update_events(leat_conn *c)
 {
     int events = c->blocked ? UV_WRITABLE : 0;
@@ -323,7 +323,7 @@ static void send_fin(leat_conn *c)
         begin_close(c, 0);
 }
 
-/* Once the queue is empty, what has waited for that happens. */
+/* Does what has waited for the queue to be empty. */
 static void settle(leat_conn *c, bool was_blocked)
 {
     if (c->queue.bytes > 0)
@@ -362,7 +362,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* What every way of sending ends with: len is how much the queue grew. */
+/* Called by each way of sending; the queue has grown by len. */
 static void queued_more(leat_conn *c, size_t len)
 {
     leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, (int64_t)len);
@@ -414,7 +414,7 @@ void leat_conn_close(leat_conn *c)
     begin_close(c, 0);
 }
 
-static void on_limit(leat_deadline *d)
+static void on_finish_timeout(leat_deadline *d)
 {
     begin_close(LEAT_CONTAINER_OF(d, leat_conn, limit), 0);
 }
@@ -428,7 +428,7 @@ void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
      * what it has not yet read of ours: hence reading on, and the wait for its FIN. */
     c->reading = true;
     update_events(c);
-    leat_loop_at(c->loop, &c->limit, limit_ms, on_limit);
+    leat_loop_at(c->loop, &c->limit, limit_ms, on_finish_timeout);
     if (!c->blocked)
         leat_sweep_schedule(c->loop, &c->sweep);
 }

@@ -43,7 +43,8 @@ typedef struct leat_conn_handler {
 LEAT_MUST_CHECK int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics,
                                   uv_os_sock_t socket);
 
-/* Who is told. May be called again: an upgraded connection changes hands. */
+/* Sets the owner and its callbacks. May be called again: an upgraded connection gets a new owner.
+ */
 void leat_conn_set_handler(leat_conn *c, const leat_conn_handler *handler, void *owner);
 
 /* Stops and starts reading: backpressure upon the peer. Idempotent. A conn that does not read
@@ -51,12 +52,12 @@ void leat_conn_set_handler(leat_conn *c, const leat_conn_handler *handler, void 
 void leat_conn_read_stop(leat_conn *c);
 void leat_conn_read_start(leat_conn *c);
 
-/* How much one on_read gets at most; 0: as much as usual. Small for peers who are not to be trusted
- * with memory. */
+/* The most that one on_read gets; 0: as much as usual. A small size is for peers that may not cost
+ * much memory yet. */
 void leat_conn_set_read_size(leat_conn *c, size_t bytes);
 
-/* How much the kernel takes that it has not yet sent; 0: as much as it likes, which may be
- * megabytes. Small for peers who are not to be trusted with memory. */
+/* The most that the kernel holds of what it has not yet sent; 0: as much as it likes, which may be
+ * megabytes. A small size is for peers that may not cost much memory yet. */
 void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes);
 
 void leat_conn_send_copy(leat_conn *c, leat_slice bytes);
@@ -78,13 +79,13 @@ uint64_t leat_conn_progress_ms(const leat_conn *c);
 
 /* "127.0.0.1:5000", valid as long as the conn, or until it is set. */
 const char *leat_conn_remote(const leat_conn *c);
-/* The peer speaks for another, whose address that is. */
+/* Sets the address of the client for whom the peer, a trusted proxy, speaks. */
 void leat_conn_set_remote(leat_conn *c, const char *text);
 
-/* cb (may be NULL) runs when the conn is freed, whoever owns it by then, before on_close. One at a
- * time: setting it again drops the one before. */
+/* Sets cb, which runs when the conn is freed, before on_close, whatever owner it has by then. There
+ * is one cb at a time; NULL removes it. */
 void leat_conn_set_gone(leat_conn *c, void (*cb)(void *arg), void *arg);
-/* What it was set with; NULL if it was not. */
+/* The arg of the last leat_conn_set_gone; NULL if there was none. */
 void *leat_conn_gone_arg(const leat_conn *c);
 
 /* Closes at once, dropping what is queued. on_close follows, not from inside this call. */
