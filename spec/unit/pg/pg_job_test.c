@@ -114,7 +114,7 @@ static void nothing_follows(pg_fixture *f, const struct caller *c)
 static bool runs_at_the_server(pg_fixture *f)
 {
     return pg_fixture_number(f, "select count(*) from pg_stat_activity"
-                                " where query like 'select pg_sleep%' and state = 'active'") == 1;
+                                " where query like '/* job */%' and state = 'active'") == 1;
 }
 
 static void it_queries_and_gives_the_connection_back(void **state)
@@ -216,7 +216,7 @@ static void its_deadline_holds_while_it_waits(void **state)
     open_healthy_pool(f, &p);
     init(&holder, f, &p);
     init(&late, f, &p);
-    start(&holder, "select pg_sleep(60)", 60000);
+    start(&holder, "/* job */ select pg_sleep(61)", 60000);
 
     start(&late, "select 1", 50);
     RUN_UNTIL(f, late.calls == 1);
@@ -235,7 +235,7 @@ static void its_deadline_holds_while_it_queries(void **state)
     init(&late, f, &p);
     init(&next, f, &p);
 
-    start(&late, "select pg_sleep(60)", 50);
+    start(&late, "/* job */ select pg_sleep(61)", 50);
     RUN_UNTIL(f, late.calls == 1);
     assert_int_equal(late.err, LEAT_EDEADLINE);
 
@@ -271,7 +271,7 @@ static void a_connection_lost_while_it_queries_fails_it(void **state)
     init(&lost, f, &p);
     init(&next, f, &p);
 
-    start(&lost, "select pg_terminate_backend(pg_backend_pid()), pg_sleep(60)", 5000);
+    start(&lost, "select pg_terminate_backend(pg_backend_pid()), pg_sleep(61)", 5000);
     RUN_UNTIL(f, lost.calls == 1);
     assert_int_equal(lost.err, LEAT_EPG_LOST);
 
@@ -325,7 +325,7 @@ static void a_job_cancelled_while_it_queries_is_cancelled_at_the_server(void **s
     open_healthy_pool(f, &p);
     init(&c, f, &p);
     init(&next, f, &p);
-    start(&c, "select pg_sleep(60)", 60000);
+    start(&c, "/* job */ select pg_sleep(61)", 60000);
     RUN_UNTIL(f, runs_at_the_server(f));
 
     leat_pg_job_cancel(&c.job);
@@ -347,7 +347,7 @@ static void closing_the_pool_ends_those_that_wait_and_waits_for_the_query(void *
     init(&querying, f, &p);
     init(&waiting, f, &p);
     init(&late, f, &p);
-    start(&querying, "select pg_sleep(0.1), 'slow'", 5000);
+    start(&querying, "/* job */ select pg_sleep(0.1), 'slow'", 5000);
     RUN_UNTIL(f, runs_at_the_server(f));
     start(&waiting, "select 1", 5000);
 
