@@ -31,6 +31,7 @@ local WRAPPED = {
   { "^libpq%-fe%.h$", { pg = true } },
   { "^llhttp", { wire = true } },
   { "^openssl/", { wire = true } },
+  { "^zlib%.h$", { wire = true } },
 }
 
 -- Layers that do without libuv.

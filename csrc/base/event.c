@@ -9,6 +9,7 @@
 
 struct leat_event {
     atomic_uint refs;
+    _Atomic(leat_event *) twin;
     leat_event_kind kind;
     int64_t seq;
     uint32_t topic_len; /* bytes holds the topic, then the frame */
@@ -29,6 +30,7 @@ leat_event *leat_event_new(leat_event_kind kind, leat_slice topic, int64_t seq, 
     LEAT_ASSERT(data_len <= frame_len + hidden_len - data_at);
     leat_event *e = leat_calloc(1, sizeof(*e) + topic.len + frame_len + hidden_len);
     atomic_init(&e->refs, 1);
+    atomic_init(&e->twin, NULL);
     e->kind = kind;
     e->seq = seq;
     e->topic_len = (uint32_t)topic.len;
@@ -58,8 +60,27 @@ void leat_event_unref(leat_event *e)
      * sees that all others have. */
     unsigned before = atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel);
     LEAT_ASSERT(before > 0);
-    if (before == 1)
-        free(e);
+    if (before > 1)
+        return;
+    leat_event *twin = leat_event_twin(e);
+    if (twin != NULL && twin != e)
+        leat_event_unref(twin);
+    free(e);
+}
+
+leat_event *leat_event_twin(const leat_event *e)
+{
+    return atomic_load_explicit(&e->twin, memory_order_acquire);
+}
+
+leat_event *leat_event_set_twin(leat_event *e, leat_event *twin)
+{
+    leat_event *set = NULL;
+    if (atomic_compare_exchange_strong(&e->twin, &set, twin))
+        return twin;
+    if (twin != e)
+        leat_event_unref(twin);
+    return set;
 }
 
 leat_event_kind leat_event_kind_of(const leat_event *e)

@@ -9,6 +9,9 @@
  * One block holds the topic, then the WebSocket frame: header, `{"op":"event","topic":…,"seq":…,
  * "data":`, the data, `}`. The encoder (wire/leat_v1_write.c) tells where in the frame the payload
  * and the data lie, so that the data is encoded and copied only once.
+ *
+ * An event may have a twin: the same event with its frame compressed. It is made when the first
+ * client wants it (wire/deflate.h). All others share it, on every thread.
  */
 #ifndef LEAT_BASE_EVENT_H
 #define LEAT_BASE_EVENT_H
@@ -42,6 +45,13 @@ char *leat_event_frame_room(leat_event *e);
 
 leat_event *leat_event_ref(leat_event *e);
 void leat_event_unref(leat_event *e);
+
+/* The event with its frame compressed: e itself if that was found not worth it, NULL if nobody has
+ * asked yet. Borrowed: it lives as long as e. */
+leat_event *leat_event_twin(const leat_event *e);
+/* Sets the twin, unless another thread was faster. Takes twin (no reference if it is e itself);
+ * returns the twin that is set. */
+leat_event *leat_event_set_twin(leat_event *e, leat_event *twin);
 
 leat_event_kind leat_event_kind_of(const leat_event *e);
 leat_slice leat_event_topic(const leat_event *e);

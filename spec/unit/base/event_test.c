@@ -68,12 +68,35 @@ static void counts_references_of_several_threads(void **state)
     leat_event_unref(e);
 }
 
+static void *offer_a_twin(void *arg)
+{
+    return leat_event_set_twin(arg, make_event());
+}
+
+static void has_one_twin_whoever_is_first(void **state)
+{
+    (void)state;
+    leat_event *e = make_event();
+    pthread_t threads[4];
+    void *twins[4];
+
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, offer_a_twin, e), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], &twins[i]);
+
+    for (int i = 0; i < 4; i++)
+        assert_ptr_equal(twins[i], leat_event_twin(e));
+    leat_event_unref(e); /* all others are freed already: the leak checker would tell */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shows_the_parts_of_its_frame),
         cmocka_unit_test(lives_until_the_last_reference_is_dropped),
         cmocka_unit_test(counts_references_of_several_threads),
+        cmocka_unit_test(has_one_twin_whoever_is_first),
     };
     return cmocka_run_group_tests_name("base/event", tests, NULL, NULL);
 }
