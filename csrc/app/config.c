@@ -92,6 +92,11 @@ static const leat_config_key keys[] = {
              "one message of a client"),
     SIZE_KEY("max_message_values", limits.max_message_values, 10000, 10, 100000000,
              "JSON values in one message of a client"),
+    U64_KEY("compression_level", compression_level, 1, 0, 9,
+            "how hard messages are compressed for clients that take it (permessage-deflate): 1 is "
+            "the fastest, 9 the smallest, 0 compresses none"),
+    SIZE_KEY("compression_min_bytes", compression_min_bytes, 256, 0, GIB,
+             "a shorter message is not compressed"),
     SIZE_KEY("max_snapshot_bytes", limits.max_snapshot_bytes, 16 * MIB, KIB, GIB,
              "one snapshot, as JSON"),
     SIZE_KEY("max_send_buffer_bytes", limits.max_send_buffer_bytes, MIB, 4 * KIB, GIB,

@@ -46,6 +46,8 @@ typedef struct leat_config {
     size_t max_statements;
     uint64_t header_timeout_ms;
     uint64_t keep_alive_timeout_ms;
+    uint64_t compression_level; /* 0: none */
+    size_t compression_min_bytes;
     size_t max_header_bytes;
     size_t max_headers;
     size_t max_body_bytes;

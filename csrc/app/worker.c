@@ -140,6 +140,7 @@ void leat_worker_join(leat_worker *w)
 void leat_worker_free(leat_worker *w)
 {
     leat_mailbox_free(w->mailbox);
+    leat_deflate_free(w->core.deflate);
     leat_buf_close(&w->start_error);
     free(w);
 }
@@ -218,6 +219,9 @@ static void fill_core(leat_worker *w)
     w->core.pool = w->pool;
     w->core.hub = leat_hub_mailbox(w->options.hub);
     w->core.limits = &w->options.config->limits;
+    if (w->options.config->compression_level > 0)
+        w->core.deflate = leat_deflate_new((int)w->options.config->compression_level,
+                                           w->options.config->compression_min_bytes);
 }
 
 static leat_http_options http_options(const leat_config *config)

@@ -162,19 +162,18 @@ static const leat_peer_handler peer_handler = {on_message, on_close, on_writable
 
 /* --- beginning --- */
 
-static leat_peer *open_peer(leat_client *c, leat_conn *conn, leat_transport transport,
-                            leat_buf *rest)
+static leat_peer *open_peer(leat_client *c, leat_opening *opening, leat_transport transport)
 {
     leat_core *core = c->base.core;
     if (transport != LEAT_TRANSPORT_SSE)
-        return leat_ws_peer_new(conn, core->loop, core->limits, core->metrics, rest, &peer_handler,
-                                c);
-    leat_buf_close(rest); /* a request whose answer never ends has nothing behind it */
-    return leat_sse_peer_new(conn, core->loop, core->limits, &peer_handler, c);
+        return leat_ws_peer_new(opening, core->loop, core->limits, core->metrics, core->deflate,
+                                &peer_handler, c);
+    leat_buf_close(&opening->rest); /* a request whose answer never ends has nothing behind it */
+    return leat_sse_peer_new(opening->conn, core->loop, core->limits, &peer_handler, c);
 }
 
-leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport transport,
-                             leat_session *session, leat_buf *rest)
+leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transport transport,
+                             leat_session *session)
 {
     leat_client *c = leat_calloc(1, sizeof(*c));
     c->base.ops = &subscriber_ops;
@@ -187,7 +186,7 @@ leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport tr
     leat_list_push(&core->clients, &c->link);
     core->n_clients++;
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
-    c->peer = open_peer(c, conn, transport, rest);
+    c->peer = open_peer(c, opening, transport);
     arm_expiry(c, until_ms(session->expires_at));
     return c;
 }

@@ -15,7 +15,7 @@
 #include "core/core.h"
 #include "core/script.h"
 #include "core/sub.h"
-#include "net/conn.h"
+#include "net/opening.h"
 
 typedef struct leat_client leat_client;
 
@@ -25,10 +25,9 @@ typedef enum leat_transport {
     LEAT_TRANSPORT_SSE,       /* the same as Server-Sent Events */
 } leat_transport;
 
-/* Takes conn (on which the caller has queued the 101 or the head of the response), the session, and
- * the bytes that came behind the request's head. */
-leat_client *leat_client_new(leat_core *core, leat_conn *conn, leat_transport transport,
-                             leat_session *session, leat_buf *rest);
+/* Takes what opening holds, and the session. */
+leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transport transport,
+                             leat_session *session);
 
 /* Stream routes: begins the topic's subscription. The request has a grant, made before the upgrade,
  * and the mark of when its handler began. */

@@ -20,6 +20,7 @@
 #include "loop/loop.h"
 #include "mail/hub_link.h"
 #include "pg/pg_pool.h"
+#include "wire/deflate.h"
 
 typedef struct leat_core {
     /* Set by the worker before leat_core_start. */
@@ -28,7 +29,8 @@ typedef struct leat_core {
     leat_pg_pool *pool;
     leat_mailbox *hub; /* the hub's mailbox */
     const leat_limits *limits;
-    leat_script *script; /* the current scripts; replaced through leat_core_set_script */
+    leat_deflate *deflate; /* NULL: messages are never compressed */
+    leat_script *script;   /* the current scripts; replaced through leat_core_set_script */
 
     /* The core's own. */
     leat_hub_link *link;

@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
-#include "net/conn.h"
+#include "net/opening.h"
 #include "wire/http.h"
 
 typedef struct leat_script leat_script;
@@ -56,10 +56,10 @@ typedef struct leat_route_ops {
     void (*run)(leat_script *s, leat_call *call, int route, leat_session *session,
                 const leat_http_request *request, const char *remote, uint64_t deadline_ms,
                 leat_route_cb cb);
-    /* Opens a connection of a WEBSOCKET route. Takes conn, whose 101 has been queued, the session
-     * (NULL on a public route), and the bytes that came behind the request's head. */
-    void (*open_socket)(leat_script *s, int route, leat_session *session, leat_conn *conn,
-                        const leat_http_request *request, leat_buf *rest);
+    /* Opens a connection of a WEBSOCKET route. Takes the session (NULL on a public route) and what
+     * opening holds. */
+    void (*open_socket)(leat_script *s, int route, leat_session *session, leat_opening *opening,
+                        const leat_http_request *request);
     /* Returns owned: a session without a user, for the clients of public stream routes. */
     leat_session *(*guest)(leat_script *s, const leat_http_request *request, const char *remote);
     /* True if handlers have memory to run in; otherwise appends the reason, one line. */

@@ -337,14 +337,28 @@ static void on_authorized(leat_call *call, const leat_verdict *verdict)
 
 /* --- opening --- */
 
-/* Queues the 101 and takes the socket. */
-static leat_conn *switch_protocols(struct handshake *h, const char *subprotocol, leat_buf *rest)
+/* Takes the socket and queues the head of the response on it. */
+static leat_opening leave_http(struct handshake *h, leat_buf *head)
+{
+    leat_opening opening;
+    opening.conn = leat_http_conn_detach(h->conn, &opening.rest);
+    opening.window_bits = 0;
+    leat_conn_send_owned(opening.conn, head);
+    return opening;
+}
+
+/* Answers 101, with permessage-deflate if the client offers it and the server has it. */
+static leat_opening switch_protocols(struct handshake *h, const char *subprotocol)
 {
     leat_buf head = LEAT_BUF_INIT;
-    leat_upgrade_write_accept(&head, h->upgrade.key, subprotocol, NULL);
-    leat_conn *conn = leat_http_conn_detach(h->conn, rest);
-    leat_conn_send_owned(conn, &head);
-    return conn;
+    leat_deflate_terms terms = h->upgrade.deflate;
+    if (h->side->core->deflate == NULL)
+        terms.window_bits = 0;
+    leat_upgrade_write_accept(&head, h->upgrade.key, subprotocol,
+                              terms.window_bits > 0 ? &terms : NULL);
+    leat_opening opening = leave_http(h, &head);
+    opening.window_bits = terms.window_bits;
+    return opening;
 }
 
 static const char *subprotocol_of(const struct handshake *h)
@@ -361,28 +375,24 @@ static leat_session *take_session(struct handshake *h)
 
 static void open_client(struct handshake *h)
 {
-    leat_buf rest;
-    leat_conn *conn = switch_protocols(h, subprotocol_of(h), &rest);
-    (void)leat_client_new(h->side->core, conn, LEAT_TRANSPORT_WS, take_session(h), &rest);
+    leat_opening opening = switch_protocols(h, subprotocol_of(h));
+    (void)leat_client_new(h->side->core, &opening, LEAT_TRANSPORT_WS, take_session(h));
     free_handshake(h);
 }
 
-static leat_conn *begin_sse(struct handshake *h, leat_buf *rest)
+static leat_opening begin_sse(struct handshake *h)
 {
     leat_buf head = LEAT_BUF_INIT;
     leat_sse_write_head(&head);
-    leat_conn *conn = leat_http_conn_detach(h->conn, rest);
-    leat_conn_send_owned(conn, &head);
-    return conn;
+    return leave_http(h, &head);
 }
 
 static void open_stream(struct handshake *h, leat_grant *grant)
 {
     bool sse = h->goal == GOAL_STREAM_SSE;
-    leat_buf rest;
-    leat_conn *conn = sse ? begin_sse(h, &rest) : switch_protocols(h, subprotocol_of(h), &rest);
+    leat_opening opening = sse ? begin_sse(h) : switch_protocols(h, subprotocol_of(h));
     leat_transport transport = sse ? LEAT_TRANSPORT_SSE : LEAT_TRANSPORT_WS_STREAM;
-    leat_client *client = leat_client_new(h->side->core, conn, transport, take_session(h), &rest);
+    leat_client *client = leat_client_new(h->side->core, &opening, transport, take_session(h));
     leat_client_stream(client, &(leat_sub_request){
                                    .topic = leat_slice_of(h->match.topic),
                                    .params = leat_buf_view(&h->params),
@@ -396,9 +406,8 @@ static void open_stream(struct handshake *h, leat_grant *grant)
 
 static void open_raw(struct handshake *h)
 {
-    leat_buf rest;
     const leat_http_request *r = leat_http_conn_request(h->conn);
-    leat_conn *conn = switch_protocols(h, NULL, &rest);
-    h->script->routes->open_socket(h->script, h->match.route, take_session(h), conn, r, &rest);
+    leat_opening opening = switch_protocols(h, NULL);
+    h->script->routes->open_socket(h->script, h->match.route, take_session(h), &opening, r);
     free_handshake(h);
 }

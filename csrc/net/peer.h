@@ -28,6 +28,7 @@
 #include "base/slice.h"
 #include "loop/loop.h"
 #include "net/conn.h"
+#include "net/opening.h"
 
 typedef struct leat_peer leat_peer;
 

@@ -36,14 +36,16 @@ typedef enum ws_input {
 typedef struct ws_peer {
     leat_peer base;
     leat_metrics *metrics;
+    leat_deflate *deflate; /* the worker's; not used while window_bits is 0 */
     leat_frame_decoder decoder;
     leat_buf unread;
-    leat_buf owed_pong; /* the payload of the last ping that is not yet answered */
-    uint64_t pinged_ms; /* when the unanswered ping was sent; 0: there is none */
-    int close_code;     /* WS_CLOSED_BY_PEER: what is to be answered */
-    uint8_t state;      /* a ws_state */
-    uint8_t input;      /* a ws_input */
-    bool owes_pong;     /* a ping came while the output was full, and is to be answered */
+    leat_buf owed_pong;  /* the payload of the last ping that is not yet answered */
+    uint64_t pinged_ms;  /* when the unanswered ping was sent; 0: there is none */
+    int close_code;      /* WS_CLOSED_BY_PEER: what is to be answered */
+    uint8_t state;       /* a ws_state */
+    uint8_t input;       /* a ws_input */
+    uint8_t window_bits; /* of the peer's inflater; 0: no message is compressed */
+    bool owes_pong;      /* a ping came while the output was full, and is to be answered */
 } ws_peer;
 
 static const uint8_t edges[WS_STATES] = {
@@ -104,6 +106,18 @@ static void send_frame(ws_peer *w, leat_frame_op op, leat_slice payload)
     leat_peer_sent(&w->base);
 }
 
+/* Queues the message as a compressed frame. False if it is to be sent as it is. */
+static bool send_compressed(ws_peer *w, leat_frame_op op, leat_slice payload)
+{
+    leat_buf frame = LEAT_BUF_INIT;
+    bool sent = leat_deflate_suits(w->window_bits, payload.len) &&
+                leat_deflate_frame(w->deflate, op, payload, &frame);
+    if (sent)
+        leat_conn_send_owned(w->base.conn, &frame);
+    leat_buf_close(&frame);
+    return sent;
+}
+
 static void send_close(ws_peer *w, int code, const char *reason)
 {
     leat_buf frame = LEAT_BUF_INIT;
@@ -122,6 +136,11 @@ static void begin(leat_buf *out, const leat_peer_label *label, size_t room)
 static void finish(leat_peer *p, leat_buf *message)
 {
     size_t payload_len = message->len - LEAT_FRAME_HEADER_MAX;
+    leat_slice payload = {message->at + LEAT_FRAME_HEADER_MAX, payload_len};
+    if (send_compressed(ws_of(p), LEAT_FRAME_TEXT, payload)) {
+        leat_buf_close(message);
+        return;
+    }
     size_t from = LEAT_FRAME_HEADER_MAX - leat_frame_header_len(payload_len);
     leat_frame_write_header(message->at + from, LEAT_FRAME_TEXT, payload_len);
     leat_conn_send_tail(p->conn, message, from);
@@ -132,14 +151,23 @@ static void send_event(leat_peer *p, leat_event *e, const leat_epoch *epoch)
     (void)epoch;
     if (p->output == LEAT_PEER_SHUT)
         return;
+    ws_peer *w = ws_of(p);
+    if (leat_deflate_suits(w->window_bits, leat_event_payload(e).len))
+        e = leat_deflate_event(w->deflate, e);
     leat_conn_send_event(p->conn, e, leat_event_frame(e));
     leat_peer_sent(p);
 }
 
 void leat_ws_peer_send(leat_peer *p, bool binary, leat_slice payload)
 {
-    if (leat_ws_peer_is_open(p))
-        send_frame(ws_of(p), binary ? LEAT_FRAME_BINARY : LEAT_FRAME_TEXT, payload);
+    ws_peer *w = ws_of(p);
+    leat_frame_op op = binary ? LEAT_FRAME_BINARY : LEAT_FRAME_TEXT;
+    if (!leat_ws_peer_is_open(p))
+        return;
+    if (send_compressed(w, op, payload))
+        leat_peer_sent(p);
+    else
+        send_frame(w, op, payload);
 }
 
 static void send_pong(ws_peer *w, leat_slice payload)
@@ -198,14 +226,45 @@ static void end_input(ws_peer *w, int code, leat_slice reason)
 
 /* --- in --- */
 
+static void breach(ws_peer *w, int code)
+{
+    leat_metrics_add(w->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
+    end_input(w, code, (leat_slice){NULL, 0});
+}
+
+/* The decoder leaves the UTF-8 of a compressed text to us. False after a breach. */
+static bool deliver_compressed(ws_peer *w, bool binary, leat_slice compressed)
+{
+    leat_buf message = LEAT_BUF_INIT;
+    size_t max = w->base.limits->max_message_bytes;
+    int code = leat_deflate_inflate(w->deflate, compressed, max, &message);
+    if (code == 0 && !binary && !leat_utf8_valid(message.at, message.len))
+        code = LEAT_CLOSE_BAD_DATA;
+    if (code == 0)
+        w->base.handler->on_message(w->base.owner, binary, leat_buf_view(&message));
+    else
+        breach(w, code);
+    leat_buf_close(&message);
+    return code == 0;
+}
+
+/* False after a breach. */
+static bool deliver(ws_peer *w, bool binary, leat_slice payload)
+{
+    if (leat_frame_rsv(&w->decoder) != 0)
+        return deliver_compressed(w, binary, payload);
+    w->base.handler->on_message(w->base.owner, binary, payload);
+    return true;
+}
+
 static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_code)
 {
     ws_peer *w = arg;
     switch (op) {
     case LEAT_FRAME_TEXT:
     case LEAT_FRAME_BINARY:
-        if (w->state == WS_OPEN)
-            w->base.handler->on_message(w->base.owner, op == LEAT_FRAME_BINARY, payload);
+        if (w->state == WS_OPEN && !deliver(w, op == LEAT_FRAME_BINARY, payload))
+            return false;
         break;
     case LEAT_FRAME_PING:
         if (w->state == WS_OPEN)
@@ -246,8 +305,7 @@ static void decode(ws_peer *w, char *bytes, size_t len)
     size_t used = 0;
     int code = leat_frame_feed(&w->decoder, bytes, len, on_frame, w, &used);
     if (code != 0) {
-        leat_metrics_add(w->metrics, LEAT_M_PROTOCOL_ERRORS, 1);
-        end_input(w, code, (leat_slice){NULL, 0});
+        breach(w, code);
     } else if (used < len && takes_input(w)) {
         leat_buf_append(&w->unread, bytes + used, len - used);
     }
@@ -355,9 +413,9 @@ static void free_peer(leat_peer *p)
     free(w);
 }
 
-leat_peer *leat_ws_peer_new(leat_conn *conn, leat_loop *loop, const leat_limits *limits,
-                            leat_metrics *metrics, leat_buf *rest, const leat_peer_handler *handler,
-                            void *owner)
+leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_limits *limits,
+                            leat_metrics *metrics, leat_deflate *deflate,
+                            const leat_peer_handler *handler, void *owner)
 {
     static const leat_peer_ops ops = {
         .begin = begin,
@@ -378,10 +436,13 @@ leat_peer *leat_ws_peer_new(leat_conn *conn, leat_loop *loop, const leat_limits 
     w->metrics = metrics;
     w->base.handler = handler;
     w->base.owner = owner;
+    w->deflate = deflate;
+    w->window_bits = opening->window_bits;
     leat_frame_decoder_init(&w->decoder, limits->max_message_bytes);
-    leat_peer_init(&w->base, &ops, conn, loop, limits, &conn_handler);
-    w->unread = *rest;
-    *rest = LEAT_BUF_INIT;
+    w->decoder.claimed_rsv = w->window_bits > 0 ? LEAT_DEFLATE_RSV : 0;
+    leat_peer_init(&w->base, &ops, opening->conn, loop, limits, &conn_handler);
+    w->unread = opening->rest;
+    opening->rest = LEAT_BUF_INIT;
     update_reading(w);
     return &w->base;
 }

@@ -6,17 +6,21 @@
  * Pings are answered here. While the output is full only the last one is remembered, and answered
  * when it is open again (RFC 6455 §5.5.3). A peer that sends nothing for ping_interval_ms is
  * pinged, and given up if it still sends nothing for pong_timeout_ms.
+ *
+ * Where permessage-deflate was agreed (RFC 7692), a message may come compressed, and is inflated
+ * here to at most max_message_bytes. What is sent is compressed where that makes it shorter.
  */
 #ifndef LEAT_NET_WS_PEER_H
 #define LEAT_NET_WS_PEER_H
 
 #include "net/peer.h"
+#include "wire/deflate.h"
 
-/* Takes conn, on which the 101 is queued, and the bytes that came behind the request's head; their
- * messages are delivered in the loop's next turn. */
-leat_peer *leat_ws_peer_new(leat_conn *conn, leat_loop *loop, const leat_limits *limits,
-                            leat_metrics *metrics, leat_buf *rest, const leat_peer_handler *handler,
-                            void *owner);
+/* Takes what opening holds. Messages in its rest are delivered in the loop's next turn. deflate is
+ * borrowed; it may be NULL if permessage-deflate was not agreed. */
+leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_limits *limits,
+                            leat_metrics *metrics, leat_deflate *deflate,
+                            const leat_peer_handler *handler, void *owner);
 
 /* Sends a message of the caller's own, copied. Dropped unless leat_ws_peer_is_open. */
 void leat_ws_peer_send(leat_peer *p, bool binary, leat_slice payload);

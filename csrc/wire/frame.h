@@ -66,6 +66,12 @@ struct leat_frame_decoder {
 void leat_frame_decoder_init(leat_frame_decoder *d, size_t max_message);
 void leat_frame_decoder_close(leat_frame_decoder *d);
 
+/* Within the callback for a message: the reserved bits of its first frame. */
+static inline uint8_t leat_frame_rsv(const leat_frame_decoder *d)
+{
+    return d->rsv_;
+}
+
 /* Feeds bytes, which may be changed (unmasked in place). Returns 0, or the code to close with;
  * after that the decoder is not fed again. fed (may be NULL): how many were taken, fewer than len
  * if cb stopped it. */

@@ -70,10 +70,9 @@ int leat_upgrade_check(const leat_http_request *r, leat_upgrade *out, const char
     leat_slice key = leat_http_find(r, "sec-websocket-key");
     if (leat_http_count(r, "sec-websocket-key") != 1 || !key_ok(key))
         return refuse(reason, 400, "There must be one Sec-WebSocket-Key, of 16 bytes in base64.");
-    *out = (leat_upgrade){
-        .key = key,
-        .extensions = leat_http_find(r, "sec-websocket-extensions"),
-    };
+    *out = (leat_upgrade){.key = key};
+    if (leat_deflate_read_offers(r, &out->deflate) == LEAT_DEFLATE_MALFORMED)
+        return refuse(reason, 400, "A Sec-WebSocket-Extensions header is malformed.");
     read_subprotocols(r, out);
     return 0;
 }
@@ -94,7 +93,7 @@ static void write_accept_value(leat_buf *out, leat_slice key)
 }
 
 void leat_upgrade_write_accept(leat_buf *out, leat_slice key, const char *subprotocol,
-                               const char *extra_headers)
+                               const leat_deflate_terms *deflate)
 {
     leat_buf_text(out, "HTTP/1.1 101 Switching Protocols\r\n"
                        "Upgrade: websocket\r\n"
@@ -104,7 +103,7 @@ void leat_upgrade_write_accept(leat_buf *out, leat_slice key, const char *subpro
     leat_buf_text(out, "\r\n");
     if (subprotocol != NULL)
         leat_buf_printf(out, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
-    if (extra_headers != NULL)
-        leat_buf_text(out, extra_headers);
+    if (deflate != NULL)
+        leat_deflate_write_answer(out, deflate);
     leat_buf_text(out, "\r\n");
 }

@@ -6,8 +6,8 @@
  * Errors     leat_upgrade_check returns the HTTP status to refuse with (400, 405, 426 with Sec-
  *            WebSocket-Version: 13), 0 if all is well.
  *
- * Extensions are offered to the caller as sent, so that permessage-deflate can be negotiated here;
- * none is accepted yet.
+ * The only extension that is known is permessage-deflate. Whether an offer of it is accepted is the
+ * caller's decision.
  */
 #ifndef LEAT_WIRE_UPGRADE_H
 #define LEAT_WIRE_UPGRADE_H
@@ -15,15 +15,16 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "wire/deflate_offer.h"
 #include "wire/http.h"
 
 #define LEAT_UPGRADE_SUBPROTOCOL "leat.v1"
 
 typedef struct leat_upgrade {
-    leat_slice key;           /* Sec-WebSocket-Key */
-    bool wants_leat_v1;       /* the client offered the subprotocol */
-    bool offers_subprotocols; /* it offered some */
-    leat_slice extensions;    /* first Sec-WebSocket-Extensions value as sent; at == NULL if none */
+    leat_slice key;             /* Sec-WebSocket-Key */
+    bool wants_leat_v1;         /* the client offered the subprotocol */
+    bool offers_subprotocols;   /* it offered some */
+    leat_deflate_terms deflate; /* window_bits 0: no offer that can be accepted */
 } leat_upgrade;
 
 /* True if this is meant as a WebSocket upgrade (Upgrade: websocket), well-formed or not. */
@@ -32,8 +33,8 @@ bool leat_upgrade_wanted(const leat_http_request *r);
 /* Checks the handshake. On refusal *reason is a static sentence. */
 int leat_upgrade_check(const leat_http_request *r, leat_upgrade *out, const char **reason);
 
-/* Appends the 101 response. subprotocol and extra_headers may be NULL. */
+/* Appends the 101 response. subprotocol may be NULL; deflate is NULL if no offer is accepted. */
 void leat_upgrade_write_accept(leat_buf *out, leat_slice key, const char *subprotocol,
-                               const char *extra_headers);
+                               const leat_deflate_terms *deflate);
 
 #endif

@@ -72,7 +72,8 @@ describe("the documentation", function()
     for _, name in ipairs(DOCUMENTS) do
       for _, span in ipairs(markdown.code_spans(ROOT .. name)) do
         local metric = span:match("^(leat_[%l_]+)$") or span:match("^(leat_[%l_]+){")
-        if metric and metric ~= "leat_internal" then -- the schema of that name
+        -- architecture.md names C functions; leat_internal is a schema.
+        if metric and name ~= "docs/architecture.md" and metric ~= "leat_internal" then
           count = count + 1
           assert.is_not_nil(text:find("# TYPE " .. metric .. " ", 1, true), name .. " names " .. metric)
         end
@@ -172,7 +173,8 @@ describe("the documentation", function()
     end
 
     local expected = numbers()
-    expected.workers, expected.drain_ms = nil, nil -- how much there is, and how long it goes on: no limits
+    -- What there is, and how it is done: no limits.
+    expected.workers, expected.drain_ms, expected.compression_level, expected.compression_min_bytes = nil, nil, nil, nil
     assert.same(expected, listed)
   end)
 

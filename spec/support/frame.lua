@@ -1,5 +1,7 @@
 -- WebSocket frames (RFC 6455 §5), byte by byte: also those that nobody should send.
 
+local zlib = require "zlib"
+
 local M = {}
 
 M.CONTINUATION, M.TEXT, M.BINARY, M.CLOSE, M.PING, M.PONG = 0, 1, 2, 8, 9, 10
@@ -32,9 +34,12 @@ function M.encode(f)
   return head .. key .. mask_payload(payload, key)
 end
 
+-- What is left out at the end of a compressed message (RFC 7692 §7.2.1).
+local DEFLATE_TAIL = "\0\0\xff\xff"
+
 --- Decodes a server's frame that begins at that byte: { fin, op, payload } and where the next one begins; nil if it
---- is not whole.
-function M.decode(bytes, start)
+--- is not whole. deflate: permessage-deflate was agreed; a compressed message also has compressed_length.
+function M.decode(bytes, start, deflate)
   local there = #bytes - start + 1
   if there < 2 then return nil end
   local first, second = bytes:byte(start, start + 1)
@@ -50,8 +55,14 @@ function M.decode(bytes, start)
     assert(length > 65535, "a length must be in its shortest form")
   end
   if #bytes < at + length - 1 then return nil end
-  assert(first & 0x70 == 0, "no reserved bit may be set")
-  return { fin = first >= 128, op = first & 15, payload = bytes:sub(at, at + length - 1) }, at + length
+  local f = { fin = first >= 128, op = first & 15, payload = bytes:sub(at, at + length - 1) }
+  if deflate and first & 0x70 == 0x40 and f.op < M.CLOSE then
+    f.compressed_length = length
+    f.payload = zlib.inflate(-15)(f.payload .. DEFLATE_TAIL)
+  else
+    assert(first & 0x70 == 0, "no reserved bit may be set")
+  end
+  return f, at + length
 end
 
 function M.close_payload(code, reason)

@@ -72,7 +72,7 @@ local function pump(self)
   local bytes = self.tcp:bytes()
   local at = 1
   while true do
-    local f, next_at = frame.decode(bytes, at)
+    local f, next_at = frame.decode(bytes, at, self.headers["sec-websocket-extensions"] ~= nil)
     if not f then break end
     assert(f.fin, "this server sends no fragments")
     at = next_at

@@ -248,8 +248,8 @@ static void run_next(leat_raw *r)
 
 /* --- opening and draining --- */
 
-void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_conn *conn,
-                       const leat_http_request *request, leat_buf *rest)
+void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_opening *opening,
+                       const leat_http_request *request)
 {
     static const leat_peer_handler handler = {on_message, on_close, NULL, NULL, on_gone};
     leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, script);
@@ -259,13 +259,14 @@ void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_co
     r->route = &lua->catalog.routes[route];
     r->session = session;
     r->ref = LUA_NOREF;
-    leat_head_pack(&r->head, request, leat_conn_remote(conn), (leat_slice){NULL, 0});
+    leat_head_pack(&r->head, request, leat_conn_remote(opening->conn), (leat_slice){NULL, 0});
     leat_list_init(&r->inbox);
     leat_list_push(&lua->raws, &r->link);
     lua->n_raws++;
     leat_vm_hold(lua);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
-    r->peer = leat_ws_peer_new(conn, core->loop, core->limits, core->metrics, rest, &handler, r);
+    r->peer = leat_ws_peer_new(opening, core->loop, core->limits, core->metrics, core->deflate,
+                               &handler, r);
     put(r, LEAT_RAW_ITEM_OPEN, (leat_slice){NULL, 0}, false, 0);
     run_next(r);
 }

@@ -15,8 +15,8 @@
 typedef struct leat_lua leat_lua;
 
 /* The open_socket of core/route.h's table. */
-void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_conn *conn,
-                       const leat_http_request *request, leat_buf *rest);
+void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_opening *opening,
+                       const leat_http_request *request);
 
 /* Open raw connections: closed with 1001 at draining. */
 size_t leat_lua_raw_count(const leat_lua *lua);

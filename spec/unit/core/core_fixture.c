@@ -109,8 +109,8 @@ void core_fixture_connect(core_fixture *f, leat_transport transport)
 {
     f->conn = (leat_conn){.reading = true};
     f->n_sessions++;
-    leat_buf rest = LEAT_BUF_INIT;
-    f->client = leat_client_new(&f->core, &f->conn, transport, &f->session, &rest);
+    leat_opening opening = {.conn = &f->conn};
+    f->client = leat_client_new(&f->core, &opening, transport, &f->session);
 }
 
 static void write_message(leat_buf *out, const char *json)

@@ -96,7 +96,9 @@ static leat_conn *begin(owner *o, fixture *f)
 static void open_with(owner *o, fixture *f, leat_buf *rest)
 {
     leat_conn *conn = begin(o, f);
-    o->peer = leat_ws_peer_new(conn, f->loop, &o->limits, f->metrics, rest, &handler, o);
+    leat_opening opening = {.conn = conn, .rest = *rest};
+    *rest = LEAT_BUF_INIT;
+    o->peer = leat_ws_peer_new(&opening, f->loop, &o->limits, f->metrics, NULL, &handler, o);
 }
 
 static void open_peer(owner *o, void **state)
@@ -361,15 +363,123 @@ static void names_breaches(void **state)
     assert_int_equal(leat_metrics_get(f->metrics, LEAT_M_PROTOCOL_ERRORS), 11);
 }
 
+/* --- compressed messages (RFC 7692); the codec has a test of its own --- */
+
+enum { COMPRESSED = 0x80 | LEAT_DEFLATE_RSV << 4 }; /* flags of a whole frame */
+
+#define HELLO "\xf2\x48\xcd\xc9\xc9\x07\x00"
+
+static leat_deflate *open_with_deflate(owner *o, void **state)
+{
+    leat_deflate *deflate = leat_deflate_new(1, 20);
+    leat_opening opening = {.conn = begin(o, *state), .window_bits = 8};
+    o->peer =
+        leat_ws_peer_new(&opening, o->f->loop, &o->limits, o->f->metrics, deflate, &handler, o);
+    return deflate;
+}
+
+static void say_compressed(owner *o, int op, const char *payload, size_t len)
+{
+    leat_buf frame = LEAT_BUF_INIT;
+    ws_far_end_write(&frame, COMPRESSED, op, payload, len);
+    ws_far_end_say_bytes(&o->far, frame.at, frame.len);
+    leat_buf_close(&frame);
+}
+
+static void takes_compressed_and_plain_messages(void **state)
+{
+    owner o;
+    leat_deflate *deflate = open_with_deflate(&o, state);
+    say_compressed(&o, LEAT_FRAME_TEXT, HELLO, 7);
+    ws_far_end_say_text(&o.far, "plain");
+    say_compressed(&o, LEAT_FRAME_BINARY, HELLO, 7);
+    WS_FAR_END_UNTIL(&o.far, o.messages == 3);
+    assert_true(leat_slice_is(leat_buf_view(&o.got), "[Hello][plain](Hello)"));
+    end(&o);
+    leat_deflate_free(deflate);
+}
+
+static void takes_a_compressed_message_in_fragments(void **state)
+{
+    owner o;
+    leat_deflate *deflate = open_with_deflate(&o, state);
+    leat_buf frames = LEAT_BUF_INIT;
+    ws_far_end_write(&frames, LEAT_DEFLATE_RSV << 4, LEAT_FRAME_TEXT, HELLO, 3);
+    ws_far_end_write(&frames, 0x80, LEAT_FRAME_PING, "p", 1);
+    ws_far_end_write(&frames, 0x80, LEAT_FRAME_CONTINUATION, HELLO + 3, 4);
+    for (size_t i = 0; i < frames.len; i++)
+        ws_far_end_say_bytes(&o.far, frames.at + i, 1);
+    WS_FAR_END_UNTIL(&o.far, o.messages == 1);
+    assert_true(leat_slice_is(leat_buf_view(&o.got), "[Hello]"));
+    leat_buf_close(&frames);
+    end(&o);
+    leat_deflate_free(deflate);
+}
+
+static void closes_for_a_bad_compressed_message(void **state)
+{
+    static const struct {
+        const char *payload;
+        size_t len;
+        int code;
+    } cases[] = {
+        {"\x07\x00", 2, LEAT_CLOSE_BAD_DATA},                     /* not DEFLATE */
+        {"\x00\x01\x00\xfe\xff\xff\x00", 7, LEAT_CLOSE_BAD_DATA}, /* not UTF-8 */
+        {HELLO, 7, LEAT_CLOSE_TOO_BIG},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        owner o;
+        leat_deflate *deflate = open_with_deflate(&o, state);
+        if (cases[i].code == LEAT_CLOSE_TOO_BIG)
+            o.limits.max_message_bytes = 4;
+        say_compressed(&o, LEAT_FRAME_TEXT, cases[i].payload, cases[i].len);
+        WS_FAR_END_UNTIL(&o.far, o.closes == 1);
+        assert_int_equal(o.close_code, cases[i].code);
+        assert_int_equal(o.messages, 0);
+        end(&o);
+        leat_deflate_free(deflate);
+    }
+}
+
+static void refuses_compressed_frames_that_were_not_agreed(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    say_compressed(&o, LEAT_FRAME_TEXT, HELLO, 7);
+    WS_FAR_END_UNTIL(&o.far, o.closes == 1);
+    assert_int_equal(o.close_code, LEAT_CLOSE_PROTOCOL);
+    end(&o);
+}
+
+/* The window that was agreed holds 256 bytes: longer messages are sent as they are. */
+static void compresses_what_the_window_holds(void **state)
+{
+    owner o;
+    leat_deflate *deflate = open_with_deflate(&o, state);
+    char text[300];
+    memset(text, 'a', sizeof(text));
+    leat_ws_peer_send(o.peer, false, (leat_slice){text, 256});
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len > 2);
+    assert_int_equal((uint8_t)o.far.heard.at[0], 0xc1);
+    assert_true(o.far.heard.len < 20);
+    o.far.heard.len = 0;
+    leat_ws_peer_send(o.peer, true, leat_slice_of("short"));
+    ws_far_end_expect(&o.far, "\x82\x05short", 7);
+    leat_ws_peer_send(o.peer, true, (leat_slice){text, sizeof(text)});
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len >= 304);
+    assert_int_equal((uint8_t)o.far.heard.at[0], 0x82);
+    end(&o);
+    leat_deflate_free(deflate);
+}
+
 /* --- is it still there --- */
 
 static void pings_a_silent_peer_and_gives_it_up(void **state)
 {
     owner o;
-    leat_buf rest = LEAT_BUF_INIT;
-    leat_conn *conn = begin(&o, *state);
+    leat_opening opening = {.conn = begin(&o, *state)};
     o.limits.ping_interval_ms = o.limits.pong_timeout_ms = 30;
-    o.peer = leat_ws_peer_new(conn, o.f->loop, &o.limits, o.f->metrics, &rest, &handler, &o);
+    o.peer = leat_ws_peer_new(&opening, o.f->loop, &o.limits, o.f->metrics, NULL, &handler, &o);
     ws_far_end_expect(&o.far, "\x89\x00", 2);
     ws_far_end_say(&o.far, LEAT_FRAME_PONG, "", 0);
     ws_far_end_expect(&o.far, "\x89\x00", 2);
@@ -381,10 +491,9 @@ static void pings_a_silent_peer_and_gives_it_up(void **state)
 static void pings_a_held_peer_without_giving_it_up(void **state)
 {
     owner o;
-    leat_buf rest = LEAT_BUF_INIT;
-    leat_conn *conn = begin(&o, *state);
+    leat_opening opening = {.conn = begin(&o, *state)};
     o.limits.ping_interval_ms = o.limits.pong_timeout_ms = 20;
-    o.peer = leat_ws_peer_new(conn, o.f->loop, &o.limits, o.f->metrics, &rest, &handler, &o);
+    o.peer = leat_ws_peer_new(&opening, o.f->loop, &o.limits, o.f->metrics, NULL, &handler, &o);
     leat_peer_hold(o.peer);
     WS_FAR_END_UNTIL(&o.far, o.far.heard.len >= 8);
     assert_false(o.gone);
@@ -492,10 +601,9 @@ static void is_too_slow_when_its_messages_pile_up(void **state)
 static void is_too_slow_when_it_takes_nothing(void **state)
 {
     owner o;
-    leat_buf rest = LEAT_BUF_INIT;
-    leat_conn *conn = begin(&o, *state);
+    leat_opening opening = {.conn = begin(&o, *state)};
     o.limits.slow_client_timeout_ms = 20;
-    o.peer = leat_ws_peer_new(conn, o.f->loop, &o.limits, o.f->metrics, &rest, &handler, &o);
+    o.peer = leat_ws_peer_new(&opening, o.f->loop, &o.limits, o.f->metrics, NULL, &handler, &o);
     fill(&o);
     while (o.slow == 0)
         fixture_turn(o.f);
@@ -552,6 +660,11 @@ int main(void)
         TEST(closing_ends_holding),
         TEST(gives_up_a_close_that_is_not_answered),
         TEST(names_breaches),
+        TEST(takes_compressed_and_plain_messages),
+        TEST(takes_a_compressed_message_in_fragments),
+        TEST(closes_for_a_bad_compressed_message),
+        TEST(refuses_compressed_frames_that_were_not_agreed),
+        TEST(compresses_what_the_window_holds),
         TEST(pings_a_silent_peer_and_gives_it_up),
         TEST(pings_a_held_peer_without_giving_it_up),
         TEST(frames_messages_of_any_size),

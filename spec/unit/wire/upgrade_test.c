@@ -50,7 +50,7 @@ static void accepts_the_handshake_of_the_rfc(void **state)
         assert_true(leat_slice_is(u.key, "dGhlIHNhbXBsZSBub25jZQ=="));
         assert_true(u.offers_subprotocols);
         assert_false(u.wants_leat_v1);
-        assert_null(u.extensions.at);
+        assert_int_equal(u.deflate.window_bits, 0);
         leat_http_parser_free(p);
     }
 }
@@ -62,17 +62,18 @@ static void reads_subprotocols_and_extensions(void **state)
         const char *lines;
         bool offers;
         bool wants;
-        const char *extensions;
+        int window_bits;
     } cases[] = {
-        {"", false, false, NULL},
-        {"Sec-WebSocket-Protocol: leat.v1\r\n", true, true, NULL},
-        {"Sec-WebSocket-Protocol: leat.v2,leat.v1\r\n", true, true, NULL},
-        {"Sec-WebSocket-Protocol: leat.v2\r\nSec-WebSocket-Protocol: leat.v1\r\n", true, true,
-         NULL},
-        {"Sec-WebSocket-Protocol: LEAT.V1\r\n", true, false, NULL},
-        {"Sec-WebSocket-Protocol:\r\n", false, false, NULL},
+        {"", false, false, 0},
+        {"Sec-WebSocket-Protocol: leat.v1\r\n", true, true, 0},
+        {"Sec-WebSocket-Protocol: leat.v2,leat.v1\r\n", true, true, 0},
+        {"Sec-WebSocket-Protocol: leat.v2\r\nSec-WebSocket-Protocol: leat.v1\r\n", true, true, 0},
+        {"Sec-WebSocket-Protocol: LEAT.V1\r\n", true, false, 0},
+        {"Sec-WebSocket-Protocol:\r\n", false, false, 0},
         {"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n", false, false,
-         "permessage-deflate; client_max_window_bits"},
+         15},
+        {"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n", false, false,
+         9},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         leat_buf text = LEAT_BUF_INIT;
@@ -86,8 +87,7 @@ static void reads_subprotocols_and_extensions(void **state)
 
         assert_int_equal(u.offers_subprotocols, cases[i].offers);
         assert_int_equal(u.wants_leat_v1, cases[i].wants);
-        assert_int_equal(u.extensions.at != NULL, cases[i].extensions != NULL);
-        assert_true(leat_slice_is(u.extensions, cases[i].extensions));
+        assert_int_equal(u.deflate.window_bits, cases[i].window_bits);
         leat_http_parser_free(p);
         leat_buf_close(&text);
     }
@@ -119,6 +119,7 @@ static void refuses_what_is_no_handshake(void **state)
         {GET UPGRADE KEY "Sec-WebSocket-Version: 13, 8\r\n\r\n", 426},
         {GET UPGRADE KEY VERSION VERSION "\r\n", 400},
         {GET UPGRADE KEY VERSION "Content-Length: 1\r\n\r\nx", 400},
+        {GET UPGRADE KEY VERSION "Sec-WebSocket-Extensions: foo;\r\n\r\n", 400},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         leat_http_parser *p = parse(cases[i].text, 0);
@@ -166,14 +167,15 @@ static void writes_the_answer(void **state)
                                 "\r\n");
     out.len = 0;
     leat_upgrade_write_accept(&out, leat_slice_of("x3JJHMbDL1EzLkh9GBhXDw=="), "leat.v1",
-                              "Set-Cookie: a=b\r\n");
+                              &(leat_deflate_terms){.window_bits = 15});
     leat_buf_char(&out, '\0');
     assert_string_equal(out.at, "HTTP/1.1 101 Switching Protocols\r\n"
                                 "Upgrade: websocket\r\n"
                                 "Connection: Upgrade\r\n"
                                 "Sec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk=\r\n"
                                 "Sec-WebSocket-Protocol: leat.v1\r\n"
-                                "Set-Cookie: a=b\r\n"
+                                "Sec-WebSocket-Extensions: permessage-deflate; "
+                                "server_no_context_takeover; client_no_context_takeover\r\n"
                                 "\r\n");
     leat_buf_close(&out);
 }

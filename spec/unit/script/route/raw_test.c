@@ -29,9 +29,9 @@ static struct peer open_raw_with(script_fixture *f, leat_session *session, const
     leat_http_request request = {.method = leat_slice_of("GET"),
                                  .path = leat_slice_of("/raw/7"),
                                  .query = leat_slice_of("token=t")};
-    leat_buf rest = LEAT_BUF_INIT;
-    leat_buf_append(&rest, bytes, len);
-    leat_lua_raw_open(leat_lua_script(f->lua), m.route, session, conn, &request, &rest);
+    leat_opening opening = {.conn = conn};
+    leat_buf_append(&opening.rest, bytes, len);
+    leat_lua_raw_open(leat_lua_script(f->lua), m.route, session, &opening, &request);
     assert_int_equal(leat_lua_raw_count(f->lua), 1);
     return p;
 }
