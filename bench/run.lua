@@ -199,7 +199,7 @@ local function run_scenario(context, scenario, options)
   local rows = { report.head(scenario) }
   for _, point in ipairs(points_of(scenario, options.quick)) do
     local results, arguments = run_point(context, scenario, point, names, options)
-    local summary = report.summary(scenario, results)
+    local summary = report.summary(scenario, results, arguments)
     local x = scenario.vary and arguments[scenario.vary[1]]
     report.add_rows(rows, scenario, names, summary, x, options.quick)
     outcome.points[#outcome.points + 1] = { x = x, arguments = arguments, summary = summary, rounds = results }

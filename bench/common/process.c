@@ -33,23 +33,24 @@ static void read_ticks(FILE *f, double *user_s, double *system_s)
     *system_s = (double)sys / per_second;
 }
 
-static double thread_seconds(int pid, int thread)
+static double thread_seconds(int pid, int thread, double *waiting_s)
 {
     char name[64];
-    unsigned long long ns = 0;
+    unsigned long long ns = 0, waiting_ns = 0;
     snprintf(name, sizeof(name), "task/%d/schedstat", thread);
     FILE *f = open_file(pid, name);
-    if (fscanf(f, "%llu", &ns) != 1)
-        ns = 0;
+    if (fscanf(f, "%llu %llu", &ns, &waiting_ns) != 2)
+        ns = waiting_ns = 0;
     fclose(f);
+    *waiting_s += (double)waiting_ns / 1e9;
     return (double)ns / 1e9;
 }
 
-static void read_thread(int pid, int thread, process_thread *out)
+static void read_thread(int pid, int thread, process_thread *out, double *waiting_s)
 {
     char name[64];
     out->id = thread;
-    out->cpu_s = thread_seconds(pid, thread);
+    out->cpu_s = thread_seconds(pid, thread, waiting_s);
     snprintf(name, sizeof(name), "task/%d/comm", thread);
     FILE *f = open_file(pid, name);
     if (fgets(out->name, sizeof(out->name), f) == NULL)
@@ -64,9 +65,10 @@ static void read_threads(int pid, process_cpu *out)
     snprintf(path, sizeof(path), "/proc/%d/task", pid);
     DIR *dir = opendir(path);
     out->n_threads = 0;
+    out->waiting_s = 0;
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
         if (e->d_name[0] != '.' && out->n_threads < PROCESS_THREADS)
-            read_thread(pid, atoi(e->d_name), &out->threads[out->n_threads++]);
+            read_thread(pid, atoi(e->d_name), &out->threads[out->n_threads++], &out->waiting_s);
     if (dir != NULL)
         closedir(dir);
 }

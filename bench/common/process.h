@@ -24,7 +24,8 @@ typedef struct process_cpu {
     double total_s; /* of all threads, those that ended too; in nanoseconds' steps */
     double user_s;  /* utime and stime, in the steps of the system's clock, mostly 10 ms */
     double system_s;
-    int n_threads; /* the first PROCESS_THREADS of them are listed */
+    double waiting_s; /* for a core, though it could have run; of the threads that are alive */
+    int n_threads;    /* the first PROCESS_THREADS of them are listed */
     process_thread threads[PROCESS_THREADS];
 } process_cpu;
 

@@ -12,13 +12,28 @@ local function list(rounds, path)
   return values
 end
 
+-- Whether a round of any server got less than nine tenths of the events a second that were asked for: then the servers
+-- did not have the same work.
+local function is_short(results, rate)
+  for _, rounds in pairs(results) do
+    for _, round in ipairs(rounds) do
+      local got = statistics.at(round, "events.events_per_s")
+      if rate and got and got < 0.9 * rate then
+        return true
+      end
+    end
+  end
+  return false
+end
+
 --- results[server] is a list of the load's answers, one a round. Returns a summary for JSON.
-function M.summary(scenario, results)
+function M.summary(scenario, results, arguments)
   local all = {}
   local own = list(results[scenario.servers[1]], scenario.figure.path)
+  local short = is_short(results, arguments.rate)
   for server, rounds in pairs(results) do
     local figures = list(rounds, scenario.figure.path)
-    local one = { figure = statistics.summary(figures), beside = {} }
+    local one = { figure = statistics.summary(figures), beside = {}, is_short = short }
     if server ~= scenario.servers[1] then
       one.ratio = statistics.summary(statistics.ratios(own, figures))
     end
@@ -40,19 +55,28 @@ local function with_spread(summary)
   return ("%s (%s–%s)"):format(text.number(summary.median), text.number(summary.least), text.number(summary.greatest))
 end
 
--- "goal" is about this server's figure, or about its ratio to another one's.
+-- A goal that the spread of the rounds reaches over is neither met nor missed.
+local function judge(summary, bound, more_is_better)
+  local sign = more_is_better and "≥ " or "≤ "
+  local word = "unclear: "
+  if summary.greatest <= bound then
+    word = more_is_better and "missed: " or "met: "
+  elseif summary.least >= bound then
+    word = more_is_better and "met: " or "missed: "
+  end
+  return word .. sign .. text.number(bound)
+end
+
+-- The goal is about this server's figure, or about its ratio to another one's. Where a server was not given the load
+-- that was asked for, nothing is judged.
 local function verdict(scenario, server, one)
   local bound = (scenario.against or {})[server]
   if bound and one.ratio then
-    local good = one.ratio.median <= bound
-    if scenario.figure.more_is_better then
-      good = one.ratio.median >= bound
-    end
-    return ("%s %s %s"):format(good and "met:" or "missed:", scenario.figure.more_is_better and "≥" or "≤",
-      text.number(bound))
+    return one.is_short and "not judged: less load than asked" or
+      judge(one.ratio, bound, scenario.figure.more_is_better)
   end
   if scenario.most and server == scenario.servers[1] and one.figure then
-    return ("%s ≤ %s"):format(one.figure.median <= scenario.most and "met:" or "missed:", text.number(scenario.most))
+    return judge(one.figure, scenario.most)
   end
   return ""
 end

@@ -38,12 +38,16 @@ static void read_events(plan *p, char **argv)
     p->rate = tool_number(argv, "rate", 0);
     p->per_commit = whole(argv, "per_commit", 1);
     p->window = whole(argv, "window", 0);
+    p->backlog = whole(argv, "backlog", 0) != 0;
     p->body_bytes = whole(argv, "body", 100);
     p->listen = whole(argv, "listen", 0) != 0;
     p->driver = tool_option(argv, "driver", "sql");
     p->target = tool_option(argv, "target", "");
     p->database = tool_option(argv, "database", p->target);
     p->metrics = tool_option(argv, "metrics", NULL);
+    if (p->backlog && p->window > 0)
+        tool_fail(
+            "backlog and window exclude each other: nothing arrives while the server is stopped");
     if (p->per_commit < 1 || (p->window > 0 && p->window < p->per_commit))
         tool_fail("per_commit is at least 1, and fits the window");
 }

@@ -33,6 +33,7 @@ typedef struct plan {
     double rate;        /* rate=N: 0, as fast as the window allows */
     int per_commit;     /* per_commit=N: events of one transaction, or of one write */
     int window;         /* window=N: events that may be on their way; 0, any number */
+    bool backlog;       /* backlog=1: the server is stopped until all events are committed */
     int body_bytes;     /* body=N: the padding of one event */
     int missed;         /* missed=N: clients resume, and have missed N events. 0: they do not */
     bool listen;        /* listen=1: how long NOTIFY itself takes is measured beside the clients */

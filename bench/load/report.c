@@ -52,11 +52,13 @@ static void print_threads(const process_cpu *before, const process_cpu *after, d
 
 static void print_cpu(const sample *from, const sample *to, double n)
 {
-    printf(",\"cpu_us\":%.3f,\"user_us\":%.3f,\"system_us\":%.3f,\"busy\":%.3f",
+    printf(",\"cpu_us\":%.3f,\"user_us\":%.3f,\"system_us\":%.3f,\"busy\":%.3f,"
+           "\"waiting\":%.3f",
            us_each(to->cpu.total_s - from->cpu.total_s, n),
            us_each(to->cpu.user_s - from->cpu.user_s, n),
            us_each(to->cpu.system_s - from->cpu.system_s, n),
-           (to->cpu.total_s - from->cpu.total_s) / seconds(from, to));
+           (to->cpu.total_s - from->cpu.total_s) / seconds(from, to),
+           (to->cpu.waiting_s - from->cpu.waiting_s) / seconds(from, to));
 }
 
 static void print_handshakes(const report *r)
