@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +13,8 @@
 
 enum {
     PIPE_BYTES = 1 << 20,
+    FULL_READ_BYTES = 4096, /* of events, without what libpq's protocol adds */
+    TURN_BYTES = 4 << 20,
 };
 
 struct source {
@@ -49,12 +53,34 @@ int source_fd(const source *s)
     return s->fd;
 }
 
-static void read_notifications(source *s, source_cb cb, void *arg)
+static size_t take_notifications(source *s, source_cb cb, void *arg)
 {
+    size_t bytes = 0, n;
     if (!PQconsumeInput(s->conn))
         tool_fail("listening: %s", PQerrorMessage(s->conn));
-    for (PGnotify *n; (n = PQnotifies(s->conn)) != NULL; PQfreemem(n))
-        cb(arg, n->extra, strlen(n->extra));
+    for (PGnotify *one; (one = PQnotifies(s->conn)) != NULL; PQfreemem(one)) {
+        n = strlen(one->extra);
+        cb(arg, one->extra, n);
+        bytes += n;
+    }
+    return bytes;
+}
+
+static bool has_more(const source *s)
+{
+    struct pollfd more = {.fd = s->fd, .events = POLLIN};
+    return poll(&more, 1, 0) > 0;
+}
+
+/* libpq reads 16 kB at once. After that much there may be more, which belongs to the same turn:
+ * else rawbatch's turns would be as small as libpq's buffer. */
+static void read_notifications(source *s, source_cb cb, void *arg)
+{
+    size_t bytes, all = 0;
+    do {
+        bytes = take_notifications(s, cb, arg);
+        all += bytes;
+    } while (bytes >= FULL_READ_BYTES && all < TURN_BYTES && has_more(s));
 }
 
 static void read_lines(source *s, source_cb cb, void *arg)
