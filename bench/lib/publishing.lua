@@ -6,39 +6,30 @@ local M = {}
 
 local SECONDS = 4
 
--- Each publisher has a topic of its own, so that no lock is shared but NOTIFY's.
-local SCRIPT = [[
-begin;
-insert into publications (topic, body) values (:client_id, repeat('x', 100));
-%s
-commit;
-]]
-
-local CALL = {
-  publish = [[select leat.publish('bench:' || :client_id, jsonb_build_object('body', repeat('x', 100)));]],
-  notify = [[select pg_notify('bench', 'bench:' || :client_id || ' {"body": "' || repeat('x', 100) || '"}');]],
-  insert = "",
-}
+-- The transactions of bench/publishing. They have a schema of their own: bench/schema.sql has a table notes, too.
+local SESSION = { PGOPTIONS = "-c search_path=publishing" }
 
 local function pgbench(context, call, clients, seconds)
-  local path = ("%s/%s.sql"):format(context.work, call)
-  local file = assert(io.open(path, "w"))
-  file:write(SCRIPT:format(CALL[call]))
-  file:close()
   return process.run("pgbench", {
     core = context.load_core,
-    args = { "-n", "-M", "prepared", "-f", path, "-c", tostring(clients), "-j", "1", "-T", tostring(seconds),
-      context.database },
+    env = SESSION,
+    args = { "-n", "-M", "prepared", "-f", ("%s/bench/publishing/%s.sql"):format(context.root, call), "-D", "topics=1",
+      "-c", tostring(clients), "-j", "1", "-T", tostring(seconds), context.database },
   })
+end
+
+local function make_tables(context)
+  context.sql "truncate leat.topic, leat.event; create schema if not exists publishing"
+  local path = context.root .. "/bench/publishing/schema.sql"
+  local done, why = process.run("psql", { env = SESSION, args = { "-XAtq", "-v", "ON_ERROR_STOP=1", "-d",
+    context.database, "-f", path } })
+  return done or error("psql: " .. why, 0)
 end
 
 --- For a scenario: what stands for the server "publish", "notify" or "insert". A Leat listens meanwhile.
 function M.measure(call)
   return function(context, scenario, arguments)
-    context.sql [[
-      truncate leat.topic, leat.event;
-      drop table if exists publications;
-      create table publications (id bigint generated always as identity primary key, topic int, body text)]]
+    make_tables(context)
     local server = servers.start.leat(context, { env = scenario.env })
     local out, why = pgbench(context, call, arguments.publishers, arguments.seconds or SECONDS)
     process.stop(server)
