@@ -2,7 +2,8 @@
 --   * a file includes headers of a lower rank or of its own directory;
 --   * a room (a directory inside a layer) includes its own headers and those of lower rooms;
 --   * the header of a library is included only where that library is wrapped;
---   * modules include each other in no circle. A module is a .c and a .h with the same stem.
+--   * modules include each other in no circle. A module is a .c and a .h with the same stem;
+--   * a header opens with four answers: ownership, threads, units, errors.
 -- Usage: lua5.4 scripts/check_layers.lua [ROOT]. Prints each problem; exit code 1 if there is one.
 
 local RANK = {
@@ -97,6 +98,17 @@ local function check_own(where, layer, room, header)
   end
 end
 
+-- Each answer begins a line of the comment that opens the header; one line may give all four.
+local function check_answers(path)
+  local opening = ("\n" .. assert(io.open(root .. "/csrc/" .. path)):read("a")):match("^\n/%*(.-)%*/") or ""
+  if opening:find("\n * Ownership, threads, units, errors  ", 1, true) then return end
+  for _, answer in ipairs { "Ownership", "Threads", "Units", "Errors" } do
+    if not opening:find("\n %* " .. answer .. " %s*%S") then
+      report("csrc/%s: its opening comment has no line for %s", path, answer)
+    end
+  end
+end
+
 --- Checks the includes of one file. Returns the paths of ours that it includes, as a list.
 local function check_file(path, files)
   local layer, room = place_of(path)
@@ -105,6 +117,7 @@ local function check_file(path, files)
     return {}
   end
   local own_header = path:gsub("%.c$", ".h")
+  if path:find("%.h$") then check_answers(path) end
   local number, first, includes = 0, nil, {}
   for line in io.lines(root .. "/csrc/" .. path) do
     number = number + 1

@@ -4,7 +4,7 @@
  * Threads    the caller's, which blocks.
  * Units      none.
  * Errors     LEAT_EPG_LOST, LEAT_EPG_SERVER, LEAT_ESCHEMA, LEAT_EDEADLINE: the examination could
- * not go on; why is a finding like the others.
+ *            not go on; why is a finding like the others.
  *
  * Nothing in the database is changed. One notification is sent, which servers ignore.
  */

@@ -1,8 +1,8 @@
 /* memory.h - gives freed memory back to the system after a peak.
  *
  * Ownership  embedded in the server.
- * Threads    main thread, which blocks meanwhile; the allocator locks one arena after another while
- *            it searches it.
+ * Threads    main thread, which blocks meanwhile; the allocator locks one arena after another
+ *            while it searches it.
  * Units      bytes.
  * Errors     none: where the allocator or the system does not tell the sizes, nothing happens.
  *

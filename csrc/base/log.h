@@ -7,8 +7,8 @@
  * Units      times are UTC, to the millisecond.
  * Errors     logging cannot fail, and never waits for the reader of the log: lines go through a
  *            bounded queue to a thread that writes them (log_writer.h). A line is left out if its
- *            kind has too many (log_limit.h), if the queue has no room, or if it cannot be written.
- *            Such lines are counted, and their number is logged.
+ *            kind has too many (log_limit.h), if the queue has no room, or if it cannot be
+ *            written. Such lines are counted, and their number is logged.
  *
  * Never log payloads, tokens or SQL parameters. The caller quotes values that may contain spaces,
  * quotes or control characters (leat_log_quote).

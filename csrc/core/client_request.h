@@ -1,8 +1,10 @@
 /* client_request.h - publish, call and authenticate: a handler runs, and its verdict is the answer.
  *
  * Ownership  a request belongs to its client. When the client goes away, a publish or a call runs
- * on as an orphan of the core, and nobody hears its verdict. Threads    loop thread only. Units
- * absolute milliseconds; bytes. Errors     a verdict.
+ *            on as an orphan of the core, and nobody hears its verdict.
+ * Threads    loop thread only.
+ * Units      absolute milliseconds; bytes.
+ * Errors     a verdict.
  *
  * A client's publishes to one topic run one after the other, in the order in which they came.
  */

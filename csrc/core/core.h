@@ -3,7 +3,8 @@
  * Ownership  a leat_core belongs to its worker, which fills in what it borrows and outlives it.
  * Threads    loop thread of the worker only.
  * Units      as the parts say.
- * Errors     none. */
+ * Errors     none.
+ */
 #ifndef LEAT_CORE_CORE_H
 #define LEAT_CORE_CORE_H
 

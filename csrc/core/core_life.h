@@ -3,7 +3,8 @@
  * Ownership  as core.h says.
  * Threads    loop thread of the worker only.
  * Units      milliseconds.
- * Errors     leat_core_start returns negative errors; nothing else fails. */
+ * Errors     leat_core_start returns negative errors; nothing else fails.
+ */
 #ifndef LEAT_CORE_CORE_LIFE_H
 #define LEAT_CORE_CORE_LIFE_H
 

@@ -1,8 +1,8 @@
 /* script.h - what the core asks of the scripts, and what they answer.
  *
- * Ownership  a leat_call is embedded in its owner and stays valid until its callback or
- *            _cancel. Grants and sessions are the asker's once a verdict handed them over; they
- *            are given back through the ops.
+ * Ownership  a leat_call is embedded in its owner and stays valid until its callback or _cancel.
+ *            Grants and sessions are the asker's once a verdict handed them over; they are given
+ *            back through the ops.
  * Threads    loop thread of the worker whose scripts they are.
  * Units      absolute milliseconds on the loop clock; expires_at in seconds since 1970 (0: never).
  * Errors     an answer is a verdict with a code; nothing here fails otherwise.

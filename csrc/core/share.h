@@ -1,9 +1,11 @@
 /* share.h - snapshots: one read for all that ask for the same key at the same time, or soon after.
  *
  * Ownership  leat_shares is embedded in its topic; a leat_share_wait is embedded in its owner. The
- * grant is borrowed while it waits. Threads    loop thread only. Units      absolute milliseconds.
- * Errors     as leat_read, by the deadline. A failure concerns only the waiter whose grant the read
- *            used: the next one leads then.
+ *            grant is borrowed while it waits.
+ * Threads    loop thread only.
+ * Units      absolute milliseconds.
+ * Errors     as leat_read, by the deadline. A failure concerns only the waiter whose grant the
+ *            read used: the next one leads then.
  *
  * A snapshot that is its viewer's own (a grant without a key), or that accepts no fallback, is read
  * for its waiter alone.

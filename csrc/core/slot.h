@@ -1,7 +1,8 @@
 /* slot.h - database slots: how many subscriptions of a worker ask the database for their own sake
  * at the same time.
  *
- * Ownership  a leat_slot is embedded in its owner, which releases it; the slots belong to the core.
+ * Ownership  a leat_slot is embedded in its owner, which releases it; the slots belong to the
+ *            core.
  * Threads    loop thread only.
  * Units      counts.
  * Errors     none.

@@ -3,7 +3,8 @@
  * Ownership  the position's epoch and the JSON are borrowed, unless the owner says otherwise.
  * Threads    loop thread only.
  * Units      seq.
- * Errors     none. */
+ * Errors     none.
+ */
 #ifndef LEAT_CORE_SNAPSHOT_H
 #define LEAT_CORE_SNAPSHOT_H
 

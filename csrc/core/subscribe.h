@@ -3,7 +3,8 @@
  * Ownership  the request's texts are copied.
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds; bytes.
- * Errors     a code, and a static sentence for people. */
+ * Errors     a code, and a static sentence for people.
+ */
 #ifndef LEAT_CORE_SUBSCRIBE_H
 #define LEAT_CORE_SUBSCRIBE_H
 

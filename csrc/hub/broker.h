@@ -4,8 +4,8 @@
  * Threads    the hub's loop thread.
  * Units      seq counts from 1.
  * Errors     none reach the hub: a broker connects again by itself, and says when it is down. It
- * may lose, repeat and reorder announcements; the hub repairs from the outbox. It passes on no
- * announcement that is forged.
+ *            may lose, repeat and reorder announcements; the hub repairs from the outbox. It
+ *            passes on no announcement that is forged.
  */
 #ifndef LEAT_HUB_BROKER_H
 #define LEAT_HUB_BROKER_H

@@ -1,7 +1,8 @@
 /* hub_state.h - the data of the hub: what hub.c, and every hub_*.c that has no data of its own,
  * work on. It has no functions: each module's header has its own.
  *
- * Ownership  the hub owns its workers and topics. A topic lives while a worker is interested in it.
+ * Ownership  the hub owns its workers and topics. A topic lives while a worker is interested in
+ *            it.
  * Threads    the hub's, but for hub_health.
  * Units      seq; bytes; milliseconds.
  * Errors     none.

@@ -1,8 +1,8 @@
 /* line.h - the line between the hub and one worker: a mailbox at each end, and a bound on the
  * events that are on their way to the worker.
  *
- * Ownership  the worker's leat_hub_link owns the line. The hub uses it from LEAT_WORKER_OPEN
- *            until it has posted LEAT_HUB_CLOSED.
+ * Ownership  the worker's leat_hub_link owns the line. The hub uses it from LEAT_WORKER_OPEN until
+ *            it has posted LEAT_HUB_CLOSED.
  * Threads    the hub's: leat_line_reserve, leat_line_await_room, hub_end. The worker's:
  *            leat_line_release. Any: posting to the mailboxes.
  * Units      bytes of events (leat_event_bytes).

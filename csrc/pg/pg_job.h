@@ -1,8 +1,8 @@
 /* pg_job.h - one query on a pooled connection: acquire, query, release.
  *
  * Ownership  a job is embedded in its owner, who must keep it valid until its callback or until
- *            leat_pg_job_cancel. The job copies the parameters and borrows the SQL text until then.
- *            The callback borrows the result.
+ *            leat_pg_job_cancel. The job copies the parameters and borrows the SQL text until
+ *            then. The callback borrows the result.
  * Threads    the pool's loop thread.
  * Units      absolute milliseconds on the loop clock.
  * Errors     as the pool's and the connection's (LEAT_EBUSY, LEAT_EDEADLINE, LEAT_EPG_LOST,

@@ -4,8 +4,8 @@
  *            leat_pg_conn_forget (pg_conn.h).
  * Threads    loop thread only.
  * Units      absolute milliseconds on the loop clock; bytes.
- * Errors     LEAT_EPG_SERVER (the result says what), LEAT_EPG_LOST, LEAT_EDEADLINE, LEAT_ETOOLARGE,
- *            LEAT_ECLOSED.
+ * Errors     LEAT_EPG_SERVER (the result says what), LEAT_EPG_LOST, LEAT_EDEADLINE,
+ *            LEAT_ETOOLARGE, LEAT_ECLOSED.
  */
 #ifndef LEAT_PG_PG_TYPES_H
 #define LEAT_PG_PG_TYPES_H

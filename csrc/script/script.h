@@ -1,11 +1,12 @@
 /* script.h - the operator's scripts: loaded, replaced, retired. What the core asks of them goes
  * through the table of core/script.h, what HTTP asks through that of core/route.h.
  *
- * Ownership  leat_lua_new returns owned. leat_lua_retire frees it once its last task, raw WebSocket
- *            and grant are gone.
+ * Ownership  leat_lua_new returns owned. leat_lua_retire frees it once its last task, raw
+ *            WebSocket and grant are gone.
  * Threads    one leat_lua for each worker and load, on the loop thread of that worker. (The
- * watchdog thread of the budget only sets a hook.) Units      milliseconds, bytes. Errors
- * LEAT_ESCRIPT with a message for people: "file:line: what".
+ *            watchdog thread of the budget only sets a hook.)
+ * Units      milliseconds, bytes.
+ * Errors     LEAT_ESCRIPT with a message for people: "file:line: what".
  */
 #ifndef LEAT_SCRIPT_SCRIPT_H
 #define LEAT_SCRIPT_SCRIPT_H

@@ -4,8 +4,8 @@
  * Threads    any.
  * Units      bytes.
  * Errors     LEAT_EBADMSG for text that is not base64. The rest cannot fail: what OpenSSL can
- * refuse here (an algorithm that it was built without, a random generator that has no seed) stops
- * the process.
+ *            refuse here (an algorithm that it was built without, a random generator that has no
+ *            seed) stops the process.
  */
 #ifndef LEAT_WIRE_CRYPTO_H
 #define LEAT_WIRE_CRYPTO_H

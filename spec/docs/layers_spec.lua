@@ -2,10 +2,15 @@
 
 local tree = require "spec.support.tree"
 
---- Runs the check on these files below csrc/. Returns what it prints, and whether it was content.
+local ANSWERS = "/* x\n *\n * Ownership  a.\n * Threads    b.\n * Units      c.\n * Errors     d.\n */\n"
+
+--- Runs the check on these files below csrc/. A header gets an opening comment unless it has one. Returns what it prints, and whether it was content.
 local function check(sources)
   local below = {}
-  for name, text in pairs(sources) do below["csrc/" .. name] = text end
+  for name, text in pairs(sources) do
+    local opening = name:find("%.h$") and not text:find("^/%*") and ANSWERS or ""
+    below["csrc/" .. name] = opening .. text
+  end
   return tree.run("check_layers.lua", below)
 end
 
@@ -27,8 +32,8 @@ describe("the check of the layers", function()
       ["base/map.h"] = '#include "net/conn.h"\n',
     }
 
-    assert.matches('csrc/hub/hub.h:1: "core/topic.h" (rank 4) is not below csrc/hub (rank 4)', printed, 1, true)
-    assert.matches('csrc/base/map.h:1: "net/conn.h" (rank 2) is not below csrc/base (rank 0)', printed, 1, true)
+    assert.matches('csrc/hub/hub.h:8: "core/topic.h" (rank 4) is not below csrc/hub (rank 4)', printed, 1, true)
+    assert.matches('csrc/base/map.h:8: "net/conn.h" (rank 2) is not below csrc/base (rank 0)', printed, 1, true)
     assert.is_false(content)
   end)
 
@@ -39,7 +44,7 @@ describe("the check of the layers", function()
       ["script/load.c"] = '#include "script/task/task.h"\n',
     }
 
-    assert.matches('csrc/script/sandbox/sandbox.h:1: "script/task/task.h" is not in a lower room', printed, 1, true)
+    assert.matches('csrc/script/sandbox/sandbox.h:8: "script/task/task.h" is not in a lower room', printed, 1, true)
     assert.not_matches("csrc/script/task", printed, 1, true)
     assert.not_matches("csrc/script/load", printed, 1, true)
   end)
@@ -62,6 +67,12 @@ describe("the check of the layers", function()
 
     assert.matches("csrc/core/read.c:1: <libpq-fe.h> may not be included in csrc/core", printed, 1, true)
     assert.matches("csrc/base/log.c:1: <uv.h> may not be included in csrc/base", printed, 1, true)
+  end)
+
+  it("reports a header that does not say who owns what, on which thread, in what units, and how it fails", function()
+    local printed = check { ["net/ip.h"] = (ANSWERS:gsub("Threads    b%.\n %* ", "")) }
+
+    assert.equal("csrc/net/ip.h: its opening comment has no line for Threads\n", printed)
   end)
 
   it("reports a file that does not include its own header first", function()

@@ -3,8 +3,8 @@
  * Ownership  one ledger, main.c's.
  * Threads    ledger_saw_*: main thread. ledger_check: main thread, when the writers have ended.
  * Units      nanoseconds; seq.
- * Errors     ledger_saw_* return NULL, or a static sentence that says what is wrong;
- *            ledger_check reports violations itself.
+ * Errors     ledger_saw_* return NULL, or a static sentence that says what is wrong; ledger_check
+ *            reports violations itself.
  *
  * Every client's view of a topic at seq s of one epoch is the same view. So the first sighting of
  * each event and of each state is kept, every further one is compared with it at once, and in the

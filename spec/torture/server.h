@@ -2,8 +2,9 @@
  *
  * Ownership  server_new starts the first; server_stop ends the last; server_free forgets them.
  * Threads    server_port: any. Everything else: one thread at a time (main, or the
- * fault-thrower's). Units      milliseconds. Errors     an exit code other than 0, a death by
- * itself, or a sanitizer's report is a violation.
+ *            fault-thrower's).
+ * Units      milliseconds.
+ * Errors     an exit code other than 0, a death by itself, or a sanitizer's report is a violation.
  */
 #ifndef TORTURE_SERVER_H
 #define TORTURE_SERVER_H

@@ -1,8 +1,10 @@
 /* api_app.h - the app: what a script registers while it loads, and app:signal and app:resync.
  *
  * Ownership  the app belongs to the Lua state, and what it registers to the catalog of the
- * leat_lua. Threads    loop thread of the worker. Units      none. Errors     misuse is a script
- * error. While the app loads, such an error stops the load.
+ *            leat_lua.
+ * Threads    loop thread of the worker.
+ * Units      none.
+ * Errors     misuse is a script error. While the app loads, such an error stops the load.
  */
 #ifndef LEAT_SCRIPT_API_API_APP_H
 #define LEAT_SCRIPT_API_API_APP_H

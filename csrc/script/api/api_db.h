@@ -4,7 +4,7 @@
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds on the loop clock.
  * Errors     a statement that fails raises the error value of a failed read. Using a handle after
- * its handler has ended is a script error.
+ *            its handler has ended is a script error.
  */
 #ifndef LEAT_SCRIPT_API_API_DB_H
 #define LEAT_SCRIPT_API_API_DB_H

@@ -1,8 +1,8 @@
 /* lua_pattern.h - a compiled Lua pattern (manual §6.4.1) and its matching.
  *
- * Ownership  a pattern lives in the frame of its caller. A long one also needs memory of Lua, which
- *            compiling leaves on the stack. It points into the text of the pattern and into the
- *            subject.
+ * Ownership  a pattern lives in the frame of its caller. A long one also needs memory of Lua,
+ *            which compiling leaves on the stack. It points into the text of the pattern and into
+ *            the subject.
  * Threads    that of the Lua state.
  * Units      bytes.
  * Errors     compiling raises for a malformed pattern. Matching counts its steps and now and then

@@ -1,7 +1,7 @@
 /* sandbox.h - a Lua state whose scripts can neither use up the memory nor keep the thread busy.
  *
- * Ownership  a sandbox owns its lua_State and its watchdog thread. It also owns the extra space
- *            of the state (lua_getextraspace).
+ * Ownership  a sandbox owns its lua_State and its watchdog thread. It also owns the extra space of
+ *            the state (lua_getextraspace).
  * Threads    the owner's. The watchdog thread only sets a debug hook (watchdog.h).
  * Units      bytes of memory; milliseconds of processor time of the owner's thread.
  * Errors     a script that needs more memory than there is gets the Lua error LUA_ERRMEM. So does

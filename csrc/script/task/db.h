@@ -5,8 +5,8 @@
  *            whichever comes first. A borrowed connection stays its lender's.
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds on the loop clock.
- * Errors     negative: LEAT_E*, LEAT_EPG_* and those of pg_pool.h. A statement's error comes to the
- *            callback; one that cannot be started returns its error, and no callback follows.
+ * Errors     negative: LEAT_E*, LEAT_EPG_* and those of pg_pool.h. A statement's error comes to
+ *            the callback; one that cannot be started returns its error, and no callback follows.
  *
  * The statement and its parameters are put in first (leat_db_statement, leat_db_param_begin, ..).
  * One of leat_db_run, leat_db_run_begin and leat_db_run_end starts it. When the callback has run,

@@ -1,12 +1,12 @@
 /* db_ask.h - asks Postgres for the JSON of values whose types only Postgres knows.
  *
- * Ownership  a leat_db_ask is embedded in its leat_db. It owns the answers; the result whose values
- *            it asks about, and the connection, are borrowed until the callback or _stop.
+ * Ownership  a leat_db_ask is embedded in its leat_db. It owns the answers; the result whose
+ *            values it asks about, and the connection, are borrowed until the callback or _stop.
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds on the loop clock.
  * Errors     values that Postgres cannot turn into JSON have no answers; their text is shown
  *            instead. Any other failure (a lost connection, a passed deadline) goes to the
- * callback.
+ *            callback.
  */
 #ifndef LEAT_SCRIPT_TASK_DB_ASK_H
 #define LEAT_SCRIPT_TASK_DB_ASK_H

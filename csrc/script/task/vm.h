@@ -1,8 +1,9 @@
 /* vm.h - one load of the operator's app: its Lua state, what it registered, and the calls into it.
  *
  * Ownership  script.c makes a leat_lua and frees it. Whoever needs it alive holds it
- * (leat_vm_hold): a task from leat_task_new to its end, a grant as long as it exists, a raw
- * WebSocket as long as it exists. A session holds none: it belongs to no load and outlives them.
+ *            (leat_vm_hold): a task from leat_task_new to its end, a grant as long as it exists, a
+ *            raw WebSocket as long as it exists. A session holds none: it belongs to no load and
+ *            outlives them.
  * Threads    loop thread of the worker.
  * Units      bytes.
  * Errors     leat_vm_call returns how a run ended, leat_vm_examine what it failed with.

@@ -4,8 +4,8 @@
  * Threads    that of the Lua state.
  * Units      depth counts open arrays and objects.
  * Errors     encoding and decoding return LEAT_EBADMSG or LEAT_ETOOLARGE and a sentence. Pushing
- * raises if memory is out, so it is called from protected code. Encoding and leat_lua_param never
- * raise, so a C buffer may be held across them.
+ *            raises if memory is out, so it is called from protected code. Encoding and
+ *            leat_lua_param never raise, so a C buffer may be held across them.
  *
  * Numbers: an int64 stays exact. A number that neither an int64 nor a double holds exactly becomes
  * ready-made JSON, the userdata of leat.json. An infinity, and the NaN of a row, are strings in

@@ -5,7 +5,7 @@
  * Threads    that of the Lua state.
  * Units      bytes.
  * Errors     functions that push raise if memory is out. The buffers belong to the codec, so none
- * is lost then.
+ *            is lost then.
  *
  * A shape is a metatable. It has the names of the members of an object in their order, and a mark
  * for each: what is written if the table has no such member. That is null for a column and for a

@@ -2,8 +2,10 @@
  * returns, and the read error, which db functions raise.
  *
  * Ownership  both are userdata of the Lua state; the pointer that leat_refusal_at returns is valid
- * as long as the value. Threads    that of the Lua state. Units      retry_after_ms in
- * milliseconds, 0: there is none. Errors     pushing raises only if memory is out.
+ *            as long as the value.
+ * Threads    that of the Lua state.
+ * Units      retry_after_ms in milliseconds, 0: there is none.
+ * Errors     pushing raises only if memory is out.
  *
  * For scripts, both have the fields code, message and retry_after_ms, and read errors also
  * sqlstate. tostring() gives one line. Scripts can neither make nor change them in another way.

@@ -1,8 +1,8 @@
 /* ws_far_end.h - the client's end of a WebSocket over a socket pair: it says frames, and expects
  * bytes.
  *
- * Ownership  ws_far_end_open makes it, ws_far_end_close frees what is left; the other socket is the
- *            caller's.
+ * Ownership  ws_far_end_open makes it, ws_far_end_close frees what is left; the other socket is
+ *            the caller's.
  * Threads    one.
  * Units      milliseconds.
  * Errors     fail the test.

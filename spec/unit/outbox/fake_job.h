@@ -1,7 +1,10 @@
 /* fake_job.h - jobs that the spec answers itself, with results made of literals.
  *
  * Ownership  the job belongs to the code under test; its parameters are copied until it is
- * answered. Threads    the spec's. Units      none. Errors     none.
+ *            answered.
+ * Threads    the spec's.
+ * Units      none.
+ * Errors     none.
  */
 #ifndef SPEC_UNIT_OUTBOX_FAKE_JOB_H
 #define SPEC_UNIT_OUTBOX_FAKE_JOB_H

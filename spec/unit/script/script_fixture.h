@@ -3,8 +3,10 @@
  * against, a pool.
  *
  * Ownership  cmocka's setup and teardown, script_fixture_open and _close, own everything; sessions
- * and grants of answers are given back by script_fixture_close, too. Threads    the test's. Units
- * milliseconds. Errors     fail the test.
+ *            and grants of answers are given back by script_fixture_close, too.
+ * Threads    the test's.
+ * Units      milliseconds.
+ * Errors     fail the test.
  */
 #ifndef LEAT_SPEC_SCRIPT_FIXTURE_H
 #define LEAT_SPEC_SCRIPT_FIXTURE_H
