@@ -4,7 +4,8 @@ local tree = require "spec.support.tree"
 
 local ANSWERS = "/* x\n *\n * Ownership  a.\n * Threads    b.\n * Units      c.\n * Errors     d.\n */\n"
 
---- Runs the check on these files below csrc/. A header gets an opening comment unless it has one. Returns what it prints, and whether it was content.
+--- Runs the check on these files below csrc/. A header gets an opening comment unless it has one. Returns what the
+--- check prints, and whether it was content.
 local function check(sources)
   local below = {}
   for name, text in pairs(sources) do
