@@ -91,7 +91,8 @@ static void on_mail(void *arg, leat_mail *mail)
     leat_hub_link *l = arg;
     leat_hub_mail *m = LEAT_CONTAINER_OF(mail, leat_hub_mail, mail);
     bool closed = m->n > 0 && m->news[m->n - 1].kind == LEAT_HUB_CLOSED;
-    if (leat_line_release(&l->line, m->bytes))
+    bool has_room = leat_line_release(&l->line, m->bytes);
+    if (has_room && !l->closing) /* CLOSE is the last mail: the hub may use the line no more */
         post(l, leat_worker_mail_new(LEAT_WORKER_ROOM, &l->line));
     for (size_t i = 0; i < m->n && !l->closing; i++)
         l->cb(l->arg, &m->news[i]);

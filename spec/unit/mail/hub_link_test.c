@@ -169,6 +169,26 @@ static void hands_out_nothing_once_it_is_closed(void **state)
     assert_int_equal(1, w->n_heard);
 }
 
+/* The hub no longer uses the line once it has got CLOSE, and ROOM would name the line to it. The
+ * tear-down checks that CLOSE is the last mail. */
+static void tells_of_no_room_once_it_is_closed(void **state)
+{
+    world *w = *state;
+    w->close_at = SIZE_MAX; /* by this test */
+    leat_event *e = leat_v1_event(LEAT_EVENT_DATA, leat_slice_of("t"), 1, leat_slice_of("1"));
+    assert_true(leat_line_reserve(w->line, MAX_BYTES));
+    assert_true(leat_line_await_room(w->line));
+    leat_hub_mail *m = leat_hub_mail_new();
+    leat_hub_mail_event(m, LEAT_HUB_EVENT, 1, e);
+    m->bytes = MAX_BYTES; /* as if it were so large */
+    leat_event_unref(e);
+    leat_hub_link_close(w->link, on_closed, w);
+    leat_hub_mail_post(w->line->worker, m);
+    turn(w);
+
+    assert_int_equal(0, w->n_heard);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -177,6 +197,7 @@ int main(void)
         TEST(hands_out_news_in_order),
         TEST(tells_of_room),
         TEST(hands_out_nothing_once_it_is_closed),
+        TEST(tells_of_no_room_once_it_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
