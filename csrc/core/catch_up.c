@@ -15,7 +15,7 @@ enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
     STRETCH = 1024, /* cursors served before the loop goes on with other work */
-    NO_ANSWER = -1, /* in place of after: every cursor lies beyond it */
+    NO_ANSWER = -1, /* instead of a row's `after`: every cursor stands beyond it */
 };
 
 struct leat_catch_up {
@@ -114,8 +114,8 @@ static void on_fetch_again(leat_deadline *d)
     fetch(LEAT_CONTAINER_OF(d, leat_catch_up, retry));
 }
 
-/* Returns true if a fetch of the events behind `after` has no answer for the waiter: its cursor
- * stands before them, or beyond the last one that came. */
+/* Returns true if a fetch of the events after the seq `after` has no answer for the waiter: its
+ * cursor stands at or before `after`, or beyond the last event that came. */
 static bool waits_on(const leat_catch_up_wait *w, int64_t after, const leat_caught *caught)
 {
     return w->next_seq <= after ||

@@ -1,9 +1,9 @@
 /* client.c - a client's life: OPEN, perhaps DRAINING, CLOSED.
  *
  * The peer delivers messages (on_message), says when more may be sent (on_writable), and notices
- * what is dead or too slow. on_timer looks after expiries, and after the end of a drain.
- * client_close (client_end.c) ends everything that the client has and lets the peer say so; on_gone
- * frees it.
+ * if the other end is dead or too slow. on_timer looks after expiries, and after the end of a
+ * drain. client_close (client_end.c) ends everything that the client has and lets the peer say so;
+ * on_gone frees it.
  */
 #include "core/client.h"
 
@@ -24,7 +24,7 @@
 #include "wire/close_code.h"
 
 enum {
-    LOOK_AGAIN_MS = 60000, /* at expiries: they are of the wall clock, which may be set */
+    LOOK_AGAIN_MS = 60000, /* at expiries: the wall clock may be set meanwhile */
     DRAIN_LOOK_MS = 50,
 };
 

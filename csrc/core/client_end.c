@@ -1,3 +1,4 @@
+/* client_end.c - ends what the client has, then its connection. */
 #include "core/client_end.h"
 
 #include "core/client_request.h"

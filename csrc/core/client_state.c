@@ -1,3 +1,4 @@
+/* client_state.c - holds the peer's next message back while too much is unanswered or unsent. */
 #include "core/client_state.h"
 
 static bool may_ask(const leat_client *c)

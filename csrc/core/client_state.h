@@ -1,5 +1,5 @@
-/* client_state.h - what the files of a client share: its struct, and how far it may be ahead of its
- * answers.
+/* client_state.h - what the files of a client share: its struct, and whether its next message may
+ * be delivered.
  *
  * Ownership  see client.h.
  * Threads    loop thread only.
@@ -21,11 +21,11 @@
 typedef enum client_status {
     CLIENT_OPEN,
     CLIENT_DRAINING, /* the server stops: the client is closed by drain_until_ms */
-    CLIENT_CLOSED,   /* all that it had has ended; its connection says good-bye */
+    CLIENT_CLOSED,   /* all that it had has ended; the close handshake goes on */
 } client_status;
 
 typedef struct leat_client {
-    leat_subscriber base; /* first: its subscriptions know no more of it */
+    leat_subscriber base; /* must be first (client_of). Subscriptions know no more of it */
     leat_list link;       /* in core->clients */
     leat_peer *peer;
     leat_list requests;      /* client_request: publish, call, authenticate under way */

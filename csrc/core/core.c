@@ -12,7 +12,7 @@ void leat_core_check_empty(leat_core *core)
     done(core->on_empty_arg);
 }
 
-/* An epoch is the name of a history, "-", and the rest. */
+/* Returns what the epoch begins with, up to its last "-": the timeline and the history. */
 static leat_slice history_of(const leat_epoch *epoch)
 {
     leat_slice text = leat_epoch_text(epoch);

@@ -35,19 +35,20 @@ typedef struct leat_core {
 
     /* The core's own. */
     leat_hub_link *link;
-    const struct leat_cursor_handler *cursors; /* who moves the cursors of topics (topic.h) */
+    const struct leat_cursor_handler *cursors; /* what the owners of cursors do (topic.h) */
     leat_map topics;                           /* leat_topic by name */
-    leat_map epochs;   /* every epoch that something here speaks of (epoch.h) */
+    leat_map epochs;   /* every epoch that is in use in this worker (epoch.h) */
     leat_list clients; /* every leat_client */
     leat_list orphans; /* requests that run on although their client has gone */
     size_t n_clients;
     uint64_t last_client; /* the last number given to a session's client */
     uint64_t generations; /* the last one given to a topic */
     uint64_t numberings;  /* likewise */
-    char history[64];     /* the one that positions are of, as epochs begin; "" before the first */
-    uint64_t histories;   /* how often it became another one */
-    leat_slots slots;     /* for subscriptions that ask the database for their own sake */
-    bool confirmed;       /* LEAT_HUB_CONFIRMED, not UNCONFIRMED, was said last */
+    char history[64]; /* what the epochs of positions begin with, up to the last "-"; "" before the
+                         first */
+    uint64_t histories; /* how often `history` has changed */
+    leat_slots slots;   /* for subscriptions that ask the database for their own sake */
+    bool confirmed;     /* the hub's last word is LEAT_HUB_CONFIRMED */
     bool draining;
     void (*on_empty)(void *arg); /* the last client is gone, while draining */
     void *on_empty_arg;
@@ -56,8 +57,8 @@ typedef struct leat_core {
 /* A client or an orphan is gone: the drain may be over. */
 void leat_core_check_empty(leat_core *core);
 
-/* Somebody has met a position of that epoch. Every position is of the history that its epoch begins
- * with: another one than before is counted in `histories`. */
+/* A position of that epoch was read or told. If its history is another one than before, `histories`
+ * is counted up. */
 void leat_core_note_history(leat_core *core, const leat_epoch *epoch);
 
 #endif

@@ -1,4 +1,4 @@
-/* core_life.c - start, drain and stop; and what the hub says is handed to the topics. */
+/* core_life.c - start, drain and stop. on_news hands to the topics what the hub says. */
 #include "core/core_life.h"
 
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void on_news(void *arg, leat_hub_news *news)
         core->confirmed = news->kind == LEAT_HUB_CONFIRMED;
         break;
     case LEAT_HUB_CLOSED:
-        break; /* the link's own: leat_hub_link_close's done says it */
+        break; /* never comes here: hub_link.c handles it */
     }
 }
 

@@ -23,7 +23,7 @@ typedef struct leat_hook leat_hook;
 typedef struct leat_hook_handler {
     /* The next event, as the hook has made it. Takes a reference. */
     void (*passed)(leat_hook *h, leat_event *e);
-    /* Nothing can be shown of the events up to seq. Those behind it follow. */
+    /* The events up to seq cannot be shown. The events after it still follow. */
     void (*failed)(leat_hook *h, int64_t seq);
 } leat_hook_handler;
 
@@ -31,7 +31,11 @@ struct leat_hook {
     leat_core *core;
     leat_slice topic; /* the topic's name; owned by the topic */
     const leat_hook_handler *handler;
-    enum { LEAT_HOOK_UNKNOWN, LEAT_HOOK_ABSENT, LEAT_HOOK_PRESENT } script_; /* what scripts have */
+    enum {
+        LEAT_HOOK_UNKNOWN,
+        LEAT_HOOK_ABSENT,
+        LEAT_HOOK_PRESENT
+    } script_;          /* whether the scripts have one */
     leat_list waiting_; /* hooked_event; the first one's hook runs */
     int64_t last_seq_;  /* of the last that waits */
     size_t bytes_;      /* of all that wait */

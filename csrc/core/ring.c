@@ -58,7 +58,8 @@ void leat_ring_close(leat_ring *r)
     r->epoch = r->last_epoch = NULL;
 }
 
-/* After a restart of the hub it may be a read, not the hub, that first meets another numbering. */
+/* Gives an epoch to a ring that has none. If the ring has had another epoch before, its topic is
+ * renumbered. After a restart of the hub it may be a read, not the hub, that shows this first. */
 static void take_epoch(leat_ring *r, leat_epoch *epoch)
 {
     leat_core_note_history(r->core, epoch);

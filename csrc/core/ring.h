@@ -24,16 +24,16 @@ typedef struct leat_ring leat_ring;
 struct leat_ring {
     leat_core *core;
     leat_topic_life life; /* of the topic, towards the hub; its name is owned by the topic */
-    /* The topic's numbering is another one than before: positions and events of the old one lead
-     * nowhere. Called from inside the functions that take a position. */
+    /* The topic has another numbering than before. Called from inside the functions that take a
+     * position. */
     void (*on_renumbered)(leat_ring *r);
     leat_epoch *epoch;      /* NULL while the topic's position is unknown */
     leat_epoch *last_epoch; /* the epoch before the ring was last restarted, or NULL */
     uint64_t numbering;     /* integer id of the numbering; 0 before the first */
     int64_t head;           /* seq of the last event, or of the position at which the ring begins */
     int64_t seen;           /* highest seq that anybody has seen in this numbering */
-    int64_t revoked;        /* highest revocation likewise (LEAT_NEVER_REVOKED) */
-    int64_t resynced;       /* last event in the ring's life that asks for a snapshot; 0: none */
+    int64_t revoked;        /* highest seq of a revocation, likewise; or LEAT_NEVER_REVOKED */
+    int64_t resynced;       /* last event of this numbering that asks for a snapshot; 0: none */
     /* private */
     leat_event **events_;
     size_t cap_; /* a power of two, or 0 */
@@ -46,8 +46,8 @@ void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life,
                     void (*on_renumbered)(leat_ring *r));
 void leat_ring_close(leat_ring *r); /* frees what it holds */
 
-/* Somebody has read the topic's position. Where none was known, the ring begins there. The hub is
- * told if it may not know of it. Returns false if the position is of another numbering. */
+/* A read has seen the topic at that position. If none was known, the ring begins there. Tells the
+ * hub, unless the hub knows it for sure. Returns false if the position is of another numbering. */
 bool leat_ring_adopt(leat_ring *r, const leat_position *at);
 
 /* The hub stands at that position. The ring's epoch is the same one, or unknown. */
@@ -55,8 +55,8 @@ void leat_ring_note_position(leat_ring *r, const leat_position *at);
 /* That event has been committed; it is perhaps not yet appended. */
 void leat_ring_note_event(leat_ring *r, const leat_event *e);
 
-/* Drops the events. The next one appended is head + 1; LEAT_RING_UNKNOWN: the position is unknown
- * from now on. another_epoch: the numbering that follows is another one in any case. */
+/* Drops the events. The next event to be appended is head + 1. With LEAT_RING_UNKNOWN the position
+ * is unknown from now on. another_epoch: whatever epoch comes next counts as another numbering. */
 void leat_ring_restart(leat_ring *r, int64_t head, bool another_epoch);
 
 /* Adds the event head + 1. Takes a reference. An event that is larger than the whole ring is not

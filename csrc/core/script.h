@@ -42,7 +42,7 @@ struct leat_session {
     int64_t expires_at;
 };
 
-/* On whose account that session's reads are. NULL: nobody's. */
+/* Returns on whose account the session's reads are. session NULL: on nobody's. */
 static inline leat_pg_bill leat_session_bill(const leat_session *session, leat_pg_kind kind)
 {
     if (session == NULL)
@@ -62,7 +62,7 @@ typedef struct leat_verdict {
 typedef void (*leat_call_cb)(leat_call *call, const leat_verdict *verdict);
 
 struct leat_call {
-    void *task_; /* non-NULL while pending */
+    void *task_; /* not NULL while an answer is due */
     leat_call_cb cb;
     void *data;                  /* the asker's */
     leat_subscriber *subscriber; /* for leat.subscribe: the request is theirs; NULL: nobody's */

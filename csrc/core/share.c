@@ -22,7 +22,7 @@ struct leat_share {
     char *key;
     leat_list waiters; /* the first one leads */
     leat_read *read;   /* running, or NULL */
-    bool serving;      /* its waiters are on serve_all's list */
+    bool serving;      /* serve_all runs: its waiters are on the list of that function */
     leat_sweep serve;
     leat_position at; /* of the snapshot at hand; a reference. No epoch: there is none */
     leat_buf json;    /* the snapshot */
@@ -71,7 +71,7 @@ static leat_share *make_share(leat_shares *shares, leat_slice key)
 static leat_share *use_share(leat_shares *shares, leat_slice key)
 {
     leat_share *found = NULL;
-    leat_share *idle = NULL; /* for the longest time */
+    leat_share *idle = NULL; /* the one that has been idle longest */
     size_t n = 0;
     for (leat_list *l = shares->all_.next, *next = l->next; l != &shares->all_;
          l = next, next = l->next) {
@@ -92,8 +92,8 @@ static leat_share *use_share(leat_shares *shares, leat_slice key)
     return found;
 }
 
-/* Keeps a snapshot, and of the others those that the topic's ring_bytes still have room for, the
- * last used first. */
+/* Keeps the snapshot. Of the topic's other snapshots it keeps those for which ring_bytes has room,
+ * the last used first. */
 static void keep(leat_share *s, const leat_read_outcome *o)
 {
     size_t room = core_of(s)->limits->ring_bytes;
@@ -212,7 +212,7 @@ static void on_deadline(leat_deadline *d)
     w->cb_(w, &outcome);
 }
 
-/* Numbers of another numbering than the ring's say nothing. */
+/* Positions of different numberings cannot be compared: then every waiter gets the outcome. */
 static bool good_for(const leat_share_wait *w, const leat_ring *ring, const leat_read_outcome *o)
 {
     return o->snapshot.position.seq >= w->least_seq || o->snapshot.position.epoch != ring->epoch;

@@ -11,9 +11,9 @@
  * of a topic at the same moment. They do not all ask the database together, but wait for one of
  * `most` slots. A handshake takes no slot, because a client waits for it.
  *
- * A read that failed and is tried again may hang once more, and so may one that replaces a stale
- * snapshot. Many of them would hold all slots. So they wait in a queue of their own, which gets at
- * most half of the slots, and always one. */
+ * A read that has failed once may hang when it is repeated; so may a read that replaces a stale
+ * snapshot. Many such reads would hold all slots. So these *repetitions* wait in a queue of their
+ * own, which gets at most half of the slots, and always one. */
 #ifndef LEAT_CORE_SLOT_H
 #define LEAT_CORE_SLOT_H
 
@@ -51,13 +51,13 @@ struct leat_slot {
 void leat_slots_init(leat_slots *slots, size_t most, leat_metrics *metrics);
 void leat_slot_init(leat_slot *slot);
 
-/* Returns true if the slot is taken now, or was already. Otherwise it waits in its queue; if it did
- * already, it keeps its place. cb runs when the slot is given, from inside another's
- * leat_slot_release: it may start something, and must not free anything. */
+/* Returns true if the owner has the slot now. Otherwise it waits in its queue; if it waited
+ * already, it keeps its place. cb runs when the slot is given, from inside the leat_slot_release of
+ * another owner: cb may start something, and must not free anything. */
 bool leat_slot_take(leat_slots *slots, leat_slot *slot, bool repetition, leat_slot_cb cb);
 
-/* Gives the slot back, to the next one that waits, or leaves the queue. Harmless if it does
- * neither. */
+/* Gives the slot to the next owner that waits for one, or leaves the queue. Harmless if the owner
+ * neither has a slot nor waits for one. */
 void leat_slot_release(leat_slots *slots, leat_slot *slot);
 
 #endif

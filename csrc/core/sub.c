@@ -1,9 +1,9 @@
 /* sub.c - what happens to a subscription: the one place where its state changes.
  *
  * Everything that a subscription meets comes to sub_happens, as an event. The table (sub_table.c)
- * says which state follows, and what is done on the way. Entering a state may meet something at
- * once, which is the next event. What a state has under way ends when the state is left, whatever
- * the way out.
+ * says which state follows, and which act runs on the way. An act, or the entry of a state, may
+ * return an event: it happens next. What a state has under way ends when the state is left, by
+ * whichever rule.
  *
  *   leat_sub_begin -> AUTHORIZING (sub_right.c) -> ARMING, STARTING, RESUMING (sub_start.c)
  *   -> READING (sub_read.c) -> answered (sub_answer.c) -> REPLAYING, LIVE (sub_replay.c)
@@ -32,7 +32,7 @@ sub_work *sub_work_of(leat_sub *s)
         return s->work;
     sub_work *w = leat_calloc(1, sizeof(*w));
     w->sub = s;
-    w->seen.history = sub_core(s)->histories; /* it was settled: another one renumbers it */
+    w->seen.history = sub_core(s)->histories; /* a later one sets `renumbered` */
     leat_deadline_init(&w->deadline);
     leat_deadline_init(&w->renewal.wait);
     leat_slot_init(&w->slot);
@@ -126,7 +126,8 @@ static char *copy(leat_slice text)
     return text.at == NULL ? NULL : leat_memdup(text.at, text.len);
 }
 
-/* The position that the client has brought, with a reference; none if it cannot be one of ours. */
+/* Returns the position that the client has brought, with a reference to its epoch. It has no epoch
+ * if the client brought none, or one that this server cannot have given out. */
 static leat_position position_of(leat_core *core, const leat_named_position *since)
 {
     leat_position at = {.seq = since->seq, .revoked = LEAT_NEVER_REVOKED};
@@ -219,7 +220,8 @@ void leat_sub_reauthorize_all(leat_subscriber *r)
         sub_happens_plainly(s, SUB_ON_IDENTITY);
 }
 
-/* When its grant expires; 0: never, or the handler is deciding anyway. */
+/* When the subscription's grant expires. Returns 0 if it never does, or if the handler is deciding
+ * anyway. */
 static int64_t expires_at(const leat_sub *s)
 {
     bool deciding = sub_traits[s->state].metric == LEAT_M_SUBS_AUTHORIZING;
@@ -288,10 +290,10 @@ const leat_cursor_handler leat_sub_cursors = {
     .renumbered = on_renumbered,
 };
 
-/* ---- Acts of no file in particular. ---- */
+/* ---- Acts that belong to several states. ---- */
 
-/* A LIVE subscription at the head is its struct and nothing else, unless what the client has is
- * stale. */
+/* A LIVE subscription at the head keeps its struct and nothing else, unless the client's snapshot
+ * is stale. */
 sub_event sub_settle(leat_sub *s, sub_news *news)
 {
     (void)news;

@@ -5,8 +5,8 @@
  * Units      absolute milliseconds; seconds since 1970 where a comment says so.
  * Errors     an end is told to the subscriber (error, closed) or to the script that asked for it.
  *
- * Which states there are is said by sub_states.h; what leads from one to the next is decided by
- * the table in sub_table.c. */
+ * sub_states.h lists the states. The table in sub_table.c decides what leads from one to the next.
+ */
 #ifndef LEAT_CORE_SUB_H
 #define LEAT_CORE_SUB_H
 
@@ -30,15 +30,15 @@ typedef struct leat_sub_request {
 
 /* Begins a handshake. The request's texts are copied. */
 void leat_sub_begin(leat_subscriber *r, const leat_sub_request *request);
-/* Who asked with done_arg is gone: done is not called. */
+/* The caller whose request had this done_arg is gone: its `done` is not called any more. */
 void leat_sub_forget(leat_subscriber *r, void *done_arg);
 
 /* The subscription to the topic, or NULL. */
 leat_sub *leat_sub_find(const leat_subscriber *r, leat_slice topic);
-/* Ends it from the client's side: without a word on the wire, but an answer to a request that is
- * still open. Frees it. */
+/* The client ends the subscription. Nothing is sent, unless the subscribe is not yet answered: then
+ * it gets an error. Frees the subscription. */
 void leat_sub_unsubscribe(leat_sub *s);
-/* Ends all, without a word. */
+/* Ends all of them. Nothing is sent. */
 void leat_sub_close_all(leat_subscriber *r);
 
 /* There is room for events: cursors that stopped move on. */

@@ -64,8 +64,7 @@ static leat_slice asked_id(const leat_sub *s)
     return leat_slice_of(s->work->asked->id);
 }
 
-/* The subscribe has that outcome. A script that asked is told when the event has been dealt with.
- */
+/* Counts the outcome of the subscribe. A script that asked is told of it later (sub_farewell). */
 static void conclude(leat_sub *s, leat_metric outcome, sub_news *news)
 {
     const sub_asked *a = s->work->asked;
@@ -91,7 +90,7 @@ sub_event sub_answer_snapshot(leat_sub *s, sub_news *news)
     return SUB_ON_NOTHING;
 }
 
-/* The message is copied: it is told after the verdict or the read that brought it has gone. */
+/* Copies the message: it is told when the verdict or the read that brought it is gone already. */
 static void keep_failure(leat_sub *s, const leat_failure *failure, sub_news *news)
 {
     sub_farewell *last = &news->last;
@@ -109,7 +108,7 @@ static void keep_failure(leat_sub *s, const leat_failure *failure, sub_news *new
                   leat_code_name(failure->code));
 }
 
-/* A script that asked is told instead of the client. */
+/* Sends the error to the client, unless a script asked: then the script is told instead. */
 static void tell_error(leat_sub *s, leat_slice topic, const leat_failure *failure)
 {
     leat_subscriber *r = s->subscriber;

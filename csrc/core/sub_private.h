@@ -47,7 +47,7 @@ struct leat_sub {
 /* A subscribe that is not yet answered. It exists in the states whose trait says so (`asked`). */
 typedef struct sub_asked {
     char *id;            /* raw JSON, or NULL */
-    leat_position since; /* where the client is; a reference; revoked: not known */
+    leat_position since; /* where the client is, with a reference; `revoked` is not known */
     uint64_t deadline_ms;
     uint64_t started_ns;
     leat_subscribed_cb done;
@@ -75,16 +75,16 @@ typedef struct sub_work {
     leat_slot slot;                  /* of the states whose trait says so, and of the renewal */
     sub_renewal renewal;             /* of the states whose trait says so */
     leat_topic_mark seen;            /* the moment at which the handler last began */
-    unsigned attempts;               /* of the handler or the read, that failed in a row */
+    unsigned attempts;               /* how many failed in a row, of the handler or of the read */
 } sub_work;
 
-/* What is told when an event has been dealt with, as the last act of all: a script that goes on may
- * close the client. */
+/* What a script or a stream is told about an end or an answer. It is told after all else, because a
+ * script that goes on may close the client, which frees the subscription. */
 typedef struct sub_farewell {
     leat_subscribed_cb done; /* NULL: nobody waits on the server's side */
     void *done_arg;
     leat_failure failure;
-    leat_subscriber *stream; /* its only subscription has ended; NULL: it is none */
+    leat_subscriber *stream; /* the subscriber, if it is a stream: it ends with this subscription */
     char *text;              /* of the failure; owned */
 } sub_farewell;
 
@@ -96,13 +96,14 @@ struct sub_news {
     const leat_caught *caught;     /* CAUGHT_UP */
     leat_event *signal;            /* SIGNAL */
     int reason;                    /* RESYNC: LEAT_RESET_* */
-    bool tell;                     /* CLOSE: a request that is open is answered */
+    bool tell;                     /* CLOSE: a subscribe that is not yet answered gets an error */
     sub_farewell last;             /* written by the acts */
 };
 
-/* sub.c: carries out what the table says. A last act: the subscription may be gone. */
+/* sub.c: carries out what the table says. It may free the subscription: the caller must not use it
+ * afterwards. */
 void sub_happens(leat_sub *s, sub_event event, sub_news *news);
-void sub_happens_plainly(leat_sub *s, sub_event event); /* nothing comes with it */
+void sub_happens_plainly(leat_sub *s, sub_event event); /* without any news */
 sub_work *sub_work_of(leat_sub *s);                     /* made if need be */
 sub_event sub_settle(leat_sub *s, sub_news *news);
 sub_event sub_wait_for_slot(leat_sub *s, sub_news *news);
@@ -119,7 +120,7 @@ static inline leat_core *sub_core(const leat_sub *s)
     return s->subscriber->core;
 }
 
-/* The loop's time in that many milliseconds. */
+/* The time on the loop's clock that many milliseconds from now. */
 static inline uint64_t sub_in_ms(const leat_sub *s, uint64_t ms)
 {
     return leat_loop_now(sub_core(s)->loop) + ms;
@@ -148,8 +149,8 @@ sub_event sub_bury(leat_sub *s, sub_news *news); /* frees it */
 sub_event sub_run_handler(leat_sub *s, sub_news *news);
 void sub_stop_handler(leat_sub *s);
 sub_event sub_take_grant(leat_sub *s, sub_news *news);
-/* Returns true if the cursor may pass the event: it is no revocation that the handler is yet to
- * decide about. */
+/* Returns true if the cursor may pass the event. It may not pass a revocation that concerns the
+ * subscriber before the handler has decided again. */
 bool sub_passes(const leat_sub *s, const leat_event *e);
 /* Returns true if the handler is to run before the cursor may be put behind that position: the
  * handler may have missed a revocation that concerns the subscriber. */

@@ -1,10 +1,10 @@
 /* sub_read.c - snapshots: the first one, and the one that replaces what a client has.
  *
- * READING: the first one is read at once. Every later one is due first (sub_owe_*). CONTINUING
- * decides whether the handler runs before, or the client must take more. Then the subscription
- * waits for a slot, and reads (REREADING). While it reads, the cursor stands still. A snapshot at s
- * puts the cursor at s+1, unless there is a revocation up to s that is not yet decided: then the
- * handler runs first (sub_right.c). */
+ * READING: the first snapshot is read at once. Every later one is noted as due first (sub_owe_*).
+ * CONTINUING then decides whether the handler must run before, or the client must take more before.
+ * Then the subscription waits for a slot, and reads (REREADING). While it reads, the cursor stands
+ * still. A snapshot at s puts the cursor at s+1, unless there is a revocation up to s that is not
+ * yet decided: then the handler runs first (sub_right.c). */
 #include "core/sub_private.h"
 
 enum { REREAD_MS = 50 };
@@ -75,7 +75,7 @@ static void on_read(leat_share_wait *wait, const leat_read_outcome *o)
     sub_happens(s, event_of(s, o, same_numbering), &news);
 }
 
-/* The hub tells the topic of the other numbering at any moment. */
+/* The read is repeated soon: the hub is about to tell the topic of the other numbering. */
 uint64_t sub_numbering_deadline(const leat_sub *s)
 {
     uint64_t at = sub_in_ms(s, REREAD_MS);
@@ -100,7 +100,8 @@ sub_event sub_give_snapshot(leat_sub *s, sub_news *news)
     return SUB_ON_NOTHING;
 }
 
-/* Scripts that were replaced read nothing any more: the new ones decide, and read. */
+/* A grant of scripts that a reload replaced reads nothing more. So the handler of the new scripts
+ * runs first. */
 sub_event sub_choose_next(leat_sub *s, sub_news *news)
 {
     (void)news;
@@ -150,12 +151,12 @@ sub_event sub_owe_renewed(leat_sub *s, sub_news *news)
 sub_event sub_owe_fresh(leat_sub *s, sub_news *news)
 {
     (void)news;
-    s->due = SUB_DUE_FRESH; /* counted when the row could be read */
+    s->due = SUB_DUE_FRESH; /* sub_renewal.c counts it when it has read the row */
     return SUB_ON_NOTHING;
 }
 
-/* The cursor stands still, and may not go on from where it is: a snapshot follows in any case, also
- * if the one that was due was only to replace a stale one. */
+/* The cursor stands still, and may not go on from where it is. So a snapshot must follow, even if
+ * the one that was due was only to replace a stale one and may fail. */
 sub_event sub_owe_too(leat_sub *s, sub_news *news)
 {
     (void)news;
@@ -171,7 +172,8 @@ sub_event sub_owe_nothing(leat_sub *s, sub_news *news)
     return SUB_ON_NOTHING;
 }
 
-/* No snapshot of the new numbering is behind the cursor, and no event of the old one follows it. */
+/* With next_seq 0 every snapshot of the new numbering is new enough, and no event of the old
+ * numbering can be the next one. */
 sub_event sub_begin_numbering(leat_sub *s, sub_news *news)
 {
     (void)news;

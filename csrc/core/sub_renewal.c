@@ -1,10 +1,11 @@
 /* sub_renewal.c - a stale snapshot is replaced, while the cursor moves on.
  *
  * sub_renew -> on_due -> (a slot) -> read_fresh -> on_fresh: a job of three steps, each begun by
- * the end of the one before. Nothing else happens to the job except that it is stopped when the
- * cursor stops, so its steps are no states of the subscription. The read accepts no fallback to the
- * authorised row. If the cursor has not gone past what it brings, the client gets it at once. Else
- * the subscription reads once more, and holds the cursor meanwhile (FRESH_LATE). */
+ * the end of the one before. Its steps are no states of the subscription, because nothing can
+ * happen to the job but that it is stopped, when the cursor stops. The read accepts no fallback to
+ * the authorised row. If the cursor has not gone past the snapshot that was read, the client gets
+ * that snapshot at once. Otherwise the subscription reads once more, and the cursor stands still
+ * meanwhile (FRESH_LATE). */
 #include "core/sub_private.h"
 
 #include "base/backoff.h"

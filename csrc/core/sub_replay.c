@@ -1,4 +1,5 @@
-/* sub_replay.c - the cursor: REPLAYING, LIVE, and both from the outbox.
+/* sub_replay.c - the cursor: REPLAYING and LIVE, and their detours through the outbox
+ * (REPLAYING_OUTBOX, CATCHING_UP).
  *
  * sub_move_cursor gives the client what the ring holds from next_seq on. If the ring does not hold
  * the next event, the outbox does (sub_catch_up -> on_caught_up), or a snapshot is due. If the
@@ -26,7 +27,7 @@ static sub_event deliver(leat_sub *s, leat_event *e, sub_news *news)
         return SUB_ON_IN_DOUBT;
     leat_event_kind kind = leat_event_kind_of(e);
     if (kind == LEAT_EVENT_RESYNC || kind == LEAT_EVENT_OVERSIZE) {
-        s->cursor.next_seq = leat_event_seq(e) + 1; /* the snapshot must not be older */
+        s->cursor.next_seq = leat_event_seq(e) + 1; /* an older snapshot will not do */
         news->reason = kind == LEAT_EVENT_RESYNC ? LEAT_RESET_REQUESTED : LEAT_RESET_TOO_LARGE;
         return SUB_ON_RESYNC;
     }
@@ -41,7 +42,7 @@ sub_event sub_move_cursor(leat_sub *s, sub_news *news)
         if (!takes_more(s))
             return SUB_ON_NOTHING;
         leat_event *e = leat_ring_event(&t->ring, s->cursor.next_seq);
-        if (e == NULL) /* the outbox of a hooked topic holds what the hook has not seen */
+        if (e == NULL) /* what the outbox holds has not passed the hook */
             return leat_hook_applies(&t->hook) ? SUB_ON_GONE : SUB_ON_GAP;
         sub_event met = deliver(s, e, news);
         if (met != SUB_ON_NOTHING)

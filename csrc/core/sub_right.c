@@ -3,16 +3,17 @@
  * AUTHORIZING, REAUTHORIZING: sub_run_handler -> on_authorized. While the handler runs, the cursor
  * stands still.
  *
- * A handler decides by what it reads, and it reads everything after it has begun. So it has seen
- * every revocation up to the mark of that moment (`seen`). A later revocation stops the cursor when
- * the cursor comes to it (sub_passes). A snapshot, or a position that the client brought, may put
- * the cursor behind a later revocation: then the handler runs again first (sub_in_doubt). So P9
- * does not depend on what `refresh` looks at, or whether there is one.
+ * A handler decides by what it reads, and all its reads come after its start. So it has seen every
+ * revocation up to the mark of that moment (`seen`). A later revocation stops the cursor when the
+ * cursor comes to it (sub_passes). A snapshot, or a position that the client brought, may put the
+ * cursor behind a later revocation: then the handler runs again first (sub_in_doubt). So P9 holds
+ * whatever `refresh` looks at, and also without a `refresh`.
  *
- * A numbering may end with a revocation of which the next numbering tells nothing. A subscription
- * that goes on in the next numbering runs its handler in any case; one that begins there learns
- * from the topic's position that there may have been a revocation (leat_internal.first_revoked). A
- * handler that began under another history does not count: what it read may have been taken back.
+ * A numbering may end with a revocation of which the next numbering tells nothing. So a
+ * subscription that goes on in the next numbering runs its handler in any case. One that begins
+ * there learns from the topic's position that there may have been a revocation
+ * (leat_internal.first_revoked). A handler that began under another history does not count: a
+ * restore may have undone what it read.
  */
 #include "core/sub_private.h"
 
@@ -111,7 +112,8 @@ static bool concerns(const leat_sub *s, leat_slice subject_json)
     return match;
 }
 
-/* Up to which seq revocations are decided: the handler had seen them, or the cursor has passed. */
+/* Returns the seq up to which all revocations are decided: the handler has seen them, or the cursor
+ * has passed them. */
 static int64_t decided(const leat_sub *s)
 {
     const sub_work *w = s->work;

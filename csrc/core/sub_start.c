@@ -31,8 +31,8 @@ uint64_t sub_asked_deadline(const leat_sub *s)
     return s->work->asked->deadline_ms;
 }
 
-/* The ring or the outbox leads on from the client's position. revoked: the topic's last revocation.
- */
+/* What happens next if the ring or the outbox leads on from the client's position. revoked: the
+ * topic's last revocation. */
 static sub_event resumable(const leat_sub *s, int64_t revoked)
 {
     leat_position since = s->work->asked->since;

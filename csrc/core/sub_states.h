@@ -21,7 +21,7 @@ typedef struct sub_news sub_news;
     X(STARTING)             /* decides from where the client starts; nothing rests here */         \
     X(RESUMING)             /* the outbox is asked whether the client's position holds */          \
     X(READING)              /* the first snapshot is read */                                       \
-    X(WAITING_NUMBERING)    /* a read met another numbering than the ring's: soon again */         \
+    X(WAITING_NUMBERING)    /* a read met another numbering than the ring's: it is repeated */     \
     X(REPLAYING)            /* the cursor moves, and has not been at the ring's head yet */        \
     X(REPLAYING_OUTBOX)     /* as REPLAYING; the ring lacks the next event, which is fetched */    \
     X(LIVE)                 /* the cursor has been at the ring's head, and follows it */           \
@@ -33,7 +33,7 @@ typedef struct sub_news sub_news;
     X(PARKED)               /* a snapshot is due, but the client takes no more */                  \
     X(WAITING_READ_SLOT)    /* a snapshot is due; its read waits for a slot */                     \
     X(REREADING)            /* a snapshot is due, and is read */                                   \
-    X(WAITING_READ_RETRY)   /* the snapshot could not be read; after a while again */              \
+    X(WAITING_READ_RETRY)   /* the snapshot could not be read; it is read again later */           \
     X(CLOSED)               /* the subscription has ended */
 
 #define SUB_EVENTS(X)                                                                              \
@@ -77,8 +77,8 @@ typedef enum sub_state { SUB_STATES(SUB_ENUM) SUB_STATE_COUNT } sub_state;
 typedef enum sub_event { SUB_ON_NOTHING, SUB_EVENTS(SUB_ENUM) SUB_EVENT_COUNT } sub_event;
 #undef SUB_ENUM
 
-/* Starts what a state, or a way between two states, needs. What is met at once is returned, and
- * dealt with next; SUB_ON_NOTHING otherwise. */
+/* The act of a rule, or the entry of a state. Returns the event that happens next, or
+ * SUB_ON_NOTHING. */
 typedef sub_event (*sub_act)(leat_sub *s, sub_news *news);
 
 #endif

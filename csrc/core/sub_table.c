@@ -1,13 +1,13 @@
 /* sub_table.c - what a subscription does in which state, upon which event: this table decides, the
- * rest of sub_*.c carries out.
+ * other files of sub_*.c carry out.
  *
- *   RULE(STATE, EVENT, NEXT, act)   leaves STATE, which ends whatever it has under way; act; enters
- *                                   NEXT. NEXT may be STATE again: it begins anew.
- *   STAY(STATE, EVENT, act)         act, and what the state has under way goes on. NULL: the event
- *                                   concerns other states.
+ *   RULE(STATE, EVENT, NEXT, act)   leaves STATE and ends what it has under way, then calls act,
+ *                                   then enters NEXT. If NEXT is STATE, it begins anew.
+ *   STAY(STATE, EVENT, act)         calls act; what the state has under way goes on. If act is
+ *                                   NULL, the event changes nothing in this state.
  *
- * An event without a rule cannot happen in that state. One rule a line: scripts/draw_states.lua
- * reads them. */
+ * An event without a rule cannot happen in that state: sub_rule_for aborts. One rule a line:
+ * scripts/draw_states.lua reads them. */
 #include "core/sub_table.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@
 
 /* clang-format off */
 static const sub_rule rules[SUB_STATE_COUNT][SUB_EVENT_COUNT] = {
-    /* The subscribe is asked for, and to be answered. */
+    /* The subscribe is not yet answered. */
     RULE(NEW, SUBSCRIBE, AUTHORIZING, NULL),
     RULE(NEW, GRANTED, ARMING, NULL),
 
@@ -80,7 +80,7 @@ static const sub_rule rules[SUB_STATE_COUNT][SUB_EVENT_COUNT] = {
     RULE(WAITING_NUMBERING, DEADLINE, READING, NULL),
     RULE(WAITING_NUMBERING, CLOSE, CLOSED, sub_answer_closed),
 
-    /* It is answered, and the cursor moves. */
+    /* The subscribe is answered, and the cursor moves. */
     STAY(REPLAYING, MOVE, sub_move_cursor),
     RULE(REPLAYING, HEAD, LIVE, NULL),
     RULE(REPLAYING, GAP, REPLAYING_OUTBOX, NULL),
@@ -133,7 +133,7 @@ static const sub_rule rules[SUB_STATE_COUNT][SUB_EVENT_COUNT] = {
     STAY(CATCHING_UP, SIGNAL, sub_drop_signal),
     RULE(CATCHING_UP, CLOSE, CLOSED, NULL),
 
-    /* The right to it is proved anew; the cursor stands still. */
+    /* The handler decides about the right once more; the cursor stands still. */
     RULE(WAITING_HANDLER_SLOT, SLOT, REAUTHORIZING, NULL),
     STAY(WAITING_HANDLER_SLOT, MOVE, NULL),
     STAY(WAITING_HANDLER_SLOT, RESYNC, sub_owe_too),
@@ -204,7 +204,7 @@ static const sub_rule rules[SUB_STATE_COUNT][SUB_EVENT_COUNT] = {
     RULE(WAITING_READ_RETRY, CLOSE, CLOSED, NULL),
 };
 
-/* What a state begins when it is entered and ends when it is left, and for how long. */
+/* What a state starts when it is entered, what it ends when it is left, and its deadline. */
 const sub_trait sub_traits[SUB_STATE_COUNT] = {
     [SUB_NEW] = {"NEW", LEAT_M_SUBS_NEW, .asked = true},
     [SUB_AUTHORIZING] = {"AUTHORIZING", LEAT_M_SUBS_AUTHORIZING,

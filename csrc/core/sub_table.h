@@ -30,7 +30,7 @@ typedef struct sub_trait {
     uint64_t (*deadline)(const leat_sub *s); /* armed once it is entered; NULL: none */
     bool asked;                              /* the subscribe is not yet answered */
     bool slot;   /* takes a database slot, or keeps the one that is taken */
-    bool renews; /* a stale snapshot may be replaced meanwhile */
+    bool renews; /* a stale snapshot may be replaced in it (sub_renewal.c) */
 } sub_trait;
 
 extern const sub_trait sub_traits[SUB_STATE_COUNT];

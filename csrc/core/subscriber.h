@@ -1,5 +1,4 @@
-/* subscriber.h - what a subscription needs of its subscriber: a client, or later a part of the host
- * program.
+/* subscriber.h - what a subscription needs of its subscriber. The subscriber is a client.
  *
  * Ownership  the head of the subscriber's own struct. It outlives its subscriptions.
  * Threads    loop thread of the worker.
@@ -41,17 +40,17 @@ typedef struct leat_subscriber_ops {
     /* The server ended a subscription that was answered before. */
     void (*closed)(leat_subscriber *to, leat_slice topic, const leat_failure *failure);
 
-    /* True if an event may be sent. If not, the subscriber calls leat_sub_move_all as soon as that
-     * is so again. */
+    /* True if an event may be sent. After false, the subscriber calls leat_sub_move_all as soon as
+     * one may be sent again. */
     bool (*takes_more)(const leat_subscriber *to);
     /* True if a snapshot of that size may be sent. */
     bool (*takes_snapshot)(const leat_subscriber *to, size_t bytes);
 
     /* A subscribe was answered, or has ended without an answer. */
     void (*answered)(leat_subscriber *to);
-    /* A grant was given that expires then, in seconds since 1970. */
+    /* The subscription has a grant that expires at at_s, in seconds since 1970. */
     void (*grant_expires)(leat_subscriber *to, int64_t at_s);
-    /* The subscription of a stream has ended. The last act of the caller. */
+    /* The subscription of a stream has ended. The caller uses nothing of it afterwards. */
     void (*stream_ended)(leat_subscriber *to, leat_code code);
 } leat_subscriber_ops;
 

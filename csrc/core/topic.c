@@ -1,4 +1,4 @@
-/* topic.c - what the hub tells of a topic, and the fan-out to its cursors.
+/* topic.c - takes what the hub says about a topic, and fans it out to the topic's cursors.
  *
  * leat_topic_get asks the hub to listen. leat_topic_on_armed lets the cursors' owners read. The
  * first read's position (leat_ring_adopt), or the hub's (leat_topic_on_begin), starts the ring.
@@ -95,7 +95,7 @@ void leat_topic_free_all(leat_core *core)
 void leat_topic_attach(leat_topic *t, leat_cursor *c)
 {
     if (t->n_cursors_++ == 0)
-        leat_deadline_cancel(&t->timer_); /* it was to end */
+        leat_deadline_cancel(&t->timer_); /* the topic was to be freed */
     c->topic = t;
     leat_list_push(&t->cursors_, &c->link);
 }
@@ -184,7 +184,7 @@ static void append(leat_topic *t, leat_event *e)
         leat_sweep_schedule(core_of(t)->loop, &t->fan_out_);
 }
 
-/* Empties the ring: what comes next is head + 1. Every cursor's owner resyncs. */
+/* Empties the ring; the next event is head + 1. Tells every cursor's owner to resync. */
 static void restart(leat_topic *t, int64_t head, int reason)
 {
     leat_core *core = core_of(t);
@@ -247,7 +247,7 @@ void leat_topic_on_begin(leat_core *core, leat_topic_life life, const leat_named
     leat_epoch_unref(at.epoch);
     if (last_arrived(t) >= at.seq)
         return;
-    /* Cursors that are behind go on from the outbox. */
+    /* The hub left events out. Cursors that lack them go on from the outbox. */
     leat_hook_stop(&t->hook);
     leat_ring_restart(&t->ring, at.seq, false);
     leat_sweep_schedule(core->loop, &t->fan_out_);

@@ -7,7 +7,7 @@
  * Errors     none.
  *
  * A cursor takes event N if and only if N is its next_seq: there is no other queue and nothing to
- * filter. The topic knows nothing of what a cursor is part of: it tells core->cursors. */
+ * filter. The topic does not know what a cursor is part of: it calls core->cursors. */
 #ifndef LEAT_CORE_TOPIC_H
 #define LEAT_CORE_TOPIC_H
 
@@ -54,8 +54,8 @@ typedef struct leat_cursor_handler {
     void (*signal)(leat_cursor *c, leat_event *e);
     /* What was taken so far is to be replaced by a fresh snapshot. reason: LEAT_RESET_*. */
     void (*resyncs)(leat_cursor *c, int reason);
-    /* The topic's numbers begin anew: no snapshot of the new numbering is behind the cursor, no
-     * event follows it, and revocations may have gone with the old numbers. */
+    /* The topic has another numbering: its seq begin anew, so next_seq means nothing any more. The
+     * old numbering may have had revocations that nobody has seen. */
     void (*renumbered)(leat_cursor *c);
 } leat_cursor_handler;
 
@@ -72,11 +72,11 @@ static inline leat_slice leat_topic_name(const leat_topic *t)
     return t->entry.key;
 }
 
-/* What fetches the events that the ring no longer holds; made if need be. */
+/* Fetches the events that the ring no longer holds (catch_up.h); made if need be. */
 leat_catch_up *leat_topic_catch_up(leat_topic *t);
 
-/* A moment: all of the topic up to seq is committed, and whatever is read from now on sees it.
- * numbering 0: nothing is known of the topic. history: core->histories. */
+/* A moment. All events of the topic up to seq were committed then, so each read that starts later
+ * sees them. numbering 0: nothing is known of the topic. history: core->histories. */
 typedef struct leat_topic_mark {
     uint64_t history;
     uint64_t numbering;
@@ -85,7 +85,7 @@ typedef struct leat_topic_mark {
 } leat_topic_mark;
 leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name);
 
-/* From the hub. What is about another life of the topic is dropped. */
+/* News from the hub. They are dropped if they are about another life of the topic. */
 void leat_topic_on_armed(leat_core *core, leat_topic_life life);
 void leat_topic_on_begin(leat_core *core, leat_topic_life life, const leat_named_position *at);
 /* Both take a reference. */
