@@ -1,3 +1,4 @@
+/* address.c - an address and a port, from and to text. */
 #include "net/address.h"
 
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
-/* The table is cut into shards by a hash of the address, each with a lock of its own. A shard maps
- * addresses to slots. A slot without connections stands on the shard's list `idle`, the one that
- * was used longest ago first, and is freed from there once its bucket is full (forget), or when too
- * many are there. */
+/* address_limit.c - the table is cut into shards by a hash of the address, each with a lock of its
+ * own. A shard maps addresses to slots. A slot without connections stands on the shard's list
+ * `idle`, the one that was used longest ago first, and is freed from there once its bucket is full
+ * (forget), or when too many are there. */
 #include "net/address_limit.h"
 
 #include <pthread.h>
@@ -15,7 +15,7 @@
 enum {
     SHARDS = 16,
     MAX_IDLE = 2048,    /* of a shard */
-    FORGET_AT_ONCE = 4, /* so that no newcomer pays for many */
+    FORGET_AT_ONCE = 4, /* so that no call takes long */
     TOKEN = 1000,       /* parts of a token: what a rate of 1 a second gives in a second */
     V6_KEY = 8,         /* a /64 */
 };
@@ -89,7 +89,8 @@ static leat_ip key_of(const leat_ip *ip)
     return key;
 }
 
-/* Only spreads the addresses over the locks: the map within has a secret of its own. */
+/* This hash only spreads the addresses over the locks. The map of a shard has a hash with a secret,
+ * against addresses that are chosen to collide. */
 static struct shard *shard_of(leat_address_limit *l, const leat_ip *key)
 {
     unsigned sum = 0;

@@ -1,4 +1,4 @@
-/* The life of a connection:
+/* conn.c - the life of a connection:
  *
  *   leat_conn_new   a poll handle on the socket, waiting for bytes
  *   on_poll         readable: one recv, on_read; writable again: write_out, settle
@@ -7,9 +7,10 @@
  *   settle          what follows an emptied queue: on_drain, the FIN of a finish, a late EOF
  *   begin_close     drops the queue; on_closed frees the conn and tells the owner
  *
- * The socket is polled and written here rather than by uv_tcp_t, whose writes go through write(2):
- * that raises SIGPIPE when the peer has gone, and a host that embeds Leat need not ignore it.
- * sendmsg can leave it out. It also makes a conn smaller, and a blocked one needs no request.
+ * The socket is polled and written here, not by uv_tcp_t. The writes of uv_tcp_t go through
+ * write(2), which raises SIGPIPE when the peer has gone, and a host that embeds Leat may not ignore
+ * that signal. sendmsg can do without it. A conn is also smaller in this way, and a blocked conn
+ * needs no write request.
  */
 #include "net/conn.h"
 
@@ -48,7 +49,7 @@ struct leat_conn {
     void (*gone)(void *arg);
     void *gone_arg;
     leat_sweep sweep;
-    leat_deadline limit; /* of a finish */
+    leat_deadline limit; /* the deadline of leat_conn_finish */
     leat_send_queue queue;
     uint64_t progress_ms;
     uint32_t read_size; /* of one recv */
@@ -188,7 +189,7 @@ static void begin_close(leat_conn *c, int err)
 {
     if (c->state == CONN_CLOSED)
         return;
-    /* After a finish the owner has asked for the close, however it comes. */
+    /* After leat_conn_finish every end counts as one that the owner asked for. */
     c->err = c->state == CONN_OPEN ? err : 0;
     c->state = CONN_CLOSED;
     leat_sweep_cancel(&c->sweep);

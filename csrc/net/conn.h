@@ -6,9 +6,9 @@
  * Units      bytes; milliseconds.
  * Errors     a peer's failure shows as on_close(err), once; sending after close is dropped.
  *
- * What is sent in a turn leaves in one system call at its end (or sooner, if much has gathered);
- * only what the socket did not take waits. It raises no SIGPIPE. The conn never limits what is
- * queued: whoever sends looks at leat_conn_queued and leaves off (that limit is the client's,
+ * All that is sent in a turn leaves in one system call at the end of the turn, or sooner if much
+ * has gathered. Only what the socket did not take waits. Sending raises no SIGPIPE. The conn does
+ * not limit what is queued: the sender looks at leat_conn_queued and stops (peer.c does so at
  * max_send_buffer_bytes).
  */
 #ifndef LEAT_NET_CONN_H
@@ -28,9 +28,9 @@ typedef struct leat_conn leat_conn;
 
 typedef struct leat_conn_handler {
     /* Bytes arrived. They lie in the conn's own buffer: the owner may change them in place until it
-     * returns. May close the conn. Once a turn at most. */
+     * returns. It may close the conn. Called once a turn at most. */
     void (*on_read)(void *owner, char *bytes, size_t len);
-    /* The write queue is empty again after the socket had not taken all of it. May be NULL. */
+    /* The socket had not taken all of the write queue, and now the queue is empty. May be NULL. */
     void (*on_drain)(void *owner);
     /* The last call: the conn is gone. err is 0 for a close that the owner asked for (_close, or
      * _finish however it went), UV_EOF if the peer ended it, else UV_E*. A peer that only stops

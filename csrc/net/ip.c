@@ -1,3 +1,5 @@
+/* ip.c - IPv4 addresses are kept as IPv6 addresses that stand for them (::ffff:a.b.c.d), so that
+ * there is one form to compare. */
 #include "net/ip.h"
 
 #include <arpa/inet.h>

@@ -1,11 +1,10 @@
-/* The listener polls its socket itself, because what it hands on are plain sockets, not uv handles.
+/* listener.c - polls its socket itself, because it hands on plain sockets and not uv handles.
  *
- * Sharing a port. SO_REUSEPORT lets any socket of the same user join, of other programs too: a
- * second server started by mistake would silently take half of the connections. So the first
- * listener of a process binds without the option, which fails unless the port is really free, and
- * sets it right after, before it listens. The kernel compares the sockets' options when the next
- * one binds: those of this process, which bind with the option set, then find the port open to
- * sharing.
+ * Sharing a port. SO_REUSEPORT lets any socket of the same user join, even of another program: a
+ * second server that was started by mistake would silently take half of the connections. So the
+ * first listener of a process binds without the option, which fails unless the port is really free.
+ * It sets the option right after that, before it listens. When the next listener binds, with the
+ * option set, the kernel compares the options of both sockets, and lets them share the port.
  */
 #include "net/listener.h"
 
@@ -141,8 +140,8 @@ static void pause_accepting(leat_listener *l, int err)
     leat_loop_after(l->loop, &l->pause, PAUSE_MS, on_pause_over);
 }
 
-/* True for errors of the one connection, which is gone with them, not of the listener. Linux passes
- * on what the network had against it. */
+/* True for errors of one connection, which is gone then, and not of the listener. On Linux accept
+ * also returns network errors of the new connection. */
 static bool concerns_one(int err)
 {
     switch (err) {

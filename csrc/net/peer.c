@@ -59,8 +59,8 @@ bool leat_peer_takes(const leat_peer *p, size_t bytes)
            leat_conn_queued(p->conn) + bytes <= l->max_send_buffer_bytes + l->max_snapshot_bytes;
 }
 
-/* Nothing more is queued, and the next turn tells the owner: the caller is in the middle of
- * something. */
+/* Queues nothing more. The owner is told in the next turn, because it is the one that is sending
+ * now. */
 static void overrun(leat_peer *p)
 {
     p->output = LEAT_PEER_SHUT;
@@ -97,7 +97,7 @@ void leat_peer_on_drain(void *peer)
         open_output(p);
 }
 
-/* What was queued in the last turn has been sent, as far as the socket took it. */
+/* By now the socket has taken what it could of all that was queued in the last turn. */
 static void look_at_output(leat_peer *p)
 {
     if (leat_conn_queued(p->conn) < p->limits->max_send_buffer_bytes)

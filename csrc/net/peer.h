@@ -9,9 +9,9 @@
  *            dropped.
  *
  * A message is written into one buffer: leat_peer_begin puts the transport's own bytes first, the
- * caller appends the message, leat_peer_send queues it. A transport below this one (compression,
- * TLS) belongs into the kinds' functions or into conn; a second protocol beside leat.v1 is the
- * owner's matter.
+ * caller appends the message, leat_peer_send queues it. Another transport belongs into the
+ * functions of a kind (as compression does) or into conn (as TLS would). A second protocol beside
+ * leat.v1 is up to the owner.
  */
 #ifndef LEAT_NET_PEER_H
 #define LEAT_NET_PEER_H
@@ -48,8 +48,8 @@ typedef struct leat_peer_handler {
     void (*on_close)(void *owner, int code, leat_slice reason);
     /* The output is open again. NULL: the owner does not wait for that. */
     void (*on_writable)(void *owner);
-    /* The peer does not take what is queued (slow_client_timeout_ms), or too much of it: the owner
-     * closes it. NULL: it may take as long as it likes. */
+    /* The peer has taken nothing of what is queued for slow_client_timeout_ms, or far too much is
+     * queued: the owner closes it. NULL: the peer may take as long as it likes. */
     void (*on_slow)(void *owner);
     /* The last call: the connection has ended. err as in conn.h. */
     void (*on_gone)(void *owner, int err);
@@ -120,8 +120,8 @@ static inline void leat_peer_begin(const leat_peer *p, leat_buf *out, const leat
 {
     p->ops->begin(out, label, data_len + LEAT_PEER_USUAL_BYTES);
 }
-/* Takes the message, empties the buffer. A peer that has not taken its earlier messages by far is
- * not sent this one: on_slow follows. */
+/* Takes the message, empties the buffer. If far too much is queued already (leat_peer_takes), drops
+ * the message, and on_slow follows. */
 void leat_peer_send(leat_peer *p, leat_buf *message);
 
 static inline void leat_peer_send_event(leat_peer *p, leat_event *e, const leat_epoch *epoch)

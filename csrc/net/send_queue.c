@@ -1,3 +1,4 @@
+/* send_queue.c - a ring of pieces. Small copies that follow each other share one block. */
 #include "net/send_queue.h"
 
 #include <stdlib.h>

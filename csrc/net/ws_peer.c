@@ -25,12 +25,12 @@ typedef enum ws_state {
     WS_STATES,
 } ws_state;
 
-/* How far the owner lets the peer's messages come. It is no state of the handshake: the owner may
- * change it in any. */
+/* How far the owner lets the peer's messages come. It is not part of ws_state: the owner may change
+ * it in WS_OPEN at any time. */
 typedef enum ws_input {
     WS_FLOWING,
-    WS_PAUSED, /* nothing is read; what was read is delivered */
-    WS_HELD,   /* and nothing is delivered */
+    WS_PAUSED, /* nothing is read; messages that were read are delivered */
+    WS_HELD,   /* nothing is read, and no message is delivered */
 } ws_input;
 
 typedef struct ws_peer {
@@ -199,7 +199,7 @@ bool leat_ws_peer_is_open(const leat_peer *p)
     return state == WS_OPEN || state == WS_CLOSED_BY_PEER;
 }
 
-/* Whatever the peer still says, the owner has heard enough. */
+/* The owner gets no more messages, whatever the peer still sends. */
 static void close_peer(leat_peer *p, int code, const char *reason)
 {
     ws_peer *w = ws_of(p);
