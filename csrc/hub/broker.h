@@ -20,13 +20,13 @@
 #include "wire/announcement.h"
 
 typedef struct leat_broker_handler {
-    /* The broker is connected. Announcements arrive once a key was given (trust); what was
-     * announced before may be missing. */
+    /* The broker is connected. Announcements arrive once a key was given (trust); earlier ones may
+     * be missing. */
     void (*on_up)(void *arg);
     void (*on_down)(void *arg);
     /* Leat's own SQL functions wrote the announcement. */
     void (*on_announce)(void *arg, const leat_announcement *a);
-    /* Something arrived that they did not write, or that they wrote under another key. */
+    /* A notification arrived that those functions did not write, or wrote under another key. */
     void (*on_refused)(void *arg);
 } leat_broker_handler;
 

@@ -87,7 +87,7 @@ static void on_down(void *arg, int err)
     b->handler.on_down(b->arg);
 }
 
-/* Somebody may send many of them: there is a log line every LOG_EVERY_MS at most. */
+/* Somebody may send very many: at most one log line is written every LOG_EVERY_MS. */
 static void refuse_announcement(broker_postgres *b, int sender_pid)
 {
     uint64_t now_ms = leat_loop_now(b->loop);

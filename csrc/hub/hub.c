@@ -142,8 +142,8 @@ static void on_down(void *arg)
     hub_phase_set(h, HUB_UNCONNECTED);
 }
 
-/* True if the announcement is of another history: it was renewed and the hub was not told, or a
- * dump was loaded and not every server knows. */
+/* True if the announcement is of another history than the hub's. Then the history was renewed and
+ * the hub was not told, or a dump was loaded and this server does not know. */
 static bool is_of_other_history(const leat_hub *h, const leat_announcement *a)
 {
     size_t len = strlen(h->history);
@@ -163,7 +163,7 @@ static void on_announce(void *arg, const leat_announcement *a)
         hub_anchor_announced(&h->anchors, a);
 }
 
-/* Nothing of a forged announcement is believed. But the key may have changed. */
+/* The announcement may be forged: nothing in it is believed. Or the key has changed. */
 static void on_refused(void *arg)
 {
     hub_attend_check(arg);

@@ -1,9 +1,9 @@
 /* hub_anchor.c - which entries of the log are kept, and how they are told.
  *
- * The newest announced entry stands for everything before it: announcements come in the order of
- * the commits, and a restored database has what was there at some moment. A few more are kept
- * beside it for entries that became known in another way while no announcement arrived: rows of a
- * fetch, and positions that workers have read (the time of those is not known).
+ * The newest announced entry stands for all entries before it: announcements come in the order of
+ * the commits, and a restored database has all that was there at some moment. A few entries are
+ * kept besides it, which became known without an announcement: rows of a fetch, and positions that
+ * workers have read (the time of those is not known).
  */
 #include "hub/hub_anchor.h"
 

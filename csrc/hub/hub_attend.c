@@ -1,10 +1,10 @@
 /* hub_attend.c - asks the database whether its history is still the one that clients have seen.
  *
- * A restore, a failover or a copied data folder shows in nothing that a client or a server can see
- * by itself. So after each connect of the broker, before any topic is armed and any event is
- * fetched, leat_internal.attend compares what the server knows (its anchors) with what is there. It
- * says under which history and timeline positions are from now on. If they are others than before,
- * every topic begins anew. It also hands out the key of the announcements.
+ * Neither a client nor a server can see by itself that the database was restored, failed over or
+ * copied. So after each connect of the broker, before any topic is armed and any event is fetched,
+ * leat_internal.attend compares the entries that the server knows (its anchors) with those in the
+ * database. It returns the history and the timeline of all positions from now on. If one of them
+ * has changed, every topic begins anew. It also returns the key of the announcements.
  *
  * call -> on_answer -> adopt, or call_after with back-off. The hub is HUB_UNCONFIRMED from
  * hub_attend_start, or hub_attend_unconfirmed, until adopt. hub_attend_check calls while the hub is
@@ -23,9 +23,9 @@
 
 enum { GAP_MS = 1000, FIRST_BACKOFF_MS = 50, MAX_BACKOFF_MS = 2000 };
 
-/* Rows that row security hides from the server's role look as if they were not there.
- * leat_internal.attend runs with its owner's rights and does not notice, so the same query asks for
- * row security. */
+/* Row security may hide rows from the server's role, as if they were not there.
+ * leat_internal.attend runs with its owner's rights and does not notice that. So the query also
+ * asks whether rows are hidden. */
 static const char sql[] =
     "select a.timeline, a.history, pg_catalog.encode(a.key, 'hex'), a.fingerprint, a.verdict,"
     "       a.anchor_topic, a.anchor_epoch, a.anchor_seq, a.anchor_at, " LEAT_HISTORY_HIDDEN_SQL
@@ -101,7 +101,7 @@ void hub_attend_start(leat_hub *h)
     call(h);
 }
 
-/* As soon as the last call is long enough ago. */
+/* Calls as soon as the last call is GAP_MS ago. */
 static void call_soon(leat_hub *h)
 {
     uint64_t now = leat_loop_now(h->loop);
@@ -167,8 +167,8 @@ static void take_newest(leat_hub *h, const leat_pg_result *res)
     hub_anchor_announced(&h->anchors, &newest);
 }
 
-/* Takes the history and the timeline. Returns true if they are others than before: then every
- * position that anybody has is of the past. */
+/* Takes the history and the timeline. Returns true if one of them has changed: then all positions
+ * that clients and workers have are outdated. */
 static bool take_history(leat_hub *h, const leat_pg_result *res)
 {
     leat_slice timeline = leat_pg_result_value(res, 0, COL_TIMELINE);
@@ -203,8 +203,9 @@ static void become_ready(leat_hub *h)
     hub_want_probe(h);
 }
 
-/* Announcements may have been missed if the hub was not ready, if they came under another key, or
- * before somebody has confirmed this state of the database: nothing is announced until then. */
+/* Announcements may have been missed in three cases, and then all topics are compared with the
+ * outbox. The hub was not ready. Or they came under another key. Or the database has another
+ * fingerprint: until a server has confirmed that state, the database announces nothing. */
 static void adopt(leat_hub *h, const leat_pg_result *res, bool other_key)
 {
     bool was_ready = h->phase == HUB_READY;

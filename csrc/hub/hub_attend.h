@@ -1,5 +1,5 @@
-/* hub_attend.h - calls leat_internal.attend, which says under which history and timeline positions
- * are.
+/* hub_attend.h - calls leat_internal.attend, which returns the history and the timeline of
+ * positions.
  *
  * Ownership  none.
  * Threads    the hub's.

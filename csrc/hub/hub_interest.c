@@ -1,6 +1,6 @@
-/* hub_interest.c - a worker that is left behind is told nothing of the topic until it has room.
- * Then it is told where the topic stands (BEGIN): what it was not given is in the outbox.
- */
+/* hub_interest.c - a worker that is left behind is told nothing of the topic until its line has
+ * room. Then it is told where the topic stands (BEGIN). It finds in the outbox what it was not
+ * given. */
 #include "hub/hub_interest.h"
 
 #include <stdlib.h>

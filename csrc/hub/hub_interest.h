@@ -20,15 +20,18 @@ hub_interest *hub_interest_find(const hub_topic *t, const hub_worker *w, uint64_
  */
 void hub_interest_arm(hub_interest *i);
 
-/* What follows act on all of a topic's interests. The events that are given from now on follow the
- * topic's position. */
+/* Tells all of the topic's workers where it stands: the events that are given from now on come
+ * after that position. */
 void hub_interest_tell_begin(hub_topic *t);
+/* Tells all of them that the events cannot be continued. */
 void hub_interest_tell_reset(hub_topic *t, int reason);
-/* LEAT_HUB_EVENT or LEAT_HUB_SIGNAL. Takes the reference. A worker that has no room for an event is
- * left behind; a signal that it has no room for is lost. */
+/* Gives it to all of them. kind is LEAT_HUB_EVENT or LEAT_HUB_SIGNAL. Takes the reference. If a
+ * worker's line has no room for an event, the worker is left behind (HUB_INTEREST_BEHIND). If it
+ * has none for a signal, the worker does not get the signal. */
 void hub_interest_give(hub_topic *t, leat_event *e, leat_hub_news_kind kind);
 
-/* The worker has room again: it is told where the topics stand that it was left behind with. */
+/* The worker's line has room again: the worker is told where the topics stand with which it was
+ * left behind. */
 void hub_interest_catch_up(hub_worker *w);
 
 #endif

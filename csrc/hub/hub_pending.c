@@ -28,8 +28,8 @@ static size_t count_before(const hub_pending *p, int64_t seq)
     return n;
 }
 
-/* Makes room for one more event: by moving all to the front, if half of the slots are free there.
- */
+/* Makes room for one more event at the end: moves all events to the front of the array if half of
+ * it is free there, otherwise makes it larger. */
 static void make_room(hub_pending *p)
 {
     if (p->first_ + p->n < p->capacity_)

@@ -1,4 +1,4 @@
-/* hub_phase.c - changes the phase; workers are told when it becomes HUB_READY, or no longer is. */
+/* hub_phase.c - changes the phase, and tells the workers if the hub becomes ready or unready. */
 #include "hub/hub_phase.h"
 
 void hub_phase_set(leat_hub *h, hub_phase phase)

@@ -81,7 +81,7 @@ static void log_all(const leat_pg_result *res)
         LEAT_LOG_INFO("hub", "schema leat has no problems any more");
 }
 
-/* A failure says nothing: the role may lack the right to ask. */
+/* A failed query is no problem of the schema: the role may lack the right to ask. */
 static void on_problems(leat_pg_job *job, leat_pg_result *res, int err)
 {
     leat_hub *h = LEAT_CONTAINER_OF(job, leat_hub, problems.job);

@@ -1,9 +1,9 @@
 /* hub_repair.c - asks the outbox about topics: those that lack something, and, after a reconnect
  * and every compare_interval_ms, all of them.
  *
- * What hub_want.h collects in a turn, start_fetch asks for in one fetch, at most a batch of topics.
- * on_history hands the rows to hub_topic.c, which wants again whatever is still missing. There is
- * one fetch at a time: what is wanted in the meantime is asked for by the next one.
+ * start_fetch asks in one fetch for the topics that were wanted in a turn (hub_want.h), at most for
+ * a batch of them. on_history hands the rows to hub_topic.c, which wants again whatever is still
+ * missing. One fetch runs at a time: the next one asks for what is wanted in the meantime.
  *
  * A fetch that fails, or that brings fewer rows than it must, says nothing about any topic. Its
  * topics are wanted again, and it is repeated with back-off. While none is wanted, a probe finds
@@ -26,7 +26,7 @@ enum {
     RETRY_MAX_MS = 2000,
 };
 
-/* A topic of that name need not be there: where it stands can be read all the same. */
+/* The position of a topic can be read even if no such topic exists. */
 #define PROBE_TOPIC "leat"
 
 static void start_fetch(leat_sweep *s);
@@ -71,7 +71,7 @@ static void ask_for_wanted(leat_hub *h, leat_history *f)
 {
     hub_topic *t;
     while (leat_history_count(f) < BATCH_TOPICS && (t = hub_want_take(h)) != NULL) {
-        if (t->heard == t->at.seq) /* nothing that was heard is missing */
+        if (t->heard == t->at.seq) /* nothing was known to be missing */
             t->lost = true;
         leat_history_ask(f, t->entry.key, t->at.seq);
     }
@@ -153,7 +153,7 @@ static void fetch_succeeded(leat_hub *h)
     leat_sweep_schedule(h->loop, &h->want.start);
 }
 
-/* Where the answer was full a topic's rows end early: the rest is asked for at once. */
+/* If the answer was full, the topic's rows end early: the rest is asked for at once. */
 static void end_rows(hub_topic *t, const leat_history_row *last)
 {
     if (last->left_out) {

@@ -1,5 +1,5 @@
-/* hub_state.h - the data of the hub: what hub.c, and every hub_*.c that has no data of its own,
- * work on. It has no functions: each module's header has its own.
+/* hub_state.h - the data of the hub, on which hub.c and most files of hub_*.c work. Their functions
+ * are in their own headers.
  *
  * Ownership  the hub owns its workers and topics. A topic lives while a worker is interested in
  *            it.
@@ -30,8 +30,8 @@ typedef struct leat_hub leat_hub;
 /* In place of a topic's seq, until a worker's read has told where the topic stands. */
 #define LEAT_HUB_UNKNOWN (-1)
 
-/* What is known of a topic. Its number was announced twice: the log went back to an earlier state,
- * and nothing that is announced is given before the outbox has said what is true. */
+/* What is known of a topic. It is disputed after a number was announced twice: then the log went
+ * back to an earlier state, and no announced event is given before the outbox was asked. */
 typedef enum hub_standing {
     HUB_UNPLACED,          /* no read has told yet where the topic stands: nothing is given */
     HUB_UNPLACED_DISPUTED, /* likewise, and a number was announced twice */
@@ -39,14 +39,14 @@ typedef enum hub_standing {
     HUB_DISPUTED,          /* a number was announced twice */
 } hub_standing;
 
-/* What the outbox is asked about a topic (hub_want.h). */
+/* Whether and when the outbox is asked about a topic (hub_want.h). */
 typedef enum hub_query {
     HUB_NOT_ASKED,
-    HUB_ASKED_WHEN_PLACED, /* it is to be asked once a read has told where the topic stands */
-    HUB_ASKED_SHORTLY,     /* an announcement is probably on its way; else the outbox is asked */
-    HUB_ASKED_NEXT,        /* the next fetch asks */
+    HUB_ASKED_WHEN_PLACED, /* it will be asked once the topic is placed */
+    HUB_ASKED_SHORTLY,     /* it will be asked after a moment, in which announcements may come */
+    HUB_ASKED_NEXT,        /* the next fetch will ask */
     HUB_ASKED,             /* the running fetch asks */
-    HUB_ASKED_TOO_EARLY,   /* it does, but may have looked too early: the next one asks again */
+    HUB_ASKED_TOO_EARLY,   /* it asks, but may have looked too early: the next one will ask again */
 } hub_query;
 
 typedef struct hub_topic {
@@ -55,23 +55,23 @@ typedef struct hub_topic {
     char *name;
     hub_standing standing;
     hub_query query;
-    char *epoch;            /* as clients see it, of all below; NULL while nothing is known of it */
+    char *epoch; /* the epoch of all below, as clients see it; NULL while it is unknown */
     leat_named_position at; /* what was given to the workers last: seq, or LEAT_HUB_UNKNOWN */
     int64_t heard;          /* the highest seq that anything told of */
     int64_t announced;      /* the highest seq that was announced */
     hub_pending pending;    /* events beyond at.seq */
-    bool lost;              /* an announcement was lost, or nothing was heard of what is asked for:
-                               the events that the outbox brings count as repaired */
-    int64_t read_to;        /* up to here a read was faster than the announcements... */
-    uint64_t read_ms;       /* ...at that time */
-    leat_list interests;    /* hub_interest by topic_link */
-    leat_list want_link;    /* in hub->want.next or .shortly, or in none (hub_query says which) */
+    bool lost;           /* an announcement was lost, or may have been: the events that the outbox
+                            brings count as repaired */
+    int64_t read_to;     /* the highest seq that a read, or the outbox, has seen */
+    uint64_t read_ms;    /* when one of them last saw the topic */
+    leat_list interests; /* hub_interest by topic_link */
+    leat_list want_link; /* in hub->want.next or .shortly, or in none (hub_query says which) */
 } hub_topic;
 
 typedef enum hub_interest_state {
-    HUB_INTEREST_UNARMED, /* the hub was not ready yet: the worker is told nothing but resets */
+    HUB_INTEREST_UNARMED, /* ARMED was not said: the hub was not ready. Only resets are told */
     HUB_INTEREST_FOLLOWS, /* the worker is given the topic's events */
-    HUB_INTEREST_BEHIND,  /* too much was on its way to it: it is given none before it has room */
+    HUB_INTEREST_BEHIND,  /* the line was full: it is given none before there is room */
 } hub_interest_state;
 
 /* One worker's interest in one topic. */
@@ -89,10 +89,9 @@ typedef struct hub_want {
     leat_list next;         /* hub_topic by want_link: HUB_ASKED_NEXT */
     leat_list shortly;      /* likewise: HUB_ASKED_SHORTLY */
     leat_deadline deadline; /* when those become HUB_ASKED_NEXT */
-    leat_sweep start;   /* starts a fetch at the end of the turn; the callback is hub_repair.c's */
-    bool probe;         /* the outbox is to be read even if no topic wants it: the last read of it
-                           failed, or there was none */
-    uint64_t probed_ms; /* when that was asked for last; 0: never */
+    leat_sweep start;       /* starts a fetch at the end of the turn (hub_repair.c) */
+    bool probe;         /* the outbox is to be read even if no topic wants it (hub_want_probe) */
+    uint64_t probed_ms; /* when hub_want_probe last asked for that; 0: never */
 } hub_want;
 
 typedef enum hub_fetch_state {
@@ -115,7 +114,7 @@ typedef enum hub_attend_state {
     HUB_ATTEND_RESTS,
     HUB_ATTEND_PLANNED,      /* leat_internal.attend is to be called when the deadline comes */
     HUB_ATTEND_CALLED,       /* it is being called */
-    HUB_ATTEND_CALLED_EARLY, /* it is, but is to be called once more */
+    HUB_ATTEND_CALLED_EARLY, /* it is being called, and is to be called once more afterwards */
 } hub_attend_state;
 
 /* The calls of leat_internal.attend. */
@@ -153,7 +152,7 @@ struct leat_hub {
     leat_list workers; /* hub_worker by hub_link */
     leat_map topics;   /* hub_topic by name */
     hub_anchors anchors;
-    char timeline[9];  /* as leat_internal.attend said last; "" before */
+    char timeline[9];  /* as leat_internal.attend said last; "": it was not called yet */
     char history[9];   /* likewise */
     char *fingerprint; /* likewise; NULL before */
     hub_want want;

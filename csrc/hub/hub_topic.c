@@ -1,13 +1,14 @@
 /* hub_topic.c - one topic's events, put in order.
  *
- * Everything that tells of a topic is a hint: an announcement, a position that a worker's read has
- * seen, the outbox itself. at.seq is the last event that was given to the workers. The next one is
- * given at once, later ones wait in `pending`, and what is missing between is fetched (hub_want.h).
+ * The hub hears of a topic's events in three ways: by announcements, by positions that workers have
+ * read, and from the outbox. at.seq is the last event that was given to the workers. The next event
+ * is given at once, later ones wait in `pending`, and the missing ones are fetched (hub_want.h).
  *
  * A topic is unplaced at first: nothing is given, and all that is announced waits. The first
- * position that a read has seen places it, and every worker is told where the topic begins. That is
- * as far back as the announcements reach without a hole, for another worker's read may be older. If
- * it is older still, that worker's subscriptions take what lies between from the outbox.
+ * position that a worker has read places the topic, and every worker is told where it begins. It
+ * begins before that position if the events there were announced without a hole, because the read
+ * of another worker may be older. If that read is even older than the beginning, the worker's
+ * subscriptions take the events between from the outbox.
  *
  * A number that is announced a second time shows that the log went back to an earlier state. The
  * topic is disputed then: nothing that was announced is given before the outbox has said what is
@@ -25,7 +26,7 @@
 #include "hub/hub_want.h"
 
 enum {
-    LATE_MS = 250, /* an announcement is no more than that later than a read that saw its event */
+    LATE_MS = 250,     /* a read may see an event so much earlier than its announcement arrives */
     TIMELINE_PART = 9, /* of an epoch as clients see it: "TTTTTTTT-" */
 };
 
@@ -130,8 +131,9 @@ static void set_epoch(hub_topic *t, char *epoch)
     t->at.epoch = epoch == NULL ? (leat_slice){NULL, 0} : leat_slice_of(epoch);
 }
 
-/* Forgets all that is known, for it is of another numbering than what was told last. Whichever of
- * the two was told first may be the older one, so the outbox is asked once the topic is placed. */
+/* Forgets all that is known of the topic, because something was told of another numbering. It is
+ * not known which of the two numberings is older, so the outbox is asked once the topic is placed.
+ */
 static void forget_numbering(hub_topic *t)
 {
     hub_pending_clear(&t->pending);
@@ -146,8 +148,8 @@ static void forget_numbering(hub_topic *t)
     hub_want_next(t);
 }
 
-/* True if an epoch as it is announced ("E") is the topic's, which is as clients see it
- * ("TTTTTTTT-E"). */
+/* True if an announced epoch ("E") is the topic's. The topic's epoch is kept as clients see it,
+ * with the timeline before it ("TTTTTTTT-E"). */
 static bool is_announced_epoch(const hub_topic *t, leat_slice announced)
 {
     leat_slice full = t->at.epoch;
@@ -190,7 +192,8 @@ static void give_next(hub_topic *t, leat_event *e)
     hub_interest_give(t, e, LEAT_HUB_EVENT);
 }
 
-/* Gives the event if it is next and undisputed, else keeps it. Takes the reference. */
+/* Gives the event if it is the next one and the topic is not disputed. Otherwise keeps it. Takes
+ * the reference. */
 static void give_or_keep(hub_topic *t, leat_event *e)
 {
     if (leat_event_seq(e) == t->at.seq + 1 && t->standing == HUB_IN_ORDER)
@@ -199,7 +202,7 @@ static void give_or_keep(hub_topic *t, leat_event *e)
         hub_pending_add(&t->pending, e, t->hub->limits->hub_pending_bytes);
 }
 
-/* Gives what is next of the events that wait, then asks for what is missing. */
+/* Gives the waiting events that are next, then asks for those that are missing. */
 static void advance(hub_topic *t)
 {
     if (!is_placed(t))
@@ -248,14 +251,14 @@ static void note_read(hub_topic *t, int64_t seq)
     t->read_ms = leat_loop_now(t->hub->loop);
 }
 
-/* True if an announcement of an event that was given already may just be late. What a read has seen
- * was announced before that read, so it is late for a moment only. */
+/* True if the announcement of an event that was given already may just be late. A read can see an
+ * event before its announcement arrives, but only for a moment. */
 static bool may_be_late(const hub_topic *t, int64_t seq)
 {
     return seq <= t->read_to && leat_loop_now(t->hub->loop) - t->read_ms < LATE_MS;
 }
 
-/* True if the number was announced before, as far as the hub can tell. A topic's announcements come
+/* True if the number was announced before, as far as the hub can tell: a topic's announcements come
  * in order. */
 static bool is_repeated(const hub_topic *t, int64_t seq)
 {
@@ -271,8 +274,8 @@ static void note_heard(hub_topic *t, int64_t seq)
     t->heard = seq;
 }
 
-/* Takes the epoch of an announcement for the topic's, if the topic may have another one. Returns
- * false if it has, and is placed: then the outbox knows which of the two is true. */
+/* Gives the announced epoch to the topic, unless the topic is placed. Returns false if the topic is
+ * placed and has another epoch: then the outbox is asked which of the two is true. */
 static bool adopt_announced_epoch(hub_topic *t, leat_slice epoch)
 {
     if (t->epoch != NULL && is_announced_epoch(t, epoch))
@@ -287,7 +290,8 @@ static bool adopt_announced_epoch(hub_topic *t, leat_slice epoch)
     return true;
 }
 
-/* An entry that is stored, of the topic's numbering. */
+/* The announcement is of an event with a seq, in the topic's numbering. Returns false if the topic
+ * is disputed. */
 static bool take_announced(hub_topic *t, const leat_announcement *a)
 {
     if (is_repeated(t, a->seq)) {
@@ -394,7 +398,7 @@ void hub_topic_fetched_all(hub_topic *t, const leat_history_row *last)
     }
     t->heard = later(t->heard, last->head.seq);
     note_read(t, last->head.seq);
-    if (!too_early) /* else the dispute came up while the fetch ran */
+    if (!too_early) /* otherwise the dispute came up while the fetch ran */
         t->standing = HUB_IN_ORDER;
     advance(t);
     if (too_early)

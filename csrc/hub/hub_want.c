@@ -1,4 +1,5 @@
-/* hub_want.c - all changes of hub_query are here. */
+/* hub_want.c - all changes of a topic's hub_query are here: not asked -> next or shortly -> taken
+ * by a fetch (hub_want_take) -> not asked (hub_want_end). */
 #include "hub/hub_want.h"
 
 enum {
@@ -22,7 +23,7 @@ void hub_want_stop(leat_hub *h)
     leat_sweep_cancel(&h->want.start);
 }
 
-/* The only function that changes a topic's query: it keeps the lists as the query says. */
+/* The only function that changes a topic's query. It puts the topic on the list of that query. */
 static void set_query(hub_topic *t, hub_query query)
 {
     hub_want *want = &t->hub->want;
@@ -113,8 +114,9 @@ void hub_want_all(leat_hub *h)
         hub_want_again(LEAT_CONTAINER_OF(e, hub_topic, entry));
 }
 
-/* A probe that has failed, or could not begin, is repeated however short it is since then: its
- * repetition found the broker down, and nothing else would ask. The back-off bounds it. */
+/* There is at most one probe in PROBE_GAP_MS. But if a probe is still owed, the fetch is scheduled
+ * in any case: the probe has failed, or the hub was not ready for it, and nothing else would start
+ * it. The back-off of hub_repair.c bounds how often that is. */
 void hub_want_probe(leat_hub *h)
 {
     hub_want *want = &h->want;

@@ -5,8 +5,8 @@
  * Units      milliseconds.
  * Errors     none.
  *
- * All that is wanted in a turn is asked for by one fetch (hub_repair.c), which starts at the turn's
- * end unless one runs, or waits after a failure.
+ * One fetch asks for all that is wanted in a turn (hub_repair.c). It starts at the end of the turn,
+ * unless another one runs, or waits after a failure.
  */
 #ifndef LEAT_HUB_HUB_WANT_H
 #define LEAT_HUB_HUB_WANT_H
@@ -20,11 +20,12 @@ void hub_want_stop(leat_hub *h);
 /* The topic lacks something: the next fetch asks for it. If the running one does already, its
  * answer decides whether more is wanted. */
 void hub_want_next(hub_topic *t);
-/* There is news of the topic that a running fetch may have been too early to see. */
+/* As hub_want_next. But if the running fetch asks for the topic already, it may have looked too
+ * early: then the next fetch asks once more. */
 void hub_want_again(hub_topic *t);
-/* As hub_want_next, but after a moment in which an announcement that is on its way arrives. */
+/* As hub_want_next, but after a moment, so that an announcement on its way can arrive first. */
 void hub_want_shortly(hub_topic *t);
-/* Nothing is wanted of the topic any more. Whatever a running fetch says of it is not heeded. */
+/* Nothing is wanted of the topic any more. The answer of a running fetch about it is ignored. */
 void hub_want_forget(hub_topic *t);
 
 /* Takes the next topic that a fetch is to ask for, which then is HUB_ASKED. NULL if there is none.
@@ -37,8 +38,8 @@ bool hub_want_end(hub_topic *t);
 
 /* Every topic is to be compared with the outbox: announcements may have been lost. */
 void hub_want_all(leat_hub *h);
-/* Reads the outbox even if no topic wants it: it is known to be unreadable, or not known to be
- * readable. At most once a second. */
+/* Reads the outbox, even if no topic wants it, to find out whether it can be read. At most once a
+ * second. */
 void hub_want_probe(leat_hub *h);
 
 #endif

@@ -1,12 +1,12 @@
 /* hub_link.c - posts what the worker says, and hands out what the hub says.
  *
- * The first mail to the hub is OPEN, the last one is CLOSE. The hub answers with mails full of
- * news, the last of which is CLOSED: it no longer uses the line then. What arrives between
+ * The first mail to the hub is OPEN, the last one is CLOSE. The hub answers with mails of news. The
+ * last news is CLOSED: the hub no longer uses the line then. What arrives between
  * leat_hub_link_close and CLOSED is dropped.
  *
  * The events on their way to a worker are bounded (line.h). The hub leaves out what does not fit.
- * When half of it has arrived the worker says ROOM, and the hub says where it goes on (BEGIN): what
- * was left out is in the outbox.
+ * When no more than half of the bound is still on its way, the worker says ROOM, and the hub says
+ * where it goes on (BEGIN). The outbox has what was left out.
  */
 #include "mail/hub_link.h"
 

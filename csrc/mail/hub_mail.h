@@ -15,18 +15,18 @@
 #include "mail/line.h"
 
 typedef enum leat_hub_news_kind {
-    LEAT_HUB_ARMED,       /* the topic's interest is registered, and the broker listens */
+    LEAT_HUB_ARMED,       /* the hub has noted the worker's interest, and the broker listens */
     LEAT_HUB_BEGIN,       /* the next event is the one after `at`; nothing up to it will come */
-    LEAT_HUB_EVENT,       /* the event after the last one, or after where the hub began */
+    LEAT_HUB_EVENT,       /* the event after the last one, or after the position of BEGIN */
     LEAT_HUB_SIGNAL,      /* a signal */
-    LEAT_HUB_RESET,       /* the numbering cannot be continued: positions start anew */
+    LEAT_HUB_RESET,       /* the events cannot be continued: the topic's position is unknown */
     LEAT_HUB_CONFIRMED,   /* the database has the history that the hub knows */
-    LEAT_HUB_UNCONFIRMED, /* it may have another one: no position is good without asking it */
+    LEAT_HUB_UNCONFIRMED, /* it may have another one: no position counts before it was asked */
     LEAT_HUB_CLOSED,      /* the last news of a line: the hub no longer uses it */
 } leat_hub_news_kind;
 
-/* Why positions start anew. The last three are no news of the hub: a worker's event hook failed,
- * the application asked for it, or an event is larger than max_event_bytes. */
+/* Why subscriptions resync. The hub says only the first two. The others: a worker's event hook
+ * failed, the application asked for it, an event is larger than max_event_bytes. */
 enum {
     LEAT_RESET_HISTORY,
     LEAT_RESET_EPOCH,

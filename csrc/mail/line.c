@@ -1,8 +1,8 @@
 /* line.c - counts the bytes on their way, and tells the hub when there is room.
  *
- * The hub sets awaits_room_ before it looks at bytes_ once more, and the worker lowers bytes_
- * before it looks at awaits_room_. So at least one of the two sees what the other one did, and the
- * exchange makes it one of them only.
+ * The hub sets awaits_room_ and then looks at bytes_ once more. The worker lowers bytes_ and then
+ * looks at awaits_room_. So at least one of the two sees that there is room and that the hub waits
+ * for it. The exchange of awaits_room_ lets only one of them act on it.
  */
 #include "mail/line.h"
 

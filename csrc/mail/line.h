@@ -23,7 +23,7 @@ typedef struct leat_line {
     leat_mailbox *hub;    /* the hub's mailbox: it receives leat_worker_mail */
     leat_mailbox *worker; /* the worker's mailbox: it receives leat_hub_mail */
     size_t max_bytes;     /* worker_mail_bytes */
-    void *hub_end;        /* the hub's own (hub_worker) */
+    void *hub_end;        /* a hub_worker, for the hub only; NULL before OPEN, and after CLOSED */
     atomic_size_t bytes_; /* of the events on their way */
     atomic_bool awaits_room_;
 } leat_line;

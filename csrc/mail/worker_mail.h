@@ -38,7 +38,7 @@ typedef struct leat_worker_mail {
     char text_[];
 } leat_worker_mail;
 
-/* OPEN, ROOM, CLOSE and STOP say nothing more. */
+/* OPEN, ROOM, CLOSE or STOP, which carry nothing. */
 leat_worker_mail *leat_worker_mail_new(leat_worker_mail_kind kind, leat_line *line);
 /* ARM or DISARM. */
 leat_worker_mail *leat_worker_mail_topic(leat_worker_mail_kind kind, leat_line *line,
