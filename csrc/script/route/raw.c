@@ -33,6 +33,7 @@ static void put(leat_raw *r, int kind, leat_slice data, bool binary, int code)
     if (data.len > 0)
         memcpy(item->data, data.at, data.len);
     leat_list_push(&r->inbox, &item->link);
+    r->inbox_bytes += item->len;
 }
 
 static void put_close(leat_raw *r, int code, leat_slice reason)
@@ -71,11 +72,24 @@ void leat_raw_close(leat_raw *r, int code, const char *reason)
 
 /* --- in --- */
 
+/* While a handler runs, nothing more is read. What was read is delivered, so that a ping or a close
+ * frame among it is seen, unless much waits already: inflated messages may be far longer than what
+ * was read. */
+static void hold_back(leat_raw *r)
+{
+    if (r->inbox_bytes > r->lua->core->limits->max_message_bytes)
+        leat_peer_hold(r->peer);
+    else
+        leat_ws_peer_pause(r->peer);
+}
+
 static void on_message(void *owner, bool binary, leat_slice payload)
 {
     leat_raw *r = owner;
     put(r, LEAT_RAW_ITEM_MESSAGE, payload, binary, 0);
     run_next(r);
+    if (r->task != NULL)
+        hold_back(r);
 }
 
 static void on_close(void *owner, int code, leat_slice reason)
@@ -149,6 +163,7 @@ static void drop_first(leat_raw *r)
 {
     leat_raw_item *item = first(r);
     leat_list_unlink(&item->link);
+    r->inbox_bytes -= item->len;
     free(item);
 }
 
@@ -205,7 +220,7 @@ static void start_handler(leat_raw *r, int fn)
     leat_task_give(t, LEAT_TASK_NAME, leat_slice_of(r->route->path));
     r->task = t;
     if (r->peer != NULL)
-        leat_ws_peer_pause(r->peer);
+        hold_back(r);
     leat_task_start(t);
 }
 

@@ -7,7 +7,8 @@
  * Errors     what the peer does wrong closes its connection with the code of RFC 6455.
  *
  * The messages of one connection are handled in order, each after the last one's handler has ended.
- * While they wait, at most what was read at once is kept, and reading stops.
+ * While they wait, at most what was read at once is kept, and reading stops. Of messages that came
+ * compressed, at most max_message_bytes and one message are kept inflated.
  */
 #ifndef LEAT_SCRIPT_ROUTE_RAW_CONN_H
 #define LEAT_SCRIPT_ROUTE_RAW_CONN_H
@@ -27,12 +28,13 @@ struct leat_raw {
     leat_peer *peer; /* NULL once it is gone */
     leat_session *session;
     leat_buf head;
-    bool ended_by_us; /* we closed it: what the peer still says is not handled */
-    bool close_told;  /* the close handler has been queued */
-    leat_list inbox;  /* what the handlers are to be told; the first, while its handler runs */
-    leat_task *task;  /* the handler that runs */
-    int ref;          /* of the Lua object, LUA_NOREF before the first handler */
-    leat_raw **box;   /* in the Lua object: set to NULL when this goes away */
+    bool ended_by_us;   /* we closed it: what the peer still says is not handled */
+    bool close_told;    /* the close handler has been queued */
+    leat_list inbox;    /* what the handlers are to be told; the first, while its handler runs */
+    size_t inbox_bytes; /* of the messages in it */
+    leat_task *task;    /* the handler that runs */
+    int ref;            /* of the Lua object, LUA_NOREF before the first handler */
+    leat_raw **box;     /* in the Lua object: set to NULL when this goes away */
 };
 
 /* What a handler is told. */

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+#include "script/route/raw_conn.h"
+
 struct peer {
     script_fixture *f;
     ws_far_end far;
@@ -16,8 +19,8 @@ static void turn(void *arg)
     (void)script_fixture_turn(arg);
 }
 
-static struct peer open_raw_with(script_fixture *f, leat_session *session, const char *bytes,
-                                 size_t len)
+static struct peer open_raw_with(script_fixture *f, leat_session *session, uint8_t window_bits,
+                                 leat_slice rest)
 {
     struct peer p = {.f = f};
     leat_conn *conn = NULL;
@@ -29,8 +32,8 @@ static struct peer open_raw_with(script_fixture *f, leat_session *session, const
     leat_http_request request = {.method = leat_slice_of("GET"),
                                  .path = leat_slice_of("/raw/7"),
                                  .query = leat_slice_of("token=t")};
-    leat_opening opening = {.conn = conn};
-    leat_buf_append(&opening.rest, bytes, len);
+    leat_opening opening = {.conn = conn, .window_bits = window_bits};
+    leat_buf_slice(&opening.rest, rest);
     leat_lua_raw_open(leat_lua_script(f->lua), m.route, session, &opening, &request);
     assert_int_equal(leat_lua_raw_count(f->lua), 1);
     return p;
@@ -38,7 +41,7 @@ static struct peer open_raw_with(script_fixture *f, leat_session *session, const
 
 static struct peer open_raw(script_fixture *f)
 {
-    return open_raw_with(f, NULL, NULL, 0);
+    return open_raw_with(f, NULL, 0, (leat_slice){NULL, 0});
 }
 
 #define HEAR_UNTIL(p, condition) WS_FAR_END_UNTIL(&(p)->far, condition)
@@ -90,7 +93,7 @@ static void bytes_after_the_head_count(void **state)
     script_fixture *f = *state;
     script_fixture_load(f, echo);
 
-    struct peer p = open_raw_with(f, NULL, "\x81\x82\0\0\0\0hi", 8);
+    struct peer p = open_raw_with(f, NULL, 0, (leat_slice){"\x81\x82\0\0\0\0hi", 8});
 
     HEAR_UNTIL(&p, p.far.heard.len >= 13);
     assert_memory_equal(p.far.heard.at, "\x81\x07open 7t\x81\x02hi", 13);
@@ -215,7 +218,8 @@ static void a_kept_conn_can_be_sent_to_from_elsewhere(void **state)
                         "  return { conn:send('to ' .. id) } end end)\n"
                         "app:method('closed', function() return n end)");
     script_answer *c = script_fixture_connect(f, NULL);
-    struct peer p = open_raw_with(f, script_fixture_ops(f)->session_ref(c->session), NULL, 0);
+    struct peer p =
+        open_raw_with(f, script_fixture_ops(f)->session_ref(c->session), 0, (leat_slice){NULL, 0});
 
     script_fixture_expect(f, "send", "[true]");
     ws_far_end_expect_text(&p.far, "to ann");
@@ -312,6 +316,64 @@ static void a_peer_that_goes_while_a_handler_waits_leaves_nothing(void **state)
     script_fixture_expect_logged(f, "deadline passed handler=websocket");
 }
 
+/* What the inbox of the only connection holds, counted when the messages were read. */
+typedef struct count {
+    script_fixture *f;
+    leat_deadline deadline;
+    size_t bytes;
+} count;
+
+static void on_read_over(leat_deadline *d)
+{
+    count *c = LEAT_CONTAINER_OF(d, count, deadline);
+    const leat_raw *r = LEAT_CONTAINER_OF(c->f->lua->raws.next, leat_raw, link);
+    for (const leat_list *l = r->inbox.next; l != &r->inbox; l = l->next)
+        c->bytes += LEAT_CONTAINER_OF(l, leat_raw_item, link)->len;
+}
+
+enum { LONG = 1000 };
+
+static void write_compressed(leat_deflate *z, leat_buf *out, char letter)
+{
+    char text[LONG];
+    memset(text, letter, sizeof(text));
+    leat_buf frame = LEAT_BUF_INIT;
+    assert_true(leat_deflate_frame(z, LEAT_FRAME_TEXT, (leat_slice){text, LONG}, &frame));
+    ws_far_end_write(out, 0x80 | LEAT_DEFLATE_RSV << 4, LEAT_FRAME_TEXT, frame.at + 2,
+                     frame.len - 2);
+    leat_buf_close(&frame);
+}
+
+/* The messages that were read at once are a thousand times as long once they are inflated. */
+static void compressed_messages_wait_as_they_came(void **state)
+{
+    script_fixture *f = *state;
+    f->limits.max_message_bytes = LONG;
+    f->core.deflate = leat_deflate_new(1, 0);
+    script_fixture_load(f, "local seen = ''\n"
+                           "app:websocket('/raw/{n}', { message = function(conn, data)\n"
+                           "  assert(#data == 1000) seen = seen .. data:sub(1, 1) end })\n"
+                           "app:method('seen', function() return seen end)");
+    leat_buf frames = LEAT_BUF_INIT;
+    for (char letter = 'a'; letter <= 'z'; letter++)
+        write_compressed(f->core.deflate, &frames, letter);
+    struct peer p = open_raw_with(f, NULL, 15, leat_buf_view(&frames));
+    count c = {.f = f};
+    leat_deadline_init(&c.deadline);
+    leat_loop_after(f->loop, &c.deadline, 0, on_read_over); /* behind the peer's own */
+
+    SCRIPT_UNTIL(f, c.bytes > 0);
+    assert_true(c.bytes <= 2 * LONG);
+
+    ws_far_end_say(&p.far, LEAT_FRAME_CLOSE, "", 0);
+    HEAR_UNTIL(&p, p.far.eof);
+    end(&p);
+    script_fixture_expect(f, "seen", "\"abcdefghijklmnopqrstuvwxyz\"");
+    leat_buf_close(&frames);
+    leat_deflate_free(f->core.deflate);
+    f->core.deflate = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +391,7 @@ int main(void)
         TEST(an_error_in_message_ends_only_that_handler),
         TEST(handlers_of_one_conn_run_one_at_a_time),
         TEST(a_peer_that_goes_while_a_handler_waits_leaves_nothing),
+        TEST(compressed_messages_wait_as_they_came),
     };
     return cmocka_run_group_tests(tests, script_fixture_make_database,
                                   script_fixture_drop_database);
