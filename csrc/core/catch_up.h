@@ -40,7 +40,7 @@ struct leat_catch_up_wait {
 
 /* Returns owned. The ring is borrowed; it adopts the positions that the fetches bring. */
 leat_catch_up *leat_catch_up_new(leat_ring *ring);
-/* Nobody waits any more. */
+/* No waiter is left. */
 void leat_catch_up_free(leat_catch_up *c);
 
 /* Waits for the event next_seq. cb runs once, never from inside this call. */

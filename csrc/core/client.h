@@ -33,8 +33,8 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
  * and the mark of when its handler began. */
 void leat_client_stream(leat_client *c, const leat_sub_request *request);
 
-/* Closes every client of the worker: at once if until_ms is 0, else each at some random time before
- * that, when nothing of it is under way, or at until_ms at the latest. */
+/* Closes every client of the worker. If until_ms is 0, it closes them at once. Otherwise it closes
+ * each after a random time, once no request of the client is open, and by until_ms in any case. */
 void leat_client_drain_all(leat_core *core, uint64_t until_ms);
 
 #endif

@@ -1,8 +1,8 @@
 /* client_request.c - client_request_new -> start, at once or after the publish before it -> the
  * script -> on_verdict -> the answer.
  *
- * A publish or a call whose client has gone away runs to its end all the same, as it was asked for.
- * But where the client would have waited longer, it ends after control_timeout_ms.
+ * A publish or a call runs on when its client has gone away, because the client asked for it. But
+ * it ends after control_timeout_ms then, even if the client would have waited longer.
  */
 #include "core/client_request.h"
 
@@ -14,10 +14,10 @@
 typedef struct client_request {
     leat_list link; /* in client->requests, or core->orphans */
     leat_call call;
-    leat_deadline timer; /* while it waits for its turn, and once its client has gone away */
+    leat_deadline timer; /* while it waits for an earlier publish; once its client is gone */
     leat_core *core;
     leat_client *client;      /* NULL: it has gone away */
-    const leat_client *queue; /* whose publishes it is one of; never followed, only compared */
+    const leat_client *queue; /* the client that sent it; only compared, for it may be gone */
     leat_session *session;
     client_answer_cb answer;
     leat_v1_op op;

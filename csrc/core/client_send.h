@@ -17,7 +17,8 @@ void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
                          const leat_position *at);
 /* epoch is NULL for a signal. */
 void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epoch);
-/* topic.at == NULL: the answer to the request with that id; else an error of a stream's topic. */
+/* If topic is absent (topic.at == NULL), this answers the request with that id. Otherwise it is the
+ * error of a stream's topic. */
 void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
                        const leat_failure *failure);
 void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failure *failure);

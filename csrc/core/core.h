@@ -42,8 +42,8 @@ typedef struct leat_core {
     leat_list orphans; /* requests that run on although their client has gone */
     size_t n_clients;
     uint64_t last_client; /* the last number given to a session's client */
-    uint64_t generations; /* the last one given to a topic */
-    uint64_t numberings;  /* likewise */
+    uint64_t generations; /* the last number given to a topic's life */
+    uint64_t numberings;  /* the last number given to a numbering (ring.h) */
     char history[64]; /* what the epochs of positions begin with, up to the last "-"; "" before the
                          first */
     uint64_t histories; /* how often `history` has changed */

@@ -98,7 +98,7 @@ static void free_read(leat_read *r)
     free(r);
 }
 
-/* Stops whatever runs and gives the connection back, in whatever state it is. */
+/* Stops all that the attempt has under way, and gives the connection back. The pool cleans it. */
 static void abandon_attempt(leat_read *r)
 {
     r->core->script->ops->cancel(&r->call);
@@ -132,7 +132,8 @@ static void fail(leat_read *r, leat_failure failure)
     free_read(r);
 }
 
-/* The message is not kept: it goes with the verdict. */
+/* Tries again if that may help and there is time. Does not keep the message, which belongs to the
+ * verdict. */
 static void fail_attempt(leat_read *r, leat_failure failure)
 {
     uint64_t now = leat_loop_now(r->core->loop);
@@ -277,7 +278,7 @@ static void compose(leat_read *r)
     r->core->script->ops->snapshot(r->core->script, &r->call, r->grant, r->conn, r->deadline_ms);
 }
 
-/* Answers, and leaves the commit to go on: nobody waits for it. */
+/* Answers at once. The commit is sent, but the answer does not wait for it. */
 static void succeed(leat_read *r, leat_slice json)
 {
     leat_read_outcome outcome = {

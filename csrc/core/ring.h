@@ -31,7 +31,7 @@ struct leat_ring {
     leat_epoch *last_epoch; /* the epoch before the ring was last restarted, or NULL */
     uint64_t numbering;     /* integer id of the numbering; 0 before the first */
     int64_t head;           /* seq of the last event, or of the position at which the ring begins */
-    int64_t seen;           /* highest seq that anybody has seen in this numbering */
+    int64_t seen;           /* highest seq in this numbering that a read or the hub has seen */
     int64_t revoked;        /* highest seq of a revocation, likewise; or LEAT_NEVER_REVOKED */
     int64_t resynced;       /* last event of this numbering that asks for a snapshot; 0: none */
     /* private */

@@ -35,7 +35,7 @@ typedef struct leat_grant {
     bool has_refresh;
 } leat_grant;
 
-/* Who a connection is: ctx.user and ctx.request. Extended likewise. */
+/* Who a connection is: ctx.user and ctx.request. The script layer embeds it, too. */
 struct leat_session {
     uint64_t client;    /* its number in this worker; an identity that is renewed keeps it */
     leat_slice user_id; /* ctx.user.id as text; at == NULL if there is none */
@@ -65,7 +65,7 @@ struct leat_call {
     void *task_; /* not NULL while an answer is due */
     leat_call_cb cb;
     void *data;                  /* the asker's */
-    leat_subscriber *subscriber; /* for leat.subscribe: the request is theirs; NULL: nobody's */
+    leat_subscriber *subscriber; /* whom leat.subscribe subscribes; NULL: nobody */
 };
 
 typedef struct leat_script_ops {

@@ -28,7 +28,7 @@ typedef struct leat_shares {
 } leat_shares;
 
 void leat_shares_init(leat_shares *shares, const leat_ring *ring);
-/* Nobody waits any more. */
+/* No waiter is left. */
 void leat_shares_close(leat_shares *shares);
 /* The ring restarts: snapshots at hand are forgotten. renumbered: reads that run begin anew, too.
  * They may be of the old numbering, and older than what a client that joins has seen of it. */

@@ -27,7 +27,7 @@ typedef struct leat_slots {
     leat_list first_attempts; /* leat_slot by link: they wait */
     leat_list repetitions;    /* likewise */
     size_t n_taken;
-    size_t n_repetitions; /* of them */
+    size_t n_repetitions; /* how many of those are repetitions */
     size_t most;
     leat_metrics *metrics;
 } leat_slots;

@@ -1,9 +1,10 @@
 /* hub.c - the hub's thread: its loop, its broker, its mailbox.
  *
  * leat_hub_start runs run_thread. on_up, on_down, on_announce and on_refused come from the broker,
- * on_mail from the workers and, for STOP, from the server. stop_parts closes everything in turn.
- * When the last handle is gone the loop ends, and the join of leat_hub_stop returns. A hub that was
- * never started, or could not be, closes in the same way within leat_hub_free, without a thread.
+ * on_mail from the workers and, for STOP, from the server. stop_parts closes one part after the
+ * other. When the last handle is gone the loop ends, and the join of leat_hub_stop returns. A hub
+ * that was never started, or could not be, closes in the same way within leat_hub_free, without a
+ * thread.
  */
 #include "hub/hub.h"
 

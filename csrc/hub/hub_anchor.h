@@ -28,7 +28,7 @@ enum { HUB_ANCHORS = 16 };
 typedef struct hub_anchors {
     hub_anchor newest; /* of those that were announced, or told by leat_internal.attend */
     hub_anchor others[HUB_ANCHORS]; /* the latest ones that became known in another way */
-    size_t next;                    /* which of them is overwritten next */
+    size_t next;                    /* index of the one that is overwritten next */
 } hub_anchors;
 
 /* An entry was announced. */

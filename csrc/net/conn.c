@@ -275,8 +275,8 @@ void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes)
 
 /* Writing. */
 
-/* One system call, send for the one piece of most turns, as it is the cheaper one. MSG_NOSIGNAL:
- * see above. Returns the bytes taken, maybe 0, or UV_E*. */
+/* One system call. It is send if there is one piece, as in most turns, because send is cheaper than
+ * sendmsg. MSG_NOSIGNAL: see the top of the file. Returns how many bytes were taken, or UV_E*. */
 static ssize_t send_front(leat_conn *c, size_t *total)
 {
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
@@ -346,8 +346,8 @@ static void on_sweep(leat_sweep *sweep)
     settle(c, false);
 }
 
-/* The owner may close the conn in on_read; its memory stays until on_closed, on a later phase of
- * the turn. Reading comes first, so that a peer is heard however much is sent to it. */
+/* The owner may close the conn in on_read; its memory stays until on_closed, in a later phase of
+ * the turn. Reading comes first, so that a peer to which very much is sent is heard, too. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     leat_conn *c = poll->data;
@@ -425,8 +425,8 @@ void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
     if (c->state != CONN_OPEN)
         return;
     c->state = CONN_FINISHING;
-    /* A socket closed with unread bytes in it answers them with an RST, which makes the peer drop
-     * what it has not yet read of ours: hence reading on, and the wait for its FIN. */
+    /* If a socket is closed with unread bytes in it, the kernel sends an RST, and the peer drops
+     * what it has not yet read of ours. So the conn reads on, and waits for the peer's FIN. */
     c->reading = true;
     update_events(c);
     leat_loop_at(c->loop, &c->limit, limit_ms, on_finish_timeout);

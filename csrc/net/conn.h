@@ -91,8 +91,8 @@ void *leat_conn_gone_arg(const leat_conn *c);
 /* Closes at once, dropping what is queued. on_close follows, not from inside this call. */
 void leat_conn_close(leat_conn *c);
 
-/* Sends what is queued, then a FIN, then reads and drops until the peer closes; by limit_ms
- * (absolute) it is closed whatever happened. on_read is not called any more. */
+/* Sends what is queued, then a FIN, then reads and drops until the peer closes; at limit_ms
+ * (absolute) it is closed in any case. on_read is not called any more. */
 void leat_conn_finish(leat_conn *c, uint64_t limit_ms);
 
 /* True from _close, _finish or a failure on: what is sent now is dropped. */

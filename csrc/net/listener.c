@@ -129,8 +129,8 @@ static void on_pause_over(leat_deadline *d)
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
 }
 
-/* Whatever the error, the connection stays in the kernel's queue and the socket readable: accepting
- * on would spin. */
+/* After any such error the connection stays in the kernel's queue, and the socket stays readable:
+ * to go on accepting would spin. */
 static void pause_accepting(leat_listener *l, int err)
 {
     if (!l->failing)

@@ -1,7 +1,7 @@
 /* opening.h - what HTTP leaves to a peer: the connection, after an upgrade or the head of a
  * response that does not end.
  *
- * Ownership  the holder owns conn and rest. Whoever takes an opening takes both.
+ * Ownership  the holder owns conn and rest. A function that takes an opening takes both.
  * Threads    loop thread of the worker.
  * Units      window sizes are exponents of 2.
  * Errors     none.

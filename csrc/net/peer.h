@@ -163,7 +163,7 @@ void leat_peer_on_drain(void *peer);
 void leat_peer_on_conn_closed(void *peer, int err);
 /* Calls ops->on_turn in the loop's next turn. */
 void leat_peer_next_turn(leat_peer *p);
-/* Nothing more is queued, and nobody looks after the peer: it is closing. */
+/* The peer is closing: nothing more is queued, and its timer stops. */
 void leat_peer_shut(leat_peer *p);
 /* The peer does not answer: it is closed without a word. */
 void leat_peer_give_up(leat_peer *p);
