@@ -106,14 +106,15 @@ static void send_frame(ws_peer *w, leat_frame_op op, leat_slice payload)
     leat_peer_sent(&w->base);
 }
 
-/* Queues the message as a compressed frame. False if it is to be sent as it is. */
+/* Queues the message as a compressed frame. False if it is to be sent as it is. The frame's buffer
+ * has room for the whole payload, so the queue gets a copy: it counts only what the copy takes. */
 static bool send_compressed(ws_peer *w, leat_frame_op op, leat_slice payload)
 {
     leat_buf frame = LEAT_BUF_INIT;
     bool sent = leat_deflate_suits(w->window_bits, payload.len) &&
                 leat_deflate_frame(w->deflate, op, payload, &frame);
     if (sent)
-        leat_conn_send_owned(w->base.conn, &frame);
+        leat_conn_send_copy(w->base.conn, leat_buf_view(&frame));
     leat_buf_close(&frame);
     return sent;
 }

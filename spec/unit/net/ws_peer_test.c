@@ -2,10 +2,12 @@
 #include "fixture.h"
 #include "ws_far_end.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/random.h"
 #include "net/sse_peer.h"
 #include "net/ws_peer.h"
 
@@ -369,13 +371,18 @@ enum { COMPRESSED = 0x80 | LEAT_DEFLATE_RSV << 4 }; /* flags of a whole frame */
 
 #define HELLO "\xf2\x48\xcd\xc9\xc9\x07\x00"
 
-static leat_deflate *open_with_deflate(owner *o, void **state)
+static leat_deflate *open_with_window(owner *o, void **state, uint8_t bits)
 {
     leat_deflate *deflate = leat_deflate_new(1, 20);
-    leat_opening opening = {.conn = begin(o, *state), .window_bits = 8};
+    leat_opening opening = {.conn = begin(o, *state), .window_bits = bits};
     o->peer =
         leat_ws_peer_new(&opening, o->f->loop, &o->limits, o->f->metrics, deflate, &handler, o);
     return deflate;
+}
+
+static leat_deflate *open_with_deflate(owner *o, void **state)
+{
+    return open_with_window(o, state, 8);
 }
 
 static void say_compressed(owner *o, int op, const char *payload, size_t len)
@@ -468,6 +475,40 @@ static void compresses_what_the_window_holds(void **state)
     leat_ws_peer_send(o.peer, true, (leat_slice){text, sizeof(text)});
     WS_FAR_END_UNTIL(&o.far, o.far.heard.len >= 304);
     assert_int_equal((uint8_t)o.far.heard.at[0], 0x82);
+    end(&o);
+    leat_deflate_free(deflate);
+}
+
+/* Of a sanitizer, if the test is built with one. */
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+static size_t allocated(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return __sanitizer_get_current_allocated_bytes != NULL
+               ? __sanitizer_get_current_allocated_bytes()
+               : info.uordblks + info.hblkhd;
+}
+
+/* What waits to be sent takes no more memory than what counts for max_send_buffer_bytes. */
+static void holds_what_counts_as_queued(void **state)
+{
+    enum { MESSAGES = 30, LONG = 60000, NOISE = 1000, SLACK = 16 * 1024 };
+    owner o;
+    leat_deflate *deflate = open_with_window(&o, state, 15);
+    char *text = leat_calloc(1, LONG);
+    leat_random random;
+    leat_random_init(&random);
+    memset(text, 'a', LONG);
+    for (int i = 0; i < NOISE; i++)
+        text[i] = (char)('a' + leat_random_below(&random, 26));
+    size_t before = allocated();
+    for (int i = 0; i < MESSAGES; i++)
+        leat_ws_peer_send(o.peer, false, (leat_slice){text, LONG});
+    size_t queued = leat_peer_queued(o.peer);
+    assert_true(queued > (size_t)MESSAGES * NOISE / 2 && queued < (size_t)MESSAGES * NOISE * 2);
+    assert_true(allocated() - before <= queued + SLACK);
+    free(text);
     end(&o);
     leat_deflate_free(deflate);
 }
@@ -665,6 +706,7 @@ int main(void)
         TEST(closes_for_a_bad_compressed_message),
         TEST(refuses_compressed_frames_that_were_not_agreed),
         TEST(compresses_what_the_window_holds),
+        TEST(holds_what_counts_as_queued),
         TEST(pings_a_silent_peer_and_gives_it_up),
         TEST(pings_a_held_peer_without_giving_it_up),
         TEST(frames_messages_of_any_size),
