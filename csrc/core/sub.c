@@ -164,6 +164,8 @@ void leat_sub_begin(leat_subscriber *r, const leat_sub_request *request)
     leat_metrics_add(r->core->metrics, LEAT_M_SUBS_NEW, 1);
     r->n_inflight++;
     r->params_bytes += request->params.len;
+    if (s->grant != NULL && s->grant->expires_at > 0)
+        r->ops->grant_expires(r, s->grant->expires_at);
     sub_happens_plainly(s, s->grant == NULL ? SUB_ON_SUBSCRIBE : SUB_ON_GRANTED);
 }
 

@@ -138,21 +138,43 @@ static void tells_the_scripts_why_not(void **state)
     assert_int_equal(LEAT_CODE_NOT_FOUND, told);
 }
 
-static void ends_its_stream(void **state)
+/* The right was proved before the upgrade. */
+static void begin_stream(core_fixture *f, int64_t expires_at)
 {
-    core_fixture *f = *state;
     core_fixture_connect(f, LEAT_TRANSPORT_SSE);
     leat_grant *grant = calloc(1, sizeof(*grant));
+    grant->expires_at = expires_at;
     f->n_grants++;
     leat_client_stream(f->client, &(leat_sub_request){
                                       .topic = leat_slice_of("t"),
                                       .deadline_ms = f->now_ms + 1000,
                                       .grant = grant,
+                                      .seen = leat_topic_mark_now(&f->core, leat_slice_of("t")),
                                   });
     core_fixture_arm(f);
+}
+
+static void ends_its_stream(void **state)
+{
+    core_fixture *f = *state;
+    begin_stream(f, 0);
     core_fixture_unread(f, LEAT_CODE_NOT_FOUND, false);
     assert_true(
         core_fixture_was_sent(f, "\"op\":\"error\",\"topic\":\"t\",\"code\":\"not_found\""));
+    assert_true(f->conn.finished);
+}
+
+static void asks_again_when_the_grant_of_its_stream_expires(void **state)
+{
+    core_fixture *f = *state;
+    begin_stream(f, 1); /* in 1970 */
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_expect_state(f, SUB_LIVE);
+
+    core_fixture_wait(f, 10);
+
+    core_fixture_expect_state(f, SUB_REAUTHORIZING);
+    core_fixture_refuse(f, LEAT_CODE_FORBIDDEN, false);
     assert_true(f->conn.finished);
 }
 
@@ -205,6 +227,7 @@ int main(void)
         TEST(outlives_a_client_that_ends_inside_its_answer),
         TEST(tells_the_scripts_why_not),
         TEST(ends_its_stream),
+        TEST(asks_again_when_the_grant_of_its_stream_expires),
         TEST(takes_no_impossible_position),
         TEST(passes_signals_to_those_who_are_current),
     };
