@@ -67,16 +67,21 @@ function Follower:await(fn, limit_ms)
   return self
 end
 
---- ... until it is at the topic's position, as that session sees it; the server must have confirmed the history.
+--- ... until it is at the topic's position, as that session sees it. A crash may have put another history in place
+--- that the server has not noticed yet: so the position is read again while the epochs differ.
 function Follower:await_position(session, limit_ms)
   local sql = "select epoch, seq from leat_internal.position(" .. session:quote(self.topic) .. ")"
   local at
-  loop.eventually(function()
+  local function read()
     local ok, rows = pcall(session.rows, session, sql)
     at = ok and rows[1]
     return at
-  end, limit_ms, "a position")
-  return self:await(function() return self.epoch == at.epoch and self.seq == tonumber(at.seq) end, limit_ms)
+  end
+  loop.eventually(read, limit_ms, "a position")
+  return self:await(function()
+    if not at or self.epoch ~= at.epoch then read() end
+    return at and self.epoch == at.epoch and self.seq == tonumber(at.seq)
+  end, limit_ms)
 end
 
 return M
