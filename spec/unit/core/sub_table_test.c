@@ -71,6 +71,8 @@ static void look_up(sub_state state, sub_event event, char *out, size_t size)
     const char *name = sub_event_name(event);
     size_t len = strlen(name);
     out[0] = '\0';
+    if (expected[state] == NULL)
+        fail_msg("no line for the state %s", sub_traits[state].name);
     for (const char *at = expected[state]; *at != '\0'; at += strcspn(at, " "), at += *at == ' ')
         if (strncmp(at, name, len) == 0 && strchr("> ", at[len]) != NULL)
             snprintf(out, size, "%.*s", (int)strcspn(at, " "), at);
@@ -138,6 +140,18 @@ static bool rests(sub_state state)
 {
     return state != SUB_NEW && state != SUB_STARTING && state != SUB_CONTINUING &&
            state != SUB_CLOSED;
+}
+
+/* These do not depend on what the subscription is doing. The rule that is missing is named by the
+ * abort. ARMED and DEADLINE come only where the state, or one before it, asks for them. */
+static void what_can_always_happen_has_a_rule_in_every_state_that_rests(void **unused)
+{
+    (void)unused;
+    static const sub_event always[] = {SUB_ON_MOVE,     SUB_ON_RESYNC, SUB_ON_RENUMBERED,
+                                       SUB_ON_IDENTITY, SUB_ON_SIGNAL, SUB_ON_CLOSE};
+    for (int state = 0; state < SUB_STATE_COUNT; state++)
+        for (size_t i = 0; rests((sub_state)state) && i < sizeof(always) / sizeof(always[0]); i++)
+            assert_non_null(sub_rule_for((sub_state)state, always[i]));
 }
 
 /* Lets the event happen to a subscription in that state, with what comes with it. */
@@ -237,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_event_leads_where_it_should),
+        cmocka_unit_test(what_can_always_happen_has_a_rule_in_every_state_that_rests),
         cmocka_unit_test(what_cannot_happen_aborts_and_names_both),
         cmocka_unit_test(whatever_happens_nothing_is_left),
         cmocka_unit_test(each_state_is_counted_as_one_of_six),
