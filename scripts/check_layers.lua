@@ -21,9 +21,6 @@ local ROOMS = {
   script = { "sandbox", "value", "task", "api", "route" },
 }
 
--- Circles of includes are not looked for in these layers yet.
-local CIRCLES_ALLOWED = { app = true }
-
 -- Header name patterns and the only layers that may include them.
 local WRAPPED = {
   { "^lua%.h$", { script = true } },
@@ -198,9 +195,7 @@ for _, path in ipairs(paths) do
   end
 end
 for _, circle in ipairs(circles(graph, stems)) do
-  if not CIRCLES_ALLOWED[place_of(circle[1])] then
-    report("these modules include each other in a circle: %s", table.concat(circle, ", "))
-  end
+  report("these modules include each other in a circle: %s", table.concat(circle, ", "))
 end
 
 for _, problem in ipairs(problems) do
