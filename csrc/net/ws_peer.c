@@ -16,6 +16,10 @@
 #include "base/mem.h"
 #include "wire/frame.h"
 
+/* So many bytes may be inflated in one turn: what is read at once may become a thousand times as
+ * long, and the other peers wait meanwhile. */
+enum { INFLATE_PER_TURN = 256 * 1024 };
+
 typedef enum ws_state {
     WS_OPEN,
     WS_CLOSING,        /* our close frame was sent; the peer's is awaited, messages are dropped */
@@ -39,6 +43,7 @@ typedef struct ws_peer {
     leat_deflate *deflate; /* the worker's; not used while window_bits is 0 */
     leat_frame_decoder decoder;
     leat_buf unread;
+    size_t inflated;     /* in this turn */
     leat_buf owed_pong;  /* the payload of the last ping that is not yet answered */
     uint64_t pinged_ms;  /* when the unanswered ping was sent; 0: there is none */
     int close_code;      /* WS_CLOSED_BY_PEER: what is to be answered */
@@ -239,6 +244,7 @@ static bool deliver_compressed(ws_peer *w, bool binary, leat_slice compressed)
     leat_buf message = LEAT_BUF_INIT;
     size_t max = w->base.limits->max_message_bytes;
     int code = leat_deflate_inflate(w->deflate, compressed, max, &message);
+    w->inflated += message.len;
     if (code == 0 && !binary && !leat_utf8_valid(message.at, message.len))
         code = LEAT_CLOSE_BAD_DATA;
     if (code == 0)
@@ -280,7 +286,7 @@ static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_
         LEAT_ASSERT(op != LEAT_FRAME_CONTINUATION); /* the decoder delivers whole messages */
         break;
     }
-    return w->input != WS_HELD;
+    return w->input != WS_HELD && w->inflated < INFLATE_PER_TURN;
 }
 
 static bool takes_input(const ws_peer *w)
@@ -304,6 +310,7 @@ static void update_reading(ws_peer *w)
 static void decode(ws_peer *w, char *bytes, size_t len)
 {
     size_t used = 0;
+    w->inflated = 0;
     int code = leat_frame_feed(&w->decoder, bytes, len, on_frame, w, &used);
     if (code != 0) {
         breach(w, code);

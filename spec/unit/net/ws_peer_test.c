@@ -479,6 +479,36 @@ static void compresses_what_the_window_holds(void **state)
     leat_deflate_free(deflate);
 }
 
+static void leaves_much_that_is_inflated_to_later_turns(void **state)
+{
+    enum { MESSAGES = 40, LONG = 60000, PER_LOOK = 20 };
+    owner o;
+    leat_deflate *deflate = open_with_window(&o, state, 15);
+    o.limits.max_message_bytes = LONG;
+    leat_buf frame = LEAT_BUF_INIT;
+    leat_buf all = LEAT_BUF_INIT;
+    char *text = leat_calloc(1, LONG);
+    memset(text, 'a', LONG);
+    assert_true(leat_deflate_frame(deflate, LEAT_FRAME_TEXT, (leat_slice){text, LONG}, &frame));
+    size_t header = frame.at[1] == 126 ? 4 : 2;
+    for (int i = 0; i < MESSAGES; i++)
+        ws_far_end_write(&all, COMPRESSED, LEAT_FRAME_TEXT, frame.at + header, frame.len - header);
+    ws_far_end_say_bytes(&o.far, all.at, all.len);
+    int most = 0;
+    while (o.messages < MESSAGES && o.closes == 0) {
+        int before = o.messages;
+        ws_far_end_hear(&o.far); /* one turn, or a few */
+        most = o.messages - before > most ? o.messages - before : most;
+    }
+    assert_int_equal(o.closes, 0);
+    leat_buf_close(&all);
+    leat_buf_close(&frame);
+    free(text);
+    end(&o);
+    leat_deflate_free(deflate);
+    assert_true(most <= PER_LOOK);
+}
+
 /* Of a sanitizer, if the test is built with one. */
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
@@ -707,6 +737,7 @@ int main(void)
         TEST(refuses_compressed_frames_that_were_not_agreed),
         TEST(compresses_what_the_window_holds),
         TEST(holds_what_counts_as_queued),
+        TEST(leaves_much_that_is_inflated_to_later_turns),
         TEST(pings_a_silent_peer_and_gives_it_up),
         TEST(pings_a_held_peer_without_giving_it_up),
         TEST(frames_messages_of_any_size),
