@@ -20,6 +20,9 @@
  * long, and the other peers wait meanwhile. */
 enum { INFLATE_PER_TURN = 256 * 1024 };
 
+/* Nothing is read while more than that waits to be decoded. */
+enum { UNREAD_BYTES = 4096 };
+
 typedef enum ws_state {
     WS_OPEN,
     WS_CLOSING,        /* our close frame was sent; the peer's is awaited, messages are dropped */
@@ -294,12 +297,14 @@ static bool takes_input(const ws_peer *w)
     return w->state == WS_OPEN || w->state == WS_CLOSING;
 }
 
+/* Changing what is polled costs system calls, so a few bytes that wait for the next turn do not
+ * stop the reading: often they are a message that came together with the upgrade request. */
 static void update_reading(ws_peer *w)
 {
     bool waits = w->unread.len > 0;
     if (w->base.conn == NULL || !takes_input(w))
         return;
-    if (waits || w->input != WS_FLOWING)
+    if (w->unread.len > UNREAD_BYTES || w->input != WS_FLOWING)
         leat_conn_read_stop(w->base.conn);
     else
         leat_conn_read_start(w->base.conn);
