@@ -25,17 +25,9 @@
 #include "base/slice.h"
 #include "http/http_peer.h"
 #include "http/http_side.h"
+#include "http/http_task.h"
 #include "net/conn.h"
 #include "wire/http.h"
-
-typedef struct leat_http_conn leat_http_conn;
-
-typedef struct leat_http_task {
-    void (*cancel)(void *arg); /* the peer is gone, or the server stops: free what is under way */
-    void (*on_writable)(void *arg); /* asked for with _await_writable; may be NULL */
-    void (*on_body)(void *arg);     /* asked for with _read_body; may be NULL */
-    void *arg;
-} leat_http_task;
 
 /* --- for the server --- */
 
