@@ -10,9 +10,6 @@
 #include "base/mem.h"
 #include "http/http_conn_private.h"
 
-/* What the kernel holds for a peer that does not read. */
-#define UNSENT_BYTES 65536
-
 static void on_close(void *owner, int err);
 static void on_end_of_turn(leat_sweep *s);
 
@@ -47,7 +44,6 @@ leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
     if (door == LEAT_HTTP_DOOR_METRICS)
         side->n_metrics++;
     leat_conn_set_read_size(conn, LEAT_HTTP_CONN_READ_BYTES);
-    leat_conn_set_unsent_limit(conn, UNSENT_BYTES);
     leat_conn_set_handler(conn, &handler, c);
     leat_http_conn_arm(c, side->options->header_timeout_ms, leat_http_conn_on_request_late);
     return c;

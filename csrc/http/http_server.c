@@ -14,6 +14,12 @@
  */
 #define MAX_METRICS 64
 
+typedef struct newcomer {
+    int socket;
+    const struct sockaddr_storage *addr;
+    leat_http_peer peer;
+} newcomer;
+
 /* Connections that speak HTTP, and those that another protocol has taken over. */
 static size_t count_connections(const leat_http_side *side)
 {
@@ -32,11 +38,11 @@ static void turn_away(leat_http_conn *c)
     leat_buf_close(&out);
 }
 
-static leat_http_conn *take(leat_http_side *side, uv_os_sock_t socket, const leat_http_peer *peer,
-                            leat_http_door door, leat_address_slot *slot)
+static leat_http_conn *take(leat_http_side *side, const newcomer *n, leat_http_door door,
+                            leat_address_slot *slot)
 {
     leat_conn *conn = NULL;
-    int err = leat_conn_new(&conn, side->loop, side->metrics, socket);
+    int err = leat_conn_new(&conn, side->loop, side->metrics, n->socket, n->addr);
     if (err < 0) {
         LEAT_LOG_WARN("http", "connection not taken err=%s", uv_err_name(err));
         if (slot != NULL)
@@ -44,26 +50,26 @@ static leat_http_conn *take(leat_http_side *side, uv_os_sock_t socket, const lea
         return NULL;
     }
     leat_http_peer_attach(conn, slot);
-    return leat_http_conn_new(side, conn, peer, door, leat_http_route);
+    return leat_http_conn_new(side, conn, &n->peer, door, leat_http_route);
 }
 
-static void accept_metrics(leat_http_side *side, uv_os_sock_t socket, const leat_http_peer *peer)
+static void accept_metrics(leat_http_side *side, const newcomer *n)
 {
     if (side->n_metrics >= MAX_METRICS)
-        close(socket);
+        close(n->socket);
     else
-        (void)take(side, socket, peer, LEAT_HTTP_DOOR_METRICS, NULL);
+        (void)take(side, n, LEAT_HTTP_DOOR_METRICS, NULL);
 }
 
 /* A refused address costs an accept and a close, and gets no answer. */
-static void accept_public(leat_http_side *side, uv_os_sock_t socket, const leat_http_peer *peer)
+static void accept_public(leat_http_side *side, const newcomer *n)
 {
     leat_address_slot *slot = NULL;
     bool full = count_connections(side) >= side->options->max_connections;
     leat_address_verdict verdict =
-        leat_http_peer_enter(peer, side->addresses, leat_loop_now(side->loop), &slot);
-    if (leat_http_side_refuses(side, verdict, &peer->ip)) {
-        close(socket);
+        leat_http_peer_enter(&n->peer, side->addresses, leat_loop_now(side->loop), &slot);
+    if (leat_http_side_refuses(side, verdict, &n->peer.ip)) {
+        close(n->socket);
         return;
     }
     if (full)
@@ -71,10 +77,10 @@ static void accept_public(leat_http_side *side, uv_os_sock_t socket, const leat_
     if (full && side->n_turned_away >= MAX_TURNED_AWAY) {
         if (slot != NULL)
             leat_address_limit_leave(slot);
-        close(socket);
+        close(n->socket);
         return;
     }
-    leat_http_conn *c = take(side, socket, peer, LEAT_HTTP_DOOR_PUBLIC, slot);
+    leat_http_conn *c = take(side, n, LEAT_HTTP_DOOR_PUBLIC, slot);
     if (full && c != NULL)
         turn_away(c);
 }
@@ -82,13 +88,13 @@ static void accept_public(leat_http_side *side, uv_os_sock_t socket, const leat_
 void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
                              const struct sockaddr_storage *addr, leat_http_door door)
 {
-    leat_http_peer peer = leat_http_peer_of(addr, side->options->trusted);
+    newcomer n = {socket, addr, leat_http_peer_of(addr, side->options->trusted)};
     switch (door) {
     case LEAT_HTTP_DOOR_PUBLIC:
-        accept_public(side, socket, &peer);
+        accept_public(side, &n);
         break;
     case LEAT_HTTP_DOOR_METRICS:
-        accept_metrics(side, socket, &peer);
+        accept_metrics(side, &n);
         break;
     }
 }

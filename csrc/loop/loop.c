@@ -15,6 +15,7 @@ struct leat_loop {
     uv_prepare_t prepare;
     uv_check_t check;
     leat_deadline_queue *deadlines;
+    leat_watches *watches;
     leat_list sweeps;
     leat_random random;
     int open_handles;
@@ -44,11 +45,12 @@ static void on_check(uv_check_t *check)
 int leat_loop_new(leat_loop **out, uv_loop_t *uv)
 {
     leat_loop *l = leat_calloc(1, sizeof(*l));
-    int err = leat_deadline_queue_new(&l->deadlines, uv);
-    if (err < 0) {
-        free(l);
-        return err;
-    }
+    int err = leat_watches_new(&l->watches, uv);
+    if (err < 0)
+        goto no_watches;
+    err = leat_deadline_queue_new(&l->deadlines, uv);
+    if (err < 0)
+        goto no_deadlines;
     l->uv = uv;
     leat_list_init(&l->sweeps);
     leat_random_init(&l->random);
@@ -63,6 +65,12 @@ int leat_loop_new(leat_loop **out, uv_loop_t *uv)
     l->prepare.data = l->check.data = l;
     *out = l;
     return 0;
+
+no_deadlines:
+    leat_watches_close(l->watches, NULL, NULL);
+no_watches:
+    free(l);
+    return err;
 }
 
 static void drop_handle(void *arg)
@@ -87,10 +95,11 @@ void leat_loop_close(leat_loop *l, void (*done)(void *arg), void *arg)
     LEAT_ASSERT(leat_list_empty(&l->sweeps) && l->open_handles == 0);
     l->done = done;
     l->done_arg = arg;
-    l->open_handles = 3;
+    l->open_handles = 4;
     uv_close((uv_handle_t *)&l->prepare, on_closed);
     uv_close((uv_handle_t *)&l->check, on_closed);
     leat_deadline_queue_close(l->deadlines, drop_handle, l);
+    leat_watches_close(l->watches, drop_handle, l);
 }
 
 uv_loop_t *leat_loop_uv(leat_loop *l)
@@ -106,6 +115,11 @@ uint64_t leat_loop_now(const leat_loop *l)
 leat_deadline_queue *leat_loop_deadlines(leat_loop *l)
 {
     return l->deadlines;
+}
+
+leat_watches *leat_loop_watches(leat_loop *l)
+{
+    return l->watches;
 }
 
 void leat_loop_at(leat_loop *l, leat_deadline *d, uint64_t at_ms, leat_deadline_cb cb)

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "loop/deadline.h"
+#include "loop/watch.h"
 
 typedef struct leat_loop leat_loop;
 
@@ -37,6 +38,7 @@ uv_loop_t *leat_loop_uv(leat_loop *l);
 uint64_t leat_loop_now(const leat_loop *l);
 /* For tests that move the clock. Other code arms with the two functions below. */
 leat_deadline_queue *leat_loop_deadlines(leat_loop *l);
+leat_watches *leat_loop_watches(leat_loop *l);
 
 /* Arm d, as leat_deadline_arm does, for a time of the loop's clock, or for ms milliseconds from
  * now. */

@@ -1,13 +1,14 @@
 /* conn.c - the life of a connection:
  *
- *   leat_conn_new   a poll handle on the socket, waiting for bytes
- *   on_poll         readable: one recv, on_read; writable again: write_out, settle
+ *   leat_conn_new   a watch on the socket, waiting for bytes
+ *   on_ready        readable: one recv, on_read; writable again: write_out, settle
  *   leat_conn_send_copy, _owned, _event   queue and schedule on_sweep
  *   on_sweep        the end of the turn: write_out, settle
  *   settle          what follows an emptied queue: on_drain, the FIN of a finish, a late EOF
- *   begin_close     drops the queue; on_closed frees the conn and tells the owner
+ *   begin_close     drops the queue. At the end of the turn on_closed frees the conn and tells the
+ *                   owner
  *
- * The socket is polled and written here, not by uv_tcp_t. The writes of uv_tcp_t go through
+ * The socket is watched and written here, not by uv_tcp_t. The writes of uv_tcp_t go through
  * write(2), which raises SIGPIPE when the peer has gone, and a host that embeds Leat may not ignore
  * that signal. sendmsg can do without it. A conn is also smaller in this way, and a blocked conn
  * needs no write request.
@@ -40,7 +41,7 @@ enum conn_state {
 };
 
 struct leat_conn {
-    uv_poll_t poll;
+    leat_watch watch;
     leat_loop *loop;
     leat_metrics *metrics;
     const leat_conn_handler *handler;
@@ -54,41 +55,33 @@ struct leat_conn {
     uint64_t progress_ms;
     uint32_t read_size; /* of one recv */
     int socket;
-    int err;       /* for on_close */
-    int8_t events; /* what is polled for */
+    int err; /* for on_close */
     uint8_t state;
     bool reading;
-    bool blocked; /* the socket did not take all: on_poll says when to go on */
+    bool blocked; /* the socket did not take all: on_ready says when to go on */
     bool eof;     /* the peer sent its FIN, and the queue was not empty */
 };
 
-static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_ready(leat_watch *watch, unsigned ready);
 static void on_sweep(leat_sweep *sweep);
 static void update_events(leat_conn *c);
 
-static char *remote_address(uv_os_sock_t socket)
-{
-    char text[LEAT_ADDRESS_TEXT] = "unknown";
-    struct sockaddr_storage addr = {0};
-    socklen_t len = sizeof(addr);
-    if (getpeername(socket, (struct sockaddr *)&addr, &len) == 0)
-        leat_address_format(&addr, text, sizeof(text));
-    return leat_strdup(text);
-}
-
-int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics, uv_os_sock_t socket)
+int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics, int socket,
+                  const struct sockaddr_storage *peer)
 {
     leat_conn *c = leat_calloc(1, sizeof(*c));
-    int err = uv_poll_init_socket(leat_loop_uv(loop), &c->poll, socket);
+    int err =
+        leat_watch_open(leat_loop_watches(loop), &c->watch, socket, LEAT_WATCH_READABLE, on_ready);
     if (err < 0) {
         close(socket);
         free(c);
         return err;
     }
-    c->poll.data = c;
+    char remote[LEAT_ADDRESS_TEXT];
+    leat_address_format(peer, remote, sizeof(remote));
     c->loop = loop;
     c->metrics = metrics;
-    c->remote = remote_address(socket);
+    c->remote = leat_strdup(remote);
     c->socket = socket;
     c->progress_ms = leat_loop_now(loop);
     leat_sweep_init(&c->sweep, on_sweep);
@@ -96,7 +89,6 @@ int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics, uv_os
     leat_send_queue_init(&c->queue);
     c->reading = true;
     c->read_size = READ_SIZE;
-    update_events(c);
     *out = c;
     return 0;
 }
@@ -154,25 +146,18 @@ bool leat_conn_closing(const leat_conn *c)
 /* Reading: one recv a turn, so that a peer that sends without end does not keep the others waiting.
  * What is left is reported again in the next turn, as polling is by level. */
 
-/* Polls only for events that are of use. Changing a poll handle costs two system calls, so it is
- * changed only if it differs. */
+/* Watches only for what is of use. */
 static void update_events(leat_conn *c)
 {
-    int events = c->blocked ? UV_WRITABLE : 0;
+    unsigned events = c->blocked ? LEAT_WATCH_WRITABLE : 0;
     if (c->reading && !c->eof)
-        events |= UV_READABLE;
-    if (events == c->events)
-        return;
-    c->events = (int8_t)events;
-    if (events == 0)
-        uv_poll_stop(&c->poll);
-    else
-        uv_poll_start(&c->poll, events, on_poll); /* fails for a handle that is closing only */
+        events |= LEAT_WATCH_READABLE;
+    leat_watch_set(leat_loop_watches(c->loop), &c->watch, events);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_closed(leat_sweep *sweep)
 {
-    leat_conn *c = handle->data;
+    leat_conn *c = LEAT_CONTAINER_OF(sweep, leat_conn, sweep);
     const leat_conn_handler *handler = c->handler;
     void *owner = c->owner;
     int err = c->err;
@@ -196,7 +181,9 @@ static void begin_close(leat_conn *c, int err)
     leat_deadline_cancel(&c->limit);
     leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)c->queue.bytes);
     leat_send_queue_close(&c->queue);
-    uv_close((uv_handle_t *)&c->poll, on_closed);
+    leat_watch_close(leat_loop_watches(c->loop), &c->watch);
+    leat_sweep_init(&c->sweep, on_closed);
+    leat_sweep_schedule(c->loop, &c->sweep);
 }
 
 /* The peer sends no more. It may still read: what is queued goes out first. */
@@ -229,11 +216,10 @@ static void read_some(leat_conn *c)
     }
 }
 
-/* The socket is in error, and uv has stopped polling it. What had arrived before may still be read,
- * and recv then names the error. */
+/* The socket is in error. What had arrived before may still be read, and recv then names the error.
+ */
 static void on_socket_error(leat_conn *c)
 {
-    c->events = 0;
     if (!c->reading || c->eof) {
         int err = 0;
         socklen_t len = sizeof(err);
@@ -242,8 +228,6 @@ static void on_socket_error(leat_conn *c)
         return;
     }
     read_some(c);
-    if (c->state != CONN_CLOSED)
-        update_events(c);
 }
 
 void leat_conn_read_stop(leat_conn *c)
@@ -348,16 +332,16 @@ static void on_sweep(leat_sweep *sweep)
 
 /* The owner may close the conn in on_read; its memory stays until on_closed, in a later phase of
  * the turn. Reading comes first, so that a peer to which very much is sent is heard, too. */
-static void on_poll(uv_poll_t *poll, int status, int events)
+static void on_ready(leat_watch *watch, unsigned ready)
 {
-    leat_conn *c = poll->data;
-    if (status < 0) {
+    leat_conn *c = LEAT_CONTAINER_OF(watch, leat_conn, watch);
+    if (ready & LEAT_WATCH_ERROR) {
         on_socket_error(c);
         return;
     }
-    if (events & UV_READABLE)
+    if (ready & LEAT_WATCH_READABLE)
         read_some(c);
-    if ((events & UV_WRITABLE) && c->state != CONN_CLOSED && c->blocked) {
+    if ((ready & LEAT_WATCH_WRITABLE) && c->state != CONN_CLOSED && c->blocked) {
         write_out(c);
         settle(c, true);
     }

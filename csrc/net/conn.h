@@ -38,10 +38,10 @@ typedef struct leat_conn_handler {
     void (*on_close)(void *owner, int err);
 } leat_conn_handler;
 
-/* Takes an accepted, connected socket, and closes it if it fails. It reads from the next turn on:
- * set a handler before. */
+/* Takes a connected, non-blocking socket, and closes it if it fails. peer is its other end. It
+ * reads from the next turn on: set a handler before. */
 LEAT_MUST_CHECK int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics,
-                                  uv_os_sock_t socket);
+                                  int socket, const struct sockaddr_storage *peer);
 
 /* Sets the owner and its callbacks. May be called again: an upgraded connection gets a new owner.
  */

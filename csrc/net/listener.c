@@ -51,6 +51,13 @@ static int set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
+/* On Linux, accepted sockets inherit these options: they cost no system call of their own. */
+static int set_inherited(int fd)
+{
+    int err = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    return err < 0 ? err : set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, LEAT_LISTENER_UNSENT);
+}
+
 static int bind_and_listen(int fd, const struct sockaddr_storage *addr, bool reuse_port)
 {
     socklen_t len =
@@ -64,6 +71,8 @@ static int bind_and_listen(int fd, const struct sockaddr_storage *addr, bool reu
         err = -errno;
     if (err == 0 && !reuse_port)
         err = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (err == 0)
+        err = set_inherited(fd);
     if (err == 0 && listen(fd, BACKLOG) < 0)
         err = -errno;
     return err;
@@ -183,7 +192,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
             return;
         }
         l->failing = false;
-        (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails if the peer is gone already */
         l->on_accept(l->arg, fd, &peer);
     }
 }

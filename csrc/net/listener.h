@@ -25,6 +25,10 @@ typedef void (*leat_listener_cb)(void *arg, uv_os_sock_t socket,
  * Returns 0 or LEAT_EBADMSG. */
 LEAT_MUST_CHECK int leat_listener_parse(struct sockaddr_storage *out, const char *text);
 
+/* The most that the kernel holds of what it has not yet sent on an accepted socket
+ * (leat_conn_set_unsent_limit): a peer may not cost much memory until it is known. */
+enum { LEAT_LISTENER_UNSENT = 65536 };
+
 /* Accepted sockets are non-blocking, close-on-exec, with TCP_NODELAY. reuse_port: join the
  * listeners that this process already has on the port. The first one of a process is opened without
  * it: it fails if anybody else has the port, and lets the later ones join. Addresses with port 0

@@ -74,10 +74,11 @@ static void set_buffer(int fd, int option, int size)
 
 /* Buffer sizes are set on the listening socket, from which the accepted one inherits them: later
  * the window would have been promised already. */
-static void connect_sockets(int *ours, int *peer, int buffer)
+static void connect_sockets(int *ours, int *peer, int buffer, struct sockaddr_storage *far)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(addr);
+    socklen_t far_len = sizeof(*far);
     int listening = socket(AF_INET, SOCK_STREAM, 0);
     set_buffer(listening, SO_SNDBUF, buffer);
     assert_int_equal(bind(listening, (struct sockaddr *)&addr, sizeof(addr)), 0);
@@ -86,7 +87,7 @@ static void connect_sockets(int *ours, int *peer, int buffer)
     *peer = socket(AF_INET, SOCK_STREAM, 0);
     set_buffer(*peer, SO_RCVBUF, buffer);
     assert_int_equal(connect(*peer, (struct sockaddr *)&addr, sizeof(addr)), 0);
-    *ours = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    *ours = accept4(listening, (struct sockaddr *)far, &far_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(*ours >= 0);
     close(listening);
 }
@@ -95,9 +96,10 @@ fixture_pair *fixture_connect(fixture *f, int buffer)
 {
     fixture_pair *p = leat_calloc(1, sizeof(*p));
     int ours = -1;
-    connect_sockets(&ours, &p->peer, buffer);
+    struct sockaddr_storage far = {0};
+    connect_sockets(&ours, &p->peer, buffer, &far);
     p->f = f;
-    assert_int_equal(leat_conn_new(&p->conn, f->loop, f->metrics, ours), 0);
+    assert_int_equal(leat_conn_new(&p->conn, f->loop, f->metrics, ours, &far), 0);
     leat_conn_set_handler(p->conn, &handler, p);
     return p;
 }

@@ -91,7 +91,8 @@ static leat_conn *begin(owner *o, fixture *f)
     };
     leat_conn *conn = NULL;
     int fd = ws_far_end_open(&o->far, turn, f);
-    assert_int_equal(leat_conn_new(&conn, f->loop, f->metrics, fd), 0);
+    assert_int_equal(leat_conn_new(&conn, f->loop, f->metrics, fd, &(struct sockaddr_storage){0}),
+                     0);
     return conn;
 }
 

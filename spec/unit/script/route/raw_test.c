@@ -25,7 +25,8 @@ static struct peer open_raw_with(script_fixture *f, leat_session *session, uint8
     struct peer p = {.f = f};
     leat_conn *conn = NULL;
     int fd = ws_far_end_open(&p.far, turn, f);
-    assert_int_equal(leat_conn_new(&conn, f->loop, f->metrics, fd), 0);
+    assert_int_equal(leat_conn_new(&conn, f->loop, f->metrics, fd, &(struct sockaddr_storage){0}),
+                     0);
     leat_route_match m;
     leat_route_find(leat_lua_script(f->lua), leat_slice_of("GET"), leat_slice_of("/raw/7"), &m);
     assert_int_equal(m.kind, LEAT_ROUTE_WEBSOCKET);

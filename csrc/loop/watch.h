@@ -1,0 +1,51 @@
+/* watch.h - tells when a socket can be read or written.
+ *
+ * Ownership  a watch is embedded in its owner; the set never frees it, and never closes a socket.
+ * Threads    loop thread only.
+ * Units      none.
+ * Errors     opening returns UV_E*. Nothing else can fail.
+ *
+ * For sockets that are many: a watch is 16 bytes, and opening it is one system call. A uv_poll_t is
+ * ten times as large and costs four. Polling is by level, as with uv_poll_t: what is left is
+ * reported again in the next turn.
+ */
+#ifndef LEAT_LOOP_WATCH_H
+#define LEAT_LOOP_WATCH_H
+
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "base/err.h"
+
+typedef struct leat_watch leat_watch;
+typedef struct leat_watches leat_watches;
+
+enum {
+    LEAT_WATCH_READABLE = 1, /* bytes, or the peer's end */
+    LEAT_WATCH_WRITABLE = 2,
+    LEAT_WATCH_ERROR = 4, /* always watched for, unless nothing else is */
+};
+
+/* Called once a turn at most. ready has LEAT_WATCH_* bits. */
+typedef void (*leat_watch_cb)(leat_watch *w, unsigned ready);
+
+struct leat_watch {
+    leat_watch_cb cb_;
+    int socket_; /* -1: closed */
+    uint32_t events_;
+};
+
+/* One set a loop. It keeps the loop alive while it has a watch. */
+LEAT_MUST_CHECK int leat_watches_new(leat_watches **out, uv_loop_t *uv);
+void leat_watches_close(leat_watches *set, void (*done)(void *arg), void *arg);
+
+/* events: LEAT_WATCH_READABLE, _WRITABLE, both, or 0. */
+LEAT_MUST_CHECK int leat_watch_open(leat_watches *set, leat_watch *w, int socket, unsigned events,
+                                    leat_watch_cb cb);
+void leat_watch_set(leat_watches *set, leat_watch *w, unsigned events);
+
+/* cb is not called any more. The memory of w must stay until the sweeps at the end of the turn. */
+void leat_watch_close(leat_watches *set, leat_watch *w);
+
+#endif
