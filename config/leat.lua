@@ -39,6 +39,30 @@ return {
   -- "*" only. Clients that are no browsers send no origin, and are let in.
   allowed_origins = "",
 
+  -- Headers of every answer, for browsers: pages, routes and refusals alike. A route that sets one of them
+  -- itself has its own instead. "off" leaves one out. The policy of content lets a page load scripts, styles
+  -- and pictures of this server only, and nothing inline; no other page may frame it.
+  headers = {
+    content_security_policy = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
+      .. "frame-ancestors 'none'",
+    content_type_options = "nosniff",
+    frame_options = "DENY",
+    referrer_policy = "same-origin",
+    permissions_policy = "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), "
+      .. "microphone=(), payment=(), usb=()",
+  },
+
+  -- What pages of other origins may do with routes and streams (CORS). Which origins: allowed_origins, if it is
+  -- set. They may send these headers besides those that need no permission, and read these headers of an
+  -- answer. With credentials, pages of origins that are listed by name may also send cookies; pages that only
+  -- "*" lets in never may. A browser remembers the answer to a preflight request for so many seconds.
+  cors = {
+    credentials = false,
+    headers = "Authorization, Content-Type, Last-Event-ID",
+    expose_headers = "Retry-After",
+    max_age_s = 600,
+  },
+
   -- Proxies in front of this server, addresses or networks, separated by commas: "127.0.0.1, 10.0.0.0/8".
   -- Requests that come from them are counted for, and request.remote is, the client that they name: the
   -- last address of X-Forwarded-For that is not itself trusted, or that of Forwarded (RFC 7239) if there

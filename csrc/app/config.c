@@ -28,6 +28,13 @@
     {                                                                                              \
         name, kind, offsetof(leat_config, member), text, 0, 0, 0, help                             \
     }
+#define BOOL_KEY(name, member, yes, help)                                                          \
+    {                                                                                              \
+        name, LEAT_KEY_BOOL, offsetof(leat_config, member), NULL, yes, 0, 1, help                  \
+    }
+#define HEADER_KEY(name, index, text)                                                              \
+    TEXT_KEY("headers." name, LEAT_KEY_HEADER, http.page[index], text,                             \
+             "header of every answer that does not set it itself; \"off\": none")
 
 /* The order is that of config/leat.lua. */
 static const leat_config_key keys[] = {
@@ -43,6 +50,24 @@ static const leat_config_key keys[] = {
     TEXT_KEY(
         "allowed_origins", LEAT_KEY_TEXT, allowed_origins, "",
         "comma-separated origins whose pages may connect; empty: only the server's own; *: any"),
+    HEADER_KEY("content_security_policy", LEAT_HTTP_PAGE_CSP,
+               "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
+               "frame-ancestors 'none'"),
+    HEADER_KEY("content_type_options", LEAT_HTTP_PAGE_TYPE_OPTIONS, "nosniff"),
+    HEADER_KEY("frame_options", LEAT_HTTP_PAGE_FRAME_OPTIONS, "DENY"),
+    HEADER_KEY("referrer_policy", LEAT_HTTP_PAGE_REFERRER_POLICY, "same-origin"),
+    HEADER_KEY("permissions_policy", LEAT_HTTP_PAGE_PERMISSIONS_POLICY,
+               "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), "
+               "microphone=(), payment=(), usb=()"),
+    BOOL_KEY("cors.credentials", http.cors_credentials, false,
+             "whether pages of listed origins may send cookies with their requests"),
+    TEXT_KEY("cors.headers", LEAT_KEY_HEADER, http.cors_headers,
+             "Authorization, Content-Type, Last-Event-ID",
+             "headers that pages of allowed origins may send"),
+    TEXT_KEY("cors.expose_headers", LEAT_KEY_HEADER, http.cors_expose, "Retry-After",
+             "headers of an answer that pages of allowed origins may read"),
+    U64_KEY("cors.max_age_s", http.cors_max_age_s, 600, 0, 86400,
+            "how long a browser may remember the answer to a preflight request"),
     TEXT_KEY("trusted_proxies", LEAT_KEY_NETWORKS, trusted_proxies, "",
              "comma-separated addresses and networks of proxies that send the client's address"),
     TEXT_KEY(
@@ -176,6 +201,11 @@ bool leat_config_key_is_number(const leat_config_key *key)
     return key->kind == LEAT_KEY_SIZE || key->kind == LEAT_KEY_U64;
 }
 
+bool leat_config_key_is_text(const leat_config_key *key)
+{
+    return !leat_config_key_is_number(key) && key->kind != LEAT_KEY_BOOL;
+}
+
 void leat_config_key_variable(const leat_config_key *key, char out[LEAT_CONFIG_VARIABLE_MAX])
 {
     size_t n = (size_t)snprintf(out, LEAT_CONFIG_VARIABLE_MAX, "LEAT_%s", key->name);
@@ -190,6 +220,11 @@ void leat_config_set_number(leat_config *config, const leat_config_key *key, uin
         *(size_t *)(void *)at = (size_t)n;
     else
         *(uint64_t *)(void *)at = n;
+}
+
+void leat_config_set_bool(leat_config *config, const leat_config_key *key, bool b)
+{
+    *(bool *)(void *)((char *)config + key->offset) = b;
 }
 
 static char **text_at(leat_config *config, const leat_config_key *key)
@@ -209,6 +244,8 @@ void leat_config_set_defaults(leat_config *config)
     for (size_t i = 0; i < N_KEYS; i++) {
         if (leat_config_key_is_number(&keys[i]))
             leat_config_set_number(config, &keys[i], keys[i].number);
+        else if (keys[i].kind == LEAT_KEY_BOOL)
+            leat_config_set_bool(config, &keys[i], keys[i].number != 0);
         else
             leat_config_set_text(config, &keys[i], leat_strdup(keys[i].text));
     }
@@ -217,7 +254,7 @@ void leat_config_set_defaults(leat_config *config)
 void leat_config_free(leat_config *config)
 {
     for (size_t i = 0; i < N_KEYS; i++)
-        if (!leat_config_key_is_number(&keys[i]))
+        if (leat_config_key_is_text(&keys[i]))
             free(*text_at(config, &keys[i]));
     leat_networks_close(&config->trusted);
     free(config->file);
@@ -235,6 +272,8 @@ void leat_config_describe(leat_buf *out)
         leat_buf_printf(out, "  %s = ", key->name);
         if (leat_config_key_is_number(key))
             leat_buf_printf(out, "%" PRIu64, key->number);
+        else if (key->kind == LEAT_KEY_BOOL)
+            leat_buf_text(out, key->number != 0 ? "true" : "false");
         else
             leat_buf_printf(out, "\"%s\"", key->text);
         leat_buf_printf(out, "  (%s)\n      %s\n", variable, key->help);

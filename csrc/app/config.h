@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "http/http_policy.h"
 #include "net/ip.h"
 
 typedef struct leat_config {
@@ -26,7 +27,8 @@ typedef struct leat_config {
     char *app;
     char *static_dir;      /* "": none */
     char *allowed_origins; /* "": the server's own; else a comma-separated list, "*" for any */
-    char *metrics_listen;  /* "": none */
+    leat_http_policy http;
+    char *metrics_listen; /* "": none */
     char *trusted_proxies;
     leat_networks trusted; /* trusted_proxies, parsed */
     size_t max_connections_per_address;
@@ -64,7 +66,9 @@ typedef struct leat_config {
 typedef enum leat_config_kind {
     LEAT_KEY_SIZE,     /* a number; the member is a size_t */
     LEAT_KEY_U64,      /* a number; the member is a uint64_t */
+    LEAT_KEY_BOOL,     /* true or false; the member is a bool */
     LEAT_KEY_TEXT,     /* any string */
+    LEAT_KEY_HEADER,   /* the value of an HTTP header */
     LEAT_KEY_PATH,     /* a path; made absolute if it comes from a file */
     LEAT_KEY_ADDRESS,  /* "ADDRESS:PORT" */
     LEAT_KEY_NETWORKS, /* comma-separated addresses and networks */
@@ -88,12 +92,14 @@ enum { LEAT_CONFIG_VARIABLE_MAX = 64 };
 const leat_config_key *leat_config_keys(size_t *n);
 const leat_config_key *leat_config_find_key(const char *name); /* NULL: there is none */
 bool leat_config_key_is_number(const leat_config_key *key);
+bool leat_config_key_is_text(const leat_config_key *key);
 
 /* Writes the name of the key's environment variable: LEAT_RETENTION_SECONDS. */
 void leat_config_key_variable(const leat_config_key *key, char out[LEAT_CONFIG_VARIABLE_MAX]);
 
 /* These set one member without a check; leat_config_set_text takes the text. */
 void leat_config_set_number(leat_config *config, const leat_config_key *key, uint64_t n);
+void leat_config_set_bool(leat_config *config, const leat_config_key *key, bool b);
 void leat_config_set_text(leat_config *config, const leat_config_key *key, char *text);
 
 /* Overwrites all of config. */

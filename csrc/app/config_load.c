@@ -18,6 +18,7 @@
 #include "base/slice.h"
 #include "net/listener.h"
 #include "script/config_file.h"
+#include "wire/http_head.h"
 
 /* Where a value came from, for messages and for the meaning of relative paths. */
 struct source {
@@ -78,8 +79,14 @@ static void expectation(leat_buf *out, const leat_config_key *key)
     case LEAT_KEY_U64:
         leat_buf_printf(out, "an integer from %" PRIu64 " to %" PRIu64, key->min, key->max);
         break;
+    case LEAT_KEY_BOOL:
+        leat_buf_text(out, "true or false");
+        break;
     case LEAT_KEY_TEXT:
         leat_buf_text(out, "a string");
+        break;
+    case LEAT_KEY_HEADER:
+        leat_buf_text(out, "a string of one line, without control characters");
         break;
     case LEAT_KEY_PATH:
         leat_buf_text(out, "a string (a path)");
@@ -129,6 +136,8 @@ static bool valid_text(leat_config *config, const leat_config_key *key, const ch
         return (len == 0 && key->text[0] == '\0') || leat_listener_parse(&addr, text) == 0;
     if (key->kind == LEAT_KEY_NETWORKS)
         return read_networks(&config->trusted, text);
+    if (key->kind == LEAT_KEY_HEADER)
+        return leat_http_head_value_ok((leat_slice){text, len});
     if (key->kind == LEAT_KEY_LEVEL)
         return leat_log_level_parse(&config->level, text) == 0;
     return true;
@@ -172,8 +181,20 @@ static int put_digits(const struct source *source, const leat_config_key *key, c
     return 0;
 }
 
+/* A switch as the environment writes it. */
+static int put_switch(const struct source *source, const leat_config_key *key, const char *text)
+{
+    bool yes = strcmp(text, "true") == 0;
+    if (!yes && strcmp(text, "false") != 0)
+        return refuse(source, key, leat_slice_of(text));
+    leat_config_set_bool(source->config, key, yes);
+    return 0;
+}
+
 static int put(const struct source *source, const leat_config_key *key, const char *text)
 {
+    if (key->kind == LEAT_KEY_BOOL)
+        return put_switch(source, key, text);
     return leat_config_key_is_number(key) ? put_digits(source, key, text)
                                           : put_text(source, key, leat_slice_of(text));
 }
@@ -224,8 +245,12 @@ static int on_entry(void *arg, const char *name, const leat_config_value *value)
 {
     const struct source *source = arg;
     const leat_config_key *key = leat_config_find_key(name);
-    if (key != NULL && !leat_config_key_is_number(key) && value->type == LEAT_CONFIG_STRING)
+    if (key != NULL && leat_config_key_is_text(key) && value->type == LEAT_CONFIG_STRING)
         return put_text(source, key, value->string);
+    if (key != NULL && key->kind == LEAT_KEY_BOOL && value->type == LEAT_CONFIG_BOOL) {
+        leat_config_set_bool(source->config, key, value->boolean);
+        return 0;
+    }
     if (key != NULL && leat_config_key_is_number(key) && value->type == LEAT_CONFIG_INT &&
         value->integer >= 0 && (uint64_t)value->integer >= key->min &&
         (uint64_t)value->integer <= key->max) {

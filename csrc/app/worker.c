@@ -232,6 +232,7 @@ static leat_http_options http_options(const leat_config *config)
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
         .allowed_origins = config->allowed_origins,
         .static_dir = config->static_dir,
+        .policy = &config->http,
         .trusted = &config->trusted,
         .has_metrics_door = config->metrics_listen[0] != '\0',
         .max_connections = (config->limits.max_connections + config->workers - 1) / config->workers,

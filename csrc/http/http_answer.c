@@ -1,6 +1,7 @@
 /* http_answer.c - what is sent: whole answers, refusals, and the heads of answers in pieces. */
 #include "http/http_answer.h"
 
+#include "http/http_headers.h"
 #include "wire/json.h"
 #include "wire/sse.h"
 
@@ -12,8 +13,11 @@ void leat_http_answer(leat_http_conn *c, int status, const char *content_type,
     /* After 426 the client may already speak the protocol that it wanted. */
     bool keep_alive = status != 426 && leat_http_conn_keeps_alive(c);
     leat_buf out = LEAT_BUF_INIT;
-    leat_http_write_response(&out, status, content_type, extra_headers, body, keep_alive,
+    leat_buf lines = LEAT_BUF_INIT;
+    leat_http_headers_write(&lines, c, extra_headers);
+    leat_http_write_response(&out, status, content_type, lines.at, body, keep_alive,
                              leat_slice_is(r->method, "HEAD"));
+    leat_buf_close(&lines);
     leat_http_conn_end_request(c, &out, keep_alive);
 }
 
@@ -49,13 +53,21 @@ void leat_http_answer_refusal(leat_http_conn *c, int status, const char *code, l
     leat_buf_close(&body);
 }
 
+void leat_http_answer_sse_head(leat_http_conn *c, leat_buf *out)
+{
+    leat_buf lines = LEAT_BUF_INIT;
+    leat_http_headers_write_cors(&lines, c, NULL);
+    leat_sse_write_head(out, leat_buf_view(&lines));
+    leat_buf_close(&lines);
+}
+
 void leat_http_answer_refusal_sse(leat_http_conn *c, const char *code, leat_slice message,
                                   uint32_t retry_after_ms)
 {
     leat_buf out = LEAT_BUF_INIT;
     if (message.at == NULL)
         message = leat_slice_of("not now, try again");
-    leat_sse_write_head(&out);
+    leat_http_answer_sse_head(c, &out);
     leat_buf_printf(&out, "retry: %u\n", (unsigned)retry_after_ms);
     leat_sse_write_prefix(&out, "error", (leat_slice){NULL, 0}, 0);
     write_refusal(&out, "\"op\":\"error\",", code, message, retry_after_ms);
@@ -72,8 +84,11 @@ void leat_http_answer_head(leat_http_conn *c, int status, const char *content_ty
                            const char *extra_headers, size_t length)
 {
     leat_buf out = LEAT_BUF_INIT;
+    leat_buf lines = LEAT_BUF_INIT;
     leat_http_conn_drop_body(c);
-    leat_http_write_response(&out, status, content_type, extra_headers, (leat_slice){NULL, length},
+    leat_http_headers_write(&lines, c, extra_headers);
+    leat_http_write_response(&out, status, content_type, lines.at, (leat_slice){NULL, length},
                              leat_http_conn_keeps_alive(c), true);
+    leat_buf_close(&lines);
     leat_http_conn_begin_pieces(c, &out);
 }

@@ -24,6 +24,9 @@ void leat_http_answer(leat_http_conn *c, int status, const char *content_type,
 void leat_http_answer_refusal(leat_http_conn *c, int status, const char *code, leat_slice message,
                               uint32_t retry_after_ms, const char *extra_headers);
 
+/* Appends the head of a stream of events. */
+void leat_http_answer_sse_head(leat_http_conn *c, leat_buf *out);
+
 /* Tells an EventSource to come back: 200, the time to wait, an event `error`, the end. */
 void leat_http_answer_refusal_sse(leat_http_conn *c, const char *code, leat_slice message,
                                   uint32_t retry_after_ms);

@@ -79,6 +79,16 @@ leat_http_door leat_http_conn_door(const leat_http_conn *c)
     return c->door;
 }
 
+void leat_http_conn_share(leat_http_conn *c)
+{
+    c->shared = true;
+}
+
+bool leat_http_conn_is_shared(const leat_http_conn *c)
+{
+    return c->shared;
+}
+
 void leat_http_conn_set_task(leat_http_conn *c, leat_http_task task)
 {
     c->task = task;

@@ -63,6 +63,10 @@ leat_address_verdict leat_http_conn_identify(leat_http_conn *c);
  * on, no longer as a guest's. */
 void leat_http_conn_let_in(leat_http_conn *c);
 
+/* The answer may be read by pages of other origins, as far as allowed_origins lets them. */
+void leat_http_conn_share(leat_http_conn *c);
+bool leat_http_conn_is_shared(const leat_http_conn *c);
+
 /* Reads the body of a request that has one (has_body). If the client waits for that (Expect:
  * 100-continue), it is told to go on. The task's on_body is called when the body is whole, not from
  * inside this call. A body that is too large, malformed or late is answered here: the task is

@@ -54,6 +54,7 @@ struct leat_http_conn {
     leat_http_pot pot;
     bool parsing;     /* leat_http_conn_parse is on the stack */
     bool turned_away; /* it is here only to be told 503 */
+    bool shared;      /* the answer under way may be read by pages of other origins */
 };
 
 /* --- http_conn.c --- */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "http/http_conn.h"
 #include "http/http_conn_private.h"
+#include "http/http_headers.h"
 
 #define BODY_READ_BYTES 65536
 /* Bytes that may wait behind a request that is being answered. */
@@ -42,12 +43,14 @@ static void reject(leat_http_conn *c, int status)
     leat_metrics_add(c->side->metrics, LEAT_M_HTTP_REJECTED, 1);
     LEAT_LOG_INFO("http", "rejected status=%d remote=%s", status, leat_conn_remote(c->conn));
     leat_buf body = LEAT_BUF_INIT;
+    leat_buf lines = LEAT_BUF_INIT;
     leat_buf out = LEAT_BUF_INIT;
+    leat_http_headers_write(&lines, c, status == 503 ? "Retry-After: 1\r\n" : NULL);
     leat_buf_printf(&body, "{\"code\":\"%s\",\"message\":\"%s\"}", code_of(status),
                     leat_http_reason(status));
-    leat_http_write_response(&out, status, "application/json",
-                             status == 503 ? "Retry-After: 1\r\n" : NULL, leat_buf_view(&body),
+    leat_http_write_response(&out, status, "application/json", lines.at, leat_buf_view(&body),
                              false, false);
+    leat_buf_close(&lines);
     leat_buf_close(&body);
     leat_conn_send_owned(c->conn, &out);
     leat_http_conn_finish(c);

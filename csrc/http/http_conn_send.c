@@ -44,6 +44,7 @@ static void go_on(leat_http_conn *c, bool keep_alive)
     leat_http_side *side = c->side;
     c->task = (leat_http_task){0};
     c->held_ahead = 0;
+    c->shared = false;
     leat_http_parser_reset(c->parser);
     leat_http_conn_change_pot(c, LEAT_HTTP_POT_GUESTS);
     leat_http_conn_count(c);

@@ -14,7 +14,6 @@
 #include "http/http_answer.h"
 #include "http/http_refusal.h"
 #include "http/http_stream.h"
-#include "wire/sse.h"
 #include "wire/upgrade.h"
 
 #define WEBSOCKET_ONLY "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -57,11 +56,11 @@ static void on_cancel(void *arg);
 
 /* Browsers send an Origin, and let any page open a WebSocket with its visitor's cookies (RFC 6455
  * §10.2) or post a form. Returns false if the request was refused. */
-static bool check_origin(leat_http_conn *c)
+bool leat_http_handshake_check_origin(leat_http_conn *c)
 {
     const leat_http_request *r = leat_http_conn_request(c);
     const char *list = leat_http_conn_side(c)->options->allowed_origins;
-    if (leat_http_peer_origin_allowed(leat_http_conn_peer(c), r, list))
+    if (leat_http_peer_origin(leat_http_conn_peer(c), r, list) != LEAT_HTTP_ORIGIN_REFUSED)
         return true;
     char quoted[128];
     leat_slice origin = leat_http_find(r, "origin");
@@ -87,7 +86,7 @@ static bool check_upgrade(leat_http_conn *c, leat_upgrade *upgrade)
                      ? 426
                      : leat_upgrade_check(r, upgrade, &reason);
     if (status == 0)
-        return check_origin(c);
+        return leat_http_handshake_check_origin(c);
     const char *extra = status == 426 ? WEBSOCKET_ONLY : status == 405 ? "Allow: GET\r\n" : NULL;
     leat_http_answer_refusal(c, status, "bad_request", leat_slice_of(reason), 0, extra);
     return false;
@@ -115,10 +114,10 @@ void leat_http_handshake_route(leat_http_conn *c, const leat_route_match *match)
     bool sse = match->kind == LEAT_ROUTE_STREAM && !leat_upgrade_wanted(r) &&
                leat_http_stream_wants_sse(r);
     if (match->kind == LEAT_ROUTE_HTTP) {
-        if (match->is_public || is_safe(r) || check_origin(c))
+        if (match->is_public || is_safe(r) || leat_http_handshake_check_origin(c))
             start(c, match, GOAL_ROUTE, &upgrade);
     } else if (sse) {
-        if (check_origin(c))
+        if (leat_http_handshake_check_origin(c))
             start(c, match, GOAL_STREAM_SSE, &upgrade);
     } else if (check_upgrade(c, &upgrade))
         start(c, match, match->kind == LEAT_ROUTE_STREAM ? GOAL_STREAM_WS : GOAL_RAW, &upgrade);
@@ -383,7 +382,7 @@ static void open_client(struct handshake *h)
 static leat_opening begin_sse(struct handshake *h)
 {
     leat_buf head = LEAT_BUF_INIT;
-    leat_sse_write_head(&head);
+    leat_http_answer_sse_head(h->conn, &head);
     return leave_http(h, &head);
 }
 

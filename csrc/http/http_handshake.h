@@ -18,4 +18,7 @@ void leat_http_handshake_client(leat_http_conn *c);
 /* A route of the scripts, of any kind but NONE. */
 void leat_http_handshake_route(leat_http_conn *c, const leat_route_match *match);
 
+/* False if pages of the request's origin may not use this server: then that is answered. */
+bool leat_http_handshake_check_origin(leat_http_conn *c);
+
 #endif

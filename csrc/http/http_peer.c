@@ -140,21 +140,31 @@ static bool is_own(const leat_http_peer *peer, const leat_http_request *r, leat_
     return same_host(origin, host.at != NULL ? host : leat_http_find(r, "host"));
 }
 
-bool leat_http_peer_origin_allowed(const leat_http_peer *peer, const leat_http_request *r,
-                                   const char *allowed_origins)
+/* The list is not empty. The origin null has no name that a list could trust. */
+static leat_http_origin find_listed(leat_slice origin, const char *list)
+{
+    leat_slice rest = leat_slice_of(list);
+    leat_slice item;
+    leat_http_origin found = LEAT_HTTP_ORIGIN_REFUSED;
+    bool has_name = !same_text(origin, leat_slice_of("null"));
+    while (leat_http_list_next(&rest, &item)) {
+        if (has_name && same_text(item, origin))
+            return LEAT_HTTP_ORIGIN_LISTED;
+        if (leat_slice_is(item, "*"))
+            found = LEAT_HTTP_ORIGIN_ANY;
+    }
+    return found;
+}
+
+leat_http_origin leat_http_peer_origin(const leat_http_peer *peer, const leat_http_request *r,
+                                       const char *allowed_origins)
 {
     leat_slice origin = leat_http_find(r, "origin");
-    leat_slice rest = leat_slice_of(allowed_origins);
-    leat_slice item;
-    bool listed = false;
+    bool one = leat_http_count(r, "origin") == 1;
     if (origin.at == NULL)
-        return true;
-    while (leat_http_list_next(&rest, &item)) {
-        if (leat_slice_is(item, "*"))
-            return true;
-        listed = listed || same_text(item, origin);
-    }
-    if (leat_http_count(r, "origin") != 1 || same_text(origin, leat_slice_of("null")))
-        return false;
-    return allowed_origins[0] == '\0' ? is_own(peer, r, origin) : listed;
+        return LEAT_HTTP_ORIGIN_ABSENT;
+    if (allowed_origins[0] == '\0')
+        return one && is_own(peer, r, origin) ? LEAT_HTTP_ORIGIN_OWN : LEAT_HTTP_ORIGIN_REFUSED;
+    leat_http_origin found = find_listed(origin, allowed_origins);
+    return found == LEAT_HTTP_ORIGIN_LISTED && !one ? LEAT_HTTP_ORIGIN_REFUSED : found;
 }

@@ -42,9 +42,17 @@ leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_co
 /* True if the peer is on this machine and speaks for itself, as far as the request tells. */
 bool leat_http_peer_is_local(const leat_http_peer *peer, const leat_http_request *r);
 
-/* True if a page of the request's Origin may use this server: see allowed_origins
- * (config/leat.lua). Clients that are no browsers send none. */
-bool leat_http_peer_origin_allowed(const leat_http_peer *peer, const leat_http_request *r,
-                                   const char *allowed_origins);
+/* Why a page of the request's Origin may use this server, or not: see allowed_origins
+ * (config/leat.lua). */
+typedef enum leat_http_origin {
+    LEAT_HTTP_ORIGIN_REFUSED,
+    LEAT_HTTP_ORIGIN_ABSENT, /* clients that are no browsers send none */
+    LEAT_HTTP_ORIGIN_OWN,    /* a page of this server; allowed_origins is empty */
+    LEAT_HTTP_ORIGIN_LISTED, /* by its name */
+    LEAT_HTTP_ORIGIN_ANY,    /* only by the star */
+} leat_http_origin;
+
+leat_http_origin leat_http_peer_origin(const leat_http_peer *peer, const leat_http_request *r,
+                                       const char *allowed_origins);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "http/http_answer.h"
 #include "http/http_handshake.h"
+#include "http/http_headers.h"
 #include "http/http_health.h"
 #include "http/http_static.h"
 
@@ -25,26 +26,49 @@ static void find_route(leat_http_conn *c, leat_slice method, leat_slice path,
     script->routes->match(script, method, path, match);
 }
 
-/* The methods that a path answers, for Allow (RFC 9110 §15.5.6). */
-static void refuse_method(leat_http_conn *c)
+/* Appends the methods that a path answers. */
+static void list_methods(leat_http_conn *c, leat_buf *out)
 {
     static const char *const methods[] = {"GET",   "HEAD",   "POST",   "PUT",
                                           "PATCH", "DELETE", "OPTIONS"};
     leat_slice path = leat_http_conn_request(c)->path;
-    leat_buf allow = LEAT_BUF_INIT;
+    bool any = false;
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         leat_route_match match;
         find_route(c, leat_slice_of(methods[i]), path, &match);
-        if (match.kind != LEAT_ROUTE_NONE) {
-            leat_buf_text(&allow, allow.len == 0 ? "Allow: " : ", ");
-            leat_buf_text(&allow, methods[i]);
-        }
+        if (match.kind == LEAT_ROUTE_NONE)
+            continue;
+        leat_buf_text(out, any ? ", " : "");
+        leat_buf_text(out, methods[i]);
+        any = true;
     }
-    leat_buf_text(&allow, allow.len == 0 ? "Allow:\r\n" : "\r\n");
-    leat_buf_char(&allow, '\0');
+}
+
+static void refuse_method(leat_http_conn *c)
+{
+    leat_buf allow = LEAT_BUF_INIT;
+    leat_buf_text(&allow, "Allow: "); /* RFC 9110 §15.5.6 */
+    list_methods(c, &allow);
+    leat_buf_append(&allow, "\r\n", 3);
     leat_http_answer_refusal(c, 405, "bad_request",
                              leat_slice_of("this path does not answer that method"), 0, allow.at);
     leat_buf_close(&allow);
+}
+
+/* No guard runs: a browser sends a preflight without the credentials of the request that it asks
+ * for. */
+static void answer_preflight(leat_http_conn *c)
+{
+    if (!leat_http_handshake_check_origin(c))
+        return;
+    leat_buf methods = LEAT_BUF_INIT;
+    leat_buf lines = LEAT_BUF_INIT;
+    list_methods(c, &methods);
+    leat_http_headers_write_preflight(&lines, c, leat_buf_view(&methods));
+    leat_buf_char(&lines, '\0');
+    leat_http_answer(c, 204, NULL, lines.at, leat_slice_of(""));
+    leat_buf_close(&methods);
+    leat_buf_close(&lines);
 }
 
 /* HEAD is GET without a body, where a script says nothing else. */
@@ -57,6 +81,25 @@ static void match_route(leat_http_conn *c, leat_route_match *match)
         if (match->kind != LEAT_ROUTE_HTTP)
             *match = (leat_route_match){.kind = LEAT_ROUTE_NONE, .path_known = true};
     }
+}
+
+static void answer_by_path(leat_http_conn *c)
+{
+    leat_route_match match;
+    match_route(c, &match);
+    if (match.kind != LEAT_ROUTE_NONE || match.path_known)
+        leat_http_conn_share(c);
+    if (match.kind != LEAT_ROUTE_NONE)
+        leat_http_handshake_route(c, &match);
+    else if (match.path_known && leat_http_headers_is_preflight(leat_http_conn_request(c)))
+        answer_preflight(c);
+    else if (leat_http_conn_side(c)->draining)
+        leat_http_answer_refusal(c, 503, "unavailable", leat_slice_of("the server is stopping"),
+                                 1000, NULL);
+    else if (match.path_known)
+        refuse_method(c);
+    else
+        leat_http_static_answer(c);
 }
 
 static void answer(leat_http_conn *c)
@@ -72,17 +115,7 @@ static void answer(leat_http_conn *c)
         leat_http_answer_absent(c);
         return;
     }
-    leat_route_match match;
-    match_route(c, &match);
-    if (match.kind != LEAT_ROUTE_NONE)
-        leat_http_handshake_route(c, &match);
-    else if (leat_http_conn_side(c)->draining)
-        leat_http_answer_refusal(c, 503, "unavailable", leat_slice_of("the server is stopping"),
-                                 1000, NULL);
-    else if (match.path_known)
-        refuse_method(c);
-    else
-        leat_http_static_answer(c);
+    answer_by_path(c);
 }
 
 /* Counts a request that a trusted proxy passes on for its client. False if the client has too many

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "http/http_conn.h"
+#include "http/http_headers.h"
 #include "http/http_route.h"
 
 /* Connections over max_connections that are told so; further ones are closed without a word. */
@@ -30,11 +31,14 @@ static size_t count_connections(const leat_http_side *side)
 
 static void turn_away(leat_http_conn *c)
 {
+    leat_buf lines = LEAT_BUF_INIT;
     leat_buf out = LEAT_BUF_INIT;
+    leat_http_headers_write(&lines, c, "Retry-After: 1\r\n");
     leat_http_write_response(
-        &out, 503, "application/json", "Retry-After: 1\r\n",
+        &out, 503, "application/json", lines.at,
         leat_slice_of("{\"code\":\"limit\",\"message\":\"too many connections\"}"), false, false);
     leat_http_conn_turn_away(c, leat_buf_view(&out), TURNED_AWAY_LINGER_MS);
+    leat_buf_close(&lines);
     leat_buf_close(&out);
 }
 

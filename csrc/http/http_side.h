@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/metrics.h"
 #include "core/core.h"
+#include "http/http_policy.h"
 #include "hub/hub.h"
 #include "loop/loop.h"
 #include "net/address_limit.h"
@@ -42,6 +43,7 @@ typedef struct leat_http_options {
     uint64_t keep_alive_timeout_ms;   /* between two requests */
     const char *allowed_origins;      /* "": the server's own */
     const char *static_dir;           /* "": none */
+    const leat_http_policy *policy;   /* headers, and who may read answers */
     const leat_networks *trusted;     /* proxies */
     bool has_metrics_door;            /* metrics_listen is set */
     size_t max_connections;           /* this worker's share */

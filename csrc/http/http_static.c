@@ -20,7 +20,7 @@
 
 /* no-cache: kept, but asked for with If-None-Match each time, so that a new deployment shows at
  * once. */
-#define COMMON_HEADERS "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
+#define COMMON_HEADERS "Cache-Control: no-cache\r\n"
 
 struct file {
     leat_http_conn *conn; /* NULL once cancelled */

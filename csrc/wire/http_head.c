@@ -21,12 +21,22 @@ leat_slice leat_http_head_trim(leat_slice s)
     return s;
 }
 
-static bool is_token(leat_slice s)
+bool leat_http_head_name_ok(leat_slice s)
 {
     for (size_t i = 0; i < s.len; i++)
         if (!leat_http_head_is_token_char(s.at[i]))
             return false;
     return s.len > 0;
+}
+
+bool leat_http_head_value_ok(leat_slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
 }
 
 bool leat_http_head_is_word(leat_slice s, const char *lower)
@@ -80,7 +90,7 @@ int leat_http_head_request_line(leat_http_head *h, leat_slice line)
     leat_slice target = {from, (size_t)(space - from)};
     from = space + 1;
     int status = check_version(h, (leat_slice){from, (size_t)(end - from)});
-    if (!is_token(method) || status == 400)
+    if (!leat_http_head_name_ok(method) || status == 400)
         return 400;
     if (status != 0) /* before the target, which another version may write otherwise */
         return status;
@@ -98,12 +108,7 @@ static bool split_field(leat_slice line, leat_slice *name, leat_slice *value)
         return false;
     *name = (leat_slice){line.at, (size_t)(colon - line.at)};
     *value = leat_http_head_trim((leat_slice){colon + 1, line.len - name->len - 1});
-    for (size_t i = 0; i < value->len; i++) {
-        unsigned char c = (unsigned char)value->at[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return is_token(*name);
+    return leat_http_head_value_ok(*value) && leat_http_head_name_ok(*name);
 }
 
 int leat_http_head_field_form(leat_slice line)

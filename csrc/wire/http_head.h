@@ -37,6 +37,11 @@ int leat_http_head_field_form(leat_slice line);
 /* A character that may begin a method. */
 bool leat_http_head_is_token_char(char c);
 
+/* Whether the text can be a header's name (RFC 9110 §5.6.2), or its value: no control character but
+ * the tab, so no line break and no NUL. */
+bool leat_http_head_name_ok(leat_slice text);
+bool leat_http_head_value_ok(leat_slice text);
+
 /* Compares without case; lower is in lower case. */
 bool leat_http_head_is_word(leat_slice s, const char *lower);
 

@@ -4,7 +4,7 @@
 #include "wire/json.h"
 #include "wire/leat_v1.h"
 
-void leat_sse_write_head(leat_buf *out)
+void leat_sse_write_head(leat_buf *out, leat_slice lines)
 {
     leat_http_write_status(out, 200);
     /* Without a length the body lasts until the connection ends, so it must. nginx buffers what
@@ -12,8 +12,9 @@ void leat_sse_write_head(leat_buf *out)
     leat_buf_text(out, "Content-Type: text/event-stream\r\n"
                        "Cache-Control: no-cache, no-store\r\n"
                        "X-Accel-Buffering: no\r\n"
-                       "Connection: close\r\n"
-                       "\r\n");
+                       "Connection: close\r\n");
+    leat_buf_slice(out, lines);
+    leat_buf_text(out, "\r\n");
 }
 
 void leat_sse_write_prefix(leat_buf *out, const char *op, leat_slice epoch, int64_t seq)

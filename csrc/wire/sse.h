@@ -14,8 +14,9 @@
 #include "base/buf.h"
 #include "base/slice.h"
 
-/* The head of the response: 200, text/event-stream, no caching, no buffering by proxies. */
-void leat_sse_write_head(leat_buf *out);
+/* The head of the response: 200, text/event-stream, no caching, no buffering by proxies; then
+ * further lines, each with its CRLF. */
+void leat_sse_write_head(leat_buf *out, leat_slice lines);
 
 /* Everything before the JSON of one message; after the JSON comes LEAT_SSE_END. epoch.at == NULL:
  * no id line. JSON on the wire has no line breaks, so one data line holds it. */

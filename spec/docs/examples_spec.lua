@@ -155,6 +155,19 @@ describe("the signed cookie of docs/lua-api.md", function()
   end)
 end)
 
+describe("the headers of docs/lua-api.md", function()
+  it("are those of the answer, each cookie on a line of its own", function()
+    local s = stage.open { app = markdown.block(ROOT .. "docs/lua-api.md", "lua headers") }
+
+    local answer = http.request(s.server, "/welcome")
+
+    assert.equal("text/html; charset=utf-8", answer.headers["content-type"])
+    assert.equal("default-src 'none'", answer.headers["content-security-policy"])
+    assert.is_truthy(answer.head:find("Set-Cookie: theme=dark; Path=/\r\nSet-Cookie: seen=1; Path=/\r\n", 1, true))
+    s:close()
+  end)
+end)
+
 describe("docs/lua-api.md", function()
   local s
 

@@ -4,7 +4,6 @@
  */
 #include "script/route/route.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -19,6 +18,7 @@
 #include "script/sandbox/sandbox_run.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
+#include "wire/http_head.h"
 #include "wire/json.h"
 #include "wire/leat_v1.h"
 
@@ -80,32 +80,14 @@ enum {
     LINE_EXTRA = 4,          /* ": " and the line break */
 };
 
-static bool is_token(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (!isalnum(c) && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
-            return false;
-    }
-    return len > 0;
-}
-
-/* RFC 9110 §5.5, but without the control characters that it lets a recipient accept. */
-static bool is_field_value(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
-}
-
 /* Headers that the server writes itself, or that would contradict its behaviour. */
 static bool is_reserved(const char *name)
 {
-    static const char *const names[] = {"content-length", "transfer-encoding", "connection",
-                                        "date",           "upgrade",           "keep-alive"};
+    static const char *const names[] = {
+        "content-length",   "transfer-encoding", "trailer",    "date",
+        "connection",       "upgrade",           "keep-alive", "te",
+        "proxy-connection",
+    };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcasecmp(name, names[i]) == 0)
             return true;
@@ -130,7 +112,7 @@ static void add_header(lua_State *L, leat_task *t, int name_index, int value_ind
                    luaL_typename(L, value_index));
     lua_pushvalue(L, value_index); /* a copy: lua_tolstring changes a number in place */
     const char *value = lua_tolstring(L, -1, &len);
-    if (!is_field_value(value, len))
+    if (!leat_http_head_value_ok((leat_slice){value, len}))
         luaL_error(L, "response header %s: its value contains a control character", name);
     if (strcasecmp(name, "content-type") == 0) {
         set_content_type(t, value, len);
@@ -149,7 +131,7 @@ static void check_header_name(lua_State *L, int index)
 {
     size_t len = 0;
     const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
-    if (name == NULL || !is_token(name, len))
+    if (name == NULL || !leat_http_head_name_ok((leat_slice){name, len}))
         luaL_error(L, "response headers: '%s' is no header name", luaL_tolstring(L, index, NULL));
     if (is_reserved(name))
         luaL_error(L, "response headers: %s is written by the server; remove it from the table",
@@ -232,7 +214,7 @@ static void finish_route(lua_State *L, leat_task *t)
     if (lua_getfield(L, response, "content_type") == LUA_TNIL)
         return;
     const char *text = lua_tolstring(L, -1, &len);
-    if (text == NULL || !is_field_value(text, len))
+    if (text == NULL || !leat_http_head_value_ok((leat_slice){text, len}))
         luaL_error(L, "response: content_type must be a text without control characters");
     set_content_type(t, text, len);
 }

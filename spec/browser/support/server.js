@@ -19,13 +19,13 @@ const chat = resolve(repository, "lua/apps/chat");
 let databases = 0;
 let addressFiles = 0;
 
-/** Serves the example, or another app with the schema.sql in its folder. */
-export async function startServer(app = resolve(chat, "app.lua")) {
+/** Serves the example, or another app with the schema.sql in its folder; env: further variables of the server. */
+export async function startServer(app = resolve(chat, "app.lua"), env = {}) {
   const cluster = required("LEAT_TEST_DATABASE_URL");
   const name = `leat_browser_${process.pid}_${databases++}`;
   await psql(cluster, `create database ${name}`);
 
-  const server = new Server(cluster, name, app);
+  const server = new Server(cluster, name, app, env);
   try {
     await server.prepare();
     await server.start();
@@ -51,14 +51,16 @@ async function appearance(file) {
 class Server {
   #app;
   #cluster;
+  #env;
   #name;
   #database;
   #child = null;
   #listen = "127.0.0.1:0";
   #log = [];
 
-  constructor(cluster, name, app) {
+  constructor(cluster, name, app, env) {
     this.#app = app;
+    this.#env = env;
     this.#cluster = cluster;
     this.#name = name;
     this.#database = withDatabase(cluster, name);
@@ -125,7 +127,7 @@ class Server {
   }
 
   #environment() {
-    return { ...process.env, LEAT_DATABASE_URL: this.#database };
+    return { ...process.env, ...this.#env, LEAT_DATABASE_URL: this.#database };
   }
 }
 

@@ -119,6 +119,12 @@ static void test_annotated_file_documents_every_default(void **state)
     assert_int_equal(w->config.max_body_bytes, defaults.max_body_bytes);
     assert_int_equal(w->config.script_budget_ms, defaults.script_budget_ms);
     assert_int_equal(w->config.script_memory_bytes, defaults.script_memory_bytes);
+    for (size_t i = 0; i < LEAT_HTTP_PAGE_HEADERS; i++)
+        assert_string_equal(w->config.http.page[i], defaults.http.page[i]);
+    assert_string_equal(w->config.http.cors_headers, defaults.http.cors_headers);
+    assert_string_equal(w->config.http.cors_expose, defaults.http.cors_expose);
+    assert_int_equal(w->config.http.cors_max_age_s, defaults.http.cors_max_age_s);
+    assert_int_equal(w->config.http.cors_credentials, defaults.http.cors_credentials);
     leat_config_free(&w->config);
     leat_config_free(&defaults);
 }
@@ -192,6 +198,36 @@ static void test_dotted_keys_are_nested_tables_and_plain_variables(void **state)
     assert_int_equal(w->config.limits.retention_s, 60);
     assert_int_equal(w->config.limits.retention_events, 7);
     leat_config_free(&w->config);
+}
+
+static void test_switches_are_true_or_false(void **state)
+{
+    struct world *w = *state;
+    write_file(w, "return { cors = { credentials = true } }");
+    assert_int_equal(load(w, (leat_config_sources){.file = w->file}), 0);
+    assert_true(w->config.http.cors_credentials);
+    leat_config_free(&w->config);
+
+    variables[0][0] = "LEAT_CORS_CREDENTIALS";
+    variables[0][1] = "false";
+    assert_int_equal(load(w, (leat_config_sources){.file = w->file}), 0);
+    assert_false(w->config.http.cors_credentials);
+    leat_config_free(&w->config);
+
+    variables[0][1] = "1";
+    assert_int_equal(load(w, (leat_config_sources){.file = w->file}), LEAT_ECONFIG);
+    assert_message(w, "cors.credentials = 1: expected true or false");
+}
+
+static void test_headers_have_one_line(void **state)
+{
+    struct world *w = *state;
+    write_file(w, "return { headers = { frame_options = 'DENY\\r\\nSet-Cookie: a=b' } }");
+
+    assert_int_equal(load(w, (leat_config_sources){.file = w->file}), LEAT_ECONFIG);
+
+    assert_message(w, "headers.frame_options");
+    assert_message(w, "expected a string of one line");
 }
 
 static void test_paths_in_the_file_start_at_its_folder(void **state)
@@ -321,6 +357,8 @@ int main(void)
         TEST(test_command_line_beats_environment_beats_file),
         TEST(test_database_url_of_the_host_is_the_weaker_variable),
         TEST(test_dotted_keys_are_nested_tables_and_plain_variables),
+        TEST(test_switches_are_true_or_false),
+        TEST(test_headers_have_one_line),
         TEST(test_paths_in_the_file_start_at_its_folder),
         TEST(test_static_folder_defaults_to_public_beside_the_app),
         TEST(test_messages_name_key_value_and_expectation),

@@ -12,12 +12,12 @@ static void writes_the_head(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
-    leat_sse_write_head(&out);
+    leat_sse_write_head(&out, leat_slice_of("Vary: Origin\r\n"));
     leat_buf_char(&out, '\0');
     assert_int_equal(strncmp(out.at, "HTTP/1.1 200 OK\r\nDate: ", 23), 0);
     assert_non_null(strstr(out.at, "\r\nContent-Type: text/event-stream\r\n"));
     assert_non_null(strstr(out.at, "\r\nCache-Control: no-cache, no-store\r\n"));
-    assert_non_null(strstr(out.at, "\r\nConnection: close\r\n"));
+    assert_non_null(strstr(out.at, "\r\nConnection: close\r\nVary: Origin\r\n"));
     assert_null(strstr(out.at, "Content-Length"));
     assert_string_equal(out.at + strlen(out.at) - 4, "\r\n\r\n");
     leat_buf_close(&out);

@@ -1,0 +1,32 @@
+/* http_policy.h - what an operator decides about the headers of answers.
+ *
+ * Ownership  embedded in the configuration, which owns the texts.
+ * Threads    read-only once the server runs.
+ * Units      seconds.
+ * Errors     none.
+ */
+#ifndef LEAT_HTTP_HTTP_POLICY_H
+#define LEAT_HTTP_HTTP_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Headers of every answer that does not set them itself. */
+typedef enum leat_http_page_header {
+    LEAT_HTTP_PAGE_CSP,
+    LEAT_HTTP_PAGE_TYPE_OPTIONS,
+    LEAT_HTTP_PAGE_FRAME_OPTIONS,
+    LEAT_HTTP_PAGE_REFERRER_POLICY,
+    LEAT_HTTP_PAGE_PERMISSIONS_POLICY,
+    LEAT_HTTP_PAGE_HEADERS,
+} leat_http_page_header;
+
+typedef struct leat_http_policy {
+    char *page[LEAT_HTTP_PAGE_HEADERS]; /* "" or "off": not sent */
+    char *cors_headers;                 /* that a page of another origin may send */
+    char *cors_expose;                  /* that it may read */
+    uint64_t cors_max_age_s;            /* of a preflight's answer */
+    bool cors_credentials;              /* pages of listed origins may send cookies */
+} leat_http_policy;
+
+#endif
