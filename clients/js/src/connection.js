@@ -1,0 +1,319 @@
+/*
+ * One connection to a Leat server, which mends itself.
+ *
+ *   state        meaning
+ *   connecting   a token is being fetched, or a socket is opening
+ *   live         messages pass
+ *   waiting      until the next attempt (`retryAt`)
+ *   sleeping     the page is in the browser's back/forward cache
+ *   refused      the server does not accept the token, or getToken() gave none
+ *   closed       close() was called
+ */
+
+import { backoff, later } from "./backoff.js";
+import { LeatError } from "./error.js";
+import { Topic } from "./topic.js";
+import { expiryOf } from "./token.js";
+import { watchPage } from "./page.js";
+
+const OPEN_MS = 10_000; // how long a token and a socket may take
+const ANSWER_MS = 15_000; // well past the server's own deadline: then the connection is dead
+const PROBE_MS = 4_000; // the same, when there is reason to doubt
+const STEADY_MS = 10_000; // a connection that held for so long begins its back-off anew
+const IDENTITY_REFUSED = 4401; // a close code
+
+/*
+ * Dispatches  "state"    detail: { state, retryAt, reason }
+ *             "message"  detail: { direction: "in" | "out", text }: the protocol as it passes by
+ */
+export class Connection extends EventTarget {
+  state = "connecting";
+  #url;
+  #options;
+  #socket = null;
+  #attempt = 0; // what began before the latest attempt has no say any more
+  #failures = 0;
+  #liveSince = 0;
+  #cancelTimer = () => {};
+  #cancelRenewal = () => {};
+  #nextId = 1;
+  #requests = new Map(); // id -> { resolve, reject, timer }
+  #topics = new Map(); // name -> Topic
+  #stopWatching;
+
+  constructor(url, options) {
+    super();
+    this.#url = new URL(url, globalThis.location?.href);
+    this.#url.protocol = this.#url.protocol.replace("http", "ws");
+    this.#options = options;
+    this.#stopWatching = watchPage({
+      wake: () => this.#wake(),
+      sleep: () => this.#sleep(),
+    });
+    queueMicrotask(() => this.#open()); // so that listeners added now hear of the first state
+  }
+
+  /**
+   * Subscribes to a topic. Handlers, all optional:
+   *   snapshot(data, at)   the topic as it is: replaces what you had; at.stale: a fresh one follows
+   *   event(data, at)      every change after it: in order, each once
+   *   change({ type, data, at })   both of them, and signals
+   *   skip(at)             the position moved on, and there is nothing to show
+   *   signal(data)         not stored, at most once
+   *   state(state)         see topic.js
+   *   error(error)         something went wrong that is being mended
+   *   closed(error)        the subscription has ended, and why
+   * Without handlers the topic is subscribed when it is first read: by a loop or a store.
+   */
+  subscribe(name, handlers, { params, timeoutMs } = {}) {
+    if (this.state === "closed") throw new LeatError("closed", "the connection was closed");
+    if (this.#topics.has(name)) throw new Error(`already subscribed to ${name}`);
+    const topic = new Topic(name, handlers, { params, timeoutMs }, this.#link);
+    if (topic.state !== "closed") this.#topics.set(name, topic);
+    return topic;
+  }
+
+  /** Resolves with { data, at }: what the topic's publish handler returned, and the positions of
+   * the events that it published. */
+  publish(topic, data, options) {
+    return this.#ask({ op: "publish", topic, data }, options);
+  }
+
+  /** Resolves with { data, at } likewise. */
+  call(method, params, options) {
+    return this.#ask({ op: "call", method, params }, options);
+  }
+
+  /** Shows the server another token, for the same connection. */
+  async authenticate(token) {
+    this.#options = { ...this.#options, token };
+    await this.#request({ op: "authenticate", token });
+    this.#planRenewal(token);
+  }
+
+  /** Resolves when the connection is live; rejects if it is refused or closed before. */
+  ready() {
+    if (this.state === "live") return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (!["live", "refused", "closed"].includes(this.state)) return;
+        this.removeEventListener("state", look);
+        if (this.state === "live") resolve();
+        else reject(new LeatError(this.state === "closed" ? "closed" : "unauthenticated"));
+      };
+      this.addEventListener("state", look);
+      look();
+    });
+  }
+
+  /** Connects now, or gives the connection up for a new one. Ends "refused", too. */
+  reconnect(reason = "asked to") {
+    if (this.state === "closed") return;
+    this.#lose(0, reason);
+    this.#open();
+  }
+
+  /** Ends everything. Nothing runs afterwards. */
+  close() {
+    if (this.state === "closed") return;
+    this.#stopWatching();
+    this.#leave("closed");
+    for (const topic of [...this.#topics.values()]) topic.connectionClosed();
+  }
+
+  // --- the socket ---
+
+  async #open() {
+    if (this.state === "closed") return;
+    const attempt = ++this.#attempt;
+    this.#cancelTimer();
+    this.#setState("connecting");
+    this.#cancelTimer = later(OPEN_MS, () => this.#lose(0, "no answer"));
+
+    let token;
+    try {
+      token = await this.#token();
+    } catch (error) {
+      if (attempt === this.#attempt) this.#lose(0, `no token: ${error.message}`);
+      return;
+    }
+    if (attempt !== this.#attempt) return;
+    if (token === null) return this.#leave("refused");
+
+    const url = new URL(this.#url);
+    if (token !== undefined) url.searchParams.set("token", value(token));
+    const Socket = this.#options.WebSocket ?? globalThis.WebSocket;
+    const socket = (this.#socket = new Socket(url.href, "leat.v1"));
+    socket.onopen = () => this.#opened(token);
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = ({ code, reason }) => this.#lose(code, reason);
+    socket.onerror = () => {}; // onclose follows
+  }
+
+  // undefined: the connection needs no token; null: there is none, the user is signed out.
+  async #token() {
+    const { getToken, token } = this.#options;
+    return getToken ? ((await getToken()) ?? null) : token;
+  }
+
+  #opened(token) {
+    this.#cancelTimer();
+    this.#liveSince = Date.now();
+    this.#setState("live");
+    if (token !== undefined) this.#planRenewal(token);
+    for (const topic of [...this.#topics.values()]) topic.connected();
+  }
+
+  // Closing can take minutes if the other side is gone: nobody waits for it.
+  #detach() {
+    this.#attempt++;
+    this.#cancelTimer();
+    this.#cancelRenewal();
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+    const lost = new LeatError("disconnected", "the connection was lost before an answer came");
+    for (const id of [...this.#requests.keys()]) this.#settle(id, lost);
+  }
+
+  #leave(state, detail) {
+    this.#detach();
+    this.#setState(state, detail);
+    for (const topic of [...this.#topics.values()]) topic.disconnected();
+  }
+
+  async #lose(code, reason = "") {
+    if (this.state !== "live" && this.state !== "connecting") return;
+    const wasLive = this.state === "live";
+    if (wasLive && Date.now() - this.#liveSince > STEADY_MS) this.#failures = 0;
+    const isRefused = code === IDENTITY_REFUSED;
+    // An expired token is replaced once; who is refused at once again has no good one.
+    if (isRefused && !(this.#options.getToken && wasLive)) return this.#leave("refused");
+
+    const asked = /retry_after_ms=(\d+)/.exec(reason)?.[1];
+    const delay = Number(asked ?? backoff(this.#failures++));
+    this.#leave("waiting", { retryAt: Date.now() + delay, reason });
+    const attempt = this.#attempt;
+    if (this.state === "waiting") this.#cancelTimer = later(delay, () => this.#open());
+    if (!wasLive && (await this.#isRefusedByHttp()) && attempt === this.#attempt) {
+      this.#leave("refused");
+    }
+  }
+
+  // A page is not told why its WebSocket did not open, so it asks a URL of the application.
+  async #isRefusedByHttp() {
+    const { check } = this.#options;
+    if (!check) return false;
+    const answer = await fetch(check).catch(() => null);
+    return answer?.status === 401;
+  }
+
+  #setState(state, { retryAt, reason } = {}) {
+    this.state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, retryAt, reason } }));
+  }
+
+  // --- the page ---
+
+  // A computer that slept, or changed its network, may hold a connection that is dead without
+  // knowing. Any answer shows that it lives, even "not_found"; silence ends it.
+  #wake() {
+    if (this.state === "waiting" || this.state === "sleeping") this.#open();
+    else if (this.state === "live") {
+      this.#request({ op: "call", method: "ping" }, { answerMs: PROBE_MS }).catch(() => {});
+    }
+  }
+
+  #sleep() {
+    if (this.state !== "closed" && this.state !== "refused") this.#leave("sleeping");
+  }
+
+  // --- tokens ---
+
+  #planRenewal(token) {
+    this.#cancelRenewal();
+    const { getToken } = this.#options;
+    const expiresAt = expiryOf(token);
+    if (!getToken || expiresAt === null) return;
+    const left = expiresAt - Date.now();
+    // Somewhere in the last fifth of its life, but a minute before its end if that is more.
+    const delay = Math.min(left * (0.8 + Math.random() * 0.1), Math.max(left - 60_000, left / 2));
+    this.#cancelRenewal = later(delay, () => this.#renew());
+  }
+
+  async #renew() {
+    const attempt = this.#attempt;
+    try {
+      const token = await this.#token();
+      if (attempt !== this.#attempt) return;
+      if (token === null) return this.#leave("refused");
+      await this.#request({ op: "authenticate", token: value(token) });
+      if (attempt === this.#attempt) this.#planRenewal(token);
+    } catch (error) {
+      if (attempt !== this.#attempt) return;
+      if (error.code === "unauthenticated") return this.#leave("refused");
+      this.#cancelRenewal = later(1_000 + backoff(this.#failures++), () => this.#renew());
+    }
+  }
+
+  // --- requests ---
+
+  async #ask(message, { timeoutMs } = {}) {
+    const asked = { ...message, timeout_ms: timeoutMs };
+    const { data, at = [] } = await this.#request(asked, { timeoutMs });
+    return { data, at };
+  }
+
+  #link = {
+    isLive: () => this.state === "live",
+    request: (message, options) => this.#request(message, options),
+    forget: (topic) => {
+      if (this.#topics.get(topic.topic) === topic) this.#topics.delete(topic.topic);
+    },
+  };
+
+  // timeoutMs: the caller's own deadline, which the server keeps. onId(id) runs before it is sent.
+  #request(message, { timeoutMs = 0, answerMs = ANSWER_MS + timeoutMs, onId } = {}) {
+    if (this.state !== "live") {
+      return Promise.reject(new LeatError("disconnected", "not connected"));
+    }
+    const id = this.#nextId++;
+    onId?.(id);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#lose(0, "no answer"), answerMs);
+      this.#requests.set(id, { resolve, reject, timer });
+      this.#send({ ...message, id });
+    });
+  }
+
+  #settle(id, outcome) {
+    const request = this.#requests.get(id);
+    if (!request) return;
+    this.#requests.delete(id);
+    clearTimeout(request.timer);
+    if (outcome instanceof LeatError) request.reject(outcome);
+    else request.resolve(outcome);
+  }
+
+  #send(message) {
+    const text = JSON.stringify(message);
+    this.#socket.send(text);
+    this.dispatchEvent(new CustomEvent("message", { detail: { direction: "out", text } }));
+  }
+
+  #receive(text) {
+    this.dispatchEvent(new CustomEvent("message", { detail: { direction: "in", text } }));
+    const message = JSON.parse(text);
+    const { op, id, code, retry_after_ms: retryAfterMs } = message;
+    if (op === "ok") return this.#settle(id, message);
+    if (op === "error") return this.#settle(id, new LeatError(code, message.message, retryAfterMs));
+    if (this.#topics.get(message.topic)?.receive(message)) this.#settle(id, message);
+  }
+}
+
+function value(token) {
+  return typeof token === "object" ? token.token : token;
+}

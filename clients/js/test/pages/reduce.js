@@ -1,0 +1,4 @@
+export function reduce(state = [], { type, data }) {
+  if (type === "snapshot") return data;
+  return type === "event" ? [...state, data] : state;
+}
