@@ -70,6 +70,13 @@ return {
   -- headers are ignored.
   trusted_proxies = "",
 
+  -- Proxies that pass bytes on unread and say first for whom, by the PROXY protocol (versions 1 and 2):
+  -- addresses or networks, separated by commas. From these every connection has to begin with such a
+  -- header, before TLS and HTTP; without one within header_timeout_ms it is closed. The client that it
+  -- names counts for the limits and is request.remote; its own X-Forwarded-For is believed only if
+  -- trusted_proxies has it. From all others no such header is taken. metrics_listen knows none.
+  proxy_protocol_from = "",
+
   -- An address of its own for /metrics, /healthz and /readyz with its reasons, for instance
   -- "10.0.0.5:9090". Empty: /metrics and the reasons of /readyz are answered on the address above, to
   -- peers on this machine only, and only if no header (X-Forwarded-*, Forwarded, Via, X-Real-IP) says

@@ -70,6 +70,9 @@ static const leat_config_key keys[] = {
             "how long a browser may remember the answer to a preflight request"),
     TEXT_KEY("trusted_proxies", LEAT_KEY_NETWORKS, trusted_proxies, "",
              "comma-separated addresses and networks of proxies that send the client's address"),
+    TEXT_KEY("proxy_protocol_from", LEAT_KEY_NETWORKS, proxy_protocol_from, "",
+             "comma-separated addresses and networks of proxies whose connections begin with a "
+             "PROXY protocol header"),
     TEXT_KEY(
         "metrics_listen", LEAT_KEY_ADDRESS, metrics_listen, "",
         "address and port for /metrics and the details of /readyz; empty: on listen, for loopback "
@@ -257,6 +260,7 @@ void leat_config_free(leat_config *config)
         if (leat_config_key_is_text(&keys[i]))
             free(*text_at(config, &keys[i]));
     leat_networks_close(&config->trusted);
+    leat_networks_close(&config->introducing);
     free(config->file);
     free(config->lua_dir);
     free(config->schema_dir);

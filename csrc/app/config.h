@@ -31,6 +31,8 @@ typedef struct leat_config {
     char *metrics_listen; /* "": none */
     char *trusted_proxies;
     leat_networks trusted; /* trusted_proxies, parsed */
+    char *proxy_protocol_from;
+    leat_networks introducing; /* proxy_protocol_from, parsed */
     size_t max_connections_per_address;
     uint64_t connection_rate_per_address;
     uint64_t connection_burst_per_address;

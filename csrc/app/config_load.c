@@ -116,9 +116,12 @@ static int refuse(const struct source *source, const leat_config_key *key, leat_
     return LEAT_ECONFIG;
 }
 
-static bool read_networks(leat_networks *networks, const char *text)
+static bool read_networks(leat_config *config, const leat_config_key *key, const char *text)
 {
     leat_networks read;
+    leat_networks *networks = key->offset == offsetof(leat_config, proxy_protocol_from)
+                                  ? &config->introducing
+                                  : &config->trusted;
     if (leat_networks_parse(&read, text) < 0)
         return false;
     leat_networks_close(networks);
@@ -135,7 +138,7 @@ static bool valid_text(leat_config *config, const leat_config_key *key, const ch
     if (key->kind == LEAT_KEY_ADDRESS)
         return (len == 0 && key->text[0] == '\0') || leat_listener_parse(&addr, text) == 0;
     if (key->kind == LEAT_KEY_NETWORKS)
-        return read_networks(&config->trusted, text);
+        return read_networks(config, key, text);
     if (key->kind == LEAT_KEY_HEADER)
         return leat_http_head_value_ok((leat_slice){text, len});
     if (key->kind == LEAT_KEY_LEVEL)

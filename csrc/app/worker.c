@@ -234,6 +234,7 @@ static leat_http_options http_options(const leat_config *config)
         .static_dir = config->static_dir,
         .policy = &config->http,
         .trusted = &config->trusted,
+        .introducing = &config->introducing,
         .has_metrics_door = config->metrics_listen[0] != '\0',
         .max_connections = (config->limits.max_connections + config->workers - 1) / config->workers,
         .max_bytes = {[LEAT_HTTP_POT_GUESTS] = config->max_guest_bytes / config->workers,
@@ -295,6 +296,7 @@ static int start_core(leat_worker *w)
 static int set_up(leat_worker *w)
 {
     leat_list_init(&w->http.conns);
+    leat_list_init(&w->http.arrivals);
     int err = leat_loop_new(&w->loop, &w->uv);
     if (err == 0)
         err = leat_mailbox_new(&w->mailbox, &w->uv, on_mail, w);

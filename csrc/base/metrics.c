@@ -54,6 +54,11 @@ typedef struct series {
         "leat_addresses_refused_total", "counter", "limit=\"" limit "\"",                          \
             "Connections refused because their address has too many, or opens them too fast."      \
     }
+#define AUTHENTICATIONS(outcome)                                                                   \
+    {                                                                                              \
+        "leat_authentications_total", "counter", "outcome=\"" outcome "\"",                        \
+            "First messages with a token, by what became of their client."                         \
+    }
 #define RESYNCS(reason)                                                                            \
     {                                                                                              \
         "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
@@ -137,6 +142,18 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_ADDRESS_TOO_FAST] = ADDRESSES("rate"),
     [LEAT_M_ORIGINS_REFUSED] =
         COUNTER("leat_origins_refused_total", "Requests of web pages whose origin is not allowed."),
+    [LEAT_M_HOSTS_REFUSED] =
+        COUNTER("leat_hosts_refused_total", "Requests for a host that is not allowed."),
+    [LEAT_M_PROXY_HEADERS_REFUSED] =
+        COUNTER("leat_proxy_headers_refused_total",
+                "Connections closed because no PROXY header came, or a malformed one."),
+    [LEAT_M_UNAUTHENTICATED] =
+        GAUGE("leat_unauthenticated", "WebSocket clients whose first message, with the token, "
+                                      "is awaited or looked at."),
+    [LEAT_M_AUTHENTICATED] = AUTHENTICATIONS("ok"),
+    [LEAT_M_AUTHENTICATION_REFUSED] = AUTHENTICATIONS("refused"),
+    [LEAT_M_AUTHENTICATION_LATE] = AUTHENTICATIONS("late"),
+    [LEAT_M_AUTHENTICATION_FULL] = AUTHENTICATIONS("full"),
     [LEAT_M_HTTP_SHED] =
         COUNTER("leat_http_shed_total",
                 "Requests answered 503 because max_guest_bytes or max_request_bytes was reached."),

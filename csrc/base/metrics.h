@@ -67,7 +67,14 @@ typedef enum leat_metric {
     LEAT_M_HTTP_REQUESTS,     /* leat_http_requests_total */
     LEAT_M_ADDRESS_TOO_MANY,  /* leat_addresses_refused_total{limit=...} */
     LEAT_M_ADDRESS_TOO_FAST,
-    LEAT_M_ORIGINS_REFUSED,     /* leat_origins_refused_total */
+    LEAT_M_ORIGINS_REFUSED,       /* leat_origins_refused_total */
+    LEAT_M_HOSTS_REFUSED,         /* leat_hosts_refused_total */
+    LEAT_M_PROXY_HEADERS_REFUSED, /* leat_proxy_headers_refused_total */
+    LEAT_M_UNAUTHENTICATED,       /* leat_unauthenticated (gauge) */
+    LEAT_M_AUTHENTICATED,         /* leat_authentications_total{outcome=...} */
+    LEAT_M_AUTHENTICATION_REFUSED,
+    LEAT_M_AUTHENTICATION_LATE,
+    LEAT_M_AUTHENTICATION_FULL,
     LEAT_M_HTTP_SHED,           /* leat_http_shed_total */
     LEAT_M_GUEST_BYTES,         /* leat_guest_bytes (gauge) */
     LEAT_M_REQUEST_BYTES,       /* leat_request_bytes (gauge) */

@@ -84,7 +84,8 @@ leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_co
 
 bool leat_http_peer_is_local(const leat_http_peer *peer, const leat_http_request *r)
 {
-    return peer->known && leat_ip_is_loopback(&peer->ip) && !leat_forwarded_any(r);
+    return peer->known && !peer->introduced && leat_ip_is_loopback(&peer->ip) &&
+           !leat_forwarded_any(r);
 }
 
 /* --- origins --- */

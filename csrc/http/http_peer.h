@@ -18,8 +18,9 @@
 
 typedef struct leat_http_peer {
     leat_ip ip;
-    bool known;   /* it has an IP address */
-    bool trusted; /* it is one of trusted_proxies, and may speak for others */
+    bool known;      /* it has an IP address */
+    bool trusted;    /* it is one of trusted_proxies, and may speak for others */
+    bool introduced; /* a PROXY header says that this is its address */
 } leat_http_peer;
 
 leat_http_peer leat_http_peer_of(const struct sockaddr_storage *addr, const leat_networks *trusted);
@@ -39,7 +40,8 @@ leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_co
                                              const leat_networks *trusted,
                                              leat_address_limit *limits, uint64_t now_ms);
 
-/* True if the peer is on this machine and speaks for itself, as far as the request tells. */
+/* True if the peer is on this machine and speaks for itself, as far as the request tells. An
+ * address in a PROXY header is one of the proxy's machine, or of a network behind it. */
 bool leat_http_peer_is_local(const leat_http_peer *peer, const leat_http_request *r);
 
 /* Why a page of the request's Origin may use this server, or not: see allowed_origins

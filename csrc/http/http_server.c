@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "http/http_arrival.h"
 #include "http/http_conn.h"
 #include "http/http_headers.h"
 #include "http/http_route.h"
@@ -15,17 +16,11 @@
  */
 #define MAX_METRICS 64
 
-typedef struct newcomer {
-    int socket;
-    const struct sockaddr_storage *addr;
-    leat_http_peer peer;
-} newcomer;
-
 /* Connections that speak HTTP, and those that another protocol has taken over. */
 static size_t count_connections(const leat_http_side *side)
 {
     int64_t handed_on = leat_metrics_get(side->metrics, LEAT_M_CONNECTIONS);
-    return side->n_conns - side->n_turned_away - side->n_metrics +
+    return side->n_arrivals + side->n_conns - side->n_turned_away - side->n_metrics +
            (handed_on > 0 ? (size_t)handed_on : 0);
 }
 
@@ -42,7 +37,7 @@ static void turn_away(leat_http_conn *c)
     leat_buf_close(&out);
 }
 
-static leat_http_conn *take(leat_http_side *side, const newcomer *n, leat_http_door door,
+static leat_http_conn *take(leat_http_side *side, const leat_http_newcomer *n, leat_http_door door,
                             leat_address_slot *slot)
 {
     leat_conn *conn = NULL;
@@ -57,7 +52,7 @@ static leat_http_conn *take(leat_http_side *side, const newcomer *n, leat_http_d
     return leat_http_conn_new(side, conn, &n->peer, door, leat_http_route);
 }
 
-static void accept_metrics(leat_http_side *side, const newcomer *n)
+static void accept_metrics(leat_http_side *side, const leat_http_newcomer *n)
 {
     if (side->n_metrics >= MAX_METRICS)
         close(n->socket);
@@ -66,7 +61,7 @@ static void accept_metrics(leat_http_side *side, const newcomer *n)
 }
 
 /* A refused address costs an accept and a close, and gets no answer. */
-static void accept_public(leat_http_side *side, const newcomer *n)
+static void accept_client(leat_http_side *side, const leat_http_newcomer *n)
 {
     leat_address_slot *slot = NULL;
     bool full = count_connections(side) >= side->options->max_connections;
@@ -89,10 +84,22 @@ static void accept_public(leat_http_side *side, const newcomer *n)
         turn_away(c);
 }
 
+static void accept_public(leat_http_side *side, const leat_http_newcomer *n)
+{
+    if (!n->peer.known || !leat_networks_have(side->options->introducing, &n->peer.ip)) {
+        accept_client(side, n);
+    } else if (side->n_arrivals < side->options->max_connections) {
+        leat_http_arrival_new(side, n, accept_client);
+    } else {
+        leat_metrics_add(side->metrics, LEAT_M_CONNECTIONS_REFUSED, 1);
+        close(n->socket);
+    }
+}
+
 void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
                              const struct sockaddr_storage *addr, leat_http_door door)
 {
-    newcomer n = {socket, addr, leat_http_peer_of(addr, side->options->trusted)};
+    leat_http_newcomer n = {socket, addr, leat_http_peer_of(addr, side->options->trusted)};
     switch (door) {
     case LEAT_HTTP_DOOR_PUBLIC:
         accept_public(side, &n);
@@ -105,6 +112,7 @@ void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
 
 void leat_http_server_close(leat_http_side *side)
 {
+    leat_http_arrival_cancel_all(side);
     /* Closing only marks; the list changes in the close callbacks. */
     for (leat_list *link = side->conns.next; link != &side->conns;) {
         leat_list *next = link->next;

@@ -44,7 +44,8 @@ typedef struct leat_http_options {
     const char *allowed_origins;      /* "": the server's own */
     const char *static_dir;           /* "": none */
     const leat_http_policy *policy;   /* headers, and who may read answers */
-    const leat_networks *trusted;     /* proxies */
+    const leat_networks *trusted;     /* proxies whose headers are believed */
+    const leat_networks *introducing; /* proxies that begin with a PROXY header */
     bool has_metrics_door;            /* metrics_listen is set */
     size_t max_connections;           /* this worker's share */
     size_t max_bytes[LEAT_HTTP_POTS]; /* of what HTTP connections hold; this worker's share */
@@ -68,6 +69,8 @@ typedef struct leat_http_side {
     void *on_quiet_arg;
 
     /* The connections' own. */
+    leat_list arrivals; /* whose PROXY header is not read yet (http_arrival.h) */
+    size_t n_arrivals;
     leat_list conns;
     size_t n_conns;             /* that have not been handed on */
     size_t n_busy;              /* of these, with a request that is not yet answered */

@@ -40,13 +40,13 @@ local function take_answer(self, limit_ms)
 end
 
 --- Asks for an upgrade, and says how it was answered: .status, .headers, and .body if it was refused.
---- options: path ("/ws"), token (as a header), headers (changes), limit_ms.
+--- options: path ("/ws"), token (as a header), headers (changes), prefix (bytes before the request), limit_ms.
 function M.attempt(server, options)
   options = options or {}
   local headers = M.headers(options.headers)
   if options.token then headers["Authorization"] = "Bearer " .. options.token end
   local self = setmetatable({ queue = {}, first = 1, last = 0, pongs = {}, tcp = tcp.connect(server.port) }, Ws)
-  self.tcp:write(http.text { path = options.path or "/ws", headers = headers })
+  self.tcp:write((options.prefix or "") .. http.text { path = options.path or "/ws", headers = headers })
   if not options.pipelined then take_answer(self, options.limit_ms) end
   return self
 end
