@@ -135,15 +135,26 @@ return {
   -- Connections of one address, and how many new ones it may open: so many a second in the long run, and
   -- so many at once. One address is an IPv4 address, or an IPv6 network of 64 bits. Further connections
   -- are closed without an answer; behind a trusted proxy, where the address is known only with the
-  -- request, it gets 429. A server on the public internet wants much less than these, 50 or 100
-  -- connections; a server behind a proxy needs trusted_proxies, or the proxy is one address.
-  max_connections_per_address = 5000,
-  connection_rate_per_address = 1000,
-  connection_burst_per_address = 5000,
+  -- request, it gets 429. This suits the public internet, where a school or a mobile network may stand
+  -- behind one address. A server behind a proxy needs trusted_proxies, or the proxy is one address. A
+  -- load test from a few addresses needs more than these.
+  max_connections_per_address = 256,
+  connection_rate_per_address = 64,
+  connection_burst_per_address = 256,
   -- Subscriptions of one client, and its requests that are not yet answered; further ones are read
   -- when some have been.
   max_subscriptions = 256,
   max_inflight = 8,
+  -- What a client may send: so much a second in the long run, and so much at once. A request that comes
+  -- too fast is answered "rate_limited" with retry_after_ms; a client that goes on all the same, and owes
+  -- another burst, is closed (4429). Bytes, of compressed messages also those that they become, never close
+  -- it: it is read more slowly. One ping or pong too many closes it.
+  message_rate_per_client = 100,
+  message_burst_per_client = 1000,
+  byte_rate_per_client = 262144,
+  byte_burst_per_client = 1048576,
+  control_rate_per_client = 10,
+  control_burst_per_client = 100,
   -- One message of a client, in bytes, and all params of a connection's subscriptions together. A larger
   -- message closes the connection with 1009.
   max_message_bytes = 65536,
@@ -175,9 +186,10 @@ return {
   header_timeout_ms = 10000,
   -- How long a connection may stay open between two requests.
   keep_alive_timeout_ms = 75000,
-  -- Request line and headers together, their number, and the body.
+  -- Request line and headers together, their number, path and query, and the body.
   max_header_bytes = 16384,
   max_headers = 100,
+  max_url_bytes = 8192,
   max_body_bytes = 1048576,
   -- What all HTTP connections together may hold in memory: those whose caller has not been let in yet
   -- (heads, the bodies of public routes, answers that are not read), and the requests of callers who

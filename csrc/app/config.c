@@ -24,6 +24,10 @@
     {                                                                                              \
         name, LEAT_KEY_U64, offsetof(leat_config, member), NULL, number, min, max, help            \
     }
+/* Two keys: how much a second in the long run, and how much at once. */
+#define RATE_KEYS(before, after, member, rate, burst_, max, help)                                  \
+    U64_KEY(before "rate" after, member.per_s, rate, 1, max, help ", a second"),                   \
+        U64_KEY(before "burst" after, member.burst, burst_, 1, max, help ", at once")
 #define TEXT_KEY(name, kind, member, text, help)                                                   \
     {                                                                                              \
         name, kind, offsetof(leat_config, member), text, 0, 0, 0, help                             \
@@ -106,16 +110,20 @@ static const leat_config_key keys[] = {
             "the longest timeout that a caller may give"),
     SIZE_KEY("max_connections", limits.max_connections, 10000, 1, 10000000,
              "client connections, shared out among the workers"),
-    SIZE_KEY("max_connections_per_address", max_connections_per_address, 5000, 1, 10000000,
+    SIZE_KEY("max_connections_per_address", max_connections_per_address, 256, 1, 10000000,
              "connections of one address (IPv6: of a /64 network)"),
-    U64_KEY("connection_rate_per_address", connection_rate_per_address, 1000, 1, 1000000,
-            "new connections a second of one address"),
-    U64_KEY("connection_burst_per_address", connection_burst_per_address, 5000, 1, 1000000,
-            "new connections of one address in a burst"),
-    SIZE_KEY("max_subscriptions", limits.max_subscriptions, 256, 1, 1000000,
+    RATE_KEYS("connection_", "_per_address", connection_rate_per_address, 64, 256, 1000000,
+              "new connections of one address"),
+    SIZE_KEY("max_subscriptions", limits.allowance.max_subscriptions, 256, 1, 1000000,
              "subscriptions of one client"),
     SIZE_KEY("max_inflight", limits.max_inflight, 8, 1, 100000,
              "unanswered requests of one client"),
+    RATE_KEYS("message_", "_per_client", limits.allowance.messages, 100, 1000, 1000000,
+              "messages of one client"),
+    RATE_KEYS("byte_", "_per_client", limits.allowance.bytes, 256 * KIB, MIB, GIB,
+              "bytes that one client sends"),
+    RATE_KEYS("control_", "_per_client", limits.allowance.controls, 10, 100, 1000000,
+              "pings and pongs of one client"),
     SIZE_KEY("max_message_bytes", limits.max_message_bytes, 64 * KIB, KIB, GIB,
              "one message of a client"),
     SIZE_KEY("max_message_values", limits.max_message_values, 10000, 10, 100000000,
@@ -144,6 +152,7 @@ static const leat_config_key keys[] = {
     SIZE_KEY("max_header_bytes", max_header_bytes, 16384, 512, MIB,
              "request line and headers of one request"),
     SIZE_KEY("max_headers", max_headers, 100, 4, 10000, "headers of one request"),
+    SIZE_KEY("max_url_bytes", max_url_bytes, 8192, 64, MIB, "path and query of one request"),
     SIZE_KEY("max_body_bytes", max_body_bytes, MIB, 0, GIB, "body of one request"),
     SIZE_KEY("max_guest_bytes", max_guest_bytes, 128 * MIB, MIB, 64 * GIB,
              "bytes of all HTTP connections before their caller is authorised, shared out among "

@@ -34,8 +34,7 @@ typedef struct leat_config {
     char *proxy_protocol_from;
     leat_networks introducing; /* proxy_protocol_from, parsed */
     size_t max_connections_per_address;
-    uint64_t connection_rate_per_address;
-    uint64_t connection_burst_per_address;
+    leat_rate connection_rate_per_address;
     char *log_level;
     leat_log_level level; /* log_level, parsed */
     leat_log_limits log;
@@ -54,6 +53,7 @@ typedef struct leat_config {
     size_t compression_min_bytes;
     size_t max_header_bytes;
     size_t max_headers;
+    size_t max_url_bytes;
     size_t max_body_bytes;
     size_t max_guest_bytes;
     size_t max_request_bytes;

@@ -84,8 +84,7 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log)
     leat_log_count_in(log, leat_metrics_new(s->metrics));
     s->addresses = leat_address_limit_new(&(leat_address_limits){
         .connections = config->max_connections_per_address,
-        .rate = config->connection_rate_per_address,
-        .burst = config->connection_burst_per_address,
+        .opening = config->connection_rate_per_address,
     });
     s->workers = leat_calloc(config->workers, sizeof(*s->workers));
     s->pool = (leat_pg_pool_options){

@@ -227,7 +227,8 @@ static void fill_core(leat_worker *w)
 static leat_http_options http_options(const leat_config *config)
 {
     return (leat_http_options){
-        .head = {config->max_header_bytes, config->max_headers, config->max_body_bytes},
+        .head = {config->max_header_bytes, config->max_headers, config->max_body_bytes,
+                 config->max_url_bytes},
         .header_timeout_ms = config->header_timeout_ms,
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
         .allowed_origins = config->allowed_origins,

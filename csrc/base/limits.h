@@ -12,11 +12,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bucket.h"
+
+/* What one client, and one user, may have. A script may set other values for a user (connect). */
+typedef struct leat_allowance {
+    size_t max_subscriptions;          /* of one client */
+    size_t max_subscriptions_per_user; /* of all clients of a user on one worker */
+    size_t max_handshakes_per_user;    /* subscribes of a user on one worker, not yet answered */
+    leat_rate messages;                /* of one client */
+    leat_rate bytes;                   /* what one client sends, inflated */
+    leat_rate controls;                /* pings and pongs of one client */
+    leat_rate publishes;               /* of one user to one topic on one worker */
+} leat_allowance;
+
 typedef struct leat_limits {
+    leat_allowance allowance; /* of everybody for whom the script sets no other */
     uint64_t control_timeout_ms;
     uint64_t max_timeout_ms; /* of a caller's own deadline */
     size_t max_connections;
-    size_t max_subscriptions;  /* of one client */
     size_t max_inflight;       /* requests of one client that are not yet answered */
     size_t max_message_bytes;  /* one message of a client */
     size_t max_message_values; /* JSON values in it */

@@ -59,6 +59,11 @@ typedef struct series {
         "leat_authentications_total", "counter", "outcome=\"" outcome "\"",                        \
             "First messages with a token, by what became of their client."                         \
     }
+#define LIMITED(limit)                                                                             \
+    {                                                                                              \
+        "leat_rate_limited_total", "counter", "limit=\"" limit "\"",                               \
+            "Times that a client sent more than its rate allows."                                  \
+    }
 #define RESYNCS(reason)                                                                            \
     {                                                                                              \
         "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
@@ -165,6 +170,12 @@ static const series table[LEAT_M_COUNT] = {
                                      "HTTP requests that were malformed, too large or too slow."),
     [LEAT_M_PROTOCOL_ERRORS] =
         COUNTER("leat_protocol_errors_total", "Connections closed for breaking RFC 6455."),
+    [LEAT_M_LIMITED_MESSAGES] = LIMITED("messages"),
+    [LEAT_M_LIMITED_BYTES] = LIMITED("bytes"),
+    [LEAT_M_LIMITED_CONTROLS] = LIMITED("controls"),
+    [LEAT_M_LIMITED_PUBLISHES] = LIMITED("publishes"),
+    [LEAT_M_FLOODS_CLOSED] = COUNTER("leat_flooding_clients_closed_total",
+                                     "Clients closed because they sent far too much."),
     [LEAT_M_MESSAGES_TOO_LARGE] =
         COUNTER("leat_messages_too_large_total", "Messages refused over max_message_values."),
     [LEAT_M_BAD_REQUESTS] =

@@ -80,6 +80,11 @@ typedef enum leat_metric {
     LEAT_M_REQUEST_BYTES,       /* leat_request_bytes (gauge) */
     LEAT_M_HTTP_REJECTED,       /* leat_http_rejected_total: malformed, too large, too slow */
     LEAT_M_PROTOCOL_ERRORS,     /* leat_protocol_errors_total: closes for RFC 6455 violations */
+    LEAT_M_LIMITED_MESSAGES,    /* leat_rate_limited_total{limit=...} */
+    LEAT_M_LIMITED_BYTES,
+    LEAT_M_LIMITED_CONTROLS,
+    LEAT_M_LIMITED_PUBLISHES,
+    LEAT_M_FLOODS_CLOSED,       /* leat_flooding_clients_closed_total */
     LEAT_M_BAD_REQUESTS,        /* leat_bad_requests_total: messages answered bad_request */
     LEAT_M_MESSAGES_TOO_LARGE,  /* leat_messages_too_large_total: over max_message_values */
     LEAT_M_CONNECTIONS_REFUSED, /* leat_connections_refused_total: over max_connections */

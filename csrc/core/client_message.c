@@ -9,6 +9,7 @@
 #include "core/client_request.h"
 #include "core/client_send.h"
 #include "core/subscribe.h"
+#include "net/ws_peer.h"
 #include "wire/close_code.h"
 
 enum { RETRY_AFTER_MS = 1000 };
@@ -20,6 +21,20 @@ static uint64_t deadline_of(const leat_client *c, const leat_v1_message *m)
     uint64_t now_ms = leat_loop_now(c->base.core->loop);
     uint64_t own_ms = m->timeout_ms > 0 ? now_ms + m->timeout_ms : LEAT_DEADLINE_NEVER;
     return leat_control_deadline(own_ms, now_ms, c->base.core->limits->control_timeout_ms);
+}
+
+/* Only leat.v1 over WebSocket has messages, so the peer is a WebSocket's. */
+static bool check_rate(leat_client *c, leat_slice id)
+{
+    uint64_t wait_ms = leat_ws_peer_message_wait_ms(c->peer);
+    leat_failure failure = {
+        .code = LEAT_CODE_RATE_LIMITED,
+        .message = leat_slice_of("too many messages on this connection"),
+        .retry_after_ms = wait_ms < UINT32_MAX ? (uint32_t)wait_ms : UINT32_MAX,
+    };
+    if (wait_ms > 0)
+        client_send_error(&c->base, id, none, &failure);
+    return wait_ms == 0;
 }
 
 static void refuse_message(leat_client *c, leat_slice id, leat_code code, const char *message)
@@ -149,6 +164,10 @@ void client_message(leat_client *c, leat_slice text)
     char reason[256];
     size_t max_values = c->base.core->limits->max_message_values;
     int err = leat_v1_parse(&m, text, max_values, &scratch, reason, sizeof(reason));
+    if (!check_rate(c, m.id)) {
+        leat_buf_close(&scratch);
+        return;
+    }
     if (err == LEAT_ETOOLARGE) {
         leat_metrics_add(c->base.core->metrics, LEAT_M_MESSAGES_TOO_LARGE, 1);
         refuse_message(c, m.id, LEAT_CODE_TOO_LARGE, reason);

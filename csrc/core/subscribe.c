@@ -9,7 +9,7 @@ static leat_code check(const leat_subscriber *to, const leat_sub_request *reques
         *why = "this connection is subscribed to the topic already";
         return LEAT_CODE_ALREADY_SUBSCRIBED;
     }
-    if (to->subs.count >= limits->max_subscriptions) {
+    if (to->subs.count >= limits->allowance.max_subscriptions) {
         *why = "too many subscriptions on this connection";
         return LEAT_CODE_LIMIT;
     }

@@ -16,7 +16,6 @@ enum {
     SHARDS = 16,
     MAX_IDLE = 2048,    /* of a shard */
     FORGET_AT_ONCE = 4, /* so that no call takes long */
-    TOKEN = 1000,       /* parts of a token: what a rate of 1 a second gives in a second */
     V6_KEY = 8,         /* a /64 */
 };
 
@@ -34,8 +33,7 @@ struct leat_address_slot {
     struct shard *shard;
     leat_ip key;
     size_t connections;
-    uint64_t tokens; /* parts */
-    uint64_t at_ms;  /* when they were that many */
+    leat_bucket opening; /* of new connections. The workers' clocks may be a turn apart */
 };
 
 struct leat_address_limit {
@@ -99,25 +97,12 @@ static struct shard *shard_of(leat_address_limit *l, const leat_ip *key)
     return &l->shards[sum % SHARDS];
 }
 
-/* What the bucket holds by now. The workers' clocks may be a turn apart: time never goes back. */
-static void refill(leat_address_slot *slot, uint64_t now_ms)
-{
-    const leat_address_limits *limits = slot->shard->limits;
-    uint64_t most = limits->burst * TOKEN;
-    uint64_t passed = now_ms > slot->at_ms ? now_ms - slot->at_ms : 0;
-    bool full = passed >= most || slot->tokens + passed * limits->rate >= most;
-    slot->tokens = full ? most : slot->tokens + passed * limits->rate;
-    if (passed > 0)
-        slot->at_ms = now_ms;
-}
-
 /* Drops addresses whose bucket is full again: they are as good as unknown. */
 static void forget(struct shard *s, uint64_t now_ms)
 {
     for (int i = 0; i < FORGET_AT_ONCE && !leat_list_empty(&s->idle); i++) {
         leat_address_slot *oldest = LEAT_CONTAINER_OF(s->idle.next, leat_address_slot, link);
-        refill(oldest, now_ms);
-        if (oldest->tokens < s->limits->burst * TOKEN && s->n_idle <= MAX_IDLE)
+        if (!leat_bucket_is_full(&oldest->opening, now_ms) && s->n_idle <= MAX_IDLE)
             return;
         remove_idle(s, oldest);
     }
@@ -136,26 +121,23 @@ static void put_idle(struct shard *s, leat_address_slot *slot)
     s->n_idle++;
 }
 
-static leat_address_slot *add(struct shard *s, const leat_ip *key, uint64_t now_ms)
+static leat_address_slot *add(struct shard *s, const leat_ip *key)
 {
     leat_address_slot *slot = leat_calloc(1, sizeof(*slot));
     slot->shard = s;
     slot->key = *key;
-    slot->tokens = s->limits->burst * TOKEN;
-    slot->at_ms = now_ms;
     leat_map_add(&s->slots, &slot->entry,
                  (leat_slice){(const char *)slot->key.bytes, sizeof(slot->key.bytes)});
     put_idle(s, slot);
     return slot;
 }
 
-static leat_address_verdict take(struct shard *s, leat_address_slot *slot)
+static leat_address_verdict take(struct shard *s, leat_address_slot *slot, uint64_t now_ms)
 {
     if (slot->connections >= s->limits->connections)
         return LEAT_ADDRESS_TOO_MANY;
-    if (slot->tokens < TOKEN)
+    if (!leat_bucket_take(&slot->opening, &s->limits->opening, 1, now_ms))
         return LEAT_ADDRESS_TOO_FAST;
-    slot->tokens -= TOKEN;
     if (slot->connections++ == 0) {
         leat_list_unlink(&slot->link);
         s->n_idle--;
@@ -171,10 +153,8 @@ leat_address_verdict leat_address_limit_enter(leat_address_limit *l, const leat_
     pthread_mutex_lock(&s->lock);
     leat_address_slot *found = find(s, &key);
     if (found == NULL)
-        found = add(s, &key, now_ms);
-    else
-        refill(found, now_ms);
-    leat_address_verdict verdict = take(s, found);
+        found = add(s, &key);
+    leat_address_verdict verdict = take(s, found, now_ms);
     if (verdict == LEAT_ADDRESS_OK)
         *slot = found;
     forget(s, now_ms);

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bucket.h"
 #include "net/ip.h"
 
 typedef struct leat_address_limit leat_address_limit;
@@ -25,8 +26,7 @@ typedef struct leat_address_slot leat_address_slot;
 
 typedef struct leat_address_limits {
     size_t connections; /* of one address at the same time */
-    uint64_t rate;      /* new ones a second, in the long run */
-    uint64_t burst;     /* new ones at once */
+    leat_rate opening;  /* new ones */
 } leat_address_limits;
 
 typedef enum leat_address_verdict {

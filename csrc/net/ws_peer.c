@@ -5,14 +5,19 @@
  * breaks the protocol (WS_CLOSED_BY_PEER), it does not answer a ping, or the conn ends by itself
  * (WS_GONE).
  *
+ * What a peer sends is charged to its buckets. A peer that owes bytes is not read until it has paid
+ * (the brake): so it costs neither memory nor time.
+ *
  * The decoder unmasks in place: in the conn's own buffer, or in `unread`, where bytes wait that
  * were read but may not be decoded yet.
  */
 #include "net/ws_peer.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/container_of.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "wire/frame.h"
 
@@ -40,6 +45,12 @@ typedef enum ws_input {
     WS_HELD,   /* nothing is read, and no message is delivered */
 } ws_input;
 
+/* Nothing is read until a deadline. */
+typedef struct ws_brake {
+    leat_deadline end;
+    struct ws_peer *peer;
+} ws_brake;
+
 typedef struct ws_peer {
     leat_peer base;
     leat_metrics *metrics;
@@ -49,6 +60,11 @@ typedef struct ws_peer {
     size_t inflated;     /* in this turn */
     leat_buf owed_pong;  /* the payload of the last ping that is not yet answered */
     uint64_t pinged_ms;  /* when the unanswered ping was sent; 0: there is none */
+    const leat_allowance *allowance;
+    leat_bucket messages;
+    leat_bucket bytes;
+    leat_bucket controls;
+    ws_brake *brake;     /* NULL: it owes no bytes */
     int close_code;      /* WS_CLOSED_BY_PEER: what is to be answered */
     uint8_t state;       /* a ws_state */
     uint8_t input;       /* a ws_input */
@@ -65,6 +81,7 @@ static const uint8_t edges[WS_STATES] = {
 
 static void on_close_timeout(leat_deadline *d);
 static void update_reading(ws_peer *w);
+static void release_brake(ws_peer *w);
 
 static ws_peer *ws_of(leat_peer *p)
 {
@@ -92,6 +109,7 @@ static void set_state(ws_peer *w, ws_state next)
         return;
     case WS_GONE:
         leat_buf_close(&w->unread);
+        release_brake(w);
         return;
     case WS_OPEN:
     case WS_STATES:
@@ -233,6 +251,88 @@ static void end_input(ws_peer *w, int code, leat_slice reason)
     w->base.handler->on_close(w->base.owner, code, reason);
 }
 
+/* --- how much the peer sends --- */
+
+static void release_brake(ws_peer *w)
+{
+    if (w->brake != NULL)
+        leat_deadline_cancel(&w->brake->end);
+    free(w->brake);
+    w->brake = NULL;
+}
+
+static void on_brake_end(leat_deadline *d)
+{
+    ws_peer *w = LEAT_CONTAINER_OF(d, ws_brake, end)->peer;
+    release_brake(w);
+    update_reading(w);
+}
+
+static void brake(ws_peer *w, uint64_t ms)
+{
+    leat_metrics_add(w->metrics, LEAT_M_LIMITED_BYTES, 1);
+    LEAT_LOG_INFO("client", "slowed limit=byte_rate_per_client remote=%s ms=%" PRIu64,
+                  leat_peer_remote(&w->base), ms);
+    w->brake = leat_calloc(1, sizeof(*w->brake));
+    w->brake->peer = w;
+    w->pinged_ms = 0; /* while nothing is read, an answer is not seen */
+    leat_deadline_init(&w->brake->end);
+    leat_loop_after(w->base.loop, &w->brake->end, ms, on_brake_end);
+}
+
+static void count_bytes(ws_peer *w, size_t n)
+{
+    const leat_rate *rate = &w->allowance->bytes;
+    uint64_t now_ms = leat_loop_now(w->base.loop);
+    leat_bucket_charge(&w->bytes, rate, n, now_ms);
+    if (w->brake == NULL && leat_bucket_owes(&w->bytes, rate, now_ms))
+        brake(w, leat_bucket_wait_ms(&w->bytes, rate, now_ms));
+}
+
+static bool end_flood(ws_peer *w, const char *limit, const char *reason)
+{
+    leat_metrics_add(w->metrics, LEAT_M_FLOODS_CLOSED, 1);
+    LEAT_LOG_INFO("client", "closed reason=flood limit=%s remote=%s", limit,
+                  leat_peer_remote(&w->base));
+    end_input(w, LEAT_CLOSE_TOO_MANY, leat_slice_of(reason));
+    return false;
+}
+
+/* Returns false after a flood. */
+static bool count_message(ws_peer *w)
+{
+    const leat_rate *rate = &w->allowance->messages;
+    uint64_t now_ms = leat_loop_now(w->base.loop);
+    leat_bucket_charge(&w->messages, rate, 1, now_ms);
+    if (leat_bucket_owes(&w->messages, rate, now_ms))
+        leat_metrics_add(w->metrics, LEAT_M_LIMITED_MESSAGES, 1);
+    return !leat_bucket_owes_all(&w->messages, rate, now_ms) ||
+           end_flood(w, "message_rate_per_client", "too many messages");
+}
+
+static bool count_control(ws_peer *w)
+{
+    if (leat_bucket_take(&w->controls, &w->allowance->controls, 1, leat_loop_now(w->base.loop)))
+        return true;
+    leat_metrics_add(w->metrics, LEAT_M_LIMITED_CONTROLS, 1);
+    return end_flood(w, "control_rate_per_client", "too many pings or pongs");
+}
+
+void leat_ws_peer_allow(leat_peer *p, const leat_allowance *allowance)
+{
+    ws_of(p)->allowance = allowance;
+}
+
+uint64_t leat_ws_peer_message_wait_ms(const leat_peer *p)
+{
+    const ws_peer *w = (const ws_peer *)p;
+    const leat_rate *rate = &w->allowance->messages;
+    uint64_t now_ms = leat_loop_now(p->loop);
+    return leat_bucket_owes(&w->messages, rate, now_ms)
+               ? leat_bucket_wait_ms(&w->messages, rate, now_ms)
+               : 0;
+}
+
 /* --- in --- */
 
 static void breach(ws_peer *w, int code)
@@ -248,6 +348,7 @@ static bool deliver_compressed(ws_peer *w, bool binary, leat_slice compressed)
     size_t max = w->base.limits->max_message_bytes;
     int code = leat_deflate_inflate(w->deflate, compressed, max, &message);
     w->inflated += message.len;
+    count_bytes(w, message.len);
     if (code == 0 && !binary && !leat_utf8_valid(message.at, message.len))
         code = LEAT_CLOSE_BAD_DATA;
     if (code == 0)
@@ -273,18 +374,24 @@ static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_
     switch (op) {
     case LEAT_FRAME_TEXT:
     case LEAT_FRAME_BINARY:
-        if (w->state == WS_OPEN && !deliver(w, op == LEAT_FRAME_BINARY, payload))
+        if (w->state == WS_OPEN &&
+            !(count_message(w) && deliver(w, op == LEAT_FRAME_BINARY, payload)))
             return false;
         break;
     case LEAT_FRAME_PING:
-        if (w->state == WS_OPEN)
-            send_pong(w, payload);
+        if (w->state != WS_OPEN)
+            break;
+        if (!count_control(w))
+            return false;
+        send_pong(w, payload);
         break;
     case LEAT_FRAME_CLOSE:
         end_input(w, close_code, payload);
         break;
-    case LEAT_FRAME_PONG:
-        break; /* any bytes count as a sign of life */
+    case LEAT_FRAME_PONG: /* any bytes count as a sign of life */
+        if (w->state == WS_OPEN && !count_control(w))
+            return false;
+        break;
     case LEAT_FRAME_CONTINUATION:
         LEAT_ASSERT(op != LEAT_FRAME_CONTINUATION); /* the decoder delivers whole messages */
         break;
@@ -304,7 +411,7 @@ static void update_reading(ws_peer *w)
     bool waits = w->unread.len > 0;
     if (w->base.conn == NULL || !takes_input(w))
         return;
-    if (w->unread.len > UNREAD_BYTES || w->input != WS_FLOWING)
+    if (w->unread.len > UNREAD_BYTES || w->input != WS_FLOWING || w->brake != NULL)
         leat_conn_read_stop(w->base.conn);
     else
         leat_conn_read_start(w->base.conn);
@@ -332,10 +439,13 @@ static void on_read(void *owner, char *bytes, size_t len)
     w->pinged_ms = 0;
     if (!takes_input(w))
         return;
+    count_bytes(w, len);
     if (w->unread.len > 0 || w->input == WS_HELD)
         leat_buf_append(&w->unread, bytes, len);
     else
         decode(w, bytes, len);
+    if (w->brake != NULL)
+        update_reading(w);
 }
 
 static void on_turn(leat_peer *p)
@@ -396,7 +506,7 @@ static uint64_t keep_alive(leat_peer *p, uint64_t now_ms)
 {
     ws_peer *w = ws_of(p);
     uint64_t ping_at_ms = p->heard_ms + p->limits->ping_interval_ms;
-    if (w->input != WS_FLOWING)
+    if (w->input != WS_FLOWING || w->brake != NULL)
         return keep_unread_alive(w, now_ms);
     if (w->pinged_ms == 0 && now_ms < ping_at_ms)
         return ping_at_ms;
@@ -449,6 +559,7 @@ leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_l
     w->metrics = metrics;
     w->base.handler = handler;
     w->base.owner = owner;
+    w->allowance = &limits->allowance;
     w->deflate = deflate;
     w->window_bits = opening->window_bits;
     leat_frame_decoder_init(&w->decoder, limits->max_message_bytes);

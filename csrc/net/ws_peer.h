@@ -7,6 +7,9 @@
  * when it is open again (RFC 6455 §5.5.3). A peer that sends nothing for ping_interval_ms is
  * pinged, and given up if it still sends nothing for pong_timeout_ms.
  *
+ * What a peer sends is counted against an allowance. For too many bytes it is read more slowly. It
+ * is closed with 4429 if it sends more pings and pongs than its burst, or twice as many messages.
+ *
  * Where permessage-deflate was agreed (RFC 7692), a message may come compressed, and is inflated
  * here to at most max_message_bytes. What is sent is compressed where that makes it shorter.
  */
@@ -27,6 +30,13 @@ void leat_ws_peer_send(leat_peer *p, bool binary, leat_slice payload);
 
 /* Reads no more, until leat_peer_release; what was read is still delivered. */
 void leat_ws_peer_pause(leat_peer *p);
+
+/* What the peer may send from now on. The allowance is borrowed; at first it is that of the limits.
+ */
+void leat_ws_peer_allow(leat_peer *p, const leat_allowance *allowance);
+
+/* In on_message: milliseconds until the peer may send another message; 0: this one was in time. */
+uint64_t leat_ws_peer_message_wait_ms(const leat_peer *p);
 
 /* True until a close frame was sent: messages may still be sent after the peer's own one. */
 bool leat_ws_peer_is_open(const leat_peer *p);

@@ -258,6 +258,21 @@ static int skip_empty_line(leat_http_parser *p)
     return ++p->empty_lines > MAX_EMPTY_LINES ? 400 : 0;
 }
 
+/* The request line has been checked: its target stands between its two spaces. */
+static int check_url(const leat_http_parser *p, leat_slice line)
+{
+    const char *first = memchr(line.at, ' ', line.len);
+    const char *last = memrchr(line.at, ' ', line.len);
+    size_t len = (size_t)(last - first) - 1;
+    return p->limits.max_url > 0 && len > p->limits.max_url ? 414 : 0;
+}
+
+static int take_request_line(leat_http_parser *p, leat_slice line)
+{
+    int status = leat_http_head_request_line(&p->checks, line);
+    return status == 0 ? check_url(p, line) : status;
+}
+
 static int take_head_line(leat_http_parser *p, leat_slice line)
 {
     bool first = p->line_at == 0;
@@ -265,7 +280,7 @@ static int take_head_line(leat_http_parser *p, leat_slice line)
         return first ? skip_empty_line(p) : read_head(p);
     p->line_at = p->head.len;
     if (first)
-        return leat_http_head_request_line(&p->checks, line);
+        return take_request_line(p, line);
     int status = leat_http_head_field(&p->checks, line);
     return status == 0 && p->checks.n_fields > p->limits.max_headers ? 431 : status;
 }

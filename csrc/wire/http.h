@@ -32,6 +32,7 @@ typedef struct leat_http_limits {
     size_t max_head;    /* request line and headers: 431 (414 if the line alone is too long) */
     size_t max_headers; /* their number: 431 */
     size_t max_body;    /* 413 */
+    size_t max_url;     /* path and query, as sent: 414; 0: as long as max_head allows */
 } leat_http_limits;
 
 typedef struct leat_http_header {

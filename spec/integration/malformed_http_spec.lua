@@ -49,6 +49,7 @@ describe("a malformed request", function()
       .. "Transfer-Encoding: chunked\r\n\r\nzz\r\n" },
     ["a body too large"] = { 413, "POST /x HTTP/1.1\r\n" .. HOST .. "Content-Length: 1001\r\n\r\n" },
     ["a head too large"] = { 431, "GET /healthz HTTP/1.1\r\n" .. HOST .. "X-A: " .. ("a"):rep(20000) .. "\r\n\r\n" },
+    ["a query too long"] = { 414, "GET /?q=" .. ("a"):rep(9000) .. " HTTP/1.1\r\n" .. HOST .. "\r\n" },
     ["a path too long"] = { { 414, 431 }, "GET /" .. ("a"):rep(20000) .. " HTTP/1.1\r\n" .. HOST .. "\r\n" },
     ["too many headers"] = { 431, "GET /healthz HTTP/1.1\r\n" .. HOST .. table.concat(many_headers) .. "\r\n" },
   }

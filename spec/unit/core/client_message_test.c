@@ -40,7 +40,7 @@ static void refuses_more_subscriptions_than_it_may_have(void **state)
 {
     core_fixture *f = *state;
     core_fixture_reach(f, SUB_LIVE);
-    f->limits.max_subscriptions = 1;
+    f->limits.allowance.max_subscriptions = 1;
     core_fixture_say(f, "{\"op\":\"subscribe\",\"id\":5,\"topic\":\"u\"}");
     core_fixture_expect_sent(f, "\"code\":\"limit\"");
 }

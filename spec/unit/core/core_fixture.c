@@ -20,7 +20,7 @@ int core_fixture_open(void **state)
     f->limits = (leat_limits){
         .control_timeout_ms = TIMEOUT_MS,
         .max_timeout_ms = TIMEOUT_MS,
-        .max_subscriptions = 10,
+        .allowance = {.max_subscriptions = 10},
         .max_inflight = 4,
         .max_message_bytes = 65536,
         .max_message_values = 100,

@@ -27,7 +27,7 @@ static leat_address_verdict enter(leat_address_limit *l, const char *text, uint6
 static void counts_connections_of_an_address(void **state)
 {
     (void)state;
-    const leat_address_limits limits = {.connections = 2, .rate = 100, .burst = 100};
+    const leat_address_limits limits = {.connections = 2, .opening = {100, 100}};
     leat_address_limit *l = leat_address_limit_new(&limits);
     leat_address_slot *a, *b, *other, *again;
 
@@ -47,7 +47,7 @@ static void counts_connections_of_an_address(void **state)
 static void takes_a_64_network_of_ipv6_for_one(void **state)
 {
     (void)state;
-    const leat_address_limits limits = {.connections = 1, .rate = 100, .burst = 100};
+    const leat_address_limits limits = {.connections = 1, .opening = {100, 100}};
     leat_address_limit *l = leat_address_limit_new(&limits);
     leat_address_slot *a, *b, *none;
     leat_ip near = ip_of("2001:db8:1:2:ffff::9");
@@ -80,7 +80,7 @@ static unsigned let_in(leat_address_limit *l, const char *text, uint64_t now_ms,
 static void bounds_their_rate(void **state)
 {
     (void)state;
-    const leat_address_limits limits = {.connections = 1000, .rate = 10, .burst = 20};
+    const leat_address_limits limits = {.connections = 1000, .opening = {10, 20}};
     leat_address_limit *l = leat_address_limit_new(&limits);
 
     assert_int_equal(let_in(l, "192.0.2.1", 1000, 50), 20);
@@ -97,7 +97,7 @@ static void bounds_their_rate(void **state)
 static void forgets_who_has_gone(void **state)
 {
     (void)state;
-    const leat_address_limits limits = {.connections = 10, .rate = 1, .burst = 5};
+    const leat_address_limits limits = {.connections = 10, .opening = {1, 5}};
     leat_address_limit *l = leat_address_limit_new(&limits);
     char text[64];
     for (unsigned i = 0; i < 200000; i++) {
@@ -128,7 +128,7 @@ static void *crowd(void *arg)
 static void is_shared_by_threads(void **state)
 {
     (void)state;
-    const leat_address_limits limits = {.connections = 3, .rate = 1000000, .burst = 1000000};
+    const leat_address_limits limits = {.connections = 3, .opening = {1000000, 1000000}};
     leat_address_limit *l = leat_address_limit_new(&limits);
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++)

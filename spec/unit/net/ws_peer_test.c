@@ -544,6 +544,70 @@ static void holds_what_counts_as_queued(void **state)
     leat_deflate_free(deflate);
 }
 
+/* --- how much it sends --- */
+
+static void open_with_allowance(owner *o, void **state, leat_allowance allowance)
+{
+    leat_opening opening = {.conn = begin(o, *state)};
+    o->limits.allowance = allowance;
+    o->peer = leat_ws_peer_new(&opening, o->f->loop, &o->limits, o->f->metrics, NULL, &handler, o);
+}
+
+static void expect_flood(owner *o, const char *reason)
+{
+    WS_FAR_END_UNTIL(&o->far, o->closes == 1);
+    assert_int_equal(LEAT_CLOSE_TOO_MANY, o->close_code);
+    assert_string_equal(reason, o->reason);
+    leat_ws_peer_answer(o->peer, reason);
+    ws_far_end_expect_close(&o->far, LEAT_CLOSE_TOO_MANY, reason);
+    assert_int_equal(1, leat_metrics_get(o->f->metrics, LEAT_M_FLOODS_CLOSED));
+}
+
+static void reads_a_peer_that_owes_bytes_more_slowly(void **state)
+{
+    owner o;
+    open_with_allowance(&o, state, (leat_allowance){.bytes = {.per_s = 1000, .burst = 20}});
+    ws_far_end_say_text(&o.far, "twelve bytes"); /* 18 with its frame */
+    expect_got(&o, "[twelve bytes]");
+    assert_int_equal(0, leat_metrics_get(o.f->metrics, LEAT_M_LIMITED_BYTES));
+
+    ws_far_end_say_text(&o.far, "and twelve more");
+    expect_got(&o, "[and twelve more]");
+    assert_int_equal(1, leat_metrics_get(o.f->metrics, LEAT_M_LIMITED_BYTES));
+    ws_far_end_say_text(&o.far, "later");
+    expect_got(&o, "[later]");
+    end(&o);
+}
+
+static void closes_for_a_flood_of_pings(void **state)
+{
+    owner o;
+    open_with_allowance(&o, state, (leat_allowance){.controls = {.per_s = 1, .burst = 2}});
+    ws_far_end_say(&o.far, LEAT_FRAME_PING, "1", 1);
+    ws_far_end_say(&o.far, LEAT_FRAME_PONG, "2", 1);
+    ws_far_end_say(&o.far, LEAT_FRAME_PING, "3", 1);
+    ws_far_end_expect(&o.far, "\x8a\x01\x31", 3);
+    expect_flood(&o, "too many pings or pongs");
+    end(&o);
+}
+
+static void closes_for_a_flood_of_messages(void **state)
+{
+    owner o;
+    open_with_allowance(&o, state, (leat_allowance){.messages = {.per_s = 1, .burst = 2}});
+    ws_far_end_say_text(&o.far, "1");
+    ws_far_end_say_text(&o.far, "2");
+    expect_got(&o, "[1][2]");
+    assert_int_equal(0, leat_ws_peer_message_wait_ms(o.peer));
+    ws_far_end_say_text(&o.far, "3");
+    expect_got(&o, "[3]");
+    assert_true(leat_ws_peer_message_wait_ms(o.peer) > 0);
+    ws_far_end_say_text(&o.far, "4");
+    ws_far_end_say_text(&o.far, "5");
+    expect_flood(&o, "too many messages");
+    end(&o);
+}
+
 /* --- is it still there --- */
 
 static void pings_a_silent_peer_and_gives_it_up(void **state)
@@ -739,6 +803,9 @@ int main(void)
         TEST(compresses_what_the_window_holds),
         TEST(holds_what_counts_as_queued),
         TEST(leaves_much_that_is_inflated_to_later_turns),
+        TEST(reads_a_peer_that_owes_bytes_more_slowly),
+        TEST(closes_for_a_flood_of_pings),
+        TEST(closes_for_a_flood_of_messages),
         TEST(pings_a_silent_peer_and_gives_it_up),
         TEST(pings_a_held_peer_without_giving_it_up),
         TEST(frames_messages_of_any_size),

@@ -12,7 +12,7 @@
 
 static leat_http_parser *parse(const char *lines)
 {
-    static const leat_http_limits limits = {4096, 64, 100};
+    static const leat_http_limits limits = {4096, 64, 100, 0};
     leat_http_parser *p = leat_http_parser_new(&limits);
     leat_buf text = LEAT_BUF_INIT;
     size_t used = 0;
