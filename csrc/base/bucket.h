@@ -25,7 +25,8 @@ typedef struct leat_bucket {
 /* Takes n units. Returns false, and takes nothing, if there are less. */
 bool leat_bucket_take(leat_bucket *b, const leat_rate *rate, uint64_t n, uint64_t now_ms);
 
-/* Takes n units, even if there are less: the bucket then owes the rest, but no more than a burst. */
+/* Takes n units, even if there are less: the bucket then owes the rest, but no more than a burst.
+ */
 void leat_bucket_charge(leat_bucket *b, const leat_rate *rate, uint64_t n, uint64_t now_ms);
 
 /* Milliseconds until there is a whole unit again; 0: there is one. */

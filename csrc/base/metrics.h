@@ -75,12 +75,12 @@ typedef enum leat_metric {
     LEAT_M_AUTHENTICATION_REFUSED,
     LEAT_M_AUTHENTICATION_LATE,
     LEAT_M_AUTHENTICATION_FULL,
-    LEAT_M_HTTP_SHED,           /* leat_http_shed_total */
-    LEAT_M_GUEST_BYTES,         /* leat_guest_bytes (gauge) */
-    LEAT_M_REQUEST_BYTES,       /* leat_request_bytes (gauge) */
-    LEAT_M_HTTP_REJECTED,       /* leat_http_rejected_total: malformed, too large, too slow */
-    LEAT_M_PROTOCOL_ERRORS,     /* leat_protocol_errors_total: closes for RFC 6455 violations */
-    LEAT_M_LIMITED_MESSAGES,    /* leat_rate_limited_total{limit=...} */
+    LEAT_M_HTTP_SHED,        /* leat_http_shed_total */
+    LEAT_M_GUEST_BYTES,      /* leat_guest_bytes (gauge) */
+    LEAT_M_REQUEST_BYTES,    /* leat_request_bytes (gauge) */
+    LEAT_M_HTTP_REJECTED,    /* leat_http_rejected_total: malformed, too large, too slow */
+    LEAT_M_PROTOCOL_ERRORS,  /* leat_protocol_errors_total: closes for RFC 6455 violations */
+    LEAT_M_LIMITED_MESSAGES, /* leat_rate_limited_total{limit=...} */
     LEAT_M_LIMITED_BYTES,
     LEAT_M_LIMITED_CONTROLS,
     LEAT_M_LIMITED_PUBLISHES,

@@ -57,9 +57,9 @@ typedef struct ws_peer {
     leat_deflate *deflate; /* the worker's; not used while window_bits is 0 */
     leat_frame_decoder decoder;
     leat_buf unread;
-    size_t inflated;     /* in this turn */
-    leat_buf owed_pong;  /* the payload of the last ping that is not yet answered */
-    uint64_t pinged_ms;  /* when the unanswered ping was sent; 0: there is none */
+    size_t inflated;    /* in this turn */
+    leat_buf owed_pong; /* the payload of the last ping that is not yet answered */
+    uint64_t pinged_ms; /* when the unanswered ping was sent; 0: there is none */
     const leat_allowance *allowance;
     leat_bucket messages;
     leat_bucket bytes;

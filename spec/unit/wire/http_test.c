@@ -372,9 +372,8 @@ static void counts_limits_to_the_byte(void **state)
     static const char request[] = "POST /abc HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
     const leat_slice input = {request, sizeof(request) - 1};
     const size_t head = sizeof(request) - 1 - 3;
-    const leat_http_limits limits[] = {
-        {head, 2, 3, 4}, {head - 1, 2, 3, 4}, {head, 1, 3, 4},
-        {head, 2, 2, 4}, {19, 2, 3, 4},       {head, 2, 3, 3}};
+    const leat_http_limits limits[] = {{head, 2, 3, 4}, {head - 1, 2, 3, 4}, {head, 1, 3, 4},
+                                       {head, 2, 2, 4}, {19, 2, 3, 4},       {head, 2, 3, 3}};
     const int statuses[] = {0, 431, 431, 413, 414, 414};
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         leat_http_parser *p = leat_http_parser_new(&limits[i]);
