@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "core/core_life.h"
 #include "http/http_server.h"
 #include "net/listener.h"
@@ -168,6 +169,9 @@ static void run_loop(leat_worker *w)
 static void run(void *arg)
 {
     leat_worker *w = arg;
+    char name[24];
+    snprintf(name, sizeof(name), "leat-w%u", (unsigned)w->options.index);
+    leat_thread_name(name);
     leat_log_bind(w->options.log);
     int err = uv_loop_init(&w->uv);
     if (err == 0) {

@@ -10,13 +10,13 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 
 enum {
     TICK_MS = 1000,
@@ -91,14 +91,8 @@ leat_log_writer *leat_log_writer_new(int fd, size_t bytes, leat_log_writer_tick 
     w->ring = leat_calloc(1, bytes);
     w->size = bytes;
     init_sync(w);
-    /* The thread blocks all signals. A SIGPIPE stays pending there and has no effect. */
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&w->thread, NULL, run, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed != 0) {
+    /* A SIGPIPE stays pending in the thread, which blocks it, and has no effect. */
+    if (leat_thread_start(&w->thread, NULL, run, w) != 0) {
         free_writer(w);
         return NULL;
     }
@@ -251,6 +245,7 @@ static void write_batch(leat_log_writer *w)
 static void *run(void *arg)
 {
     leat_log_writer *w = arg;
+    leat_thread_name("leat-log");
     uint64_t tick_at = now_ms() + TICK_MS;
     pthread_mutex_lock(&w->lock);
     while (w->told == RUN || (w->told == STOP && w->used > 0)) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "hub/broker_postgres.h"
 #include "hub/hub_attend.h"
 #include "hub/hub_interest.h"
@@ -95,6 +96,7 @@ int leat_hub_start(leat_hub *h)
 static void run_thread(void *arg)
 {
     leat_hub *h = arg;
+    leat_thread_name("leat-hub");
     leat_log_bind(h->log);
     uv_run(&h->uv, UV_RUN_DEFAULT);
     leat_log_bind(NULL);

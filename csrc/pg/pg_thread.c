@@ -6,10 +6,10 @@
 #include "pg/pg_thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 
 struct leat_pg_thread {
     leat_pg_thread_work work;
@@ -40,6 +40,7 @@ static void let_go(leat_pg_thread *t)
 static void *run_job(void *arg)
 {
     leat_pg_thread *t = arg;
+    leat_thread_name("leat-pg");
     t->work.run(t->job);
     pthread_mutex_lock(&t->lock);
     t->returned = true;
@@ -84,7 +85,7 @@ static void on_timer(uv_timer_t *timer)
     close_handles(timer->data);
 }
 
-/* The thread is detached. It blocks every signal, because the main thread handles them. */
+/* The thread is detached. */
 static int start_thread(leat_pg_thread *t)
 {
     pthread_attr_t attr;
@@ -93,12 +94,8 @@ static int start_thread(leat_pg_thread *t)
         return uv_translate_sys_error(err);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
-    err = pthread_create(&thread, &attr, run_job, t);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    err = leat_thread_start(&thread, &attr, run_job, t);
     pthread_attr_destroy(&attr);
     return err == 0 ? 0 : uv_translate_sys_error(err);
 }

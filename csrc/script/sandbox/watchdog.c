@@ -6,7 +6,6 @@
 #include "script/sandbox/watchdog.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -16,6 +15,7 @@
 #include <linux/membarrier.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 
 enum {
     IDLE_LOOKS = 8, /* before the thread goes to sleep */
@@ -60,18 +60,6 @@ static void init_lock(leat_watchdog *w)
     pthread_mutex_init(&w->lock, NULL);
 }
 
-/* This thread handles no signals of the host. */
-static int start_thread(leat_watchdog *w)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&w->thread, NULL, watch, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed == 0 ? 0 : LEAT_ENOMEM;
-}
-
 int leat_watchdog_new(leat_watchdog **out, uint64_t budget_ms, lua_Hook hook)
 {
     leat_watchdog *w = leat_calloc(1, sizeof(*w));
@@ -85,12 +73,11 @@ int leat_watchdog_new(leat_watchdog **out, uint64_t budget_ms, lua_Hook hook)
     w->hook = hook;
     w->fired = UINT64_MAX;
     init_lock(w);
-    int err = start_thread(w);
-    if (err < 0) {
+    if (leat_thread_start(&w->thread, NULL, watch, w) != 0) {
         pthread_cond_destroy(&w->wake);
         pthread_mutex_destroy(&w->lock);
         free(w);
-        return err;
+        return LEAT_ENOMEM;
     }
     *out = w;
     return 0;
@@ -244,6 +231,7 @@ static void sleep_until_roused(leat_watchdog *w, uint64_t run)
 static void *watch(void *arg)
 {
     leat_watchdog *w = arg;
+    leat_thread_name("leat-watchdog");
     uint64_t last = 0;
     int idle = 0;
     pthread_mutex_lock(&w->lock);
