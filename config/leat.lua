@@ -243,6 +243,18 @@ return {
   script_memory_bytes = 268435456,
 
   --------------------------------------------------------------------------------------------------
+  -- What the process itself may do
+
+  -- Once it has read this file, the server gives up the rights that it does not need: it can start no
+  -- program, write no file, and read only the folders that the keys here name and those of the system
+  -- (Linux: seccomp and landlock). "auto": as far as the kernel can; "on": or the server does not start;
+  -- "off": it keeps its rights.
+  confine = "auto",
+  -- Other files and folders that it may read, separated by commas: keys that the script names, say, or
+  -- modules elsewhere. Files of libpq (certificates, .pgpass) are readable anyway.
+  confine_read = "",
+
+  --------------------------------------------------------------------------------------------------
   -- Stopping
 
   -- On SIGTERM the clients are sent away spread over that time, so that they do not all come back

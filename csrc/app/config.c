@@ -190,6 +190,12 @@ static const leat_config_key keys[] = {
             "how long a script may compute without waiting"),
     SIZE_KEY("script_memory_bytes", script_memory_bytes, 256 * MIB, MIB, 64 * GIB,
              "memory of one worker's scripts"),
+    TEXT_KEY("confine", LEAT_KEY_CONFINE, confine, "auto",
+             "whether the server gives up the rights that it does not need (seccomp, landlock): "
+             "auto, as far as the kernel can; on, or it does not start; off"),
+    TEXT_KEY("confine_read", LEAT_KEY_TEXT, confine_read, "",
+             "comma-separated files and folders that a confined server may read besides those that "
+             "other keys name"),
 };
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -248,6 +254,11 @@ void leat_config_set_text(leat_config *config, const leat_config_key *key, char 
 {
     free(*text_at(config, key));
     *text_at(config, key) = text;
+}
+
+const char *leat_config_text(const leat_config *config, const leat_config_key *key)
+{
+    return *(char *const *)(const void *)((const char *)config + key->offset);
 }
 
 void leat_config_set_defaults(leat_config *config)

@@ -19,6 +19,12 @@
 #include "http/http_policy.h"
 #include "net/ip.h"
 
+typedef enum leat_confine_mode {
+    LEAT_CONFINE_AUTO, /* as far as the kernel can */
+    LEAT_CONFINE_ON,   /* completely, or the server does not start */
+    LEAT_CONFINE_OFF,
+} leat_confine_mode;
+
 typedef struct leat_config {
     leat_limits limits;
     char *listen;
@@ -59,6 +65,9 @@ typedef struct leat_config {
     size_t max_request_bytes;
     uint64_t script_budget_ms;
     size_t script_memory_bytes;
+    char *confine;
+    leat_confine_mode confine_mode; /* confine, parsed */
+    char *confine_read;             /* comma-separated paths */
 
     char *file;       /* the file that was read; NULL: none was */
     char *lua_dir;    /* where lua/leat/ lies */
@@ -75,6 +84,7 @@ typedef enum leat_config_kind {
     LEAT_KEY_ADDRESS,  /* "ADDRESS:PORT" */
     LEAT_KEY_NETWORKS, /* comma-separated addresses and networks */
     LEAT_KEY_LEVEL,    /* of the log */
+    LEAT_KEY_CONFINE,  /* "auto", "on" or "off" */
 } leat_config_kind;
 
 typedef struct leat_config_key {
@@ -103,6 +113,9 @@ void leat_config_key_variable(const leat_config_key *key, char out[LEAT_CONFIG_V
 void leat_config_set_number(leat_config *config, const leat_config_key *key, uint64_t n);
 void leat_config_set_bool(leat_config *config, const leat_config_key *key, bool b);
 void leat_config_set_text(leat_config *config, const leat_config_key *key, char *text);
+
+/* The text of a key that is no number. */
+const char *leat_config_text(const leat_config *config, const leat_config_key *key);
 
 /* Overwrites all of config. */
 void leat_config_set_defaults(leat_config *config);

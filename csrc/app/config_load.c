@@ -100,6 +100,9 @@ static void expectation(leat_buf *out, const leat_config_key *key)
     case LEAT_KEY_LEVEL:
         leat_buf_text(out, "\"debug\", \"info\", \"warn\" or \"error\"");
         break;
+    case LEAT_KEY_CONFINE:
+        leat_buf_text(out, "\"auto\", \"on\" or \"off\"");
+        break;
     }
 }
 
@@ -129,6 +132,17 @@ static bool read_networks(leat_config *config, const leat_config_key *key, const
     return true;
 }
 
+static bool read_confine_mode(leat_confine_mode *mode, const char *text)
+{
+    static const char *const names[] = {"auto", "on", "off"}; /* in the order of the enum */
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *mode = (leat_confine_mode)i;
+            return true;
+        }
+    return false;
+}
+
 static bool valid_text(leat_config *config, const leat_config_key *key, const char *text,
                        size_t len)
 {
@@ -143,6 +157,8 @@ static bool valid_text(leat_config *config, const leat_config_key *key, const ch
         return leat_http_head_value_ok((leat_slice){text, len});
     if (key->kind == LEAT_KEY_LEVEL)
         return leat_log_level_parse(&config->level, text) == 0;
+    if (key->kind == LEAT_KEY_CONFINE)
+        return read_confine_mode(&config->confine_mode, text);
     return true;
 }
 

@@ -11,11 +11,13 @@
 
 #include "app/check.h"
 #include "app/config_load.h"
+#include "app/confine.h"
 #include "app/home.h"
 #include "app/migrate.h"
 #include "app/options.h"
 #include "app/server.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "pg/pg_sync.h"
 
 enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -137,64 +139,77 @@ static void raise_descriptor_limit(const leat_config *config)
 }
 
 /* The file of --address-file appears with all of the address at once: it is written under another
- * name, which is opened before the start, so that a wrong path is found out then. */
-static int open_address(FILE **out, const char *path, leat_buf *fresh, leat_buf *error)
+ * name, which is opened before the start. So a wrong path is found out then, and the server needs
+ * no right to open files for writing. */
+typedef struct address_file {
+    const char *path; /* NULL: there is none */
+    leat_buf fresh;   /* the other name */
+    FILE *file;
+} address_file;
+
+static int open_address(address_file *a, const char *path, leat_buf *error)
 {
+    a->path = path;
     if (path == NULL)
         return 0;
-    leat_buf_printf(fresh, "%s.new", path);
-    leat_buf_char(fresh, '\0');
-    *out = fopen(fresh->at, "we");
-    if (*out == NULL)
+    leat_buf_printf(&a->fresh, "%s.new", path);
+    leat_buf_char(&a->fresh, '\0');
+    a->file = fopen(a->fresh.at, "we");
+    if (a->file == NULL)
         leat_buf_printf(error, "--address-file = \"%s\": %s", path, strerror(errno));
-    return *out == NULL ? LEAT_ECONFIG : 0;
+    return a->file == NULL ? LEAT_ECONFIG : 0;
 }
 
-static void write_address(FILE *f, const char *path, const char *fresh, const char *address)
+static void write_address(address_file *a, const char *address)
 {
-    bool written = fprintf(f, "%s\n", address) > 0;
-    written = fclose(f) == 0 && written;
-    if (!written || rename(fresh, path) != 0)
+    if (a->file == NULL)
+        return;
+    bool written = fprintf(a->file, "%s\n", address) > 0;
+    written = fclose(a->file) == 0 && written;
+    a->file = NULL;
+    if (!written || rename(a->fresh.at, a->path) != 0)
         LEAT_LOG_ERROR("server", "address file not written err=%s", strerror(errno));
 }
 
-static int start_server(leat_server *server, const char *address_file, leat_buf *error)
+static void close_address(address_file *a)
 {
-    FILE *file = NULL;
-    leat_buf fresh = LEAT_BUF_INIT;
-    int err = open_address(&file, address_file, &fresh, error);
-    if (err == 0)
-        err = leat_server_start(server, error);
-    if (err == 0 && file != NULL)
-        write_address(file, address_file, fresh.at, leat_server_address(server));
-    else if (file != NULL)
-        fclose(file);
-    leat_buf_close(&fresh);
+    if (a->file != NULL)
+        fclose(a->file);
+    leat_buf_close(&a->fresh);
+}
+
+static int confine(leat_confinement *confinement, const leat_config *config, const address_file *a,
+                   leat_buf *error)
+{
+    char *folder = NULL;
+    if (a->path != NULL)
+        folder = strchr(a->path, '/') != NULL
+                     ? leat_memdup(a->path, (size_t)(strrchr(a->path, '/') + 1 - a->path))
+                     : leat_strdup(".");
+    int err = leat_confine(confinement, config, folder, error);
+    free(folder);
     return err;
 }
 
-static int run_server(const leat_config *config, const char *address_file, leat_log *log,
-                      leat_buf *error)
+/* What is left to do once the log is there. */
+static int run_server(leat_server *server, address_file *address, leat_log *log, leat_buf *error)
 {
-    leat_server *server = leat_server_new(config, log);
-    int err = start_server(server, address_file, error);
-    if (err == 0) {
-        err = leat_server_run(server);
-        if (err < 0) { /* asked to twice, or waited long enough: threads still run, nothing can be
-                          freed */
-            leat_log_flush(log, LEAT_LOG_EXIT_MS);
-            _exit(EXIT_STOPPED);
-        }
+    int err = leat_server_start(server, error);
+    if (err < 0)
+        return err;
+    write_address(address, leat_server_address(server));
+    err = leat_server_run(server);
+    if (err < 0) { /* asked to twice, or waited long enough: threads still run, nothing can be
+                      freed */
+        leat_log_flush(log, LEAT_LOG_EXIT_MS);
+        _exit(EXIT_STOPPED);
     }
-    leat_server_free(server);
-    return err;
+    return 0;
 }
 
-static int serve(const leat_config *config, const char *address_file, leat_buf *error)
+static int serve_with_log(const leat_config *config, leat_confinement *confinement,
+                          address_file *address, leat_buf *error)
 {
-    if (leat_config_check_files(config, error) < 0)
-        return fail(EXIT_USAGE, error);
-    signal(SIGPIPE, SIG_IGN);
     leat_log *log = leat_log_open(config->level, STDERR_FILENO, &config->log);
     if (log == NULL) {
         leat_buf_text(error, "cannot start: no thread for the log");
@@ -203,14 +218,35 @@ static int serve(const leat_config *config, const char *address_file, leat_buf *
     leat_log_bind(log);
     raise_descriptor_limit(config);
     int err = leat_check_start(config, error);
-    if (err == 0)
-        err = run_server(config, address_file, log, error);
+    if (err == 0) {
+        leat_server *server = leat_server_new(config, log, confinement);
+        err = run_server(server, address, log, error);
+        leat_server_free(server);
+    }
     bool is_read = leat_log_flush(log, LEAT_LOG_EXIT_MS);
     leat_log_bind(NULL);
     leat_log_free(log);
     if (err == 0)
         return EXIT_STOPPED;
     return is_read ? fail(EXIT_FAILED, error) : EXIT_FAILED; /* printing would wait for ever */
+}
+
+static int serve(const leat_config *config, const char *address_path, leat_buf *error)
+{
+    address_file address = {.fresh = LEAT_BUF_INIT};
+    leat_confinement confinement = {.landlock = 0};
+    if (leat_config_check_files(config, error) < 0)
+        return fail(EXIT_USAGE, error);
+    signal(SIGPIPE, SIG_IGN);
+    int code = EXIT_FAILED;
+    if (open_address(&address, address_path, error) < 0)
+        fail(code, error);
+    else if (confine(&confinement, config, &address, error) < 0)
+        code = fail(EXIT_USAGE, error);
+    else
+        code = serve_with_log(config, &confinement, &address, error);
+    close_address(&address);
+    return code;
 }
 
 static int run(const leat_options *options, leat_buf *error)

@@ -42,11 +42,13 @@ struct leat_server {
     const leat_config *config;
     leat_log *log;
     leat_metrics_registry *metrics;
+    leat_metrics *own_metrics; /* of the main thread */
+    leat_confinement *confinement;
     uv_loop_t uv;
     leat_mailbox *mailbox;
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t drain_deadline;
-    uv_timer_t memory_look;
+    uv_timer_t look;
     leat_memory memory;
     leat_hub *hub;
     leat_pg_pool_options pool;
@@ -60,6 +62,7 @@ struct leat_server {
     enum { SERVING, DRAINING, FORCED } state;
 };
 
+static void tell_confinement(leat_server *s);
 static int open_handles(leat_server *s);
 static void close_handles(leat_server *s);
 static int start_hub(leat_server *s);
@@ -75,12 +78,15 @@ static size_t share_of(const leat_config *config, size_t percent)
     return n > 0 ? n : 1;
 }
 
-leat_server *leat_server_new(const leat_config *config, leat_log *log)
+leat_server *leat_server_new(const leat_config *config, leat_log *log,
+                             leat_confinement *confinement)
 {
     leat_server *s = leat_calloc(1, sizeof(*s));
     s->config = config;
     s->log = log;
+    s->confinement = confinement;
     s->metrics = leat_metrics_registry_new();
+    s->own_metrics = leat_metrics_new(s->metrics);
     leat_log_count_in(log, leat_metrics_new(s->metrics));
     s->addresses = leat_address_limit_new(&(leat_address_limits){
         .connections = config->max_connections_per_address,
@@ -109,6 +115,7 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log)
 
 int leat_server_start(leat_server *s, leat_buf *error)
 {
+    tell_confinement(s);
     int err = open_handles(s);
     if (err == 0)
         err = start_hub(s);
@@ -169,9 +176,34 @@ void leat_server_free(leat_server *s)
 
 /* --- starting --- */
 
-static void on_memory_look(uv_timer_t *timer)
+/* The process goes on: the caller of a refused system call got an error. */
+static void look_at_refused_calls(leat_server *s)
 {
-    leat_memory_look(&((leat_server *)timer->data)->memory);
+    unsigned refused = atomic_load(&s->confinement->refused);
+    if ((int64_t)refused == leat_metrics_get(s->own_metrics, LEAT_M_SYSTEM_CALLS_REFUSED))
+        return;
+    leat_metrics_set(s->own_metrics, LEAT_M_SYSTEM_CALLS_REFUSED, refused);
+    LEAT_LOG_WARN("server", "system call refused last_number=%d total=%u",
+                  atomic_load(&s->confinement->last_refused), refused);
+}
+
+static void tell_confinement(leat_server *s)
+{
+    if (s->confinement == NULL)
+        return;
+    int landlock = s->confinement->landlock;
+    leat_metrics_set(s->own_metrics, LEAT_M_CONFINED_LANDLOCK, landlock > 0);
+    leat_metrics_set(s->own_metrics, LEAT_M_CONFINED_SECCOMP, s->confinement->seccomp);
+    LEAT_LOG_INFO("server", "confined landlock=%d seccomp=%s", landlock,
+                  s->confinement->seccomp ? "yes" : "no");
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    leat_server *s = timer->data;
+    leat_memory_look(&s->memory);
+    if (s->confinement != NULL)
+        look_at_refused_calls(s);
 }
 
 static int open_handles(leat_server *s)
@@ -187,9 +219,9 @@ static int open_handles(leat_server *s)
     s->built = BUILT_HANDLES;
     uv_timer_init(&s->uv, &s->drain_deadline);
     s->drain_deadline.data = s;
-    uv_timer_init(&s->uv, &s->memory_look);
-    s->memory_look.data = s;
-    uv_timer_start(&s->memory_look, on_memory_look, 0, LEAT_MEMORY_LOOK_MS);
+    uv_timer_init(&s->uv, &s->look);
+    s->look.data = s;
+    uv_timer_start(&s->look, on_look, 0, LEAT_MEMORY_LOOK_MS);
     for (int i = 0; i < N_SIGNALS; i++) {
         uv_signal_init(&s->uv, &s->signals[i]);
         s->signals[i].data = s;
@@ -355,7 +387,7 @@ static void close_handles(leat_server *s)
     if (s->built < BUILT_HANDLES)
         return;
     uv_close((uv_handle_t *)&s->drain_deadline, NULL);
-    uv_close((uv_handle_t *)&s->memory_look, NULL);
+    uv_close((uv_handle_t *)&s->look, NULL);
     for (int i = 0; i < N_SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
 }

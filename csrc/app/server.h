@@ -11,13 +11,17 @@
 #define LEAT_APP_SERVER_H
 
 #include "app/config.h"
+#include "app/confine.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 
 typedef struct leat_server leat_server;
 
-leat_server *leat_server_new(const leat_config *config, leat_log *log);
+/* confinement tells what the process has given up, for the log and the metrics; it is borrowed.
+ * NULL: nothing is told. */
+leat_server *leat_server_new(const leat_config *config, leat_log *log,
+                             leat_confinement *confinement);
 
 /* Starts everything and logs the line "listening address=…". */
 LEAT_MUST_CHECK int leat_server_start(leat_server *s, leat_buf *error);

@@ -44,6 +44,11 @@ typedef struct series {
         "leat_handshakes_total", "counter", "outcome=\"" outcome "\"",                             \
             "Subscription handshakes that ended, by outcome."                                      \
     }
+#define CONFINED(by)                                                                               \
+    {                                                                                              \
+        "leat_confined", "gauge", "by=\"" by "\"",                                                 \
+            "1 if the process has given up rights by this mechanism of the kernel."                \
+    }
 #define FETCH_FAILURES(reason)                                                                     \
     {                                                                                              \
         "leat_fetch_failures_total", "counter", "reason=\"" reason "\"",                           \
@@ -201,6 +206,11 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_FETCH_FAILURES_DEADLINE] = FETCH_FAILURES("deadline"),
     [LEAT_M_FETCH_FAILURES_UNAVAILABLE] = FETCH_FAILURES("unavailable"),
     [LEAT_M_FETCH_FAILURES_OTHER] = FETCH_FAILURES("other"),
+    [LEAT_M_CONFINED_LANDLOCK] = CONFINED("landlock"),
+    [LEAT_M_CONFINED_SECCOMP] = CONFINED("seccomp"),
+    [LEAT_M_SYSTEM_CALLS_REFUSED] =
+        COUNTER("leat_system_calls_refused_total",
+                "System calls that the process made though a server does not need them."),
     [LEAT_M_SCHEMA_PROBLEMS] = GAUGE("leat_schema_problems",
                                      "Errors and warnings that leat_internal.problems() tells of."),
     [LEAT_M_TOPICS_UNREADABLE] = GAUGE(

@@ -105,6 +105,9 @@ typedef enum leat_metric {
     LEAT_M_FETCH_FAILURES_OTHER,
     LEAT_M_TOPICS_UNREADABLE, /* leat_topics_unreadable (gauge) */
     LEAT_M_SCHEMA_PROBLEMS,   /* leat_schema_problems (gauge) */
+    LEAT_M_CONFINED_LANDLOCK, /* leat_confined{by=...} (gauge 0/1) */
+    LEAT_M_CONFINED_SECCOMP,
+    LEAT_M_SYSTEM_CALLS_REFUSED, /* leat_system_calls_refused_total */
 
     LEAT_M_COUNT
 } leat_metric;

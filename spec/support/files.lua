@@ -4,9 +4,9 @@ local uv = require "luv"
 
 local M = {}
 
---- A new folder.
-function M.folder()
-  return assert(uv.fs_mkdtemp("/tmp/leat-spec-XXXXXX"))
+--- A new folder, below `parent` (/tmp).
+function M.folder(parent)
+  return assert(uv.fs_mkdtemp((parent or "/tmp") .. "/leat-spec-XXXXXX"))
 end
 
 function M.write(path, text)
