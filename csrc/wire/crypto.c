@@ -11,7 +11,7 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
-static const EVP_MD *digest_of(leat_hash hash)
+const EVP_MD *leat_crypto_digest(leat_hash hash)
 {
     switch (hash) {
     case LEAT_HASH_SHA256:
@@ -44,7 +44,7 @@ void leat_crypto_hash(leat_buf *out, leat_hash hash, leat_slice text)
 {
     unsigned int len = 0;
     unsigned char *digest = (unsigned char *)leat_buf_reserve(out, EVP_MAX_MD_SIZE);
-    int ok = EVP_Digest(text.at, text.len, digest, &len, digest_of(hash), NULL);
+    int ok = EVP_Digest(text.at, text.len, digest, &len, leat_crypto_digest(hash), NULL);
     LEAT_ASSERT(ok == 1);
     out->len += len;
 }
@@ -55,8 +55,9 @@ void leat_crypto_hmac(leat_buf *out, leat_hash hash, leat_slice key, leat_slice 
     unsigned int len = 0;
     unsigned char *digest = (unsigned char *)leat_buf_reserve(out, EVP_MAX_MD_SIZE);
     /* A NULL key would mean "the key before" to OpenSSL. */
-    const unsigned char *made = HMAC(digest_of(hash), key.len > 0 ? key.at : "", (int)key.len,
-                                     (const unsigned char *)text.at, text.len, digest, &len);
+    const unsigned char *made =
+        HMAC(leat_crypto_digest(hash), key.len > 0 ? key.at : "", (int)key.len,
+             (const unsigned char *)text.at, text.len, digest, &len);
     LEAT_ASSERT(made != NULL);
     out->len += len;
 }

@@ -26,6 +26,9 @@ typedef enum leat_hash {
 /* True and the function, if one has that name ("sha256"). */
 bool leat_hash_of(const char *name, leat_hash *out);
 
+/* OpenSSL's own, for signatures. */
+const struct evp_md_st *leat_crypto_digest(leat_hash hash);
+
 /* Append 32, 48 or 64 bytes. HMAC is RFC 2104's. */
 void leat_crypto_hash(leat_buf *out, leat_hash hash, leat_slice text);
 void leat_crypto_hmac(leat_buf *out, leat_hash hash, leat_slice key, leat_slice text);
