@@ -232,6 +232,23 @@ return {
   topic_linger_ms = 5000,
 
   --------------------------------------------------------------------------------------------------
+  -- Tokens (leat.jwt)
+
+  -- A longer token is refused without a look into it.
+  max_token_bytes = 16384,
+  -- Keys of a URL are fetched so often. While that fails, those that are there go on being used until
+  -- they are jwks_max_age_s old.
+  jwks_refresh_s = 600,
+  jwks_max_age_s = 86400,
+  -- A token that names a key which is not there makes the keys be fetched at once, but not more often than
+  -- once in this time.
+  jwks_min_interval_ms = 10000,
+  -- One fetch: how long it may take, and how large the document may be. Less than control_timeout_ms tells
+  -- the waiting callers "unavailable" and not "deadline_exceeded".
+  jwks_timeout_ms = 4000,
+  jwks_max_bytes = 262144,
+
+  --------------------------------------------------------------------------------------------------
   -- The application's scripts
 
   -- How long a script may compute without a wait, in processor time. Then it is stopped, and its

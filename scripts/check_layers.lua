@@ -9,7 +9,7 @@
 local RANK = {
   base = 0,
   wire = 1, loop = 1,
-  net = 2, pg = 2,
+  net = 2, pg = 2, fetch = 2,
   mail = 3, outbox = 3,
   hub = 4, core = 4,
   script = 5, http = 5,
@@ -29,6 +29,7 @@ local WRAPPED = {
   { "^libpq%-fe%.h$", { pg = true } },
   { "^llhttp", { wire = true } },
   { "^openssl/", { wire = true } },
+  { "^curl/", { fetch = true } },
   { "^zlib%.h$", { wire = true } },
 }
 

@@ -52,7 +52,13 @@ typedef struct leat_limits {
     uint64_t retention_events;
     uint64_t trim_interval_ms;
     uint64_t drain_ms;
-    uint64_t topic_linger_ms; /* how long a topic without subscribers keeps its ring */
+    size_t max_token_bytes;        /* a token that leat.jwt.verify looks at */
+    uint64_t jwks_refresh_s;       /* between two fetches of published keys */
+    uint64_t jwks_max_age_s;       /* of published keys that are still used */
+    uint64_t jwks_min_interval_ms; /* between two fetches because of an unknown key */
+    uint64_t jwks_timeout_ms;      /* of one fetch */
+    size_t jwks_max_bytes;         /* of one fetched document */
+    uint64_t topic_linger_ms;      /* how long a topic without subscribers keeps its ring */
 } leat_limits;
 
 #endif

@@ -20,6 +20,7 @@ typedef struct series {
     const char *type;
     const char *label; /* NULL: none */
     const char *help;
+    enum { SUM, LARGEST } over_threads;
 } series;
 
 #define GAUGE(name, help)                                                                          \
@@ -78,6 +79,16 @@ typedef struct series {
     {                                                                                              \
         "leat_pg_pool_held_back_total", "counter", "reason=\"" reason "\"",                        \
             "Times that a caller waited because a share of the pool was used up."                  \
+    }
+#define JWT(result)                                                                                \
+    {                                                                                              \
+        "leat_jwt_verifications_total", "counter", "result=\"" result "\"",                        \
+            "Tokens that leat.jwt.verify looked at, by result."                                    \
+    }
+#define JWKS_FETCHES(outcome)                                                                      \
+    {                                                                                              \
+        "leat_jwks_fetches_total", "counter", "outcome=\"" outcome "\"",                           \
+            "Fetches of the keys of a URL, by outcome."                                            \
     }
 #define LOG_DROPPED(reason)                                                                        \
     {                                                                                              \
@@ -147,6 +158,26 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_SCRIPT_BUDGET] = COUNTER("leat_script_budget_exceeded_total",
                                      "Script tasks stopped for computing too long."),
     [LEAT_M_SCRIPT_MEMORY] = GAUGE("leat_script_memory_bytes", "Memory held by scripts."),
+    [LEAT_M_JWT_OK] = JWT("ok"),
+    [LEAT_M_JWT_MALFORMED] = JWT("malformed"),
+    [LEAT_M_JWT_TOO_LARGE] = JWT("too_large"),
+    [LEAT_M_JWT_ALGORITHM] = JWT("algorithm"),
+    [LEAT_M_JWT_CRITICAL] = JWT("critical"),
+    [LEAT_M_JWT_TYPE] = JWT("type"),
+    [LEAT_M_JWT_KEY] = JWT("key"),
+    [LEAT_M_JWT_SIGNATURE] = JWT("signature"),
+    [LEAT_M_JWT_EXPIRED] = JWT("expired"),
+    [LEAT_M_JWT_NOT_YET_VALID] = JWT("not_yet_valid"),
+    [LEAT_M_JWT_ISSUER] = JWT("issuer"),
+    [LEAT_M_JWT_AUDIENCE] = JWT("audience"),
+    [LEAT_M_JWT_SUBJECT] = JWT("subject"),
+    [LEAT_M_JWT_CLAIM] = JWT("claim"),
+    [LEAT_M_JWT_UNAVAILABLE] = JWT("unavailable"),
+    [LEAT_M_JWKS_FETCHES_OK] = JWKS_FETCHES("ok"),
+    [LEAT_M_JWKS_FETCHES_FAILED] = JWKS_FETCHES("failed"),
+    [LEAT_M_JWKS_AGE] = {"leat_jwks_age_seconds", "gauge", NULL,
+                         "Age of the oldest keys of a URL at the last fetch, over all workers.",
+                         LARGEST},
     [LEAT_M_HTTP_REQUESTS] = COUNTER("leat_http_requests_total", "HTTP requests received."),
     [LEAT_M_ADDRESS_TOO_MANY] = ADDRESSES("connections"),
     [LEAT_M_ADDRESS_TOO_FAST] = ADDRESSES("rate"),
@@ -329,19 +360,23 @@ int64_t leat_metrics_get(const leat_metrics *m, leat_metric id)
     return load(&m->values[id]);
 }
 
-static int64_t sum_of(const leat_metrics_registry *r, leat_metric id)
+static int64_t value_of(const leat_metrics_registry *r, leat_metric id)
 {
     int64_t sum = 0;
-    for (leat_list *l = r->all.next; l != &r->all; l = l->next)
-        sum += load(&LEAT_CONTAINER_OF(l, leat_metrics, link)->values[id]);
-    return sum;
+    int64_t largest = 0;
+    for (leat_list *l = r->all.next; l != &r->all; l = l->next) {
+        int64_t value = load(&LEAT_CONTAINER_OF(l, leat_metrics, link)->values[id]);
+        sum += value;
+        largest = value > largest ? value : largest;
+    }
+    return table[id].over_threads == LARGEST ? largest : sum;
 }
 
 int64_t leat_metrics_sum(leat_metrics_registry *r, leat_metric id)
 {
     LEAT_ASSERT((unsigned)id < LEAT_M_COUNT);
     pthread_mutex_lock(&r->lock);
-    int64_t sum = sum_of(r, id);
+    int64_t sum = value_of(r, id);
     pthread_mutex_unlock(&r->lock);
     return sum;
 }
@@ -360,7 +395,7 @@ static void render_series(const leat_metrics_registry *r, leat_metric id, leat_b
     leat_buf_text(out, s->name);
     if (s->label != NULL)
         leat_buf_printf(out, "{%s}", s->label);
-    leat_buf_printf(out, " %" PRId64 "\n", sum_of(r, id));
+    leat_buf_printf(out, " %" PRId64 "\n", value_of(r, id));
 }
 
 static void render_histogram(const leat_metrics_registry *r, leat_histogram id, leat_buf *out)

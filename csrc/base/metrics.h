@@ -64,8 +64,26 @@ typedef enum leat_metric {
     LEAT_M_SCRIPT_ERRORS,     /* leat_script_errors_total */
     LEAT_M_SCRIPT_BUDGET,     /* leat_script_budget_exceeded_total */
     LEAT_M_SCRIPT_MEMORY,     /* leat_script_memory_bytes (gauge) */
-    LEAT_M_HTTP_REQUESTS,     /* leat_http_requests_total */
-    LEAT_M_ADDRESS_TOO_MANY,  /* leat_addresses_refused_total{limit=...} */
+    LEAT_M_JWT_OK,            /* leat_jwt_verifications_total{result=...} (counter): as the */
+    LEAT_M_JWT_MALFORMED,     /* leat_jwt_result of wire/jwt.h, in its order */
+    LEAT_M_JWT_TOO_LARGE,
+    LEAT_M_JWT_ALGORITHM,
+    LEAT_M_JWT_CRITICAL,
+    LEAT_M_JWT_TYPE,
+    LEAT_M_JWT_KEY,
+    LEAT_M_JWT_SIGNATURE,
+    LEAT_M_JWT_EXPIRED,
+    LEAT_M_JWT_NOT_YET_VALID,
+    LEAT_M_JWT_ISSUER,
+    LEAT_M_JWT_AUDIENCE,
+    LEAT_M_JWT_SUBJECT,
+    LEAT_M_JWT_CLAIM,
+    LEAT_M_JWT_UNAVAILABLE, /* likewise: there were no keys to verify with */
+    LEAT_M_JWKS_FETCHES_OK, /* leat_jwks_fetches_total{outcome=...} (counter) */
+    LEAT_M_JWKS_FETCHES_FAILED,
+    LEAT_M_JWKS_AGE,         /* leat_jwks_age_seconds (gauge), the largest of all threads */
+    LEAT_M_HTTP_REQUESTS,    /* leat_http_requests_total */
+    LEAT_M_ADDRESS_TOO_MANY, /* leat_addresses_refused_total{limit=...} */
     LEAT_M_ADDRESS_TOO_FAST,
     LEAT_M_ORIGINS_REFUSED,       /* leat_origins_refused_total */
     LEAT_M_HOSTS_REFUSED,         /* leat_hosts_refused_total */
@@ -135,10 +153,11 @@ void leat_metrics_observe(leat_metrics *m, leat_histogram id, double seconds);
 /* This thread's own value. */
 int64_t leat_metrics_get(const leat_metrics *m, leat_metric id);
 
-/* The sum over the registry's threads. */
+/* The sum over the registry's threads; of an age, the largest. */
 int64_t leat_metrics_sum(leat_metrics_registry *r, leat_metric id);
 
-/* Appends the Prometheus text format (version 0.0.4) of the sums over all threads. */
+/* Appends the Prometheus text format (version 0.0.4) of the sums over all threads (of ages, the
+ * largest). */
 void leat_metrics_render(leat_metrics_registry *r, leat_buf *out);
 
 #endif

@@ -54,6 +54,21 @@ static void sums_over_threads(void **state)
     leat_metrics_registry_free(r);
 }
 
+/* Ages do not add up. */
+static void shows_the_largest_age_of_all_threads(void **state)
+{
+    (void)state;
+    leat_metrics_registry *r = leat_metrics_registry_new();
+    leat_metrics_set(leat_metrics_new(r), LEAT_M_JWKS_AGE, 7);
+    leat_metrics_set(leat_metrics_new(r), LEAT_M_JWKS_AGE, 5);
+
+    char *text = render(r);
+
+    assert_has_line(text, "leat_jwks_age_seconds 7");
+    free(text);
+    leat_metrics_registry_free(r);
+}
+
 static void renders_every_series_even_at_zero(void **state)
 {
     (void)state;
@@ -104,6 +119,24 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_script_errors_total 0",
         "leat_script_budget_exceeded_total 0",
         "leat_script_memory_bytes 0",
+        "leat_jwt_verifications_total{result=\"ok\"} 0",
+        "leat_jwt_verifications_total{result=\"malformed\"} 0",
+        "leat_jwt_verifications_total{result=\"too_large\"} 0",
+        "leat_jwt_verifications_total{result=\"algorithm\"} 0",
+        "leat_jwt_verifications_total{result=\"critical\"} 0",
+        "leat_jwt_verifications_total{result=\"type\"} 0",
+        "leat_jwt_verifications_total{result=\"key\"} 0",
+        "leat_jwt_verifications_total{result=\"signature\"} 0",
+        "leat_jwt_verifications_total{result=\"expired\"} 0",
+        "leat_jwt_verifications_total{result=\"not_yet_valid\"} 0",
+        "leat_jwt_verifications_total{result=\"issuer\"} 0",
+        "leat_jwt_verifications_total{result=\"audience\"} 0",
+        "leat_jwt_verifications_total{result=\"subject\"} 0",
+        "leat_jwt_verifications_total{result=\"claim\"} 0",
+        "leat_jwt_verifications_total{result=\"unavailable\"} 0",
+        "leat_jwks_fetches_total{outcome=\"ok\"} 0",
+        "leat_jwks_fetches_total{outcome=\"failed\"} 0",
+        "leat_jwks_age_seconds 0",
         "leat_http_requests_total 0",
         "leat_addresses_refused_total{limit=\"connections\"} 0",
         "leat_addresses_refused_total{limit=\"rate\"} 0",
@@ -208,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_over_threads),
+        cmocka_unit_test(shows_the_largest_age_of_all_threads),
         cmocka_unit_test(renders_every_series_even_at_zero),
         cmocka_unit_test(explains_each_metric_once),
         cmocka_unit_test(counts_observations_into_cumulative_buckets),
