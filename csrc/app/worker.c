@@ -2,8 +2,9 @@
  * from the loop to the listener, and then runs the loop. LEAT_WORKER_STOP calls `drain`: the
  * listener closes, clients get their close messages, requests under way are answered. When all of
  * that is over (check_drained), the worker is taken down in reverse order: close_http, stop_core,
- * retire_scripts, close_pool, close_mailbox, close_loop. Each of these starts the next one when it
- * is done. A set-up that fails takes the same way and leaves out what was never made. */
+ * retire_scripts, close_keys, close_pool, close_mailbox, close_loop. Each of these starts the next
+ * one when it is done. A set-up that fails takes the same way and leaves out what was never made.
+ */
 #include "app/worker.h"
 
 #include <inttypes.h>
@@ -86,7 +87,8 @@ static void check_drained(void *arg);
 static void close_http(leat_worker *w);
 static void stop_core(leat_worker *w);
 static void retire_scripts(void *arg);
-static void close_pool(leat_worker *w);
+static void close_keys(leat_worker *w);
+static void close_pool(void *arg);
 static void close_mailbox(void *arg);
 static void close_loop(void *arg);
 
@@ -223,6 +225,7 @@ static void fill_core(leat_worker *w)
     w->core.pool = w->pool;
     w->core.hub = leat_hub_mailbox(w->options.hub);
     w->core.limits = &w->options.config->limits;
+    w->core.keys = leat_key_store_new(w->loop, w->metrics, w->core.limits);
     if (w->options.config->compression_level > 0)
         w->core.deflate = leat_deflate_new((int)w->options.config->compression_level,
                                            w->options.config->compression_min_bytes);
@@ -360,7 +363,7 @@ static void on_retired(void *arg)
     leat_list_unlink(&l->link);
     free(l);
     if (w->state == RETIRING && leat_list_empty(&w->scripts))
-        close_pool(w);
+        close_keys(w);
 }
 
 /* Logs each line of the message, which contains the traceback, as a line of its own. */
@@ -483,11 +486,22 @@ static void retire_scripts(void *arg)
         leat_lua_retire(current, on_retired,
                         LEAT_CONTAINER_OF(w->scripts.prev, struct loaded, link));
     else if (leat_list_empty(&w->scripts))
+        close_keys(w);
+}
+
+static void close_keys(leat_worker *w)
+{
+    leat_key_store *keys = w->core.keys;
+    w->core.keys = NULL;
+    if (keys != NULL)
+        leat_key_store_close(keys, close_pool, w);
+    else
         close_pool(w);
 }
 
-static void close_pool(leat_worker *w)
+static void close_pool(void *arg)
 {
+    leat_worker *w = arg;
     if (w->pool != NULL)
         leat_pg_pool_close(w->pool, close_mailbox, w);
     else

@@ -18,6 +18,7 @@
 #include "base/metrics.h"
 #include "core/script.h"
 #include "core/slot.h"
+#include "fetch/key_store.h"
 #include "loop/loop.h"
 #include "mail/hub_link.h"
 #include "pg/pg_pool.h"
@@ -30,6 +31,7 @@ typedef struct leat_core {
     leat_pg_pool *pool;
     leat_mailbox *hub; /* the hub's mailbox */
     const leat_limits *limits;
+    leat_key_store *keys;  /* of URLs; NULL: none can be fetched */
     leat_deflate *deflate; /* NULL: messages are never compressed */
     leat_script *script;   /* the current scripts; replaced through leat_core_set_script */
 

@@ -185,6 +185,7 @@ int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *erro
     lua->script.ops = leat_ops_table();
     lua->script.routes = &routes;
     lua->core = options->core;
+    lua->app_path = options->app_path;
     lua->L = leat_sandbox_state(lua->sandbox);
     leat_catalog_init(&lua->catalog);
     leat_list_init(&lua->raws);

@@ -1,5 +1,5 @@
-/* api_leat.c - what `require "leat"` returns: app, crypto, deny, subscribe_authorized, subscribe,
- * and what lua_json.h adds.
+/* api_leat.c - what `require "leat"` returns: app, crypto, deny, jwt, subscribe_authorized,
+ * subscribe, and what lua_json.h adds.
  */
 #include "script/api/api_leat.h"
 
@@ -7,6 +7,7 @@
 
 #include "script/api/api_app.h"
 #include "script/api/api_crypto.h"
+#include "script/api/api_jwt.h"
 #include "script/api/api_subscribe.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
@@ -28,6 +29,8 @@ void leat_api_leat_open(lua_State *L, leat_lua *lua)
     lua_setfield(L, -2, "deny");
     leat_api_crypto_push(L);
     lua_setfield(L, -2, "crypto");
+    leat_api_jwt_push(L, lua);
+    lua_setfield(L, -2, "jwt");
     leat_api_subscribe_functions(L, lua);
     leat_lua_json_functions(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);

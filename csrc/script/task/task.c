@@ -40,10 +40,13 @@ static const unsigned edges[LEAT_TASK_STATES] = {
     [LEAT_TASK_FILLING] = TO(RUNNABLE) | TO(DECIDED) | TO(ENDED),
     [LEAT_TASK_RUNNABLE] = TO(RUNNING) | TO(ENDED),
     [LEAT_TASK_DECIDED] = TO(ENDED),
-    [LEAT_TASK_RUNNING] = TO(WAITING_DATABASE) | TO(WAITING_SUBSCRIBE) | TO(ABANDONED) | TO(ENDED),
+    [LEAT_TASK_RUNNING] = TO(WAITING_DATABASE) | TO(WAITING_SUBSCRIBE) | TO(WAITING_KEYS) |
+                          TO(WAITING_SIGNATURE) | TO(ABANDONED) | TO(ENDED),
     [LEAT_TASK_ABANDONED] = TO(ENDED),
     [LEAT_TASK_WAITING_DATABASE] = TO(RUNNING) | TO(RESUMING) | TO(ENDED),
     [LEAT_TASK_WAITING_SUBSCRIBE] = TO(RUNNING) | TO(RESUMING) | TO(ENDED),
+    [LEAT_TASK_WAITING_KEYS] = TO(RUNNING) | TO(RESUMING) | TO(ENDED),
+    [LEAT_TASK_WAITING_SIGNATURE] = TO(RUNNING) | TO(RESUMING) | TO(ENDED),
     [LEAT_TASK_RESUMING] = TO(RUNNING) | TO(ENDED),
     [LEAT_TASK_ENDED] = TO(FREE),
 };
@@ -72,6 +75,8 @@ static void enter(leat_task *t)
         break;
     case LEAT_TASK_WAITING_DATABASE:
     case LEAT_TASK_WAITING_SUBSCRIBE:
+    case LEAT_TASK_WAITING_KEYS:
+    case LEAT_TASK_WAITING_SIGNATURE:
         if (!leat_deadline_armed(&t->deadline))
             leat_loop_at(loop, &t->deadline, t->deadline_ms, on_deadline);
         break;
@@ -124,6 +129,7 @@ static leat_task *make(leat_lua *lua)
     t->co_ref = LUA_NOREF;
     leat_list_init(&t->link);
     leat_deadline_init(&t->deadline);
+    leat_key_waiter_init(&t->wait.key_waiter);
     leat_db_init(&t->db, lua->core, on_db);
     forget_input(t);
     return t;

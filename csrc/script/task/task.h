@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "core/script.h"
+#include "fetch/key_source.h"
 #include "loop/deadline.h"
 #include "script/task/db.h"
 #include "script/task/session.h"
@@ -39,6 +40,8 @@ typedef enum leat_task_state {
     LEAT_TASK_ABANDONED,         /* likewise, but nobody wants the answer: it ends on return */
     LEAT_TASK_WAITING_DATABASE,  /* the handler waits for a connection or a statement */
     LEAT_TASK_WAITING_SUBSCRIBE, /* the handler waits for what leat.subscribe asked the core */
+    LEAT_TASK_WAITING_KEYS,      /* the handler waits for the keys of a URL */
+    LEAT_TASK_WAITING_SIGNATURE, /* the handler waits for the check of a signature */
     LEAT_TASK_RESUMING,          /* the wait is over; the handler goes on in the next turn */
     LEAT_TASK_ENDED,             /* nothing is under way; the verdict is handed over */
     LEAT_TASK_STATES
@@ -122,6 +125,9 @@ struct leat_task {
         uint64_t over; /* ticket of the wait that is over, until its continuation has run */
         int err;       /* what it ended with */
         leat_task_question question;
+        leat_key_source *keys; /* borrowed from the stack of the coroutine */
+        leat_key_waiter key_waiter;
+        struct leat_verification *verification; /* likewise */
     } wait;
 
     leat_verdict verdict;

@@ -37,7 +37,8 @@ struct leat_lua {
     leat_script script; /* what the core knows of it */
     leat_core *core;
     leat_sandbox *sandbox;
-    lua_State *L; /* the main state, on which no handler runs */
+    lua_State *L;         /* the main state, on which no handler runs */
+    const char *app_path; /* borrowed; valid until the app is loaded */
 
     leat_catalog catalog; /* what the app registered */
 
