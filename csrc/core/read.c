@@ -5,6 +5,10 @@
  * so whatever the refresh reads, it reads after the position and in its transaction. If the
  * position fails, the attempt fails, whatever the refresh says.
  *
+ * Without a refresh, the snapshot begins at once, and a connection is acquired when it wants to
+ * read (on_wanted). If it never does, on_composed takes the position of the ring, or acquires a
+ * connection for the position alone, which needs no transaction.
+ *
  * fail_attempt gives the connection back and, if there is time, tries again. The fallback to the
  * authorised row is another attempt, without the refresh. Only a failure that may pass is worth
  * another attempt: a mistake in the script's SQL is answered at once. */
@@ -20,12 +24,12 @@
 
 enum { BACKOFF_MIN_MS = 25, BACKOFF_MAX_MS = 1000, RETRY_AFTER_MS = 1000 };
 
-/* What an attempt has under way. The position is asked in REFRESHING or COMPOSING, whichever comes
- * first. */
+/* What an attempt has under way. The position is asked as soon as there is a connection. */
 typedef enum read_state {
-    READ_CONNECTING, /* waits for a connection of the pool */
+    READ_CONNECTING, /* waits for a connection, for `refresh` */
     READ_REFRESHING, /* `refresh` runs */
-    READ_COMPOSING,  /* `snapshot` runs */
+    READ_COMPOSING,  /* `snapshot` runs. Without a connection, it has not read so far */
+    READ_LENDING,    /* `snapshot` wants to read; the connection is waited for */
     READ_COMPOSED,   /* the snapshot is made; the position is not in yet */
     READ_WAITING,    /* for the next attempt */
     READ_COMMITTING, /* the read is finished: only the commit goes on */
@@ -33,9 +37,9 @@ typedef enum read_state {
 
 struct leat_read {
     leat_core *core;
+    const leat_ring *ring;
     leat_grant *grant;
-    char *topic;
-    bool fresh_only;
+    leat_read_need need;
     bool stale; /* the refresh was given up: the row in hand is the authorised one */
     uint64_t deadline_ms;
     leat_read_cb cb;
@@ -45,7 +49,8 @@ struct leat_read {
     unsigned attempts;
     leat_failure last_failure; /* of the attempts so far; without a message */
     leat_pg_waiter waiter;
-    leat_pg_conn *conn; /* leased, or NULL */
+    leat_pg_conn *conn;  /* leased, or NULL */
+    bool in_transaction; /* BEGIN was sent on it */
     leat_pg_query begin;
     leat_pg_query position;
     leat_pg_query commit;
@@ -60,20 +65,21 @@ static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err);
 static void on_begun(leat_pg_query *q, leat_pg_result *res, int err);
 static void on_position(leat_pg_query *q, leat_pg_result *res, int err);
 static void on_refreshed(leat_call *call, const leat_verdict *v);
+static void on_wanted(leat_call *call);
 static void on_composed(leat_call *call, const leat_verdict *v);
 static void on_committed(leat_pg_query *q, leat_pg_result *res, int err);
 static void on_backoff(leat_deadline *d);
 static void compose(leat_read *r);
 static void succeed(leat_read *r, leat_slice json);
 
-leat_read *leat_read_start(leat_core *core, leat_slice topic, leat_grant *grant, bool fresh_only,
+leat_read *leat_read_start(const leat_ring *ring, leat_grant *grant, leat_read_need need,
                            uint64_t deadline_ms, leat_read_cb cb, void *arg)
 {
     leat_read *r = leat_calloc(1, sizeof(*r));
-    r->core = core;
+    r->core = ring->core;
+    r->ring = ring;
     r->grant = grant;
-    r->topic = leat_memdup(topic.at, topic.len);
-    r->fresh_only = fresh_only;
+    r->need = need;
     r->deadline_ms = deadline_ms;
     r->cb = cb;
     r->arg = arg;
@@ -94,7 +100,6 @@ static void forget_position(leat_read *r)
 static void free_read(leat_read *r)
 {
     leat_buf_close(&r->json);
-    free(r->topic);
     free(r);
 }
 
@@ -110,6 +115,7 @@ static void abandon_attempt(leat_read *r)
         leat_pg_conn_forget(&r->commit);
         leat_pg_pool_release(r->core->pool, r->conn);
         r->conn = NULL;
+        r->in_transaction = false;
     }
     forget_position(r);
     leat_buf_close(&r->json);
@@ -138,7 +144,7 @@ static void fail_attempt(leat_read *r, leat_failure failure)
 {
     uint64_t now = leat_loop_now(r->core->loop);
     /* If a read for a fresh row fails, the client keeps its stale snapshot: that is no decision. */
-    bool no_decision = leat_code_is_passing(failure.code) || r->fresh_only;
+    bool no_decision = leat_code_is_passing(failure.code) || r->need == LEAT_READ_FRESH;
     r->last_failure = (leat_failure){
         .code = failure.code,
         .retry_after_ms = failure.retry_after_ms,
@@ -148,7 +154,8 @@ static void fail_attempt(leat_read *r, leat_failure failure)
     r->state = READ_WAITING;
     uint64_t again = now + leat_backoff_ms(BACKOFF_MIN_MS, BACKOFF_MAX_MS, ++r->attempts,
                                            leat_loop_random(r->core->loop));
-    if (failure.code != LEAT_CODE_UNAVAILABLE || now >= r->deadline_ms || r->fresh_only)
+    if (failure.code != LEAT_CODE_UNAVAILABLE || now >= r->deadline_ms ||
+        r->need == LEAT_READ_FRESH)
         fail(r, r->last_failure);
     else
         leat_loop_at(r->core->loop, &r->backoff, again < r->deadline_ms ? again : r->deadline_ms,
@@ -164,11 +171,20 @@ static void on_backoff(leat_deadline *d)
         begin(r);
 }
 
-static void begin(leat_read *r)
+static void acquire(leat_read *r)
 {
-    r->state = READ_CONNECTING;
     r->waiter.bill = leat_session_bill(r->grant->session, LEAT_PG_CONTROL);
     leat_pg_pool_acquire(r->core->pool, &r->waiter, r->deadline_ms, on_conn);
+}
+
+static void begin(leat_read *r)
+{
+    if (!r->grant->has_refresh || r->stale) {
+        compose(r);
+        return;
+    }
+    r->state = READ_CONNECTING;
+    acquire(r);
 }
 
 /* Of a query of Leat's own. Should a right be missing, an operator can mend it while clients wait:
@@ -179,6 +195,30 @@ static leat_failure failure_of(int err)
     return (leat_failure){.code = code, .read_failed = true};
 }
 
+static int ask_position(leat_read *r)
+{
+    return leat_pg_conn_query(r->conn, &r->position,
+                              "select epoch, seq, revoked, " LEAT_HISTORY_HIDDEN_SQL
+                              " from leat_internal.position($1)",
+                              &r->ring->life.name, 1, r->deadline_ms, on_position);
+}
+
+static int begin_transaction(leat_read *r)
+{
+    r->in_transaction = true;
+    return leat_pg_conn_query(r->conn, &r->begin, "begin isolation level repeatable read read only",
+                              NULL, 0, r->deadline_ms, on_begun);
+}
+
+static void refresh(leat_read *r)
+{
+    uint64_t now = leat_loop_now(r->core->loop);
+    uint64_t half = now < r->deadline_ms ? now + (r->deadline_ms - now) / 2 : r->deadline_ms;
+    r->state = READ_REFRESHING;
+    r->call.cb = on_refreshed;
+    r->core->script->ops->refresh(r->core->script, &r->call, r->grant, r->conn, half);
+}
+
 static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
 {
     leat_read *r = w->data;
@@ -187,27 +227,18 @@ static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
         return;
     }
     r->conn = conn;
-    leat_pg_param topic = leat_slice_of(r->topic);
-    err = leat_pg_conn_query(conn, &r->begin, "begin isolation level repeatable read read only",
-                             NULL, 0, r->deadline_ms, on_begun);
+    if (r->state != READ_COMPOSED)
+        err = begin_transaction(r);
     if (err == 0)
-        err = leat_pg_conn_query(conn, &r->position,
-                                 "select epoch, seq, revoked, " LEAT_HISTORY_HIDDEN_SQL
-                                 " from leat_internal.position($1)",
-                                 &topic, 1, r->deadline_ms, on_position);
+        err = ask_position(r);
     if (err < 0) {
         fail_attempt(r, (leat_failure){.code = LEAT_CODE_UNAVAILABLE});
-        return;
+    } else if (r->state == READ_CONNECTING) {
+        refresh(r);
+    } else if (r->state == READ_LENDING) {
+        r->state = READ_COMPOSING;
+        r->core->script->ops->lend(&r->call, conn);
     }
-    if (!r->grant->has_refresh || r->stale) {
-        compose(r);
-        return;
-    }
-    uint64_t now = leat_loop_now(r->core->loop);
-    uint64_t half = now < r->deadline_ms ? now + (r->deadline_ms - now) / 2 : r->deadline_ms;
-    r->state = READ_REFRESHING;
-    r->call.cb = on_refreshed;
-    r->core->script->ops->refresh(r->core->script, &r->call, r->grant, conn, half);
 }
 
 static void on_begun(leat_pg_query *q, leat_pg_result *res, int err)
@@ -246,9 +277,10 @@ static void on_position(leat_pg_query *q, leat_pg_result *res, int err)
 static void fall_back(leat_read *r, const leat_verdict *v)
 {
     char topic[160];
-    LEAT_LOG_WARN("read", "refresh failed, row as authorised topic=%s code=%s",
-                  leat_log_quote(topic, sizeof(topic), r->topic, leat_slice_of(r->topic).len),
-                  leat_code_name(v->failure.code));
+    LEAT_LOG_WARN(
+        "read", "refresh failed, row as authorised topic=%s code=%s",
+        leat_log_quote(topic, sizeof(topic), r->ring->life.name.at, r->ring->life.name.len),
+        leat_code_name(v->failure.code));
     abandon_attempt(r);
     r->stale = true;
     begin(r);
@@ -261,7 +293,7 @@ static void on_refreshed(leat_call *call, const leat_verdict *v)
     bool failed = v->failure.read_failed || code == LEAT_CODE_DEADLINE_EXCEEDED;
     if (code == LEAT_CODE_OK) {
         compose(r);
-    } else if (failed && r->fresh_only) {
+    } else if (failed && r->need == LEAT_READ_FRESH) {
         fail_attempt(r, v->failure);
     } else if (failed) {
         fall_back(r, v);
@@ -275,7 +307,29 @@ static void compose(leat_read *r)
     leat_metrics_add(r->core->metrics, LEAT_M_SNAPSHOT_READS, 1);
     r->state = READ_COMPOSING;
     r->call.cb = on_composed;
+    r->call.wants_conn = on_wanted;
     r->core->script->ops->snapshot(r->core->script, &r->call, r->grant, r->conn, r->deadline_ms);
+}
+
+static void on_wanted(leat_call *call)
+{
+    leat_read *r = call->data;
+    r->state = READ_LENDING;
+    acquire(r);
+}
+
+/* Ends the transaction. Returns false if no answer to that follows. */
+static bool commit(leat_read *r)
+{
+    leat_core *core = r->core;
+    uint64_t deadline_ms = leat_loop_now(core->loop) + core->limits->control_timeout_ms;
+    if (r->in_transaction &&
+        leat_pg_conn_query(r->conn, &r->commit, "commit", NULL, 0, deadline_ms, on_committed) == 0)
+        return true;
+    if (r->conn != NULL)
+        leat_pg_pool_release(core->pool, r->conn);
+    r->conn = NULL;
+    return false;
 }
 
 /* Answers at once. The commit is sent, but the answer does not wait for it. */
@@ -284,17 +338,11 @@ static void succeed(leat_read *r, leat_slice json)
     leat_read_outcome outcome = {
         .snapshot = {.position = r->at, .stale = r->stale, .json = json},
     };
-    leat_core *core = r->core;
-    uint64_t deadline_ms = leat_loop_now(core->loop) + core->limits->control_timeout_ms;
-    int err = leat_pg_conn_query(r->conn, &r->commit, "commit", NULL, 0, deadline_ms, on_committed);
-    if (err < 0) {
-        leat_pg_pool_release(core->pool, r->conn);
-        r->conn = NULL;
-    }
+    bool committing = commit(r);
     r->state = READ_COMMITTING;
     r->cb(r, &outcome, r->arg);
     forget_position(r); /* the worker may end while the commit goes on */
-    if (err < 0)
+    if (!committing)
         free_read(r);
 }
 
@@ -307,6 +355,17 @@ static void on_committed(leat_pg_query *q, leat_pg_result *res, int err)
     free_read(r);
 }
 
+/* Returns false if the snapshot has read something, or needs a position that is read. */
+static bool take_position_of_ring(leat_read *r)
+{
+    const leat_ring *ring = r->ring;
+    if (r->conn != NULL || r->need != LEAT_READ_FIRST || ring->epoch == NULL ||
+        !leat_ring_leads_on(ring, ring->head + 1))
+        return false;
+    r->at = (leat_position){leat_epoch_ref(ring->epoch), ring->head, ring->revoked};
+    return true;
+}
+
 static void on_composed(leat_call *call, const leat_verdict *v)
 {
     leat_read *r = call->data;
@@ -314,11 +373,12 @@ static void on_composed(leat_call *call, const leat_verdict *v)
         fail(r, v->failure);
     } else if (v->failure.code != LEAT_CODE_OK) {
         fail_attempt(r, v->failure);
-    } else if (r->at.epoch == NULL) {
-        /* A snapshot that read nothing was faster than the position: keep it until that is in. */
-        r->state = READ_COMPOSED;
-        leat_buf_slice(&r->json, v->json);
-    } else {
+    } else if (r->at.epoch != NULL || take_position_of_ring(r)) {
         succeed(r, v->json);
+    } else {
+        leat_buf_slice(&r->json, v->json); /* belongs to the verdict */
+        r->state = READ_COMPOSED;
+        if (r->conn == NULL)
+            acquire(r);
     }
 }

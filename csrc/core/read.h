@@ -2,7 +2,7 @@
  * retries and the fallback to the authorised row.
  *
  * Ownership  a read belongs to its starter until its callback ran or it was cancelled; the grant
- *            is borrowed until then. What the callback gets is borrowed during it.
+ *            and the ring are borrowed until then. What the callback gets is borrowed during it.
  * Threads    loop thread only.
  * Units      absolute milliseconds.
  * Errors     an outcome with a code, always, by the deadline.
@@ -10,6 +10,11 @@
  * Each attempt is one REPEATABLE READ READ ONLY transaction on one connection. A re-read (refresh)
  * that fails, for whatever reason, is given up: the next attempt composes the snapshot from the row
  * already in hand, and the outcome says stale. A snapshot that fails is tried again with back-off.
+ *
+ * A snapshot that reads nothing needs no transaction. It is good at every position. So the first
+ * one of a client gets that of the ring's head, as a client does that resumes there. A later one
+ * could take the client back like that: the ring may have begun anew since, behind what the client
+ * has. For that, and if the ring does not know where the topic stands, the position alone is read.
  */
 #ifndef LEAT_CORE_READ_H
 #define LEAT_CORE_READ_H
@@ -19,10 +24,18 @@
 
 #include "base/failure.h"
 #include "core/core.h"
+#include "core/ring.h"
 #include "core/script.h"
 #include "core/snapshot.h"
 
 typedef struct leat_read leat_read;
+
+typedef enum leat_read_need {
+    LEAT_READ_FIRST, /* for a client that has no snapshot of the topic */
+    LEAT_READ_LATER,
+    LEAT_READ_FRESH, /* what a stale snapshot is to be replaced by: a failing refresh fails the read
+                      */
+} leat_read_need;
 
 typedef struct leat_read_outcome {
     leat_failure failure;   /* read_failed: it was no decision */
@@ -32,9 +45,8 @@ typedef struct leat_read_outcome {
 /* The read is finished; a commit of its transaction may go on behind it. */
 typedef void (*leat_read_cb)(leat_read *r, const leat_read_outcome *outcome, void *arg);
 
-/* fresh_only: a failing refresh fails the read (what a stale snapshot is to be replaced by). topic
- * is for the position and for log lines; copied. cb runs once, never from inside this call. */
-leat_read *leat_read_start(leat_core *core, leat_slice topic, leat_grant *grant, bool fresh_only,
+/* ring: of the topic. cb runs once, never from inside this call. */
+leat_read *leat_read_start(const leat_ring *ring, leat_grant *grant, leat_read_need need,
                            uint64_t deadline_ms, leat_read_cb cb, void *arg);
 void leat_read_cancel(leat_read *r);
 

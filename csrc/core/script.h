@@ -64,6 +64,9 @@ typedef void (*leat_call_cb)(leat_call *call, const leat_verdict *verdict);
 struct leat_call {
     void *task_; /* not NULL while an answer is due */
     leat_call_cb cb;
+    /* snapshot: the script wants to read, and gets the connection by ops->lend. Never called from
+     * inside the request. NULL: it has one already. */
+    void (*wants_conn)(leat_call *call);
     void *data;                  /* the asker's */
     leat_subscriber *subscriber; /* whom leat.subscribe subscribes; NULL: nobody */
 };
@@ -83,9 +86,12 @@ typedef struct leat_script_ops {
      * not_found. */
     void (*refresh)(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
                     uint64_t deadline_ms);
-    /* snapshot(db, row) of the grant, on conn, with the row last refreshed. OK carries json. */
+    /* snapshot(db, row) of the grant, on conn, with the row last refreshed. OK carries json. conn
+     * NULL: call->wants_conn is called at the first read, if there is one. */
     void (*snapshot)(leat_script *s, leat_call *call, leat_grant *grant, leat_pg_conn *conn,
                      uint64_t deadline_ms);
+    /* Answers wants_conn. The call may be answered, too, from inside this one. */
+    void (*lend)(leat_call *call, leat_pg_conn *conn);
     void (*publish)(leat_script *s, leat_call *call, leat_session *session, leat_slice topic,
                     leat_slice data, uint64_t deadline_ms);
     void (*method)(leat_script *s, leat_call *call, leat_session *session, leat_slice method,

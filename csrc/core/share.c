@@ -123,8 +123,8 @@ static void lead(leat_share *s)
     if (s->read != NULL || leat_list_empty(&s->waiters))
         return;
     leat_share_wait *first = LEAT_CONTAINER_OF(s->waiters.next, leat_share_wait, link_);
-    s->read = leat_read_start(core_of(s), s->shares->ring->life.name, first->grant_, false,
-                              first->deadline_ms_, on_read, s);
+    s->read = leat_read_start(s->shares->ring, first->grant_, LEAT_READ_LATER, first->deadline_ms_,
+                              on_read, s);
 }
 
 void leat_share_wait_init(leat_share_wait *w)
@@ -144,8 +144,7 @@ static void take_off(leat_share_wait *w)
 
 static void read_alone(leat_share_wait *w, const leat_ring *ring, const leat_share_ask *ask)
 {
-    w->own_ = leat_read_start(ring->core, ring->life.name, ask->grant, ask->fresh_only,
-                              ask->deadline_ms, on_own_read, w);
+    w->own_ = leat_read_start(ring, ask->grant, ask->need, ask->deadline_ms, on_own_read, w);
 }
 
 void leat_share_join(leat_share_wait *w, leat_shares *shares, const leat_share_ask *ask,
@@ -157,7 +156,7 @@ void leat_share_join(leat_share_wait *w, leat_shares *shares, const leat_share_a
     w->deadline_ms_ = ask->deadline_ms;
     w->core_ = shares->ring->core;
     w->cb_ = cb;
-    if (ask->grant->share.at == NULL || ask->fresh_only) {
+    if (ask->grant->share.at == NULL || ask->need == LEAT_READ_FRESH) {
         read_alone(w, shares->ring, ask);
         return;
     }

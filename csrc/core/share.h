@@ -40,7 +40,7 @@ typedef void (*leat_share_cb)(leat_share_wait *w, const leat_read_outcome *outco
 typedef struct leat_share_ask {
     leat_grant *grant;
     int64_t least_seq; /* an older snapshot of the topic's numbering is of no use */
-    bool fresh_only;   /* as leat_read_start */
+    leat_read_need need;
     uint64_t deadline_ms;
 } leat_share_ask;
 

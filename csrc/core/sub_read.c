@@ -11,7 +11,7 @@ enum { REREAD_MS = 50 };
 
 static void on_read(leat_share_wait *wait, const leat_read_outcome *o);
 
-static void read_snapshot(leat_sub *s, uint64_t deadline_ms)
+static void read_snapshot(leat_sub *s, leat_read_need need, uint64_t deadline_ms)
 {
     leat_share_wait *wait = &s->work->of.share;
     leat_share_wait_init(wait);
@@ -19,7 +19,7 @@ static void read_snapshot(leat_sub *s, uint64_t deadline_ms)
     leat_share_ask ask = {
         .grant = s->grant,
         .least_seq = s->cursor.next_seq - 1,
-        .fresh_only = s->due == SUB_DUE_FRESH,
+        .need = need,
         .deadline_ms = deadline_ms,
     };
     leat_share_join(wait, &s->cursor.topic->shares, &ask, on_read);
@@ -28,14 +28,15 @@ static void read_snapshot(leat_sub *s, uint64_t deadline_ms)
 sub_event sub_read_first(leat_sub *s, sub_news *news)
 {
     (void)news;
-    read_snapshot(s, s->work->asked->deadline_ms);
+    read_snapshot(s, LEAT_READ_FIRST, s->work->asked->deadline_ms);
     return SUB_ON_NOTHING;
 }
 
 sub_event sub_read_again(leat_sub *s, sub_news *news)
 {
     (void)news;
-    read_snapshot(s, sub_in_ms(s, sub_core(s)->limits->control_timeout_ms));
+    read_snapshot(s, s->due == SUB_DUE_FRESH ? LEAT_READ_FRESH : LEAT_READ_LATER,
+                  sub_in_ms(s, sub_core(s)->limits->control_timeout_ms));
     return SUB_ON_NOTHING;
 }
 

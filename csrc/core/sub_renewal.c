@@ -62,7 +62,7 @@ static void read_fresh(leat_sub *s)
     leat_core *core = sub_core(s);
     sub_renewal *r = &s->work->renewal;
     r->step = SUB_RENEWAL_READING;
-    r->read = leat_read_start(core, sub_name(s), s->grant, true,
+    r->read = leat_read_start(&s->cursor.topic->ring, s->grant, LEAT_READ_FRESH,
                               sub_in_ms(s, core->limits->control_timeout_ms), on_fresh, s);
 }
 

@@ -77,6 +77,7 @@
  *   NO_CATCH_UP           a worker that was left behind is given events again without a word on where
  *   PASS_RESYNC           the cursor walks past a resync entry, as past somebody else's revocation
  *   HOLD_CURSOR           where it is a read that meets another numbering first, the old one's cursor is kept
+ *   RING_GOES_BACK        later snapshots, too, take the position of the ring's head
  *   ANY_EPOCH             fetched rows are given before it is known whose numbering they are of
  */
 
@@ -731,6 +732,21 @@ inline give_snapshot()
 
 #define usable (w_epoch == r_epoch && (asking || r_seq + 1 >= next_seq))
 
+/* What becomes of a snapshot at (r_epoch, r_seq). */
+inline answer_read()
+{
+    topic_position(r_epoch, r_seq);
+    if
+    :: renumbered -> begin_resync()
+    :: !renumbered && usable -> give_snapshot()
+    :: !renumbered && !usable && !tried -> begin_read(); tried = true /* once more, a little later */
+    :: else -> /* in vain, until there is a reason to try anew; Judge sees if there is none */
+        state = (asking -> WAITING_NUMBERING : WAITING_READ_RETRY);
+        looked = false;
+        r_epoch = 0; r_seq = 0
+    fi
+}
+
 proctype Worker()
 {
     byte m;
@@ -781,6 +797,22 @@ end:
 #endif
     }
 
+#if !defined(READ_BEFORE_ARM) && !defined(NO_CONFIRM)
+    /* A snapshot of nothing that the database holds is good at every position. So the first one of a client takes that
+     * of the ring's head. A later one could take the client back: the ring may have begun anew, behind it. */
+    :: d_step {
+#ifndef RING_GOES_BACK
+        state == READING &&
+#else
+        is_reading &&
+#endif
+        !looked && w_epoch != NONE && w_head != UNKNOWN ->
+        r_epoch = w_epoch;
+        r_seq = w_head;
+        answer_read()
+    }
+#endif
+
     /* The read's answer. */
     :: d_step {
         is_reading && looked ->
@@ -789,16 +821,7 @@ end:
         to_hub!ARM,0,0,0;
         state = ARMING
 #else
-        topic_position(r_epoch, r_seq);
-        if
-        :: renumbered -> begin_resync()
-        :: !renumbered && usable -> give_snapshot()
-        :: !renumbered && !usable && !tried -> begin_read(); tried = true /* once more, a little later */
-        :: else -> /* in vain, until there is a reason to try anew; Judge sees if there is none */
-            state = (asking -> WAITING_NUMBERING : WAITING_READ_RETRY);
-            looked = false;
-            r_epoch = 0; r_seq = 0
-        fi
+        answer_read()
 #endif
     }
 

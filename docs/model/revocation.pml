@@ -914,6 +914,14 @@ end:
         r_revoked = share_revoked;
         on_outcome()
     }
+    :: d_step { /* ... the first one, of nothing that the database holds: good at the ring's head, too, or ... */
+        state == READING && read == IDLE && holds(w_head + 1) ->
+        begin_read();
+        r_epoch = w_epoch;
+        r_seq = w_head;
+        r_revoked = w_revoked;
+        on_outcome()
+    }
     :: d_step { /* ... shared, and under way. */
         may_read && read == IDLE && o_looked && o_shared ->
         begin_read();

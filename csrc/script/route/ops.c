@@ -246,6 +246,18 @@ static void finish_refresh(lua_State *L, leat_task *t)
     t->work.read.grant->row = row;
 }
 
+static void want_conn(leat_db *db)
+{
+    leat_call *call = LEAT_CONTAINER_OF(db, leat_task, db)->call;
+    call->wants_conn(call);
+}
+
+static void lend(leat_call *call, leat_pg_conn *conn)
+{
+    leat_task *t = call->task_;
+    leat_db_lend(&t->db, conn);
+}
+
 /* The task runs on the scripts that made the grant, and not on the current ones. */
 static leat_task *new_read(enum kind kind, leat_call *call, leat_session_grant *g, int fn,
                            leat_pg_conn *conn, uint64_t deadline_ms)
@@ -253,7 +265,10 @@ static leat_task *new_read(enum kind kind, leat_call *call, leat_session_grant *
     leat_task *t =
         new_task(&g->lua->script, kind, call, NULL, leat_session_grant_topic(g), deadline_ms);
     t->work.read = (leat_work_read){g, fn};
-    leat_db_borrow(&t->db, conn);
+    if (conn != NULL)
+        leat_db_borrow(&t->db, conn);
+    else
+        leat_db_borrow_later(&t->db, want_conn);
     return t;
 }
 
@@ -399,6 +414,7 @@ const leat_script_ops *leat_ops_table(void)
         .authorize = start_subscribe,
         .refresh = start_refresh,
         .snapshot = start_snapshot,
+        .lend = lend,
         .publish = start_publish,
         .method = start_method,
         .has_event_hook = has_event_hook,

@@ -18,6 +18,7 @@ static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err);
 static void on_result(leat_pg_query *q, leat_pg_result *result, int err);
 static void on_begun(leat_pg_query *q, leat_pg_result *result, int err);
 static void on_asked(leat_db_ask *a, int err, leat_pg_result *failed);
+static void finish(leat_db *db, int err);
 
 /* --- states --- */
 
@@ -26,13 +27,15 @@ static void on_asked(leat_db_ask *a, int err, leat_pg_result *failed);
 static void set_state(leat_db *db, leat_db_state next)
 {
     static const unsigned edges[LEAT_DB_STATES] = {
-        [LEAT_DB_UNUSED] = TO(ACQUIRING) | TO(ACQUIRING_TRANSACTION) | TO(BORROWED),
+        [LEAT_DB_UNUSED] = TO(ACQUIRING) | TO(ACQUIRING_TRANSACTION) | TO(PROMISED) | TO(BORROWED),
         [LEAT_DB_ACQUIRING] = TO(STATEMENT) | TO(UNUSED),
         [LEAT_DB_ACQUIRING_TRANSACTION] = TO(TRANSACTION) | TO(UNUSED),
         [LEAT_DB_STATEMENT] = TO(UNUSED),
         [LEAT_DB_TRANSACTION] = TO(TRANSACTION_STATEMENT) | TO(TRANSACTION_END) | TO(UNUSED),
         [LEAT_DB_TRANSACTION_STATEMENT] = TO(TRANSACTION) | TO(UNUSED),
         [LEAT_DB_TRANSACTION_END] = TO(UNUSED),
+        [LEAT_DB_PROMISED] = TO(PROMISED_STATEMENT) | TO(UNUSED),
+        [LEAT_DB_PROMISED_STATEMENT] = TO(BORROWED_STATEMENT) | TO(UNUSED),
         [LEAT_DB_BORROWED] = TO(BORROWED_STATEMENT) | TO(UNUSED),
         [LEAT_DB_BORROWED_STATEMENT] = TO(BORROWED) | TO(UNUSED),
     };
@@ -51,6 +54,8 @@ static bool is_leased(const leat_db *db)
     case LEAT_DB_UNUSED:
     case LEAT_DB_ACQUIRING:
     case LEAT_DB_ACQUIRING_TRANSACTION:
+    case LEAT_DB_PROMISED:
+    case LEAT_DB_PROMISED_STATEMENT:
     case LEAT_DB_BORROWED:
     case LEAT_DB_BORROWED_STATEMENT:
     case LEAT_DB_STATES:
@@ -61,7 +66,7 @@ static bool is_leased(const leat_db *db)
 
 bool leat_db_in_transaction(const leat_db *db)
 {
-    return db->conn != NULL;
+    return db->conn != NULL || db->state == LEAT_DB_PROMISED;
 }
 
 /* Back to UNUSED, whatever the state was: what a state holds is given back here. */
@@ -99,6 +104,12 @@ void leat_db_borrow(leat_db *db, leat_pg_conn *conn)
     db->conn = conn;
 }
 
+void leat_db_borrow_later(leat_db *db, void (*want)(leat_db *db))
+{
+    set_state(db, LEAT_DB_PROMISED);
+    db->want = want;
+}
+
 void leat_db_drop_result(leat_db *db)
 {
     leat_pg_result_free(db->result);
@@ -127,7 +138,8 @@ void leat_db_free(leat_db *db)
 
 bool leat_db_is_cut_off(const leat_db *db)
 {
-    return leat_pg_waiter_waiting(&db->waiter) && !leat_pg_pool_healthy(db->core->pool);
+    bool waits = leat_pg_waiter_waiting(&db->waiter) || db->state == LEAT_DB_PROMISED_STATEMENT;
+    return waits && !leat_pg_pool_healthy(db->core->pool);
 }
 
 /* --- the statement --- */
@@ -207,12 +219,27 @@ int leat_db_run(leat_db *db)
         acquire(db, LEAT_DB_ACQUIRING);
         return 0;
     }
+    if (db->state == LEAT_DB_PROMISED) {
+        set_state(db, LEAT_DB_PROMISED_STATEMENT);
+        db->want(db);
+        return 0;
+    }
     db->statements++;
     int err = db->broken != 0 ? db->broken : send_statement(db);
     if (err == 0)
         set_state(db, db->state == LEAT_DB_BORROWED ? LEAT_DB_BORROWED_STATEMENT
                                                     : LEAT_DB_TRANSACTION_STATEMENT);
     return err;
+}
+
+void leat_db_lend(leat_db *db, leat_pg_conn *conn)
+{
+    set_state(db, LEAT_DB_BORROWED_STATEMENT);
+    db->conn = conn;
+    db->statements++;
+    int err = send_statement(db);
+    if (err < 0)
+        finish(db, err);
 }
 
 void leat_db_run_begin(leat_db *db, uint64_t begin_deadline_ms)

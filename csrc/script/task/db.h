@@ -2,7 +2,8 @@
  *
  * Ownership  a leat_db is embedded in its task. A connection that it has leased goes back to the
  *            pool after each statement, or with the end of the transaction, or in leat_db_end,
- *            whichever comes first. A borrowed connection stays its lender's.
+ *            whichever comes first. A borrowed connection stays its lender's. It is lent at once
+ *            (leat_db_borrow), or when the first statement needs it (leat_db_borrow_later).
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds on the loop clock.
  * Errors     negative: LEAT_E*, LEAT_EPG_* and those of pg_pool.h. A statement's error comes to
@@ -34,6 +35,8 @@ typedef enum leat_db_state {
     LEAT_DB_TRANSACTION,           /* has a leased connection in a transaction; nothing runs */
     LEAT_DB_TRANSACTION_STATEMENT, /* a statement runs in the transaction */
     LEAT_DB_TRANSACTION_END,       /* COMMIT or ROLLBACK runs */
+    LEAT_DB_PROMISED,              /* the caller will lend a connection if it is asked for one */
+    LEAT_DB_PROMISED_STATEMENT,    /* a statement waits for that connection */
     LEAT_DB_BORROWED,              /* has the caller's connection; nothing runs */
     LEAT_DB_BORROWED_STATEMENT,    /* a statement runs on the caller's connection */
     LEAT_DB_STATES
@@ -43,8 +46,9 @@ struct leat_db {
     leat_db_state state;
     const leat_core *core; /* has the pool */
     leat_db_cb cb;
-    leat_pg_conn *conn; /* NULL in UNUSED and ACQUIRING* */
-    leat_pg_bill bill;  /* for whom connections are acquired */
+    void (*want)(leat_db *db); /* of PROMISED: asks for the connection */
+    leat_pg_conn *conn;        /* NULL in UNUSED, ACQUIRING* and PROMISED* */
+    leat_pg_bill bill;         /* for whom connections are acquired */
     leat_pg_waiter waiter;
     leat_pg_query query;
     leat_pg_query begin; /* BEGIN, which leaves together with the first statement */
@@ -77,6 +81,10 @@ void leat_db_free(leat_db *db);
 
 /* All statements run on conn until leat_db_end, in the transaction that is open there. */
 void leat_db_borrow(leat_db *db, leat_pg_conn *conn);
+/* The same, but the connection comes later: want asks for it when the first statement is started,
+ * and leat_db_lend brings it. */
+void leat_db_borrow_later(leat_db *db, void (*want)(leat_db *db));
+void leat_db_lend(leat_db *db, leat_pg_conn *conn);
 
 /* Gives up what is pending, returns the connection, and drops the result. The callback will not
  * run. */
@@ -85,7 +93,7 @@ void leat_db_end(leat_db *db);
 /* True while it waits for a connection and the server cannot be reached. */
 bool leat_db_is_cut_off(const leat_db *db);
 
-/* True if the next statement runs in a transaction that is open already. */
+/* True if the next statement runs in a transaction that is not its own. */
 bool leat_db_in_transaction(const leat_db *db);
 
 /* Sets the statement (copied), and forgets the parameters of the last one. No row of its result

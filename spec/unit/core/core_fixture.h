@@ -49,7 +49,7 @@ struct leat_conn {
 struct leat_read {
     leat_list link;
     leat_grant *grant;
-    bool fresh_only;
+    leat_read_need need;
     uint64_t deadline_ms;
     leat_read_cb cb;
     void *arg;

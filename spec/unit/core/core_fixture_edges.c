@@ -130,14 +130,14 @@ bool leat_pg_pool_healthy(const leat_pg_pool *p)
     return true;
 }
 
-leat_read *leat_read_start(leat_core *core, leat_slice topic, leat_grant *grant, bool fresh_only,
+leat_read *leat_read_start(const leat_ring *ring, leat_grant *grant, leat_read_need need,
                            uint64_t deadline_ms, leat_read_cb cb, void *arg)
 {
-    (void)core, (void)topic;
+    (void)ring;
     leat_read *r = leat_calloc(1, sizeof(*r));
     *r = (leat_read){
         .grant = grant,
-        .fresh_only = fresh_only,
+        .need = need,
         .deadline_ms = deadline_ms,
         .cb = cb,
         .arg = arg,

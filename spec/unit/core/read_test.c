@@ -35,6 +35,7 @@ static struct {
     size_t n_unread;
     script_call refresh;
     script_call snapshot;
+    size_t n_lent;
     size_t n_ended;
     leat_read_outcome last;
 } seen;
@@ -186,6 +187,11 @@ static void reply(int err)
 
 /* --- the scripts --- */
 
+bool leat_ring_leads_on(const leat_ring *r, int64_t next_seq)
+{
+    return r->head != LEAT_RING_UNKNOWN && next_seq == r->head + 1;
+}
+
 static void note(script_call *c, leat_call *call, uint64_t deadline_ms)
 {
     assert_null(c->call);
@@ -209,6 +215,13 @@ static void snapshot(leat_script *s, leat_call *call, leat_grant *grant, leat_pg
     note(&seen.snapshot, call, deadline_ms);
 }
 
+static void lend(leat_call *call, leat_pg_conn *conn)
+{
+    (void)conn;
+    assert_ptr_equal(seen.snapshot.call, call);
+    seen.n_lent++;
+}
+
 static void cancel(leat_call *call)
 {
     script_call *c = call->task_;
@@ -217,7 +230,12 @@ static void cancel(leat_call *call)
     call->task_ = NULL;
 }
 
-static const leat_script_ops ops = {.refresh = refresh, .snapshot = snapshot, .cancel = cancel};
+static const leat_script_ops ops = {
+    .refresh = refresh,
+    .snapshot = snapshot,
+    .lend = lend,
+    .cancel = cancel,
+};
 
 static void tell(script_call *c, leat_verdict v)
 {
@@ -226,6 +244,14 @@ static void tell(script_call *c, leat_verdict v)
     c->call = NULL;
     call->task_ = NULL;
     call->cb(call, &v);
+}
+
+/* The snapshot's first read. */
+static void want(void)
+{
+    leat_call *call = seen.snapshot.call;
+    assert_non_null(call);
+    call->wants_conn(call);
 }
 
 static const leat_verdict fine = {.json = {"{}", 2}};
@@ -242,6 +268,7 @@ typedef struct world {
     leat_metrics_registry *registry;
     leat_script script;
     leat_core core;
+    leat_ring ring;
     leat_grant grant;
     leat_read *read;
 } world;
@@ -264,6 +291,8 @@ static int set_up(void **state)
     w->core.limits = &w->limits;
     w->core.script = &w->script;
     leat_map_init(&w->core.epochs);
+    w->ring =
+        (leat_ring){.core = &w->core, .life.name = leat_slice_of("t"), .head = LEAT_RING_UNKNOWN};
     w->grant.has_refresh = true;
     *state = w;
     return 0;
@@ -278,6 +307,7 @@ static int tear_down(void **state)
     assert_null(seen.refresh.call);
     assert_null(seen.snapshot.call);
     assert_int_equal(0, seen.n_leased);
+    leat_epoch_unref(w->ring.epoch);
     assert_int_equal(0, w->core.epochs.count);
     leat_map_close(&w->core.epochs);
     leat_metrics_registry_free(w->registry);
@@ -285,10 +315,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void begin(world *w, bool fresh_only)
+static void begin(world *w, leat_read_need need)
 {
-    w->read = leat_read_start(&w->core, leat_slice_of("t"), &w->grant, fresh_only, DEADLINE,
-                              on_read, NULL);
+    w->read = leat_read_start(&w->ring, &w->grant, need, DEADLINE, on_read, NULL);
 }
 
 /* BEGIN and the position are answered. */
@@ -307,7 +336,7 @@ static void expect_end(leat_code code, bool stale)
 
 static void gives_refresh_then_snapshot_then_commits(void **state)
 {
-    begin(*state, false);
+    begin(*state, LEAT_READ_FIRST);
     lease();
     assert_int_equal(2, seen.n_queries); /* before the refresh's first query */
     reply_position();
@@ -325,8 +354,10 @@ static void waits_for_the_position(void **state)
 {
     world *w = *state;
     w->grant.has_refresh = false;
-    begin(w, false);
+    begin(w, LEAT_READ_FIRST);
+    want();
     lease();
+    assert_int_equal(1, seen.n_lent);
     tell(&seen.snapshot, fine);
     assert_int_equal(0, seen.n_ended);
 
@@ -336,10 +367,92 @@ static void waits_for_the_position(void **state)
     reply(0);
 }
 
+static void acquires_nothing_for_a_snapshot_that_reads_nothing(void **state)
+{
+    world *w = *state;
+    w->grant.has_refresh = false;
+    w->ring.epoch = leat_epoch_of(&w->core.epochs, leat_slice_of("e"));
+    w->ring.head = 21;
+    w->ring.revoked = 20;
+    begin(w, LEAT_READ_FIRST);
+    tell(&seen.snapshot, fine);
+
+    expect_end(LEAT_CODE_OK, false);
+    assert_null(seen.waiter);
+    assert_ptr_equal(w->ring.epoch, seen.last.snapshot.position.epoch);
+    assert_int_equal(21, seen.last.snapshot.position.seq);
+    assert_int_equal(20, seen.last.snapshot.position.revoked);
+}
+
+static void reads_the_position_of_a_later_snapshot_that_reads_nothing(void **state)
+{
+    world *w = *state;
+    w->grant.has_refresh = false;
+    w->ring.epoch = leat_epoch_of(&w->core.epochs, leat_slice_of("e"));
+    w->ring.head = 2; /* behind what the client has */
+    begin(w, LEAT_READ_LATER);
+    tell(&seen.snapshot, fine);
+    lease();
+    reply(0);
+
+    expect_end(LEAT_CODE_OK, false);
+    assert_int_equal(17, seen.last.snapshot.position.seq);
+}
+
+static void reads_the_position_alone_if_the_ring_does_not_know_it(void **state)
+{
+    world *w = *state;
+    w->grant.has_refresh = false;
+    begin(w, LEAT_READ_FIRST);
+    tell(&seen.snapshot, fine);
+    lease();
+    assert_int_equal(1, seen.n_queries); /* no BEGIN */
+    reply(0);
+
+    expect_end(LEAT_CODE_OK, false);
+    assert_int_equal(17, seen.last.snapshot.position.seq);
+    assert_int_equal(0, seen.n_leased); /* no COMMIT */
+}
+
+static void composes_again_if_the_position_cannot_be_read(void **state)
+{
+    world *w = *state;
+    w->grant.has_refresh = false;
+    begin(w, LEAT_READ_FIRST);
+    tell(&seen.snapshot, fine);
+    lease();
+    reply(LEAT_EPG_LOST);
+    pass_time();
+    tell(&seen.snapshot, fine);
+    lease();
+    reply(0);
+
+    expect_end(LEAT_CODE_OK, false);
+}
+
+static void leaves_nothing_if_a_snapshot_without_a_refresh_is_cancelled(void **state)
+{
+    world *w = *state;
+    w->grant.has_refresh = false;
+    for (int step = 0; step < 5; step++) {
+        begin(w, LEAT_READ_FIRST);
+        if (step == 1 || step == 2)
+            want();
+        if (step > 2)
+            tell(&seen.snapshot, fine);
+        if (step == 2 || step == 4)
+            lease();
+        leat_read_cancel(w->read);
+        assert_null(seen.waiter);
+        assert_int_equal(0, seen.n_leased);
+    }
+    assert_int_equal(0, seen.n_ended);
+}
+
 static void gives_a_refresh_half_of_the_time(void **state)
 {
     world *w = *state;
-    begin(w, false);
+    begin(w, LEAT_READ_FIRST);
     seen.now += 200;
     lease();
 
@@ -349,11 +462,12 @@ static void gives_a_refresh_half_of_the_time(void **state)
 
 static void falls_back_where_the_refresh_cannot_read(void **state)
 {
-    begin(*state, false);
+    begin(*state, LEAT_READ_FIRST);
     lease();
     reply_position();
     tell(&seen.refresh, late);
     assert_int_equal(0, seen.n_leased); /* a transaction of its own */
+    want();
     lease();
     reply_position();
     assert_int_equal(1, seen.refresh.n);
@@ -368,7 +482,7 @@ static void falls_back_where_the_refresh_cannot_read(void **state)
 static void takes_no_position_from_rows_that_are_hidden(void **state)
 {
     seen.hidden = true;
-    begin(*state, false);
+    begin(*state, LEAT_READ_FIRST);
     lease();
     reply_position();
     assert_int_equal(0, seen.n_leased);
@@ -386,7 +500,7 @@ static void takes_no_position_from_rows_that_are_hidden(void **state)
 
 static void ends_where_the_refresh_finds_nothing(void **state)
 {
-    begin(*state, false);
+    begin(*state, LEAT_READ_FIRST);
     lease();
     tell(&seen.refresh, gone);
 
@@ -396,7 +510,7 @@ static void ends_where_the_refresh_finds_nothing(void **state)
 
 static void accepts_no_fallback_if_it_must_be_fresh(void **state)
 {
-    begin(*state, true);
+    begin(*state, LEAT_READ_FRESH);
     lease();
     reply_position();
     tell(&seen.refresh, unreadable);
@@ -407,7 +521,7 @@ static void accepts_no_fallback_if_it_must_be_fresh(void **state)
 
 static void tries_again_where_the_snapshot_cannot_be_read(void **state)
 {
-    begin(*state, false);
+    begin(*state, LEAT_READ_FIRST);
     for (int i = 0; i < 3; i++) {
         lease();
         reply_position();
@@ -427,7 +541,7 @@ static void tries_again_where_the_snapshot_cannot_be_read(void **state)
 
 static void gives_up_at_the_deadline(void **state)
 {
-    begin(*state, false);
+    begin(*state, LEAT_READ_FIRST);
     while (seen.n_ended == 0) {
         lease();
         reply(LEAT_EPG_LOST);
@@ -441,7 +555,7 @@ static void gives_up_at_the_deadline(void **state)
 
 static void a_position_that_fails_spoils_the_attempt(void **state)
 {
-    begin(*state, false);
+    begin(*state, LEAT_READ_FIRST);
     lease();
     tell(&seen.refresh, fine);
     reply(0);
@@ -459,7 +573,7 @@ static void a_position_that_fails_spoils_the_attempt(void **state)
 
 static void does_not_wait_for_a_pool_that_is_full(void **state)
 {
-    begin(*state, false);
+    begin(*state, LEAT_READ_FIRST);
     leat_pg_waiter *w = seen.waiter;
     seen.waiter = NULL;
     w->cb_(w, NULL, LEAT_EBUSY);
@@ -470,7 +584,7 @@ static void does_not_wait_for_a_pool_that_is_full(void **state)
 static void leaves_nothing_wherever_it_is_cancelled(void **state)
 {
     for (int step = 0; step < 5; step++) {
-        begin(*state, false);
+        begin(*state, LEAT_READ_FIRST);
         if (step > 0)
             lease();
         if (step > 1)
@@ -493,6 +607,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(gives_refresh_then_snapshot_then_commits),
         TEST(waits_for_the_position),
+        TEST(acquires_nothing_for_a_snapshot_that_reads_nothing),
+        TEST(reads_the_position_of_a_later_snapshot_that_reads_nothing),
+        TEST(reads_the_position_alone_if_the_ring_does_not_know_it),
+        TEST(composes_again_if_the_position_cannot_be_read),
+        TEST(leaves_nothing_if_a_snapshot_without_a_refresh_is_cancelled),
         TEST(gives_a_refresh_half_of_the_time),
         TEST(falls_back_where_the_refresh_cannot_read),
         TEST(takes_no_position_from_rows_that_are_hidden),

@@ -25,19 +25,19 @@ static struct {
     leat_read *running;
     size_t n_started;
     size_t n_cancelled;
-    bool fresh_only; /* the last one */
+    leat_read_need need; /* the last one */
 } reads;
 
 static leat_map epochs;
 
-leat_read *leat_read_start(leat_core *core, leat_slice topic, leat_grant *grant, bool fresh_only,
+leat_read *leat_read_start(const leat_ring *ring, leat_grant *grant, leat_read_need need,
                            uint64_t deadline_ms, leat_read_cb cb, void *arg)
 {
-    (void)core, (void)topic, (void)deadline_ms;
+    (void)ring, (void)deadline_ms;
     assert_null(reads.running);
     reads.running = leat_calloc(1, sizeof(*reads.running));
     *reads.running = (leat_read){grant, cb, arg};
-    reads.fresh_only = fresh_only;
+    reads.need = need;
     reads.n_started++;
     return reads.running;
 }
@@ -81,7 +81,7 @@ typedef struct waiter {
     size_t n_served;
     leat_read_outcome last;
     bool joins_again;
-    bool fresh_only;
+    leat_read_need need;
 } waiter;
 
 typedef struct world {
@@ -101,7 +101,7 @@ static void join_for(waiter *me, int64_t least_seq)
     leat_share_ask ask = {
         .grant = &me->grant,
         .least_seq = least_seq,
-        .fresh_only = me->fresh_only,
+        .need = me->need,
         .deadline_ms = leat_loop_now(me->world->loop) + TIMEOUT_MS,
     };
     leat_share_join(&me->wait, &me->world->shares, &ask, on_shared);
@@ -449,10 +449,10 @@ static void a_read_without_fallback_is_its_waiters_own(void **state)
     world *w = *state;
     join(w, 0);
     answer(good);
-    w->waiters[1].fresh_only = true;
+    w->waiters[1].need = LEAT_READ_FRESH;
 
     join(w, 1);
-    assert_true(reads.fresh_only);
+    assert_int_equal(reads.need, LEAT_READ_FRESH);
     leat_share_leave(&w->waiters[1].wait);
 
     assert_int_equal(1, reads.n_cancelled);

@@ -14,7 +14,7 @@ static void replaces_a_stale_snapshot(void **state)
     core_fixture *f = *state;
     reach_stale(f);
     core_fixture_wait(f, 1001);
-    assert_true(core_fixture_read(f)->fresh_only);
+    assert_int_equal(core_fixture_read(f)->need, LEAT_READ_FRESH);
     core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
     core_fixture_expect_sent(f, "\"seq\":11"); /* nothing is held up */
 
@@ -47,7 +47,7 @@ static void holds_the_cursor_for_a_fresh_snapshot(void **state)
     core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
     core_fixture_expect_silence(f);
     core_fixture_expect_state(f, SUB_REREADING);
-    assert_true(core_fixture_read(f)->fresh_only);
+    assert_int_equal(core_fixture_read(f)->need, LEAT_READ_FRESH);
     core_fixture_event(f, LEAT_EVENT_DATA, 12, "1");
     core_fixture_expect_silence(f);
 
@@ -87,7 +87,8 @@ static void gives_up_the_replacement_at_a_resync(void **state)
     reach_stale(f);
     core_fixture_wait(f, 1001);
     core_fixture_reset(f, LEAT_RESET_HISTORY);
-    assert_false(core_fixture_read(f)->fresh_only); /* the only one: the other was cancelled */
+    assert_int_equal(core_fixture_read(f)->need,
+                     LEAT_READ_LATER); /* the only one: the other was cancelled */
     assert_int_equal(1, f->core.slots.n_taken);
     assert_int_equal(0, f->core.slots.n_repetitions);
 }
@@ -100,7 +101,7 @@ static void keeps_no_stale_state_of_an_old_numbering(void **state)
     core_fixture_wait(f, 1001);
     core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
     core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
-    assert_true(core_fixture_read(f)->fresh_only);
+    assert_int_equal(core_fixture_read(f)->need, LEAT_READ_FRESH);
 
     core_fixture_reset(f, LEAT_RESET_EPOCH);
     core_fixture_unread(f, LEAT_CODE_UNAVAILABLE, true);
@@ -112,7 +113,7 @@ static void keeps_no_stale_state_of_an_old_numbering(void **state)
     core_fixture_wait(f, 101);
     core_fixture_expect_state(f, SUB_REAUTHORIZING);
     core_fixture_allow(f);
-    assert_false(core_fixture_read(f)->fresh_only);
+    assert_int_equal(core_fixture_read(f)->need, LEAT_READ_LATER);
 }
 
 static void runs_its_handler_before_a_fresh_snapshot_behind_a_revocation(void **state)
@@ -124,7 +125,7 @@ static void runs_its_handler_before_a_fresh_snapshot_behind_a_revocation(void **
     core_fixture_expect_silence(f);
     core_fixture_expect_state(f, SUB_REAUTHORIZING);
     core_fixture_allow(f);
-    assert_true(core_fixture_read(f)->fresh_only);
+    assert_int_equal(core_fixture_read(f)->need, LEAT_READ_FRESH);
 }
 
 static void asks_new_scripts_to_replace_a_stale_snapshot(void **state)
