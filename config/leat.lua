@@ -63,6 +63,15 @@ return {
     max_age_s = 600,
   },
 
+  -- Files and the answers of routes are compressed (gzip) for clients that accept it, if their type is one of
+  -- text. 1 is the fastest, 9 makes the smallest, 0 compresses none. A file is compressed once and kept in
+  -- memory; the files of all workers together take gzip_cache_bytes, and a file that finds no room is sent as
+  -- it is. FILE.gz beside a file is sent instead if it is no older. docs/security.md says which answers are
+  -- never compressed.
+  gzip_level = 6,
+  gzip_min_bytes = 1024,
+  gzip_cache_bytes = 16777216,
+
   -- Proxies in front of this server, addresses or networks, separated by commas: "127.0.0.1, 10.0.0.0/8".
   -- Requests that come from them are counted for, and request.remote is, the client that they name: the
   -- last address of X-Forwarded-For that is not itself trusted, or that of Forwarded (RFC 7239) if there

@@ -72,6 +72,13 @@ static const leat_config_key keys[] = {
              "headers of an answer that pages of allowed origins may read"),
     U64_KEY("cors.max_age_s", http.cors_max_age_s, 600, 0, 86400,
             "how long a browser may remember the answer to a preflight request"),
+    U64_KEY("gzip_level", http.gzip_level, 6, 0, 9,
+            "how hard files and the answers of routes are compressed: 1 is the fastest, 9 the "
+            "smallest, 0 compresses none"),
+    SIZE_KEY("gzip_min_bytes", http.gzip_min_bytes, 1024, 0, GIB,
+             "a shorter file or answer is not compressed"),
+    SIZE_KEY("gzip_cache_bytes", http.gzip_cache_bytes, 16 * MIB, 0, 16 * GIB,
+             "compressed files kept in memory, shared out among the workers"),
     TEXT_KEY("trusted_proxies", LEAT_KEY_NETWORKS, trusted_proxies, "",
              "comma-separated addresses and networks of proxies that send the client's address"),
     TEXT_KEY("proxy_protocol_from", LEAT_KEY_NETWORKS, proxy_protocol_from, "",

@@ -144,6 +144,7 @@ void leat_worker_free(leat_worker *w)
 {
     leat_mailbox_free(w->mailbox);
     leat_deflate_free(w->core.deflate);
+    leat_http_gzip_free(w->http.gzip);
     leat_buf_close(&w->start_error);
     free(w);
 }
@@ -262,6 +263,10 @@ static void fill_http(leat_worker *w)
     w->http.limits = &w->options.config->limits;
     w->http.options = &w->http_options;
     w->http.addresses = w->options.addresses;
+    const leat_http_policy *policy = &w->options.config->http;
+    if (policy->gzip_level > 0)
+        w->http.gzip = leat_http_gzip_new(w->loop, w->metrics, (int)policy->gzip_level,
+                                          policy->gzip_cache_bytes / w->options.config->workers);
     w->http.on_quiet = check_drained;
     w->http.on_quiet_arg = w;
 }

@@ -202,6 +202,10 @@ static const series table[LEAT_M_COUNT] = {
         GAUGE("leat_guest_bytes", "Bytes held for HTTP connections whose caller is not let in."),
     [LEAT_M_REQUEST_BYTES] =
         GAUGE("leat_request_bytes", "Bytes held for HTTP requests whose caller was let in."),
+    [LEAT_M_GZIP_CACHE_BYTES] =
+        GAUGE("leat_gzip_cache_bytes", "Bytes of compressed files kept in memory."),
+    [LEAT_M_GZIP_NO_ROOM] = COUNTER("leat_gzip_no_room_total",
+                                    "Files sent uncompressed because gzip_cache_bytes is reached."),
     [LEAT_M_HTTP_REJECTED] = COUNTER("leat_http_rejected_total",
                                      "HTTP requests that were malformed, too large or too slow."),
     [LEAT_M_PROTOCOL_ERRORS] =

@@ -96,6 +96,8 @@ typedef enum leat_metric {
     LEAT_M_HTTP_SHED,        /* leat_http_shed_total */
     LEAT_M_GUEST_BYTES,      /* leat_guest_bytes (gauge) */
     LEAT_M_REQUEST_BYTES,    /* leat_request_bytes (gauge) */
+    LEAT_M_GZIP_CACHE_BYTES, /* leat_gzip_cache_bytes (gauge) */
+    LEAT_M_GZIP_NO_ROOM,     /* leat_gzip_no_room_total */
     LEAT_M_HTTP_REJECTED,    /* leat_http_rejected_total: malformed, too large, too slow */
     LEAT_M_PROTOCOL_ERRORS,  /* leat_protocol_errors_total: closes for RFC 6455 violations */
     LEAT_M_LIMITED_MESSAGES, /* leat_rate_limited_total{limit=...} */

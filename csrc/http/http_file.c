@@ -130,7 +130,7 @@ static int open_beneath(int folder, const char *relative)
     return open_by_steps(folder, steps);
 }
 
-static bool ends_as_folder(const char *relative)
+bool leat_http_file_is_folder(const char *relative)
 {
     size_t len = strlen(relative);
     return len == 0 || relative[len - 1] == '/';
@@ -139,7 +139,7 @@ static bool ends_as_folder(const char *relative)
 static int open_named(int folder, const char *relative, struct stat *st)
 {
     char name[PATH_MAX];
-    bool index = ends_as_folder(relative);
+    bool index = leat_http_file_is_folder(relative);
     if ((size_t)snprintf(name, sizeof(name), "%s%s", relative, index ? "index.html" : "") >=
         sizeof(name))
         return -ENAMETOOLONG;
@@ -169,11 +169,13 @@ int leat_http_file_open(const char *folder, const char *relative, struct stat *s
 
 /* --- validators --- */
 
-void leat_http_file_validators(const struct stat *st, leat_buf *etag, leat_buf *modified)
+void leat_http_file_validators(const struct stat *st, bool gzip, leat_buf *etag, leat_buf *modified)
 {
-    leat_buf_printf(etag, "\"%" PRIx64 "-%lx-%" PRIx64 "\"", (uint64_t)st->st_mtim.tv_sec,
-                    (unsigned long)st->st_mtim.tv_nsec, (uint64_t)st->st_size);
+    leat_buf_printf(etag, "\"%" PRIx64 "-%lx-%" PRIx64 "%s\"", (uint64_t)st->st_mtim.tv_sec,
+                    (unsigned long)st->st_mtim.tv_nsec, (uint64_t)st->st_size, gzip ? "-gz" : "");
     leat_buf_char(etag, '\0');
+    if (modified == NULL)
+        return;
     leat_http_write_date(modified, st->st_mtim.tv_sec);
     leat_buf_char(modified, '\0');
 }

@@ -29,8 +29,13 @@ int leat_http_file_open(const char *folder, const char *relative, struct stat *s
 /* The content type by the name's ending. */
 const char *leat_http_file_type(const char *name);
 
-/* Appends a file's ETag (quoted) and Last-Modified, zero-terminated. */
-void leat_http_file_validators(const struct stat *st, leat_buf *etag, leat_buf *modified);
+/* True for "" and a name that ends in a slash. */
+bool leat_http_file_is_folder(const char *relative);
+
+/* Appends a file's ETag (quoted) and Last-Modified (unless it is NULL), zero-terminated. gzip:
+ * those of its compressed form, whose bytes are others. */
+void leat_http_file_validators(const struct stat *st, bool gzip, leat_buf *etag,
+                               leat_buf *modified);
 
 /* True if the request says that it has just that version (RFC 9110 §13.1): then 304. */
 bool leat_http_file_fresh(const leat_http_request *r, const char *etag, int64_t modified_s);

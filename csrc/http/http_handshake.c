@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "core/client.h"
 #include "http/http_answer.h"
+#include "http/http_compress.h"
 #include "http/http_refusal.h"
 #include "http/http_stream.h"
 #include "wire/upgrade.h"
@@ -314,8 +315,8 @@ static void on_answered(leat_call *call, const leat_route_answer *answer)
     size_t headers_at = text.len;
     leat_buf_slice(&text, answer->headers);
     leat_buf_char(&text, '\0');
-    leat_http_answer(c, answer->status, answer->content_type.len > 0 ? text.at : NULL,
-                     text.at + headers_at, answer->body);
+    leat_http_compress_answer(c, answer->status, answer->content_type.len > 0 ? text.at : NULL,
+                              text.at + headers_at, answer->body);
     leat_buf_close(&text);
     free_handshake(h);
 }

@@ -4,7 +4,10 @@
 #include "http/http_headers.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <strings.h>
+
+#include "wire/http_head.h"
 
 static const char *const page_names[LEAT_HTTP_PAGE_HEADERS] = {
     [LEAT_HTTP_PAGE_CSP] = "Content-Security-Policy",
@@ -14,17 +17,22 @@ static const char *const page_names[LEAT_HTTP_PAGE_HEADERS] = {
     [LEAT_HTTP_PAGE_PERMISSIONS_POLICY] = "Permissions-Policy",
 };
 
-/* lines may be NULL. */
-static bool have(const char *lines, const char *name)
+leat_slice leat_http_headers_find(const char *lines, const char *name)
 {
     size_t len = strlen(name);
     while (lines != NULL && *lines != '\0') {
-        if (strncasecmp(lines, name, len) == 0 && lines[len] == ':')
-            return true;
-        const char *end = strchr(lines, '\n');
-        lines = end == NULL ? NULL : end + 1;
+        size_t line_len = strcspn(lines, "\r\n");
+        if (line_len > len && strncasecmp(lines, name, len) == 0 && lines[len] == ':')
+            return leat_http_head_trim((leat_slice){lines + len + 1, line_len - len - 1});
+        lines += line_len;
+        lines += strspn(lines, "\r\n");
     }
-    return false;
+    return (leat_slice){NULL, 0};
+}
+
+static bool have(const char *lines, const char *name)
+{
+    return leat_http_headers_find(lines, name).at != NULL;
 }
 
 static void write_unless(leat_buf *out, const char *own, const char *name, const char *value)

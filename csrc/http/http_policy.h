@@ -2,13 +2,14 @@
  *
  * Ownership  embedded in the configuration, which owns the texts.
  * Threads    read-only once the server runs.
- * Units      seconds.
+ * Units      seconds, bytes.
  * Errors     none.
  */
 #ifndef LEAT_HTTP_HTTP_POLICY_H
 #define LEAT_HTTP_HTTP_POLICY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Headers of every answer that does not set them itself. */
@@ -27,6 +28,9 @@ typedef struct leat_http_policy {
     char *cors_expose;                  /* that it may read */
     uint64_t cors_max_age_s;            /* of a preflight's answer */
     bool cors_credentials;              /* pages of listed origins may send cookies */
+    uint64_t gzip_level;                /* 0: nothing is compressed */
+    size_t gzip_min_bytes;              /* shorter contents are sent as they are */
+    size_t gzip_cache_bytes;            /* of compressed files in memory, of all workers */
 } leat_http_policy;
 
 #endif

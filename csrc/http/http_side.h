@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/metrics.h"
 #include "core/core.h"
+#include "http/http_gzip.h"
 #include "http/http_policy.h"
 #include "hub/hub.h"
 #include "loop/loop.h"
@@ -62,6 +63,7 @@ typedef struct leat_http_side {
     const leat_limits *limits;
     const leat_http_options *options;
     leat_address_limit *addresses; /* the process's */
+    leat_http_gzip *gzip;          /* NULL: nothing is compressed */
     bool draining;
     /* While draining: the last request has been answered; or all connections are gone. May be NULL.
      */

@@ -130,8 +130,7 @@ static bool host_ok(leat_slice host)
     return true;
 }
 
-/* 1*DIGIT; a number too large for 64 bits counts as the largest. */
-static bool parse_length(leat_slice text, uint64_t *out)
+bool leat_http_head_number(leat_slice text, uint64_t *out)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < text.len; i++) {
@@ -168,7 +167,7 @@ int leat_http_head_field(leat_http_head *h, leat_slice line)
     if (leat_http_head_is_word(name, "host"))
         return ++h->n_hosts > 1 || !host_ok(value) ? 400 : 0;
     if (leat_http_head_is_word(name, "content-length"))
-        return ++h->n_lengths > 1 || !parse_length(value, &h->content_length) ? 400 : 0;
+        return ++h->n_lengths > 1 || !leat_http_head_number(value, &h->content_length) ? 400 : 0;
     if (leat_http_head_is_word(name, "transfer-encoding")) {
         h->encoding_status = encoding_status(value);
         return ++h->n_encodings > 1 ? 400 : 0;

@@ -42,6 +42,9 @@ bool leat_http_head_is_token_char(char c);
 bool leat_http_head_name_ok(leat_slice text);
 bool leat_http_head_value_ok(leat_slice text);
 
+/* Reads 1*DIGIT. A number too large for 64 bits counts as the largest. */
+bool leat_http_head_number(leat_slice text, uint64_t *out);
+
 /* Compares without case; lower is in lower case. */
 bool leat_http_head_is_word(leat_slice s, const char *lower);
 

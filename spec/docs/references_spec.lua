@@ -174,7 +174,8 @@ describe("the documentation", function()
 
     local expected = numbers()
     -- What there is, and how it is done: no limits.
-    for _, key in ipairs { "workers", "drain_ms", "compression_level", "compression_min_bytes", "cors.max_age_s" } do
+    for _, key in ipairs { "workers", "drain_ms", "compression_level", "compression_min_bytes", "cors.max_age_s",
+      "gzip_level", "gzip_min_bytes" } do
       expected[key] = nil
     end
     assert.same(expected, listed)

@@ -222,7 +222,7 @@ static void test_fresh(void **state)
     struct stat st = {.st_size = 5, .st_mtim = {784111777, 0}};
     leat_buf etag = LEAT_BUF_INIT;
     leat_buf modified = LEAT_BUF_INIT;
-    leat_http_file_validators(&st, &etag, &modified);
+    leat_http_file_validators(&st, false, &etag, &modified);
     assert_string_equal(etag.at, "\"2ebc98a1-0-5\"");
     assert_string_equal(modified.at, "Sun, 06 Nov 1994 08:49:37 GMT");
     static const struct {
