@@ -15,6 +15,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "loop/mailbox.h"
 
 enum {
@@ -47,7 +48,7 @@ struct leat_fetcher {
     leat_mailbox *mailbox;
     void (*done)(void *arg);
     void *done_arg;
-    uv_thread_t thread;
+    pthread_t thread;
     CURLM *multi;
 
     uv_mutex_t lock;
@@ -57,7 +58,7 @@ struct leat_fetcher {
     leat_list active; /* the thread's */
 };
 
-static void run(void *arg);
+static void *run(void *arg);
 static void on_mail(void *arg, leat_mail *mail);
 
 /* --- the loop's thread --- */
@@ -68,7 +69,7 @@ static void stop_thread(leat_fetcher *f)
     f->stopping = true;
     uv_mutex_unlock(&f->lock);
     curl_multi_wakeup(f->multi);
-    uv_thread_join(&f->thread);
+    pthread_join(f->thread, NULL);
 }
 
 static void close_curl(leat_fetcher *f)
@@ -89,7 +90,7 @@ int leat_fetcher_new(leat_fetcher **out, uv_loop_t *uv)
     err = f->multi == NULL ? UV_ENOMEM : uv_mutex_init(&f->lock);
     if (err < 0)
         goto no_lock;
-    err = uv_thread_create(&f->thread, run, f);
+    err = -leat_thread_start(&f->thread, NULL, run, f);
     if (err < 0)
         goto no_thread;
     err = leat_mailbox_new(&f->mailbox, uv, on_mail, f);
@@ -293,9 +294,10 @@ static void take_ended(leat_fetcher *f)
     }
 }
 
-static void run(void *arg)
+static void *run(void *arg)
 {
     leat_fetcher *f = arg;
+    leat_thread_name("leat fetch");
     int running = 0;
     while (take_incoming(f)) {
         drop_cancelled(f, false);
@@ -304,4 +306,5 @@ static void run(void *arg)
         curl_multi_poll(f->multi, NULL, 0, LONGEST_POLL_MS, NULL);
     }
     drop_cancelled(f, true);
+    return NULL;
 }
