@@ -150,6 +150,19 @@ return {
   max_connections_per_address = 256,
   connection_rate_per_address = 64,
   connection_burst_per_address = 256,
+  -- Subscriptions of all clients of one user (ctx.user.id) on one worker; one more is answered "limit".
+  max_subscriptions_per_user = 1000,
+  -- Handshakes of one worker that are not yet answered: subscribes, and HTTP requests that need the
+  -- scripts; and subscribes of one user among them. One more is answered "unavailable" (503) at once,
+  -- with a retry_after_ms that is an estimate. So is one that would wait for the database longer than its
+  -- deadline.
+  max_handshakes = 10000,
+  max_handshakes_per_user = 64,
+  -- Publishes of one user to one topic, on one worker: so many a second in the long run, and so many at
+  -- once. One more is answered "rate_limited" with retry_after_ms. A client without a user is one of its
+  -- own here.
+  publish_rate_per_user = 50,
+  publish_burst_per_user = 200,
   -- Subscriptions of one client, and its requests that are not yet answered; further ones are read
   -- when some have been.
   max_subscriptions = 256,

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/bucket.h"
+#include "base/slice.h"
 
 /* What one client, and one user, may have. A script may set other values for a user (connect). */
 typedef struct leat_allowance {
@@ -25,11 +26,21 @@ typedef struct leat_allowance {
     leat_rate publishes;               /* of one user to one topic on one worker */
 } leat_allowance;
 
+/* What a script has set for a user (connect). */
+typedef struct leat_terms {
+    leat_allowance allowance;
+    leat_slice tenant; /* at == NULL: none. What follows is of all of its users on one worker */
+    size_t tenant_max_subscriptions;
+    size_t tenant_max_handshakes;
+    leat_rate tenant_publishes; /* to all topics */
+} leat_terms;
+
 typedef struct leat_limits {
     leat_allowance allowance; /* of everybody for whom the script sets no other */
     uint64_t control_timeout_ms;
     uint64_t max_timeout_ms; /* of a caller's own deadline */
     size_t max_connections;
+    size_t max_handshakes;     /* of one worker, not yet answered */
     size_t max_inflight;       /* requests of one client that are not yet answered */
     size_t max_message_bytes;  /* one message of a client */
     size_t max_message_values; /* JSON values in it */

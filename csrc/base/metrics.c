@@ -70,6 +70,16 @@ typedef struct series {
         "leat_rate_limited_total", "counter", "limit=\"" limit "\"",                               \
             "Times that a client sent more than its rate allows."                                  \
     }
+#define SHED(limit)                                                                                \
+    {                                                                                              \
+        "leat_handshakes_shed_total", "counter", "limit=\"" limit "\"",                            \
+            "Handshakes refused at once, because too many were under way or waited."               \
+    }
+#define SUBS_REFUSED(limit)                                                                        \
+    {                                                                                              \
+        "leat_subscriptions_refused_total", "counter", "limit=\"" limit "\"",                      \
+            "Subscriptions refused because there were too many."                                   \
+    }
 #define RESYNCS(reason)                                                                            \
     {                                                                                              \
         "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
@@ -128,6 +138,15 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_HANDSHAKES_UNAVAILABLE] = HANDSHAKES("unavailable"),
     [LEAT_M_HANDSHAKES_INTERNAL] = HANDSHAKES("internal"),
     [LEAT_M_HANDSHAKES_GONE] = HANDSHAKES("gone"),
+    [LEAT_M_HANDSHAKES_UNDER_WAY] =
+        GAUGE("leat_handshakes_under_way", "Subscribes and requests for scripts, unanswered."),
+    [LEAT_M_HANDSHAKES_SHED_ALL] = SHED("all"),
+    [LEAT_M_HANDSHAKES_SHED_WAIT] = SHED("wait"),
+    [LEAT_M_HANDSHAKES_SHED_USER] = SHED("user"),
+    [LEAT_M_HANDSHAKES_SHED_TENANT] = SHED("tenant"),
+    [LEAT_M_SUBS_REFUSED_CLIENT] = SUBS_REFUSED("client"),
+    [LEAT_M_SUBS_REFUSED_USER] = SUBS_REFUSED("user"),
+    [LEAT_M_SUBS_REFUSED_TENANT] = SUBS_REFUSED("tenant"),
     [LEAT_M_SNAPSHOT_READS] = COUNTER("leat_snapshot_reads_total", "Snapshot reads begun."),
     [LEAT_M_STALE_SNAPSHOTS] =
         COUNTER("leat_stale_snapshots_total", "Snapshots composed from the authorised row because "

@@ -44,6 +44,14 @@ typedef enum leat_metric {
     LEAT_M_HANDSHAKES_UNAVAILABLE,
     LEAT_M_HANDSHAKES_INTERNAL,
     LEAT_M_HANDSHAKES_GONE,
+    LEAT_M_HANDSHAKES_UNDER_WAY, /* leat_handshakes_under_way (gauge) */
+    LEAT_M_HANDSHAKES_SHED_ALL,  /* leat_handshakes_shed_total{limit=...} */
+    LEAT_M_HANDSHAKES_SHED_WAIT,
+    LEAT_M_HANDSHAKES_SHED_USER,
+    LEAT_M_HANDSHAKES_SHED_TENANT,
+    LEAT_M_SUBS_REFUSED_CLIENT, /* leat_subscriptions_refused_total{limit=...} */
+    LEAT_M_SUBS_REFUSED_USER,
+    LEAT_M_SUBS_REFUSED_TENANT,
     LEAT_M_SNAPSHOT_READS,  /* leat_snapshot_reads_total */
     LEAT_M_STALE_SNAPSHOTS, /* leat_stale_snapshots_total */
     LEAT_M_EVENTS,          /* leat_events_total */

@@ -15,6 +15,7 @@
 #include "base/container_of.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/admission.h"
 #include "core/client_end.h"
 #include "core/client_message.h"
 #include "core/client_request.h"
@@ -149,6 +150,7 @@ static void on_gone(void *owner, int err)
         LEAT_LOG_DEBUG("client", "gone err=%s", err == 0 ? "-" : uv_err_name(err));
     client_end(c);
     leat_peer_free(c->peer);
+    leat_admission_leave(&c->base);
     core->script->ops->session_unref(c->base.session);
     leat_map_close(&c->base.subs);
     leat_list_unlink(&c->link);
@@ -187,6 +189,9 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     core->n_clients++;
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
     c->peer = open_peer(c, opening, transport);
+    if (transport != LEAT_TRANSPORT_SSE)
+        leat_ws_peer_allow(c->peer, leat_admission_allowance(core, session));
+    leat_admission_join(&c->base);
     arm_expiry(c, until_ms(session->expires_at));
     return c;
 }

@@ -5,14 +5,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "core/admission.h"
 #include "core/client_end.h"
 #include "core/client_request.h"
 #include "core/client_send.h"
 #include "core/subscribe.h"
 #include "net/ws_peer.h"
 #include "wire/close_code.h"
-
-enum { RETRY_AFTER_MS = 1000 };
 
 static const leat_slice none = {NULL, 0};
 
@@ -42,14 +41,12 @@ static void refuse_message(leat_client *c, leat_slice id, leat_code code, const 
     if (code == LEAT_CODE_BAD_REQUEST)
         leat_metrics_add(c->base.core->metrics, LEAT_M_BAD_REQUESTS, 1);
     leat_failure failure = {.code = code, .message = leat_slice_of(message)};
-    if (code == LEAT_CODE_UNAVAILABLE)
-        failure.retry_after_ms = RETRY_AFTER_MS;
     client_send_error(&c->base, id, none, &failure);
 }
 
 static void subscribe(leat_client *c, const leat_v1_message *m)
 {
-    const char *why = NULL;
+    leat_failure why;
     leat_sub_request request = {
         .topic = m->topic,
         .id = m->id,
@@ -62,9 +59,8 @@ static void subscribe(leat_client *c, const leat_v1_message *m)
                        "a stream carries one topic: open /ws for more");
         return;
     }
-    leat_code code = leat_subscribe(&c->base, &request, &why);
-    if (code != LEAT_CODE_OK)
-        refuse_message(c, m->id, code, why);
+    if (leat_subscribe(&c->base, &request, &why) != LEAT_CODE_OK)
+        client_send_error(&c->base, m->id, none, &why);
 }
 
 static void unsubscribe(leat_client *c, const leat_v1_message *m)
@@ -84,8 +80,11 @@ static void unsubscribe(leat_client *c, const leat_v1_message *m)
 
 static void renew_session(leat_client *c, leat_session *session)
 {
+    leat_admission_leave(&c->base);
+    leat_ws_peer_allow(c->peer, leat_admission_allowance(c->base.core, session));
     c->base.core->script->ops->session_unref(c->base.session);
     c->base.session = session;
+    leat_admission_join(&c->base);
     c->base.ops->grant_expires(
         &c->base, session->expires_at); /* the identity may expire sooner than the old one */
     leat_sub_reauthorize_all(&c->base);
@@ -124,6 +123,15 @@ static void request(leat_client *c, const leat_v1_message *m, leat_slice subject
     client_request_new(c, m, subject, body, deadline_of(c, m), answer);
 }
 
+static void publish(leat_client *c, const leat_v1_message *m)
+{
+    leat_failure why;
+    if (leat_admission_publish(&c->base, m->topic, &why))
+        request(c, m, m->topic, m->data);
+    else
+        client_send_error(&c->base, m->id, none, &why);
+}
+
 static void dispatch(leat_client *c, const leat_v1_message *m)
 {
     switch (m->op) {
@@ -134,7 +142,7 @@ static void dispatch(leat_client *c, const leat_v1_message *m)
         unsubscribe(c, m);
         return;
     case LEAT_V1_PUBLISH:
-        request(c, m, m->topic, m->data);
+        publish(c, m);
         return;
     case LEAT_V1_CALL:
         request(c, m, m->method, m->params);

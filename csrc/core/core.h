@@ -40,9 +40,11 @@ typedef struct leat_core {
     const struct leat_cursor_handler *cursors; /* what the owners of cursors do (topic.h) */
     leat_map topics;                           /* leat_topic by name */
     leat_map epochs;   /* every epoch that is in use in this worker (epoch.h) */
+    leat_map accounts; /* leat_account: users and tenants who have clients here */
     leat_list clients; /* every leat_client */
     leat_list orphans; /* requests that run on although their client has gone */
     size_t n_clients;
+    size_t n_handshakes;  /* under way (admission.h) */
     uint64_t last_client; /* the last number given to a session's client */
     uint64_t generations; /* the last number given to a topic's life */
     uint64_t numberings;  /* the last number given to a numbering (ring.h) */

@@ -43,10 +43,11 @@ int leat_core_start(leat_core *core)
 {
     leat_map_init(&core->topics);
     leat_map_init(&core->epochs);
+    leat_map_init(&core->accounts);
     leat_list_init(&core->clients);
     leat_list_init(&core->orphans);
     leat_slots_init(&core->slots, core->limits->max_turns, core->metrics);
-    core->n_clients = 0;
+    core->n_clients = core->n_handshakes = 0;
     core->draining = core->confirmed = false;
     core->generations = core->numberings = core->histories = 0;
     core->history[0] = '\0';
@@ -83,5 +84,7 @@ void leat_core_stop(leat_core *core, void (*done)(void *arg), void *arg)
     leat_map_close(&core->topics);
     LEAT_ASSERT(core->epochs.count == 0);
     leat_map_close(&core->epochs);
+    LEAT_ASSERT(core->accounts.count == 0 && core->n_handshakes == 0);
+    leat_map_close(&core->accounts);
     leat_hub_link_close(core->link, done, arg);
 }

@@ -20,9 +20,10 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/admission.h"
 #include "outbox/history.h"
 
-enum { BACKOFF_MIN_MS = 25, BACKOFF_MAX_MS = 1000, RETRY_AFTER_MS = 1000 };
+enum { BACKOFF_MIN_MS = 25, BACKOFF_MAX_MS = 1000 };
 
 /* What an attempt has under way. The position is asked as soon as there is a connection. */
 typedef enum read_state {
@@ -132,7 +133,7 @@ static void fail(leat_read *r, leat_failure failure)
 {
     leat_read_outcome outcome = {.failure = failure};
     if (failure.code == LEAT_CODE_UNAVAILABLE && failure.retry_after_ms == 0)
-        outcome.failure.retry_after_ms = RETRY_AFTER_MS;
+        outcome.failure.retry_after_ms = leat_admission_retry_ms(r->core);
     abandon_attempt(r);
     r->cb(r, &outcome, r->arg);
     free_read(r);

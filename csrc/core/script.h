@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/failure.h"
+#include "base/limits.h"
 #include "base/slice.h"
 #include "core/route.h"
 #include "pg/pg_conn.h"
@@ -40,6 +41,7 @@ struct leat_session {
     uint64_t client;    /* its number in this worker; an identity that is renewed keeps it */
     leat_slice user_id; /* ctx.user.id as text; at == NULL if there is none */
     int64_t expires_at;
+    const leat_terms *terms; /* NULL: the configuration's limits hold */
 };
 
 /* Returns on whose account the session's reads are. session NULL: on nobody's. */

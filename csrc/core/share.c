@@ -10,10 +10,10 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "core/admission.h"
 
 enum {
     MAX_SHARES = 64, /* keys of one topic that are kept */
-    RETRY_AFTER_MS = 1000,
 };
 
 struct leat_share {
@@ -204,7 +204,7 @@ static void on_deadline(leat_deadline *d)
     if (!leat_pg_pool_healthy(w->core_->pool))
         outcome.failure = (leat_failure){
             .code = LEAT_CODE_UNAVAILABLE,
-            .retry_after_ms = RETRY_AFTER_MS,
+            .retry_after_ms = leat_admission_retry_ms(w->core_),
             .read_failed = true,
         };
     leat_share_leave(w);

@@ -18,6 +18,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/admission.h"
 #include "core/sub_private.h"
 #include "core/sub_table.h"
 #include "wire/leat_v1.h"
@@ -163,6 +164,8 @@ void leat_sub_begin(leat_subscriber *r, const leat_sub_request *request)
     leat_map_add(&r->subs, &s->entry, (leat_slice){w->name, request->topic.len});
     leat_metrics_add(r->core->metrics, LEAT_M_SUBS_NEW, 1);
     r->n_inflight++;
+    leat_admission_began(r);
+    leat_admission_under_way(r->core, r);
     r->params_bytes += request->params.len;
     if (s->grant != NULL && s->grant->expires_at > 0)
         r->ops->grant_expires(r, s->grant->expires_at);

@@ -9,8 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-
-enum { RETRY_AFTER_MS = 1000 };
+#include "core/admission.h"
 
 static const leat_slice none = {NULL, 0};
 
@@ -56,6 +55,7 @@ void sub_release_asked(leat_sub *s)
     free(a);
     s->work->asked = NULL;
     r->n_inflight--;
+    leat_admission_over(r->core, r);
     r->ops->answered(r);
 }
 
@@ -134,7 +134,10 @@ sub_event sub_answer_not_armed(leat_sub *s, sub_news *news)
 {
     leat_failure failure = {.code = LEAT_CODE_DEADLINE_EXCEEDED};
     if (!sub_core(s)->confirmed)
-        failure = (leat_failure){.code = LEAT_CODE_UNAVAILABLE, .retry_after_ms = RETRY_AFTER_MS};
+        failure = (leat_failure){
+            .code = LEAT_CODE_UNAVAILABLE,
+            .retry_after_ms = leat_admission_retry_ms(sub_core(s)),
+        };
     return answer_with(s, &failure, news);
 }
 
@@ -143,7 +146,7 @@ sub_event sub_answer_no_room(leat_sub *s, sub_news *news)
     leat_failure failure = {
         .code = LEAT_CODE_UNAVAILABLE,
         .message = leat_slice_of("too much is waiting to be sent on this connection"),
-        .retry_after_ms = RETRY_AFTER_MS,
+        .retry_after_ms = leat_admission_retry_ms(sub_core(s)),
     };
     return answer_with(s, &failure, news);
 }
@@ -185,6 +188,7 @@ sub_event sub_bury(leat_sub *s, sub_news *news)
     (void)news;
     leat_subscriber *r = s->subscriber;
     leat_map_remove(&r->subs, &s->entry);
+    leat_admission_ended(r);
     if (s->cursor.topic != NULL)
         leat_topic_detach(&s->cursor);
     if (s->grant != NULL)

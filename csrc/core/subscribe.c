@@ -1,33 +1,34 @@
 /* subscribe.c - a subscription begins only if the subscriber may have it. */
 #include "core/subscribe.h"
 
-static leat_code check(const leat_subscriber *to, const leat_sub_request *request, const char **why)
+#include "core/admission.h"
+
+static bool refuse(leat_failure *why, leat_code code, const char *sentence)
 {
-    const leat_limits *limits = to->core->limits;
-    *why = NULL;
-    if (leat_sub_find(to, request->topic) != NULL) {
-        *why = "this connection is subscribed to the topic already";
-        return LEAT_CODE_ALREADY_SUBSCRIBED;
-    }
-    if (to->subs.count >= limits->allowance.max_subscriptions) {
-        *why = "too many subscriptions on this connection";
-        return LEAT_CODE_LIMIT;
-    }
-    if (to->params_bytes + request->params.len > limits->max_message_bytes) {
-        *why = "too many bytes of params on this connection";
-        return LEAT_CODE_LIMIT;
-    }
-    if (to->core->draining) {
-        *why = "the server is shutting down";
-        return LEAT_CODE_UNAVAILABLE;
-    }
-    return LEAT_CODE_OK;
+    *why = (leat_failure){.code = code, .message = leat_slice_of(sentence)};
+    return false;
 }
 
-leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request, const char **why)
+static bool check(const leat_subscriber *to, const leat_sub_request *request, leat_failure *why)
 {
-    leat_code code = check(to, request, why);
-    if (code == LEAT_CODE_OK)
-        leat_sub_begin(to, request);
-    return code;
+    leat_core *core = to->core;
+    if (leat_sub_find(to, request->topic) != NULL)
+        return refuse(why, LEAT_CODE_ALREADY_SUBSCRIBED,
+                      "this connection is subscribed to the topic already");
+    if (to->params_bytes + request->params.len > core->limits->max_message_bytes)
+        return refuse(why, LEAT_CODE_LIMIT, "too many bytes of params on this connection");
+    if (core->draining) {
+        (void)refuse(why, LEAT_CODE_UNAVAILABLE, "the server is shutting down");
+        why->retry_after_ms = leat_admission_retry_ms(core);
+        return false;
+    }
+    return leat_admission_subscribe(to, request->deadline_ms, why);
+}
+
+leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request, leat_failure *why)
+{
+    if (!check(to, request, why))
+        return why->code;
+    leat_sub_begin(to, request);
+    return LEAT_CODE_OK;
 }

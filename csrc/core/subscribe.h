@@ -3,7 +3,7 @@
  * Ownership  the request's texts are copied.
  * Threads    loop thread of the worker.
  * Units      absolute milliseconds; bytes.
- * Errors     a code, and a static sentence for people.
+ * Errors     a failure with a static sentence for people.
  */
 #ifndef LEAT_CORE_SUBSCRIBE_H
 #define LEAT_CORE_SUBSCRIBE_H
@@ -13,9 +13,9 @@
 #include "core/subscriber.h"
 
 /* Begins the subscription, unless the subscriber may not have it: then it returns the reason and
- * *why is a sentence. request->done, if set, is called once, not from inside this call, with the
+ * *why says it all. request->done, if set, is called once, not from inside this call, with the
  * outcome; not if the subscriber goes away first, nor after leat_sub_forget. */
 LEAT_MUST_CHECK leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request,
-                                         const char **why);
+                                         leat_failure *why);
 
 #endif

@@ -58,10 +58,13 @@ struct leat_subscriber {
     const leat_subscriber_ops *ops;
     leat_core *core;
     leat_session *session;
-    leat_map subs;       /* leat_sub by topic */
-    size_t n_inflight;   /* requests and subscribes that are not yet answered */
-    size_t params_bytes; /* what subscriptions hold */
-    bool is_stream;      /* it has one subscription, and ends with it */
+    struct leat_account *user;   /* what its user has on this worker; NULL: it has none */
+    struct leat_account *tenant; /* likewise */
+    leat_map subs;               /* leat_sub by topic */
+    uint32_t n_handshakes;       /* subscribes that are not yet answered */
+    size_t n_inflight;           /* requests and subscribes that are not yet answered */
+    size_t params_bytes;         /* what subscriptions hold */
+    bool is_stream;              /* it has one subscription, and ends with it */
 };
 
 #endif

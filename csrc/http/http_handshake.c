@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/admission.h"
 #include "core/client.h"
 #include "http/http_answer.h"
 #include "http/http_compress.h"
@@ -18,7 +19,6 @@
 #include "wire/upgrade.h"
 
 #define WEBSOCKET_ONLY "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-#define DEFAULT_RETRY_MS 1000
 
 enum goal { GOAL_CLIENT, GOAL_STREAM_WS, GOAL_STREAM_SSE, GOAL_ROUTE, GOAL_RAW };
 
@@ -162,9 +162,14 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
     set_deadline(h);
     h->call = (leat_call){.cb = on_connected, .data = h};
     leat_http_conn_set_task(c, (leat_http_task){.cancel = on_cancel, .on_body = on_body, .arg = h});
+    leat_failure refusal;
+    bool admitted = leat_admission_request(side->core, h->deadline_ms, &refusal);
+    leat_admission_under_way(side->core, NULL);
     const char *reason = NULL;
     if (side->draining)
         refuse_stopping(h);
+    else if (!admitted)
+        refuse(h, 503, refusal.code, refusal.message, refusal.retry_after_ms);
     else if (is_stream(h) && read_stream_request(h, &reason) < 0) {
         refuse(h, 400, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
     } else if (match->is_public) {
@@ -185,6 +190,7 @@ static void free_handshake(struct handshake *h)
         h->script->ops->session_unref(h->session);
     leat_buf_close(&h->params);
     leat_buf_close(&h->epoch);
+    leat_admission_over(h->side->core, NULL);
     free(h);
 }
 
@@ -212,7 +218,7 @@ static void refuse(struct handshake *h, int status, leat_code code, leat_slice m
 {
     leat_http_conn *c = h->conn;
     if ((status == 503 || status == 429) && retry_after_ms == 0)
-        retry_after_ms = DEFAULT_RETRY_MS;
+        retry_after_ms = leat_admission_retry_ms(h->side->core);
     leat_metrics_add(h->side->metrics, leat_http_refusal_metric(code), 1);
     log_refusal(h, code, status);
     bool comes_back = h->goal == GOAL_STREAM_SSE && retry_after_ms > 0 &&
@@ -325,11 +331,15 @@ static void on_authorized(leat_call *call, const leat_verdict *verdict)
 {
     struct handshake *h = call->data;
     const leat_failure *why = &verdict->failure;
+    leat_failure full;
     if (why->code != LEAT_CODE_OK) {
         refuse(h, leat_http_status_of(why->code), why->code, why->message, why->retry_after_ms);
     } else if (h->side->draining) {
         h->script->ops->grant_free(verdict->grant);
         refuse_stopping(h);
+    } else if (!leat_admission_stream(h->side->core, h->session, &full)) {
+        h->script->ops->grant_free(verdict->grant);
+        refuse(h, leat_http_status_of(full.code), full.code, full.message, full.retry_after_ms);
     } else {
         open_stream(h, verdict->grant);
     }

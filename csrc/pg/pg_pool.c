@@ -16,6 +16,7 @@
 #include "base/log_series.h"
 #include "base/mem.h"
 #include "pg/pg_conn_private.h"
+#include "pg/pg_pace.h"
 
 enum { FIRST_BACKOFF_MS = 50 };
 
@@ -39,6 +40,7 @@ struct leat_pg_pool {
     size_t n_gone;          /* connections that are closed, but not yet freed */
     leat_pg_shares *shares; /* who waits, and who holds connections */
     size_t n_waiters;       /* in line */
+    leat_pg_pace pace;      /* at which they are served */
     leat_list refused;      /* leat_pg_waiter by place_.link_: told on the next turn */
     leat_sweep sweep;
     leat_backoff backoff;
@@ -202,7 +204,8 @@ static void stop_waiting(leat_pg_waiter *w)
     }
     if (w->place_.line_ != NULL)
         leat_pg_shares_leave(p->shares, &w->place_);
-    p->n_waiters--;
+    if (--p->n_waiters == 0)
+        leat_pg_pace_nobody_waits(&p->pace);
     leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, -1);
 }
 
@@ -215,6 +218,7 @@ static void serve(leat_pg_pool *p)
         if (place == NULL)
             return; /* all waiters hold their shares already */
         leat_pg_waiter *w = LEAT_CONTAINER_OF(place, leat_pg_waiter, place_);
+        leat_pg_pace_served(&p->pace, leat_loop_now(p->loop), p->n_waiters > 1);
         stop_waiting(w);
         set_state(m, LEASED);
         w->cb_(w, m->conn, 0);
@@ -303,6 +307,8 @@ void leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_
         return;
     }
     p->n_waiters++;
+    if (p->counts[IDLE] == 0)
+        leat_pg_pace_waits(&p->pace, leat_loop_now(p->loop));
     leat_metrics_add(p->metrics, LEAT_M_POOL_WAITERS, 1);
     leat_loop_at(p->loop, &w->deadline_, deadline_ms, on_waiter_deadline);
     leat_sweep_schedule(p->loop, &p->sweep);
@@ -360,6 +366,12 @@ void leat_pg_pool_release(leat_pg_pool *p, leat_pg_conn *conn)
     }
     set_state(m, CLEANING);
     leat_pg_conn_clean(conn, leat_loop_now(p->loop) + p->options->clean_timeout_ms, on_cleaned, m);
+}
+
+uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p)
+{
+    return leat_pg_pace_estimate_ms(&p->pace, leat_pg_shares_ahead(p->shares),
+                                    leat_loop_now(p->loop));
 }
 
 bool leat_pg_pool_healthy(const leat_pg_pool *p)

@@ -47,6 +47,10 @@ typedef struct leat_pg_pool_options {
     uint64_t max_backoff_ms;
 } leat_pg_pool_options;
 
+/* About how long a handshake that asks for a connection now waits for it; 0: none waits, or nothing
+ * is known yet. */
+uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p);
+
 /* options are borrowed for the pool's lifetime. Opens one connection at once, so that the first
  * request need not wait for it. */
 LEAT_MUST_CHECK int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,

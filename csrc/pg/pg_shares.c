@@ -58,6 +58,7 @@ struct leat_pg_shares {
     leat_map users;
     leat_list ring[LEAT_PG_KINDS]; /* of line, READY */
     leat_pg_kind last;             /* the kind that was served last */
+    size_t n_ready[LEAT_PG_KINDS]; /* lines in the ring */
     size_t n_waiting[LEAT_PG_KINDS];
     size_t n_calls; /* leased */
 };
@@ -162,7 +163,9 @@ static void set_state(leat_pg_shares *s, line *l, enum line_state next)
     static const leat_metric held_back[] = {
         [ASIDE_CLIENT] = LEAT_M_POOL_HELD_CLIENT, [ASIDE_USER] = LEAT_M_POOL_HELD_USER};
     leat_list_unlink(&l->link);
+    s->n_ready[l->kind] -= l->state == READY;
     l->state = next;
+    s->n_ready[l->kind] += next == READY;
     if (next == READY)
         leat_list_push(&s->ring[l->kind], &l->link);
     if (next == ASIDE_USER)
@@ -227,6 +230,14 @@ int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *place, const leat_pg_b
     if (l->kind == LEAT_PG_CALL && s->n_calls + s->limits.reserve >= s->limits.size)
         leat_metrics_add(s->metrics, LEAT_M_POOL_HELD_RESERVE, 1);
     return 0;
+}
+
+/* Each line has one turn before the newcomer's, and the two kinds alternate. */
+size_t leat_pg_shares_ahead(const leat_pg_shares *s)
+{
+    size_t control = s->n_ready[LEAT_PG_CONTROL];
+    size_t calls = s->n_ready[LEAT_PG_CALL];
+    return control + (calls < control ? calls : control);
 }
 
 /* Takes a place out of its line. */

@@ -70,6 +70,10 @@ leat_pg_place *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease);
 /* Ends the lease: the connection is free, or closed. Harmless if the lease is empty. */
 void leat_pg_shares_return(leat_pg_shares *s, leat_pg_lease *lease);
 
+/* How many are served before somebody who comes now for control, and has no share of the pool yet.
+ */
+size_t leat_pg_shares_ahead(const leat_pg_shares *s);
+
 /* Takes any place out of its line, for a pool that closes; NULL: nobody waits. */
 leat_pg_place *leat_pg_shares_drain(leat_pg_shares *s);
 

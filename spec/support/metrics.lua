@@ -50,6 +50,7 @@ local RAISED = {
   'leat_pg_pool_connections{state="busy"}',
   'leat_pg_pool_connections{state="connecting"}',
   "leat_pg_pool_waiters",
+  "leat_handshakes_under_way",
   "leat_ring_bytes",
 }
 

@@ -193,7 +193,7 @@ static int start_subscribe(leat_task *t)
         since = (leat_named_position){.epoch = epoch, .seq = t->wait.question.seq};
     if (params.len == 0)
         params.at = NULL;
-    const char *why = NULL;
+    leat_failure why;
     leat_sub_request request = {
         .topic = topic,
         .params = params,
@@ -202,9 +202,8 @@ static int start_subscribe(leat_task *t)
         .done = on_subscribed,
         .done_arg = t,
     };
-    leat_code code = leat_subscribe(t->call->subscriber, &request, &why);
-    if (code != LEAT_CODE_OK) {
-        set_outcome(t, code, leat_slice_of(why));
+    if (leat_subscribe(t->call->subscriber, &request, &why) != LEAT_CODE_OK) {
+        set_outcome(t, why.code, why.message);
         leat_task_wake_soon(t, 0);
     }
     return 0;

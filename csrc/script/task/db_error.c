@@ -6,10 +6,9 @@
 
 #include <lauxlib.h>
 
+#include "core/admission.h"
 #include "script/task/origin.h"
 #include "script/value/refusal.h"
-
-enum { UNAVAILABLE_RETRY_MS = 1000 };
 
 /* True if Postgres refused a value (class 22, data exception) and the client has sent one of the
  * parameters. Postgres names the refused parameter only in a translated message, so any counts. */
@@ -76,8 +75,8 @@ int leat_db_error_raise(lua_State *L, leat_task *t)
     const char *sqlstate = told ? leat_pg_result_sqlstate(r) : err == LEAT_EBADMSG ? "22021" : "";
     const char *sentence = told ? leat_pg_result_message(r) : sentence_of(err);
     leat_code code = code_of(t, err, sqlstate);
-    leat_refusal_push_read_error(L, code, sqlstate, leat_slice_of(sentence),
-                                 code == LEAT_CODE_UNAVAILABLE ? UNAVAILABLE_RETRY_MS : 0);
+    uint32_t retry_ms = code == LEAT_CODE_UNAVAILABLE ? leat_admission_retry_ms(t->lua->core) : 0;
+    leat_refusal_push_read_error(L, code, sqlstate, leat_slice_of(sentence), retry_ms);
     return lua_error(L);
 }
 

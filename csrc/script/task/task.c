@@ -18,12 +18,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/admission.h"
 #include "script/sandbox/sandbox_run.h"
 
 enum {
     MAX_SPARE = 64,              /* ended tasks that are kept for the next */
     MAX_SPARE_BYTES = 16 * 1024, /* of a buffer of an ended task */
-    RETRY_AFTER_MS = 1000,
 };
 
 static void on_end_of_turn(leat_sweep *s);
@@ -271,7 +271,8 @@ static void on_deadline(leat_deadline *d)
     LEAT_LOG_WARN("script", "deadline passed handler=%s %s=%s code=%s", t->kind->name,
                   t->kind->label, leat_log_quote(text, sizeof(text), name.at, name.len),
                   leat_code_name(code));
-    leat_task_refusal(t, code, (leat_slice){NULL, 0}, cut_off ? RETRY_AFTER_MS : 0);
+    leat_task_refusal(t, code, (leat_slice){NULL, 0},
+                      cut_off ? leat_admission_retry_ms(t->lua->core) : 0);
     t->verdict.failure.read_failed = true;
     answer(t);
 }

@@ -20,7 +20,10 @@ int core_fixture_open(void **state)
     f->limits = (leat_limits){
         .control_timeout_ms = TIMEOUT_MS,
         .max_timeout_ms = TIMEOUT_MS,
-        .allowance = {.max_subscriptions = 10},
+        .allowance = {.max_subscriptions = 10,
+                      .max_subscriptions_per_user = 10,
+                      .max_handshakes_per_user = 10},
+        .max_handshakes = 10,
         .max_inflight = 4,
         .max_message_bytes = 65536,
         .max_message_values = 100,

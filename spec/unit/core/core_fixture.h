@@ -81,6 +81,7 @@ typedef struct core_fixture {
     bool old_scripts;    /* every grant was made by scripts that have been replaced */
     bool hooked;         /* topics have an event hook */
     const char *share;   /* the key of grants made from now on; NULL: none */
+    uint64_t wait_ms;    /* how long the pool says that a handshake waits */
     uint64_t now_ms;
     leat_conn conn;
     leat_client *client; /* NULL once it has gone */

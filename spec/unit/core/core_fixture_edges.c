@@ -124,6 +124,12 @@ void leat_hub_link_close(leat_hub_link *l, void (*done)(void *arg), void *arg)
 
 /* ---- Postgres. ---- */
 
+uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p)
+{
+    (void)p;
+    return here->wait_ms;
+}
+
 bool leat_pg_pool_healthy(const leat_pg_pool *p)
 {
     (void)p;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "core/admission.h"
 #include "core/share.h"
 
 enum { N_WAITS = 4, RING_BYTES = 64, TIMEOUT_MS = 1000 };
@@ -48,6 +49,12 @@ void leat_read_cancel(leat_read *r)
     reads.running = NULL;
     reads.n_cancelled++;
     free(r);
+}
+
+uint32_t leat_admission_retry_ms(leat_core *core)
+{
+    (void)core;
+    return 1000;
 }
 
 bool leat_pg_pool_healthy(const leat_pg_pool *p)

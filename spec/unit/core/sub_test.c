@@ -96,7 +96,7 @@ static void on_subscribed(void *arg, const leat_failure *failure)
     core_fixture_gone(f);
 }
 
-static leat_code subscribe_for_script(core_fixture *f, const char **why)
+static leat_code subscribe_for_script(core_fixture *f, leat_failure *why)
 {
     leat_sub_request request = {
         .topic = leat_slice_of("t"),
@@ -111,7 +111,7 @@ static leat_code subscribe_for_script(core_fixture *f, const char **why)
 static void outlives_a_client_that_ends_inside_its_answer(void **state)
 {
     core_fixture *f = *state;
-    const char *why;
+    leat_failure why;
     n_told = 0;
     core_fixture_connect(f, LEAT_TRANSPORT_WS);
     leat_code code = subscribe_for_script(f, &why);
@@ -128,7 +128,7 @@ static void outlives_a_client_that_ends_inside_its_answer(void **state)
 static void tells_the_scripts_why_not(void **state)
 {
     core_fixture *f = *state;
-    const char *why;
+    leat_failure why;
     n_told = 0;
     core_fixture_connect(f, LEAT_TRANSPORT_WS);
     leat_code code = subscribe_for_script(f, &why);
@@ -185,7 +185,7 @@ static void takes_no_impossible_position(void **state)
     static const int64_t impossible[] = {INT64_MAX, INT64_MIN, LEAT_SEQ_MAX + 1, -1};
     core_fixture_reach(f, SUB_LIVE);
     for (size_t i = 0; i < sizeof(impossible) / sizeof(impossible[0]); i++) {
-        const char *why;
+        leat_failure why;
         core_fixture_say(f, unsubscribe);
         leat_sub_request request = {
             .topic = leat_slice_of("t"),

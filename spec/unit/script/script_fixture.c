@@ -7,6 +7,7 @@
 #include <libpq-fe.h>
 
 #include "base/mem.h"
+#include "core/admission.h"
 #include "core/subscribe.h"
 
 /* The fakes of the core are called by the scripts of whichever test runs. */
@@ -19,7 +20,13 @@ static void copy(char *out, size_t size, leat_slice text)
     snprintf(out, size, "%.*s", (int)text.len, text.at == NULL ? "" : text.at);
 }
 
-leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request, const char **why)
+uint32_t leat_admission_retry_ms(leat_core *core)
+{
+    (void)core;
+    return 1000;
+}
+
+leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request, leat_failure *why)
 {
     (void)to;
     copy(script_fixture_asked.topic, sizeof(script_fixture_asked.topic), request->topic);
@@ -29,8 +36,9 @@ leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request, c
     script_fixture_asked.done = request->done;
     script_fixture_asked.arg = request->done_arg;
     if (leat_slice_is(request->topic, "taken")) {
-        *why = "there already";
-        return LEAT_CODE_ALREADY_SUBSCRIBED;
+        *why = (leat_failure){.code = LEAT_CODE_ALREADY_SUBSCRIBED,
+                              .message = leat_slice_of("there already")};
+        return why->code;
     }
     return LEAT_CODE_OK;
 }

@@ -1,0 +1,250 @@
+/* admission.c - counts what is under way, and refuses what would be too much. */
+#include "core/admission.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "core/account.h"
+
+enum {
+    USUAL_RETRY_MS = 1000,
+    LEAST_RETRY_MS = 100,
+    TURNS = 2, /* of a handshake at the pool: the handler's read, and the snapshot's */
+};
+
+const leat_allowance *leat_admission_allowance(const leat_core *core, const leat_session *session)
+{
+    return session->terms != NULL ? &session->terms->allowance : &core->limits->allowance;
+}
+
+static const leat_allowance *allowance_of(const leat_subscriber *to)
+{
+    return leat_admission_allowance(to->core, to->session);
+}
+
+/* --- accounts --- */
+
+static void add_subscriptions(leat_account *a, int64_t n)
+{
+    if (a != NULL)
+        a->subscriptions = (uint32_t)(a->subscriptions + n);
+}
+
+static void add_handshake(leat_account *a, int n)
+{
+    if (a != NULL)
+        a->handshakes = (uint32_t)((int64_t)a->handshakes + n);
+}
+
+static leat_account *open_tenant(leat_core *core, const leat_session *session)
+{
+    bool has_tenant = session->terms != NULL && session->terms->tenant.at != NULL;
+    return has_tenant
+               ? leat_account_open(&core->accounts, LEAT_ACCOUNT_TENANT, session->terms->tenant)
+               : NULL;
+}
+
+static leat_account *open_user(leat_core *core, const leat_session *session)
+{
+    return session->user_id.at != NULL
+               ? leat_account_open(&core->accounts, LEAT_ACCOUNT_USER, session->user_id)
+               : NULL;
+}
+
+void leat_admission_join(leat_subscriber *to)
+{
+    to->user = open_user(to->core, to->session);
+    to->tenant = open_tenant(to->core, to->session);
+    add_subscriptions(to->user, (int64_t)to->subs.count);
+    add_subscriptions(to->tenant, (int64_t)to->subs.count);
+    add_handshake(to->user, (int)to->n_handshakes);
+    add_handshake(to->tenant, (int)to->n_handshakes);
+}
+
+void leat_admission_leave(leat_subscriber *to)
+{
+    add_subscriptions(to->user, -(int64_t)to->subs.count);
+    add_subscriptions(to->tenant, -(int64_t)to->subs.count);
+    add_handshake(to->user, -(int)to->n_handshakes);
+    add_handshake(to->tenant, -(int)to->n_handshakes);
+    leat_account_close(to->user);
+    leat_account_close(to->tenant);
+    to->user = to->tenant = NULL;
+}
+
+void leat_admission_began(leat_subscriber *to)
+{
+    add_subscriptions(to->user, 1);
+    add_subscriptions(to->tenant, 1);
+}
+
+void leat_admission_ended(leat_subscriber *to)
+{
+    add_subscriptions(to->user, -1);
+    add_subscriptions(to->tenant, -1);
+}
+
+static void add_under_way(leat_core *core, leat_subscriber *to, int n)
+{
+    core->n_handshakes += (size_t)(int64_t)n;
+    leat_metrics_add(core->metrics, LEAT_M_HANDSHAKES_UNDER_WAY, n);
+    if (to == NULL)
+        return;
+    to->n_handshakes += (uint32_t)n;
+    add_handshake(to->user, n);
+    add_handshake(to->tenant, n);
+}
+
+void leat_admission_under_way(leat_core *core, leat_subscriber *to)
+{
+    add_under_way(core, to, 1);
+}
+
+void leat_admission_over(leat_core *core, leat_subscriber *to)
+{
+    add_under_way(core, to, -1);
+}
+
+/* --- refusals --- */
+
+uint32_t leat_admission_retry_ms(leat_core *core)
+{
+    uint64_t ms = leat_pg_pool_wait_ms(core->pool);
+    if (ms == 0)
+        ms = USUAL_RETRY_MS;
+    else if (ms < LEAST_RETRY_MS)
+        ms = LEAST_RETRY_MS;
+    return (uint32_t)(ms + leat_random_below(leat_loop_random(core->loop), ms));
+}
+
+/* Names the limit in the log, and who has reached it. */
+static bool refuse(leat_core *core, leat_metric counter, const char *limit, leat_slice who,
+                   leat_failure *refusal, leat_failure why)
+{
+    char quoted[160];
+    leat_metrics_add(core->metrics, counter, 1);
+    LEAT_LOG_INFO("admission", "refused limit=%s who=%s code=%s retry_after_ms=%" PRIu32, limit,
+                  leat_log_quote(quoted, sizeof(quoted), who.at, who.len), leat_code_name(why.code),
+                  why.retry_after_ms);
+    *refusal = why;
+    return false;
+}
+
+static bool refuse_subscription(leat_core *core, leat_metric counter, const char *limit,
+                                leat_slice who, leat_failure *refusal, const char *sentence)
+{
+    leat_failure why = {.code = LEAT_CODE_LIMIT, .message = leat_slice_of(sentence)};
+    return refuse(core, counter, limit, who, refusal, why);
+}
+
+static bool refuse_handshake(leat_core *core, leat_metric counter, const char *limit,
+                             leat_slice who, leat_failure *refusal)
+{
+    leat_failure why = {
+        .code = LEAT_CODE_UNAVAILABLE,
+        .message = leat_slice_of("too much is under way; try again later"),
+        .retry_after_ms = leat_admission_retry_ms(core),
+    };
+    return refuse(core, counter, limit, who, refusal, why);
+}
+
+static bool has_account_room(leat_core *core, const leat_session *session, const leat_account *user,
+                             const leat_account *tenant, leat_failure *refusal)
+{
+    const leat_allowance *allowance = leat_admission_allowance(core, session);
+    if (user != NULL && user->subscriptions >= allowance->max_subscriptions_per_user)
+        return refuse_subscription(core, LEAT_M_SUBS_REFUSED_USER, "max_subscriptions_per_user",
+                                   session->user_id, refusal,
+                                   "too many subscriptions of this user");
+    if (tenant != NULL && tenant->subscriptions >= session->terms->tenant_max_subscriptions)
+        return refuse_subscription(core, LEAT_M_SUBS_REFUSED_TENANT, "tenant.max_subscriptions",
+                                   session->terms->tenant, refusal,
+                                   "too many subscriptions of this tenant");
+    return true;
+}
+
+bool leat_admission_stream(leat_core *core, const leat_session *session, leat_failure *refusal)
+{
+    leat_account *user = open_user(core, session);
+    leat_account *tenant = open_tenant(core, session);
+    bool has_room = has_account_room(core, session, user, tenant, refusal);
+    leat_account_close(user);
+    leat_account_close(tenant);
+    return has_room;
+}
+
+bool leat_admission_request(leat_core *core, uint64_t deadline_ms, leat_failure *refusal)
+{
+    static const leat_slice nobody = {"-", 1};
+    uint64_t now_ms = leat_loop_now(core->loop);
+    uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+    if (core->n_handshakes >= core->limits->max_handshakes)
+        return refuse_handshake(core, LEAT_M_HANDSHAKES_SHED_ALL, "max_handshakes", nobody,
+                                refusal);
+    if (TURNS * leat_pg_pool_wait_ms(core->pool) > left_ms)
+        return refuse_handshake(core, LEAT_M_HANDSHAKES_SHED_WAIT, "deadline", nobody, refusal);
+    return true;
+}
+
+static bool has_handshake_room(const leat_subscriber *to, leat_failure *refusal)
+{
+    const leat_account *user = to->user;
+    const leat_account *tenant = to->tenant;
+    if (user != NULL && user->handshakes >= allowance_of(to)->max_handshakes_per_user)
+        return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_USER, "max_handshakes_per_user",
+                                to->session->user_id, refusal);
+    if (tenant != NULL && tenant->handshakes >= to->session->terms->tenant_max_handshakes)
+        return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_TENANT, "tenant.max_handshakes",
+                                to->session->terms->tenant, refusal);
+    return true;
+}
+
+bool leat_admission_subscribe(const leat_subscriber *to, uint64_t deadline_ms,
+                              leat_failure *refusal)
+{
+    if (to->subs.count >= allowance_of(to)->max_subscriptions)
+        return refuse_subscription(to->core, LEAT_M_SUBS_REFUSED_CLIENT, "max_subscriptions",
+                                   to->session->user_id, refusal,
+                                   "too many subscriptions on this connection");
+    return has_account_room(to->core, to->session, to->user, to->tenant, refusal) &&
+           has_handshake_room(to, refusal) &&
+           leat_admission_request(to->core, deadline_ms, refusal);
+}
+
+/* --- publishing --- */
+
+/* A client without a user is one of its own, from its first publish on. */
+static leat_account *publisher_of(leat_subscriber *to)
+{
+    char name[24];
+    int len = snprintf(name, sizeof(name), "%" PRIu64, to->session->client);
+    if (to->user == NULL) {
+        to->user = leat_account_open(&to->core->accounts, LEAT_ACCOUNT_GUEST,
+                                     (leat_slice){name, (size_t)len});
+        add_subscriptions(to->user, (int64_t)to->subs.count);
+        add_handshake(to->user, (int)to->n_handshakes);
+    }
+    return to->user;
+}
+
+bool leat_admission_publish(leat_subscriber *to, leat_slice topic, leat_failure *refusal)
+{
+    uint64_t now_ms = leat_loop_now(to->core->loop);
+    const char *limit = "publish_rate_per_user";
+    uint64_t wait_ms =
+        leat_account_publish(publisher_of(to), topic, &allowance_of(to)->publishes, now_ms);
+    if (wait_ms == 0 && to->tenant != NULL) {
+        const leat_rate *rate = &to->session->terms->tenant_publishes;
+        bool taken = leat_bucket_take(&to->tenant->publishes, rate, 1, now_ms);
+        wait_ms = taken ? 0 : leat_bucket_wait_ms(&to->tenant->publishes, rate, now_ms);
+        limit = "tenant.publish_rate";
+    }
+    leat_failure why = {
+        .code = LEAT_CODE_RATE_LIMITED,
+        .message = leat_slice_of("too many publishes"),
+        .retry_after_ms = (uint32_t)(wait_ms < UINT32_MAX ? wait_ms : UINT32_MAX),
+    };
+    return wait_ms == 0 ||
+           refuse(to->core, LEAT_M_LIMITED_PUBLISHES, limit, to->session->user_id, refusal, why);
+}

@@ -1,0 +1,188 @@
+-- What one user may have at the same time, and what all handshakes together may: beyond it, they are refused before
+-- the database is asked.
+
+local cjson = require "cjson"
+local http = require "spec.support.http"
+local loop = require "spec.support.loop"
+local metrics = require "spec.support.metrics"
+local stage = require "spec.support.stage"
+local ws = require "spec.support.ws"
+
+local APP = [[
+local leat = require "leat"
+local app = leat.app()
+
+app:connect(function(_, request)
+  if not request.token then return leat.deny("unauthenticated") end
+  if request.token == "nobody" then return {} end
+  return { id = request.token }
+end)
+
+local function topic(wait_s)
+  return {
+    subscribe = function(ctx)
+      return leat.subscribe_authorized(ctx, { id = 1 }, {
+        snapshot = function(db)
+          if wait_s > 0 then db:one("select pg_sleep($1)", wait_s) end
+          return {}
+        end,
+      })
+    end,
+    publish = function(_, _, data) return data end,
+  }
+end
+
+app:topic("quick:{id}", topic(0))
+app:topic("slow:{id}", topic(2))
+app:stream("/quick/{id}", "quick:{id}")
+app:route("GET /hello", function() return { status = 200, body = "hello" } end)
+return app
+]]
+
+local function open(variables)
+  return stage.open { app = APP, schema = "select 1", env = variables, log = { "deadline passed", "read failed" } }
+end
+
+-- The outcomes of all that clients asked for, by code ("" for success).
+local function outcomes(clients, each)
+  local counts, waits = {}, {}
+  for _, client in ipairs(clients) do
+    for _ = 1, each do
+      local message = client:recv(20000)
+      local code = message.code or message.op
+      counts[code] = (counts[code] or 0) + 1
+      if message.retry_after_ms then waits[#waits + 1] = message.retry_after_ms end
+    end
+  end
+  return counts, waits
+end
+
+describe("a user", function()
+  local s
+
+  lazy_setup(function()
+    s = open { LEAT_MAX_SUBSCRIPTIONS_PER_USER = 5, LEAT_MAX_HANDSHAKES_PER_USER = 4, LEAT_MAX_INFLIGHT = 64,
+      LEAT_PUBLISH_RATE_PER_USER = 2, LEAT_PUBLISH_BURST_PER_USER = 3 }
+  end)
+  lazy_teardown(function() s:close() end)
+  after_each(function() s:settle(20000) end)
+
+  it("has no more subscriptions than max_subscriptions_per_user, on all of his connections", function()
+    local first, second = s:connect { token = "alice" }, s:connect { token = "alice" }
+    for i = 1, 3 do first:subscribe("quick:" .. i) end
+    for i = 1, 2 do second:subscribe("quick:" .. i) end
+
+    local answer = second:ask({ op = "subscribe", id = 9, topic = "quick:9" }, "error")
+
+    assert.same({ "limit", "too many subscriptions of this user" }, { answer.code, answer.message })
+    assert.equal(429, http.request(s.server, { path = "/quick/1",
+      headers = { Authorization = "Bearer alice", Accept = "text/event-stream" } }).status)
+    assert.is_true(s:metrics()['leat_subscriptions_refused_total{limit="user"}'] >= 2)
+    s:connect({ token = "bob" }):subscribe("quick:9")
+    first:ask({ op = "unsubscribe", id = 10, topic = "quick:1" }, "ok")
+    second:subscribe("quick:9")
+  end)
+
+  it("has his room back when a connection is gone", function()
+    for _ = 1, 3 do
+      local client = s:connect { token = "alice" }
+      for i = 1, 5 do client:subscribe("quick:" .. i) end
+      client:close()
+      metrics.await(s.server, "leat_connections", 0)
+    end
+  end)
+
+  it("takes his subscriptions along to another identity", function()
+    local client = s:connect { token = "alice" }
+    for i = 1, 5 do client:subscribe("quick:" .. i) end
+    client:ask({ op = "authenticate", id = 1, token = "carol" }, "ok")
+
+    assert.equal("limit", s:connect({ token = "carol" }):ask({ op = "subscribe", id = 1, topic = "quick:1" },
+      "error").code)
+    s:connect({ token = "alice" }):subscribe("quick:1")
+  end)
+
+  it("has no more handshakes than max_handshakes_per_user, and is told when to come back", function()
+    local clients = { s:connect { token = "alice" }, s:connect { token = "alice" } }
+    for n, client in ipairs(clients) do
+      for i = 1, 2 do client:send { op = "subscribe", id = i, topic = ("slow:%d"):format(10 * n + i) } end
+    end
+    metrics.await(s.server, "leat_handshakes_under_way", 4)
+
+    local refused = clients[1]:ask({ op = "subscribe", id = 9, topic = "quick:1" }, "error")
+
+    assert.equal("unavailable", refused.code)
+    assert.is_true(refused.retry_after_ms >= 100)
+    assert.is_true(s:metrics()['leat_handshakes_shed_total{limit="user"}'] >= 1)
+    s.server:await_log("refused limit=max_handshakes_per_user who=alice")
+    s:connect({ token = "bob" }):subscribe("quick:1")
+    assert.same({ snapshot = 4 }, (outcomes(clients, 2)))
+    clients[1]:subscribe("quick:1")
+  end)
+
+  for _, token in ipairs { "alice", "nobody" } do
+    it("publishes to a topic at publish_rate_per_user (" .. token .. ")", function()
+      local client = s:connect { token = token }
+      for i = 1, 5 do client:send { op = "publish", id = i, topic = "quick:1", data = {} } end
+      client:send { op = "publish", id = 6, topic = "quick:2", data = {} }
+
+      local answers = {}
+      for _ = 1, 6 do
+        local answer = client:recv()
+        answers[answer.id] = answer
+      end
+
+      assert.equal("ok", answers[1].op)
+      assert.equal("ok", answers[6].op)
+      assert.equal("rate_limited", answers[5].code)
+      assert.is_true(answers[5].retry_after_ms > 0 and answers[5].retry_after_ms <= 500)
+      assert.is_true(s:metrics()['leat_rate_limited_total{limit="publishes"}'] >= 1)
+    end)
+  end
+end)
+
+describe("all handshakes together", function()
+  it("are no more than max_handshakes", function()
+    local s = open { LEAT_MAX_HANDSHAKES = 6, LEAT_MAX_INFLIGHT = 64 }
+    local client = s:connect { token = "alice" }
+    for i = 1, 10 do client:send { op = "subscribe", id = i, topic = "slow:" .. i } end
+    metrics.await(s.server, "leat_handshakes_under_way", 6)
+
+    local refused = ws.attempt(s.server, { token = "bob" })
+    local route = http.request(s.server, { path = "/hello", headers = { Authorization = "Bearer bob" } })
+
+    for _, answer in ipairs { refused, route } do
+      assert.equal(503, answer.status)
+      assert.equal("unavailable", cjson.decode(answer.body).code)
+      assert.matches("^%d+$", answer.headers["retry-after"])
+    end
+    refused:close()
+    assert.same({ snapshot = 6, unavailable = 4 }, (outcomes({ client }, 10)))
+    assert.is_true(s:metrics()['leat_handshakes_shed_total{limit="all"}'] >= 6)
+    s:close()
+  end)
+
+  -- 40 users want 2 s of a pool of two connections, and wait 5 s: those who would come too late are told at once.
+  it("that would wait longer than their callers are refused, and those who are let in are served", function()
+    local s = open { LEAT_POOL_SIZE = 2, LEAT_POOL_RESERVE_PERCENT = 1 }
+    local clients = {}
+    for i = 1, 40 do clients[i] = s:connect { token = "user" .. i } end
+    for i = 1, 20 do clients[i]:send { op = "subscribe", id = 1, topic = "slow:" .. i } end
+    metrics.await(s.server, "leat_pg_pool_waiters", 18)
+    local at = loop.now() + 500 -- so that the pool's pace is known
+    loop.eventually(function() return loop.now() >= at end)
+
+    for i = 21, 40 do clients[i]:send { op = "subscribe", id = 2, topic = "slow:" .. i } end
+    local late = { table.unpack(clients, 21, 40) }
+    local counts, waits = outcomes(late, 1)
+
+    assert.same({ unavailable = 20 }, counts)
+    assert.is_true(s:metrics()['leat_handshakes_shed_total{limit="wait"}'] >= 20)
+    local distinct = {}
+    for _, ms in ipairs(waits) do distinct[ms] = true end
+    local n = 0
+    for _ in pairs(distinct) do n = n + 1 end
+    assert.is_true(n > 10, "only " .. n .. " different times to come back")
+    s:close()
+  end)
+end)
