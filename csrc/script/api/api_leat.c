@@ -1,4 +1,4 @@
-/* api_leat.c - what `require "leat"` returns: app, crypto, deny, jwt, subscribe_authorized,
+/* api_leat.c - what `require "leat"` returns: app, cookie, crypto, deny, jwt, subscribe_authorized,
  * subscribe, and what lua_json.h adds.
  */
 #include "script/api/api_leat.h"
@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "script/api/api_app.h"
+#include "script/api/api_cookie.h"
 #include "script/api/api_crypto.h"
 #include "script/api/api_jwt.h"
 #include "script/api/api_subscribe.h"
@@ -27,6 +28,8 @@ void leat_api_leat_open(lua_State *L, leat_lua *lua)
     lua_setfield(L, -2, "app");
     lua_pushcfunction(L, leat_refusal_deny);
     lua_setfield(L, -2, "deny");
+    leat_api_cookie_push(L);
+    lua_setfield(L, -2, "cookie");
     leat_api_crypto_push(L);
     lua_setfield(L, -2, "crypto");
     leat_api_jwt_push(L, lua);

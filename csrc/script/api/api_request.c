@@ -19,6 +19,8 @@ struct request {
     char packed[];
 };
 
+enum { MAX_COOKIES = 256 }; /* those after them are not read */
+
 enum { FIELDS = 1 }; /* user value: the table of the fields that were made, or set by scripts */
 
 void leat_api_request_push(lua_State *L, leat_lua *lua, leat_slice packed_head)
@@ -99,13 +101,14 @@ static void make_cookies(lua_State *L, leat_lua *lua, const leat_head *head)
     (void)lua;
     leat_slice name;
     leat_slice value;
+    int left = MAX_COOKIES;
     lua_newtable(L);
     for (leat_slice rest = head->headers; leat_head_next(&rest, &name, &value);) {
         if (!leat_slice_is(name, "cookie"))
             continue;
         leat_slice key;
         leat_slice text;
-        for (leat_slice line = value; leat_http_cookie_next(&line, &key, &text);)
+        for (leat_slice line = value; left > 0 && leat_http_cookie_next(&line, &key, &text); left--)
             set_first(L, key, text);
     }
 }
