@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "app/memory.h"
+#include "app/service.h"
 #include "app/worker.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -36,6 +37,9 @@
 /* A query's result in memory is somewhat larger than the JSON made of it. */
 #define RESULT_PER_SNAPSHOT 4
 
+/* So often the watchdog is fed in the time that it allows. */
+#define WATCHDOG_BEATS 3
+
 enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, N_SIGNALS };
 
 struct leat_server {
@@ -49,6 +53,8 @@ struct leat_server {
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t drain_deadline;
     uv_timer_t look;
+    uv_timer_t watchdog;
+    unsigned n_beats; /* that each worker was asked for */
     leat_memory memory;
     leat_hub *hub;
     leat_pg_pool_options pool;
@@ -135,6 +141,7 @@ int leat_server_start(leat_server *s, leat_buf *error)
     if (s->config->metrics_listen[0] != '\0')
         LEAT_LOG_INFO("server", "metrics address=%s", leat_worker_metrics_address(s->workers[0]));
     LEAT_LOG_INFO("server", "listening address=%s", leat_worker_address(s->workers[0]));
+    leat_service_tell(LEAT_SERVICE_READY);
     return 0;
 }
 
@@ -206,6 +213,31 @@ static void on_look(uv_timer_t *timer)
         look_at_refused_calls(s);
 }
 
+static bool workers_have_answered(const leat_server *s)
+{
+    for (size_t i = 0; i < s->n_started; i++)
+        if (leat_worker_beats(s->workers[i]) != s->n_beats)
+            return false;
+    return true;
+}
+
+/* The service manager restarts a server whose watchdog is not fed: one whose worker turns no more.
+ * A drain has a deadline of its own. */
+static void on_watchdog(uv_timer_t *timer)
+{
+    leat_server *s = timer->data;
+    if (s->state == SERVING) {
+        if (!workers_have_answered(s)) {
+            LEAT_LOG_WARN("server", "a worker does not answer; the watchdog is not fed");
+            return;
+        }
+        s->n_beats++;
+        for (size_t i = 0; i < s->n_started; i++)
+            leat_worker_post(s->workers[i], LEAT_WORKER_BEAT);
+    }
+    leat_service_tell(LEAT_SERVICE_ALIVE);
+}
+
 static int open_handles(leat_server *s)
 {
     static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
@@ -222,6 +254,11 @@ static int open_handles(leat_server *s)
     uv_timer_init(&s->uv, &s->look);
     s->look.data = s;
     uv_timer_start(&s->look, on_look, 0, LEAT_MEMORY_LOOK_MS);
+    uv_timer_init(&s->uv, &s->watchdog);
+    s->watchdog.data = s;
+    uint64_t watchdog_ms = leat_service_watchdog_ms() / WATCHDOG_BEATS;
+    if (watchdog_ms > 0)
+        uv_timer_start(&s->watchdog, on_watchdog, 0, watchdog_ms);
     for (int i = 0; i < N_SIGNALS; i++) {
         uv_signal_init(&s->uv, &s->signals[i]);
         s->signals[i].data = s;
@@ -344,6 +381,7 @@ static void on_drain_deadline(uv_timer_t *timer)
 static void stop_workers(leat_server *s)
 {
     s->state = DRAINING;
+    leat_service_tell(LEAT_SERVICE_STOPPING);
     for (size_t i = 0; i < s->n_started; i++)
         leat_worker_post(s->workers[i], LEAT_WORKER_STOP);
 }
@@ -388,6 +426,7 @@ static void close_handles(leat_server *s)
         return;
     uv_close((uv_handle_t *)&s->drain_deadline, NULL);
     uv_close((uv_handle_t *)&s->look, NULL);
+    uv_close((uv_handle_t *)&s->watchdog, NULL);
     for (int i = 0; i < N_SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
 }

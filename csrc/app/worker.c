@@ -8,6 +8,7 @@
 #include "app/worker.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,6 +75,7 @@ struct leat_worker {
     leat_listener *metrics_listener; /* NULL: none */
     leat_deadline raw_check;
     enum worker_state state;
+    atomic_uint beats;
 };
 
 static void run(void *arg);
@@ -155,6 +157,11 @@ void leat_worker_post(leat_worker *w, leat_worker_command command)
     m->command = command;
     if (!leat_mailbox_post(w->mailbox, &m->mail))
         free(m); /* the worker is going down already */
+}
+
+unsigned leat_worker_beats(const leat_worker *w)
+{
+    return atomic_load_explicit(&w->beats, memory_order_relaxed);
 }
 
 static const char *error_text(int err)
@@ -352,6 +359,9 @@ static void on_mail(void *arg, leat_mail *mail)
     if (w->state != SERVING)
         return;
     switch (command) {
+    case LEAT_WORKER_BEAT:
+        atomic_fetch_add_explicit(&w->beats, 1, memory_order_relaxed);
+        break;
     case LEAT_WORKER_RELOAD:
         reload(w);
         break;

@@ -38,6 +38,7 @@ typedef struct leat_worker_options {
 
 typedef enum leat_worker_command {
     LEAT_WORKER_RELOAD, /* load the scripts anew; if they do not load, the old ones stay */
+    LEAT_WORKER_BEAT,   /* show that the loop turns: leat_worker_beats counts it */
     LEAT_WORKER_STOP,   /* drain: accept no new connections, close those of all clients, end */
 } leat_worker_command;
 
@@ -52,6 +53,9 @@ const char *leat_worker_address(const leat_worker *w);
 const char *leat_worker_metrics_address(const leat_worker *w);
 
 void leat_worker_post(leat_worker *w, leat_worker_command command);
+
+/* How many LEAT_WORKER_BEAT the worker has taken. Any thread. */
+unsigned leat_worker_beats(const leat_worker *w);
 
 /* Waits for the end of the thread. To be called after the mail to home. */
 void leat_worker_join(leat_worker *w);
