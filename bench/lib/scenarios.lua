@@ -17,6 +17,7 @@
 --   picture          of a curve: the axes' names, the figure's scale, whether x is logarithmic
 --   rounds           if not the usual number
 --   optional         runs only if it is named
+local compression = require "bench.lib.compression"
 local inside = require "bench.lib.inside"
 local process = require "bench.lib.process"
 local publishing = require "bench.lib.publishing"
@@ -270,5 +271,18 @@ return {
       { "bytes", "inside.bytes" } },
     replaced = { leat = inside.counts("leat"), raw = inside.counts("raw") },
     rounds = 1, -- counts, not times: they hardly differ
+  },
+  {
+    name = "compression",
+    title = "one message compressed by the server's codec: a chat's, a watched row, a game's tick, a snapshot",
+    servers = { "level 1", "off", "level 6", "level 9" },
+    load = { messages = 5000 },
+    vary = { "of", "chat", "watch", "game", "snapshot" },
+    figure = { path = "message.bytes", unit = "bytes on the wire a delivery" },
+    beside = { { "% of plain", "message.percent" }, { "CPU µs a message", "message.us" },
+      { "kB a worker", "message.codec_kb" } },
+    replaced = { ["off"] = compression.at(0), ["level 1"] = compression.at(1), ["level 6"] = compression.at(6),
+      ["level 9"] = compression.at(9) },
+    rounds = 1,
   },
 }
