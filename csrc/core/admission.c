@@ -13,14 +13,9 @@ enum {
     TURNS = 2, /* of a handshake at the pool: the handler's read, and the snapshot's */
 };
 
-const leat_allowance *leat_admission_allowance(const leat_core *core, const leat_session *session)
-{
-    return session->terms != NULL ? &session->terms->allowance : &core->limits->allowance;
-}
-
 static const leat_allowance *allowance_of(const leat_subscriber *to)
 {
-    return leat_admission_allowance(to->core, to->session);
+    return leat_session_allowance(to->session, &to->core->limits->allowance);
 }
 
 /* --- accounts --- */
@@ -152,7 +147,7 @@ static bool refuse_handshake(leat_core *core, leat_metric counter, const char *l
 static bool has_account_room(leat_core *core, const leat_session *session, const leat_account *user,
                              const leat_account *tenant, leat_failure *refusal)
 {
-    const leat_allowance *allowance = leat_admission_allowance(core, session);
+    const leat_allowance *allowance = leat_session_allowance(session, &core->limits->allowance);
     if (user != NULL && user->subscriptions >= allowance->max_subscriptions_per_user)
         return refuse_subscription(core, LEAT_M_SUBS_REFUSED_USER, "max_subscriptions_per_user",
                                    session->user_id, refusal,

@@ -16,9 +16,6 @@
 #include "base/failure.h"
 #include "core/subscriber.h"
 
-/* What the session's clients may have: by the script's word, or by the configuration. */
-const leat_allowance *leat_admission_allowance(const leat_core *core, const leat_session *session);
-
 /* Opens the accounts of the subscriber's session. Each subscription that it has counts for them. */
 void leat_admission_join(leat_subscriber *to);
 /* Closes them. Its subscriptions have ended, or move to the next session's accounts. */

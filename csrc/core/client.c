@@ -190,7 +190,7 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
     c->peer = open_peer(c, opening, transport);
     if (transport != LEAT_TRANSPORT_SSE)
-        leat_ws_peer_allow(c->peer, leat_admission_allowance(core, session));
+        leat_ws_peer_allow(c->peer, leat_session_allowance(session, &core->limits->allowance));
     leat_admission_join(&c->base);
     arm_expiry(c, until_ms(session->expires_at));
     return c;

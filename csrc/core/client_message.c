@@ -81,7 +81,7 @@ static void unsubscribe(leat_client *c, const leat_v1_message *m)
 static void renew_session(leat_client *c, leat_session *session)
 {
     leat_admission_leave(&c->base);
-    leat_ws_peer_allow(c->peer, leat_admission_allowance(c->base.core, session));
+    leat_ws_peer_allow(c->peer, leat_session_allowance(session, &c->base.core->limits->allowance));
     c->base.core->script->ops->session_unref(c->base.session);
     c->base.session = session;
     leat_admission_join(&c->base);

@@ -44,6 +44,14 @@ struct leat_session {
     const leat_terms *terms; /* NULL: the configuration's limits hold */
 };
 
+/* Returns what the session's clients may have; `otherwise` is the configuration's. session may be
+ * NULL. */
+static inline const leat_allowance *leat_session_allowance(const leat_session *session,
+                                                           const leat_allowance *otherwise)
+{
+    return session != NULL && session->terms != NULL ? &session->terms->allowance : otherwise;
+}
+
 /* Returns on whose account the session's reads are. session NULL: on nobody's. */
 static inline leat_pg_bill leat_session_bill(const leat_session *session, leat_pg_kind kind)
 {

@@ -186,3 +186,101 @@ describe("all handshakes together", function()
     s:close()
   end)
 end)
+
+describe("a script", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { schema = "select 1", log = { "script failed" }, env = { LEAT_MESSAGE_BURST_PER_CLIENT = 50 },
+      app = [[
+local leat = require "leat"
+local app = leat.app()
+
+local plans = {
+  free = { limits = { max_subscriptions = 2, publish_rate_per_user = 1, publish_burst_per_user = 1 } },
+  paid = { limits = { max_subscriptions = 4 } },
+  crowd = { tenant = { id = "acme", max_subscriptions = 3, publish_rate = 1, publish_burst = 2 } },
+  named = { tenant = "acme" },
+  terse = { limits = { message_rate_per_client = 1, message_burst_per_client = 2 } },
+  misspelt = { limits = { max_subscription = 2 } },
+  fraction = { limits = { max_subscriptions = 2.5 } },
+  zero = { limits = { max_subscriptions = 0 } },
+  number = { limits = 5 },
+  tenant_misspelt = { tenant = { id = "acme", max = 1 } },
+  tenant_nameless = { tenant = { max_subscriptions = 1 } },
+  tenant_true = { tenant = true },
+}
+
+app:connect(function(_, request)
+  local plan, name = request.token:match("^(.-):(.*)$")
+  local user = { id = name }
+  for key, value in pairs(plans[plan]) do user[key] = value end
+  return user
+end)
+
+app:topic("room:{id}", {
+  subscribe = function(ctx)
+    return leat.subscribe_authorized(ctx, { id = 1 }, { snapshot = function() return {} end })
+  end,
+  publish = function(_, _, data) return data end,
+})
+return app
+]] }
+  end)
+  lazy_teardown(function() s:close() end)
+  after_each(function() s:settle() end)
+
+  local function subscribes(client, n)
+    for i = 1, n do client:subscribe("room:" .. i) end
+    return client:ask({ op = "subscribe", id = 99, topic = "room:99" }, "error").code
+  end
+
+  it("sets a user's limits, and others when the identity is renewed", function()
+    local client = s:connect { token = "free:alice" }
+    assert.equal("limit", subscribes(client, 2))
+
+    client:ask({ op = "authenticate", id = 1, token = "paid:alice" }, "ok")
+    client:subscribe("room:3")
+    client:subscribe("room:4")
+    assert.equal("limit", client:ask({ op = "subscribe", id = 2, topic = "room:5" }, "error").code)
+
+    client:ask({ op = "publish", id = 3, topic = "room:1", data = 1 }, "ok")
+    client:ask({ op = "publish", id = 4, topic = "room:1", data = 1 }, "ok")
+    client:ask({ op = "authenticate", id = 5, token = "free:bob" }, "ok")
+    client:ask({ op = "publish", id = 6, topic = "room:1", data = 1 }, "ok")
+    assert.equal("rate_limited", client:ask({ op = "publish", id = 7, topic = "room:1", data = 1 }, "error").code)
+  end)
+
+  it("sets how many messages a client may send", function()
+    local client = s:connect { token = "terse:alice" }
+    for _ = 1, 10 do client:send { op = "fly" } end
+    assert.equal(4429, (client:closed()))
+  end)
+
+  it("sets a tenant's limits, which all of its users share", function()
+    local alice, bob = s:connect { token = "crowd:alice" }, s:connect { token = "crowd:bob" }
+    alice:subscribe("room:1")
+    alice:subscribe("room:2")
+    assert.equal("limit", subscribes(bob, 1))
+    assert.is_true(s:metrics()['leat_subscriptions_refused_total{limit="tenant"}'] >= 1)
+
+    alice:ask({ op = "publish", id = 1, topic = "room:1", data = 1 }, "ok")
+    bob:ask({ op = "publish", id = 2, topic = "room:2", data = 1 }, "ok")
+    assert.equal("rate_limited", alice:ask({ op = "publish", id = 3, topic = "room:3", data = 1 }, "error").code)
+
+    s:connect({ token = "named:carol" }):subscribe("room:1")
+    alice:close()
+    metrics.await(s.server, "leat_connections", 2)
+    bob:subscribe("room:2")
+  end)
+
+  for _, plan in ipairs { "misspelt", "fraction", "zero", "number", "tenant_misspelt", "tenant_nameless",
+    "tenant_true" } do
+    it("that sets limits wrongly fails (" .. plan .. ")", function()
+      local refused = ws.attempt(s.server, { token = plan .. ":alice" })
+      assert.equal(500, refused.status)
+      refused:close()
+      s.server:await_log("script failed.*connect: ")
+    end)
+  end
+end)

@@ -10,6 +10,7 @@
 #include "script/api/api_db.h"
 #include "script/api/api_request.h"
 #include "script/api/api_subscribe.h"
+#include "script/api/api_terms.h"
 #include "script/route/result.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
@@ -125,8 +126,12 @@ static void finish_connect(lua_State *L, leat_task *t)
     lua_pushvalue(L, user);
     if (!leat_result_take_json(L, t))
         return;
+    leat_terms terms;
+    bool has_terms = leat_api_terms_read(L, user, &t->lua->core->limits->allowance, &terms);
     leat_slice id = push_user_id(L, user);
     t->verdict.session = make_session(t, id, leat_buf_view(&t->out), expires_at);
+    if (has_terms)
+        leat_session_set_terms(t->verdict.session, &terms);
 }
 
 static void release_connect(leat_task *t)

@@ -282,6 +282,7 @@ void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_op
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
     r->peer = leat_ws_peer_new(opening, core->loop, core->limits, core->metrics, core->deflate,
                                &handler, r);
+    leat_ws_peer_allow(r->peer, leat_session_allowance(session, &core->limits->allowance));
     put(r, LEAT_RAW_ITEM_OPEN, (leat_slice){NULL, 0}, false, 0);
     run_next(r);
 }

@@ -38,6 +38,17 @@ leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice u
     return &s->base;
 }
 
+/* Few sessions have terms, so these are a block of their own, with the tenant's name at its end. */
+void leat_session_set_terms(leat_session *session, const leat_terms *terms)
+{
+    leat_terms *own = leat_calloc(1, sizeof(*own) + terms->tenant.len);
+    *own = *terms;
+    append((char *)(own + 1), terms->tenant);
+    if (terms->tenant.at != NULL)
+        own->tenant.at = (char *)(own + 1);
+    session->terms = own;
+}
+
 leat_session *leat_session_ref(leat_session *session)
 {
     LEAT_CONTAINER_OF(session, struct session, base)->refs++;
@@ -47,8 +58,10 @@ leat_session *leat_session_ref(leat_session *session)
 void leat_session_unref(leat_session *session)
 {
     struct session *s = LEAT_CONTAINER_OF(session, struct session, base);
-    if (s != NULL && --s->refs == 0)
-        free(s);
+    if (s == NULL || --s->refs > 0)
+        return;
+    free((void *)s->base.terms);
+    free(s);
 }
 
 leat_slice leat_session_user(const leat_session *session)
