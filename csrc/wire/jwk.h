@@ -41,7 +41,7 @@ leat_slice leat_jwk_kid(const leat_jwk *key);
 /* True if the key is one for that algorithm. */
 bool leat_jwk_fits(const leat_jwk *key, leat_jwt_alg alg);
 
-/* True if one verification may take longer than 100 microseconds. */
+/* True if one verification takes 100 microseconds or longer. The key fits the algorithm. */
 bool leat_jwk_is_slow(const leat_jwk *key, leat_jwt_alg alg);
 
 /* True if the signature, as decoded from a token, is the key's over the text. The key fits the

@@ -128,46 +128,6 @@ describe("docs/protocol.md", function()
   end)
 end)
 
-describe("the signed cookie of docs/lua-api.md", function()
-  local s
-
-  lazy_setup(function() s = stage.open { app = markdown.block(ROOT .. "docs/lua-api.md", "lua cookie") } end)
-  lazy_teardown(function() s:close() end)
-  after_each(function() s:settle() end)
-
-  local function status_with(cookie)
-    local attempt = ws.attempt(s.server, { headers = { Cookie = "session=" .. cookie } })
-    attempt:close()
-    return attempt.status
-  end
-
-  it("lets in whoever has logged in, and nobody with a cookie of their own making", function()
-    local answer = http.request(s.server, { method = "POST", path = "/login" })
-    local cookie = answer.headers["set-cookie"]:match("^session=([^;]+)")
-
-    local client = s:connect { headers = { Cookie = "session=" .. cookie } }
-
-    assert.equal("17", client:ask({ op = "call", id = 1, method = "whoami" }, "ok").data)
-    assert.equal(401, status_with((cookie:gsub("^17", "18"))))
-    assert.equal(401, status_with(cookie .. "A"))
-    assert.equal(401, status_with("17."))
-    assert.equal(401, status_with("17"))
-  end)
-end)
-
-describe("the headers of docs/lua-api.md", function()
-  it("are those of the answer, each cookie on a line of its own", function()
-    local s = stage.open { app = markdown.block(ROOT .. "docs/lua-api.md", "lua headers") }
-
-    local answer = http.request(s.server, "/welcome")
-
-    assert.equal("text/html; charset=utf-8", answer.headers["content-type"])
-    assert.equal("default-src 'none'", answer.headers["content-security-policy"])
-    assert.is_truthy(answer.head:find("Set-Cookie: theme=dark; Path=/\r\nSet-Cookie: seen=1; Path=/\r\n", 1, true))
-    s:close()
-  end)
-end)
-
 describe("docs/lua-api.md", function()
   local s
 
