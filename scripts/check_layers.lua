@@ -28,7 +28,7 @@ local WRAPPED = {
   { "^lauxlib%.h$", { script = true } },
   { "^libpq%-fe%.h$", { pg = true } },
   { "^llhttp", { wire = true } },
-  { "^openssl/", { wire = true } },
+  { "^openssl/", { wire = true, net = true } },
   { "^curl/", { fetch = true } },
   { "^zlib%.h$", { wire = true } },
 }

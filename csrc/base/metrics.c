@@ -106,6 +106,27 @@ typedef struct series {
             "Lines that the log left out: too many of a kind, no room, or not to be written."      \
     }
 
+#define TLS_HANDSHAKES(kind)                                                                       \
+    {                                                                                              \
+        "leat_tls_handshakes_total", "counter", "kind=\"" kind "\"",                               \
+            "TLS handshakes that have succeeded."                                                  \
+    }
+#define TLS_FAILURES(reason)                                                                       \
+    {                                                                                              \
+        "leat_tls_handshake_failures_total", "counter", "reason=\"" reason "\"",                   \
+            "TLS handshakes that have failed, by reason."                                          \
+    }
+#define TLS_CONNECTIONS(encryption)                                                                \
+    {                                                                                              \
+        "leat_tls_connections", "gauge", "encryption=\"" encryption "\"",                          \
+            "Open TLS connections, by who encrypts what is sent."                                  \
+    }
+#define TLS_RELOADS(outcome)                                                                       \
+    {                                                                                              \
+        "leat_tls_reloads_total", "counter", "outcome=\"" outcome "\"",                            \
+            "Certificates that were loaded anew, or could not be."                                 \
+    }
+
 static const series table[LEAT_M_COUNT] = {
     [LEAT_M_CONNECTIONS] = GAUGE("leat_connections", "WebSocket and SSE clients."),
     [LEAT_M_SUBS_NEW] = SUBS("new"),
@@ -250,6 +271,27 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_LOG_DROPPED_RATE] = LOG_DROPPED("rate"),
     [LEAT_M_LOG_DROPPED_FULL] = LOG_DROPPED("full"),
     [LEAT_M_LOG_DROPPED_FAILED] = LOG_DROPPED("failed"),
+    [LEAT_M_TLS_FULL] = TLS_HANDSHAKES("full"),
+    [LEAT_M_TLS_RESUMED] = TLS_HANDSHAKES("resumed"),
+    [LEAT_M_TLS_UNDER_WAY] =
+        GAUGE("leat_tls_handshakes_under_way", "TLS handshakes that have not ended yet."),
+    [LEAT_M_TLS_FAILED_TIMEOUT] = TLS_FAILURES("timeout"),
+    [LEAT_M_TLS_FAILED_CROWDED] = TLS_FAILURES("crowded"),
+    [LEAT_M_TLS_FAILED_GONE] = TLS_FAILURES("gone"),
+    [LEAT_M_TLS_FAILED_PLAIN] = TLS_FAILURES("plain_http"),
+    [LEAT_M_TLS_FAILED_VERSION] = TLS_FAILURES("version"),
+    [LEAT_M_TLS_FAILED_CIPHER] = TLS_FAILURES("cipher"),
+    [LEAT_M_TLS_FAILED_ALPN] = TLS_FAILURES("alpn"),
+    [LEAT_M_TLS_FAILED_CLIENT] = TLS_FAILURES("client_certificate"),
+    [LEAT_M_TLS_FAILED_ALERT] = TLS_FAILURES("alert"),
+    [LEAT_M_TLS_FAILED_OTHER] = TLS_FAILURES("other"),
+    [LEAT_M_TLS_IN_PROCESS] = TLS_CONNECTIONS("process"),
+    [LEAT_M_TLS_IN_KERNEL] = TLS_CONNECTIONS("kernel"),
+    [LEAT_M_TLS_RELOADS_OK] = TLS_RELOADS("ok"),
+    [LEAT_M_TLS_RELOADS_FAILED] = TLS_RELOADS("failed"),
+    [LEAT_M_TLS_EXPIRY] =
+        GAUGE("leat_tls_certificate_expiry_seconds",
+              "When the first of the certificates expires, in seconds since the epoch; 0: none."),
     [LEAT_M_ANNOUNCEMENTS_REFUSED] =
         COUNTER("leat_announcements_refused_total",
                 "Notifications on the channel that no function of schema leat wrote."),

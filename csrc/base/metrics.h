@@ -123,6 +123,25 @@ typedef enum leat_metric {
     LEAT_M_LOG_DROPPED_FULL,
     LEAT_M_LOG_DROPPED_FAILED,
 
+    LEAT_M_TLS_FULL, /* leat_tls_handshakes_total{kind=...} */
+    LEAT_M_TLS_RESUMED,
+    LEAT_M_TLS_UNDER_WAY,      /* leat_tls_handshakes_under_way (gauge) */
+    LEAT_M_TLS_FAILED_TIMEOUT, /* leat_tls_handshake_failures_total{reason=...} */
+    LEAT_M_TLS_FAILED_CROWDED, /* dropped for a newer one */
+    LEAT_M_TLS_FAILED_GONE,    /* the peer has left */
+    LEAT_M_TLS_FAILED_PLAIN,   /* the peer does not speak TLS, but HTTP */
+    LEAT_M_TLS_FAILED_VERSION, /* no version in common */
+    LEAT_M_TLS_FAILED_CIPHER,  /* no cipher, group or signature in common */
+    LEAT_M_TLS_FAILED_ALPN,    /* the peer does not want http/1.1 */
+    LEAT_M_TLS_FAILED_CLIENT,  /* no client certificate, or a bad one */
+    LEAT_M_TLS_FAILED_ALERT,   /* the peer has refused: the certificate, most often */
+    LEAT_M_TLS_FAILED_OTHER,
+    LEAT_M_TLS_IN_PROCESS, /* leat_tls_connections{encryption=...} (gauge) */
+    LEAT_M_TLS_IN_KERNEL,
+    LEAT_M_TLS_RELOADS_OK, /* leat_tls_reloads_total{outcome=...} */
+    LEAT_M_TLS_RELOADS_FAILED,
+    LEAT_M_TLS_EXPIRY, /* leat_tls_certificate_expiry_seconds (gauge) */
+
     LEAT_M_ANNOUNCEMENTS_REFUSED, /* leat_announcements_refused_total */
     LEAT_M_FETCH_FAILURES_HIDDEN, /* leat_fetch_failures_total{reason=...} */
     LEAT_M_FETCH_FAILURES_MISSING,

@@ -14,7 +14,7 @@ static void on_close(void *owner, int err);
 static void on_end_of_turn(leat_sweep *s);
 
 static const leat_conn_handler handler = {leat_http_conn_on_read, leat_http_conn_on_drain,
-                                          on_close};
+                                          on_close, NULL};
 
 uint64_t leat_http_conn_now(const leat_http_conn *c)
 {

@@ -5,6 +5,7 @@
  *   leat_conn_send_copy, _owned, _event   queue and schedule on_sweep
  *   on_sweep        the end of the turn: write_out, settle
  *   settle          what follows an emptied queue: on_drain, the FIN of a finish, a late EOF
+ *   go_on_opening   readable or writable, and the filter is not open yet
  *   begin_close     drops the queue. At the end of the turn on_closed frees the conn and tells the
  *                   owner
  *
@@ -28,6 +29,7 @@
 #include "net/send_queue.h"
 
 enum {
+    LINGER_MS = 1000, /* for a peer with which no filter could be opened */
     READ_SIZE = 64 * 1024,
     FLUSH_BYTES = 64 * 1024, /* so much gathered in a turn does not wait for its end */
     MAX_PIECES = 64,         /* of one sendmsg */
@@ -44,6 +46,7 @@ struct leat_conn {
     leat_watch watch;
     leat_loop *loop;
     leat_metrics *metrics;
+    leat_filter *filter; /* NULL: plain */
     const leat_conn_handler *handler;
     void *owner;
     char *remote;
@@ -65,6 +68,8 @@ struct leat_conn {
 static void on_ready(leat_watch *watch, unsigned ready);
 static void on_sweep(leat_sweep *sweep);
 static void update_events(leat_conn *c);
+static void read_some(leat_conn *c);
+static void on_finish_timeout(leat_deadline *d);
 
 int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics, int socket,
                   const struct sockaddr_storage *peer)
@@ -146,12 +151,34 @@ bool leat_conn_closing(const leat_conn *c)
 /* Reading: one recv a turn, so that a peer that sends without end does not keep the others waiting.
  * What is left is reported again in the next turn, as polling is by level. */
 
+static void on_read_turn(leat_deadline *d)
+{
+    leat_conn *c = LEAT_CONTAINER_OF(d, leat_filter, turn)->conn;
+    if (c->reading && !c->eof)
+        read_some(c);
+}
+
+/* Returns what to watch for when the conn wants to do what the events stand for. Bytes that the
+ * filter holds already are no event of the socket: the next turn reads them. */
+static unsigned events_of_filter(leat_conn *c, unsigned events)
+{
+    leat_filter *f = c->filter;
+    unsigned read = events & LEAT_WATCH_READABLE, write = events & LEAT_WATCH_WRITABLE;
+    if (f->state == LEAT_FILTER_OPENING)
+        return f->wait_read;
+    if (f->more && read)
+        leat_loop_after(c->loop, &f->turn, 0, on_read_turn);
+    return (read ? f->wait_read : 0u) | (write ? f->wait_write : 0u);
+}
+
 /* Watches only for what is of use. */
 static void update_events(leat_conn *c)
 {
     unsigned events = c->blocked ? LEAT_WATCH_WRITABLE : 0;
     if (c->reading && !c->eof)
         events |= LEAT_WATCH_READABLE;
+    if (c->filter != NULL)
+        events = events_of_filter(c, events);
     leat_watch_set(leat_loop_watches(c->loop), &c->watch, events);
 }
 
@@ -164,23 +191,43 @@ static void on_closed(leat_sweep *sweep)
     close(c->socket);
     if (c->gone != NULL)
         c->gone(c->gone_arg);
+    if (c->filter != NULL)
+        c->filter->ops->free(c->filter);
     free(c->remote);
     free(c);
     if (handler != NULL)
         handler->on_close(owner, err);
 }
 
+static void drop_queue(leat_conn *c)
+{
+    leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)c->queue.bytes);
+    leat_send_queue_close(&c->queue);
+}
+
+/* The peer is told that this is the end only if it has got everything. */
+static void close_filter(leat_conn *c, int err)
+{
+    leat_filter *f = c->filter;
+    leat_deadline_cancel(&f->turn);
+    bool in_order = (err == 0 || err == UV_EOF) && c->queue.bytes == 0;
+    if (in_order && f->state != LEAT_FILTER_OPENING && c->state != CONN_LINGERING)
+        (void)f->ops->end(f);
+}
+
 static void begin_close(leat_conn *c, int err)
 {
     if (c->state == CONN_CLOSED)
         return;
+    if (c->filter != NULL)
+        close_filter(c, err);
     /* After leat_conn_finish every end counts as one that the owner asked for. */
-    c->err = c->state == CONN_OPEN ? err : 0;
+    if (c->state == CONN_OPEN)
+        c->err = err;
     c->state = CONN_CLOSED;
     leat_sweep_cancel(&c->sweep);
     leat_deadline_cancel(&c->limit);
-    leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)c->queue.bytes);
-    leat_send_queue_close(&c->queue);
+    drop_queue(c);
     leat_watch_close(leat_loop_watches(c->loop), &c->watch);
     leat_sweep_init(&c->sweep, on_closed);
     leat_sweep_schedule(c->loop, &c->sweep);
@@ -197,22 +244,38 @@ static void on_eof(leat_conn *c)
     update_events(c);
 }
 
-static void read_some(leat_conn *c)
+static ssize_t receive(const leat_conn *c, char *bytes)
 {
-    /* On the stack: no buffer while nothing is read, and none shared between loops. */
-    LEAT_UNINITIALIZED char bytes[READ_SIZE];
     ssize_t n = 0;
     do
         n = recv(c->socket, bytes, c->read_size, 0);
     while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
 
+/* While it lingers, what comes is dropped, and need not be understood. */
+static ssize_t receive_by_filter(leat_conn *c, char *bytes)
+{
+    leat_filter *f = c->filter;
+    if (c->state == CONN_LINGERING)
+        return receive(c, bytes);
+    ssize_t n = f->ops->read(f, bytes, c->read_size);
+    update_events(c);
+    return n;
+}
+
+static void read_some(leat_conn *c)
+{
+    /* On the stack: no buffer while nothing is read, and none shared between loops. */
+    LEAT_UNINITIALIZED char bytes[READ_SIZE];
+    ssize_t n = c->filter == NULL ? receive(c, bytes) : receive_by_filter(c, bytes);
     if (n > 0) {
         if (c->state == CONN_OPEN)
             c->handler->on_read(c->owner, bytes, (size_t)n);
     } else if (n == 0) {
         on_eof(c);
-    } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        begin_close(c, -errno);
+    } else if (n != UV_EAGAIN) {
+        begin_close(c, (int)n);
     }
 }
 
@@ -220,7 +283,7 @@ static void read_some(leat_conn *c)
  */
 static void on_socket_error(leat_conn *c)
 {
-    if (!c->reading || c->eof) {
+    if (!c->reading || c->eof || leat_conn_opening(c)) {
         int err = 0;
         socklen_t len = sizeof(err);
         getsockopt(c->socket, SOL_SOCKET, SO_ERROR, &err, &len);
@@ -259,6 +322,21 @@ void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes)
 
 /* Writing. */
 
+static ssize_t send_by_filter(leat_conn *c, const struct iovec *iov, size_t n_iov)
+{
+    leat_filter *f = c->filter;
+    ssize_t n = f->ops->write(f, iov, n_iov);
+    if (f->moved)
+        c->progress_ms = leat_loop_now(c->loop);
+    f->moved = false;
+    return n;
+}
+
+static bool writes_itself(const leat_conn *c)
+{
+    return c->filter == NULL || c->filter->state == LEAT_FILTER_IN_KERNEL;
+}
+
 /* One system call. It is send if there is one piece, as in most turns, because send is cheaper than
  * sendmsg. MSG_NOSIGNAL: see the top of the file. Returns how many bytes were taken, or UV_E*. */
 static ssize_t send_front(leat_conn *c, size_t *total)
@@ -267,6 +345,8 @@ static ssize_t send_front(leat_conn *c, size_t *total)
     LEAT_UNINITIALIZED struct iovec iov[MAX_PIECES];
     struct msghdr message = {.msg_iov = iov};
     message.msg_iovlen = leat_send_queue_gather(&c->queue, iov, MAX_PIECES, total);
+    if (!writes_itself(c))
+        return send_by_filter(c, iov, message.msg_iovlen);
     ssize_t n = 0;
     do {
         if (message.msg_iovlen == 1)
@@ -301,6 +381,17 @@ static void write_out(leat_conn *c)
     update_events(c);
 }
 
+/* Tells the peer of the filter that nothing more is sent. Returns false if the socket does not take
+ * that yet: settle comes here again. */
+static bool end_filter(leat_conn *c)
+{
+    if (c->filter == NULL || c->filter->ops->end(c->filter) != UV_EAGAIN)
+        return true;
+    c->blocked = true;
+    update_events(c);
+    return false;
+}
+
 static void send_fin(leat_conn *c)
 {
     c->state = CONN_LINGERING;
@@ -311,7 +402,8 @@ static void send_fin(leat_conn *c)
 /* Does what has waited for the queue to be empty. */
 static void settle(leat_conn *c, bool was_blocked)
 {
-    if (c->queue.bytes > 0)
+    bool ends = c->state == CONN_FINISHING || (c->state == CONN_OPEN && c->eof);
+    if (c->queue.bytes > 0 || (ends && !end_filter(c)))
         return;
     if (c->state == CONN_FINISHING)
         send_fin(c);
@@ -330,6 +422,87 @@ static void on_sweep(leat_sweep *sweep)
     settle(c, false);
 }
 
+/* Opening. Until then the conn counts as blocked: what is sent waits in the queue. */
+
+void leat_conn_set_filter(leat_conn *c, leat_filter *filter)
+{
+    LEAT_ASSERT(c->filter == NULL && c->queue.bytes == 0);
+    leat_deadline_init(&filter->turn);
+    filter->conn = c;
+    c->filter = filter;
+    c->blocked = true;
+    update_events(c);
+}
+
+leat_filter *leat_conn_filter(const leat_conn *c)
+{
+    return c->filter;
+}
+
+bool leat_conn_opening(const leat_conn *c)
+{
+    return c->filter != NULL && c->filter->state == LEAT_FILTER_OPENING;
+}
+
+int leat_conn_socket(const leat_conn *c)
+{
+    return c->socket;
+}
+
+/* The peer has been told why, and may have sent more than was read: see leat_conn_finish. */
+static void linger(leat_conn *c, int err)
+{
+    if (c->state == CONN_OPEN)
+        c->err = err;
+    c->state = CONN_LINGERING;
+    leat_sweep_cancel(&c->sweep);
+    drop_queue(c);
+    c->filter->state = LEAT_FILTER_OPEN;
+    c->blocked = false;
+    c->reading = true;
+    update_events(c);
+    leat_loop_after(c->loop, &c->limit, LINGER_MS, on_finish_timeout);
+    if (shutdown(c->socket, SHUT_WR) < 0)
+        begin_close(c, err);
+}
+
+static void on_opened(leat_conn *c)
+{
+    bool waited = c->queue.bytes > 0;
+    c->blocked = false;
+    c->filter->more = true; /* bytes may have come together with the last of the opening */
+    write_out(c);
+    settle(c, waited);
+    if (c->state == CONN_OPEN && c->handler->on_open != NULL)
+        c->handler->on_open(c->owner);
+}
+
+static void go_on_opening(leat_conn *c)
+{
+    int err = c->filter->ops->open(c->filter);
+    if (err == 0)
+        on_opened(c);
+    else if (err == UV_EAGAIN)
+        update_events(c);
+    else if (err == UV_EPROTO)
+        linger(c, err);
+    else
+        begin_close(c, err);
+}
+
+/* Returns what the conn can do now: read, write, or both. */
+static unsigned look_at_filter(leat_conn *c, unsigned ready)
+{
+    const leat_filter *f = c->filter;
+    if (f->state == LEAT_FILTER_OPENING) {
+        go_on_opening(c);
+        return 0;
+    }
+    bool reads = c->reading && !c->eof && (ready & f->wait_read);
+    bool writes = ready & f->wait_write;
+    return (reads ? LEAT_WATCH_READABLE : 0u) | (writes ? LEAT_WATCH_WRITABLE : 0u);
+}
+
 /* The owner may close the conn in on_read; its memory stays until on_closed, in a later phase of
  * the turn. Reading comes first, so that a peer to which very much is sent is heard, too. */
 static void on_ready(leat_watch *watch, unsigned ready)
@@ -339,6 +512,8 @@ static void on_ready(leat_watch *watch, unsigned ready)
         on_socket_error(c);
         return;
     }
+    if (c->filter != NULL)
+        ready = look_at_filter(c, ready);
     if (ready & LEAT_WATCH_READABLE)
         read_some(c);
     if ((ready & LEAT_WATCH_WRITABLE) && c->state != CONN_CLOSED && c->blocked) {

@@ -10,6 +10,8 @@
  * has gathered. Only what the socket did not take waits. Sending raises no SIGPIPE. The conn does
  * not limit what is queued: the sender looks at leat_conn_queued and stops (peer.c does so at
  * max_send_buffer_bytes).
+ *
+ * A conn is plain, or has a filter (filter.h). Its owner sees no difference.
  */
 #ifndef LEAT_NET_CONN_H
 #define LEAT_NET_CONN_H
@@ -23,8 +25,7 @@
 #include "base/metrics.h"
 #include "base/slice.h"
 #include "loop/loop.h"
-
-typedef struct leat_conn leat_conn;
+#include "net/filter.h"
 
 typedef struct leat_conn_handler {
     /* Bytes arrived. They lie in the conn's own buffer: the owner may change them in place until it
@@ -36,6 +37,8 @@ typedef struct leat_conn_handler {
      * _finish however it went), UV_EOF if the peer ended it, else UV_E*. A peer that only stops
      * sending still gets what is queued; on_close follows then. */
     void (*on_close)(void *owner, int err);
+    /* The conn's filter is open, and bytes may come. May be NULL. */
+    void (*on_open)(void *owner);
 } leat_conn_handler;
 
 /* Takes a connected, non-blocking socket, and closes it if it fails. peer is its other end. It
@@ -46,6 +49,16 @@ LEAT_MUST_CHECK int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics
 /* Sets the owner and its callbacks. May be called again: an upgraded connection gets a new owner.
  */
 void leat_conn_set_handler(leat_conn *c, const leat_conn_handler *handler, void *owner);
+
+/* Puts a filter between the conn and its socket, before anything was read or sent. Until it is
+ * open, what is sent waits. */
+void leat_conn_set_filter(leat_conn *c, leat_filter *filter);
+/* NULL: the conn is plain. */
+leat_filter *leat_conn_filter(const leat_conn *c);
+/* True until the filter is open. */
+bool leat_conn_opening(const leat_conn *c);
+/* For the filter. */
+int leat_conn_socket(const leat_conn *c);
 
 /* Stops and starts reading: backpressure upon the peer. Idempotent. A conn that does not read
  * learns that its peer has gone only when it sends. */

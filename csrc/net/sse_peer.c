@@ -80,7 +80,7 @@ static void on_read(void *owner, char *bytes, size_t len)
 }
 
 static const leat_conn_handler conn_handler = {on_read, leat_peer_on_drain,
-                                               leat_peer_on_conn_closed};
+                                               leat_peer_on_conn_closed, NULL};
 
 leat_peer *leat_sse_peer_new(leat_conn *conn, leat_loop *loop, const leat_limits *limits,
                              const leat_peer_handler *handler, void *owner)

@@ -554,7 +554,7 @@ leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_l
         .free = free_peer,
     };
     static const leat_conn_handler conn_handler = {on_read, leat_peer_on_drain,
-                                                   leat_peer_on_conn_closed};
+                                                   leat_peer_on_conn_closed, NULL};
     ws_peer *w = leat_calloc(1, sizeof(*w));
     w->metrics = metrics;
     w->base.handler = handler;

@@ -268,7 +268,7 @@ static void on_other_close(void *owner, int err)
 
 static void changes_hands(void **state)
 {
-    static const leat_conn_handler other = {on_other_read, NULL, on_other_close};
+    static const leat_conn_handler other = {on_other_read, NULL, on_other_close, NULL};
     fixture_pair *p = fixture_connect(*state, 4096);
     leat_buf seen = LEAT_BUF_INIT;
     leat_buf b = make_bytes(300000);

@@ -39,7 +39,7 @@ static void on_close(void *owner, int err)
     p->conn = NULL;
 }
 
-static const leat_conn_handler handler = {on_read, on_drain, on_close};
+static const leat_conn_handler handler = {on_read, on_drain, on_close, NULL};
 
 int fixture_setup(void **state)
 {
