@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "app/certificates.h"
 #include "app/doctor.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -105,10 +106,13 @@ int leat_check_run(const leat_config *config, leat_buf *report)
     struct report r = {.text = report};
     leat_doctor doctor = {on_finding, on_fact, &r};
     int app_err = check_app(config, report);
+    int tls_err = leat_certificates_examine(config, &doctor);
     int err = leat_doctor_examine(config, &doctor);
     if (err == 0 && r.has_error)
         err = LEAT_ESCHEMA;
-    return app_err < 0 ? app_err : err;
+    if (app_err < 0)
+        return app_err;
+    return tls_err < 0 ? tls_err : err;
 }
 
 /* --- before serving --- */
@@ -143,5 +147,6 @@ static void on_start_finding(void *arg, const leat_finding *f)
 int leat_check_start(const leat_config *config, leat_buf *error)
 {
     leat_doctor doctor = {on_start_finding, on_no_fact, error};
-    return leat_doctor_examine(config, &doctor);
+    int err = leat_certificates_examine(config, &doctor);
+    return err < 0 ? err : leat_doctor_examine(config, &doctor);
 }

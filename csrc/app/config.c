@@ -42,7 +42,27 @@
 
 /* The order is that of config/leat.lua. */
 static const leat_config_key keys[] = {
-    TEXT_KEY("listen", LEAT_KEY_ADDRESS, listen, "127.0.0.1:8080", "address and port to serve on"),
+    TEXT_KEY("listen", LEAT_KEY_ADDRESS, listen, "127.0.0.1:8080",
+             "address and port to serve on, without TLS; none: only tls_listen"),
+    TEXT_KEY("tls_listen", LEAT_KEY_ADDRESS, tls_listen, "",
+             "address and port to serve on with TLS; empty: none"),
+    TEXT_KEY("tls_certificate", LEAT_KEY_PATHS, tls_certificate, "",
+             "comma-separated PEM files: each a certificate and those that lead to its authority"),
+    TEXT_KEY(
+        "tls_key", LEAT_KEY_PATHS, tls_key, "",
+        "comma-separated PEM files: the certificates' keys, in their order; empty: they are in "
+        "the files of the certificates"),
+    TEXT_KEY("tls_client_ca", LEAT_KEY_PATH, tls_client_ca, "",
+             "PEM file of authorities for clients' certificates; empty: clients need none"),
+    BOOL_KEY("tls_client_required", tls_client_required, false,
+             "whether a client without a certificate of tls_client_ca is refused"),
+    U64_KEY("tls_handshake_timeout_ms", tls_handshake_timeout_ms, 10000, 10, 600000,
+            "how long a TLS handshake may take"),
+    SIZE_KEY("max_tls_handshakes", max_tls_handshakes, 1000, 1, 1000000,
+             "TLS handshakes under way, shared out among the workers; beyond that, the oldest one "
+             "makes room"),
+    U64_KEY("tls_check_interval_ms", tls_check_interval_ms, 2000, 10, DAY_MS,
+            "how often the files of the certificates are looked at"),
     TEXT_KEY("database_url", LEAT_KEY_TEXT, database_url, "",
              "the database, as a URL or key=value; empty: libpq's defaults"),
     TEXT_KEY("listen_url", LEAT_KEY_TEXT, listen_url, "",

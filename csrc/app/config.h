@@ -34,7 +34,15 @@ typedef struct leat_config {
     char *static_dir;      /* "": none */
     char *allowed_origins; /* "": the server's own; else a comma-separated list, "*" for any */
     leat_http_policy http;
-    char *metrics_listen; /* "": none */
+    char *metrics_listen;  /* "": none */
+    char *tls_listen;      /* "": none */
+    char *tls_certificate; /* comma-separated files, as are the keys */
+    char *tls_key;
+    char *tls_client_ca; /* "": clients are not asked for a certificate */
+    bool tls_client_required;
+    uint64_t tls_handshake_timeout_ms;
+    size_t max_tls_handshakes;
+    uint64_t tls_check_interval_ms;
     char *trusted_proxies;
     leat_networks trusted; /* trusted_proxies, parsed */
     char *proxy_protocol_from;
@@ -81,6 +89,7 @@ typedef enum leat_config_kind {
     LEAT_KEY_TEXT,     /* any string */
     LEAT_KEY_HEADER,   /* the value of an HTTP header */
     LEAT_KEY_PATH,     /* a path; made absolute if it comes from a file */
+    LEAT_KEY_PATHS,    /* likewise, comma-separated */
     LEAT_KEY_ADDRESS,  /* "ADDRESS:PORT" */
     LEAT_KEY_NETWORKS, /* comma-separated addresses and networks */
     LEAT_KEY_LEVEL,    /* of the log */
@@ -99,6 +108,9 @@ typedef struct leat_config_key {
 } leat_config_key;
 
 enum { LEAT_CONFIG_VARIABLE_MAX = 64 };
+
+/* What listen is if there is no plain listener. */
+#define LEAT_CONFIG_NO_LISTEN "none"
 
 /* All keys, in the order of config/leat.lua. */
 const leat_config_key *leat_config_keys(size_t *n);

@@ -18,6 +18,7 @@
 #include "base/slice.h"
 #include "net/listener.h"
 #include "script/config_file.h"
+#include "wire/http.h"
 #include "wire/http_head.h"
 
 /* Where a value came from, for messages and for the meaning of relative paths. */
@@ -57,6 +58,10 @@ int leat_config_load(leat_config *out, const leat_config_sources *sources, leat_
 
 int leat_config_check_files(const leat_config *config, leat_buf *error)
 {
+    if (strcmp(config->listen, LEAT_CONFIG_NO_LISTEN) == 0 && config->tls_listen[0] == '\0') {
+        leat_buf_text(error, "listen = \"none\": expected an address there or in tls_listen");
+        return LEAT_ECONFIG;
+    }
     if (access(config->app, R_OK) != 0) {
         leat_buf_printf(error, "app = \"%s\": expected a readable Lua file (%s)", config->app,
                         strerror(errno));
@@ -90,6 +95,9 @@ static void expectation(leat_buf *out, const leat_config_key *key)
         break;
     case LEAT_KEY_PATH:
         leat_buf_text(out, "a string (a path)");
+        break;
+    case LEAT_KEY_PATHS:
+        leat_buf_text(out, "a string (paths, separated by commas)");
         break;
     case LEAT_KEY_ADDRESS:
         leat_buf_text(out, "a string \"ADDRESS:PORT\" with a numeric address");
@@ -143,6 +151,12 @@ static bool read_confine_mode(leat_confine_mode *mode, const char *text)
     return false;
 }
 
+/* The default tells whether a key may be without an address, and then how that is written. */
+static bool is_no_address(const leat_config_key *key, const char *text)
+{
+    return strcmp(text, key->text[0] == '\0' ? "" : LEAT_CONFIG_NO_LISTEN) == 0;
+}
+
 static bool valid_text(leat_config *config, const leat_config_key *key, const char *text,
                        size_t len)
 {
@@ -150,7 +164,7 @@ static bool valid_text(leat_config *config, const leat_config_key *key, const ch
     if (strlen(text) != len)
         return false;
     if (key->kind == LEAT_KEY_ADDRESS)
-        return (len == 0 && key->text[0] == '\0') || leat_listener_parse(&addr, text) == 0;
+        return is_no_address(key, text) || leat_listener_parse(&addr, text) == 0;
     if (key->kind == LEAT_KEY_NETWORKS)
         return read_networks(config, key, text);
     if (key->kind == LEAT_KEY_HEADER)
@@ -160,6 +174,25 @@ static bool valid_text(leat_config *config, const leat_config_key *key, const ch
     if (key->kind == LEAT_KEY_CONFINE)
         return read_confine_mode(&config->confine_mode, text);
     return true;
+}
+
+/* Returns the path, or each of the paths, as it is from the working directory. */
+static char *make_absolute(const char *folder, const leat_config_key *key, const char *text)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_slice path;
+    if (folder == NULL)
+        return leat_strdup(text);
+    if (key->kind == LEAT_KEY_PATH)
+        return join(folder, text);
+    for (leat_slice rest = leat_slice_of(text); leat_http_list_next(&rest, &path);) {
+        char *item = leat_memdup(path.at, path.len);
+        char *absolute = join(folder, item);
+        leat_buf_printf(&out, "%s%s", out.len > 0 ? "," : "", absolute);
+        free(absolute);
+        free(item);
+    }
+    return out.len == 0 ? leat_strdup("") : leat_buf_detach(&out, NULL);
 }
 
 static int put_text(const struct source *source, const leat_config_key *key, leat_slice value)
@@ -173,8 +206,8 @@ static int put_text(const struct source *source, const leat_config_key *key, lea
         free(text);
         return err;
     }
-    if (key->kind == LEAT_KEY_PATH && text[0] != '\0' && source->folder != NULL) {
-        char *absolute = join(source->folder, text);
+    if (key->kind == LEAT_KEY_PATHS || (key->kind == LEAT_KEY_PATH && text[0] != '\0')) {
+        char *absolute = make_absolute(source->folder, key, text);
         free(text);
         text = absolute;
     }

@@ -153,9 +153,12 @@ void leat_confine_paths_collect(leat_confine_paths *paths, const leat_config *co
     const leat_config_key *keys = leat_config_keys(&n);
     for (size_t i = 0; i < sizeof(system_paths) / sizeof(system_paths[0]); i++)
         add_exactly(paths, system_paths[i]);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (keys[i].kind == LEAT_KEY_PATH)
             leat_confine_paths_add(paths, leat_config_text(config, &keys[i]));
+        else if (keys[i].kind == LEAT_KEY_PATHS)
+            add_list(paths, leat_config_text(config, &keys[i]));
+    }
     leat_confine_paths_add(paths, config->lua_dir);
     leat_confine_paths_add(paths, config->schema_dir);
     add_list(paths, config->confine_read);

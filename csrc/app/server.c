@@ -9,11 +9,13 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <uv.h>
 
+#include "app/certificates.h"
 #include "app/memory.h"
 #include "app/service.h"
 #include "app/worker.h"
@@ -53,14 +55,20 @@ struct leat_server {
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t drain_deadline;
     uv_timer_t look;
+<<<<<<< HEAD
     uv_timer_t watchdog;
     unsigned n_beats; /* that each worker was asked for */
+=======
+    uv_timer_t tls_look;
+>>>>>>> 76ea25f (tls: served on tls_listen, followed as its files change)
     leat_memory memory;
     leat_hub *hub;
     leat_pg_pool_options pool;
     struct sockaddr_storage addr;
     struct sockaddr_storage metrics_addr;
+    struct sockaddr_storage tls_addr;
     leat_address_limit *addresses;
+    leat_tls_store *tls; /* NULL: tls_listen is not set */
     leat_worker **workers;
     size_t n_started;
     size_t n_over;
@@ -71,6 +79,7 @@ struct leat_server {
 static void tell_confinement(leat_server *s);
 static int open_handles(leat_server *s);
 static void close_handles(leat_server *s);
+static int open_tls(leat_server *s, leat_buf *error);
 static int start_hub(leat_server *s);
 static int start_workers(leat_server *s, leat_buf *error);
 static void on_signal(uv_signal_t *handle, int number);
@@ -82,6 +91,11 @@ static size_t share_of(const leat_config *config, size_t percent)
 {
     size_t n = config->pool_size * percent / 100;
     return n > 0 ? n : 1;
+}
+
+static bool has_plain(const leat_server *s)
+{
+    return strcmp(s->config->listen, LEAT_CONFIG_NO_LISTEN) != 0;
 }
 
 leat_server *leat_server_new(const leat_config *config, leat_log *log,
@@ -124,6 +138,8 @@ int leat_server_start(leat_server *s, leat_buf *error)
     tell_confinement(s);
     int err = open_handles(s);
     if (err == 0)
+        err = open_tls(s, error);
+    if (err == 0)
         err = start_hub(s);
     if (err == 0)
         err = start_workers(s, error);
@@ -140,14 +156,23 @@ int leat_server_start(leat_server *s, leat_buf *error)
     }
     if (s->config->metrics_listen[0] != '\0')
         LEAT_LOG_INFO("server", "metrics address=%s", leat_worker_metrics_address(s->workers[0]));
+<<<<<<< HEAD
     LEAT_LOG_INFO("server", "listening address=%s", leat_worker_address(s->workers[0]));
     leat_service_tell(LEAT_SERVICE_READY);
+=======
+    if (s->tls != NULL)
+        LEAT_LOG_INFO("server", "listening with TLS address=%s",
+                      leat_worker_tls_address(s->workers[0]));
+    if (has_plain(s))
+        LEAT_LOG_INFO("server", "listening address=%s", leat_worker_address(s->workers[0]));
+>>>>>>> 76ea25f (tls: served on tls_listen, followed as its files change)
     return 0;
 }
 
 const char *leat_server_address(const leat_server *s)
 {
-    return leat_worker_address(s->workers[0]);
+    return has_plain(s) ? leat_worker_address(s->workers[0])
+                        : leat_worker_tls_address(s->workers[0]);
 }
 
 int leat_server_run(leat_server *s)
@@ -176,6 +201,7 @@ void leat_server_free(leat_server *s)
         LEAT_ASSERT(uv_loop_close(&s->uv) == 0);
     leat_log_count_in(s->log, NULL);
     leat_address_limit_free(s->addresses);
+    leat_tls_store_free(s->tls);
     leat_metrics_registry_free(s->metrics);
     free(s->workers);
     free(s);
@@ -254,17 +280,40 @@ static int open_handles(leat_server *s)
     uv_timer_init(&s->uv, &s->look);
     s->look.data = s;
     uv_timer_start(&s->look, on_look, 0, LEAT_MEMORY_LOOK_MS);
+<<<<<<< HEAD
     uv_timer_init(&s->uv, &s->watchdog);
     s->watchdog.data = s;
     uint64_t watchdog_ms = leat_service_watchdog_ms() / WATCHDOG_BEATS;
     if (watchdog_ms > 0)
         uv_timer_start(&s->watchdog, on_watchdog, 0, watchdog_ms);
+=======
+    uv_timer_init(&s->uv, &s->tls_look);
+    s->tls_look.data = s;
+>>>>>>> 76ea25f (tls: served on tls_listen, followed as its files change)
     for (int i = 0; i < N_SIGNALS; i++) {
         uv_signal_init(&s->uv, &s->signals[i]);
         s->signals[i].data = s;
     }
     for (int i = 0; i < N_SIGNALS && err == 0; i++)
         err = uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    return err;
+}
+
+static void on_tls_look(uv_timer_t *timer)
+{
+    leat_tls_store_look(((leat_server *)timer->data)->tls);
+}
+
+static int open_tls(leat_server *s, leat_buf *error)
+{
+    const leat_config *config = s->config;
+    if (config->tls_listen[0] == '\0')
+        return 0;
+    leat_tls_files files = leat_certificates_files(config);
+    int err = leat_tls_store_new(&s->tls, &files, leat_metrics_new(s->metrics), error);
+    if (err == 0)
+        uv_timer_start(&s->tls_look, on_tls_look, config->tls_check_interval_ms,
+                       config->tls_check_interval_ms);
     return err;
 }
 
@@ -328,31 +377,62 @@ static int start_worker(leat_server *s, size_t i, leat_buf *error)
         .index = i,
         .addresses = s->addresses,
         .metrics_addr = i == 0 && s->config->metrics_listen[0] != '\0' ? &s->metrics_addr : NULL,
+        .addr = has_plain(s) ? &s->addr : NULL,
+        .tls_addr = s->tls != NULL ? &s->tls_addr : NULL,
+        .tls = s->tls,
         .pool = &s->pool,
         .home = s->mailbox,
     };
     s->workers[i] = leat_worker_new(&options);
-    int err = leat_worker_start(s->workers[i], &s->addr, s->config->workers > 1, error);
+    int err = leat_worker_start(s->workers[i], s->config->workers > 1, error);
     if (err == 0)
         s->n_started++;
     return err;
 }
 
-static int start_workers(leat_server *s, leat_buf *error)
+/* Nobody else may have the address, if several sockets of ours are to share it. */
+static int parse_address(const leat_server *s, struct sockaddr_storage *out, const char *text,
+                         leat_buf *error)
 {
-    int err = leat_listener_parse(&s->addr, s->config->listen);
+    int err = leat_listener_parse(out, text);
+    if (err < 0 || s->config->workers == 1)
+        return err;
+    err = probe(out);
+    if (err < 0)
+        leat_buf_printf(error, "cannot listen on %s: %s", text, uv_strerror(err));
+    return err;
+}
+
+static int parse_addresses(leat_server *s, leat_buf *error)
+{
+    int err = 0;
+    if (has_plain(s))
+        err = parse_address(s, &s->addr, s->config->listen, error);
+    if (err == 0 && s->tls != NULL)
+        err = parse_address(s, &s->tls_addr, s->config->tls_listen, error);
     if (err == 0 && s->config->metrics_listen[0] != '\0')
         err = leat_listener_parse(&s->metrics_addr, s->config->metrics_listen);
-    if (err == 0 && s->config->workers > 1) {
-        err = probe(&s->addr);
-        if (err < 0)
-            leat_buf_printf(error, "cannot listen on %s: %s", s->config->listen, uv_strerror(err));
-    }
+    return err;
+}
+
+/* For port 0 the kernel has chosen a port; the other workers use the same one. */
+static int note_addresses(leat_server *s)
+{
+    int err = 0;
+    if (has_plain(s))
+        err = leat_listener_parse(&s->addr, leat_worker_address(s->workers[0]));
+    if (err == 0 && s->tls != NULL)
+        err = leat_listener_parse(&s->tls_addr, leat_worker_tls_address(s->workers[0]));
+    return err;
+}
+
+static int start_workers(leat_server *s, leat_buf *error)
+{
+    int err = parse_addresses(s, error);
     for (size_t i = 0; i < s->config->workers && err == 0; i++) {
         err = start_worker(s, i, error);
-        /* For port 0 the kernel has chosen a port; the other workers use the same one. */
         if (err == 0 && i == 0)
-            err = leat_listener_parse(&s->addr, leat_worker_address(s->workers[0]));
+            err = note_addresses(s);
     }
     return err;
 }
@@ -362,6 +442,8 @@ static int start_workers(leat_server *s, leat_buf *error)
 static void reload(leat_server *s)
 {
     LEAT_LOG_INFO("server", "reloading");
+    if (s->tls != NULL)
+        leat_tls_store_look(s->tls);
     for (size_t i = 0; i < s->n_started; i++)
         leat_worker_post(s->workers[i], LEAT_WORKER_RELOAD);
 }
@@ -426,7 +508,11 @@ static void close_handles(leat_server *s)
         return;
     uv_close((uv_handle_t *)&s->drain_deadline, NULL);
     uv_close((uv_handle_t *)&s->look, NULL);
+<<<<<<< HEAD
     uv_close((uv_handle_t *)&s->watchdog, NULL);
+=======
+    uv_close((uv_handle_t *)&s->tls_look, NULL);
+>>>>>>> 76ea25f (tls: served on tls_listen, followed as its files change)
     for (int i = 0; i < N_SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
 }

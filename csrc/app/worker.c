@@ -49,9 +49,9 @@ enum worker_state {
 struct leat_worker {
     leat_mail over; /* posted to home at the end */
     leat_worker_options options;
-    const struct sockaddr_storage *addr;
     bool reuse_port;
     char address[64];
+    char tls_address[64];
     char metrics_address[64];
     uv_thread_t thread;
     uv_sem_t started;
@@ -71,7 +71,9 @@ struct leat_worker {
     leat_lua *lua;     /* the current ones */
     leat_http_options http_options;
     leat_http_side http;
-    leat_listener *listener;
+    leat_tls_side *tls;              /* NULL: none */
+    leat_listener *listener;         /* NULL: none */
+    leat_listener *tls_listener;     /* NULL: none */
     leat_listener *metrics_listener; /* NULL: none */
     leat_deadline raw_check;
     enum worker_state state;
@@ -82,6 +84,7 @@ static void run(void *arg);
 static int set_up(leat_worker *w);
 static void on_mail(void *arg, leat_mail *mail);
 static void on_accept(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
+static void on_accept_tls(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
 static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
 static void reload(leat_worker *w);
 static void drain(leat_worker *w);
@@ -107,10 +110,8 @@ leat_worker *leat_worker_new(const leat_worker_options *options)
     return w;
 }
 
-int leat_worker_start(leat_worker *w, const struct sockaddr_storage *addr, bool reuse_port,
-                      leat_buf *error)
+int leat_worker_start(leat_worker *w, bool reuse_port, leat_buf *error)
 {
-    w->addr = addr;
     w->reuse_port = reuse_port;
     int err = uv_sem_init(&w->started, 0);
     if (err < 0)
@@ -132,6 +133,11 @@ const char *leat_worker_address(const leat_worker *w)
     return w->address;
 }
 
+const char *leat_worker_tls_address(const leat_worker *w)
+{
+    return w->tls_address;
+}
+
 const char *leat_worker_metrics_address(const leat_worker *w)
 {
     return w->metrics_address;
@@ -145,6 +151,7 @@ void leat_worker_join(leat_worker *w)
 void leat_worker_free(leat_worker *w)
 {
     leat_mailbox_free(w->mailbox);
+    leat_tls_side_free(w->tls);
     leat_deflate_free(w->core.deflate);
     leat_http_gzip_free(w->http.gzip);
     leat_buf_close(&w->start_error);
@@ -286,10 +293,34 @@ static int cannot_listen(leat_worker *w, const char *address, int err)
 
 static int open_listener(leat_worker *w)
 {
-    int err = leat_listener_open(&w->listener, w->loop, w->addr, w->reuse_port, on_accept, w);
+    if (w->options.addr == NULL)
+        return 0;
+    int err =
+        leat_listener_open(&w->listener, w->loop, w->options.addr, w->reuse_port, on_accept, w);
     if (err < 0)
         return cannot_listen(w, w->options.config->listen, err);
     leat_listener_address(w->listener, w->address, sizeof(w->address));
+    return 0;
+}
+
+static int open_tls_listener(leat_worker *w)
+{
+    const leat_config *config = w->options.config;
+    if (w->options.tls_addr == NULL)
+        return 0;
+    size_t share = (config->max_tls_handshakes + config->workers - 1) / config->workers;
+    w->tls = leat_tls_side_new(w->loop, w->metrics,
+                               &(leat_tls_side_options){
+                                   .store = w->options.tls,
+                                   .handshake_timeout_ms = config->tls_handshake_timeout_ms,
+                                   .max_handshakes = share,
+                               });
+    w->http.tls = w->tls;
+    int err = leat_listener_open(&w->tls_listener, w->loop, w->options.tls_addr, w->reuse_port,
+                                 on_accept_tls, w);
+    if (err < 0)
+        return cannot_listen(w, config->tls_listen, err);
+    leat_listener_address(w->tls_listener, w->tls_address, sizeof(w->tls_address));
     return 0;
 }
 
@@ -332,6 +363,8 @@ static int set_up(leat_worker *w)
     if (err == 0)
         err = open_metrics_listener(w);
     if (err == 0)
+        err = open_tls_listener(w);
+    if (err == 0)
         err = open_listener(w);
     return err;
 }
@@ -342,6 +375,12 @@ static void on_accept(void *arg, uv_os_sock_t socket, const struct sockaddr_stor
 {
     leat_worker *w = arg;
     leat_http_server_accept(&w->http, socket, peer, LEAT_HTTP_DOOR_PUBLIC);
+}
+
+static void on_accept_tls(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer)
+{
+    leat_worker *w = arg;
+    leat_http_server_accept(&w->http, socket, peer, LEAT_HTTP_DOOR_TLS);
 }
 
 static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer)
@@ -433,12 +472,19 @@ static size_t count_raw(leat_worker *w, bool close_all)
     return count;
 }
 
+static void close_listener(leat_listener **listener)
+{
+    if (*listener != NULL)
+        leat_listener_close(*listener, NULL, NULL);
+    *listener = NULL;
+}
+
 static void drain(leat_worker *w)
 {
     w->state = DRAINING;
     w->http.draining = true;
-    leat_listener_close(w->listener, NULL, NULL);
-    w->listener = NULL;
+    close_listener(&w->listener);
+    close_listener(&w->tls_listener);
     count_raw(w, true);
     leat_core_drain(&w->core, on_core_drained, w);
 }
@@ -472,10 +518,9 @@ static void check_drained(void *arg)
 static void close_http(leat_worker *w)
 {
     w->state = GOING_DOWN;
-    if (w->metrics_listener != NULL)
-        leat_listener_close(w->metrics_listener, NULL, NULL);
-    w->metrics_listener = NULL;
-    w->http.draining = true; /* then on_quiet is called when the last connection is gone */
+    close_listener(&w->metrics_listener);
+    close_listener(&w->tls_listener); /* open only if the set-up has failed after it */
+    w->http.draining = true;          /* then on_quiet is called when the last connection is gone */
     leat_deadline_cancel(&w->raw_check);
     leat_http_server_close(&w->http);
     if (w->http.n_conns == 0)

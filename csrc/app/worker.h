@@ -20,6 +20,7 @@
 #include "hub/hub.h"
 #include "loop/mailbox.h"
 #include "net/address_limit.h"
+#include "net/tls_store.h"
 #include "pg/pg_pool.h"
 
 typedef struct leat_worker leat_worker;
@@ -32,6 +33,9 @@ typedef struct leat_worker_options {
     size_t index;                     /* of the worker, from 0 */
     const leat_pg_pool_options *pool; /* copied, under a name of its own */
     leat_address_limit *addresses;
+    const struct sockaddr_storage *addr;         /* NULL: no plain listener */
+    const struct sockaddr_storage *tls_addr;     /* NULL: none with TLS */
+    leat_tls_store *tls;                         /* NULL likewise */
     const struct sockaddr_storage *metrics_addr; /* metrics_listen is this worker's; else NULL */
     leat_mailbox *home; /* gets a mail of the worker when it has ended; the worker owns the mail */
 } leat_worker_options;
@@ -44,12 +48,12 @@ typedef enum leat_worker_command {
 
 leat_worker *leat_worker_new(const leat_worker_options *options);
 
-/* Starts the thread and waits until it accepts connections on addr. */
-LEAT_MUST_CHECK int leat_worker_start(leat_worker *w, const struct sockaddr_storage *addr,
-                                      bool reuse_port, leat_buf *error);
+/* Starts the thread and waits until it accepts connections. */
+LEAT_MUST_CHECK int leat_worker_start(leat_worker *w, bool reuse_port, leat_buf *error);
 
 /* The addresses really bound, "127.0.0.1:40123", once started. */
 const char *leat_worker_address(const leat_worker *w);
+const char *leat_worker_tls_address(const leat_worker *w);
 const char *leat_worker_metrics_address(const leat_worker *w);
 
 void leat_worker_post(leat_worker *w, leat_worker_command command);

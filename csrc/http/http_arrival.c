@@ -15,6 +15,7 @@ typedef struct arrival {
     leat_proxy_reader *reader;
     struct sockaddr_storage addr; /* the proxy's */
     leat_http_peer proxy;
+    leat_http_door door;
     leat_http_arrival_cb on_known;
 } arrival;
 
@@ -31,7 +32,7 @@ static void refuse(const arrival *a, leat_proxy_verdict verdict)
 
 static void admit(const arrival *a, int socket, const struct sockaddr_storage *source)
 {
-    leat_http_newcomer n = {socket, &a->addr, a->proxy};
+    leat_http_newcomer n = {socket, &a->addr, a->proxy, a->door};
     if (source->ss_family != AF_UNSPEC) {
         n.addr = source;
         n.peer = leat_http_peer_of(source, a->side->options->trusted);
@@ -58,7 +59,11 @@ void leat_http_arrival_new(leat_http_side *side, const leat_http_newcomer *proxy
 {
     uint64_t deadline_ms = leat_loop_now(side->loop) + side->options->header_timeout_ms;
     arrival *a = leat_calloc(1, sizeof(*a));
-    *a = (arrival){.side = side, .addr = *proxy->addr, .proxy = proxy->peer, .on_known = on_known};
+    *a = (arrival){.side = side,
+                   .addr = *proxy->addr,
+                   .proxy = proxy->peer,
+                   .door = proxy->door,
+                   .on_known = on_known};
     int err =
         leat_proxy_reader_new(&a->reader, side->loop, proxy->socket, deadline_ms, on_header, a);
     if (err < 0) {

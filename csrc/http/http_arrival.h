@@ -17,6 +17,7 @@ typedef struct leat_http_newcomer {
     int socket;
     const struct sockaddr_storage *addr;
     leat_http_peer peer;
+    leat_http_door door;
 } leat_http_newcomer;
 
 /* Takes the socket; borrows the rest. */

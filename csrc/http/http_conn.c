@@ -11,10 +11,11 @@
 #include "http/http_conn_private.h"
 
 static void on_close(void *owner, int err);
+static void on_open(void *owner);
 static void on_end_of_turn(leat_sweep *s);
 
-static const leat_conn_handler handler = {leat_http_conn_on_read, leat_http_conn_on_drain,
-                                          on_close, NULL};
+static const leat_conn_handler handler = {leat_http_conn_on_read, leat_http_conn_on_drain, on_close,
+                                          on_open};
 
 uint64_t leat_http_conn_now(const leat_http_conn *c)
 {
@@ -24,6 +25,11 @@ uint64_t leat_http_conn_now(const leat_http_conn *c)
 void leat_http_conn_arm(leat_http_conn *c, uint64_t in_ms, leat_deadline_cb cb)
 {
     leat_loop_after(c->side->loop, &c->deadline, in_ms, cb);
+}
+
+static void await_head(leat_http_conn *c)
+{
+    leat_http_conn_arm(c, c->side->options->header_timeout_ms, leat_http_conn_on_request_late);
 }
 
 leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
@@ -45,8 +51,16 @@ leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
         side->n_metrics++;
     leat_conn_set_read_size(conn, LEAT_HTTP_CONN_READ_BYTES);
     leat_conn_set_handler(conn, &handler, c);
-    leat_http_conn_arm(c, side->options->header_timeout_ms, leat_http_conn_on_request_late);
+    if (!leat_conn_opening(conn)) /* TLS has a deadline of its own */
+        await_head(c);
     return c;
+}
+
+static void on_open(void *owner)
+{
+    leat_http_conn *c = owner;
+    leat_http_parser_set_tls(c->parser, leat_tls_side_facts(c->conn));
+    await_head(c);
 }
 
 leat_http_conn *leat_http_conn_of(leat_list *link)

@@ -135,8 +135,12 @@ static bool same_host(leat_slice origin, leat_slice authority)
     return host[0].len > 0 && same_text(host[0], host[1]) && same_text(port[0], port[1]);
 }
 
+/* A page that came without TLS is not of this server if the request came with it: anybody on the
+ * way may have written such a page. Only a proxy may have had another connection in front. */
 static bool is_own(const leat_http_peer *peer, const leat_http_request *r, leat_slice origin)
 {
+    if (r->tls.at != NULL && !peer->trusted && scheme_end(origin, "https://") == 0)
+        return false;
     leat_slice host = peer->trusted ? leat_forwarded_host(r) : (leat_slice){NULL, 0};
     return same_host(origin, host.at != NULL ? host : leat_http_find(r, "host"));
 }

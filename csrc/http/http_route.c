@@ -107,7 +107,7 @@ static void answer(leat_http_conn *c)
     const leat_http_request *r = leat_http_conn_request(c);
     for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
         if (leat_slice_is(r->path, endpoints[i].path) &&
-            (endpoints[i].at_all_doors || leat_http_conn_door(c) == LEAT_HTTP_DOOR_PUBLIC)) {
+            (endpoints[i].at_all_doors || leat_http_conn_door(c) != LEAT_HTTP_DOOR_METRICS)) {
             endpoints[i].answer(c);
             return;
         }

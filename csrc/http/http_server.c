@@ -37,7 +37,7 @@ static void turn_away(leat_http_conn *c)
     leat_buf_close(&out);
 }
 
-static leat_http_conn *take(leat_http_side *side, const leat_http_newcomer *n, leat_http_door door,
+static leat_http_conn *take(leat_http_side *side, const leat_http_newcomer *n,
                             leat_address_slot *slot)
 {
     leat_conn *conn = NULL;
@@ -49,7 +49,9 @@ static leat_http_conn *take(leat_http_side *side, const leat_http_newcomer *n, l
         return NULL;
     }
     leat_http_peer_attach(conn, slot);
-    return leat_http_conn_new(side, conn, &n->peer, door, leat_http_route);
+    if (n->door == LEAT_HTTP_DOOR_TLS)
+        leat_tls_side_begin(side->tls, conn);
+    return leat_http_conn_new(side, conn, &n->peer, n->door, leat_http_route);
 }
 
 static void accept_metrics(leat_http_side *side, const leat_http_newcomer *n)
@@ -57,7 +59,7 @@ static void accept_metrics(leat_http_side *side, const leat_http_newcomer *n)
     if (side->n_metrics >= MAX_METRICS)
         close(n->socket);
     else
-        (void)take(side, n, LEAT_HTTP_DOOR_METRICS, NULL);
+        (void)take(side, n, NULL);
 }
 
 /* A refused address costs an accept and a close, and gets no answer. */
@@ -79,7 +81,7 @@ static void accept_client(leat_http_side *side, const leat_http_newcomer *n)
         close(n->socket);
         return;
     }
-    leat_http_conn *c = take(side, n, LEAT_HTTP_DOOR_PUBLIC, slot);
+    leat_http_conn *c = take(side, n, slot);
     if (full && c != NULL)
         turn_away(c);
 }
@@ -99,9 +101,10 @@ static void accept_public(leat_http_side *side, const leat_http_newcomer *n)
 void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
                              const struct sockaddr_storage *addr, leat_http_door door)
 {
-    leat_http_newcomer n = {socket, addr, leat_http_peer_of(addr, side->options->trusted)};
+    leat_http_newcomer n = {socket, addr, leat_http_peer_of(addr, side->options->trusted), door};
     switch (door) {
     case LEAT_HTTP_DOOR_PUBLIC:
+    case LEAT_HTTP_DOOR_TLS:
         accept_public(side, &n);
         break;
     case LEAT_HTTP_DOOR_METRICS:

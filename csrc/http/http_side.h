@@ -21,6 +21,7 @@
 #include "loop/loop.h"
 #include "net/address_limit.h"
 #include "net/ip.h"
+#include "net/tls_side.h"
 #include "pg/pg_pool.h"
 #include "wire/http.h"
 
@@ -34,6 +35,7 @@ typedef enum leat_http_pot {
 /* The listener through which a connection came. */
 typedef enum leat_http_door {
     LEAT_HTTP_DOOR_PUBLIC,
+    LEAT_HTTP_DOOR_TLS,     /* tls_listen: likewise, behind TLS */
     LEAT_HTTP_DOOR_METRICS, /* metrics_listen: health and metrics, and nothing else */
 } leat_http_door;
 
@@ -64,6 +66,7 @@ typedef struct leat_http_side {
     const leat_http_options *options;
     leat_address_limit *addresses; /* the process's */
     leat_http_gzip *gzip;          /* NULL: nothing is compressed */
+    leat_tls_side *tls;            /* NULL: tls_listen is not set */
     bool draining;
     /* While draining: the last request has been answered; or all connections are gone. May be NULL.
      */

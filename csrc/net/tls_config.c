@@ -115,15 +115,15 @@ void leat_tls_forget_reasons(void)
 void leat_tls_append_reason(leat_buf *out)
 {
     unsigned long code = ERR_peek_error(); /* the first one is the cause */
-    const char *reason = ERR_reason_error_string(code);
+    int lib = ERR_GET_LIB(code), reason = ERR_GET_REASON(code);
+    const char *text = ERR_reason_error_string(code);
     if (ERR_SYSTEM_ERROR(code))
-        leat_buf_text(out, strerror(ERR_GET_REASON(code)));
-    else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
-        leat_buf_text(out, "no such thing in this PEM file");
-    else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
-        leat_buf_text(out, "the key needs a passphrase, which Leat does not have");
-    else
-        leat_buf_text(out, reason != NULL ? reason : "unknown error");
+        text = strerror(reason);
+    else if (lib == ERR_LIB_OSSL_DECODER || (lib == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE))
+        text = "there is none in this PEM file";
+    else if (lib == ERR_LIB_CRYPTO && reason == ERR_R_INTERRUPTED_OR_CANCELLED)
+        text = "it needs a passphrase, which Leat cannot ask for";
+    leat_buf_text(out, text != NULL ? text : "unknown error");
     ERR_clear_error();
 }
 

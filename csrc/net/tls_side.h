@@ -30,7 +30,7 @@ leat_tls_side *leat_tls_side_new(leat_loop *loop, leat_metrics *metrics,
                                  const leat_tls_side_options *options);
 void leat_tls_side_free(leat_tls_side *side);
 
-/* Begins TLS on a new conn, whose handler is set. on_open follows, or the conn ends. */
+/* Begins TLS on a new conn. on_open of its handler follows, or the conn ends. */
 void leat_tls_side_begin(leat_tls_side *side, leat_conn *conn);
 
 /* What is known of the conn's TLS (wire/tls_facts.h), packed; at == NULL: the conn is plain, or not

@@ -38,6 +38,7 @@ void leat_head_pack(leat_buf *out, const leat_http_request *request, const char 
     put(out, request->path);
     put(out, request->query);
     put(out, leat_slice_of(remote));
+    put(out, request->tls);
     put(out, token);
     for (size_t i = 0; i < request->n_headers; i++) {
         put(out, request->headers[i].name);
@@ -72,6 +73,7 @@ void leat_head_repack(leat_buf *out, const leat_head *head, leat_slice token)
     put(out, from->path);
     put(out, from->query);
     put(out, from->remote);
+    put(out, from->tls);
     put(out, token.at != NULL ? token : from->token);
     for (leat_slice rest = from->headers; leat_head_next(&rest, &name, &value);) {
         if (is_opening_header(name))
@@ -89,6 +91,7 @@ leat_head leat_head_read(leat_slice packed)
     head.path = take(&rest);
     head.query = take(&rest);
     head.remote = take(&rest);
+    head.tls = take(&rest);
     head.token = take(&rest);
     head.headers = rest;
     return head;

@@ -22,6 +22,7 @@ typedef struct leat_head {
     leat_slice path; /* percent-encoded, as sent */
     leat_slice query;
     leat_slice remote;
+    leat_slice tls;   /* tls_facts.h, packed; absent: the connection was plain */
     leat_slice token; /* replaces that of the headers and the query; absent: they count */
     leat_slice headers;
 } leat_head;

@@ -341,6 +341,11 @@ leat_http_parser *leat_http_parser_new(const leat_http_limits *limits)
     return p;
 }
 
+void leat_http_parser_set_tls(leat_http_parser *p, leat_slice facts)
+{
+    p->request.tls = facts;
+}
+
 void leat_http_parser_free(leat_http_parser *p)
 {
     if (p == NULL)
@@ -415,6 +420,9 @@ void leat_http_parser_reset(leat_http_parser *p)
     empty(&p->trailer);
     free(p->headers);
     leat_http_parser kept = *p;
-    *p = (leat_http_parser){
-        .limits = kept.limits, .head = kept.head, .body = kept.body, .trailer = kept.trailer};
+    *p = (leat_http_parser){.limits = kept.limits,
+                            .request = {.tls = kept.request.tls},
+                            .head = kept.head,
+                            .body = kept.body,
+                            .trailer = kept.trailer};
 }

@@ -51,8 +51,9 @@ typedef struct leat_http_request {
     bool has_body;         /* one of at least a byte, or of chunks, follows the head */
     bool expects_continue; /* the client waits for 100 Continue before it sends the body */
     bool keep_alive;
-    bool upgrade; /* Connection: upgrade was asked for */
-    int minor;    /* HTTP/1.minor */
+    bool upgrade;   /* Connection: upgrade was asked for */
+    int minor;      /* HTTP/1.minor */
+    leat_slice tls; /* tls_facts.h, packed; at == NULL: the connection is plain */
 } leat_http_request;
 
 typedef enum leat_http_progress {
@@ -63,6 +64,8 @@ typedef enum leat_http_progress {
 
 leat_http_parser *leat_http_parser_new(const leat_http_limits *limits);
 void leat_http_parser_free(leat_http_parser *p);
+/* All requests come by TLS. facts are borrowed for the parser's life. */
+void leat_http_parser_set_tls(leat_http_parser *p, leat_slice facts);
 
 /* Feeds bytes and writes how many were used. It stops behind the head of a request that has a body,
  * so that the caller decides whether the body is read: feeding on reads it. It stops behind a whole

@@ -5,7 +5,12 @@ local loop = require "spec.support.loop"
 local pg = require "spec.support.pg"
 local process = require "spec.support.process"
 
-local M = {}
+local M = {
+  -- A function that is called with each server that has started, and a table of variables for it: for specs that run
+  -- others in another way.
+  on_start = nil,
+  variables = {},
+}
 
 local Server = {}
 Server.__index = Server
@@ -43,6 +48,7 @@ end
 function M.start(options)
   local variables = { LEAT_DATABASE_URL = options.url, LEAT_APP = options.app }
   for key, value in pairs(DEFAULTS) do variables[key] = value end
+  for key, value in pairs(M.variables) do variables[key] = value end
   for key, value in pairs(options.env or {}) do variables[key] = tostring(value) end
   local address = os.tmpname()
   os.remove(address)
@@ -58,6 +64,7 @@ function M.start(options)
   os.remove(address)
   if not self.port then error("the server ended:\n" .. self.process:output(), 2) end
   self.url = options.url
+  if M.on_start then M.on_start(self) end
   return self
 end
 

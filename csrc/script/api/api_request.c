@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "script/task/task.h"
+#include "wire/tls_facts.h"
 
 #define TYPE "leat.request"
 
@@ -56,6 +57,13 @@ static void set_first(lua_State *L, leat_slice name, leat_slice value)
     lua_pop(L, 1);
     lua_pushlstring(L, value.at, value.len);
     lua_rawset(L, -3);
+}
+
+/* An absent text leaves the field out. */
+static void set_text(lua_State *L, const char *name, leat_slice text)
+{
+    push_text(L, text);
+    lua_setfield(L, -2, name);
 }
 
 /* Each make_ function pushes one field. [-0, +1, m] */
@@ -131,13 +139,36 @@ static void make_remote(lua_State *L, leat_lua *lua, const leat_head *head)
     push_text(L, head->remote);
 }
 
+/* nil for a plain connection. */
+static void make_tls(lua_State *L, leat_lua *lua, const leat_head *head)
+{
+    (void)lua;
+    if (head->tls.at == NULL) {
+        lua_pushnil(L);
+        return;
+    }
+    leat_tls_facts facts = leat_tls_facts_read(head->tls);
+    lua_createtable(L, 0, 4);
+    set_text(L, "version", facts.version);
+    set_text(L, "cipher", facts.cipher);
+    set_text(L, "server_name", facts.server_name);
+    if (facts.subject.at == NULL)
+        return;
+    lua_createtable(L, 0, 3);
+    set_text(L, "subject", facts.subject);
+    set_text(L, "fingerprint", facts.fingerprint);
+    lua_pushboolean(L, facts.verified);
+    lua_setfield(L, -2, "verified");
+    lua_setfield(L, -2, "client");
+}
+
 static const struct field {
     const char *name;
     void (*make)(lua_State *L, leat_lua *lua, const leat_head *head);
 } fields[] = {
     {"token", make_token},   {"query", make_query},   {"headers", make_headers},
     {"path", make_path},     {"method", make_method}, {"cookies", make_cookies},
-    {"remote", make_remote},
+    {"remote", make_remote}, {"tls", make_tls},
 };
 
 /* Pushes the field, and keeps it in the table at that index. [-0, +1, m] */
