@@ -11,9 +11,33 @@
 -- here.
 
 return {
-  -- The address and port to serve on: "127.0.0.1:8080", "[::1]:8080", ":8080" (all addresses); with
-  -- port 0 the system picks one.
+  -- The address and port to serve on, without TLS: "127.0.0.1:8080", "[::1]:8080", ":8080" (all addresses);
+  -- with port 0 the system picks one. "none": there is no such address, and tls_listen has one.
   listen = "127.0.0.1:8080",
+
+  -- The address and port to serve on with TLS 1.2 and 1.3, beside the one above or instead of it, for instance
+  -- ":443". Empty: none. docs/operations.md, "TLS", tells how to get and renew certificates.
+  tls_listen = "",
+  -- PEM files, separated by commas. Each has a certificate, and behind it those that lead to its authority
+  -- (an ACME client's fullchain.pem). A client gets the certificate for the host name that it asks for, a
+  -- wildcard's included, else the first one.
+  tls_certificate = "",
+  -- PEM files with the keys, in the order of the certificates; keys have no passphrase. Empty: each key is in the
+  -- file of its certificate.
+  tls_key = "",
+  -- How often the server looks whether these files have changed. A certificate is taken over once it fits its key;
+  -- until then the old one is served. SIGHUP looks at once.
+  tls_check_interval_ms = 2000,
+  -- A PEM file with the authorities for clients' certificates. If it is set, clients are asked for one, and
+  -- request.tls.client tells a script of it: one that no authority vouches for has verified = false there.
+  -- Empty: clients are not asked.
+  tls_client_ca = "",
+  -- true: a client without a certificate that tls_client_ca vouches for is refused in the handshake.
+  tls_client_required = false,
+  -- How long a TLS handshake may take.
+  tls_handshake_timeout_ms = 10000,
+  -- Handshakes under way, shared out among the workers. One more makes the oldest one end.
+  max_tls_handshakes = 1000,
 
   -- The database, as a URL or as key=value pairs, with everything that libpq knows: several hosts,
   -- TLS, passwords. Empty: what libpq takes by default, PGHOST and its kin included.
@@ -35,7 +59,7 @@ return {
   -- (any method but GET, HEAD and OPTIONS) to guarded routes, separated by commas:
   -- "https://example.org,https://www.example.org". Empty: pages of this server itself, that is, those
   -- whose host and port are those of the request's Host (behind a trusted proxy, of X-Forwarded-Host or
-  -- Forwarded, if it sends them), be it with http or https. "*": any. The origin "null" is let in by
+  -- Forwarded, if it sends them), be it with http or https; on tls_listen, with https only. "*": any. The origin "null" is let in by
   -- "*" only. Clients that are no browsers send no origin, and are let in.
   allowed_origins = "",
 
