@@ -55,12 +55,9 @@ struct leat_server {
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t drain_deadline;
     uv_timer_t look;
-<<<<<<< HEAD
     uv_timer_t watchdog;
     unsigned n_beats; /* that each worker was asked for */
-=======
     uv_timer_t tls_look;
->>>>>>> 76ea25f (tls: served on tls_listen, followed as its files change)
     leat_memory memory;
     leat_hub *hub;
     leat_pg_pool_options pool;
@@ -156,16 +153,12 @@ int leat_server_start(leat_server *s, leat_buf *error)
     }
     if (s->config->metrics_listen[0] != '\0')
         LEAT_LOG_INFO("server", "metrics address=%s", leat_worker_metrics_address(s->workers[0]));
-<<<<<<< HEAD
-    LEAT_LOG_INFO("server", "listening address=%s", leat_worker_address(s->workers[0]));
-    leat_service_tell(LEAT_SERVICE_READY);
-=======
     if (s->tls != NULL)
         LEAT_LOG_INFO("server", "listening with TLS address=%s",
                       leat_worker_tls_address(s->workers[0]));
     if (has_plain(s))
         LEAT_LOG_INFO("server", "listening address=%s", leat_worker_address(s->workers[0]));
->>>>>>> 76ea25f (tls: served on tls_listen, followed as its files change)
+    leat_service_tell(LEAT_SERVICE_READY);
     return 0;
 }
 
@@ -280,16 +273,13 @@ static int open_handles(leat_server *s)
     uv_timer_init(&s->uv, &s->look);
     s->look.data = s;
     uv_timer_start(&s->look, on_look, 0, LEAT_MEMORY_LOOK_MS);
-<<<<<<< HEAD
     uv_timer_init(&s->uv, &s->watchdog);
     s->watchdog.data = s;
     uint64_t watchdog_ms = leat_service_watchdog_ms() / WATCHDOG_BEATS;
     if (watchdog_ms > 0)
         uv_timer_start(&s->watchdog, on_watchdog, 0, watchdog_ms);
-=======
     uv_timer_init(&s->uv, &s->tls_look);
     s->tls_look.data = s;
->>>>>>> 76ea25f (tls: served on tls_listen, followed as its files change)
     for (int i = 0; i < N_SIGNALS; i++) {
         uv_signal_init(&s->uv, &s->signals[i]);
         s->signals[i].data = s;
@@ -508,11 +498,8 @@ static void close_handles(leat_server *s)
         return;
     uv_close((uv_handle_t *)&s->drain_deadline, NULL);
     uv_close((uv_handle_t *)&s->look, NULL);
-<<<<<<< HEAD
     uv_close((uv_handle_t *)&s->watchdog, NULL);
-=======
     uv_close((uv_handle_t *)&s->tls_look, NULL);
->>>>>>> 76ea25f (tls: served on tls_listen, followed as its files change)
     for (int i = 0; i < N_SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
 }
