@@ -120,7 +120,8 @@ describe("the documentation", function()
 
   it("names configuration keys that there are", function()
     local known = known_keys()
-    local messages = { timeout_ms = true, retry_after_ms = true } -- of the protocol
+    -- Of the protocol, and of leat.jwt.verify.
+    local messages = { timeout_ms = true, retry_after_ms = true, max_age_s = true }
     local count = 0
     for _, name in ipairs(DOCUMENTS) do
       for _, span in ipairs(markdown.code_spans(ROOT .. name)) do
