@@ -149,6 +149,9 @@ local function measure(context, scenario, arguments, name)
   local out, why = process.run(context.bin .. "/bench_load",
     { core = context.load_core, args = load_arguments(scenario, arguments, how, server.pid, context) })
   process.stop(server)
+  if server.beside then
+    process.stop(server.beside)
+  end
   if not out then
     local _, log = process.output(server)
     error(("%s: %s%s"):format(name, why, log:sub(-1000)), 0)

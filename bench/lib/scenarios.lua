@@ -108,6 +108,16 @@ return {
     beside = LATENCY,
   },
   {
+    name = "tls",
+    title = "1 topic × 1,000 subscribers, 50 events a second, with TLS 1.3: Leat's own, and nginx's in front of it",
+    servers = { "leat_tls", "leat", "nginx" },
+    load = { clients = 1000, rate = 50, seconds = 4, settle_ms = 1000 },
+    figure = DELIVERY,
+    against = { nginx = 1.0 },
+    beside = { { "p50 µs", "events.latency.p50_us" }, { "CPU µs a connection", "handshakes.cpu_us" },
+      { "connections a second", "handshakes.per_s" }, { "kB a connection", "memory.kb_each" } },
+  },
+  {
     name = "handshake",
     title = "connect and subscribe, nothing is read, 64 at a time",
     servers = { "leat", "raw" },

@@ -54,6 +54,27 @@ local function leat(context, options)
   return server, { port = port, protocol = "leat", driver = "sql", target = context.database }
 end
 
+-- Makes a certificate, once, with a key of that kind. Returns its file and the key's.
+local function certificate(context)
+  local path = context.work .. "/tls"
+  local ok = os.execute(("test -f '%s.key' || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+    .. " -subj /CN=localhost -days 30 -keyout '%s.key' -out '%s.pem' 2>/dev/null"):format(path, path, path))
+  assert(ok, "openssl makes no certificate")
+  return path .. ".pem", path .. ".key"
+end
+
+local function leat_tls(context, options)
+  local port, env = process.free_port(), {}
+  for name, value in pairs(options.env or {}) do
+    env[name] = value
+  end
+  env.LEAT_TLS_LISTEN = "127.0.0.1:" .. port
+  env.LEAT_TLS_CERTIFICATE, env.LEAT_TLS_KEY = certificate(context)
+  local server, how = leat(context, { env = env, wrapper = options.wrapper })
+  how.port, how.tls = port, 1
+  return server, how
+end
+
 local function raw(mode)
   return function(context, options)
     local port = process.free_port()
@@ -93,6 +114,21 @@ local function nchan(context)
   return server, { port = port, protocol = "nchan", driver = "http", target = port }
 end
 
+-- nginx ends TLS in front of Leat; what both use is counted.
+local function nginx(context, options)
+  local behind, how = leat(context, options)
+  local port, dir = process.free_port(), context.work .. "/nginx"
+  local pem, key = certificate(context)
+  os.execute(("mkdir -p '%s/logs'"):format(dir))
+  local words = { PORT = port, BEHIND = how.port, CERTIFICATE = pem, KEY = key }
+  write(dir .. "/nginx.conf", (read(context.root .. "/bench/peers/nginx.conf"):gsub("@(%u+)@", words)))
+  local server = start(context, "/usr/sbin/nginx", { "-p", dir, "-c", dir .. "/nginx.conf", "-e", "stderr" })
+  server.beside = behind
+  await_port(server, "nginx", port)
+  how.port, how.tls, how.beside = port, 1, behind.pid
+  return server, how
+end
+
 local function nats(context)
   local port = process.free_port()
   local server = start(context, "nats-server", { "-a", "127.0.0.1", "-p", tostring(port) }, { GOMAXPROCS = 1 })
@@ -120,6 +156,8 @@ end
 
 M.start = {
   leat = leat,
+  leat_tls = leat_tls,
+  nginx = nginx,
   raw = raw("raw"),
   rawbatch = raw("rawbatch"),
   nchan = nchan,

@@ -49,7 +49,9 @@ void client_connect(client *c, const plan *p, int index)
 
 static void send_bytes(const client *c, const char *bytes, size_t n)
 {
-    if (send(c->fd, bytes, n, MSG_NOSIGNAL) != (ssize_t)n)
+    ssize_t sent =
+        c->tls != NULL ? channel_send(c->tls, bytes, n) : send(c->fd, bytes, n, MSG_NOSIGNAL);
+    if (sent != (ssize_t)n)
         tool_fail("client %d: send: %s", c->index, strerror(errno));
 }
 
@@ -243,8 +245,35 @@ static void take_messages(client *c, crowd *all, const char *bytes, size_t n)
         keep_rest(c, bytes + done, n - done);
 }
 
+static ssize_t receive(const client *c, char *bytes, size_t room)
+{
+    return c->tls != NULL ? channel_receive(c->tls, bytes, room) : recv(c->fd, bytes, room, 0);
+}
+
+static void upgrade(client *c, crowd *all)
+{
+    char text[MESSAGE_BYTES], topic[PLAN_TOPIC_BYTES];
+    c->state = CLIENT_UPGRADING;
+    plan_topic(all->plan, c->index % all->plan->topics, topic);
+    int n = protocol_upgrade(all->plan->protocol, text, sizeof(text), topic);
+    send_bytes(c, text, (size_t)n);
+}
+
+/* Returns true if nothing more is to be done before bytes are read. */
+static bool go_on_opening(client *c, crowd *all)
+{
+    if (c->state != CLIENT_OPENING)
+        return true;
+    if (!channel_open(c->tls))
+        return false;
+    upgrade(c, all);
+    return true;
+}
+
 void client_on_readable(client *c, crowd *all)
 {
+    if (!go_on_opening(c, all))
+        return;
     size_t room, n;
     ssize_t got;
     do {
@@ -253,7 +282,7 @@ void client_on_readable(client *c, crowd *all)
         room = CROWD_BUFFER_BYTES - c->rest_length;
         if (room == 0)
             tool_fail("client %d: a message larger than %d bytes", c->index, CROWD_BUFFER_BYTES);
-        got = recv(c->fd, all->buffer + c->rest_length, room, 0);
+        got = receive(c, all->buffer + c->rest_length, room);
         if (got == 0)
             tool_fail("client %d: the server ended the connection", c->index);
         if (got < 0) {
@@ -263,16 +292,17 @@ void client_on_readable(client *c, crowd *all)
         }
         n = c->rest_length + (size_t)got;
         take_messages(c, all, all->buffer, n);
-    } while (c->state != CLIENT_CLOSED && (size_t)got == room);
+    } while (c->state != CLIENT_CLOSED && (c->tls != NULL || (size_t)got == room));
 }
 
 void client_on_writable(client *c, crowd *all)
 {
     int err = 0;
     socklen_t size = sizeof(err);
-    char text[MESSAGE_BYTES], topic[PLAN_TOPIC_BYTES];
-    if (c->state != CLIENT_CONNECTING)
+    if (c->state != CLIENT_CONNECTING) {
+        (void)go_on_opening(c, all);
         return;
+    }
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &size);
     if (err != 0)
         tool_fail("client %d: connect: %s", c->index, strerror(err));
@@ -280,14 +310,19 @@ void client_on_writable(client *c, crowd *all)
         on_upgraded(c, all);
         return;
     }
-    c->state = CLIENT_UPGRADING;
-    plan_topic(all->plan, c->index % all->plan->topics, topic);
-    int n = protocol_upgrade(all->plan->protocol, text, sizeof(text), topic);
-    send_bytes(c, text, (size_t)n);
+    if (all->tls == NULL) {
+        upgrade(c, all);
+        return;
+    }
+    c->tls = channel_new(all->tls, c->fd);
+    c->state = CLIENT_OPENING;
+    (void)go_on_opening(c, all);
 }
 
 void client_close(client *c)
 {
+    channel_free(c->tls);
+    c->tls = NULL;
     close(c->fd);
     free(c->rest);
     c->rest = NULL;

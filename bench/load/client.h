@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "load/channel.h"
 #include "load/plan.h"
 
 struct crowd;
@@ -18,6 +19,7 @@ struct crowd;
 typedef enum client_state {
     CLIENT_NONE,
     CLIENT_CONNECTING,
+    CLIENT_OPENING, /* TLS */
     CLIENT_UPGRADING,
     CLIENT_WELCOMING,   /* the answer to the protocol's hello is awaited */
     CLIENT_SUBSCRIBING, /* one subscribe after the other is sent and answered */
@@ -27,6 +29,7 @@ typedef enum client_state {
 
 typedef struct client {
     int fd;
+    channel *tls; /* NULL: plain */
     client_state state;
     int index;
     int subscribed; /* subscriptions that were answered */

@@ -21,6 +21,7 @@ void crowd_open(crowd *c, const plan *p, meter *m)
     c->meter = m;
     c->clients = tool_calloc((size_t)p->clients, sizeof(*c->clients));
     c->buffer = tool_calloc(CROWD_BUFFER_BYTES, 1);
+    c->tls = p->tls ? channel_context_new() : NULL;
     c->ready = tool_calloc(READY_AT_ONCE, sizeof(*c->ready));
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (c->epoll < 0)
@@ -35,6 +36,7 @@ void crowd_close(crowd *c)
     close(c->epoll);
     free(c->clients);
     free(c->buffer);
+    channel_context_free(c->tls);
     free(c->ready);
 }
 

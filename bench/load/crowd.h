@@ -34,6 +34,7 @@ typedef struct crowd {
     histogram handshakes;  /* from a client's first connect to its last subscription's answer */
     histogram since_began; /* the same from began_ns */
     uint64_t now_ns;       /* when the loop last woke */
+    channel_context *tls;  /* NULL: plain */
     char *buffer;
     struct epoll_event *ready;
 } crowd;

@@ -58,13 +58,13 @@ static void connect_all(run *r)
     if (r->plan.missed > 0)
         miss_events(r);
     metrics_read(&out->metrics_before, &r->plan);
-    report_sample(&out->start, r->plan.pid);
+    report_sample(&out->start, &r->plan);
     crowd_connect(&r->crowd, r->plan.clients);
     if (r->plan.missed > 0)
         crowd_until(&r->crowd, has_all_missed, "resuming");
-    report_sample(&out->connected, r->plan.pid);
+    report_sample(&out->connected, &r->plan);
     crowd_idle(&r->crowd, r->plan.settle_ms);
-    report_sample(&out->settled, r->plan.pid);
+    report_sample(&out->settled, &r->plan);
 }
 
 static void expect_events(run *r)
@@ -78,10 +78,10 @@ static void expect_events(run *r)
 
 static void publish_live(run *r)
 {
-    report_sample(&r->report.before_events, r->plan.pid);
+    report_sample(&r->report.before_events, &r->plan);
     publisher_start(&r->publisher);
     crowd_until(&r->crowd, has_all_events, "events");
-    report_sample(&r->report.after_events, r->plan.pid);
+    report_sample(&r->report.after_events, &r->plan);
     publisher_join(&r->publisher);
 }
 
@@ -91,10 +91,10 @@ static void publish_backlog(run *r)
     kill(r->plan.pid, SIGSTOP);
     publisher_start(&r->publisher);
     publisher_join(&r->publisher);
-    report_sample(&r->report.before_events, r->plan.pid);
+    report_sample(&r->report.before_events, &r->plan);
     kill(r->plan.pid, SIGCONT);
     crowd_until(&r->crowd, has_all_events, "the backlog");
-    report_sample(&r->report.after_events, r->plan.pid);
+    report_sample(&r->report.after_events, &r->plan);
 }
 
 static void publish_events(run *r)

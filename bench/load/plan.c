@@ -62,6 +62,8 @@ void plan_read(plan *p, char **argv)
     p->server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     p->server.sin_port = htons((uint16_t)whole(argv, "port", 0));
     p->pid = whole(argv, "pid", 0);
+    p->beside = whole(argv, "beside", 0);
+    p->tls = whole(argv, "tls", 0) != 0;
     if (p->server.sin_port == 0 || p->pid == 0)
         tool_fail("port=N and pid=N are needed");
     read_clients(p, argv);

@@ -21,6 +21,8 @@ typedef struct plan {
     const protocol *protocol;  /* protocol=leat */
     struct sockaddr_in server; /* port=N, of 127.0.0.1 */
     int pid;                   /* pid=N: the process that is measured */
+    int beside;                /* beside=N: another one, whose use counts, too; 0: none */
+    bool tls;                  /* tls=1: the clients speak TLS, and trust any certificate */
     int clients;               /* clients=N */
     int topics;                /* topics=N */
     int subscriptions;         /* subscriptions=N: of one client, to neighbouring topics */

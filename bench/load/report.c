@@ -5,10 +5,26 @@
 
 #include "common/tool.h"
 
-void report_sample(sample *s, int pid)
+static void add_beside(sample *s, int pid)
 {
-    process_read_cpu(pid, &s->cpu);
-    process_read_memory(pid, &s->memory);
+    process_cpu cpu;
+    process_memory memory;
+    process_read_cpu(pid, &cpu);
+    process_read_memory(pid, &memory);
+    s->cpu.total_s += cpu.total_s;
+    s->cpu.user_s += cpu.user_s;
+    s->cpu.system_s += cpu.system_s;
+    s->cpu.waiting_s += cpu.waiting_s;
+    s->memory.resident_kb += memory.resident_kb;
+    s->memory.proportional_kb += memory.proportional_kb;
+}
+
+void report_sample(sample *s, const plan *p)
+{
+    process_read_cpu(p->pid, &s->cpu);
+    process_read_memory(p->pid, &s->memory);
+    if (p->beside != 0)
+        add_beside(s, p->beside);
     s->at_ns = tool_now_ns();
 }
 

@@ -31,7 +31,7 @@ typedef struct report {
     metrics metrics_before, metrics_after;
 } report;
 
-void report_sample(sample *s, int pid);
+void report_sample(sample *s, const plan *p);
 void report_print(const report *r);
 
 #endif
