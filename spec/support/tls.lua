@@ -90,6 +90,15 @@ local function relay(from, to, on_end)
   return on_read
 end
 
+-- A program that has ended while bytes are on their way to it must not end the specs.
+local broken_pipes
+local function ignore_broken_pipes()
+  if broken_pipes then return end
+  broken_pipes = uv.new_signal()
+  broken_pipes:start("sigpipe", function() end)
+  broken_pipes:unref()
+end
+
 local function close(handle)
   if not handle:is_closing() then handle:close() end
 end
@@ -98,6 +107,7 @@ end
 --- args: of s_client. Returns an object with .port, .output (what s_client said), and close().
 function M.tunnel(port, args)
   local tunnel = { output = {}, links = {} }
+  ignore_broken_pipes()
   local listener = uv.new_tcp()
   assert(listener:bind("127.0.0.1", 0))
   listener:listen(128, function()
