@@ -6,6 +6,7 @@ local files = require "spec.support.files"
 local frame = require "spec.support.frame"
 local http = require "spec.support.http"
 local loop = require "spec.support.loop"
+local parts = require "spec.conformance.parts"
 local stage = require "spec.support.stage"
 local tcp = require "spec.support.tcp"
 local ws = require "spec.support.ws"
@@ -13,24 +14,6 @@ local ws = require "spec.support.ws"
 local LIMIT = 300000
 -- Longer ones are not sent byte by byte: what is in the middle of a payload is the same.
 local LONG = 2000
-
-local function whole(bytes) return { bytes } end
-
-local function every_byte(bytes)
-  local parts = {}
-  for i = 1, #bytes do parts[i] = bytes:sub(i, i) end
-  return parts
-end
-
-local function anywhere(bytes)
-  local parts, at = {}, 1
-  while at <= #bytes do
-    local n = math.random(1, math.max(2, math.min(#bytes // 3, 20000)))
-    parts[#parts + 1] = bytes:sub(at, at + n - 1)
-    at = at + n
-  end
-  return parts
-end
 
 -- What the server has sent so far, in the form of a case's answer.
 local function pump(conn, got, deflate)
@@ -65,12 +48,12 @@ local function open(server, offer)
 end
 
 -- Sends the parts, each in a turn of its own, and returns the answer.
-local function run(server, case, parts)
+local function run(server, case, pieces)
   local conn, deflate = open(server, case.offer)
   assert.equal(case.offer ~= nil, deflate)
   local got = { messages = {}, pongs = {} }
-  for _, part in ipairs(parts) do
-    conn:write(part)
+  for _, piece in ipairs(pieces) do
+    conn:write(piece)
     loop.poll(function() return true end)
     pump(conn, got, deflate)
   end
@@ -95,8 +78,8 @@ local function run(server, case, parts)
   return got
 end
 
-local function assert_case(server, case, parts)
-  local got = run(server, case, parts)
+local function assert_case(server, case, pieces)
+  local got = run(server, case, pieces)
   -- Long payloads do not help anybody who reads the failure.
   assert.equal(case.answer.close, got.close)
   assert.same(case.answer.pongs, got.pongs)
@@ -121,9 +104,9 @@ describe("conformance", function()
 
   for i, case in ipairs(cases) do
     it(("%s %s (%d)"):format(case.section, case.name, i), function()
-      assert_case(s.server, case, whole(case.bytes))
-      if #case.bytes <= LONG then assert_case(s.server, case, every_byte(case.bytes)) end
-      assert_case(s.server, case, anywhere(case.bytes))
+      assert_case(s.server, case, parts.whole(case.bytes))
+      if #case.bytes <= LONG then assert_case(s.server, case, parts.every_byte(case.bytes)) end
+      assert_case(s.server, case, parts.anywhere(case.bytes))
     end)
   end
 end)
