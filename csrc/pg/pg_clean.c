@@ -2,7 +2,7 @@
  *
  * leat_pg_clean_go_on takes the next step that is needed, and is called again when that step is
  * done: cancel the running query (on a thread, until on_cancel_done), wait for the results
- * (pg_pipeline.c calls), roll back, finish.
+ * (pg_pipeline.c calls), roll back, discard what the session holds (pg_session.c), finish.
  *
  * A cancel hits the query that the server runs when the cancel arrives. So nobody gets the
  * connection before the cancel has returned. A cancel that arrives between two pipelined queries
@@ -110,6 +110,17 @@ void leat_pg_conn_clean(leat_pg_conn *c, uint64_t deadline_ms,
     leat_sweep_schedule(c->loop, &c->sweep);
 }
 
+static void discard_state(leat_pg_conn *c)
+{
+    if (c->clean.state == LEAT_PG_CLEAN_DISCARDING) { /* the server refused it */
+        leat_pg_clean_finish(c, LEAT_EPG_LOST);
+        return;
+    }
+    c->clean.state = LEAT_PG_CLEAN_DISCARDING;
+    leat_deadline_cancel(&c->clean.again);
+    leat_pg_pipeline_send_own(c, "DISCARD ALL");
+}
+
 void leat_pg_clean_go_on(leat_pg_conn *c)
 {
     if (c->cancel != NULL)
@@ -121,11 +132,14 @@ void leat_pg_clean_go_on(leat_pg_conn *c)
     }
     switch (PQtransactionStatus(c->pg)) {
     case PQTRANS_IDLE:
-        leat_pg_clean_finish(c, 0);
+        if (c->session.left)
+            discard_state(c);
+        else
+            leat_pg_clean_finish(c, 0);
         return;
     case PQTRANS_INTRANS:
     case PQTRANS_INERROR:
-        if (c->clean.state == LEAT_PG_CLEAN_ROLLING_BACK)
+        if (c->clean.state != LEAT_PG_CLEAN_CANCELING)
             break;
         c->clean.state = LEAT_PG_CLEAN_ROLLING_BACK;
         leat_deadline_cancel(&c->clean.again);

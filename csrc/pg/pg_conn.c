@@ -195,7 +195,7 @@ void leat_pg_conn_on_notify(leat_pg_conn *c, leat_pg_notify_cb cb, void *arg)
 bool leat_pg_conn_idle(const leat_pg_conn *c)
 {
     return c->state == LEAT_PG_CONN_READY && !leat_pg_clean_is_on(c) && c->cancel == NULL &&
-           leat_list_empty(&c->queued) && leat_list_empty(&c->flight) &&
+           leat_list_empty(&c->queued) && leat_list_empty(&c->flight) && !c->session.left &&
            PQtransactionStatus(c->pg) == PQTRANS_IDLE;
 }
 

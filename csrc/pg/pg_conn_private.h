@@ -49,6 +49,7 @@ typedef enum leat_pg_clean_state {
     LEAT_PG_CLEAN_OFF,       /* the connection is in use, or idle */
     LEAT_PG_CLEAN_CANCELING, /* until the server has answered all queries */
     LEAT_PG_CLEAN_ROLLING_BACK,
+    LEAT_PG_CLEAN_DISCARDING, /* what a script has left in the session */
 } leat_pg_clean_state;
 
 /* Making the connection fit for another user, while it is READY. */
@@ -63,6 +64,7 @@ typedef struct leat_pg_clean {
 /* What is known about the settings of the session. */
 typedef struct leat_pg_session {
     bool undone;  /* a script's statement may have changed them */
+    bool left;    /* a script's statement may have left something that outlives transactions */
     bool reports; /* the server, or the pooler before it, tells when the formats of times change */
 } leat_pg_session;
 
@@ -134,8 +136,9 @@ LEAT_MUST_CHECK leat_pg_session_answer leat_pg_session_take(PGconn *pg, int *bac
                                                             size_t size);
 /* To be called once the settings are set for the first time. */
 void leat_pg_session_begin(leat_pg_conn *c);
-/* Looks whether the command with this result may have changed settings. */
-void leat_pg_session_note(leat_pg_conn *c, PGresult *res);
+/* Looks whether the command with this result may have changed settings, or left something in the
+ * session. sql is NULL for a command of our own. */
+void leat_pg_session_note(leat_pg_conn *c, PGresult *res, const char *sql);
 /* To be called before queued queries are sent: queues the settings in front if they may have
  * changed. */
 void leat_pg_session_restore(leat_pg_conn *c);

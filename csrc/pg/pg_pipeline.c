@@ -35,6 +35,7 @@ typedef struct entry {
     leat_pg_statement *statement; /* NULL: text is sent, and not prepared */
     const char *text;
     bool retried;
+    bool is_own;      /* not a script's */
     PGresult *result; /* for the query's callback */
     int n_params;
     Oid *types; /* of the parameters; NULL: the server infers them */
@@ -164,6 +165,7 @@ int leat_pg_conn_query_typed(leat_pg_conn *c, leat_pg_query *q, const char *sql,
 void leat_pg_pipeline_send_own(leat_pg_conn *c, const char *sql)
 {
     entry *e = make_entry(sql, NULL, 0);
+    e->is_own = true;
     leat_list_push(&c->queued, &e->link);
     leat_sweep_schedule(c->loop, &c->sweep);
 }
@@ -171,6 +173,7 @@ void leat_pg_pipeline_send_own(leat_pg_conn *c, const char *sql)
 void leat_pg_pipeline_send_first(leat_pg_conn *c, const char *sql)
 {
     entry *e = make_entry(sql, NULL, 0);
+    e->is_own = true;
     leat_list_push(c->queued.next, &e->link);
 }
 
@@ -351,14 +354,14 @@ static void finish_entry(leat_pg_conn *c, entry *e)
             return;
     }
 
+    const char *sql = e->statement != NULL ? e->statement->sql : e->text;
+    leat_pg_session_note(c, e->result, e->is_own ? NULL : sql);
     leat_pg_result res;
     leat_pg_result_open(&res, e->result);
     res.outdated = outdated;
     e->result = NULL;
     leat_pg_query *q = e->query;
     free_entry(c, e);
-    if (!failed)
-        leat_pg_session_note(c, res.pg);
     if (q == NULL) {
         leat_pg_result_close(&res);
         if (leat_pg_clean_is_on(c))

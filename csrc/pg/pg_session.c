@@ -11,9 +11,15 @@
  * transaction block this is repeated until the block has ended, because ROLLBACK TO SAVEPOINT may
  * undo it again. A function that calls set_config has no tag of its own; but the server reports
  * changes of the formats of times.
+ *
+ * What a script leaves in a session must not reach the next user of the connection: a role, a
+ * search path, a lock, a temporary table. The tag and the text of a statement tell whether it may
+ * leave something. Then pg_clean.c discards it all when the connection is given back. What a
+ * function of the database does inside itself cannot be seen.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pg/pg_conn_private.h"
 
@@ -87,13 +93,58 @@ void leat_pg_session_begin(leat_pg_conn *c)
     c->session.reports = reports_formats(c->pg);
 }
 
-void leat_pg_session_note(leat_pg_conn *c, PGresult *res)
+static bool is_one_of(const char *tag, const char *const *tags)
 {
-    static const char *const tags[] = {"SET", "RESET", "DISCARD ALL", "DO", "CALL"};
+    for (; *tags != NULL; tags++)
+        if (strcmp(tag, *tags) == 0)
+            return true;
+    return false;
+}
+
+/* SET LOCAL and its kin end with the transaction. */
+static bool sets_for_transaction(const char *sql)
+{
+    static const char *const words[] = {"local", "transaction", "constraints"};
+    const char *set = strcasestr(sql, "set");
+    if (set == NULL)
+        return false;
+    set += strlen("set");
+    set += strspn(set, " \t\r\n");
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strncasecmp(set, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+/* set_config(name, value, true) ends with the transaction, too. */
+static bool names_lasting_state(const char *sql)
+{
+    return (strcasestr(sql, "set_config") != NULL && strcasestr(sql, "true") == NULL) ||
+           strcasestr(sql, "advisory_lock") != NULL || strcasestr(sql, " temp") != NULL;
+}
+
+/* tag is empty if the statement failed: a lock that it took before stays. */
+static bool may_leave_state(const char *tag, const char *sql)
+{
+    static const char *const tags[] = {"LISTEN", "PREPARE", "DECLARE CURSOR", "LOAD", "DO",
+                                       "CALL",   NULL};
+    if (strcmp(tag, "SET") == 0)
+        return !sets_for_transaction(sql);
+    return is_one_of(tag, tags) || names_lasting_state(sql);
+}
+
+void leat_pg_session_note(leat_pg_conn *c, PGresult *res, const char *sql)
+{
+    static const char *const tags[] = {"SET", "RESET", "DISCARD ALL", "DO", "CALL", NULL};
     const char *tag = PQcmdStatus(res);
-    for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
-        if (strcmp(tag, tags[i]) == 0)
-            c->session.undone = true;
+    if (is_one_of(tag, tags))
+        c->session.undone = true;
+    if (sql != NULL && may_leave_state(tag, sql))
+        c->session.left = true;
+    if (strcmp(tag, "DISCARD ALL") == 0) {
+        c->session.left = false;
+        leat_pg_statements_lost(&c->statements);
+    }
 }
 
 void leat_pg_session_restore(leat_pg_conn *c)

@@ -94,6 +94,7 @@ void leat_pg_statements_drop(leat_pg_statements *s, leat_pg_statement *statement
 
 void leat_pg_statements_lost(leat_pg_statements *s)
 {
+    s->n_deallocate_ = 0;
     while (!leat_list_empty(&s->recent_)) {
         leat_pg_statement *last = LEAT_CONTAINER_OF(s->recent_.next, leat_pg_statement, link_);
         last->at_server = false;
