@@ -301,9 +301,12 @@ return {
   -- caller gets "internal".
   script_budget_ms = 200,
   -- Memory of one worker's scripts. A script that exceeds it gets an error; if what the application
-  -- itself holds leaves less than 1/32 of it, /readyz is 503. docs/lua-api.md lists the limits of
+  -- itself holds leaves less than 1/16 of it, /readyz is 503. docs/lua-api.md lists the limits of
   -- single operations.
   script_memory_bytes = 268435456,
+  -- Folders where require looks for modules, separated by commas, after the folder of the application's
+  -- file. It finds Lua files only, and looks nowhere else.
+  require_folders = "",
 
   --------------------------------------------------------------------------------------------------
   -- What the process itself may do

@@ -30,6 +30,7 @@ static int load(const leat_config *config, leat_loop *loop, leat_metrics *metric
     leat_lua_options options = {
         .app_path = config->app,
         .lua_dir = config->lua_dir,
+        .require_folders = config->require_folders,
         .budget_ms = config->script_budget_ms,
         .memory_bytes = config->script_memory_bytes,
         .core = &core,

@@ -237,10 +237,12 @@ static const leat_config_key keys[] = {
             "how long a script may compute without waiting"),
     SIZE_KEY("script_memory_bytes", script_memory_bytes, 256 * MIB, MIB, 64 * GIB,
              "memory of one worker's scripts"),
+    TEXT_KEY("require_folders", LEAT_KEY_PATHS, require_folders, "",
+             "comma-separated folders where require looks besides the application's own"),
     TEXT_KEY("confine", LEAT_KEY_CONFINE, confine, "auto",
              "whether the server gives up the rights that it does not need (seccomp, landlock): "
              "auto, as far as the kernel can; on, or it does not start; off"),
-    TEXT_KEY("confine_read", LEAT_KEY_TEXT, confine_read, "",
+    TEXT_KEY("confine_read", LEAT_KEY_PATHS, confine_read, "",
              "comma-separated files and folders that a confined server may read besides those that "
              "other keys name"),
 };

@@ -76,6 +76,7 @@ typedef struct leat_config {
     char *confine;
     leat_confine_mode confine_mode; /* confine, parsed */
     char *confine_read;             /* comma-separated paths */
+    char *require_folders;          /* comma-separated paths */
 
     char *file;       /* the file that was read; NULL: none was */
     char *lua_dir;    /* where lua/leat/ lies */

@@ -161,7 +161,6 @@ void leat_confine_paths_collect(leat_confine_paths *paths, const leat_config *co
     }
     leat_confine_paths_add(paths, config->lua_dir);
     leat_confine_paths_add(paths, config->schema_dir);
-    add_list(paths, config->confine_read);
     leat_pg_files(config->database_url, on_pg_file, paths);
     leat_pg_files(config->listen_url, on_pg_file, paths);
 }

@@ -217,6 +217,7 @@ static int load_scripts(leat_worker *w, leat_buf *error)
     leat_lua_options options = {
         .app_path = config->app,
         .lua_dir = config->lua_dir,
+        .require_folders = config->require_folders,
         .budget_ms = config->script_budget_ms,
         .memory_bytes = config->script_memory_bytes,
         .core = &w->core,

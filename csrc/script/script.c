@@ -21,6 +21,8 @@
 #include "script/route/ops.h"
 #include "script/route/raw.h"
 #include "script/route/route.h"
+#include "script/sandbox/sandbox_lib.h"
+#include "script/sandbox/sandbox_lock.h"
 #include "script/task/task.h"
 #include "script/task/vm.h"
 #include "script/value/lua_json.h"
@@ -37,26 +39,38 @@ static const leat_route_ops routes = {
 struct loading {
     leat_lua *lua;
     const leat_lua_options *options;
+    const char *templates; /* where require looks */
     lua_State *co;
     leat_buf *error;
     bool failed;
 };
 
-/* Modules are looked for in the folder of the app, then in that of the framework, then where Lua
- * looks by itself. [-0, +0, m] */
-static void set_package_path(lua_State *L, const leat_lua_options *o)
+static void add_folder(leat_buf *templates, const char *folder, size_t len)
+{
+    int n = (int)len;
+    leat_buf_printf(templates, "%s%.*s/?.lua;%.*s/?/init.lua", templates->len > 0 ? ";" : "", n,
+                    folder, n, folder);
+}
+
+/* Modules are looked for in the folder of the app, then in that of the framework, then in those
+ * that the operator names, separated by commas. */
+static void write_templates(leat_buf *templates, const leat_lua_options *o)
 {
     const char *slash = strrchr(o->app_path, '/');
-    const char *dir = slash == NULL
-                          ? lua_pushliteral(L, ".")
-                          : lua_pushlstring(L, o->app_path, (size_t)(slash - o->app_path));
-    lua_getglobal(L, "package");
-    lua_getfield(L, -1, "path");
-    const char *rest = lua_tostring(L, -1);
-    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s/?.lua;%s/?/init.lua;%s", dir, dir, o->lua_dir,
-                    o->lua_dir, rest != NULL ? rest : "");
-    lua_setfield(L, -3, "path");
-    lua_pop(L, 3);
+    if (slash == NULL)
+        add_folder(templates, ".", 1);
+    else
+        add_folder(templates, o->app_path, (size_t)(slash - o->app_path));
+    add_folder(templates, o->lua_dir, strlen(o->lua_dir));
+    const char *at = o->require_folders != NULL ? o->require_folders : "";
+    while (*at != '\0') {
+        at += strspn(at, " ");
+        size_t len = strcspn(at, ",");
+        if (len > 0)
+            add_folder(templates, at, len);
+        at += len + (at[len] == ',' ? 1 : 0);
+    }
+    leat_buf_char(templates, '\0');
 }
 
 /* [-0, +0, m] */
@@ -71,7 +85,7 @@ static int open_modules(lua_State *L)
     leat_api_conn_open(L);
     leat_api_app_open(L, l->lua);
     leat_api_leat_open(L, l->lua);
-    set_package_path(L, l->options);
+    leat_sandbox_lib_require_from(L, l->templates);
     return 0;
 }
 
@@ -140,9 +154,12 @@ static void run_chunk(struct loading *l)
 
 static int load_app(leat_lua *lua, const leat_lua_options *options, leat_buf *error)
 {
-    struct loading l = {.lua = lua, .options = options, .error = error};
+    leat_buf templates = LEAT_BUF_INIT;
+    write_templates(&templates, options);
+    struct loading l = {.lua = lua, .options = options, .templates = templates.at, .error = error};
     int ref = LUA_NOREF;
     l.failed = leat_vm_protect(lua, open_modules, &l) < 0;
+    leat_buf_close(&templates);
     if (!l.failed)
         l.co = leat_vm_new_coroutine(lua, &ref);
     if (l.co == NULL || leat_vm_protect(lua, load_chunk, &l) < 0)
@@ -197,6 +214,7 @@ int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *erro
         return err;
     }
     lua->catalog.complete = true;
+    leat_sandbox_lock(lua->sandbox);
     *out = lua;
     return 0;
 }

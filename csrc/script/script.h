@@ -20,11 +20,12 @@
 typedef struct leat_lua leat_lua;
 
 typedef struct leat_lua_options {
-    const char *app_path; /* app.lua of the operator; its folder comes first in package.path */
-    const char *lua_dir;  /* the folder of the framework's Lua modules */
-    uint64_t budget_ms;   /* script_budget_ms: how long a script may compute without a wait */
-    size_t memory_bytes;  /* script_memory_bytes */
-    leat_core *core;      /* borrowed: loop, pool, metrics, limits */
+    const char *app_path;        /* app.lua of the operator; require looks in its folder first */
+    const char *lua_dir;         /* the folder of the framework's Lua modules */
+    const char *require_folders; /* further ones, separated by commas; NULL: none */
+    uint64_t budget_ms;  /* script_budget_ms: how long a script may compute without a wait */
+    size_t memory_bytes; /* script_memory_bytes */
+    leat_core *core;     /* borrowed: loop, pool, metrics, limits */
 } leat_lua_options;
 
 /* Loads the app. On LEAT_ESCRIPT, error holds the message; further lines hold the traceback. */

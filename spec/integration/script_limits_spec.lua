@@ -39,6 +39,7 @@ local APP = { [[
 local leat = require "leat"
 local app = leat.app()
 local hoard = {}
+local kept
 local function doubled(n)
   local t = {}
   for _ = 1, n do t = { t, t } end
@@ -47,14 +48,6 @@ end
 app:connect(function() return { id = 1 } end)
 app:method("fine", function() return 1 end)
 app:method("hoard", function() while true do hoard[#hoard + 1] = ("x"):rep(100000) .. #hoard end end)
-app:method("load", function()
-  local line = ("x=1;"):rep(1000)
-  local chunk, why = load(line:rep(1000))
-  local n = 0
-  local piecewise = load(function() n = n + 1 return line end)
-  local good = load(coroutine.wrap(function() coroutine.yield "return " coroutine.yield "5" end))
-  return { refused = not chunk and why, piecewise = not piecewise, good = good() }
-end)
 app:method("lists", function()
   local t = { 5, 3, 4 }
   table.sort(t)
@@ -129,14 +122,6 @@ describe("a script's cost", function()
     assert.same({ 3, 4, 5 }, data.sorted)
     assert.same({ 3, 2, 1 }, data.down)
     assert.same({ "3-4-5", "4,5", "", "1970", 7 }, { data.text, data.part, data.none, data.date, data.packed })
-  end)
-
-  it("bounds the chunks that load takes", function()
-    local data = client:ask({ op = "call", id = 1, method = "load" }, "ok").data
-
-    assert.matches("larger than 1048576 bytes", data.refused)
-    assert.is_true(data.piecewise)
-    assert.equal(5, data.good)
   end)
 end)
 

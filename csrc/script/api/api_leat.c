@@ -10,6 +10,7 @@
 #include "script/api/api_crypto.h"
 #include "script/api/api_jwt.h"
 #include "script/api/api_subscribe.h"
+#include "script/sandbox/sandbox_lock.h"
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
 
@@ -29,13 +30,17 @@ void leat_api_leat_open(lua_State *L, leat_lua *lua)
     lua_pushcfunction(L, leat_refusal_deny);
     lua_setfield(L, -2, "deny");
     leat_api_cookie_push(L);
+    leat_sandbox_lock_guard(L, "leat.cookie");
     lua_setfield(L, -2, "cookie");
     leat_api_crypto_push(L);
+    leat_sandbox_lock_guard(L, "leat.crypto");
     lua_setfield(L, -2, "crypto");
     leat_api_jwt_push(L, lua);
+    leat_sandbox_lock_guard(L, "leat.jwt");
     lua_setfield(L, -2, "jwt");
     leat_api_subscribe_functions(L, lua);
     leat_lua_json_functions(L);
+    leat_sandbox_lock_guard(L, "leat");
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_pushvalue(L, -2);
     lua_setfield(L, -2, "leat");

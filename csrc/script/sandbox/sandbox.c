@@ -12,17 +12,28 @@
 #include "base/mem.h"
 #include "script/sandbox/sandbox_co.h"
 #include "script/sandbox/sandbox_lib.h"
+#include "script/sandbox/sandbox_lock.h"
 #include "script/sandbox/sandbox_run.h"
 #include "script/sandbox/sandbox_state.h"
 
 enum {
     MAX_BLOCK_PART = 12, /* 1/12 of the memory is the largest block of a script */
     MIN_MAX_BLOCK = 8 * 1024 * 1024,
-    EXHAUSTED_PART = 32, /* scripts that leave less than 1/32 of the memory free cannot go on */
+    EXHAUSTED_PART = 16, /* scripts that leave less than 1/16 of the memory free cannot go on */
+    RESERVE_PART = 32,   /* 1/32 of the memory is only for runs that need little: */
+    LITTLE_PART = 256,   /* 1/256 of it */
     EXHAUSTED_PAUSE_MS = 1000, /* between two collections then */
 };
 
 /* --- memory --- */
+
+/* Returns what the scripts may hold together if this run grows by so much. A run that takes much
+ * meets the limit before the others do, so that the error ends the task which took it. */
+static size_t limit(const leat_sandbox *s, size_t growth)
+{
+    bool takes_little = s->memory + growth <= s->run.memory_before + s->max_memory / LITTLE_PART;
+    return takes_little ? s->max_memory : s->max_memory - s->max_memory / RESERVE_PART;
+}
 
 /* The lua_Alloc of the state. Between runs the limit does not apply: the host then works outside of
  * protected calls, where a refusal would abort the process. */
@@ -39,7 +50,8 @@ static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
     }
     size_t growth = new_size > old_size ? new_size - old_size : 0;
     if (growth > 0 && leat_watchdog_running(s->watchdog)) {
-        if (s->memory > s->max_memory || growth > s->max_memory - s->memory) {
+        size_t most = limit(s, growth);
+        if (s->memory > most || growth > most - s->memory) {
             s->refused = true;
             return NULL;
         }
@@ -89,18 +101,23 @@ static int on_panic(lua_State *L)
 
 static int open_libraries(lua_State *L)
 {
+    static const char *const libraries[] = {"coroutine", "math", "os", "string", "table", "utf8"};
     leat_sandbox_lib_open(L);
     leat_sandbox_co_open(L);
+    for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++)
+        leat_sandbox_lock_library(L, libraries[i]);
+    leat_sandbox_lib_guard_package(L);
+    leat_sandbox_lock_open(L);
     return 0;
 }
 
 /* This is a run of its own, so that memory_bytes applies to it. */
 static int fill(leat_sandbox *s)
 {
-    leat_watchdog_begin(s->watchdog, s->L);
+    leat_sandbox_run_begin(s, s->L);
     lua_pushcfunction(s->L, open_libraries);
     int status = lua_pcall(s->L, 0, 0, 0);
-    leat_watchdog_end(s->watchdog);
+    leat_sandbox_run_end(s);
     lua_settop(s->L, 0);
     return status == LUA_OK ? 0 : LEAT_ENOMEM;
 }

@@ -32,7 +32,7 @@ size_t leat_sandbox_memory(const leat_sandbox *s); /* bytes in use */
 /* Called between runs: collects all garbage if the last run was refused memory, or if the memory in
  * use comes near the limit. Unlike a collection within a run, it also calls finalizers. */
 void leat_sandbox_collect(leat_sandbox *s, uint64_t now_ms);
-/* True if less than 1/32 of the memory was free after the last such collection: the scripts hold
+/* True if less than 1/16 of the memory was free after the last such collection: the scripts hold
  * the rest. */
 bool leat_sandbox_exhausted(const leat_sandbox *s);
 

@@ -9,12 +9,12 @@
 
 #include "base/log.h"
 #include "script/sandbox/lua_match.h"
+#include "script/sandbox/sandbox_lock.h"
 #include "script/sandbox/sandbox_run.h"
 
 enum {
     MAX_PRINT = 2000,
     MAX_MOVED = 1 << 20,       /* elements, which takes 0.1 s at most */
-    MAX_CHUNK = 1 << 20,       /* bytes of a chunk to be loaded */
     MAX_DATE_FORMAT = 1024,    /* bytes */
     MAX_PACK_FORMAT = 1 << 16, /* bytes */
     ELEMENTS_A_LOOK = 256,     /* between two calls of leat_sandbox_run_check */
@@ -79,60 +79,6 @@ static int lib_xpcall(lua_State *L)
 static int call_original(lua_State *L)
 {
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
-}
-
-/* Replaces the function at index 1 by the text that its calls return piece by piece. Returns false,
- * with the error on top, if a call fails. [-0, +0|+1, arg] */
-static bool gather_chunk(lua_State *L)
-{
-    luaL_Buffer text;
-    luaL_buffinit(L, &text);
-    while (luaL_bufflen(&text) <= MAX_CHUNK) {
-        lua_pushvalue(L, 1);
-        int status = lua_pcall(L, 0, 1, 0);
-        leat_sandbox_run_check(L);
-        if (status != LUA_OK)
-            return false;
-        if (lua_isnil(L, -1) || (lua_isstring(L, -1) && lua_rawlen(L, -1) == 0)) {
-            lua_pop(L, 1);
-            break;
-        }
-        if (!lua_isstring(L, -1)) {
-            lua_pushliteral(L, "reader function must return a string");
-            return false;
-        }
-        luaL_addvalue(&text);
-    }
-    luaL_pushresult(&text);
-    lua_replace(L, 1);
-    return true;
-}
-
-/* load(chunk, [name], [mode], [env]) -> function | nil, err       [-0, +1|+2, arg]
- * The parser cannot be interrupted, so the chunk is bounded. */
-static int lib_load(lua_State *L)
-{
-    if (lua_gettop(L) < 3)
-        lua_settop(L, 3);
-    lua_pushliteral(L, "t");
-    lua_replace(L, 3);
-    if (lua_isfunction(L, 1)) {
-        if (lua_isnil(L, 2)) {
-            lua_pushliteral(L, "=(load)");
-            lua_replace(L, 2);
-        }
-        if (!gather_chunk(L)) {
-            lua_pushnil(L);
-            lua_insert(L, -2);
-            return 2;
-        }
-    }
-    if (lua_isstring(L, 1) && lua_rawlen(L, 1) > MAX_CHUNK) {
-        lua_pushnil(L);
-        lua_pushfstring(L, "chunk is larger than %d bytes", MAX_CHUNK);
-        return 2;
-    }
-    return call_original(L);
 }
 
 /* collectgarbage("count") -> kilobytes                            [-0, +1, arg] */
@@ -321,17 +267,31 @@ static int lib_pack(lua_State *L)
     return call_original(L);
 }
 
+/* os.getenv(name) -> text | nil                                   [-0, +1, arg]
+ * The server's own variables may hold the password of the database. */
+static int lib_getenv(lua_State *L)
+{
+    static const char *const own[] = {"LEAT_", "PG", "DATABASE_URL"};
+    const char *name = luaL_checkstring(L, 1);
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (strncmp(name, own[i], strlen(own[i])) == 0) {
+            luaL_pushfail(L);
+            return 1;
+        }
+    return call_original(L);
+}
+
 /* --- require --- */
 
-/* Replaces the second of package.searchers; loads only text. Upvalue 1 is the table package. */
+/* The only one of package.searchers; loads only text. Upvalues: package.searchpath, and where to
+ * look. */
 static int search_lua(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
     lua_settop(L, 1);
-    lua_getfield(L, lua_upvalueindex(1), "searchpath");
+    lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 1);
-    if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
-        return luaL_error(L, "package.path must be a string");
+    lua_pushvalue(L, lua_upvalueindex(2));
     lua_call(L, 2, 2);
     if (lua_isnil(L, -2))
         return 1; /* the list of places where it was not found */
@@ -344,14 +304,41 @@ static int search_lua(lua_State *L)
     return 2; /* the chunk, and the file's name as its second argument */
 }
 
-static void replace_searcher(lua_State *L)
+/* Pushes the real table package, which is upvalue 1 of require. [-0, +1, -] */
+static void push_package(lua_State *L)
 {
-    lua_getglobal(L, "package");
-    lua_getfield(L, -1, "searchers");
-    lua_pushvalue(L, -2);
-    lua_pushcclosure(L, search_lua, 1);
-    lua_rawseti(L, -2, 2);
-    lua_pop(L, 2);
+    lua_getglobal(L, "require");
+    lua_getupvalue(L, -1, 1);
+    lua_remove(L, -2);
+}
+
+void leat_sandbox_lib_require_from(lua_State *L, const char *templates)
+{
+    push_package(L);
+    lua_createtable(L, 1, 0);
+    lua_getfield(L, -2, "searchpath");
+    lua_pushstring(L, templates);
+    lua_pushcclosure(L, search_lua, 2);
+    lua_rawseti(L, -2, 1);
+    lua_setfield(L, -2, "searchers");
+    lua_pop(L, 1);
+}
+
+/* The script sees only package.loaded and package.config. The rest stays in the real table, where
+ * require finds it. [-0, +0, m] */
+void leat_sandbox_lib_guard_package(lua_State *L)
+{
+    leat_sandbox_lib_require_from(L, "");
+    push_package(L);
+    lua_createtable(L, 0, 2);
+    lua_getfield(L, -2, "config");
+    lua_setfield(L, -2, "config");
+    lua_getfield(L, -2, "loaded");
+    leat_sandbox_lock_guard(L, "package.loaded");
+    lua_setfield(L, -2, "loaded");
+    lua_setglobal(L, LUA_LOADLIBNAME);
+    lua_pop(L, 1);
+    leat_sandbox_lock_library(L, LUA_LOADLIBNAME);
 }
 
 /* --- light userdata --- */
@@ -398,14 +385,13 @@ static const struct {
 } changes[] = {
     {LUA_GNAME, "collectgarbage", lib_collectgarbage},
     {LUA_GNAME, "dofile", NULL},
-    {LUA_GNAME, "load", lib_load},
+    {LUA_GNAME, "load", NULL},
     {LUA_GNAME, "loadfile", NULL},
     {LUA_GNAME, "pcall", lib_pcall},
     {LUA_GNAME, "print", lib_print},
     {LUA_GNAME, "setmetatable", lib_setmetatable},
     {LUA_GNAME, "warn", NULL},
     {LUA_GNAME, "xpcall", lib_xpcall},
-    {LUA_LOADLIBNAME, "loadlib", NULL},
     {LUA_OSLIBNAME, "execute", NULL},
     {LUA_OSLIBNAME, "exit", NULL},
     {LUA_OSLIBNAME, "remove", NULL},
@@ -413,6 +399,7 @@ static const struct {
     {LUA_OSLIBNAME, "setlocale", NULL},
     {LUA_OSLIBNAME, "tmpname", NULL},
     {LUA_OSLIBNAME, "date", lib_date},
+    {LUA_OSLIBNAME, "getenv", lib_getenv},
     {LUA_STRLIBNAME, "dump", NULL},
     {LUA_STRLIBNAME, "pack", lib_pack},
     {LUA_STRLIBNAME, "packsize", lib_pack},
@@ -447,7 +434,6 @@ void leat_sandbox_lib_open(lua_State *L)
         lua_pop(L, 1);
     }
     change_libraries(L);
-    replace_searcher(L);
     name_null(L);
     lua_getglobal(L, LUA_STRLIBNAME);
     leat_lua_match_functions(L);

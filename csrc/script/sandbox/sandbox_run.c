@@ -15,6 +15,7 @@
 void leat_sandbox_run_begin(leat_sandbox *s, lua_State *co)
 {
     s->run.state = LEAT_SANDBOX_RUN_COMPUTING;
+    s->run.memory_before = s->memory;
     s->run.barriers = 0;
     s->run.where[0] = '\0';
     leat_watchdog_begin(s->watchdog, co);

@@ -42,7 +42,9 @@ typedef struct leat_sandbox {
     uint64_t collected_ms; /* when the last full collection was */
     bool refused;          /* an allocation was refused since the last full collection */
     bool exhausted;        /* the last full collection freed hardly anything */
+    bool locked;           /* the application has been loaded (sandbox_lock.h) */
     struct {               /* of the present run, or of the last one */
+        size_t memory_before;
         leat_sandbox_run_state state;
         int barriers;    /* running coroutines that were resumed where yielding is impossible */
         char where[128]; /* the place where it was stopped, "app.lua:12" */

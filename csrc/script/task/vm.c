@@ -22,6 +22,10 @@ enum {
     TOP_OF_STACK = 20,
 };
 
+/* Lua's own words, and what they mean here. */
+#define OUT_OF_MEMORY "not enough memory"
+#define MEMORY_LIMIT ": scripts may hold script_memory_bytes, and one value a twelfth of it"
+
 static void gauge_memory(leat_lua *lua)
 {
     size_t bytes = leat_sandbox_memory(lua->sandbox);
@@ -113,7 +117,9 @@ static void push_message(lua_State *L, const struct examination *x)
     }
     lua_pushvalue(x->co, -1);
     lua_xmove(x->co, L, 1);
-    luaL_tolstring(L, -1, NULL);
+    const char *text = luaL_tolstring(L, -1, NULL);
+    if (strcmp(text, OUT_OF_MEMORY) == 0)
+        lua_pushliteral(L, OUT_OF_MEMORY MEMORY_LIMIT);
 }
 
 /* Like luaL_traceback, but of a very deep stack it shows only the top: luaL_traceback would walk
@@ -168,7 +174,8 @@ static void examine_plainly(struct examination *x)
     if (x->outcome == LEAT_VM_BUDGET)
         leat_buf_printf(out, "%s: computed for longer than script_budget_ms", x->where);
     else if (lua_type(x->co, -1) == LUA_TSTRING)
-        leat_buf_append(out, lua_tostring(x->co, -1), lua_rawlen(x->co, -1));
+        leat_buf_printf(out, "%s%s", lua_tostring(x->co, -1),
+                        strcmp(lua_tostring(x->co, -1), OUT_OF_MEMORY) == 0 ? MEMORY_LIMIT : "");
     else
         leat_buf_text(out, "(an error value without a text)");
 }
