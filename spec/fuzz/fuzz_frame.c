@@ -40,6 +40,40 @@ static int decode(leat_slice input, journal *j, uint32_t random)
     return code;
 }
 
+enum { SETTINGS = 4, MAX_HEADER = 8 }; /* bytes before the frames; of a frame that is made here */
+
+/* Writes a frame as a client sends it: the length is right, and the payload is masked. Returns its
+ * size, 0 if there is no room. */
+static size_t write_frame(uint8_t *out, size_t room, uint32_t random)
+{
+    static const uint8_t first[] = {0x81, 0x01, 0x80, 0x00, 0x82, 0x88, 0x89, 0x8a, 0xc1, 0x41};
+    uint8_t payload[300] = "text \xc3\xa4";
+    size_t len = LLVMFuzzerMutate(payload, random % 16, random % 8 == 0 ? sizeof(payload) : 100);
+    size_t header = len < 126 ? 6 : MAX_HEADER;
+    if (room < header + len)
+        return 0;
+    out[0] = first[random % sizeof(first)];
+    out[1] = (uint8_t)(0x80 | (len < 126 ? len : 126));
+    out[2] = (uint8_t)(len >> 8);
+    out[3] = (uint8_t)len;
+    uint8_t *mask = out + header - 4;
+    for (int i = 0; i < 4; i++)
+        mask[i] = (uint8_t)(random >> (8 * i));
+    for (size_t i = 0; i < len; i++)
+        out[header + i] = payload[i] ^ mask[i % 4];
+    return header + len;
+}
+
+/* Random bytes rarely make a frame that is valid, so every other time one is put behind the input.
+ */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+    uint32_t random = seed | 1;
+    if (next_piece(&random, 2) == 1 || size < SETTINGS)
+        return LLVMFuzzerMutate(data, size, max_size);
+    return size + write_frame(data + size, max_size - size, random);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 4)
