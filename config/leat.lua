@@ -216,6 +216,14 @@ return {
   max_snapshot_bytes = 16777216,
   -- Unsent bytes of one client. Beyond them it is fed no more until it has caught up.
   max_send_buffer_bytes = 1048576,
+  -- What all clients together make the server hold: unsent bytes, messages that are not yet whole, requests
+  -- under way, params. Each worker has its share. Beyond it, no snapshot is sent ("unavailable"), and the
+  -- clients that hold most are closed (4008). An event counts for each client to which it is to be sent.
+  max_client_bytes = 536870912,
+  -- A client that sends no message after it has connected, or that has no subscription and has sent none
+  -- for so long, is closed (4408). Pongs are no messages. (Within four seconds, if there are many.)
+  first_message_timeout_ms = 60000,
+  idle_timeout_ms = 600000,
   -- A client that takes nothing for so long, though something waits for it, is closed (4008).
   slow_client_timeout_ms = 15000,
   -- A client that says nothing is pinged, and closed if no answer comes.
@@ -251,6 +259,9 @@ return {
   -- What is kept in memory of one topic, so that clients can go on from there without a read.
   ring_events = 1024,
   ring_bytes = 4194304,
+  -- What is kept of all topics together, shared out among the workers. For more, the oldest events leave
+  -- memory of the topic that has been silent longest.
+  max_ring_bytes = 268435456,
   -- The server does not hold an event larger than this: whoever comes to it gets a fresh snapshot instead.
   -- leat.publish refuses large events by a limit of its own, which the database has.
   max_event_bytes = 2097152,

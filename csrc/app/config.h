@@ -71,6 +71,8 @@ typedef struct leat_config {
     size_t max_body_bytes;
     size_t max_guest_bytes;
     size_t max_request_bytes;
+    size_t max_ring_bytes;
+    size_t max_client_bytes;
     uint64_t script_budget_ms;
     size_t script_memory_bytes;
     char *confine;

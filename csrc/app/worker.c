@@ -241,6 +241,8 @@ static void fill_core(leat_worker *w)
     w->core.pool = w->pool;
     w->core.hub = leat_hub_mailbox(w->options.hub);
     w->core.limits = &w->options.config->limits;
+    w->core.max_client_bytes = w->options.config->max_client_bytes / w->options.config->workers;
+    w->core.max_ring_bytes = w->options.config->max_ring_bytes / w->options.config->workers;
     w->core.keys = leat_key_store_new(w->loop, w->metrics, w->core.limits);
     if (w->options.config->compression_level > 0)
         w->core.deflate = leat_deflate_new((int)w->options.config->compression_level,

@@ -80,6 +80,11 @@ typedef struct series {
         "leat_subscriptions_refused_total", "counter", "limit=\"" limit "\"",                      \
             "Subscriptions refused because there were too many."                                   \
     }
+#define IDLE(limit)                                                                                \
+    {                                                                                              \
+        "leat_idle_clients_closed_total", "counter", "limit=\"" limit "\"",                        \
+            "Clients closed because they said nothing and waited for nothing."                     \
+    }
 #define RESYNCS(reason)                                                                            \
     {                                                                                              \
         "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
@@ -192,6 +197,14 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_SLOW_CLOSED] =
         COUNTER("leat_slow_clients_closed_total", "Clients closed because they did not read."),
     [LEAT_M_RING_BYTES] = GAUGE("leat_ring_bytes", "Bytes of recent events held in memory."),
+    [LEAT_M_RECEIVED_BYTES] =
+        GAUGE("leat_received_bytes", "Bytes that clients have sent and that are held for them."),
+    [LEAT_M_LARGE_CLOSED] =
+        COUNTER("leat_large_clients_closed_total", "Clients closed because of max_client_bytes."),
+    [LEAT_M_IDLE_CLOSED_FIRST] = IDLE("first_message"),
+    [LEAT_M_IDLE_CLOSED] = IDLE("idle"),
+    [LEAT_M_RING_EVICTED] = COUNTER("leat_ring_evicted_events_total",
+                                    "Events that left memory because of max_ring_bytes."),
     [LEAT_M_SEND_BUFFER_BYTES] =
         GAUGE("leat_send_buffer_bytes", "Bytes accepted for sending and not yet taken."),
     [LEAT_M_SCRIPT_ERRORS] = COUNTER("leat_script_errors_total", "Errors raised by scripts."),

@@ -68,6 +68,11 @@ typedef enum leat_metric {
     LEAT_M_LEFT_BEHIND,       /* leat_workers_left_behind_total */
     LEAT_M_SLOW_CLOSED,       /* leat_slow_clients_closed_total */
     LEAT_M_RING_BYTES,        /* leat_ring_bytes (gauge) */
+    LEAT_M_RECEIVED_BYTES,    /* leat_received_bytes (gauge) */
+    LEAT_M_LARGE_CLOSED,      /* leat_large_clients_closed_total */
+    LEAT_M_IDLE_CLOSED_FIRST, /* leat_idle_clients_closed_total{limit=...} */
+    LEAT_M_IDLE_CLOSED,
+    LEAT_M_RING_EVICTED,      /* leat_ring_evicted_events_total */
     LEAT_M_SEND_BUFFER_BYTES, /* leat_send_buffer_bytes (gauge) */
     LEAT_M_SCRIPT_ERRORS,     /* leat_script_errors_total */
     LEAT_M_SCRIPT_BUDGET,     /* leat_script_budget_exceeded_total */

@@ -19,6 +19,7 @@
 #include "core/client_end.h"
 #include "core/client_message.h"
 #include "core/client_request.h"
+#include "core/client_round.h"
 #include "core/client_send.h"
 #include "net/sse_peer.h"
 #include "net/ws_peer.h"
@@ -40,7 +41,8 @@ static bool takes_more(const leat_subscriber *to)
 
 static bool takes_snapshot(const leat_subscriber *to, size_t bytes)
 {
-    return leat_peer_takes(LEAT_CONTAINER_OF(to, const leat_client, base)->peer, bytes);
+    const leat_client *c = LEAT_CONTAINER_OF(to, const leat_client, base);
+    return leat_peer_takes(c->peer, bytes) && client_round_has_room(to->core, bytes);
 }
 
 static void on_answered(leat_subscriber *to)
@@ -111,6 +113,8 @@ static void on_message(void *owner, bool binary, leat_slice payload)
         client_close(c, LEAT_CLOSE_UNSUPPORTED, "leat.v1 is text messages");
         return;
     }
+    c->heard_ms = leat_loop_now(c->base.core->loop);
+    c->has_spoken = true;
     client_message(c, payload);
     client_update_flow(c);
 }
@@ -154,7 +158,8 @@ static void on_gone(void *owner, int err)
     core->script->ops->session_unref(c->base.session);
     leat_map_close(&c->base.subs);
     leat_list_unlink(&c->link);
-    core->n_clients--;
+    if (--core->n_clients == 0)
+        leat_deadline_cancel(&core->round);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, -1);
     free(c);
     leat_core_check_empty(core);
@@ -185,8 +190,10 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     leat_map_init(&c->base.subs);
     leat_list_init(&c->requests);
     leat_deadline_init(&c->timer);
+    c->heard_ms = leat_loop_now(core->loop);
     leat_list_push(&core->clients, &c->link);
     core->n_clients++;
+    client_round_begin(core);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
     c->peer = open_peer(c, opening, transport);
     if (transport != LEAT_TRANSPORT_SSE)

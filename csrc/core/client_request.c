@@ -102,6 +102,7 @@ void client_request_new(leat_client *c, const leat_v1_message *m, leat_slice sub
     leat_list_push(&c->requests, &r->link);
     c->base.n_inflight++;
     c->request_bytes += bytes_of(r);
+    leat_metrics_add(r->core->metrics, LEAT_M_RECEIVED_BYTES, (int64_t)bytes_of(r));
     if (waits)
         leat_loop_at(r->core->loop, &r->timer, r->deadline_ms, on_timeout);
     else
@@ -112,6 +113,7 @@ static void free_request(client_request *r)
 {
     leat_list_unlink(&r->link);
     leat_deadline_cancel(&r->timer);
+    leat_metrics_add(r->core->metrics, LEAT_M_RECEIVED_BYTES, -(int64_t)bytes_of(r));
     if (r->client != NULL)
         r->client->request_bytes -= bytes_of(r);
     r->core->script->ops->session_unref(r->session);

@@ -32,7 +32,9 @@ typedef struct leat_client {
     size_t request_bytes;    /* what they hold */
     leat_deadline timer;     /* OPEN: the first expiry; DRAINING: the next look */
     uint64_t drain_until_ms; /* DRAINING: it is closed by then */
+    uint64_t heard_ms;       /* when its last message came, or when it was opened */
     client_status status;
+    bool has_spoken; /* a message has come */
 } leat_client;
 
 static inline leat_client *client_of(leat_subscriber *s)

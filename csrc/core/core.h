@@ -33,16 +33,22 @@ typedef struct leat_core {
     const leat_limits *limits;
     leat_key_store *keys;  /* of URLs; NULL: none can be fetched */
     leat_deflate *deflate; /* NULL: messages are never compressed */
+    size_t
+        max_client_bytes;  /* what all clients may make the server hold; 0: as much as they like */
+    size_t max_ring_bytes; /* of all topics; 0: no bound, which only tests use */
     leat_script *script;   /* the current scripts; replaced through leat_core_set_script */
 
     /* The core's own. */
     leat_hub_link *link;
     const struct leat_cursor_handler *cursors; /* what the owners of cursors do (topic.h) */
     leat_map topics;                           /* leat_topic by name */
-    leat_map epochs;   /* every epoch that is in use in this worker (epoch.h) */
-    leat_map accounts; /* leat_account: users and tenants who have clients here */
-    leat_list clients; /* every leat_client */
-    leat_list orphans; /* requests that run on although their client has gone */
+    leat_map epochs;     /* every epoch that is in use in this worker (epoch.h) */
+    leat_map accounts;   /* leat_account: users and tenants who have clients here */
+    leat_list rings;     /* those that hold events, by when the last one came */
+    size_t ring_bytes;   /* what they hold */
+    leat_list clients;   /* every leat_client */
+    leat_deadline round; /* the next look at some of them (client_round.h) */
+    leat_list orphans;   /* requests that run on although their client has gone */
     size_t n_clients;
     size_t n_handshakes;  /* under way (admission.h) */
     uint64_t last_client; /* the last number given to a session's client */

@@ -44,6 +44,8 @@ int leat_core_start(leat_core *core)
     leat_map_init(&core->topics);
     leat_map_init(&core->epochs);
     leat_map_init(&core->accounts);
+    leat_list_init(&core->rings);
+    leat_deadline_init(&core->round);
     leat_list_init(&core->clients);
     leat_list_init(&core->orphans);
     leat_slots_init(&core->slots, core->limits->max_turns, core->metrics);
@@ -79,6 +81,7 @@ void leat_core_drain(leat_core *core, void (*done)(void *arg), void *arg)
 void leat_core_stop(leat_core *core, void (*done)(void *arg), void *arg)
 {
     LEAT_ASSERT(core->n_clients == 0);
+    leat_deadline_cancel(&core->round);
     client_request_cancel_orphans(core);
     leat_topic_free_all(core);
     leat_map_close(&core->topics);

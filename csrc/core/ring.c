@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/container_of.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -20,6 +21,7 @@ void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life,
         .on_renumbered = on_renumbered,
         .head = LEAT_RING_UNKNOWN,
     };
+    leat_list_init(&r->link_);
 }
 
 static size_t index_of(const leat_ring *r, int64_t seq)
@@ -30,6 +32,7 @@ static size_t index_of(const leat_ring *r, int64_t seq)
 static void count_bytes(leat_ring *r, int64_t change)
 {
     r->bytes_ += (size_t)change;
+    r->core->ring_bytes += (size_t)change;
     leat_metrics_add(r->core->metrics, LEAT_M_RING_BYTES, change);
 }
 
@@ -45,6 +48,7 @@ static void clear(leat_ring *r)
 {
     while (r->count_ > 0)
         drop_oldest(r);
+    leat_list_unlink(&r->link_);
     free(r->events_);
     r->events_ = NULL;
     r->cap_ = 0;
@@ -162,6 +166,25 @@ static bool asks_for_snapshot(const leat_event *e)
     return kind == LEAT_EVENT_RESYNC || kind == LEAT_EVENT_OVERSIZE;
 }
 
+/* Cursors that have not yet taken what is dropped here find it in the outbox. */
+static void make_room_for_all(leat_ring *r)
+{
+    leat_core *core = r->core;
+    if (core->max_ring_bytes == 0)
+        return;
+    leat_list_unlink(&r->link_);
+    leat_list_push(&core->rings, &r->link_);
+    while (core->ring_bytes > core->max_ring_bytes) {
+        leat_ring *silent = LEAT_CONTAINER_OF(core->rings.next, leat_ring, link_);
+        if (silent == r && r->count_ == 1)
+            return; /* the event that has just come */
+        drop_oldest(silent);
+        leat_metrics_add(core->metrics, LEAT_M_RING_EVICTED, 1);
+        if (silent->count_ == 0)
+            clear(silent);
+    }
+}
+
 void leat_ring_append(leat_ring *r, leat_event *e)
 {
     size_t bytes = leat_event_bytes(e);
@@ -181,6 +204,7 @@ void leat_ring_append(leat_ring *r, leat_event *e)
     r->events_[index_of(r, r->head)] = e;
     r->count_++;
     count_bytes(r, (int64_t)bytes);
+    make_room_for_all(r);
 }
 
 bool leat_ring_leads_on(const leat_ring *r, int64_t next_seq)

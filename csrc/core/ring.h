@@ -6,7 +6,9 @@
  * Errors     none.
  *
  * The events are contiguous, of one numbering, and end at `head`. What falls out at the old end
- * (limits ring_events and ring_bytes) is still in the outbox. */
+ * (limits ring_events and ring_bytes) is still in the outbox. All rings of a worker together hold
+ * at most core->max_ring_bytes: for more, the oldest events go of the topic that has been silent
+ * longest. */
 #ifndef LEAT_CORE_RING_H
 #define LEAT_CORE_RING_H
 
@@ -35,6 +37,7 @@ struct leat_ring {
     int64_t revoked;        /* highest seq of a revocation, likewise; or LEAT_NEVER_REVOKED */
     int64_t resynced;       /* last event of this numbering that asks for a snapshot; 0: none */
     /* private */
+    leat_list link_; /* in core->rings, while it has events */
     leat_event **events_;
     size_t cap_; /* a power of two, or 0 */
     size_t count_;

@@ -167,6 +167,7 @@ void leat_sub_begin(leat_subscriber *r, const leat_sub_request *request)
     leat_admission_began(r);
     leat_admission_under_way(r->core, r);
     r->params_bytes += request->params.len;
+    leat_metrics_add(r->core->metrics, LEAT_M_RECEIVED_BYTES, (int64_t)request->params.len);
     if (s->grant != NULL && s->grant->expires_at > 0)
         r->ops->grant_expires(r, s->grant->expires_at);
     sub_happens_plainly(s, s->grant == NULL ? SUB_ON_SUBSCRIBE : SUB_ON_GRANTED);

@@ -193,7 +193,9 @@ sub_event sub_bury(leat_sub *s, sub_news *news)
         leat_topic_detach(&s->cursor);
     if (s->grant != NULL)
         r->core->script->ops->grant_free(s->grant);
-    r->params_bytes -= leat_slice_of(s->params).len;
+    size_t params_len = leat_slice_of(s->params).len;
+    r->params_bytes -= params_len;
+    leat_metrics_add(r->core->metrics, LEAT_M_RECEIVED_BYTES, -(int64_t)params_len);
     if (s->work != NULL)
         free(s->work->name);
     free(s->work);

@@ -37,6 +37,11 @@ size_t leat_peer_queued(const leat_peer *p)
     return p->conn == NULL ? 0 : leat_conn_queued(p->conn);
 }
 
+size_t leat_peer_received(const leat_peer *p)
+{
+    return p->conn == NULL || p->ops->received == NULL ? 0 : p->ops->received(p);
+}
+
 const char *leat_peer_remote(const leat_peer *p)
 {
     return leat_conn_remote(p->conn);
@@ -162,6 +167,16 @@ void leat_peer_give_up(leat_peer *p)
     LEAT_LOG_INFO("client", "closed reason=dead remote=%s", leat_conn_remote(p->conn));
     leat_peer_shut(p);
     leat_conn_close(p->conn);
+}
+
+void leat_peer_shed(leat_peer *p, int code, const char *reason)
+{
+    if (p->conn == NULL)
+        return;
+    if (leat_conn_queued(p->conn) == 0 && p->ops->shed != NULL)
+        p->ops->shed(p, code, reason);
+    else
+        leat_conn_close(p->conn);
 }
 
 void leat_peer_on_conn_closed(void *peer, int err)

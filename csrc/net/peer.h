@@ -78,6 +78,10 @@ typedef struct leat_peer_ops {
     /* A turn of the loop has passed since leat_peer_next_turn; NULL: none is asked for. */
     void (*on_turn)(leat_peer *p);
     void (*on_open)(leat_peer *p); /* the output is open again; NULL: no matter */
+    /* What was received and is not yet delivered, in bytes; NULL: nothing ever is. */
+    size_t (*received)(const leat_peer *p);
+    /* Sends the close code and frees what was received; NULL: there is nothing to send. */
+    void (*shed)(leat_peer *p, int code, const char *reason);
     void (*on_gone)(leat_peer *p); /* the conn is gone; NULL: no matter */
     void (*free)(leat_peer *p);
 } leat_peer_ops;
@@ -144,6 +148,12 @@ static inline void leat_peer_close(leat_peer *p, int code, const char *reason)
 {
     p->ops->close(p, code, reason);
 }
+
+/* Bytes received and not yet delivered; 0 if it is gone. */
+size_t leat_peer_received(const leat_peer *p);
+/* Ends the connection so that its memory is free at once. It is told the code only if nothing waits
+ * to be sent. The owner's on_close may be called from inside. */
+void leat_peer_shed(leat_peer *p, int code, const char *reason);
 
 /* The conn is gone. */
 static inline void leat_peer_free(leat_peer *p)

@@ -57,6 +57,7 @@ typedef struct ws_peer {
     leat_deflate *deflate; /* the worker's; not used while window_bits is 0 */
     leat_frame_decoder decoder;
     leat_buf unread;
+    size_t counted;     /* bytes received and not yet delivered */
     size_t inflated;    /* in this turn */
     leat_buf owed_pong; /* the payload of the last ping that is not yet answered */
     uint64_t pinged_ms; /* when the unanswered ping was sent; 0: there is none */
@@ -82,6 +83,7 @@ static const uint8_t edges[WS_STATES] = {
 static void on_close_timeout(leat_deadline *d);
 static void update_reading(ws_peer *w);
 static void release_brake(ws_peer *w);
+static void drop_received(ws_peer *w);
 
 static ws_peer *ws_of(leat_peer *p)
 {
@@ -105,10 +107,11 @@ static void set_state(ws_peer *w, ws_state next)
         return;
     case WS_ENDING:
         leat_peer_shut(p);
+        drop_received(w);
         leat_conn_finish(p->conn, leat_loop_now(p->loop) + p->limits->close_timeout_ms);
         return;
     case WS_GONE:
-        leat_buf_close(&w->unread);
+        drop_received(w);
         release_brake(w);
         return;
     case WS_OPEN:
@@ -249,6 +252,41 @@ static void end_input(ws_peer *w, int code, leat_slice reason)
     w->close_code = code;
     set_state(w, w->state == WS_OPEN ? WS_CLOSED_BY_PEER : WS_ENDING);
     w->base.handler->on_close(w->base.owner, code, reason);
+}
+
+/* --- what was received and is not yet delivered --- */
+
+static size_t received(const leat_peer *p)
+{
+    return ((const ws_peer *)p)->counted;
+}
+
+static void count_received(ws_peer *w)
+{
+    size_t now = w->unread.cap + w->decoder.message_.cap + w->decoder.control_.cap;
+    if (now == w->counted)
+        return;
+    leat_metrics_add(w->metrics, LEAT_M_RECEIVED_BYTES, (int64_t)now - (int64_t)w->counted);
+    w->counted = now;
+}
+
+/* Nothing is decoded any more. */
+static void drop_received(ws_peer *w)
+{
+    leat_buf_close(&w->unread);
+    leat_frame_decoder_close(&w->decoder);
+    count_received(w);
+}
+
+static bool takes_input(const ws_peer *w)
+{
+    return w->state == WS_OPEN || w->state == WS_CLOSING;
+}
+
+static void shed(leat_peer *p, int code, const char *reason)
+{
+    if (takes_input(ws_of(p)))
+        end_input(ws_of(p), code, leat_slice_of(reason));
 }
 
 /* --- how much the peer sends --- */
@@ -399,11 +437,6 @@ static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_
     return w->input != WS_HELD && w->inflated < INFLATE_PER_TURN;
 }
 
-static bool takes_input(const ws_peer *w)
-{
-    return w->state == WS_OPEN || w->state == WS_CLOSING;
-}
-
 /* Changing what is polled costs system calls, so a few bytes that wait for the next turn do not
  * stop the reading: often they are a message that came together with the upgrade request. */
 static void update_reading(ws_peer *w)
@@ -446,6 +479,7 @@ static void on_read(void *owner, char *bytes, size_t len)
         decode(w, bytes, len);
     if (w->brake != NULL)
         update_reading(w);
+    count_received(w);
 }
 
 static void on_turn(leat_peer *p)
@@ -457,6 +491,7 @@ static void on_turn(leat_peer *p)
     w->unread = LEAT_BUF_INIT;
     decode(w, own.at, own.len);
     leat_buf_close(&own);
+    count_received(w);
 }
 
 static void set_input(ws_peer *w, ws_input input)
@@ -550,6 +585,8 @@ leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_l
         .keep_alive = keep_alive,
         .on_turn = on_turn,
         .on_open = on_output_open,
+        .received = received,
+        .shed = shed,
         .on_gone = on_gone,
         .free = free_peer,
     };

@@ -24,6 +24,8 @@ int core_fixture_open(void **state)
                       .max_subscriptions_per_user = 10,
                       .max_handshakes_per_user = 10},
         .max_handshakes = 10,
+        .first_message_timeout_ms = 600000,
+        .idle_timeout_ms = 600000,
         .max_inflight = 4,
         .max_message_bytes = 65536,
         .max_message_values = 100,

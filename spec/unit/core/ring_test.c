@@ -158,6 +158,46 @@ static void is_renumbered_by_another_epoch_after_a_restart(void **state)
     assert_int_equal(1, w->core.histories); /* the first one is not counted */
 }
 
+static size_t count(const leat_ring *r)
+{
+    return r->count_;
+}
+
+/* All rings together: what is silent longest goes first. */
+static void makes_room_for_others_when_it_is_silent(void **state)
+{
+    world *w = *state;
+    leat_ring other;
+    adopt(w, "e", 0, LEAT_NEVER_REVOKED);
+    leat_list_init(&w->core.rings);
+    leat_ring_init(&other, &w->core, (leat_topic_life){leat_slice_of("o"), 2}, on_renumbered);
+    other.head = 0;
+    w->core.max_ring_bytes = 1;
+    append(w, LEAT_EVENT_DATA);
+    assert_int_equal(1, count(&w->ring)); /* the newest event stays */
+    size_t one = w->core.ring_bytes;
+    w->core.max_ring_bytes = 3 * one;
+    append(w, LEAT_EVENT_DATA);
+    append(w, LEAT_EVENT_DATA);
+    assert_int_equal(3, count(&w->ring));
+
+    for (int64_t seq = 1; seq <= 3; seq++) {
+        leat_ring_append(&other,
+                         leat_v1_event(LEAT_EVENT_DATA, leat_slice_of("t"), seq, leat_slice_of("1")));
+        assert_int_equal(3 - seq, count(&w->ring));
+        assert_int_equal(seq, count(&other));
+    }
+    assert_int_equal(3, leat_metrics_get(w->core.metrics, LEAT_M_RING_EVICTED));
+    assert_null(leat_ring_event(&w->ring, 3));
+    assert_false(leat_ring_leads_on(&w->ring, 3));
+    assert_true(leat_ring_leads_on(&w->ring, 4));
+    append(w, LEAT_EVENT_DATA);
+    assert_int_equal(1, count(&w->ring));
+    assert_int_equal(2, count(&other));
+    leat_ring_close(&other);
+    assert_int_equal(one, w->core.ring_bytes);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -169,6 +209,7 @@ int main(void)
         TEST(tells_the_hub_only_what_it_may_not_know),
         TEST(remembers_the_last_revocation_and_resync),
         TEST(is_renumbered_by_another_epoch_after_a_restart),
+        TEST(makes_room_for_others_when_it_is_silent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

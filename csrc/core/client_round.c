@@ -1,0 +1,124 @@
+/* client_round.c - on_round looks at some of the clients, the next ones each time: core->clients is
+ * turned while they are looked at. So a client costs no timer for what happens to few.
+ *
+ * What clients hold is counted by gauges as it comes and goes. Only when it is too much, all
+ * clients are looked at, to find the one that holds most; it is closed, then the next one. */
+#include "core/client_round.h"
+
+#include "base/container_of.h"
+#include "base/log.h"
+#include "core/client_end.h"
+#include "core/client_state.h"
+#include "wire/close_code.h"
+
+enum {
+    ROUND_MS = 250,
+    ROUNDS = 16,         /* in so many of them each client is looked at */
+    LEAST_SEEN = 16,     /* clients in one round */
+    LEAST_BYTES = 16384, /* closing a client that holds less frees next to nothing */
+};
+
+static void on_round(leat_deadline *d);
+
+void client_round_begin(leat_core *core)
+{
+    if (!leat_deadline_armed(&core->round))
+        leat_loop_after(core->loop, &core->round, ROUND_MS, on_round);
+}
+
+/* --- silence --- */
+
+static void close_idle(leat_client *c, leat_metric counter, const char *limit, const char *reason)
+{
+    leat_metrics_add(c->base.core->metrics, counter, 1);
+    LEAT_LOG_INFO("client", "closed reason=idle limit=%s remote=%s", limit,
+                  leat_peer_remote(c->peer));
+    client_close(c, LEAT_CLOSE_DEADLINE, reason);
+}
+
+/* A client that waits for an answer, or for events, is not idle. */
+static void look_at(leat_client *c, uint64_t now_ms)
+{
+    const leat_limits *l = c->base.core->limits;
+    bool waits = c->base.subs.count > 0 || c->base.n_inflight > 0 || c->base.is_stream;
+    if (c->status != CLIENT_OPEN || waits)
+        return;
+    uint64_t silent_ms = now_ms - c->heard_ms;
+    if (!c->has_spoken && silent_ms >= l->first_message_timeout_ms)
+        close_idle(c, LEAT_M_IDLE_CLOSED_FIRST, "first_message_timeout_ms", "no message came");
+    else if (c->has_spoken && silent_ms >= l->idle_timeout_ms)
+        close_idle(c, LEAT_M_IDLE_CLOSED, "idle_timeout_ms", "idle");
+}
+
+static void look_at_some(leat_core *core)
+{
+    size_t n = core->n_clients / ROUNDS;
+    n = n < LEAST_SEEN ? LEAST_SEEN : n;
+    for (n = n < core->n_clients ? n : core->n_clients; n > 0; n--) {
+        leat_list *link = leat_list_shift(&core->clients);
+        leat_list_push(&core->clients, link);
+        look_at(LEAT_CONTAINER_OF(link, leat_client, link), leat_loop_now(core->loop));
+    }
+}
+
+/* --- bytes --- */
+
+static size_t held_by_all(const leat_core *core)
+{
+    int64_t bytes = leat_metrics_get(core->metrics, LEAT_M_SEND_BUFFER_BYTES) +
+                    leat_metrics_get(core->metrics, LEAT_M_RECEIVED_BYTES);
+    return bytes > 0 ? (size_t)bytes : 0;
+}
+
+static size_t held_by(const leat_client *c)
+{
+    return c->status == CLIENT_CLOSED ? 0
+                                      : leat_peer_queued(c->peer) + leat_peer_received(c->peer) +
+                                            c->request_bytes + c->base.params_bytes;
+}
+
+bool client_round_has_room(const leat_core *core, size_t bytes)
+{
+    return core->max_client_bytes == 0 || held_by_all(core) + bytes <= core->max_client_bytes;
+}
+
+static leat_client *find_largest(const leat_core *core)
+{
+    leat_client *largest = NULL;
+    for (leat_list *l = core->clients.next; l != &core->clients; l = l->next) {
+        leat_client *c = LEAT_CONTAINER_OF(l, leat_client, link);
+        if (largest == NULL || held_by(c) > held_by(largest))
+            largest = c;
+    }
+    return largest;
+}
+
+/* Each client costs a look at all of them, so the rest is left to the next round. */
+static void close_largest(leat_core *core)
+{
+    size_t held = held_by_all(core);
+    size_t enough = core->max_client_bytes - core->max_client_bytes / 8;
+    for (int i = 0; i < ROUNDS && held > enough; i++) {
+        leat_client *c = find_largest(core);
+        size_t bytes = c == NULL ? 0 : held_by(c);
+        if (bytes < LEAST_BYTES)
+            return;
+        leat_metrics_add(core->metrics, LEAT_M_LARGE_CLOSED, 1);
+        LEAT_LOG_WARN("client", "closed reason=memory limit=max_client_bytes remote=%s held=%zu",
+                      leat_peer_remote(c->peer), bytes);
+        client_end(c);
+        leat_peer_shed(c->peer, LEAT_CLOSE_TOO_SLOW, "the server holds too much");
+        held -= bytes < held ? bytes : held;
+    }
+}
+
+static void on_round(leat_deadline *d)
+{
+    leat_core *core = LEAT_CONTAINER_OF(d, leat_core, round);
+    if (core->n_clients == 0)
+        return;
+    look_at_some(core);
+    if (!client_round_has_room(core, 0))
+        close_largest(core);
+    client_round_begin(core);
+}

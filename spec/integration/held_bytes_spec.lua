@@ -1,0 +1,118 @@
+-- What all clients, and all topics, make the server hold together; and clients that are silent.
+
+local fixtures = require "spec.support.fixtures"
+local frame = require "spec.support.frame"
+local loop = require "spec.support.loop"
+local metrics = require "spec.support.metrics"
+local stage = require "spec.support.stage"
+
+describe("all rings together", function()
+  it("hold no more than max_ring_bytes, and nothing is lost", function()
+    local s = stage.open { app = fixtures.app, schema = fixtures.schema,
+      env = { LEAT_MAX_RING_BYTES = 65536, LEAT_TOPIC_LINGER_MS = 60000 } }
+    s.session:run "insert into rooms (id) select generate_series(10, 40)"
+    local client, first = s:connect { token = "alice" }, {}
+    for id = 10, 40 do first[id] = client:subscribe("room:" .. id) end
+    local text = ("x"):rep(3000)
+
+    for n = 1, 4 do
+      for id = 10, 40 do
+        s.session:run(([[select leat.publish('room:%d', '{"n":%d,"text":"%s"}')]]):format(id, n, text))
+      end
+    end
+
+    local seen = {}
+    for _ = 1, 4 * 31 do
+      local event = client:expect("event")
+      seen[event.topic] = (seen[event.topic] or 0) + 1
+      assert.equal(seen[event.topic], event.data.n)
+    end
+    local all = s:metrics()
+    assert.is_true(all.leat_ring_bytes <= 65536, all.leat_ring_bytes .. " bytes")
+    assert.is_true(all.leat_ring_evicted_events_total > 50)
+    local late = s:connect { token = "bob" }
+    for id = 10, 40 do
+      local topic = "room:" .. id
+      late:ask({ op = "subscribe", id = id, topic = topic, since = { epoch = first[id].epoch, seq = 0 } }, "resumed")
+      for n = 1, 4 do assert.equal(n, late:expect("event").data.n) end
+    end
+    s:close()
+  end)
+end)
+
+describe("all clients together", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { app = fixtures.app, schema = fixtures.schema, log = { "closed reason=memory" },
+      env = { LEAT_MAX_CLIENT_BYTES = 1048576, LEAT_MAX_MESSAGE_BYTES = 262144 } }
+  end)
+  lazy_teardown(function() s:close() end)
+  after_each(function() s:settle() end)
+
+  it("hold no more than max_client_bytes: those who hold most are closed, and nobody else", function()
+    local small = s:connect { token = "bob" }
+    small:subscribe("room:1")
+    local large = {}
+    for i = 1, 10 do
+      large[i] = s:connect { token = "alice" }
+      local whole = frame.encode { op = frame.TEXT, payload = ("x"):rep(200000) }
+      large[i]:send_bytes(whole:sub(1, 190000))
+    end
+
+    loop.eventually(function() return metrics.value(s.server, "leat_large_clients_closed_total") > 0 end)
+    s.server:await_log("closed reason=memory limit=max_client_bytes")
+    loop.eventually(function() return metrics.value(s.server, "leat_received_bytes") <= 1048576 end)
+
+    s.session:run("select leat.publish('room:1', '{}')")
+    small:expect("event")
+    local closed = 0
+    for _, client in ipairs(large) do
+      if client:poll_frame(1) == nil and client.close_code then
+        assert.equal(4008, client.close_code)
+        closed = closed + 1
+      end
+    end
+    assert.equal(metrics.value(s.server, "leat_large_clients_closed_total"), closed)
+    assert.is_true(closed < 10)
+  end)
+
+  it("free all that they held when they go", function()
+    local client = s:connect { token = "alice" }
+    client:send_bytes(frame.encode { op = frame.TEXT, payload = ("x"):rep(100000) }:sub(1, 50000))
+    client:send_bytes ""
+    loop.eventually(function() return metrics.value(s.server, "leat_received_bytes") > 40000 end)
+    client.tcp:abort()
+    metrics.await(s.server, "leat_received_bytes", 0)
+  end)
+end)
+
+describe("a client", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { app = fixtures.app, schema = fixtures.schema,
+      env = { LEAT_FIRST_MESSAGE_TIMEOUT_MS = 300, LEAT_IDLE_TIMEOUT_MS = 600, LEAT_PING_INTERVAL_MS = 100 } }
+  end)
+  lazy_teardown(function() s:close() end)
+
+  it("that says nothing but pongs is closed with 4408", function()
+    local code, reason = s:connect({ token = "alice" }):closed()
+    assert.same({ 4408, "no message came" }, { code, reason })
+    assert.is_true(s:metrics()['leat_idle_clients_closed_total{limit="first_message"}'] >= 1)
+  end)
+
+  it("without subscriptions is closed with 4408 when it has become silent, and one with a subscription is not", function()
+    local subscribed, idle = s:connect { token = "alice" }, s:connect { token = "alice" }
+    subscribed:subscribe("room:1")
+    idle:subscribe("room:1")
+    idle:ask({ op = "unsubscribe", id = 1, topic = "room:1" }, "ok")
+
+    local code, reason = idle:closed()
+
+    assert.same({ 4408, "idle" }, { code, reason })
+    assert.is_true(s:metrics()['leat_idle_clients_closed_total{limit="idle"}'] >= 1)
+    s.session:run("select leat.publish('room:1', '{}')")
+    subscribed:expect("event")
+  end)
+end)
