@@ -74,6 +74,8 @@ return {
     referrer_policy = "same-origin",
     permissions_policy = "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), "
       .. "microphone=(), payment=(), usb=()",
+    -- On answers by TLS only: browsers then use no plain HTTP with this host, for a year.
+    strict_transport_security = "max-age=31536000",
   },
 
   -- What pages of other origins may do with routes and streams (CORS). Which origins: allowed_origins, if it is

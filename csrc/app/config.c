@@ -83,6 +83,7 @@ static const leat_config_key keys[] = {
     HEADER_KEY("permissions_policy", LEAT_HTTP_PAGE_PERMISSIONS_POLICY,
                "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), "
                "microphone=(), payment=(), usb=()"),
+    HEADER_KEY("strict_transport_security", LEAT_HTTP_PAGE_HSTS, "max-age=31536000"),
     BOOL_KEY("cors.credentials", http.cors_credentials, false,
              "whether pages of listed origins may send cookies with their requests"),
     TEXT_KEY("cors.headers", LEAT_KEY_HEADER, http.cors_headers,

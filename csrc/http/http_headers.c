@@ -15,6 +15,7 @@ static const char *const page_names[LEAT_HTTP_PAGE_HEADERS] = {
     [LEAT_HTTP_PAGE_FRAME_OPTIONS] = "X-Frame-Options",
     [LEAT_HTTP_PAGE_REFERRER_POLICY] = "Referrer-Policy",
     [LEAT_HTTP_PAGE_PERMISSIONS_POLICY] = "Permissions-Policy",
+    [LEAT_HTTP_PAGE_HSTS] = "Strict-Transport-Security",
 };
 
 leat_slice leat_http_headers_find(const char *lines, const char *name)
@@ -41,16 +42,24 @@ static void write_unless(leat_buf *out, const char *own, const char *name, const
         leat_buf_printf(out, "%s: %s\r\n", name, value);
 }
 
-static void write_page(leat_buf *out, const leat_http_policy *policy, const char *own)
-{
-    for (size_t i = 0; i < LEAT_HTTP_PAGE_HEADERS; i++)
-        if (strcmp(policy->page[i], "off") != 0)
-            write_unless(out, own, page_names[i], policy->page[i]);
-}
-
 static const leat_http_options *options_of(leat_http_conn *c)
 {
     return leat_http_conn_side(c)->options;
+}
+
+/* Over plain HTTP, Strict-Transport-Security says nothing (RFC 6797 §7.2). */
+static bool is_sent(leat_http_conn *c, size_t header)
+{
+    bool encrypted = leat_http_conn_door(c) == LEAT_HTTP_DOOR_TLS;
+    return strcmp(options_of(c)->policy->page[header], "off") != 0 &&
+           (header != LEAT_HTTP_PAGE_HSTS || encrypted);
+}
+
+static void write_page(leat_buf *out, leat_http_conn *c, const char *own)
+{
+    for (size_t i = 0; i < LEAT_HTTP_PAGE_HEADERS; i++)
+        if (is_sent(c, i))
+            write_unless(out, own, page_names[i], options_of(c)->policy->page[i]);
 }
 
 /* The line that names who may read the answer. Nothing is written if nobody may. */
@@ -93,7 +102,7 @@ void leat_http_headers_write(leat_buf *out, leat_http_conn *c, const char *own)
 {
     if (own != NULL)
         leat_buf_text(out, own);
-    write_page(out, options_of(c)->policy, own);
+    write_page(out, c, own);
     leat_http_headers_write_cors(out, c, own);
     leat_buf_char(out, '\0');
 }

@@ -19,6 +19,7 @@ typedef enum leat_http_page_header {
     LEAT_HTTP_PAGE_FRAME_OPTIONS,
     LEAT_HTTP_PAGE_REFERRER_POLICY,
     LEAT_HTTP_PAGE_PERMISSIONS_POLICY,
+    LEAT_HTTP_PAGE_HSTS, /* by TLS only */
     LEAT_HTTP_PAGE_HEADERS,
 } leat_http_page_header;
 

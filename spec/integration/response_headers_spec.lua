@@ -1,9 +1,11 @@
 -- The headers of answers: what every answer has, what a script may say, and who may read it (CORS).
 
+local files = require "spec.support.files"
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
 local metrics = require "spec.support.metrics"
 local stage = require "spec.support.stage"
+local tls = require "spec.support.tls"
 
 local APP = [[
 local leat = require "leat"
@@ -141,6 +143,26 @@ describe("the configuration of headers", function()
     assert.same({}, lines(answer, "referrer-policy"))
     assert.same({ "nosniff" }, lines(answer, "x-content-type-options"))
     s:close()
+  end)
+end)
+
+describe("Strict-Transport-Security", function()
+  it("stands in answers by TLS only, and can be switched off", function()
+    local folder = files.folder()
+    local variables = tls.variables(tls.certificate(folder, "one.test"))
+    local function ask(env)
+      for name, value in pairs(variables) do env[name] = value end
+      local s = open(env)
+      local by_tls = tls.ask(tls.port(s.server), { "-quiet" },
+        "GET / HTTP/1.1\r\nHost: one.test\r\nConnection: close\r\n\r\n")
+      local plain = http.request(s.server, "/")
+      s:close()
+      return by_tls:match("Strict%-Transport%-Security: ([^\r]+)"), lines(plain, "strict-transport-security")[1]
+    end
+
+    assert.same({ "max-age=31536000" }, { ask {} })
+    assert.same({}, { ask { LEAT_HEADERS_STRICT_TRANSPORT_SECURITY = "off" } })
+    files.remove(folder)
   end)
 end)
 
