@@ -1,13 +1,14 @@
 /* conn.c - the life of a connection:
  *
  *   leat_conn_new   a watch on the socket, waiting for bytes
- *   on_ready        readable: one recv, on_read; writable again: write_out, settle
+ *   on_ready        readable: one recv, on_read; writable again: _write_out, _settle
  *   leat_conn_send_copy, _owned, _event   queue and schedule on_sweep
- *   on_sweep        the end of the turn: write_out, settle
- *   settle          what follows an emptied queue: on_drain, the FIN of a finish, a late EOF
- *   go_on_opening   readable or writable, and the filter is not open yet
- *   begin_close     drops the queue. At the end of the turn on_closed frees the conn and tells the
- *                   owner
+ *   on_sweep        the end of the turn: _write_out, _settle
+ *   leat_conn_settle       what follows an emptied queue: on_drain, the FIN of a finish, a late EOF
+ *   leat_conn_begin_close  drops the queue. At the end of the turn on_closed frees the conn and
+ *                          tells the owner
+ *
+ * What is different with a filter is in conn_filter.c.
  *
  * The socket is watched and written here, not by uv_tcp_t. The writes of uv_tcp_t go through
  * write(2), which raises SIGPIPE when the peer has gone, and a host that embeds Leat may not ignore
@@ -26,50 +27,16 @@
 
 #include "base/mem.h"
 #include "net/address.h"
-#include "net/send_queue.h"
+#include "net/conn_private.h"
 
 enum {
-    LINGER_MS = 1000, /* for a peer with which no filter could be opened */
     READ_SIZE = 64 * 1024,
     FLUSH_BYTES = 64 * 1024, /* so much gathered in a turn does not wait for its end */
     MAX_PIECES = 64,         /* of one sendmsg */
 };
 
-enum conn_state {
-    CONN_OPEN,
-    CONN_FINISHING, /* what is queued is still sent, what arrives is dropped */
-    CONN_LINGERING, /* FIN sent; waiting for the peer's */
-    CONN_CLOSED,    /* waiting for on_closed */
-};
-
-struct leat_conn {
-    leat_watch watch;
-    leat_loop *loop;
-    leat_metrics *metrics;
-    leat_filter *filter; /* NULL: plain */
-    const leat_conn_handler *handler;
-    void *owner;
-    char *remote;
-    void (*gone)(void *arg);
-    void *gone_arg;
-    leat_sweep sweep;
-    leat_deadline limit; /* the deadline of leat_conn_finish */
-    leat_send_queue queue;
-    uint64_t progress_ms;
-    uint32_t read_size; /* of one recv */
-    int socket;
-    int err; /* for on_close */
-    uint8_t state;
-    bool reading;
-    bool blocked; /* the socket did not take all: on_ready says when to go on */
-    bool eof;     /* the peer sent its FIN, and the queue was not empty */
-};
-
 static void on_ready(leat_watch *watch, unsigned ready);
 static void on_sweep(leat_sweep *sweep);
-static void update_events(leat_conn *c);
-static void read_some(leat_conn *c);
-static void on_finish_timeout(leat_deadline *d);
 
 int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics, int socket,
                   const struct sockaddr_storage *peer)
@@ -145,40 +112,20 @@ uint64_t leat_conn_progress_ms(const leat_conn *c)
 
 bool leat_conn_closing(const leat_conn *c)
 {
-    return c->state != CONN_OPEN;
+    return c->state != LEAT_CONN_OPEN;
 }
 
 /* Reading: one recv a turn, so that a peer that sends without end does not keep the others waiting.
  * What is left is reported again in the next turn, as polling is by level. */
 
-static void on_read_turn(leat_deadline *d)
-{
-    leat_conn *c = LEAT_CONTAINER_OF(d, leat_filter, turn)->conn;
-    if (c->reading && !c->eof)
-        read_some(c);
-}
-
-/* Returns what to watch for when the conn wants to do what the events stand for. Bytes that the
- * filter holds already are no event of the socket: the next turn reads them. */
-static unsigned events_of_filter(leat_conn *c, unsigned events)
-{
-    leat_filter *f = c->filter;
-    unsigned read = events & LEAT_WATCH_READABLE, write = events & LEAT_WATCH_WRITABLE;
-    if (f->state == LEAT_FILTER_OPENING)
-        return f->wait_read;
-    if (f->more && read)
-        leat_loop_after(c->loop, &f->turn, 0, on_read_turn);
-    return (read ? f->wait_read : 0u) | (write ? f->wait_write : 0u);
-}
-
 /* Watches only for what is of use. */
-static void update_events(leat_conn *c)
+void leat_conn_update_events(leat_conn *c)
 {
     unsigned events = c->blocked ? LEAT_WATCH_WRITABLE : 0;
     if (c->reading && !c->eof)
         events |= LEAT_WATCH_READABLE;
     if (c->filter != NULL)
-        events = events_of_filter(c, events);
+        events = leat_conn_filter_events(c, events);
     leat_watch_set(leat_loop_watches(c->loop), &c->watch, events);
 }
 
@@ -199,35 +146,25 @@ static void on_closed(leat_sweep *sweep)
         handler->on_close(owner, err);
 }
 
-static void drop_queue(leat_conn *c)
+void leat_conn_drop_queue(leat_conn *c)
 {
     leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)c->queue.bytes);
     leat_send_queue_close(&c->queue);
 }
 
-/* The peer is told that this is the end only if it has got everything. */
-static void close_filter(leat_conn *c, int err)
+void leat_conn_begin_close(leat_conn *c, int err)
 {
-    leat_filter *f = c->filter;
-    leat_deadline_cancel(&f->turn);
-    bool in_order = (err == 0 || err == UV_EOF) && c->queue.bytes == 0;
-    if (in_order && f->state != LEAT_FILTER_OPENING && c->state != CONN_LINGERING)
-        (void)f->ops->end(f);
-}
-
-static void begin_close(leat_conn *c, int err)
-{
-    if (c->state == CONN_CLOSED)
+    if (c->state == LEAT_CONN_CLOSED)
         return;
     if (c->filter != NULL)
-        close_filter(c, err);
+        leat_conn_filter_close(c, err);
     /* After leat_conn_finish every end counts as one that the owner asked for. */
-    if (c->state == CONN_OPEN)
+    if (c->state == LEAT_CONN_OPEN)
         c->err = err;
-    c->state = CONN_CLOSED;
+    c->state = LEAT_CONN_CLOSED;
     leat_sweep_cancel(&c->sweep);
     leat_deadline_cancel(&c->limit);
-    drop_queue(c);
+    leat_conn_drop_queue(c);
     leat_watch_close(leat_loop_watches(c->loop), &c->watch);
     leat_sweep_init(&c->sweep, on_closed);
     leat_sweep_schedule(c->loop, &c->sweep);
@@ -237,14 +174,14 @@ static void begin_close(leat_conn *c, int err)
 static void on_eof(leat_conn *c)
 {
     if (c->queue.bytes == 0) {
-        begin_close(c, UV_EOF);
+        leat_conn_begin_close(c, UV_EOF);
         return;
     }
     c->eof = true;
-    update_events(c);
+    leat_conn_update_events(c);
 }
 
-static ssize_t receive(const leat_conn *c, char *bytes)
+ssize_t leat_conn_receive(const leat_conn *c, char *bytes)
 {
     ssize_t n = 0;
     do
@@ -253,29 +190,19 @@ static ssize_t receive(const leat_conn *c, char *bytes)
     return n < 0 ? -errno : n;
 }
 
-/* While it lingers, what comes is dropped, and need not be understood. */
-static ssize_t receive_by_filter(leat_conn *c, char *bytes)
-{
-    leat_filter *f = c->filter;
-    if (c->state == CONN_LINGERING)
-        return receive(c, bytes);
-    ssize_t n = f->ops->read(f, bytes, c->read_size);
-    update_events(c);
-    return n;
-}
-
-static void read_some(leat_conn *c)
+void leat_conn_read_some(leat_conn *c)
 {
     /* On the stack: no buffer while nothing is read, and none shared between loops. */
     LEAT_UNINITIALIZED char bytes[READ_SIZE];
-    ssize_t n = c->filter == NULL ? receive(c, bytes) : receive_by_filter(c, bytes);
+    ssize_t n =
+        c->filter == NULL ? leat_conn_receive(c, bytes) : leat_conn_filter_receive(c, bytes);
     if (n > 0) {
-        if (c->state == CONN_OPEN)
+        if (c->state == LEAT_CONN_OPEN)
             c->handler->on_read(c->owner, bytes, (size_t)n);
     } else if (n == 0) {
         on_eof(c);
     } else if (n != UV_EAGAIN) {
-        begin_close(c, (int)n);
+        leat_conn_begin_close(c, (int)n);
     }
 }
 
@@ -287,26 +214,26 @@ static void on_socket_error(leat_conn *c)
         int err = 0;
         socklen_t len = sizeof(err);
         getsockopt(c->socket, SOL_SOCKET, SO_ERROR, &err, &len);
-        begin_close(c, err != 0 ? -err : UV_ECONNRESET);
+        leat_conn_begin_close(c, err != 0 ? -err : UV_ECONNRESET);
         return;
     }
-    read_some(c);
+    leat_conn_read_some(c);
 }
 
 void leat_conn_read_stop(leat_conn *c)
 {
-    if (c->state != CONN_OPEN)
+    if (c->state != LEAT_CONN_OPEN)
         return;
     c->reading = false;
-    update_events(c);
+    leat_conn_update_events(c);
 }
 
 void leat_conn_read_start(leat_conn *c)
 {
-    if (c->state != CONN_OPEN)
+    if (c->state != LEAT_CONN_OPEN)
         return;
     c->reading = true;
-    update_events(c);
+    leat_conn_update_events(c);
 }
 
 void leat_conn_set_read_size(leat_conn *c, size_t bytes)
@@ -322,16 +249,6 @@ void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes)
 
 /* Writing. */
 
-static ssize_t send_by_filter(leat_conn *c, const struct iovec *iov, size_t n_iov)
-{
-    leat_filter *f = c->filter;
-    ssize_t n = f->ops->write(f, iov, n_iov);
-    if (f->moved)
-        c->progress_ms = leat_loop_now(c->loop);
-    f->moved = false;
-    return n;
-}
-
 static bool writes_itself(const leat_conn *c)
 {
     return c->filter == NULL || c->filter->state == LEAT_FILTER_IN_KERNEL;
@@ -346,7 +263,7 @@ static ssize_t send_front(leat_conn *c, size_t *total)
     struct msghdr message = {.msg_iov = iov};
     message.msg_iovlen = leat_send_queue_gather(&c->queue, iov, MAX_PIECES, total);
     if (!writes_itself(c))
-        return send_by_filter(c, iov, message.msg_iovlen);
+        return leat_conn_filter_send(c, iov, message.msg_iovlen);
     ssize_t n = 0;
     do {
         if (message.msg_iovlen == 1)
@@ -360,14 +277,14 @@ static ssize_t send_front(leat_conn *c, size_t *total)
 }
 
 /* Sends until the queue is empty or the socket takes no more. Never calls the owner. */
-static void write_out(leat_conn *c)
+void leat_conn_write_out(leat_conn *c)
 {
     bool blocked = false;
     while (c->queue.bytes > 0 && !blocked) {
         size_t total = 0;
         ssize_t n = send_front(c, &total);
         if (n < 0) {
-            begin_close(c, (int)n);
+            leat_conn_begin_close(c, (int)n);
             return;
         }
         if (n > 0) {
@@ -378,38 +295,27 @@ static void write_out(leat_conn *c)
         blocked = (size_t)n < total;
     }
     c->blocked = blocked;
-    update_events(c);
-}
-
-/* Tells the peer of the filter that nothing more is sent. Returns false if the socket does not take
- * that yet: settle comes here again. */
-static bool end_filter(leat_conn *c)
-{
-    if (c->filter == NULL || c->filter->ops->end(c->filter) != UV_EAGAIN)
-        return true;
-    c->blocked = true;
-    update_events(c);
-    return false;
+    leat_conn_update_events(c);
 }
 
 static void send_fin(leat_conn *c)
 {
-    c->state = CONN_LINGERING;
+    c->state = LEAT_CONN_LINGERING;
     if (c->eof || shutdown(c->socket, SHUT_WR) < 0)
-        begin_close(c, 0);
+        leat_conn_begin_close(c, 0);
 }
 
 /* Does what has waited for the queue to be empty. */
-static void settle(leat_conn *c, bool was_blocked)
+void leat_conn_settle(leat_conn *c, bool was_blocked)
 {
-    bool ends = c->state == CONN_FINISHING || (c->state == CONN_OPEN && c->eof);
-    if (c->queue.bytes > 0 || (ends && !end_filter(c)))
+    bool ends = c->state == LEAT_CONN_FINISHING || (c->state == LEAT_CONN_OPEN && c->eof);
+    if (c->queue.bytes > 0 || (ends && !leat_conn_filter_end(c)))
         return;
-    if (c->state == CONN_FINISHING)
+    if (c->state == LEAT_CONN_FINISHING)
         send_fin(c);
-    else if (c->state == CONN_OPEN && c->eof)
-        begin_close(c, UV_EOF);
-    else if (c->state == CONN_OPEN && was_blocked && c->handler->on_drain != NULL)
+    else if (c->state == LEAT_CONN_OPEN && c->eof)
+        leat_conn_begin_close(c, UV_EOF);
+    else if (c->state == LEAT_CONN_OPEN && was_blocked && c->handler->on_drain != NULL)
         c->handler->on_drain(c->owner);
 }
 
@@ -418,89 +324,8 @@ static void on_sweep(leat_sweep *sweep)
     leat_conn *c = LEAT_CONTAINER_OF(sweep, leat_conn, sweep);
     if (c->blocked)
         return;
-    write_out(c);
-    settle(c, false);
-}
-
-/* Opening. Until then the conn counts as blocked: what is sent waits in the queue. */
-
-void leat_conn_set_filter(leat_conn *c, leat_filter *filter)
-{
-    LEAT_ASSERT(c->filter == NULL && c->queue.bytes == 0);
-    leat_deadline_init(&filter->turn);
-    filter->conn = c;
-    c->filter = filter;
-    c->blocked = true;
-    update_events(c);
-}
-
-leat_filter *leat_conn_filter(const leat_conn *c)
-{
-    return c->filter;
-}
-
-bool leat_conn_opening(const leat_conn *c)
-{
-    return c->filter != NULL && c->filter->state == LEAT_FILTER_OPENING;
-}
-
-int leat_conn_socket(const leat_conn *c)
-{
-    return c->socket;
-}
-
-/* The peer has been told why, and may have sent more than was read: see leat_conn_finish. */
-static void linger(leat_conn *c, int err)
-{
-    if (c->state == CONN_OPEN)
-        c->err = err;
-    c->state = CONN_LINGERING;
-    leat_sweep_cancel(&c->sweep);
-    drop_queue(c);
-    c->filter->state = LEAT_FILTER_OPEN;
-    c->blocked = false;
-    c->reading = true;
-    update_events(c);
-    leat_loop_after(c->loop, &c->limit, LINGER_MS, on_finish_timeout);
-    if (shutdown(c->socket, SHUT_WR) < 0)
-        begin_close(c, err);
-}
-
-static void on_opened(leat_conn *c)
-{
-    bool waited = c->queue.bytes > 0;
-    c->blocked = false;
-    c->filter->more = true; /* bytes may have come together with the last of the opening */
-    write_out(c);
-    settle(c, waited);
-    if (c->state == CONN_OPEN && c->handler->on_open != NULL)
-        c->handler->on_open(c->owner);
-}
-
-static void go_on_opening(leat_conn *c)
-{
-    int err = c->filter->ops->open(c->filter);
-    if (err == 0)
-        on_opened(c);
-    else if (err == UV_EAGAIN)
-        update_events(c);
-    else if (err == UV_EPROTO)
-        linger(c, err);
-    else
-        begin_close(c, err);
-}
-
-/* Returns what the conn can do now: read, write, or both. */
-static unsigned look_at_filter(leat_conn *c, unsigned ready)
-{
-    const leat_filter *f = c->filter;
-    if (f->state == LEAT_FILTER_OPENING) {
-        go_on_opening(c);
-        return 0;
-    }
-    bool reads = c->reading && !c->eof && (ready & f->wait_read);
-    bool writes = ready & f->wait_write;
-    return (reads ? LEAT_WATCH_READABLE : 0u) | (writes ? LEAT_WATCH_WRITABLE : 0u);
+    leat_conn_write_out(c);
+    leat_conn_settle(c, false);
 }
 
 /* The owner may close the conn in on_read; its memory stays until on_closed, in a later phase of
@@ -513,12 +338,12 @@ static void on_ready(leat_watch *watch, unsigned ready)
         return;
     }
     if (c->filter != NULL)
-        ready = look_at_filter(c, ready);
+        ready = leat_conn_filter_ready(c, ready);
     if (ready & LEAT_WATCH_READABLE)
-        read_some(c);
-    if ((ready & LEAT_WATCH_WRITABLE) && c->state != CONN_CLOSED && c->blocked) {
-        write_out(c);
-        settle(c, true);
+        leat_conn_read_some(c);
+    if ((ready & LEAT_WATCH_WRITABLE) && c->state != LEAT_CONN_CLOSED && c->blocked) {
+        leat_conn_write_out(c);
+        leat_conn_settle(c, true);
     }
 }
 
@@ -532,12 +357,12 @@ static void queued_more(leat_conn *c, size_t len)
         return;
     leat_sweep_schedule(c->loop, &c->sweep);
     if (c->queue.bytes >= FLUSH_BYTES)
-        write_out(c);
+        leat_conn_write_out(c);
 }
 
 void leat_conn_send_copy(leat_conn *c, leat_slice bytes)
 {
-    if (c->state != CONN_OPEN || bytes.len == 0)
+    if (c->state != LEAT_CONN_OPEN || bytes.len == 0)
         return;
     leat_send_queue_copy(&c->queue, bytes);
     queued_more(c, bytes.len);
@@ -551,7 +376,7 @@ void leat_conn_send_owned(leat_conn *c, leat_buf *bytes)
 void leat_conn_send_tail(leat_conn *c, leat_buf *bytes, size_t from)
 {
     size_t len = bytes->len - from;
-    if (c->state != CONN_OPEN || len == 0) {
+    if (c->state != LEAT_CONN_OPEN || len == 0) {
         leat_buf_close(bytes);
         return;
     }
@@ -561,7 +386,7 @@ void leat_conn_send_tail(leat_conn *c, leat_buf *bytes, size_t from)
 
 void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part)
 {
-    if (c->state != CONN_OPEN || part.len == 0)
+    if (c->state != LEAT_CONN_OPEN || part.len == 0)
         return;
     leat_send_queue_event(&c->queue, e, part);
     queued_more(c, part.len);
@@ -571,24 +396,24 @@ void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part)
 
 void leat_conn_close(leat_conn *c)
 {
-    begin_close(c, 0);
+    leat_conn_begin_close(c, 0);
 }
 
-static void on_finish_timeout(leat_deadline *d)
+void leat_conn_on_finish_timeout(leat_deadline *d)
 {
-    begin_close(LEAT_CONTAINER_OF(d, leat_conn, limit), 0);
+    leat_conn_begin_close(LEAT_CONTAINER_OF(d, leat_conn, limit), 0);
 }
 
 void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
 {
-    if (c->state != CONN_OPEN)
+    if (c->state != LEAT_CONN_OPEN)
         return;
-    c->state = CONN_FINISHING;
+    c->state = LEAT_CONN_FINISHING;
     /* If a socket is closed with unread bytes in it, the kernel sends an RST, and the peer drops
      * what it has not yet read of ours. So the conn reads on, and waits for the peer's FIN. */
     c->reading = true;
-    update_events(c);
-    leat_loop_at(c->loop, &c->limit, limit_ms, on_finish_timeout);
+    leat_conn_update_events(c);
+    leat_loop_at(c->loop, &c->limit, limit_ms, leat_conn_on_finish_timeout);
     if (!c->blocked)
         leat_sweep_schedule(c->loop, &c->sweep);
 }
