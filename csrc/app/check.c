@@ -125,10 +125,16 @@ static void on_no_fact(void *arg, const char *what, const char *fact)
     (void)fact;
 }
 
+struct start {
+    leat_buf *error;
+    const char *subsystem; /* of the log */
+};
+
 /* What keeps a server from serving becomes its last words. Of the rest it warns, and serves. */
 static void on_start_finding(void *arg, const leat_finding *f)
 {
-    leat_buf *error = arg;
+    const struct start *start = arg;
+    leat_buf *error = start->error;
     if (f->severity == LEAT_SEVERITY_FATAL) {
         if (error->len > 0)
             leat_buf_text(error, "\nleat: ");
@@ -139,15 +145,17 @@ static void on_start_finding(void *arg, const leat_finding *f)
     leat_log_quote(problem, sizeof(problem), f->problem, strlen(f->problem));
     leat_log_quote(remedy, sizeof(remedy), f->remedy, strlen(f->remedy));
     if (f->severity == LEAT_SEVERITY_NOTE)
-        LEAT_LOG_INFO("database", "note problem=%s remedy=%s", problem, remedy);
+        LEAT_LOG_INFO(start->subsystem, "note problem=%s remedy=%s", problem, remedy);
     else
-        LEAT_LOG_WARN("database", "%s problem=%s remedy=%s", leat_severity_name(f->severity),
+        LEAT_LOG_WARN(start->subsystem, "%s problem=%s remedy=%s", leat_severity_name(f->severity),
                       problem, remedy);
 }
 
 int leat_check_start(const leat_config *config, leat_buf *error)
 {
-    leat_doctor doctor = {on_start_finding, on_no_fact, error};
+    struct start start = {error, "tls"};
+    leat_doctor doctor = {on_start_finding, on_no_fact, &start};
     int err = leat_certificates_examine(config, &doctor);
+    start.subsystem = "database";
     return err < 0 ? err : leat_doctor_examine(config, &doctor);
 }

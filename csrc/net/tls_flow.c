@@ -86,7 +86,7 @@ int leat_tls_outcome(leat_tls *t, int result, uint8_t *wait)
         return 0;
     case SSL_ERROR_SYSCALL:
         t->broken = true;
-        return system_err > 0 ? -system_err : UV_ECONNRESET;
+        return system_err > 0 && system_err != EAGAIN ? -system_err : UV_ECONNRESET;
     default:
         t->broken = true;
         return UV_ECONNABORTED;

@@ -1,6 +1,7 @@
 /* tls_open.c - one handshake: begin -> SSL_accept, as often as it takes -> finish, or fail. OpenSSL
  * tells the peer by an alert why it has failed; a peer that speaks HTTP gets an answer that it
  * understands. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 static void offer_kernel(leat_tls_side *side, int socket)
 {
     if (!side->no_kernel && setsockopt(socket, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0)
-        side->no_kernel = true;
+        side->no_kernel = errno == ENOENT || errno == ENOPROTOOPT; /* not if the peer has left */
 }
 
 static void begin(leat_tls *t)

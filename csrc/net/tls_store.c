@@ -71,9 +71,6 @@ static int load_all(leat_tls_store *s, leat_buf *error)
         int err = load(s, i, error);
         if (err < 0)
             return err;
-        if (leat_tls_is_exposed(s->pairs.at[i].key))
-            LEAT_LOG_WARN("tls", "the key's file is open to every user file=%s",
-                          s->pairs.at[i].key);
     }
     publish(s);
     return 0;

@@ -247,6 +247,32 @@ static void test_paths_in_the_file_start_at_its_folder(void **state)
     leat_config_free(&w->config);
 }
 
+static void test_each_path_of_a_list_starts_at_the_folder(void **state)
+{
+    struct world *w = *state;
+    char expected[256];
+    write_file(w, "return { tls_certificate = 'a.pem, /etc/b.pem' }");
+    assert_int_equal(load(w, (leat_config_sources){.file = w->file}), 0);
+    snprintf(expected, sizeof(expected), "%s/a.pem,/etc/b.pem", w->folder);
+    assert_string_equal(w->config.tls_certificate, expected);
+    leat_config_free(&w->config);
+}
+
+static void test_listen_may_be_none_if_tls_listen_is_not(void **state)
+{
+    struct world *w = *state;
+    write_file(w, "return { listen = 'none', tls_listen = ':443' }");
+    assert_int_equal(load(w, (leat_config_sources){.file = w->file}), 0);
+    assert_string_equal(w->config.listen, "none");
+    leat_config_free(&w->config);
+
+    write_file(w, "return { listen = 'none' }");
+    assert_int_equal(load(w, (leat_config_sources){.file = w->file}), 0);
+    assert_int_equal(leat_config_check_files(&w->config, &w->error), LEAT_ECONFIG);
+    assert_message(w, "expected an address there or in tls_listen");
+    leat_config_free(&w->config);
+}
+
 static void test_static_folder_defaults_to_public_beside_the_app(void **state)
 {
     struct world *w = *state;
@@ -360,6 +386,8 @@ int main(void)
         TEST(test_switches_are_true_or_false),
         TEST(test_headers_have_one_line),
         TEST(test_paths_in_the_file_start_at_its_folder),
+        TEST(test_each_path_of_a_list_starts_at_the_folder),
+        TEST(test_listen_may_be_none_if_tls_listen_is_not),
         TEST(test_static_folder_defaults_to_public_beside_the_app),
         TEST(test_messages_name_key_value_and_expectation),
         TEST(test_messages_name_the_variable),
