@@ -20,7 +20,6 @@ typedef struct series {
     const char *type;
     const char *label; /* NULL: none */
     const char *help;
-    enum { SUM, LARGEST } over_threads;
 } series;
 
 #define GAUGE(name, help)                                                                          \
@@ -228,9 +227,8 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_JWT_UNAVAILABLE] = JWT("unavailable"),
     [LEAT_M_JWKS_FETCHES_OK] = JWKS_FETCHES("ok"),
     [LEAT_M_JWKS_FETCHES_FAILED] = JWKS_FETCHES("failed"),
-    [LEAT_M_JWKS_AGE] = {"leat_jwks_age_seconds", "gauge", NULL,
-                         "Age of the oldest keys of a URL at the last fetch, over all workers.",
-                         LARGEST},
+    [LEAT_M_JWKS_AGE] =
+        GAUGE("leat_jwks_age_seconds", "Age of the oldest keys of a URL at the last fetch."),
     [LEAT_M_HTTP_REQUESTS] = COUNTER("leat_http_requests_total", "HTTP requests received."),
     [LEAT_M_ADDRESS_TOO_MANY] = ADDRESSES("connections"),
     [LEAT_M_ADDRESS_TOO_FAST] = ADDRESSES("rate"),
@@ -447,7 +445,7 @@ static int64_t value_of(const leat_metrics_registry *r, leat_metric id)
         sum += value;
         largest = value > largest ? value : largest;
     }
-    return table[id].over_threads == LARGEST ? largest : sum;
+    return id == LEAT_M_JWKS_AGE ? largest : sum; /* ages do not add up */
 }
 
 int64_t leat_metrics_sum(leat_metrics_registry *r, leat_metric id)
