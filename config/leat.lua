@@ -98,6 +98,16 @@ return {
   gzip_min_bytes = 1024,
   gzip_cache_bytes = 16777216,
 
+  -- The names that this server is asked for (Host; behind a trusted proxy, X-Forwarded-Host or Forwarded, if
+  -- it sends them), separated by commas: "example.org, *.example.org, [2001:db8::1], example.org:8443".
+  -- "*.example.org" is every name below it, and not the name itself; an entry without a port is good for
+  -- any. Requests for others get 421, so that no page can make its own name point here and be taken
+  -- for a page of this server (DNS rebinding). /healthz, /readyz and /metrics are also answered if asked for
+  -- by an IP address, as localhost, or without a name, as probes do. Empty: any name; but if listen is an address of
+  -- this machine alone (127.0.0.1, ::1), and there are no proxies (below), only those that no page of the
+  -- internet can have: IP addresses, localhost, names below it, and names without a dot. "*": any.
+  allowed_hosts = "",
+
   -- Proxies in front of this server, addresses or networks, separated by commas: "127.0.0.1, 10.0.0.0/8".
   -- Requests that come from them are counted for, and request.remote is, the client that they name: the
   -- last address of X-Forwarded-For that is not itself trusted, or that of Forwarded (RFC 7239) if there

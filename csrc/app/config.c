@@ -100,6 +100,9 @@ static const leat_config_key keys[] = {
              "a shorter file or answer is not compressed"),
     SIZE_KEY("gzip_cache_bytes", http.gzip_cache_bytes, 16 * MIB, 0, 16 * GIB,
              "compressed files kept in memory, shared out among the workers"),
+    TEXT_KEY("allowed_hosts", LEAT_KEY_HOSTS, allowed_hosts, "",
+             "comma-separated names that this server is asked for; empty: any, but only local ones "
+             "if it listens on this machine alone"),
     TEXT_KEY("trusted_proxies", LEAT_KEY_NETWORKS, trusted_proxies, "",
              "comma-separated addresses and networks of proxies that send the client's address"),
     TEXT_KEY("proxy_protocol_from", LEAT_KEY_NETWORKS, proxy_protocol_from, "",
@@ -337,6 +340,7 @@ void leat_config_free(leat_config *config)
     for (size_t i = 0; i < N_KEYS; i++)
         if (leat_config_key_is_text(&keys[i]))
             free(*text_at(config, &keys[i]));
+    leat_host_list_close(&config->hosts);
     leat_networks_close(&config->trusted);
     leat_networks_close(&config->introducing);
     free(config->file);

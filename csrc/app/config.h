@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "http/http_policy.h"
+#include "net/host_list.h"
 #include "net/ip.h"
 
 typedef enum leat_confine_mode {
@@ -43,6 +44,8 @@ typedef struct leat_config {
     uint64_t tls_handshake_timeout_ms;
     size_t max_tls_handshakes;
     uint64_t tls_check_interval_ms;
+    char *allowed_hosts;  /* "": see config/leat.lua */
+    leat_host_list hosts; /* allowed_hosts, parsed */
     char *trusted_proxies;
     leat_networks trusted; /* trusted_proxies, parsed */
     char *proxy_protocol_from;
@@ -95,6 +98,7 @@ typedef enum leat_config_kind {
     LEAT_KEY_PATHS,    /* likewise, comma-separated */
     LEAT_KEY_ADDRESS,  /* "ADDRESS:PORT" */
     LEAT_KEY_NETWORKS, /* comma-separated addresses and networks */
+    LEAT_KEY_HOSTS,    /* comma-separated names */
     LEAT_KEY_LEVEL,    /* of the log */
     LEAT_KEY_CONFINE,  /* "auto", "on" or "off" */
 } leat_config_kind;

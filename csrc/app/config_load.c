@@ -105,6 +105,9 @@ static void expectation(leat_buf *out, const leat_config_key *key)
     case LEAT_KEY_NETWORKS:
         leat_buf_text(out, "a string of addresses and networks like \"10.0.0.0/8, ::1\"");
         break;
+    case LEAT_KEY_HOSTS:
+        leat_buf_text(out, "a string of names like \"example.org, *.example.org, [::1]:8080\"");
+        break;
     case LEAT_KEY_LEVEL:
         leat_buf_text(out, "\"debug\", \"info\", \"warn\" or \"error\"");
         break;
@@ -157,6 +160,16 @@ static bool is_no_address(const leat_config_key *key, const char *text)
     return strcmp(text, key->text[0] == '\0' ? "" : LEAT_CONFIG_NO_LISTEN) == 0;
 }
 
+static bool read_hosts(leat_config *config, const char *text)
+{
+    leat_host_list read;
+    if (leat_host_list_parse(&read, text) < 0)
+        return false;
+    leat_host_list_close(&config->hosts);
+    config->hosts = read;
+    return true;
+}
+
 static bool valid_text(leat_config *config, const leat_config_key *key, const char *text,
                        size_t len)
 {
@@ -169,6 +182,8 @@ static bool valid_text(leat_config *config, const leat_config_key *key, const ch
         return read_networks(config, key, text);
     if (key->kind == LEAT_KEY_HEADER)
         return leat_http_head_value_ok((leat_slice){text, len});
+    if (key->kind == LEAT_KEY_HOSTS)
+        return read_hosts(config, text);
     if (key->kind == LEAT_KEY_LEVEL)
         return leat_log_level_parse(&config->level, text) == 0;
     if (key->kind == LEAT_KEY_CONFINE)

@@ -249,8 +249,17 @@ static void fill_core(leat_worker *w)
                                            w->options.config->compression_min_bytes);
 }
 
-static leat_http_options http_options(const leat_config *config)
+/* True if no other machine can connect to that address. */
+static bool is_loopback(const struct sockaddr_storage *addr)
 {
+    leat_ip ip;
+    return addr != NULL && leat_ip_of(&ip, addr) && leat_ip_is_loopback(&ip);
+}
+
+static leat_http_options http_options(const leat_worker *w)
+{
+    const leat_config *config = w->options.config;
+    bool has_proxy = config->trusted.count + config->introducing.count > 0;
     return (leat_http_options){
         .head = {config->max_header_bytes, config->max_headers, config->max_body_bytes,
                  config->max_url_bytes},
@@ -259,6 +268,9 @@ static leat_http_options http_options(const leat_config *config)
         .allowed_origins = config->allowed_origins,
         .static_dir = config->static_dir,
         .policy = &config->http,
+        .hosts = &config->hosts,
+        .local_only = {[LEAT_HTTP_DOOR_PUBLIC] = is_loopback(w->addr) && !has_proxy,
+                       [LEAT_HTTP_DOOR_METRICS] = is_loopback(w->options.metrics_addr)},
         .trusted = &config->trusted,
         .introducing = &config->introducing,
         .has_metrics_door = config->metrics_listen[0] != '\0',
@@ -270,7 +282,7 @@ static leat_http_options http_options(const leat_config *config)
 
 static void fill_http(leat_worker *w)
 {
-    w->http_options = http_options(w->options.config);
+    w->http_options = http_options(w);
     w->http.loop = w->loop;
     w->http.metrics = w->metrics;
     w->http.registry = w->options.registry;

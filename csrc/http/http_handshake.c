@@ -65,7 +65,7 @@ bool leat_http_handshake_check_origin(leat_http_conn *c)
         return true;
     char quoted[128];
     leat_slice origin = leat_http_find(r, "origin");
-    leat_slice host = leat_http_find(r, "host");
+    leat_slice host = leat_http_peer_host(leat_http_conn_peer(c), r);
     char quoted_host[128];
     LEAT_LOG_INFO("http", "origin refused origin=%s host=%s remote=%s",
                   leat_log_quote(quoted, sizeof(quoted), origin.at, origin.len),

@@ -88,6 +88,12 @@ bool leat_http_peer_is_local(const leat_http_peer *peer, const leat_http_request
            !leat_forwarded_any(r);
 }
 
+leat_slice leat_http_peer_host(const leat_http_peer *peer, const leat_http_request *r)
+{
+    leat_slice host = peer->trusted ? leat_forwarded_host(r) : (leat_slice){NULL, 0};
+    return host.len > 0 ? host : r->host;
+}
+
 /* --- origins --- */
 
 static bool same_text(leat_slice a, leat_slice b)
@@ -141,8 +147,7 @@ static bool is_own(const leat_http_peer *peer, const leat_http_request *r, leat_
 {
     if (r->tls.at != NULL && !peer->trusted && scheme_end(origin, "https://") == 0)
         return false;
-    leat_slice host = peer->trusted ? leat_forwarded_host(r) : (leat_slice){NULL, 0};
-    return same_host(origin, host.at != NULL ? host : leat_http_find(r, "host"));
+    return same_host(origin, leat_http_peer_host(peer, r));
 }
 
 /* The list is not empty. The origin null has no name that a list could trust. */

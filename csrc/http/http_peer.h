@@ -44,6 +44,10 @@ leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_co
  * address in a PROXY header is one of the proxy's machine, or of a network behind it. */
 bool leat_http_peer_is_local(const leat_http_peer *peer, const leat_http_request *r);
 
+/* The host that the client asked for, port included: the request's, or the one that a trusted proxy
+ * names instead. Empty if there is none. */
+leat_slice leat_http_peer_host(const leat_http_peer *peer, const leat_http_request *r);
+
 /* Why a page of the request's Origin may use this server, or not: see allowed_origins
  * (config/leat.lua). */
 typedef enum leat_http_origin {

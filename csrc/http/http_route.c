@@ -4,6 +4,7 @@
 #include "http/http_handshake.h"
 #include "http/http_headers.h"
 #include "http/http_health.h"
+#include "http/http_host.h"
 #include "http/http_static.h"
 
 struct endpoint {
@@ -134,6 +135,6 @@ static bool identify(leat_http_conn *c)
 
 void leat_http_route(leat_http_conn *c)
 {
-    if (identify(c))
+    if (identify(c) && leat_http_host_check(c))
         answer(c);
 }

@@ -110,6 +110,8 @@ void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
     case LEAT_HTTP_DOOR_METRICS:
         accept_metrics(side, &n);
         break;
+    case LEAT_HTTP_DOORS:
+        break;
     }
 }
 

@@ -20,6 +20,7 @@
 #include "hub/hub.h"
 #include "loop/loop.h"
 #include "net/address_limit.h"
+#include "net/host_list.h"
 #include "net/ip.h"
 #include "net/tls_side.h"
 #include "pg/pg_pool.h"
@@ -37,6 +38,7 @@ typedef enum leat_http_door {
     LEAT_HTTP_DOOR_PUBLIC,
     LEAT_HTTP_DOOR_TLS,     /* tls_listen: likewise, behind TLS */
     LEAT_HTTP_DOOR_METRICS, /* metrics_listen: health and metrics, and nothing else */
+    LEAT_HTTP_DOORS,
 } leat_http_door;
 
 /* What an operator sets. Texts are borrowed. */
@@ -47,6 +49,8 @@ typedef struct leat_http_options {
     const char *allowed_origins;      /* "": the server's own */
     const char *static_dir;           /* "": none */
     const leat_http_policy *policy;   /* headers, and who may read answers */
+    const leat_host_list *hosts;      /* allowed_hosts */
+    bool local_only[LEAT_HTTP_DOORS]; /* no other machine reaches it: local names only */
     const leat_networks *trusted;     /* proxies whose headers are believed */
     const leat_networks *introducing; /* proxies that begin with a PROXY header */
     bool has_metrics_door;            /* metrics_listen is set */

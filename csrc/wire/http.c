@@ -140,18 +140,22 @@ static char *own_bytes(leat_http_parser *p, const char *at)
     return p->head.at + (at - p->head.at);
 }
 
-/* Takes scheme and authority off a target in absolute-form. Where no path follows, "/" is written
- * over the authority's last byte, which nobody needs any more. */
-static leat_slice strip_authority(leat_http_parser *p, leat_slice target)
+/* Takes scheme and authority off a target in absolute-form. Where no path follows, there is room
+ * for its "/" if the authority moves over the end of the scheme, which nobody needs any more. */
+static leat_slice strip_authority(leat_http_parser *p, leat_slice target, leat_slice *authority)
 {
     if (target.at[0] == '/')
         return target;
     const char *end = target.at + target.len;
-    const char *at = target.at + strlen("http://");
+    const char *from = target.at + strlen("http://");
+    const char *at = from;
     while (at < end && *at != '/' && *at != '?')
         at++;
-    if (at == end || *at == '?')
+    *authority = (leat_slice){from, (size_t)(at - from)};
+    if (at == end || *at == '?') {
+        authority->at = memmove(own_bytes(p, from - 1), from, authority->len);
         *own_bytes(p, --at) = '/';
+    }
     return (leat_slice){at, (size_t)(end - at)};
 }
 
@@ -168,7 +172,7 @@ static void describe(leat_http_parser *p)
     leat_http_request *r = &p->request;
     const char *space = memchr(p->head.at, ' ', p->head.len);
     r->method = (leat_slice){p->head.at, (size_t)(space - p->head.at)};
-    r->target = r->path = strip_authority(p, p->target);
+    r->target = r->path = strip_authority(p, p->target, &r->host);
     const char *mark = memchr(r->target.at, '?', r->target.len);
     if (mark != NULL) {
         r->path.len = (size_t)(mark - r->target.at);
@@ -180,6 +184,8 @@ static void describe(leat_http_parser *p)
         h->value = leat_http_head_trim(h->value);
     }
     r->headers = p->headers;
+    if (r->host.at == NULL)
+        r->host = leat_http_find(r, "host");
     r->minor = p->checks.minor;
     bool close = leat_http_has_token(r, "connection", "close");
     r->keep_alive = !close && (r->minor > 0 || leat_http_has_token(r, "connection", "keep-alive"));

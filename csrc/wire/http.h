@@ -45,6 +45,8 @@ typedef struct leat_http_request {
     leat_slice target; /* path and query as sent: "/a%20b?x=1" */
     leat_slice path;   /* before '?', percent-encoding untouched */
     leat_slice query;  /* after '?', without it; at == NULL if there is none */
+    leat_slice host; /* that of an absolute-form target, else that of Host (RFC 9112 §3.2.2); at ==
+                        NULL if there is neither */
     const leat_http_header *headers;
     size_t n_headers;
     leat_slice body;       /* empty until the request is whole */

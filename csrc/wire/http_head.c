@@ -44,6 +44,33 @@ bool leat_http_head_is_word(leat_slice s, const char *lower)
     return s.len == strlen(lower) && strncasecmp(s.at, lower, s.len) == 0;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* uri-host [ ":" port ] of RFC 9110 §7.2, by its characters. */
+static bool host_ok(leat_slice host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.at[i];
+        if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+            (c == '\0' || strchr("-._~%!$&'()*+,;=:[]", c) == NULL))
+            return false;
+    }
+    return true;
+}
+
+/* The authority at the beginning of the text. An empty one, or one with a user's name, is an error
+ * (RFC 9110 §4.2.1, §4.2.4). */
+static bool authority_ok(leat_slice text)
+{
+    size_t len = 0;
+    while (len < text.len && text.at[len] != '/' && text.at[len] != '?')
+        len++;
+    return len > 0 && host_ok((leat_slice){text.at, len});
+}
+
 /* The targets of RFC 9112 §3.2 that we serve: origin-form, and absolute-form (which every server
  * must take) of http. A fragment is no part of a target. */
 static bool target_ok(leat_slice target)
@@ -55,13 +82,8 @@ static bool target_ok(leat_slice target)
     if (target.len > 0 && target.at[0] == '/')
         return true;
     size_t n = sizeof(scheme) - 1;
-    return target.len > n && strncasecmp(target.at, scheme, n) == 0 && target.at[n] != '/' &&
-           target.at[n] != '?';
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
+    return target.len > n && strncasecmp(target.at, scheme, n) == 0 &&
+           authority_ok((leat_slice){target.at + n, target.len - n});
 }
 
 static int check_version(leat_http_head *h, leat_slice version)
@@ -116,18 +138,6 @@ int leat_http_head_field_form(leat_slice line)
     leat_slice name;
     leat_slice value;
     return split_field(line, &name, &value) ? 0 : 400;
-}
-
-/* uri-host [ ":" port ] of RFC 9110 §7.2, by its characters. */
-static bool host_ok(leat_slice host)
-{
-    for (size_t i = 0; i < host.len; i++) {
-        char c = host.at[i];
-        if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-            (c == '\0' || strchr("-._~%!$&'()*+,;=:[]", c) == NULL))
-            return false;
-    }
-    return true;
 }
 
 bool leat_http_head_number(leat_slice text, uint64_t *out)

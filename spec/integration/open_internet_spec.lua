@@ -154,7 +154,8 @@ end)
 
 describe("allowed_origins", function()
   local function statuses(list, origins)
-    local s = stage.open { app = APP, schema = fixtures.schema, env = { LEAT_ALLOWED_ORIGINS = list } }
+    local s = stage.open { app = APP, schema = fixtures.schema,
+      env = { LEAT_ALLOWED_ORIGINS = list, LEAT_ALLOWED_HOSTS = "*" } }
     local all = {}
     for i, origin in ipairs(origins) do
       all[i] = http.request(s.server, { path = "/ws", headers = ws.headers {

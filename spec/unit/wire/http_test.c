@@ -120,6 +120,8 @@ static const struct {
     {INPUT("GET http:///a HTTP/1.1\r\n"), 400},
     {INPUT("GET http:// HTTP/1.1\r\n"), 400},
     {INPUT("GET http://?a HTTP/1.1\r\n"), 400},
+    {INPUT("GET http://user@a/ HTTP/1.1\r\n"), 400},
+    {INPUT("GET http://a\\b/ HTTP/1.1\r\n"), 400},
     {INPUT("GET /a#b HTTP/1.1\r\n"), 400},
     {INPUT("GET /\xc3\xa9 HTTP/1.1\r\n"), 400},
     {INPUT("GET /a\0b HTTP/1.1\r\n"), 400},
@@ -479,9 +481,42 @@ static void knows_who_waits_for_100_continue(void **state)
     }
 }
 
+static void takes_the_host_from_the_target_or_the_header(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *head;
+        const char *host; /* NULL: none */
+        const char *target;
+    } cases[] = {
+        {"GET /a HTTP/1.1\r\nHost: a.b:1\r\n\r\n", "a.b:1", "/a"},
+        {"GET http://c.d:2/a?b HTTP/1.1\r\nHost: a.b\r\n\r\n", "c.d:2", "/a?b"},
+        {"GET http://c.d HTTP/1.1\r\nHost: a.b\r\n\r\n", "c.d", "/"},
+        {"GET HTTP://[::1]:2?b=/ HTTP/1.1\r\nHost: a.b\r\n\r\n", "[::1]:2", "/?b=/"},
+        {"GET http://c HTTP/1.0\r\n\r\n", "c", "/"},
+        {"GET / HTTP/1.1\r\nHost:\r\n\r\n", "", "/"},
+        {"GET / HTTP/1.0\r\n\r\n", NULL, "/"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static const leat_http_limits limits = {
+            .max_head = 4096, .max_url = 4096, .max_headers = 64, .max_body = 100};
+        leat_http_parser *p = leat_http_parser_new(&limits);
+        size_t used = 0;
+        leat_http_progress progress = LEAT_HTTP_MORE;
+        assert_int_equal(leat_http_feed(p, cases[i].head, strlen(cases[i].head), &used, &progress),
+                         0);
+        const leat_http_request *r = leat_http_parser_request(p);
+        assert_int_equal(r->host.at == NULL, cases[i].host == NULL);
+        assert_true(leat_slice_equal(r->host, leat_slice_of(cases[i].host)));
+        assert_true(leat_slice_is(r->target, cases[i].target));
+        leat_http_parser_free(p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_the_host_from_the_target_or_the_header),
         cmocka_unit_test(reads_requests_however_they_are_cut),
         cmocka_unit_test(refuses_what_is_malformed),
         cmocka_unit_test(is_done_only_at_the_end),

@@ -1,0 +1,202 @@
+#include "net/host_list.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "net/ip.h"
+
+enum { ANY_PORT = -1, NO_PORT = 0, HTTP_PORT = 80, HTTPS_PORT = 443 };
+
+enum host_kind { HOST_ANY, HOST_NAME, HOST_BELOW, HOST_IP };
+
+struct leat_host_entry {
+    enum host_kind kind;
+    int port; /* ANY_PORT: the entry has none */
+    leat_ip ip;
+    char *name; /* owned; NULL for IP addresses and "*" */
+};
+
+/* --- one host --- */
+
+typedef struct host {
+    leat_slice name; /* without a final dot; brackets stay */
+    int port;        /* NO_PORT: it has none */
+} host;
+
+/* Digits, 1 to 65535; -1 for anything else. */
+static int parse_port(leat_slice text)
+{
+    int port = 0;
+    if (text.len == 0 || text.len > 5)
+        return -1;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9')
+            return -1;
+        port = port * 10 + (text.at[i] - '0');
+    }
+    return port > 0 && port <= 65535 ? port : -1;
+}
+
+/* Where the name ends and ":port" begins; the length if there is none. */
+static size_t name_end(leat_slice text)
+{
+    const char *from = text.at;
+    if (text.len > 0 && text.at[0] == '[') {
+        const char *bracket = memchr(text.at, ']', text.len);
+        from = bracket == NULL ? text.at : bracket;
+    }
+    const char *colon =
+        text.len == 0 ? NULL : memchr(from, ':', text.len - (size_t)(from - text.at));
+    return colon == NULL ? text.len : (size_t)(colon - text.at);
+}
+
+/* False if it is neither a name nor an address, with a port or without. */
+static bool split(leat_slice text, host *out)
+{
+    size_t end = name_end(text);
+    out->name = (leat_slice){text.at, end};
+    out->port = NO_PORT;
+    if (end + 1 < text.len) /* a colon without digits is no port (RFC 3986 §3.2.3) */
+        out->port = parse_port((leat_slice){text.at + end + 1, text.len - end - 1});
+    if (out->name.len > 1 && out->name.at[out->name.len - 1] == '.')
+        out->name.len--;
+    return out->name.len > 0 && out->port >= 0;
+}
+
+static bool parse_ip(leat_slice name, leat_ip *ip)
+{
+    bool bracketed = name.len > 2 && name.at[0] == '[' && name.at[name.len - 1] == ']';
+    bool has_colon = name.len > 0 && memchr(name.at, ':', name.len) != NULL;
+    return bracketed == has_colon && leat_ip_parse(ip, name) == 0;
+}
+
+static bool same_name(leat_slice a, leat_slice b)
+{
+    return a.len == b.len && strncasecmp(a.at, b.at, a.len) == 0;
+}
+
+static bool is_below(leat_slice name, leat_slice parent)
+{
+    if (name.len < parent.len + 2)
+        return false;
+    size_t begin = name.len - parent.len;
+    return name.at[begin - 1] == '.' && name.at[0] != '.' &&
+           same_name((leat_slice){name.at + begin, parent.len}, parent);
+}
+
+/* --- the list --- */
+
+static bool name_ok(leat_slice name)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+    for (size_t i = 0; i < name.len; i++)
+        if (name.at[i] == '\0' || strchr(allowed, name.at[i]) == NULL)
+            return false;
+    return name.len > 0 && name.at[0] != '.';
+}
+
+static int parse_entry(leat_host_entry *out, leat_slice text)
+{
+    host h;
+    *out = (leat_host_entry){.kind = HOST_ANY, .port = ANY_PORT};
+    if (leat_slice_is(text, "*"))
+        return 0;
+    if (!split(text, &h))
+        return LEAT_EBADMSG;
+    if (h.port != NO_PORT)
+        out->port = h.port;
+    out->kind = HOST_IP;
+    if (parse_ip(h.name, &out->ip))
+        return 0;
+    bool below = h.name.len > 2 && memcmp(h.name.at, "*.", 2) == 0;
+    if (below)
+        h.name = (leat_slice){h.name.at + 2, h.name.len - 2};
+    if (!name_ok(h.name))
+        return LEAT_EBADMSG;
+    out->kind = below ? HOST_BELOW : HOST_NAME;
+    out->name = leat_memdup(h.name.at, h.name.len);
+    return 0;
+}
+
+static leat_slice trim(leat_slice s)
+{
+    while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t'))
+        s = (leat_slice){s.at + 1, s.len - 1};
+    while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
+int leat_host_list_parse(leat_host_list *out, const char *text)
+{
+    leat_host_list list = {NULL, 0};
+    int err = 0;
+    leat_slice rest = trim(leat_slice_of(text));
+    while (rest.at != NULL && (rest.len > 0 || list.count > 0) && err == 0) {
+        const char *comma = rest.len == 0 ? NULL : memchr(rest.at, ',', rest.len);
+        size_t len = comma == NULL ? rest.len : (size_t)(comma - rest.at);
+        list.items = leat_realloc(list.items, (list.count + 1) * sizeof(*list.items));
+        err = parse_entry(&list.items[list.count++], trim((leat_slice){rest.at, len}));
+        rest = comma == NULL ? (leat_slice){NULL, 0} : (leat_slice){comma + 1, rest.len - len - 1};
+    }
+    if (err < 0)
+        leat_host_list_close(&list);
+    else
+        *out = list;
+    return err;
+}
+
+void leat_host_list_close(leat_host_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i].name);
+    free(list->items);
+    *list = (leat_host_list){NULL, 0};
+}
+
+static bool port_matches(const leat_host_entry *e, int port)
+{
+    if (e->port == ANY_PORT || e->port == port)
+        return true;
+    return port == NO_PORT && (e->port == HTTP_PORT || e->port == HTTPS_PORT);
+}
+
+static bool matches(const leat_host_entry *e, const host *h)
+{
+    leat_ip ip;
+    switch (e->kind) {
+    case HOST_ANY:
+        return true;
+    case HOST_NAME:
+        return port_matches(e, h->port) && same_name(h->name, leat_slice_of(e->name));
+    case HOST_BELOW:
+        return port_matches(e, h->port) && is_below(h->name, leat_slice_of(e->name));
+    case HOST_IP:
+        return port_matches(e, h->port) && parse_ip(h->name, &ip) && leat_ip_equal(&ip, &e->ip);
+    }
+    return false;
+}
+
+bool leat_host_list_has(const leat_host_list *list, leat_slice text)
+{
+    host h = {.port = NO_PORT};
+    bool ok = split(text, &h);
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].kind == HOST_ANY || (ok && matches(&list->items[i], &h)))
+            return true;
+    return false;
+}
+
+bool leat_host_list_is_local(leat_slice text)
+{
+    host h;
+    leat_ip ip;
+    if (text.len == 0)
+        return true;
+    if (!split(text, &h))
+        return false;
+    return parse_ip(h.name, &ip) || memchr(h.name.at, '.', h.name.len) == NULL ||
+           is_below(h.name, leat_slice_of("localhost"));
+}

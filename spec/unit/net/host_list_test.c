@@ -1,0 +1,156 @@
+#include "net/host_list.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static bool has(const char *list, const char *host)
+{
+    leat_host_list l;
+    assert_int_equal(leat_host_list_parse(&l, list), 0);
+    bool found = leat_host_list_has(&l, leat_slice_of(host));
+    leat_host_list_close(&l);
+    return found;
+}
+
+static void expect_bad(const char *list)
+{
+    leat_host_list l;
+    assert_int_equal(leat_host_list_parse(&l, list), LEAT_EBADMSG);
+}
+
+static void finds_names(void **state)
+{
+    (void)state;
+    assert_true(has("example.org", "example.org"));
+    assert_true(has("example.org", "EXAMPLE.org"));
+    assert_true(has("Example.Org", "example.org."));
+    assert_true(has("example.org.", "example.org"));
+    assert_true(has("example.org", "example.org:8443"));
+    assert_true(has("example.org", "example.org:"));
+    assert_true(has(" a.example ,\texample.org ", "example.org"));
+    assert_false(has("example.org", "www.example.org"));
+    assert_false(has("example.org", "example.org.evil.example"));
+    assert_false(has("example.org", "evilexample.org"));
+    assert_false(has("example.org", "example.org@evil.example"));
+    assert_false(has("example.org", "example.org:evil"));
+    assert_false(has("example.org", "example.org:80:80"));
+    assert_false(has("example.org", "example.org:0"));
+    assert_false(has("example.org", "example.org:65536"));
+    assert_false(has("example.org", "example.org.."));
+    assert_false(has("example.org", ""));
+    assert_false(has("example.org", ":80"));
+    assert_false(has("", "example.org"));
+    assert_false(has("", ""));
+}
+
+static void finds_names_below_another(void **state)
+{
+    (void)state;
+    assert_true(has("*.example.org", "a.example.org"));
+    assert_true(has("*.example.org", "a.b.EXAMPLE.org:80"));
+    assert_false(has("*.example.org", "example.org"));
+    assert_false(has("*.example.org", ".example.org"));
+    assert_false(has("*.example.org", "aexample.org"));
+    assert_false(has("*.example.org", "a.example.org.evil.example"));
+    assert_false(has("*.example.org:81", "a.example.org:80"));
+}
+
+static void compares_ports_that_are_named(void **state)
+{
+    (void)state;
+    assert_true(has("example.org:8443", "example.org:8443"));
+    assert_false(has("example.org:8443", "example.org"));
+    assert_false(has("example.org:8443", "example.org:443"));
+    assert_true(has("example.org:443", "example.org"));
+    assert_true(has("example.org:80", "example.org"));
+    assert_false(has("example.org:443", "example.org:80"));
+}
+
+static void compares_addresses_by_value(void **state)
+{
+    (void)state;
+    assert_true(has("192.0.2.1", "192.0.2.1:8080"));
+    assert_true(has("[2001:db8::1]", "[2001:DB8:0:0::1]"));
+    assert_true(has("[2001:db8::1]:80", "[2001:db8::1]"));
+    assert_false(has("[2001:db8::1]:80", "[2001:db8::1]:81"));
+    assert_false(has("[2001:db8::1]", "[2001:db8::2]"));
+    assert_false(has("192.0.2.1", "192.0.2.10"));
+    assert_false(has("[2001:db8::1]", "[2001:db8::1"));
+    assert_false(has("[2001:db8::1]", "2001:db8::1"));
+    assert_false(has("[2001:db8::1]", "[2001:db8::1]x:80"));
+}
+
+static void a_star_is_any(void **state)
+{
+    (void)state;
+    assert_true(has("*", "evil.example"));
+    assert_true(has("*", ""));
+    assert_true(has("example.org, *", "x y"));
+}
+
+static void knows_names_that_the_internet_cannot_have(void **state)
+{
+    (void)state;
+    static const char *const local[] = {
+        "",          "localhost",     "LOCALHOST:8080", "a.localhost", "a.b.localhost:1",
+        "127.0.0.1", "10.0.0.5:8080", "[::1]",          "[::1]:8080",  "192.0.2.1",
+        "leat",      "leat:8080",     "localhost.",
+    };
+    static const char *const others[] = {
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "evil.example.",
+        "127.0.0.1.a",
+        "evil.example:8080",
+        "[::1].evil.example",
+        "[::1]evil.example",
+        "1.127.0.0.1.2.",
+        "localhost@evil.example",
+        ".localhost",
+        "a b.example",
+    };
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+        assert_true(leat_host_list_is_local(leat_slice_of(local[i])));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(leat_host_list_is_local(leat_slice_of(others[i])));
+}
+
+static void refuses_malformed_lists(void **state)
+{
+    (void)state;
+    expect_bad("https://example.org");
+    expect_bad("example.org/path");
+    expect_bad("example.org,");
+    expect_bad(",example.org");
+    expect_bad("a..b,,c");
+    expect_bad("exam ple.org");
+    expect_bad("*.*.org");
+    expect_bad("a.*.org");
+    expect_bad("*.");
+    expect_bad("*example.org");
+    expect_bad(".example.org");
+    expect_bad("example.org:http");
+    expect_bad("[::1");
+    expect_bad("::1");
+    expect_bad("b\xc3\xbc"
+               "cher.example");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_names),
+        cmocka_unit_test(finds_names_below_another),
+        cmocka_unit_test(compares_ports_that_are_named),
+        cmocka_unit_test(compares_addresses_by_value),
+        cmocka_unit_test(a_star_is_any),
+        cmocka_unit_test(knows_names_that_the_internet_cannot_have),
+        cmocka_unit_test(refuses_malformed_lists),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
