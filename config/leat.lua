@@ -186,6 +186,12 @@ return {
   max_connections_per_address = 256,
   connection_rate_per_address = 64,
   connection_burst_per_address = 256,
+  -- A WebSocket client may ask (/ws?authenticate=message) to bring its token in its first message, and not in the URL
+  -- or a header. That message has so many bytes at most, and so long to arrive; there are so many such clients at once,
+  -- shared out evenly among the workers, and a further one is answered 503. 0: none may do that (403).
+  authenticate_timeout_ms = 10000,
+  max_first_message_bytes = 16384,
+  max_unauthenticated = 1000,
   -- Subscriptions of all clients of one user (ctx.user.id) on one worker; one more is answered "limit".
   max_subscriptions_per_user = 1000,
   -- Handshakes of one worker that are not yet answered: subscribes, and HTTP requests that need the

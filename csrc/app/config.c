@@ -199,6 +199,12 @@ static const leat_config_key keys[] = {
     SIZE_KEY("max_headers", max_headers, 100, 4, 10000, "headers of one request"),
     SIZE_KEY("max_url_bytes", max_url_bytes, 8192, 64, MIB, "path and query of one request"),
     SIZE_KEY("max_body_bytes", max_body_bytes, MIB, 0, GIB, "body of one request"),
+    U64_KEY("authenticate_timeout_ms", limits.authenticate_timeout_ms, 10000, 100, 600000,
+            "how long the first message may take to arrive, if it brings the token"),
+    SIZE_KEY("max_first_message_bytes", limits.max_first_message_bytes, 16 * KIB, 256, GIB,
+             "size of such a first message"),
+    SIZE_KEY("max_unauthenticated", max_unauthenticated, 1000, 0, 10000000,
+             "clients whose first message is to bring the token; 0: none may do that"),
     SIZE_KEY("max_guest_bytes", max_guest_bytes, 128 * MIB, MIB, 64 * GIB,
              "bytes of all HTTP connections before their caller is authorised, shared out among "
              "the workers"),

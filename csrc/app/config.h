@@ -73,6 +73,7 @@ typedef struct leat_config {
     size_t max_url_bytes;
     size_t max_body_bytes;
     size_t max_guest_bytes;
+    size_t max_unauthenticated;
     size_t max_request_bytes;
     size_t max_ring_bytes;
     size_t max_client_bytes;

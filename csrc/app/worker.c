@@ -274,6 +274,8 @@ static leat_http_options http_options(const leat_worker *w)
         .trusted = &config->trusted,
         .introducing = &config->introducing,
         .has_metrics_door = config->metrics_listen[0] != '\0',
+        .max_unauthenticated =
+            (config->max_unauthenticated + config->workers - 1) / config->workers,
         .max_connections = (config->limits.max_connections + config->workers - 1) / config->workers,
         .max_bytes = {[LEAT_HTTP_POT_GUESTS] = config->max_guest_bytes / config->workers,
                       [LEAT_HTTP_POT_CALLERS] = config->max_request_bytes / config->workers},

@@ -1,4 +1,5 @@
-/* client.c - a client's life: OPEN, perhaps DRAINING, CLOSED.
+/* client.c - a client's life: OPEN, perhaps DRAINING, CLOSED; before that a GUEST, if its identity
+ * comes with its first message (client_identity.c).
  *
  * The peer delivers messages (on_message), says when more may be sent (on_writable), and notices
  * if the other end is dead or too slow. on_timer looks after expiries, and after the end of a
@@ -17,6 +18,7 @@
 #include "base/mem.h"
 #include "core/admission.h"
 #include "core/client_end.h"
+#include "core/client_identity.h"
 #include "core/client_message.h"
 #include "core/client_request.h"
 #include "core/client_round.h"
@@ -203,6 +205,14 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     return c;
 }
 
+leat_client *leat_client_new_guest(leat_core *core, leat_opening *opening, leat_session *session,
+                                   leat_guest_cb on_end, void *arg)
+{
+    leat_client *c = leat_client_new(core, opening, LEAT_TRANSPORT_WS, session);
+    client_identity_await(c, on_end, arg);
+    return c;
+}
+
 void leat_client_stream(leat_client *c, const leat_sub_request *request)
 {
     leat_sub_begin(&c->base, request);
@@ -244,6 +254,8 @@ static void on_timer(leat_deadline *d)
     case CLIENT_DRAINING:
         look_at_drain(c);
         return;
+    case CLIENT_GUEST: /* has a callback of its own */
+    case CLIENT_IDENTIFYING:
     case CLIENT_CLOSED:
         return;
     }
@@ -255,7 +267,11 @@ static void drain(leat_client *c, uint64_t deadline_ms)
     uint64_t now_ms = leat_loop_now(loop);
     if (c->status == CLIENT_CLOSED)
         return;
-    c->status = CLIENT_DRAINING;
+    if (c->guest != NULL) {
+        close_draining(c);
+        return;
+    }
+    client_set_status(c, CLIENT_DRAINING);
     c->drain_until_ms = deadline_ms;
     if (deadline_ms <= now_ms)
         close_draining(c);

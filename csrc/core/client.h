@@ -29,6 +29,13 @@ typedef enum leat_transport {
 leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transport transport,
                              leat_session *session);
 
+typedef void (*leat_guest_cb)(void *arg);
+
+/* A WebSocket client that brings its token in its first message. session: a guest's, which the
+ * connect handler renews. on_end(arg) is called once, when the client is let in or closed. */
+leat_client *leat_client_new_guest(leat_core *core, leat_opening *opening, leat_session *session,
+                                   leat_guest_cb on_end, void *arg);
+
 /* Stream routes: begins the topic's subscription. The request has a grant, made before the upgrade,
  * and the mark of when its handler began. */
 void leat_client_stream(leat_client *c, const leat_sub_request *request);

@@ -7,7 +7,7 @@
 
 void client_end(leat_client *c)
 {
-    c->status = CLIENT_CLOSED; /* first: what ends now begins nothing new */
+    client_set_status(c, CLIENT_CLOSED); /* first: what ends now begins nothing new */
     leat_sub_close_all(&c->base);
     client_request_abandon_all(c);
     leat_deadline_cancel(&c->timer);
@@ -21,7 +21,7 @@ void client_close(leat_client *c, int code, const char *reason)
     leat_peer_close(c->peer, code, reason);
 }
 
-static int close_code_of(leat_code code)
+int client_close_code(leat_code code)
 {
     switch (code) {
     case LEAT_CODE_DEADLINE_EXCEEDED:
@@ -50,5 +50,5 @@ static int close_code_of(leat_code code)
 
 void client_end_stream(leat_client *c, leat_code code)
 {
-    client_close(c, close_code_of(code), leat_code_name(code));
+    client_close(c, client_close_code(code), leat_code_name(code));
 }

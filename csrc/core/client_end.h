@@ -17,6 +17,9 @@ void client_close(leat_client *c, int code, const char *reason);
 /* Ends all that the client has: its connection is closed or gone. */
 void client_end(leat_client *c);
 
+/* The close code that says why: 1000 if none of them does. */
+int client_close_code(leat_code code);
+
 /* Closes a stream whose subscription has ended with that code. */
 void client_end_stream(leat_client *c, leat_code code);
 

@@ -7,6 +7,7 @@
 
 #include "core/admission.h"
 #include "core/client_end.h"
+#include "core/client_identity.h"
 #include "core/client_request.h"
 #include "core/client_send.h"
 #include "core/subscribe.h"
@@ -116,6 +117,39 @@ static void answer(leat_client *c, leat_v1_op op, leat_slice id, const leat_verd
         client_close(c, LEAT_CLOSE_IDENTITY, leat_code_name(why.code));
 }
 
+/* --- the first message of a client without an identity --- */
+
+static void answer_first(leat_client *c, leat_v1_op op, leat_slice id, const leat_verdict *v)
+{
+    (void)op;
+    leat_failure why = v->failure;
+    if (why.code == LEAT_CODE_OK && client_identity_expired(v->session)) {
+        c->base.core->script->ops->session_unref(v->session);
+        why = (leat_failure){.code = LEAT_CODE_UNAUTHENTICATED,
+                             .message = leat_slice_of("the identity has expired")};
+    }
+    if (why.code == LEAT_CODE_OK) {
+        client_identity_accept(c, v->session);
+        client_send_ok(&c->base, id, none);
+    } else {
+        answer_failure(c, id, &why);
+        client_identity_refuse(c, why.code);
+    }
+}
+
+/* err: what reading the message has come to. There is one attempt. */
+static void first_message(leat_client *c, const leat_v1_message *m, int err)
+{
+    uint64_t max_ms = c->base.core->limits->max_timeout_ms;
+    if (err == 0 && m->op == LEAT_V1_AUTHENTICATE && m->timeout_ms <= max_ms) {
+        client_identity_begin(c, m, deadline_of(c, m), answer_first);
+        return;
+    }
+    refuse_message(c, m->id, LEAT_CODE_UNAUTHENTICATED,
+                   "the first message must be a well-formed authenticate");
+    client_identity_refuse(c, LEAT_CODE_UNAUTHENTICATED);
+}
+
 /* --- messages --- */
 
 static void request(leat_client *c, const leat_v1_message *m, leat_slice subject, leat_slice body)
@@ -176,7 +210,9 @@ void client_message(leat_client *c, leat_slice text)
         leat_buf_close(&scratch);
         return;
     }
-    if (err == LEAT_ETOOLARGE) {
+    if (c->status == CLIENT_GUEST) {
+        first_message(c, &m, err);
+    } else if (err == LEAT_ETOOLARGE) {
         leat_metrics_add(c->base.core->metrics, LEAT_M_MESSAGES_TOO_LARGE, 1);
         refuse_message(c, m.id, LEAT_CODE_TOO_LARGE, reason);
     } else if (err < 0) {

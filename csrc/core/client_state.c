@@ -1,11 +1,52 @@
-/* client_state.c - holds the peer's next message back while too much is unanswered or unsent. */
+/* client_state.c - the table of states, and what holds the peer's next message back: it is not yet
+ * known who it is, or too much is unanswered or unsent. */
 #include "core/client_state.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+/* Which may follow which. A client without an identity is not drained: it has nothing to lose, and
+ * is closed. */
+#define TO(status) (1u << CLIENT_##status)
+static const unsigned next_of[] = {
+    [CLIENT_OPEN] = TO(GUEST) | TO(DRAINING) | TO(CLOSED), /* GUEST: when it is new */
+    [CLIENT_GUEST] = TO(IDENTIFYING) | TO(CLOSED),
+    [CLIENT_IDENTIFYING] = TO(OPEN) | TO(CLOSED),
+    [CLIENT_DRAINING] = TO(DRAINING) | TO(CLOSED),
+    [CLIENT_CLOSED] = TO(CLOSED),
+};
+#undef TO
+
+static bool is_guest(client_status status)
+{
+    return status == CLIENT_GUEST || status == CLIENT_IDENTIFYING;
+}
+
+static void end_guest(leat_client *c)
+{
+    client_guest guest = *c->guest;
+    free(c->guest);
+    c->guest = NULL;
+    leat_metrics_add(c->base.core->metrics, LEAT_M_UNAUTHENTICATED, -1);
+    guest.on_end(guest.arg);
+}
+
+void client_set_status(leat_client *c, client_status next)
+{
+    LEAT_ASSERT((next_of[c->status] >> next & 1) != 0);
+    bool ends = is_guest(c->status) && !is_guest(next);
+    c->status = next;
+    if (ends)
+        end_guest(c);
+}
 
 static bool may_ask(const leat_client *c)
 {
     const leat_limits *l = c->base.core->limits;
-    return c->base.n_inflight < l->max_inflight && c->request_bytes < l->max_message_bytes &&
-           leat_peer_is_open(c->peer);
+    return c->status != CLIENT_IDENTIFYING && c->base.n_inflight < l->max_inflight &&
+           c->request_bytes < l->max_message_bytes && leat_peer_is_open(c->peer);
 }
 
 void client_update_flow(leat_client *c)

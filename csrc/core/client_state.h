@@ -20,9 +20,17 @@
 
 typedef enum client_status {
     CLIENT_OPEN,
-    CLIENT_DRAINING, /* the server stops: the client is closed by drain_until_ms */
-    CLIENT_CLOSED,   /* all that it had has ended; the close handshake goes on */
+    CLIENT_GUEST,       /* nobody knows who it is: its first message must bring a token */
+    CLIENT_IDENTIFYING, /* the connect handler looks at that token; further messages wait */
+    CLIENT_DRAINING,    /* the server stops: the client is closed by drain_until_ms */
+    CLIENT_CLOSED,      /* all that it had has ended; the close handshake goes on */
 } client_status;
+
+/* What only a client without an identity has. */
+typedef struct client_guest {
+    void (*on_end)(void *arg);
+    void *arg;
+} client_guest;
 
 typedef struct leat_client {
     leat_subscriber base; /* must be first (client_of). Subscriptions know no more of it */
@@ -30,7 +38,9 @@ typedef struct leat_client {
     leat_peer *peer;
     leat_list requests;      /* client_request: publish, call, authenticate under way */
     size_t request_bytes;    /* what they hold */
-    leat_deadline timer;     /* OPEN: the first expiry; DRAINING: the next look */
+    leat_deadline timer;     /* OPEN: the first expiry; GUEST: its last moment; DRAINING: the next
+                                look */
+    client_guest *guest;     /* GUEST and IDENTIFYING; else NULL */
     uint64_t drain_until_ms; /* DRAINING: it is closed by then */
     uint64_t heard_ms;       /* when its last message came, or when it was opened */
     client_status status;
@@ -42,8 +52,12 @@ static inline leat_client *client_of(leat_subscriber *s)
     return (leat_client *)s;
 }
 
-/* Lets the peer's next message through, unless too much is unanswered or unsent. Called whenever
- * one of these has changed. */
+/* The only way to change the status. A client that has an identity, or is closed, is no guest any
+ * more: whoever wants to know is told. */
+void client_set_status(leat_client *c, client_status next);
+
+/* Lets the peer's next message through, unless the client is being identified, or too much is
+ * unanswered or unsent. Called whenever one of these has changed. */
 void client_update_flow(leat_client *c);
 
 /* A request or a subscribe was answered, or has ended without an answer. */

@@ -14,13 +14,14 @@
 #include "core/client.h"
 #include "http/http_answer.h"
 #include "http/http_compress.h"
+#include "http/http_guest.h"
 #include "http/http_refusal.h"
 #include "http/http_stream.h"
 #include "wire/upgrade.h"
 
 #define WEBSOCKET_ONLY "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 
-enum goal { GOAL_CLIENT, GOAL_STREAM_WS, GOAL_STREAM_SSE, GOAL_ROUTE, GOAL_RAW };
+enum goal { GOAL_CLIENT, GOAL_GUEST, GOAL_STREAM_WS, GOAL_STREAM_SSE, GOAL_ROUTE, GOAL_RAW };
 
 struct handshake {
     leat_http_conn *conn;
@@ -48,6 +49,7 @@ static void go_on(struct handshake *h);
 static void on_authorized(leat_call *call, const leat_verdict *verdict);
 static void on_answered(leat_call *call, const leat_route_answer *answer);
 static void open_client(struct handshake *h);
+static void open_guest(struct handshake *h);
 static void open_stream(struct handshake *h, leat_grant *grant);
 static void open_raw(struct handshake *h);
 static void on_body(void *arg);
@@ -97,8 +99,18 @@ void leat_http_handshake_client(leat_http_conn *c)
 {
     leat_upgrade upgrade;
     leat_route_match match = {.kind = LEAT_ROUTE_NONE};
-    if (check_upgrade(c, &upgrade))
+    if (!check_upgrade(c, &upgrade))
+        return;
+    switch (leat_http_guest_asks(c)) {
+    case LEAT_HTTP_GUEST_NOT:
         start(c, &match, GOAL_CLIENT, &upgrade);
+        break;
+    case LEAT_HTTP_GUEST_WELCOME:
+        start(c, &match, GOAL_GUEST, &upgrade);
+        break;
+    case LEAT_HTTP_GUEST_REFUSED:
+        break;
+    }
 }
 
 /* Methods that change nothing (RFC 9110 §9.2.1): the page that sent them cannot read the answer. */
@@ -172,8 +184,8 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
         refuse(h, 503, refusal.code, refusal.message, refusal.retry_after_ms);
     else if (is_stream(h) && read_stream_request(h, &reason) < 0) {
         refuse(h, 400, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
-    } else if (match->is_public) {
-        if (is_stream(h))
+    } else if (match->is_public || goal == GOAL_GUEST) {
+        if (is_stream(h) || goal == GOAL_GUEST)
             h->session = h->script->routes->guest(h->script, leat_http_conn_request(c),
                                                   leat_http_conn_remote(c));
         go_on(h);
@@ -283,6 +295,9 @@ static void go_on(struct handshake *h)
     case GOAL_CLIENT:
         open_client(h);
         break;
+    case GOAL_GUEST:
+        open_guest(h);
+        break;
     case GOAL_STREAM_WS:
     case GOAL_STREAM_SSE:
         authorize(h);
@@ -387,6 +402,16 @@ static void open_client(struct handshake *h)
 {
     leat_opening opening = switch_protocols(h, subprotocol_of(h));
     (void)leat_client_new(h->side->core, &opening, LEAT_TRANSPORT_WS, take_session(h));
+    free_handshake(h);
+}
+
+/* The connect handler runs when the first message has brought the token. */
+static void open_guest(struct handshake *h)
+{
+    leat_http_guest *guest = leat_http_guest_new(h->conn);
+    leat_opening opening = switch_protocols(h, subprotocol_of(h));
+    (void)leat_client_new_guest(h->side->core, &opening, take_session(h), leat_http_guest_end,
+                                guest);
     free_handshake(h);
 }
 

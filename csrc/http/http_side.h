@@ -55,6 +55,7 @@ typedef struct leat_http_options {
     const leat_networks *introducing; /* proxies that begin with a PROXY header */
     bool has_metrics_door;            /* metrics_listen is set */
     size_t max_connections;           /* this worker's share */
+    size_t max_unauthenticated;       /* likewise */
     size_t max_bytes[LEAT_HTTP_POTS]; /* of what HTTP connections hold; this worker's share */
 } leat_http_options;
 
@@ -85,6 +86,7 @@ typedef struct leat_http_side {
     size_t n_busy;              /* of these, with a request that is not yet answered */
     size_t n_turned_away;       /* of these, only to be told 503 */
     size_t n_metrics;           /* of these, at the door of metrics_listen */
+    size_t n_unauthenticated;   /* WebSocket clients that bring their token in the first message */
     uint64_t refusal_logged_ms; /* when an address was last named in the log */
     uint64_t n_unlogged;        /* refused since */
     size_t bytes[LEAT_HTTP_POTS];

@@ -384,6 +384,8 @@ static bool deliver_compressed(ws_peer *w, bool binary, leat_slice compressed)
 {
     leat_buf message = LEAT_BUF_INIT;
     size_t max = w->base.limits->max_message_bytes;
+    if (w->decoder.max_message < max)
+        max = w->decoder.max_message;
     int code = leat_deflate_inflate(w->deflate, compressed, max, &message);
     w->inflated += message.len;
     count_bytes(w, message.len);
@@ -506,6 +508,11 @@ static void set_input(ws_peer *w, ws_input input)
 static void hold(leat_peer *p)
 {
     set_input(ws_of(p), WS_HELD);
+}
+
+void leat_ws_peer_set_max_message(leat_peer *p, size_t bytes)
+{
+    ws_of(p)->decoder.max_message = bytes;
 }
 
 void leat_ws_peer_pause(leat_peer *p)

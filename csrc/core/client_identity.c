@@ -1,0 +1,73 @@
+/* client_identity.c - client_identity_await -> (the first message) -> client_identity_begin -> the
+ * connect handler -> _accept or _refuse. If no message comes, on_late closes the client. */
+#include "core/client_identity.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/container_of.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/client_end.h"
+#include "net/ws_peer.h"
+#include "wire/close_code.h"
+
+static void count(leat_client *c, leat_metric outcome)
+{
+    leat_metrics_add(c->base.core->metrics, outcome, 1);
+}
+
+static void on_late(leat_deadline *d)
+{
+    leat_client *c = LEAT_CONTAINER_OF(d, leat_client, timer);
+    count(c, LEAT_M_AUTHENTICATION_LATE);
+    LEAT_LOG_INFO("client", "closed reason=no_token remote=%s", leat_peer_remote(c->peer));
+    client_close(c, LEAT_CLOSE_DEADLINE, "no token came in time");
+}
+
+void client_identity_await(leat_client *c, leat_guest_cb on_end, void *arg)
+{
+    leat_core *core = c->base.core;
+    client_set_status(c, CLIENT_GUEST);
+    c->guest = leat_calloc(1, sizeof(*c->guest));
+    c->guest->on_end = on_end;
+    c->guest->arg = arg;
+    leat_metrics_add(core->metrics, LEAT_M_UNAUTHENTICATED, 1);
+    leat_ws_peer_set_max_message(c->peer, core->limits->max_first_message_bytes);
+    leat_loop_after(core->loop, &c->timer, core->limits->authenticate_timeout_ms, on_late);
+}
+
+void client_identity_begin(leat_client *c, const leat_v1_message *m, uint64_t deadline_ms,
+                           client_answer_cb answer)
+{
+    client_set_status(c, CLIENT_IDENTIFYING);
+    leat_deadline_cancel(&c->timer); /* the handler has a deadline of its own */
+    client_request_new(c, m, m->token, (leat_slice){NULL, 0}, deadline_ms, answer);
+}
+
+bool client_identity_expired(const leat_session *session)
+{
+    return session->expires_at > 0 && session->expires_at <= (int64_t)time(NULL);
+}
+
+void client_identity_accept(leat_client *c, leat_session *session)
+{
+    leat_core *core = c->base.core;
+    core->script->ops->session_unref(c->base.session);
+    c->base.session = session;
+    count(c, LEAT_M_AUTHENTICATED);
+    leat_ws_peer_set_max_message(c->peer, core->limits->max_message_bytes);
+    client_set_status(c, CLIENT_OPEN);
+    c->base.ops->grant_expires(&c->base, session->expires_at);
+}
+
+/* A refusal is no fault of the server: it gets one line of the log and a counter. */
+void client_identity_refuse(leat_client *c, leat_code code)
+{
+    int close_code = client_close_code(code);
+    count(c, LEAT_M_AUTHENTICATION_REFUSED);
+    LEAT_LOG_INFO("client", "refused code=%s remote=%s", leat_code_name(code),
+                  leat_peer_remote(c->peer));
+    client_close(c, close_code == LEAT_CLOSE_NORMAL ? LEAT_CLOSE_IDENTITY : close_code,
+                 leat_code_name(code));
+}
