@@ -81,7 +81,7 @@ static int open_modules(lua_State *L)
     leat_refusal_open(L);
     leat_api_request_open(L);
     leat_api_db_open(L);
-    leat_api_ctx_open(L);
+    leat_api_ctx_open(L, l->lua);
     leat_api_conn_open(L);
     leat_api_app_open(L, l->lua);
     leat_api_leat_open(L, l->lua);

@@ -95,10 +95,9 @@ describe("docs/protocol.md", function()
     end
   end
 
-  it("shows a session as it goes over the wire", function()
-    local client = s:connect { token = "alice-token" }
+  local function follow(client, info)
     local shown = {}
-    for direction, text in markdown.block(PATH, "leat.v1"):gmatch("([<>]) ([^\n]+)") do
+    for direction, text in markdown.block(PATH, info):gmatch("([<>]) ([^\n]+)") do
       if direction == "<" then
         shown[#shown + 1] = cjson.decode(text)
       else
@@ -108,6 +107,14 @@ describe("docs/protocol.md", function()
     end
     take_shown(client, shown)
     assert.same({}, client:drain())
+  end
+
+  it("shows a session as it goes over the wire", function()
+    follow(s:connect { token = "alice-token" }, "leat.v1")
+  end)
+
+  it("shows how a token comes in the first message", function()
+    follow(s:connect { path = "/ws?authenticate=message" }, "first message")
   end)
 
   it("shows messages that the server understands", function()

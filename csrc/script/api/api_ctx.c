@@ -197,7 +197,7 @@ static int hold_gc(lua_State *L)
     return 0;
 }
 
-void leat_api_ctx_open(lua_State *L)
+void leat_api_ctx_open(lua_State *L, leat_lua *lua)
 {
     luaL_newmetatable(L, TYPE);
     lua_pushcfunction(L, ctx_index);
@@ -209,5 +209,5 @@ void leat_api_ctx_open(lua_State *L)
     lua_pushcfunction(L, hold_gc);
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
-    leat_api_log_open(L);
+    leat_api_log_open(L, lua);
 }

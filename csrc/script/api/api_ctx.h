@@ -23,7 +23,7 @@ typedef struct leat_api_ctx {
     leat_session *session; /* held by a user value; NULL: none */
 } leat_api_ctx;
 
-void leat_api_ctx_open(lua_State *L);
+void leat_api_ctx_open(lua_State *L, leat_lua *lua);
 
 /* Pushes the ctx of a task. params is JSON. at == NULL: there is no topic, or there are no params.
  * [-0, +1, e] */

@@ -1,6 +1,7 @@
 /* api_log.c - log:info("renamed", { chat = 42 }) becomes `info app renamed chat=42`.
  *
- * All texts are quoted, so that no text of a client can look like another line or field.
+ * All texts are quoted, so that no text of a client can look like another line or field. The
+ * secrets of the client for whom the script runs are left out (task_log.h).
  */
 #include "script/api/api_log.h"
 
@@ -10,6 +11,7 @@
 #include <lauxlib.h>
 
 #include "base/log.h"
+#include "script/task/task_log.h"
 
 static const char log_key = 'l'; /* its address is the key of the object in the registry */
 
@@ -17,15 +19,17 @@ enum {
     MAX_FIELDS = 32,
     MAX_KEY = 40,
     MAX_VALUE = 1024,
+    MAX_PRINT = 2000,
 };
 
-/* [-0, +1, m] */
+/* Upvalue 1 is the log object. [-0, +1, m] */
 static void push_quoted(lua_State *L, int index)
 {
+    const leat_lua *lua = *(leat_lua **)lua_touserdata(L, lua_upvalueindex(1));
     char quoted[MAX_VALUE];
-    size_t len = 0;
-    const char *text = luaL_tolstring(L, index, &len);
-    lua_pushstring(L, leat_log_quote(quoted, sizeof(quoted), text, len));
+    leat_slice text;
+    text.at = luaL_tolstring(L, index, &text.len);
+    lua_pushstring(L, leat_task_quote(quoted, sizeof(quoted), text, lua->running));
     lua_remove(L, -2);
 }
 
@@ -124,11 +128,38 @@ static const luaL_Reg methods[] = {
     {"error", log_error}, {NULL, NULL},
 };
 
-void leat_api_log_open(lua_State *L)
+/* print(...): a line of the log                                   [-0, +0, any] */
+static int log_print(lua_State *L)
 {
-    lua_newuserdatauv(L, 0, 0);
+    const leat_lua *lua = *(leat_lua **)lua_touserdata(L, lua_upvalueindex(1));
+    int n = lua_gettop(L);
+    char quoted[MAX_PRINT];
+    luaL_Buffer joined;
+    leat_slice text;
+    luaL_buffinit(L, &joined);
+    for (int i = 1; i <= n; i++) {
+        if (i > 1)
+            luaL_addchar(&joined, '\t');
+        luaL_tolstring(L, i, NULL);
+        luaL_addvalue(&joined);
+    }
+    luaL_pushresult(&joined);
+    text.at = lua_tolstring(L, -1, &text.len);
+    LEAT_LOG_INFO("script", "print text=%s",
+                  leat_task_quote(quoted, sizeof(quoted), text, lua->running));
+    return 0;
+}
+
+void leat_api_log_open(lua_State *L, leat_lua *lua)
+{
+    *(leat_lua **)lua_newuserdatauv(L, sizeof(lua), 0) = lua;
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, log_print, 1);
+    lua_setglobal(L, "print");
     lua_createtable(L, 0, 2);
-    luaL_newlib(L, methods);
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, -3);
+    luaL_setfuncs(L, methods, 1);
     lua_setfield(L, -2, "__index");
     lua_pushliteral(L, "leat.log");
     lua_setfield(L, -2, "__metatable");

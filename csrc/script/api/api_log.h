@@ -1,4 +1,4 @@
-/* api_log.h - ctx.log: scripts write into the log of the server.
+/* api_log.h - ctx.log and print: scripts write into the log of the server.
  *
  * Ownership  one object for each Lua state.
  * Threads    that of the Lua state.
@@ -10,7 +10,10 @@
 
 #include <lua.h>
 
-void leat_api_log_open(lua_State *L);
+#include "script/task/vm.h"
+
+/* Makes the object, and the global print. */
+void leat_api_log_open(lua_State *L, leat_lua *lua);
 void leat_api_log_push(lua_State *L);
 
 #endif

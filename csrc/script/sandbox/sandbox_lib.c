@@ -7,13 +7,11 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "base/log.h"
 #include "script/sandbox/lua_match.h"
 #include "script/sandbox/sandbox_lock.h"
 #include "script/sandbox/sandbox_run.h"
 
 enum {
-    MAX_PRINT = 2000,
     MAX_MOVED = 1 << 20,       /* elements, which takes 0.1 s at most */
     MAX_DATE_FORMAT = 1024,    /* bytes */
     MAX_PACK_FORMAT = 1 << 16, /* bytes */
@@ -100,26 +98,6 @@ static int lib_setmetatable(lua_State *L)
         lua_pop(L, 1);
     }
     return call_original(L);
-}
-
-/* print(...): a line of the log                                   [-0, +0, any] */
-static int lib_print(lua_State *L)
-{
-    int n = lua_gettop(L);
-    luaL_Buffer text;
-    luaL_buffinit(L, &text);
-    for (int i = 1; i <= n; i++) {
-        if (i > 1)
-            luaL_addchar(&text, '\t');
-        luaL_tolstring(L, i, NULL);
-        luaL_addvalue(&text);
-    }
-    luaL_pushresult(&text);
-    size_t len = 0;
-    const char *bytes = lua_tolstring(L, -1, &len);
-    char quoted[MAX_PRINT];
-    LEAT_LOG_INFO("script", "print text=%s", leat_log_quote(quoted, sizeof(quoted), bytes, len));
-    return 0;
 }
 
 /* --- string and table --- */
@@ -388,7 +366,7 @@ static const struct {
     {LUA_GNAME, "load", NULL},
     {LUA_GNAME, "loadfile", NULL},
     {LUA_GNAME, "pcall", lib_pcall},
-    {LUA_GNAME, "print", lib_print},
+    {LUA_GNAME, "print", NULL}, /* api_log.c has one */
     {LUA_GNAME, "setmetatable", lib_setmetatable},
     {LUA_GNAME, "warn", NULL},
     {LUA_GNAME, "xpcall", lib_xpcall},

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "core/admission.h"
 #include "script/sandbox/sandbox_run.h"
+#include "script/task/task_log.h"
 
 enum {
     MAX_SPARE = 64,              /* ended tasks that are kept for the next */
@@ -264,13 +265,9 @@ void leat_task_answer_call(leat_task *t)
 static void on_deadline(leat_deadline *d)
 {
     leat_task *t = LEAT_CONTAINER_OF(d, leat_task, deadline);
-    char text[300];
-    leat_slice name = leat_task_name(t);
     bool cut_off = leat_db_is_cut_off(&t->db);
     leat_code code = cut_off ? LEAT_CODE_UNAVAILABLE : LEAT_CODE_DEADLINE_EXCEEDED;
-    LEAT_LOG_WARN("script", "deadline passed handler=%s %s=%s code=%s", t->kind->name,
-                  t->kind->label, leat_log_quote(text, sizeof(text), name.at, name.len),
-                  leat_code_name(code));
+    leat_task_log_deadline(t, code);
     leat_task_refusal(t, code, (leat_slice){NULL, 0},
                       cut_off ? leat_admission_retry_ms(t->lua->core) : 0);
     t->verdict.failure.read_failed = true;
@@ -303,33 +300,11 @@ void leat_task_refusal(leat_task *t, leat_code code, leat_slice message, uint32_
 
 /* --- failing --- */
 
-static void log_failure(const leat_task *t, const leat_vm_failure *f)
-{
-    char name[300];
-    char text[4096];
-    leat_slice given = leat_task_name(t);
-    leat_log_quote(name, sizeof(name), given.at, given.len);
-    if (f->trace.len > 0) {
-        leat_log_quote(text, sizeof(text), f->trace.at, f->trace.len);
-        LEAT_LOG_ERROR("script", "script failed handler=%s %s=%s%s%s err=%s", t->kind->name,
-                       t->kind->label, name, f->sqlstate[0] != '\0' ? " sqlstate=" : "",
-                       f->sqlstate, text);
-    } else if (f->read_failed) {
-        leat_log_quote(text, sizeof(text), f->message.at, f->message.len);
-        /* An operator cannot mend what a client has sent. */
-        leat_log_level level =
-            f->code == LEAT_CODE_BAD_REQUEST ? LEAT_LOG_LEVEL_INFO : LEAT_LOG_LEVEL_WARN;
-        leat_log_write(level, "script", "read failed handler=%s %s=%s code=%s%s%s err=%s",
-                       t->kind->name, t->kind->label, name, leat_code_name(f->code),
-                       f->sqlstate[0] != '\0' ? " sqlstate=" : "", f->sqlstate, text);
-    }
-}
-
 static void fail(leat_task *t, leat_vm_outcome outcome)
 {
     leat_vm_failure f = {.code = LEAT_CODE_INTERNAL};
     leat_vm_examine(t->lua, t->co, outcome, &f);
-    log_failure(t, &f);
+    leat_task_log_failure(t, &f);
     /* The message of a failure is for the log, and only that of a refusal is for the client. */
     leat_slice message = f.refused ? leat_buf_view(&f.message) : (leat_slice){NULL, 0};
     leat_task_refusal(t, f.code, message, f.retry_after_ms);

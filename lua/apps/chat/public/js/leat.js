@@ -29,7 +29,8 @@ const PASSING = new Set(["unavailable", "deadline_exceeded", "rate_limited"]);
 
 /**
  * Connects, and stays connected until close(). `options.check`: a URL that answers 401 if the
- * WebSocket was refused for its token.
+ * WebSocket was refused for its token. `options.token`: the token, or a function that returns it or
+ * a promise of it; it goes into the first message, and not into the URL.
  */
 export function connect(url, options = {}) {
   return new Connection(url, options);
@@ -56,6 +57,7 @@ export class LeatError extends Error {
 class Connection extends EventTarget {
   #url;
   #check;
+  #token;
   #socket = null;
   #state = "closed";
   #attempts = 0;
@@ -66,11 +68,13 @@ class Connection extends EventTarget {
   #subscriptions = new Map(); // topic -> Subscription
   #listeners = new AbortController();
 
-  constructor(url, { check }) {
+  constructor(url, { check, token }) {
     super();
     this.#url = new URL(url, location.href);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
     this.#check = check;
+    this.#token = token;
+    if (token) this.#url.searchParams.set("authenticate", "message");
     this.#watchForSleep();
     queueMicrotask(() => this.#open()); // so that listeners added now hear the first state
   }
@@ -140,14 +144,22 @@ class Connection extends EventTarget {
     this.#setState("connecting");
     const socket = (this.#socket = new WebSocket(this.#url, "leat.v1"));
     this.#timer = setTimeout(() => this.#drop("no answer"), OPEN_MS);
-    socket.onopen = () => {
+    socket.onopen = async () => {
+      const token = this.#token && (await this.#askForToken());
+      if (socket !== this.#socket) return;
       clearTimeout(this.#timer);
       this.#liveSince = Date.now();
       this.#setState("live");
+      if (token) this.#request({ op: "authenticate", token }).catch(() => {}); // refused: it closes
       for (const subscription of this.#subscriptions.values()) this.#subscribe(subscription);
     };
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code, reason }) => this.#lost(code, reason);
+  }
+
+  async #askForToken() {
+    if (typeof this.#token !== "function") return this.#token;
+    return Promise.resolve(this.#token()).catch(() => this.#drop("no token"));
   }
 
   // Closing can take minutes if the other side is gone. Nobody waits for it.
@@ -242,7 +254,8 @@ class Connection extends EventTarget {
   #send(message) {
     const text = JSON.stringify(message);
     this.#socket.send(text);
-    this.dispatchEvent(new CustomEvent("message", { detail: { direction: "out", text } }));
+    const shown = message.token ? JSON.stringify({ ...message, token: "…" }) : text;
+    this.dispatchEvent(new CustomEvent("message", { detail: { direction: "out", text: shown } }));
   }
 
   #receive(text) {
