@@ -249,11 +249,11 @@ static void fill_core(leat_worker *w)
                                            w->options.config->compression_min_bytes);
 }
 
-/* True if no other machine can connect to that address. */
-static bool is_loopback(const struct sockaddr_storage *addr)
+/* True if no other machine can connect to that address; or if there is none. */
+static bool is_local(const struct sockaddr_storage *addr)
 {
     leat_ip ip;
-    return addr != NULL && leat_ip_of(&ip, addr) && leat_ip_is_loopback(&ip);
+    return addr == NULL || (leat_ip_of(&ip, addr) && leat_ip_is_loopback(&ip));
 }
 
 static leat_http_options http_options(const leat_worker *w)
@@ -269,8 +269,9 @@ static leat_http_options http_options(const leat_worker *w)
         .static_dir = config->static_dir,
         .policy = &config->http,
         .hosts = &config->hosts,
-        .local_only = {[LEAT_HTTP_DOOR_PUBLIC] = is_loopback(w->addr) && !has_proxy,
-                       [LEAT_HTTP_DOOR_METRICS] = is_loopback(w->options.metrics_addr)},
+        .local_only = {[LEAT_HTTP_DOOR_PUBLIC] =
+                           is_local(w->addr) && is_local(w->options.tls_addr) && !has_proxy,
+                       [LEAT_HTTP_DOOR_METRICS] = is_local(w->options.metrics_addr)},
         .trusted = &config->trusted,
         .introducing = &config->introducing,
         .has_metrics_door = config->metrics_listen[0] != '\0',

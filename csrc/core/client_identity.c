@@ -8,9 +8,13 @@
 #include "base/container_of.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/admission.h"
 #include "core/client_end.h"
 #include "net/ws_peer.h"
 #include "wire/close_code.h"
+
+/* Of one read: little waits behind a first message. */
+enum { GUEST_READ_BYTES = 4096 };
 
 static void count(leat_client *c, leat_metric outcome)
 {
@@ -25,7 +29,7 @@ static void on_late(leat_deadline *d)
     client_close(c, LEAT_CLOSE_DEADLINE, "no token came in time");
 }
 
-void client_identity_await(leat_client *c, leat_guest_cb on_end, void *arg)
+void client_identity_await(leat_client *c, void (*on_end)(void *arg), void *arg)
 {
     leat_core *core = c->base.core;
     client_set_status(c, CLIENT_GUEST);
@@ -34,6 +38,7 @@ void client_identity_await(leat_client *c, leat_guest_cb on_end, void *arg)
     c->guest->arg = arg;
     leat_metrics_add(core->metrics, LEAT_M_UNAUTHENTICATED, 1);
     leat_ws_peer_set_max_message(c->peer, core->limits->max_first_message_bytes);
+    leat_conn_set_read_size(c->peer->conn, GUEST_READ_BYTES);
     leat_loop_after(core->loop, &c->timer, core->limits->authenticate_timeout_ms, on_late);
 }
 
@@ -50,13 +55,22 @@ bool client_identity_expired(const leat_session *session)
     return session->expires_at > 0 && session->expires_at <= (int64_t)time(NULL);
 }
 
-void client_identity_accept(leat_client *c, leat_session *session)
+void client_identity_replace(leat_client *c, leat_session *session)
 {
     leat_core *core = c->base.core;
+    leat_admission_leave(&c->base);
+    leat_ws_peer_allow(c->peer, leat_session_allowance(session, &core->limits->allowance));
     core->script->ops->session_unref(c->base.session);
     c->base.session = session;
+    leat_admission_join(&c->base);
+}
+
+void client_identity_accept(leat_client *c, leat_session *session)
+{
+    client_identity_replace(c, session);
     count(c, LEAT_M_AUTHENTICATED);
-    leat_ws_peer_set_max_message(c->peer, core->limits->max_message_bytes);
+    leat_ws_peer_set_max_message(c->peer, 0);
+    leat_conn_set_read_size(c->peer->conn, 0);
     client_set_status(c, CLIENT_OPEN);
     c->base.ops->grant_expires(&c->base, session->expires_at);
 }

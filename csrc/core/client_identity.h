@@ -13,18 +13,20 @@
 #ifndef LEAT_CORE_CLIENT_IDENTITY_H
 #define LEAT_CORE_CLIENT_IDENTITY_H
 
-#include "core/client.h"
 #include "core/client_request.h"
 #include "core/client_state.h"
 
 /* Makes a new client a GUEST. on_end(arg) is called once, when it is one no longer: it is OPEN, or
  * closed. */
-void client_identity_await(leat_client *c, leat_guest_cb on_end, void *arg);
+void client_identity_await(leat_client *c, void (*on_end)(void *arg), void *arg);
 
 /* GUEST -> IDENTIFYING: runs the connect handler with the token. answer gets the verdict, and ends
  * with one of the two functions below. */
 void client_identity_begin(leat_client *c, const leat_v1_message *m, uint64_t deadline_ms,
                            client_answer_cb answer);
+
+/* Makes the session, which it takes, that of the client, with what it allows. */
+void client_identity_replace(leat_client *c, leat_session *session);
 
 /* IDENTIFYING -> OPEN. Takes the session. */
 void client_identity_accept(leat_client *c, leat_session *session);

@@ -81,11 +81,7 @@ static void unsubscribe(leat_client *c, const leat_v1_message *m)
 
 static void renew_session(leat_client *c, leat_session *session)
 {
-    leat_admission_leave(&c->base);
-    leat_ws_peer_allow(c->peer, leat_session_allowance(session, &c->base.core->limits->allowance));
-    c->base.core->script->ops->session_unref(c->base.session);
-    c->base.session = session;
-    leat_admission_join(&c->base);
+    client_identity_replace(c, session);
     c->base.ops->grant_expires(
         &c->base, session->expires_at); /* the identity may expire sooner than the old one */
     leat_sub_reauthorize_all(&c->base);

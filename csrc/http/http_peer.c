@@ -52,6 +52,12 @@ static leat_ip find_client(const leat_http_peer *peer, const leat_slice *hops, s
     return client;
 }
 
+static void leave(leat_conn *conn)
+{
+    leat_address_limit_leave(leat_conn_gone_arg(conn));
+    leat_http_peer_attach(conn, NULL);
+}
+
 static leat_address_verdict count_for(leat_conn *conn, const leat_ip *client,
                                       leat_address_limit *limits, uint64_t now_ms)
 {
@@ -73,12 +79,17 @@ leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_co
 {
     leat_slice hops[LEAT_FORWARDED_HOPS];
     size_t n_hops = leat_forwarded_hops(r, hops);
-    if (!peer->trusted || n_hops == 0)
+    bool named_before = leat_conn_gone_arg(conn) != NULL;
+    if (!peer->trusted || (n_hops == 0 && !named_before))
         return LEAT_ADDRESS_OK;
     leat_ip client = find_client(peer, hops, n_hops, trusted);
     char text[LEAT_IP_TEXT];
     leat_ip_format(&client, text);
     leat_conn_set_remote(conn, text);
+    if (n_hops == 0) {
+        leave(conn); /* the proxy speaks for itself, on the connection of an earlier client */
+        return LEAT_ADDRESS_OK;
+    }
     return count_for(conn, &client, limits, now_ms);
 }
 

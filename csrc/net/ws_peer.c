@@ -58,6 +58,7 @@ typedef struct ws_peer {
     leat_frame_decoder decoder;
     leat_buf unread;
     size_t counted;     /* bytes received and not yet delivered */
+    size_t max_message; /* 0: max_message_bytes */
     size_t inflated;    /* in this turn */
     leat_buf owed_pong; /* the payload of the last ping that is not yet answered */
     uint64_t pinged_ms; /* when the unanswered ping was sent; 0: there is none */
@@ -383,9 +384,7 @@ static void breach(ws_peer *w, int code)
 static bool deliver_compressed(ws_peer *w, bool binary, leat_slice compressed)
 {
     leat_buf message = LEAT_BUF_INIT;
-    size_t max = w->base.limits->max_message_bytes;
-    if (w->decoder.max_message < max)
-        max = w->decoder.max_message;
+    size_t max = w->max_message > 0 ? w->max_message : w->base.limits->max_message_bytes;
     int code = leat_deflate_inflate(w->deflate, compressed, max, &message);
     w->inflated += message.len;
     count_bytes(w, message.len);
@@ -512,7 +511,9 @@ static void hold(leat_peer *p)
 
 void leat_ws_peer_set_max_message(leat_peer *p, size_t bytes)
 {
-    ws_of(p)->decoder.max_message = bytes;
+    ws_peer *w = ws_of(p);
+    w->max_message = bytes;
+    w->decoder.max_message = bytes > 0 ? bytes : p->limits->max_message_bytes;
 }
 
 void leat_ws_peer_pause(leat_peer *p)

@@ -28,7 +28,7 @@ leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_l
 /* Sends a message of the caller's own, copied. Dropped unless leat_ws_peer_is_open. */
 void leat_ws_peer_send(leat_peer *p, bool binary, leat_slice payload);
 
-/* From the next message on, one may have so many bytes; max_message_bytes until this is called. */
+/* From the next message on, one may have so many bytes; 0: max_message_bytes, as at first. */
 void leat_ws_peer_set_max_message(leat_peer *p, size_t bytes);
 
 /* Reads no more, until leat_peer_release; what was read is still delivered. */

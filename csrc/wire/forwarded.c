@@ -60,6 +60,20 @@ static bool next_part(leat_slice *rest, char separator, bool quotes, leat_slice 
     return true;
 }
 
+/* False if a quote has no end. A client may have begun it so that it swallows the separator that
+ * the proxy writes: what it wrote before must then not count as the proxy's word. */
+static bool quotes_end(leat_slice element)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < element.len; i++) {
+        if (element.at[i] == '"')
+            quoted = !quoted;
+        else if (quoted && element.at[i] == '\\')
+            i++;
+    }
+    return !quoted;
+}
+
 /* A token, or a quoted string without escapes: addresses and hosts need none. */
 static leat_slice unquote(leat_slice value)
 {
@@ -73,12 +87,15 @@ static leat_slice unquote(leat_slice value)
     return plain ? value : absent;
 }
 
-/* A parameter of one element of Forwarded; one that comes twice is malformed, and so absent. */
+/* A parameter of one element of Forwarded; one that comes twice, or in an element whose quotes do
+ * not end, is malformed, and so absent. */
 static leat_slice param_of(leat_slice element, const char *name)
 {
     leat_slice found = absent;
     leat_slice pair;
     size_t n = 0;
+    if (!quotes_end(element))
+        return absent;
     while (next_part(&element, ';', true, &pair)) {
         const char *equals = pair.len == 0 ? NULL : memchr(pair.at, '=', pair.len);
         if (equals == NULL)

@@ -3,7 +3,7 @@
 
 #include <strings.h>
 
-#include "wire/http_head.h"
+#include "base/log.h"
 #include "wire/upgrade.h"
 
 enum { MAX_SECRETS = 64, MIN_LEN = 8 };
@@ -122,4 +122,16 @@ void leat_redact(leat_buf *out, leat_slice text, const leat_head *head)
         at += len > 0 ? len : 1;
     }
     leat_buf_close(&scratch);
+}
+
+const char *leat_redact_quote(char *out, size_t size, leat_slice text, leat_slice head)
+{
+    if (head.at == NULL)
+        return leat_log_quote(out, size, text.at, text.len);
+    leat_buf clean = LEAT_BUF_INIT;
+    leat_head read = leat_head_read(head);
+    leat_redact(&clean, text, &read);
+    leat_log_quote(out, size, clean.at, clean.len);
+    leat_buf_close(&clean);
+    return out;
 }

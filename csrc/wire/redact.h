@@ -22,4 +22,8 @@
 /* Appends the text, with LEAT_REDACTED in place of each secret. */
 void leat_redact(leat_buf *out, leat_slice text, const leat_head *head);
 
+/* Quotes the text for the log (leat_log_quote), without the secrets of a packed head. head.at ==
+ * NULL: nothing is hidden. Returns out. */
+const char *leat_redact_quote(char *out, size_t size, leat_slice text, leat_slice head);
+
 #endif

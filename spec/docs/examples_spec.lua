@@ -109,12 +109,12 @@ describe("docs/protocol.md", function()
     assert.same({}, client:drain())
   end
 
-  it("shows a session as it goes over the wire", function()
-    follow(s:connect { token = "alice-token" }, "leat.v1")
-  end)
-
   it("shows how a token comes in the first message", function()
     follow(s:connect { path = "/ws?authenticate=message" }, "first message")
+  end)
+
+  it("shows a session as it goes over the wire", function()
+    follow(s:connect { token = "alice-token" }, "leat.v1")
   end)
 
   it("shows messages that the server understands", function()

@@ -125,6 +125,36 @@ describe("behind a trusted proxy", function()
     assert.matches("^127%.0%.0%.1:%d+$", remote {})
   end)
 
+  it("what a client wrote before its own address counts for nothing", function()
+    for _, lines in ipairs {
+      "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-For: 10.1.1.1, 203.0.113.7\r\n",
+      "X-Forwarded-For: " .. ("10.1.1.1,"):rep(1000) .. "203.0.113.7\r\n",
+      "X-Forwarded-For: " .. (","):rep(1000) .. "203.0.113.7:1\r\n",
+      "X-Forwarded-For: unknown, _hidden, , ::1, 203.0.113.7\r\n",
+      "X-Forwarded-For: 198.51.100.1, ::ffff:203.0.113.7\r\nForwarded: for=1.1.1.1\r\n",
+      'Forwarded: for="[::1]:80", for=_hidden, FOR="203.0.113.7:99";proto=https\r\n',
+      'Forwarded: for=1.1.1.1;x="a,b;for=2.2.2.2"\r\nForwarded: for=203.0.113.7\r\n',
+    } do
+      local answer = http.raw(s.server, "GET /remote HTTP/1.1\r\nHost: localhost\r\n" .. lines .. "\r\n")
+      assert.equal("203.0.113.7", answer.body, lines:sub(1, 60))
+    end
+    assert.equal("127.0.0.1", remote { Forwarded = 'for=9.9.9.9;x=", for=203.0.113.7' })
+    assert.equal("10.1.1.1", remote { ["X-Forwarded-For"] = "203.0.113.7" .. (", 10.1.1.1"):rep(16) })
+  end)
+
+  it("each request of a connection is its own client's, or the proxy's", function()
+    local conn = tcp.connect(s.server.port)
+    local function ask(client)
+      conn:write(http.text { path = "/remote", headers = { ["X-Forwarded-For"] = client } })
+      return http.read_answer(conn).body
+    end
+    assert.match("^127%.0%.0%.1:%d+$", ask(nil))
+    assert.equal("203.0.113.8", ask("203.0.113.8"))
+    assert.equal("203.0.113.9", ask("203.0.113.9"))
+    assert.equal("127.0.0.1", ask(nil))
+    conn:close()
+  end)
+
   it("is nothing to those who are none", function()
     assert.matches("^127%.0%.0%.9:%d+$", remote({ ["X-Forwarded-For"] = "203.0.113.7", Forwarded = "for=1.1.1.1" },
       "127.0.0.9"))

@@ -23,7 +23,10 @@ local function fail(ctx, how)
   local request = ctx.request
   if how == "error" then error(spill(request)) end
   if how == "error value" then error({ token = request.token, text = spill(request) }) end
-  if how == "print" then print(spill(request), request.token) end
+  if how == "print" then
+    print(spill(request), request.token)
+    print("two words", nil, 3)
+  end
   if how == "log" then
     ctx.log:error(spill(request), { token = request.token, cookie = request.headers.cookie or "-" })
     ctx.log:debug(request.token or "-")
@@ -149,6 +152,7 @@ describe("a secret", function()
       talk(with_token("/ws"), {}, { ["X-Fail"] = how, Authorization = false })
     end
     assert.is_true(s.server:count_log("script failed") > 0)
+    assert.is_true(s.server:count_log('print text="two words\\x09nil\\x093"') > 0)
     assert.is_true(s.server:count_log("%[secret%]") > 0)
     expect_nowhere()
   end)

@@ -1,7 +1,7 @@
 /* api_log.c - log:info("renamed", { chat = 42 }) becomes `info app renamed chat=42`.
  *
  * All texts are quoted, so that no text of a client can look like another line or field. The
- * secrets of the client for whom the script runs are left out (task_log.h).
+ * secrets of the client for whom the script runs are left out (wire/redact.h).
  */
 #include "script/api/api_log.h"
 
@@ -11,7 +11,8 @@
 #include <lauxlib.h>
 
 #include "base/log.h"
-#include "script/task/task_log.h"
+#include "script/task/task.h"
+#include "wire/redact.h"
 
 static const char log_key = 'l'; /* its address is the key of the object in the registry */
 
@@ -22,6 +23,12 @@ enum {
     MAX_PRINT = 2000,
 };
 
+static const char *quote(char *out, size_t size, leat_slice text, const leat_task *t)
+{
+    return leat_redact_quote(out, size, text,
+                             t == NULL ? (leat_slice){NULL, 0} : leat_task_head(t));
+}
+
 /* Upvalue 1 is the log object. [-0, +1, m] */
 static void push_quoted(lua_State *L, int index)
 {
@@ -29,7 +36,7 @@ static void push_quoted(lua_State *L, int index)
     char quoted[MAX_VALUE];
     leat_slice text;
     text.at = luaL_tolstring(L, index, &text.len);
-    lua_pushstring(L, leat_task_quote(quoted, sizeof(quoted), text, lua->running));
+    lua_pushstring(L, quote(quoted, sizeof(quoted), text, lua->running));
     lua_remove(L, -2);
 }
 
@@ -145,8 +152,7 @@ static int log_print(lua_State *L)
     }
     luaL_pushresult(&joined);
     text.at = lua_tolstring(L, -1, &text.len);
-    LEAT_LOG_INFO("script", "print text=%s",
-                  leat_task_quote(quoted, sizeof(quoted), text, lua->running));
+    LEAT_LOG_INFO("script", "print text=%s", quote(quoted, sizeof(quoted), text, lua->running));
     return 0;
 }
 

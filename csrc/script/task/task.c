@@ -20,7 +20,8 @@
 #include "base/mem.h"
 #include "core/admission.h"
 #include "script/sandbox/sandbox_run.h"
-#include "script/task/task_log.h"
+#include "script/task/session.h"
+#include "wire/redact.h"
 
 enum {
     MAX_SPARE = 64,              /* ended tasks that are kept for the next */
@@ -240,6 +241,12 @@ leat_slice leat_task_given(const leat_task *t, leat_task_part part)
     return (leat_slice){t->input.bytes.at + t->input.parts[part].at, len};
 }
 
+leat_slice leat_task_head(const leat_task *t)
+{
+    leat_slice own = leat_task_given(t, LEAT_TASK_HEAD);
+    return own.at == NULL && t->session != NULL ? leat_session_head(t->session) : own;
+}
+
 /* --- ending --- */
 
 static void answer(leat_task *t)
@@ -265,9 +272,12 @@ void leat_task_answer_call(leat_task *t)
 static void on_deadline(leat_deadline *d)
 {
     leat_task *t = LEAT_CONTAINER_OF(d, leat_task, deadline);
+    char name[300];
     bool cut_off = leat_db_is_cut_off(&t->db);
     leat_code code = cut_off ? LEAT_CODE_UNAVAILABLE : LEAT_CODE_DEADLINE_EXCEEDED;
-    leat_task_log_deadline(t, code);
+    leat_redact_quote(name, sizeof(name), leat_task_name(t), leat_task_head(t));
+    LEAT_LOG_WARN("script", "deadline passed handler=%s %s=%s code=%s", t->kind->name,
+                  t->kind->label, name, leat_code_name(code));
     leat_task_refusal(t, code, (leat_slice){NULL, 0},
                       cut_off ? leat_admission_retry_ms(t->lua->core) : 0);
     t->verdict.failure.read_failed = true;
@@ -300,11 +310,32 @@ void leat_task_refusal(leat_task *t, leat_code code, leat_slice message, uint32_
 
 /* --- failing --- */
 
+static void log_failure(const leat_task *t, const leat_vm_failure *f)
+{
+    char name[300];
+    char text[4096];
+    leat_redact_quote(name, sizeof(name), leat_task_name(t), leat_task_head(t));
+    if (f->trace.len > 0) {
+        leat_redact_quote(text, sizeof(text), leat_buf_view(&f->trace), leat_task_head(t));
+        LEAT_LOG_ERROR("script", "script failed handler=%s %s=%s%s%s err=%s", t->kind->name,
+                       t->kind->label, name, f->sqlstate[0] != '\0' ? " sqlstate=" : "",
+                       f->sqlstate, text);
+    } else if (f->read_failed) {
+        leat_redact_quote(text, sizeof(text), leat_buf_view(&f->message), leat_task_head(t));
+        /* An operator cannot mend what a client has sent. */
+        leat_log_level level =
+            f->code == LEAT_CODE_BAD_REQUEST ? LEAT_LOG_LEVEL_INFO : LEAT_LOG_LEVEL_WARN;
+        leat_log_write(level, "script", "read failed handler=%s %s=%s code=%s%s%s err=%s",
+                       t->kind->name, t->kind->label, name, leat_code_name(f->code),
+                       f->sqlstate[0] != '\0' ? " sqlstate=" : "", f->sqlstate, text);
+    }
+}
+
 static void fail(leat_task *t, leat_vm_outcome outcome)
 {
     leat_vm_failure f = {.code = LEAT_CODE_INTERNAL};
     leat_vm_examine(t->lua, t->co, outcome, &f);
-    leat_task_log_failure(t, &f);
+    log_failure(t, &f);
     /* The message of a failure is for the log, and only that of a refusal is for the client. */
     leat_slice message = f.refused ? leat_buf_view(&f.message) : (leat_slice){NULL, 0};
     leat_task_refusal(t, f.code, message, f.retry_after_ms);

@@ -150,6 +150,9 @@ void leat_task_give_appended(leat_task *t, leat_task_part part, size_t from);
 /* at == NULL: the part is absent. */
 leat_slice leat_task_given(const leat_task *t, leat_task_part part);
 
+/* The packed head of the request that the task is about; at == NULL: there is none. */
+leat_slice leat_task_head(const leat_task *t);
+
 /* Runs the handler from the end of this turn on. */
 void leat_task_start(leat_task *t);
 

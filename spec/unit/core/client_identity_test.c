@@ -51,11 +51,13 @@ static void is_let_in_by_its_token(void **state)
     authenticate(f);
     assert_int_equal(1, f->n_calls);
     assert_int_equal(0, ended);
+    assert_int_equal(4096, f->conn.read_size);
 
     let_in(f);
 
     core_fixture_expect_sent(f, "\"op\":\"ok\",\"id\":9");
     expect_end(f, LEAT_M_AUTHENTICATED);
+    assert_int_equal(0, f->conn.read_size);
     core_fixture_say(f, "{\"op\":\"call\",\"id\":1,\"method\":\"m\"}");
     assert_int_equal(2, f->n_calls);
     core_fixture_refuse(f, LEAT_CODE_NOT_FOUND, false);

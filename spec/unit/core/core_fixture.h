@@ -39,6 +39,7 @@ struct leat_conn {
     void *owner;
     leat_buf sent; /* all of it, frames and all */
     size_t queued; /* as the client sees it */
+    size_t read_size;
     bool blocked;  /* likewise */
     bool reading;  /* unless the client has stopped that */
     bool finished; /* closed, or on its way there */

@@ -16,6 +16,11 @@ void leat_conn_set_handler(leat_conn *c, const leat_conn_handler *handler, void 
     c->owner = owner;
 }
 
+void leat_conn_set_read_size(leat_conn *c, size_t bytes)
+{
+    c->read_size = bytes;
+}
+
 void leat_conn_read_stop(leat_conn *c)
 {
     c->reading = false;

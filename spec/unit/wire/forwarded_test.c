@@ -59,6 +59,13 @@ static void lists_hops_from_ours_to_the_client(void **state)
     expect_hops("Forwarded: for=1.1.1.1;for=2.2.2.2\r\n", "|");
     expect_hops("Forwarded: for=\"1.1.1.1, for=2.2.2.2\r\n", "|");
     expect_hops("Forwarded: for=\"1\\.1.1.1\"\r\n", "|");
+    /* A client's quote, with what its proxy appends. */
+    expect_hops("Forwarded: for=9.9.9.9;x=\", for=1.1.1.1\r\n", "|");
+    expect_hops("Forwarded: for=9.9.9.9;x=\", for=\"[2001:db8::1]\"\r\n", "|");
+    expect_hops("Forwarded: for=9.9.9.9;x=\"\\, for=\"[2001:db8::1]\"\r\n", "|");
+    expect_hops("Forwarded: for=9.9.9.9;x=\"\\, for=1.1.1.1\r\n", "|");
+    expect_hops("Forwarded: for=9.9.9.9;x=\"\r\nForwarded: for=1.1.1.1\r\n", "1.1.1.1||");
+    expect_hops("Forwarded: for=9.9.9.9;x=\"\\\"\", for=1.1.1.1\r\n", "1.1.1.1|9.9.9.9|");
     expect_hops("Forwarded: for=unknown, for=_hidden\r\n", "_hidden|unknown|");
     expect_hops("Forwarded: for=2.2.2.2\r\nX-Forwarded-For: 1.1.1.1\r\n", "1.1.1.1|");
 }

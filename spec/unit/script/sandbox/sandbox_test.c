@@ -17,7 +17,6 @@
 #include <lauxlib.h>
 
 #include "base/buf.h"
-#include "base/log.h"
 
 enum {
     MEMORY = 32 << 20,
@@ -663,25 +662,6 @@ static void the_servers_variables_are_hidden(void **state)
                    "nilkey");
 }
 
-static void on_line(void *arg, leat_log_level level, const char *line, size_t len)
-{
-    assert_int_equal(level, LEAT_LOG_LEVEL_INFO);
-    leat_buf_append(arg, line, len);
-}
-
-static void prints_to_the_log(void **state)
-{
-    leat_buf lines = LEAT_BUF_INIT;
-    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_DEBUG, on_line, &lines);
-    leat_log_bind(log);
-    assert_returns(*state, "print('two words', nil, 3) return 'ok'", "ok");
-    leat_log_bind(NULL);
-    leat_log_free(log);
-    leat_buf_char(&lines, '\0');
-    assert_non_null(strstr(lines.at, "text=\"two words\\x09nil\\x093\""));
-    leat_buf_close(&lines);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_sandbox, free_sandbox)
 #define PATIENT(name) cmocka_unit_test_setup_teardown(name, make_patient, free_sandbox)
 
@@ -720,7 +700,6 @@ int main(void)
         PATIENT(the_load_may_change_what_is_shared),
         PATIENT(handlers_may_not_change_what_is_shared),
         PATIENT(the_servers_variables_are_hidden),
-        PATIENT(prints_to_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
