@@ -137,8 +137,15 @@ static void answer_first(leat_client *c, leat_v1_op op, leat_slice id, const lea
 static void first_message(leat_client *c, const leat_v1_message *m, int err)
 {
     uint64_t max_ms = c->base.core->limits->max_timeout_ms;
+    leat_failure full;
     if (err == 0 && m->op == LEAT_V1_AUTHENTICATE && m->timeout_ms <= max_ms) {
-        client_identity_begin(c, m, deadline_of(c, m), answer_first);
+        uint64_t deadline_ms = deadline_of(c, m);
+        if (leat_admission_request(c->base.core, deadline_ms, &full)) {
+            client_identity_begin(c, m, deadline_ms, answer_first);
+        } else {
+            client_send_error(&c->base, m->id, none, &full);
+            client_identity_refuse(c, full.code);
+        }
         return;
     }
     refuse_message(c, m->id, LEAT_CODE_UNAUTHENTICATED,

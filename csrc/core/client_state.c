@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "core/admission.h"
 
 /* Which may follow which. A client without an identity is not drained: it has nothing to lose, and
  * is closed. */
@@ -37,6 +38,10 @@ void client_set_status(leat_client *c, client_status next)
 {
     LEAT_ASSERT((next_of[c->status] >> next & 1) != 0);
     bool ends = is_guest(c->status) && !is_guest(next);
+    if (next == CLIENT_IDENTIFYING)
+        leat_admission_under_way(c->base.core, NULL);
+    else if (c->status == CLIENT_IDENTIFYING)
+        leat_admission_over(c->base.core, NULL);
     c->status = next;
     if (ends)
         end_guest(c);
