@@ -106,6 +106,7 @@ return {
   -- by an IP address, as localhost, or without a name, as probes do. Empty: any name; but if listen is an address of
   -- this machine alone (127.0.0.1, ::1), and there are no proxies (below), only those that no page of the
   -- internet can have: IP addresses, localhost, names below it, and names without a dot. "*": any.
+  -- tls_listen answers for any name then: such a page has no certificate for its name.
   allowed_hosts = "",
 
   -- Proxies in front of this server, addresses or networks, separated by commas: "127.0.0.1, 10.0.0.0/8".

@@ -249,7 +249,8 @@ static void fill_core(leat_worker *w)
                                            w->options.config->compression_min_bytes);
 }
 
-/* True if no other machine can connect to that address; or if there is none. */
+/* True if no other machine can connect to that address; or if there is none. TLS needs no such
+ * look: a page whose name points elsewhere has no certificate for it. */
 static bool is_local(const struct sockaddr_storage *addr)
 {
     leat_ip ip;
@@ -269,8 +270,7 @@ static leat_http_options http_options(const leat_worker *w)
         .static_dir = config->static_dir,
         .policy = &config->http,
         .hosts = &config->hosts,
-        .local_only = {[LEAT_HTTP_DOOR_PUBLIC] =
-                           is_local(w->addr) && is_local(w->options.tls_addr) && !has_proxy,
+        .local_only = {[LEAT_HTTP_DOOR_PUBLIC] = is_local(w->options.addr) && !has_proxy,
                        [LEAT_HTTP_DOOR_METRICS] = is_local(w->options.metrics_addr)},
         .trusted = &config->trusted,
         .introducing = &config->introducing,
