@@ -150,7 +150,7 @@ int main(int argc, char **argv)
         make_message(&s, of, i);
         double began = cpu_us();
         frame.len = 0;
-        if (z == NULL || !leat_deflate_frame(z, LEAT_FRAME_TEXT, leat_buf_view(&s.out), &frame))
+        if (z == NULL || !leat_deflate_frame(z, LEAT_FRAME_TEXT, leat_buf_view(&s.out), 15, &frame))
             leat_frame_write(&frame, LEAT_FRAME_TEXT, leat_buf_view(&s.out));
         us += cpu_us() - began;
         plain += (double)(s.out.len + leat_frame_header_len(s.out.len));

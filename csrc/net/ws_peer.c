@@ -141,8 +141,8 @@ static void send_frame(ws_peer *w, leat_frame_op op, leat_slice payload)
 static bool send_compressed(ws_peer *w, leat_frame_op op, leat_slice payload)
 {
     leat_buf frame = LEAT_BUF_INIT;
-    bool sent = leat_deflate_suits(w->window_bits, payload.len) &&
-                leat_deflate_frame(w->deflate, op, payload, &frame);
+    bool sent =
+        w->window_bits > 0 && leat_deflate_frame(w->deflate, op, payload, w->window_bits, &frame);
     if (sent)
         leat_conn_send_copy(w->base.conn, leat_buf_view(&frame));
     leat_buf_close(&frame);

@@ -1,7 +1,8 @@
 /* Compressed messages. A sender ends a message's last block with an empty stored one (a sync flush)
  * and leaves its four bytes, `tail`, out; the receiver puts them back. Nothing survives a message:
  * inflater and deflater are reset for each, which for the deflater means to clear its hash table.
- * So short messages have a deflater of their own, with a small table. */
+ * So short messages have a deflater of their own, with a small table. Clients with small windows
+ * have one for each size, for the messages that are longer than their window. */
 #include "wire/deflate.h"
 
 #include <limits.h>
@@ -21,6 +22,7 @@ enum {
     SHORT_WINDOW_BITS = 12,
     SHORT_MEM_LEVEL = 5,
     LONG_MEM_LEVEL = 8,
+    NARROWEST = 9, /* zlib compresses with no window of 8 bits */
     /* z_stream.data_type after a step: the position is at the start of a block, and how many bits
      * of the last byte are unused. */
     AT_BLOCK_START = 128,
@@ -33,6 +35,9 @@ struct leat_deflate {
     z_stream in;
     z_stream brief; /* compresses short messages */
     z_stream full;  /* compresses long ones */
+    /* For clients with smaller windows, long messages; made when first used. */
+    z_stream narrow[WINDOW_BITS - NARROWEST];
+    int level;
     size_t min_bytes;
 };
 
@@ -45,6 +50,7 @@ static void start_deflater(z_stream *s, int level, int window_bits, int mem_leve
 leat_deflate *leat_deflate_new(int level, size_t min_bytes)
 {
     leat_deflate *z = leat_calloc(1, sizeof(*z));
+    z->level = level;
     z->min_bytes = min_bytes;
     int err = inflateInit2(&z->in, -WINDOW_BITS);
     LEAT_ASSERT(err == Z_OK);
@@ -60,6 +66,9 @@ void leat_deflate_free(leat_deflate *z)
     inflateEnd(&z->in);
     deflateEnd(&z->brief);
     deflateEnd(&z->full);
+    for (int i = 0; i < WINDOW_BITS - NARROWEST; i++)
+        if (z->narrow[i].state != NULL)
+            deflateEnd(&z->narrow[i]);
     free(z);
 }
 
@@ -127,15 +136,31 @@ int leat_deflate_inflate(leat_deflate *z, leat_slice compressed, size_t max, lea
     return code;
 }
 
-bool leat_deflate_frame(leat_deflate *z, leat_frame_op op, leat_slice payload, leat_buf *out)
+/* NULL if the message is longer than a window that is too small for a compressor. */
+static z_stream *deflater_for(leat_deflate *z, size_t len, uint8_t window_bits)
+{
+    if (leat_deflate_suits(window_bits, len))
+        return len <= SHORT_MESSAGE ? &z->brief : &z->full;
+    if (window_bits < NARROWEST)
+        return NULL;
+    z_stream *s = &z->narrow[window_bits - NARROWEST];
+    if (s->state == NULL)
+        start_deflater(s, z->level, window_bits, SHORT_MEM_LEVEL);
+    return s;
+}
+
+bool leat_deflate_frame(leat_deflate *z, leat_frame_op op, leat_slice payload, uint8_t window_bits,
+                        leat_buf *out)
 {
     enum { HEADER_MAX = 10 };
     if (payload.len < z->min_bytes || payload.len <= sizeof(tail) || payload.len > INT_MAX)
         return false;
+    z_stream *s = deflater_for(z, payload.len, window_bits);
+    if (s == NULL)
+        return false;
     /* The room is one byte short of the payload and a tail: what does not fit is not shorter. */
     size_t room = payload.len + sizeof(tail) - 1;
     char *frame = leat_buf_reserve(out, HEADER_MAX + room);
-    z_stream *s = payload.len <= SHORT_MESSAGE ? &z->brief : &z->full;
     deflateReset(s);
     s->next_in = (const Bytef *)payload.at;
     s->avail_in = (uInt)payload.len;
@@ -159,7 +184,7 @@ leat_event *leat_deflate_event(leat_deflate *z, leat_event *e)
         return twin;
     leat_buf frame = LEAT_BUF_INIT;
     twin = e;
-    if (leat_deflate_frame(z, LEAT_FRAME_TEXT, leat_event_payload(e), &frame)) {
+    if (leat_deflate_frame(z, LEAT_FRAME_TEXT, leat_event_payload(e), WINDOW_BITS, &frame)) {
         twin = leat_event_new(leat_event_kind_of(e), (leat_slice){NULL, 0}, leat_event_seq(e),
                               frame.len, 0, 0, 0);
         memcpy(leat_event_frame_room(twin), frame.at, frame.len);

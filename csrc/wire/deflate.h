@@ -6,7 +6,8 @@
  * Units      bytes; window sizes are exponents of 2.
  * Errors     leat_deflate_inflate returns the close code to use (1007, 1009), 0 if all is well.
  *
- * A codec holds about 330 kB, of which nothing is resident before it is used.
+ * A codec holds about 330 kB, of which nothing is resident before it is used, and up to 224 kB more
+ * for clients with small windows, made when the first long message is for one.
  */
 #ifndef LEAT_WIRE_DEFLATE_H
 #define LEAT_WIRE_DEFLATE_H
@@ -29,10 +30,11 @@ void leat_deflate_free(leat_deflate *z); /* NULL is harmless */
  * soon as the message is longer than max. */
 int leat_deflate_inflate(leat_deflate *z, leat_slice compressed, size_t max, leat_buf *out);
 
-/* Appends one whole server frame with the compressed payload. Appends nothing and returns false if
- * the payload is shorter than min_bytes, or the frame would be no shorter than without compression.
- * The bytes suit every client whose window is not smaller than the payload (leat_deflate_suits). */
-bool leat_deflate_frame(leat_deflate *z, leat_frame_op op, leat_slice payload, leat_buf *out);
+/* Appends one whole server frame with the compressed payload, for a client with that window.
+ * Appends nothing and returns false if the payload is shorter than min_bytes, or the frame would be
+ * no shorter than without compression, or no compressor has so small a window. */
+bool leat_deflate_frame(leat_deflate *z, leat_frame_op op, leat_slice payload, uint8_t window_bits,
+                        leat_buf *out);
 
 /* The event whose frame is to be sent to clients that take compressed messages: e's twin, made on
  * the first call, or e itself if its frame is no shorter compressed. Borrowed: it lives as long as

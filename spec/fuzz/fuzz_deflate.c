@@ -33,7 +33,7 @@ static void compress_and_inflate(leat_slice input)
 {
     leat_buf frame = LEAT_BUF_INIT;
     leat_buf out = LEAT_BUF_INIT;
-    if (leat_deflate_frame(codec, LEAT_FRAME_TEXT, input, &frame)) {
+    if (leat_deflate_frame(codec, LEAT_FRAME_TEXT, input, 15, &frame)) {
         CHECK(frame.len < leat_frame_header_len(input.len) + input.len);
         leat_slice compressed = payload_of(&frame);
         CHECK(leat_deflate_inflate(codec, compressed, input.len, &out) == 0);
@@ -55,7 +55,7 @@ static size_t mutate_text(uint8_t *data, size_t size, size_t max_size)
         memcpy(text, plain.at, plain.len);
     size_t len = LLVMFuzzerMutate(text, plain.len, sizeof(text));
     leat_slice changed = {(const char *)text, len};
-    if (leat_deflate_frame(codec, LEAT_FRAME_TEXT, changed, &frame)) {
+    if (leat_deflate_frame(codec, LEAT_FRAME_TEXT, changed, 15, &frame)) {
         leat_slice fresh = payload_of(&frame);
         if (fresh.len < max_size) {
             memcpy(data + 1, fresh.at, fresh.len);

@@ -2,7 +2,9 @@
  * walked through as the server does it. */
 #include "fuzz.h"
 
+#include "wire/gzip.h"
 #include "wire/http.h"
+#include "wire/range.h"
 #include "wire/upgrade.h"
 
 typedef struct outcome {
@@ -27,6 +29,10 @@ static void walk(const leat_http_request *r)
     rest = leat_http_find(r, "cookie");
     while (leat_http_cookie_next(&rest, &cookie_name, &cookie_value))
         CHECK(cookie_name.len > 0);
+    leat_range range;
+    if (leat_range_read(leat_http_find(r, "range"), 1000, &range) == LEAT_RANGE_PART)
+        CHECK(range.first <= range.last && range.last < 1000);
+    CHECK(leat_gzip_wanted(r) <= LEAT_CODING_NEITHER);
     leat_upgrade u;
     const char *reason = NULL;
     int status = leat_upgrade_check(r, &u, &reason);

@@ -86,12 +86,31 @@ describe("permessage-deflate", function()
     assert.is_nil(c.compressed_length)
   end)
 
-  it("sends nothing compressed that the client's window does not hold", function()
+  it("refers to nothing that the client's window does not hold", function()
+    for bits = 9, 15 do
+      local client = connect("permessage-deflate; server_max_window_bits=" .. bits, "/raw")
+      local far = {}
+      for i = 1, 4000 do far[i] = ("%d "):format(i * i % 3000) end -- it repeats itself, but not at once
+
+      client:send_text(table.concat(far))
+
+      local echo = client:poll_frame(5000)
+      assert.matches("server_max_window_bits=" .. bits, client.headers["sec-websocket-extensions"], 1, true)
+      assert.is_number(echo.compressed_length)
+      assert.is_true(echo.payload == table.concat(far))
+    end
+  end)
+
+  it("sends an event as it is to a client whose window is smaller, and a long message if it has 8 bits", function()
     local client = connect "permessage-deflate; server_max_window_bits=9"
+    local tiny = connect("permessage-deflate; server_max_window_bits=8", "/raw")
 
     client:send { op = "subscribe", id = 1, topic = "room:1" }
+    tiny:send_text(LONG)
 
-    assert.matches("server_max_window_bits=9", client.headers["sec-websocket-extensions"], 1, true)
+    assert.is_nil(tiny:poll_frame(5000).compressed_length)
+    assert.is_number(client:poll_frame(5000).compressed_length)
+    publish(LONG)
     assert.is_nil(client:poll_frame(5000).compressed_length)
     publish(("x"):rep(300))
     assert.is_number(client:poll_frame(5000).compressed_length)

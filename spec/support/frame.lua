@@ -38,7 +38,8 @@ end
 local DEFLATE_TAIL = "\0\0\xff\xff"
 
 --- Decodes a server's frame that begins at that byte: { fin, op, payload } and where the next one begins; nil if it
---- is not whole. deflate: permessage-deflate was agreed; a compressed message also has compressed_length.
+--- is not whole. deflate: the window in bits if permessage-deflate was agreed (true: 15); a compressed message also
+--- has compressed_length.
 function M.decode(bytes, start, deflate)
   local there = #bytes - start + 1
   if there < 2 then return nil end
@@ -58,7 +59,7 @@ function M.decode(bytes, start, deflate)
   local f = { fin = first >= 128, op = first & 15, payload = bytes:sub(at, at + length - 1) }
   if deflate and first & 0x70 == 0x40 and f.op < M.CLOSE then
     f.compressed_length = length
-    f.payload = zlib.inflate(-15)(f.payload .. DEFLATE_TAIL)
+    f.payload = zlib.inflate(deflate == true and -15 or -deflate)(f.payload .. DEFLATE_TAIL)
   else
     assert(first & 0x70 == 0, "no reserved bit may be set")
   end

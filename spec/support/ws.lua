@@ -70,9 +70,11 @@ end
 -- Moves whole frames from the socket to the queue.
 local function pump(self)
   local bytes = self.tcp:bytes()
+  local extensions = self.headers["sec-websocket-extensions"]
+  local window = extensions and tonumber(extensions:match("server_max_window_bits=(%d+)") or 15)
   local at = 1
   while true do
-    local f, next_at = frame.decode(bytes, at, self.headers["sec-websocket-extensions"] ~= nil)
+    local f, next_at = frame.decode(bytes, at, window)
     if not f then break end
     assert(f.fin, "this server sends no fragments")
     at = next_at

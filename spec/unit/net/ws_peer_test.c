@@ -490,7 +490,7 @@ static void leaves_much_that_is_inflated_to_later_turns(void **state)
     leat_buf all = LEAT_BUF_INIT;
     char *text = leat_calloc(1, LONG);
     memset(text, 'a', LONG);
-    assert_true(leat_deflate_frame(deflate, LEAT_FRAME_TEXT, (leat_slice){text, LONG}, &frame));
+    assert_true(leat_deflate_frame(deflate, LEAT_FRAME_TEXT, (leat_slice){text, LONG}, 15, &frame));
     size_t header = frame.at[1] == 126 ? 4 : 2;
     for (int i = 0; i < MESSAGES; i++)
         ws_far_end_write(&all, COMPRESSED, LEAT_FRAME_TEXT, frame.at + header, frame.len - header);

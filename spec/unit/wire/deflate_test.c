@@ -121,7 +121,7 @@ static void compresses_and_inflates_messages_of_every_length(void **state)
             for (size_t copy = text.len / 2; copy > 0; copy--)
                 leat_buf_char(&text, text.at[text.len - copy]);
 
-        assert_true(leat_deflate_frame(z, LEAT_FRAME_TEXT, leat_buf_view(&text), &frame) ||
+        assert_true(leat_deflate_frame(z, LEAT_FRAME_TEXT, leat_buf_view(&text), 15, &frame) ||
                     text.len < 40);
         if (frame.len > 0) {
             assert_true(frame.len < text.len + leat_frame_header_len(text.len));
@@ -150,7 +150,7 @@ static void sends_no_frame_that_would_be_longer(void **state)
     }
 
     for (size_t len = 0; len <= sizeof(noise); len += 1 + len / 8)
-        assert_false(leat_deflate_frame(z, LEAT_FRAME_BINARY, (leat_slice){noise, len}, &out));
+        assert_false(leat_deflate_frame(z, LEAT_FRAME_BINARY, (leat_slice){noise, len}, 15, &out));
 
     assert_int_equal(out.len, 0);
     leat_buf_close(&out);
@@ -166,7 +166,7 @@ static void stops_a_bomb_at_the_limit(void **state)
     leat_deflate *z = leat_deflate_new(9, 0);
     leat_buf frame = LEAT_BUF_INIT;
     leat_buf out = LEAT_BUF_INIT;
-    assert_true(leat_deflate_frame(z, LEAT_FRAME_BINARY, (leat_slice){zeros, BOMB}, &frame));
+    assert_true(leat_deflate_frame(z, LEAT_FRAME_BINARY, (leat_slice){zeros, BOMB}, 15, &frame));
     leat_slice compressed = payload_of(&frame, LEAT_FRAME_BINARY);
     assert_true(compressed.len < 20000);
 
@@ -247,8 +247,8 @@ static void leaves_short_messages_alone(void **state)
     leat_slice text = BYTES("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     leat_buf out = LEAT_BUF_INIT;
 
-    assert_true(leat_deflate_frame(z, LEAT_FRAME_TEXT, text, &out));
-    assert_false(leat_deflate_frame(z, LEAT_FRAME_TEXT, (leat_slice){text.at, 40}, &out));
+    assert_true(leat_deflate_frame(z, LEAT_FRAME_TEXT, text, 15, &out));
+    assert_false(leat_deflate_frame(z, LEAT_FRAME_TEXT, (leat_slice){text.at, 40}, 15, &out));
 
     leat_buf_close(&out);
     leat_deflate_free(z);

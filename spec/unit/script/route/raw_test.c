@@ -339,7 +339,7 @@ static void write_compressed(leat_deflate *z, leat_buf *out, char letter)
     char text[LONG];
     memset(text, letter, sizeof(text));
     leat_buf frame = LEAT_BUF_INIT;
-    assert_true(leat_deflate_frame(z, LEAT_FRAME_TEXT, (leat_slice){text, LONG}, &frame));
+    assert_true(leat_deflate_frame(z, LEAT_FRAME_TEXT, (leat_slice){text, LONG}, 15, &frame));
     ws_far_end_write(out, 0x80 | LEAT_DEFLATE_RSV << 4, LEAT_FRAME_TEXT, frame.at + 2,
                      frame.len - 2);
     leat_buf_close(&frame);
