@@ -214,8 +214,8 @@ return {
   -- too fast is answered "rate_limited" with retry_after_ms; a client that goes on all the same, and owes
   -- another burst, is closed (4429). Bytes, of compressed messages also those that they become, never close
   -- it: it is read more slowly. One ping or pong too many closes it.
-  message_rate_per_client = 100,
-  message_burst_per_client = 1000,
+  message_rate_per_client = 200,
+  message_burst_per_client = 2000,
   byte_rate_per_client = 262144,
   byte_burst_per_client = 1048576,
   control_rate_per_client = 10,

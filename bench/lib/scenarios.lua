@@ -20,6 +20,7 @@
 local compression = require "bench.lib.compression"
 local inside = require "bench.lib.inside"
 local process = require "bench.lib.process"
+local flood = require "bench.lib.flood"
 local publishing = require "bench.lib.publishing"
 
 local LATENCY = { { "p50 µs", "events.latency.p50_us" }, { "p99 µs", "events.latency.p99_us" } }
@@ -153,6 +154,16 @@ return {
     figure = HANDSHAKE,
     beside = TOOK,
     past = 20,
+  },
+  {
+    name = "flood",
+    title = "1 topic × 200 good clients, 50 events a second, while 200 bad ones flood the server",
+    servers = { "leat" },
+    load = {},
+    vary = { "flood", "none", "connects", "malformed", "pings", "messages", "subscribes", "huge", "slow" },
+    figure = { path = "events.latency.p99_us", unit = "µs, p99 from the publish to a good client" },
+    beside = { { "p50 µs", "events.latency.p50_us" }, { "CPU of the server", "events.busy" } },
+    replaced = { leat = flood.measure },
   },
   {
     name = "publishing",

@@ -157,7 +157,7 @@ static const leat_config_key keys[] = {
               "publishes of one user to one topic, on one worker"),
     SIZE_KEY("max_inflight", limits.max_inflight, 8, 1, 100000,
              "unanswered requests of one client"),
-    RATE_KEYS("message_", "_per_client", limits.allowance.messages, 100, 1000, 1000000,
+    RATE_KEYS("message_", "_per_client", limits.allowance.messages, 200, 2000, 1000000,
               "messages of one client"),
     RATE_KEYS("byte_", "_per_client", limits.allowance.bytes, 256 * KIB, MIB, GIB,
               "bytes that one client sends"),

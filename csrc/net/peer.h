@@ -10,8 +10,8 @@
  *
  * A message is written into one buffer: leat_peer_begin puts the transport's own bytes first, the
  * caller appends the message, leat_peer_send queues it. Another transport belongs into the
- * functions of a kind (as compression does) or into a filter of conn (as TLS does). A second protocol beside
- * leat.v1 is up to the owner.
+ * functions of a kind (as compression does) or into a filter of conn (as TLS does). A second
+ * protocol beside leat.v1 is up to the owner.
  */
 #ifndef LEAT_NET_PEER_H
 #define LEAT_NET_PEER_H

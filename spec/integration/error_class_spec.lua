@@ -169,7 +169,10 @@ describe("a statement that fails", function()
     end
 
     assert.same({ ok = false, code = "internal", sqlstate = "42601", retry = 0 }, caught "typo")
-    assert.same({ ok = false, code = "unavailable", sqlstate = "55P03", retry = 1000 }, caught "lock")
+    local passing = caught "lock"
+    assert.is_true(passing.retry >= 1000 and passing.retry < 2000, "retry_after_ms " .. passing.retry)
+    passing.retry = nil
+    assert.same({ ok = false, code = "unavailable", sqlstate = "55P03" }, passing)
   end)
 
   it("is logged with its SQLSTATE and where the script was", function()

@@ -102,7 +102,7 @@ describe("a client", function()
     assert.is_true(s:metrics()['leat_idle_clients_closed_total{limit="first_message"}'] >= 1)
   end)
 
-  it("without subscriptions is closed with 4408 when it has become silent, and one with a subscription is not", function()
+  it("without subscriptions is closed with 4408 when it is silent, and one with a subscription is not", function()
     local subscribed, idle = s:connect { token = "alice" }, s:connect { token = "alice" }
     subscribed:subscribe("room:1")
     idle:subscribe("room:1")

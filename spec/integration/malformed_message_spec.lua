@@ -10,7 +10,7 @@ describe("a malformed message", function()
 
   lazy_setup(function()
     s = stage.open { app = fixtures.app, schema = fixtures.schema,
-      env = { LEAT_MAX_MESSAGE_BYTES = 65536, LEAT_CLOSE_TIMEOUT_MS = 500 } }
+      env = { LEAT_MAX_MESSAGE_BYTES = 65536, LEAT_MESSAGE_BURST_PER_CLIENT = 10000, LEAT_CLOSE_TIMEOUT_MS = 500 } }
   end)
   lazy_teardown(function() s:close() end)
   before_each(function() client = s:connect { token = "alice" } end)

@@ -182,8 +182,8 @@ static void makes_room_for_others_when_it_is_silent(void **state)
     assert_int_equal(3, count(&w->ring));
 
     for (int64_t seq = 1; seq <= 3; seq++) {
-        leat_ring_append(&other,
-                         leat_v1_event(LEAT_EVENT_DATA, leat_slice_of("t"), seq, leat_slice_of("1")));
+        leat_ring_append(
+            &other, leat_v1_event(LEAT_EVENT_DATA, leat_slice_of("t"), seq, leat_slice_of("1")));
         assert_int_equal(3 - seq, count(&w->ring));
         assert_int_equal(seq, count(&other));
     }

@@ -1,0 +1,41 @@
+-- The latency of good clients while bad ones flood the server, which has its usual limits.
+local process = require "bench.lib.process"
+local servers = require "bench.lib.servers"
+
+local M = {}
+
+-- Limits as an operator finds them, but for what a load of few addresses needs.
+local LIMITS = {
+  LEAT_MAX_CONNECTIONS_PER_ADDRESS = 256,
+  LEAT_CONNECTION_RATE_PER_ADDRESS = 64,
+  LEAT_CONNECTION_BURST_PER_ADDRESS = 256,
+}
+
+-- The bad clients run beside the load, on its core; they yield to it.
+local function start_flood(context, kind, port)
+  if kind == "none" then
+    return nil
+  end
+  return process.start("nice", { core = context.load_core,
+    args = { "-n", "19", context.bin .. "/bench_flood", "port=" .. port, "kind=" .. kind } })
+end
+
+--- For a scenario: what stands for the server "leat". arguments.flood is the kind of flood.
+function M.measure(context, _, arguments)
+  context.sql "truncate leat.topic, leat.event"
+  local server, how = servers.start.leat(context, { env = LIMITS })
+  local flood = start_flood(context, arguments.flood, how.port)
+  local args = { "clients=200", "rate=50", "events=400", "settle_ms=500", "pid=" .. server.pid,
+    "database=" .. context.database }
+  for name, value in pairs(how) do
+    args[#args + 1] = ("%s=%s"):format(name, value)
+  end
+  local out, why = process.run(context.bin .. "/bench_load", { core = context.load_core, args = args })
+  if flood then
+    process.stop(flood)
+  end
+  process.stop(server)
+  return out, why
+end
+
+return M
