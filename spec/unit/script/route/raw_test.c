@@ -190,7 +190,8 @@ static void sending_has_its_bounds(void **state)
 {
     script_fixture *f = *state;
     f->limits.max_send_buffer_bytes = 3000;
-    script_fixture_load(f, "app:websocket('/raw/{n}', { open = function(conn)\n"
+    script_fixture_load(f, "log = false\n"
+                           "app:websocket('/raw/{n}', { open = function(conn)\n"
                            "  local function why(...) return select(2, conn:send(...)) end\n"
                            "  local bad, large = why('\\xff'), why(('x'):rep(3001))\n"
                            "  local ok, sent, full = true, 0, nil\n"
