@@ -1,10 +1,11 @@
 -- Topics, their numbering, and the outbox.
 --
 -- A topic's row holds seq, the number of the topic's last entry. A commit raises seq and holds the row's lock until
--- it ends. So the order of seq is the order of commits (0003_publishing.sql).
+-- it ends. So the order of seq is the order of commits (0004_publishing.sql).
 --
--- Schema leat holds what applications use: the functions publish, revoke, resync, signal, watch, unwatch and
--- renew_epochs, the tables topic and event, and the view watched. All else is in schema leat_internal.
+-- Schema leat holds what applications use: the functions publish, revoke, resync, signal, watch, unwatch, allow,
+-- disallow and renew_epochs, the tables topic and event, and the views watched and allowed. All else is in schema
+-- leat_internal.
 --
 -- Needs PostgreSQL 14 or later, in a database with encoding UTF8.
 

@@ -27,6 +27,23 @@ describe("docs/operations.md", function()
     assert.is_false(reads)
   end)
 
+  it("says in SQL what they are", function()
+    local function rights()
+      return db.session:value [[
+        select string_agg(x.privilege_type || ' ' || p.oid::regprocedure, ', ' order by p.oid)
+               || case when has_schema_privilege('app', 'leat', 'usage') then ', USAGE' end
+          from pg_proc p cross join aclexplode(p.proacl) x where x.grantee = 'app'::regrole]]
+    end
+    db.session:run "reset role"
+    local granted = rights()
+    db.session:run "drop owned by app"
+    local none = rights()
+    db.session:run(markdown.block(env.root() .. "/docs/operations.md", "sql grants"))
+
+    assert.is_nil(none)
+    assert.equal(granted, rights())
+  end)
+
   it("has the grants of the server's role", function()
     db.session:run "set role leat_server"
 

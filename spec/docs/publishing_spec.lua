@@ -29,6 +29,18 @@ describe("docs/publishing.md", function()
     assert.same(shown, logged)
   end)
 
+  it("limits a role with its example of leat.allow, and ends that", function()
+    local role = db.name .. "_billing"
+    local left = {}
+    for statement in (markdown.block(PATH, "sql allow"):gsub("billing", function() return role end)):gmatch("[^;]+") do
+      db.session:run(statement)
+      left[#left + 1] = db.session:value "select count(*) from leat.allowed"
+    end
+    db.session:run("drop owned by " .. role .. "; drop role " .. role)
+
+    assert.same({ "0", "0", "1", "2", "2", "1", "0" }, left)
+  end)
+
   it("names functions that there are", function()
     local count = 0
     for _, span in ipairs(markdown.code_spans(PATH)) do

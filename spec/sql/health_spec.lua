@@ -163,7 +163,7 @@ describe("TRUNCATE by a test suite that cleans up", function()
     "truncate leat.event",
     "truncate leat.topic, leat.event",
     "truncate leat.event, leat.topic cascade",
-    "truncate leat.event, leat_internal.pending, leat_internal.pending_more, leat.topic, leat_internal.trimming"
+    "truncate leat.event, leat_internal.pending, leat.topic, leat_internal.trimming"
       .. " restart identity cascade",
   } do
     it("resets all topics: " .. sql, function()

@@ -54,7 +54,7 @@ describe("a transaction that publishes", function()
       assert.equal("1 2 3 4 revoke", log "t")
       assert.equal("5", session:value "select seq from leat.topic where name = 't'")
       assert.equal("0", session:value [[
-        select (select count(*) from leat_internal.pending) + (select count(*) from leat_internal.pending_more)]])
+        select count(*) from leat_internal.pending]])
     end)
 
     it("keeps the order of a watched table's changes across " .. what, function()
@@ -83,6 +83,30 @@ describe("a transaction that publishes", function()
 
     assert.equal("2 3 6", log "t")
     assert.is_nil(log "u")
+  end)
+
+  for _, first in ipairs { "event", "revoke", "resync" } do
+    for _, second in ipairs { "event", "revoke", "resync" } do
+      it(("publishes each once: %s, %s, event"):format(first, second), function()
+        local calls = { event = "publish('t', '1')", revoke = "revoke('t')", resync = "resync('t')" }
+        session:run "begin"
+        for _, kind in ipairs { first, second, "event" } do session:run("select leat." .. calls[kind]) end
+        session:run "commit"
+
+        assert.equal(("%s %s event"):format(first, second), session:value [[
+          select string_agg(kind, ' ' order by seq) from leat.event where topic = 't']])
+      end)
+    end
+  end
+
+  it("publishes once what a savepoint had committed already, and took back", function()
+    session:run [[
+      begin;
+      select leat.publish('t', '1');
+      savepoint s; set constraints all immediate; select leat.publish('t', '2'); rollback to s;
+      commit]]
+
+    assert.equal("1", log "t")
   end)
 
   it("keeps order when publications and changes of settings come at random", function()

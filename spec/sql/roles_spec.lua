@@ -4,7 +4,7 @@ local env = require "spec.support.env"
 local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
 
-describe("a role with USAGE on schema leat", function()
+describe("a publisher", function()
   local db, session, role
 
   lazy_setup(function()
@@ -12,7 +12,7 @@ describe("a role with USAGE on schema leat", function()
     session = db.session
     role = db.name .. "_role"
     session:run("create role " .. role)
-    session:run("grant usage on schema leat to " .. role)
+    session:run("select leat_internal.grant_publisher('" .. role .. "')")
     session:run("create schema evil authorization " .. role)
     session:run("set role " .. role)
   end)
@@ -50,8 +50,14 @@ describe("a role with USAGE on schema leat", function()
     "insert into leat.event values ('a', 1, 'event', '1')",
     "update leat.topic set seq = 1",
     "select * from leat_internal.pending",
-    "insert into leat_internal.pending values ('1', 'event', '1')",
-    "delete from leat_internal.pending_more",
+    "insert into leat_internal.pending values ('1', 1, 'a', 'event', '1')",
+    "select nextval('leat_internal.publication')",
+    "select * from leat.allowed",
+    "delete from leat_internal.rule",
+    "select leat.allow('postgres', 'a')",
+    "select leat.disallow('postgres')",
+    "select leat_internal.check_allowed('a')",
+    "delete from leat_internal.pending",
     "select * from leat_internal.secret",
     "update leat_internal.installation set epoch = 'x'",
     "select leat_internal.enqueue('a', 'event', '1')",
@@ -204,21 +210,36 @@ describe("a privilege on schemas leat and leat_internal", function()
     return list
   end
 
-  it("of everybody is to publish, once a role has USAGE on schema leat", function()
-    assert.same({
-      "execute on leat.publish(text,jsonb)",
-      "execute on leat.resync(text)",
-      "execute on leat.revoke(text,text)",
-      "execute on leat.signal(text,jsonb)",
-    }, granted_to(nil))
+  it("is given to nobody by default", function()
+    assert.same({}, granted_to(nil))
   end)
 
-  it("of a publisher is that USAGE", function()
-    assert.same({ "usage on leat" }, granted_to(roles.publisher))
+  local publisher = {
+    "execute on leat.publish(text,jsonb)",
+    "execute on leat.resync(text)",
+    "execute on leat.revoke(text,text)",
+    "execute on leat.signal(text,jsonb)",
+    "usage on leat",
+  }
+
+  it("of a publisher is to publish, and to reach that", function()
+    assert.same(publisher, granted_to(roles.publisher))
   end)
 
-  it("of the server's role is what a server does", function()
-    assert.same({
+  it("without one, a role with USAGE on schema leat cannot publish", function()
+    local role = db.name .. "_nobody"
+    session:run(("create role %s; grant usage on schema leat to %s; set role %s"):format(role, role, role))
+    for _, call in ipairs { "publish('a', '1')", "revoke('a')", "resync('a')", "signal('a', '1')" } do
+      local ok, err = pcall(session.run, session, "select leat." .. call)
+
+      assert.is_false(ok, call)
+      assert.matches("permission denied for function", err, 1, true)
+    end
+    session:run("reset role; drop owned by " .. role .. "; drop role " .. role)
+  end)
+
+  it("of the server's role is a publisher's, and what a server does", function()
+    local list = {
       "execute on leat_internal.attend(text,text,jsonb)",
       "execute on leat_internal.first_revoked(timestamp with time zone)",
       "execute on leat_internal.is_confirmed(timestamp with time zone,oid,oid)",
@@ -231,9 +252,11 @@ describe("a privilege on schemas leat and leat_internal", function()
       "select on leat_internal.installation",
       "select on leat_internal.migration",
       "select on leat_internal.trimming",
-      "usage on leat",
       "usage on leat_internal",
-    }, granted_to(roles.server))
+    }
+    table.move(publisher, 1, #publisher, #list + 1, list)
+
+    assert.same(sorted(list), granted_to(roles.server))
   end)
 
   it("of a watcher is what leat.watch calls with the caller's rights", function()
@@ -258,10 +281,10 @@ describe("a privilege on schemas leat and leat_internal", function()
     assert.same(sorted(list), granted_to(roles.watcher))
   end)
 
-  it("is on seven functions, two tables and a view in schema leat", function()
-    assert.equal("publish renew_epochs resync revoke signal unwatch watch", session:value [[
+  it("is on nine functions, two tables and two views in schema leat", function()
+    assert.equal("allow disallow publish renew_epochs resync revoke signal unwatch watch", session:value [[
       select string_agg(p.proname, ' ' order by p.proname) from pg_proc p where p.pronamespace = 'leat'::regnamespace]])
-    assert.equal("event topic watched", session:value [[
+    assert.equal("allowed event topic watched", session:value [[
       select string_agg(c.relname, ' ' order by c.relname) from pg_class c
        where c.relnamespace = 'leat'::regnamespace and c.relkind <> 'i']])
   end)

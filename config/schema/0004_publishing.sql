@@ -7,33 +7,25 @@
 
 set local search_path = pg_catalog, pg_temp;
 
--- The queues of all transactions that have not committed yet. A transaction's first publication is in pending, the
--- others are in pending_more. Only the insert into pending queues the trigger, so that it fires once, however much is
--- published. A later publication finds the row in pending by its primary key, the transaction. No setting of a
--- session has an influence on that. A rollback to a savepoint removes rows here as in every table, and it never
--- removes the first publication of a transaction but not the later ones.
+-- The publications of all transactions that have not committed yet. id grows within a session, so it is the order of
+-- a transaction's publications. A rollback to a savepoint removes rows here as in every table, and no setting of a
+-- session has an influence on that. Each row queues the trigger. The first one that fires commits all rows of the
+-- transaction, and the others find nothing left to do.
 --
--- No other transaction sees these rows, and after a crash they are worth nothing, so the tables are unlogged. They
--- are never truncated, since that would lock out publishers.
-create unlogged table leat_internal.pending (
-  tx xid8 primary key,
-  topic text collate "C" not null,
-  kind text not null,
-  data jsonb not null,
-  more boolean not null default false -- there are others in pending_more
-) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
-        autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off, fillfactor = 50);
+-- No other transaction sees these rows, and after a crash they are worth nothing, so the table is unlogged. It is
+-- never truncated, since that would lock out publishers.
+create sequence leat_internal.publication cache 1024;
 
-create unlogged table leat_internal.pending_more (
+create unlogged table leat_internal.pending (
   tx xid8 not null,
-  id bigint not null generated always as identity (cache 32),  -- a session's own order
+  id bigint not null,
   topic text collate "C" not null,
   kind text not null,
   data jsonb not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
-        autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
+        autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off, fillfactor = 50);
 
-create index pending_more_order on leat_internal.pending_more (tx, topic, id);
+create index pending_tx on leat_internal.pending (tx);
 
 -- Publishing --------------------------------------------------------------------------------------
 
@@ -92,22 +84,31 @@ exception when program_limit_exceeded or out_of_memory or internal_error then
   return true;
 end $$;
 
--- Returns true if topic and data are surely right. NULL or false: check_event finds out.
+-- Returns true if topic and data are surely right, and no role is limited. NULL or false: check_event finds out.
 create function leat_internal.is_publishable(topic text, data jsonb) returns boolean
-  language sql stable parallel safe
-  return leat_internal.is_topic(topic) and leat_internal.is_small(data);
+  language sql stable
+  return leat_internal.is_topic(topic) and leat_internal.is_small(data) and not leat_internal.has_rules();
 
-create function leat_internal.check_event(topic text, data jsonb) returns void
+create function leat_internal.check_topic(topic text) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if leat_internal.is_topic(topic) is not true then
     perform leat_internal.refuse_topic(topic);
   end if;
+  if leat_internal.has_rules() then
+    perform leat_internal.check_allowed(topic);
+  end if;
+end $$;
+
+create function leat_internal.check_event(topic text, data jsonb) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform leat_internal.check_topic(topic);
   if data is null then
     raise exception 'data of an event must not be NULL' using errcode = 'null_value_not_allowed',
       hint = 'For JSON null, write ''null''::jsonb.';
   end if;
-  if leat_internal.is_too_large(data) then
+  if not leat_internal.is_small(data) and leat_internal.is_too_large(data) then
     raise exception 'data of the event is larger than % bytes',
       (select i.max_event_bytes from leat_internal.installation i) using errcode = 'program_limit_exceeded',
       hint = 'Publish a reference to it, '
@@ -115,39 +116,28 @@ begin
   end if;
 end $$;
 
+create function leat_internal.next_publication() returns bigint
+  language sql volatile
+  return nextval('leat_internal.publication');
+
 -- Adds an entry of any kind to the queue. It has no search_path of its own, like publish.
 create function leat_internal.enqueue(topic text, kind text, data jsonb) returns void
   language plpgsql as $$
-declare
-  me constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
-  there_is_more pg_catalog.bool;
 begin
-  -- False after the transaction's first publication, true after its second, NULL after a later one.
-  insert into leat_internal.pending as p (tx, topic, kind, data) values (me, topic, kind, data)
-    on conflict (tx) do update set more = true where not p.more
-    returning p.more into there_is_more;
-  if there_is_more is not false then
-    insert into leat_internal.pending_more (tx, topic, kind, data) values (me, topic, kind, data);
-  end if;
+  insert into leat_internal.pending (tx, id, topic, kind, data)
+    values (pg_catalog.pg_current_xact_id(), leat_internal.next_publication(), topic, kind, data);
 end $$;
 
 -- Publishes an event on the topic when the transaction commits. Data may be any JSON value, also JSON null, but not
--- SQL's NULL. The statements of enqueue are repeated here, since a call takes time.
+-- SQL's NULL. The statement of enqueue is repeated here, since a call takes time.
 create function leat.publish(topic text, data jsonb) returns void
   language plpgsql security definer as $$
-declare
-  me pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
-  there_is_more pg_catalog.bool;
 begin
   if leat_internal.is_publishable(topic, data) is not true then
     perform leat_internal.check_event(topic, data);
   end if;
-  insert into leat_internal.pending as p (tx, topic, kind, data) values (me, topic, 'event', data)
-    on conflict (tx) do update set more = true where not p.more
-    returning p.more into there_is_more;
-  if there_is_more is not false then
-    insert into leat_internal.pending_more (tx, topic, kind, data) values (me, topic, 'event', data);
-  end if;
+  insert into leat_internal.pending (tx, id, topic, kind, data)
+    values (pg_catalog.pg_current_xact_id(), leat_internal.next_publication(), topic, 'event', data);
 end $$;
 
 -- Takes the right to the topic away from the subject (a user's id as text), or from everybody, until the subscribe
@@ -156,9 +146,7 @@ end $$;
 create function leat.revoke(topic text, subject text default null) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if leat_internal.is_topic(topic) is not true then
-    perform leat_internal.refuse_topic(topic);
-  end if;
+  perform leat_internal.check_topic(topic);
   if octet_length(subject) > 1024 then
     raise exception 'subject of % bytes is too long', octet_length(subject)
       using errcode = 'invalid_parameter_value', detail = 'A subject is at most 1,024 bytes.';
@@ -170,9 +158,7 @@ end $$;
 create function leat.resync(topic text) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if leat_internal.is_topic(topic) is not true then
-    perform leat_internal.refuse_topic(topic);
-  end if;
+  perform leat_internal.check_topic(topic);
   perform leat_internal.enqueue(topic, 'resync', 'null');
 end $$;
 
@@ -183,9 +169,7 @@ create function leat.signal(topic text, data jsonb) returns void
 declare
   message constant text := leat_internal.message('s', '', 0, 0, topic, data::text);
 begin
-  if leat_internal.is_topic(topic) is not true then
-    perform leat_internal.refuse_topic(topic);
-  end if;
+  perform leat_internal.check_topic(topic);
   if data is null then
     raise exception 'data of a signal must not be NULL' using errcode = 'null_value_not_allowed',
       hint = 'For JSON null, write ''null''::jsonb.';
@@ -216,58 +200,68 @@ begin
 end $$;
 
 -- Commits the queue of a transaction that has several entries, or one that is not an event. Plans are kept, and the
--- tables of pending rows are mostly empty when they are made: so sequential scans are off.
+-- table of pending rows is mostly empty when they are made: so sequential scans are off.
 create function leat_internal.sequence_many(me xid8) returns void
   language plpgsql
   set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
-  of_topic text;
-  n bigint;
-  adopted text;
-  last bigint;
-  last_revoked bigint;
   secret leat_internal.secret;
+  new_topic text;
+  revoked_topics text[];
+  revoked_seqs bigint[];
 begin
+  -- From now on is_single_event is false for the rows that are committed here.
+  perform nextval('leat_internal.publication');
   select * into strict secret from leat_internal.secret;
   if not exists (select from leat_internal.secret s where s.relation = s.tableoid) then
     secret.pads := null; -- the announcements have no signature then (0002_history.sql)
   end if;
-  for of_topic, n in
-    select p.topic, count(*)
-      from (select topic from leat_internal.pending where tx = me
-            union all select topic from leat_internal.pending_more where tx = me) p
-     group by p.topic order by p.topic
-  loop
-    insert into leat.topic as t (name, epoch, seq) values (of_topic, '', n)
-      on conflict on constraint topic_pkey do update set seq = t.seq + n
-      returning t.epoch, t.seq into adopted, last;
-    if adopted = '' then
-      adopted := leat_internal.adopt_epoch(of_topic);
-    end if;
 
-    with queued as (
-      select 0 as id, kind, data from leat_internal.pending where tx = me and topic = of_topic
-      union all
-      select id, kind, data from leat_internal.pending_more where tx = me and topic = of_topic
-    ), stored as (
-      insert into leat.event (topic, seq, kind, data)
-        select of_topic, last - n + row_number() over (order by id), kind, data
-          from queued order by id
-        returning seq, kind, data, leat_internal.at(created_at) as at
-    ), told as materialized ( -- otherwise message would be computed twice
-      select seq, kind, leat_internal.message_of(kind, leat_internal.full_epoch(secret.history, adopted), seq, at,
-                                                 of_topic, data) as message
-        from stored
+  for new_topic in
+    with counted as (
+      select p.topic, count(*) as n
+        from leat_internal.pending p where p.tx = me
+       group by p.topic
+    ), raised as (
+      insert into leat.topic as t (name, epoch, seq) select c.topic, '', c.n from counted c order by c.topic
+        on conflict on constraint topic_pkey do update set seq = t.seq + excluded.seq
+        returning t.name, t.epoch
     )
-    select count(pg_notify('leat', leat_internal.sign(message, secret.pads))), max(seq) filter (where kind = 'revoke')
-      into n, last_revoked from told;
-    if last_revoked is not null then
-      update leat.topic t set revoked = last_revoked where t.name = of_topic;
-    end if;
+    select r.name from raised r where r.epoch = ''
+  loop
+    perform leat_internal.adopt_epoch(new_topic);
   end loop;
 
-  delete from leat_internal.pending where tx = me;
-  delete from leat_internal.pending_more where tx = me;
+  with queued as (
+    delete from leat_internal.pending where tx = me returning id, topic, kind, data
+  ), stored as (
+    insert into leat.event (topic, seq, kind, data)
+      select q.topic,
+             t.seq - count(*) over (partition by q.topic) + row_number() over (partition by q.topic order by q.id),
+             q.kind, q.data
+        from queued q
+        join leat.topic t on t.name = q.topic
+       order by 1, 2
+      returning topic, seq, kind, data, leat_internal.at(created_at) as at
+  ), told as materialized ( -- otherwise message would be computed twice
+    select s.topic, s.seq, s.kind,
+           leat_internal.message_of(s.kind, leat_internal.full_epoch(secret.history, t.epoch), s.seq, s.at, s.topic,
+                                    s.data) as message
+      from stored s join leat.topic t on t.name = s.topic
+     order by s.topic, s.seq
+  )
+  select array_agg(x.topic) filter (where x.kind = 'revoke'), array_agg(x.seq) filter (where x.kind = 'revoke')
+    into revoked_topics, revoked_seqs
+    from (select t.topic, t.seq, t.kind, pg_notify('leat', leat_internal.sign(t.message, secret.pads)) as sent
+            from told t offset 0) x
+   where x.sent is not null;
+
+  if revoked_topics is not null then
+    update leat.topic t set revoked = r.seq
+      from (select u.topic, max(u.seq) as seq from unnest(revoked_topics, revoked_seqs) u (topic, seq)
+             group by u.topic) r
+     where t.name = r.topic;
+  end if;
 end $$;
 
 -- A transaction that publishes commits synchronously. Otherwise an event that a client has seen could be lost in a
@@ -297,13 +291,16 @@ begin
   perform from leat_internal.secret for share;
 end $$;
 
+-- Returns true if the row of pending is an event, and its session has published nothing after it. So it is the only
+-- one that is left of its transaction, because on_commit sees the rows in the order of id. The next number of the
+-- sequence shows it, whatever the session has rolled back or discarded. In doubt the answer is false.
+create function leat_internal.is_single_event(id bigint, kind text) returns boolean
+  language sql volatile
+  return kind = 'event' and nextval('leat_internal.publication') = id + 1;
+
 create function leat_internal.is_pending(relation oid) returns boolean
   language sql stable
   return relation = 'leat_internal.pending'::regclass;
-
-create function leat_internal.is_event(kind text) returns boolean
-  language sql immutable parallel safe
-  return kind = 'event';
 
 create function leat_internal.is_new(epoch text) returns boolean
   language sql immutable parallel safe
@@ -323,16 +320,13 @@ begin
   if not leat_internal.is_pending(tg_relid) then
     perform leat_internal.check_place(tg_relid, 'leat_internal.pending');
   end if;
-  -- If there was a second publication, it has updated the row of the first one, and new.ctid finds nothing. An upsert
-  -- always uses the index. An UPDATE could get a sequential scan, depending on statistics.
-  insert into leat.topic as t (name, epoch, seq)
-    select p.topic, '', 1 from leat_internal.pending p
-     where p.ctid operator(pg_catalog.=) new.ctid and leat_internal.is_event(p.kind)
-    on conflict (name) do update set seq = t.seq operator(pg_catalog.+) 1
-    returning t.epoch, t.seq, (select s.history from leat_internal.secret s),
-              (select s.pads from leat_internal.secret s where s.relation operator(pg_catalog.=) s.tableoid)
-         into epoch, seq, history, pads;
-  if found then
+  if leat_internal.is_single_event(new.id, new.kind) then
+    -- An upsert always uses the index. An UPDATE could get a sequential scan, depending on statistics.
+    insert into leat.topic as t (name, epoch, seq) values (new.topic, '', 1)
+      on conflict (name) do update set seq = t.seq operator(pg_catalog.+) 1
+      returning t.epoch, t.seq, (select s.history from leat_internal.secret s),
+                (select s.pads from leat_internal.secret s where s.relation operator(pg_catalog.=) s.tableoid)
+           into epoch, seq, history, pads;
     if leat_internal.is_new(epoch) then
       epoch := leat_internal.adopt_epoch(new.topic);
     end if;
@@ -349,6 +343,10 @@ begin
     end if;
     _ := pg_catalog.pg_notify('leat', leat_internal.sign(message, pads)) is null;
   else
+    perform from leat_internal.pending p where p.ctid operator(pg_catalog.=) new.ctid;
+    if not found then
+      return null; -- an earlier row of the transaction has committed this one, too
+    end if;
     perform leat_internal.sequence_many(new.tx);
   end if;
 

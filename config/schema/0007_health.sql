@@ -38,9 +38,9 @@ create function leat_internal.foreign_relations() returns table (relation regcla
   language sql stable set search_path = pg_catalog, pg_temp as $$
   select c.oid::regclass, c.relnamespace::regnamespace from pg_class c
    where c.relkind in ('r', 'p', 'v', 'm', 'f')
-     and (c.relnamespace = 'leat'::regnamespace and c.relname not in ('topic', 'event', 'watched')
+     and (c.relnamespace = 'leat'::regnamespace and c.relname not in ('topic', 'event', 'watched', 'allowed')
        or c.relnamespace = 'leat_internal'::regnamespace
-          and c.relname not in ('migration', 'installation', 'secret', 'pending', 'pending_more', 'trimming'))
+          and c.relname not in ('migration', 'installation', 'secret', 'rule', 'pending', 'trimming'))
 $$;
 
 -- Returns true if a role named leat has "$user" in its search_path and may create tables in schema leat.

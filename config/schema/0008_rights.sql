@@ -4,23 +4,24 @@ set local search_path = pg_catalog, pg_temp;
 
 revoke execute on all functions in schema leat, leat_internal from public;
 
--- What a publisher calls. A role needs USAGE on schema leat besides. These functions run with the owner's rights.
-grant execute on function leat.publish(text, jsonb), leat.revoke(text, text), leat.resync(text),
-  leat.signal(text, jsonb) to public;
-
--- For a role of an application that publishes.
+-- For a role of an application that publishes. leat.allow limits it to some topics. These functions run with the
+-- owner's rights.
 create function leat_internal.grant_publisher(role name) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   execute format('grant usage on schema leat to %I', role);
+  execute format('grant execute on function leat.publish(text, jsonb), leat.revoke(text, text), leat.resync(text),'
+                 || ' leat.signal(text, jsonb) to %I', role);
 end $$;
 
--- For the role that a server connects as. It reads positions, topics and the outbox, deletes old events, and confirms
--- the history. leat_internal.position and the functions in it read tables with the rights of this role.
+-- For the role that a server connects as. Its handlers publish. It reads positions, topics and the outbox, deletes old
+-- events, and confirms the history. leat_internal.position and the functions in it read tables with the rights of
+-- this role.
 create function leat_internal.grant_server(role name) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  execute format('grant usage on schema leat, leat_internal to %I', role);
+  perform leat_internal.grant_publisher(role);
+  execute format('grant usage on schema leat_internal to %I', role);
   execute format('grant select on leat.topic, leat.event, leat_internal.installation, leat_internal.migration,'
                  || ' leat_internal.trimming to %I', role);
   execute format('grant execute on function leat_internal.attend(text, text, jsonb),'

@@ -336,7 +336,7 @@ begin
     return null;  -- the relation is no partition any more
   end if;
   parts := leat_internal.watched_parts(watched, tg_argv[1], tg_argv[0]);
-  perform leat.resync(x.topic)
+  perform leat_internal.enqueue(x.topic, 'resync', 'null')
      from (select distinct i.topic
              from leat_internal.storage(tg_relid) s (relation)
             cross join unnest(leat_internal.topics_in(s.relation, parts)) i (topic)
