@@ -181,7 +181,7 @@ static void on_eof(leat_conn *c)
     leat_conn_update_events(c);
 }
 
-ssize_t leat_conn_receive(const leat_conn *c, char *bytes)
+static ssize_t receive(const leat_conn *c, char *bytes)
 {
     ssize_t n = 0;
     do
@@ -190,12 +190,11 @@ ssize_t leat_conn_receive(const leat_conn *c, char *bytes)
     return n < 0 ? -errno : n;
 }
 
-void leat_conn_read_some(leat_conn *c)
+static void read_some(leat_conn *c)
 {
     /* On the stack: no buffer while nothing is read, and none shared between loops. */
     LEAT_UNINITIALIZED char bytes[READ_SIZE];
-    ssize_t n =
-        c->filter == NULL ? leat_conn_receive(c, bytes) : leat_conn_filter_receive(c, bytes);
+    ssize_t n = c->filter == NULL ? receive(c, bytes) : leat_conn_filter_receive(c, bytes);
     if (n > 0) {
         if (c->state == LEAT_CONN_OPEN)
             c->handler->on_read(c->owner, bytes, (size_t)n);
@@ -204,6 +203,17 @@ void leat_conn_read_some(leat_conn *c)
     } else if (n != UV_EAGAIN) {
         leat_conn_begin_close(c, (int)n);
     }
+}
+
+/* For conn_filter.c. The two above are static, because they are faster where they are called. */
+ssize_t leat_conn_receive(const leat_conn *c, char *bytes)
+{
+    return receive(c, bytes);
+}
+
+void leat_conn_read_some(leat_conn *c)
+{
+    read_some(c);
 }
 
 /* The socket is in error. What had arrived before may still be read, and recv then names the error.
@@ -217,7 +227,7 @@ static void on_socket_error(leat_conn *c)
         leat_conn_begin_close(c, err != 0 ? -err : UV_ECONNRESET);
         return;
     }
-    leat_conn_read_some(c);
+    read_some(c);
 }
 
 void leat_conn_read_stop(leat_conn *c)
@@ -294,6 +304,8 @@ void leat_conn_write_out(leat_conn *c)
         }
         blocked = (size_t)n < total;
     }
+    if (c->blocked == blocked && c->filter == NULL)
+        return; /* most turns: nothing else is to be watched for */
     c->blocked = blocked;
     leat_conn_update_events(c);
 }
@@ -308,15 +320,17 @@ static void send_fin(leat_conn *c)
 /* Does what has waited for the queue to be empty. */
 void leat_conn_settle(leat_conn *c, bool was_blocked)
 {
-    bool ends = c->state == LEAT_CONN_FINISHING || (c->state == LEAT_CONN_OPEN && c->eof);
-    if (c->queue.bytes > 0 || (ends && !leat_conn_filter_end(c)))
+    if (c->queue.bytes > 0)
         return;
-    if (c->state == LEAT_CONN_FINISHING)
-        send_fin(c);
-    else if (c->state == LEAT_CONN_OPEN && c->eof)
-        leat_conn_begin_close(c, UV_EOF);
-    else if (c->state == LEAT_CONN_OPEN && was_blocked && c->handler->on_drain != NULL)
+    if (c->state == LEAT_CONN_FINISHING) {
+        if (c->filter == NULL || leat_conn_filter_end(c))
+            send_fin(c);
+    } else if (c->state == LEAT_CONN_OPEN && c->eof) {
+        if (c->filter == NULL || leat_conn_filter_end(c))
+            leat_conn_begin_close(c, UV_EOF);
+    } else if (c->state == LEAT_CONN_OPEN && was_blocked && c->handler->on_drain != NULL) {
         c->handler->on_drain(c->owner);
+    }
 }
 
 static void on_sweep(leat_sweep *sweep)
@@ -340,7 +354,7 @@ static void on_ready(leat_watch *watch, unsigned ready)
     if (c->filter != NULL)
         ready = leat_conn_filter_ready(c, ready);
     if (ready & LEAT_WATCH_READABLE)
-        leat_conn_read_some(c);
+        read_some(c);
     if ((ready & LEAT_WATCH_WRITABLE) && c->state != LEAT_CONN_CLOSED && c->blocked) {
         leat_conn_write_out(c);
         leat_conn_settle(c, true);

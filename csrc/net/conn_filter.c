@@ -138,7 +138,7 @@ ssize_t leat_conn_filter_send(leat_conn *c, const struct iovec *iov, size_t n_io
  * that yet: settle comes here again. */
 bool leat_conn_filter_end(leat_conn *c)
 {
-    if (c->filter == NULL || c->filter->ops->end(c->filter) != UV_EAGAIN)
+    if (c->filter->ops->end(c->filter) != UV_EAGAIN)
         return true;
     c->blocked = true;
     leat_conn_update_events(c);

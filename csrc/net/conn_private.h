@@ -51,6 +51,10 @@ struct leat_conn {
     bool eof;     /* the peer sent its FIN, and the queue was not empty */
 };
 
+/* Hidden, so that the compiler may still put them where they are called: a position-independent
+ * build leaves visible ones alone. */
+#pragma GCC visibility push(hidden)
+
 /* --- conn.c --- */
 
 /* Watches only for what is of use. */
@@ -79,5 +83,7 @@ ssize_t leat_conn_filter_send(leat_conn *c, const struct iovec *iov, size_t n);
 bool leat_conn_filter_end(leat_conn *c);
 /* The conn closes. The peer is told that this is the end only if it has got everything. */
 void leat_conn_filter_close(leat_conn *c, int err);
+
+#pragma GCC visibility pop
 
 #endif
