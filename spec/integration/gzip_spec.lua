@@ -319,3 +319,21 @@ describe("gzip_level 0", function()
     s:close()
   end)
 end)
+
+describe("a server that stops while it compresses", function()
+  it("ends well", function()
+    local public = {}
+    for i = 1, 8 do public[i .. ".txt"] = (NOISE .. TEXT):rep(40) .. i end
+    local s = stage.open { app = APP, schema = fixtures.schema, public = public }
+    local conns = {}
+    for i = 1, 16 do
+      conns[i] = tcp.connect(s.server.port)
+      local path = i <= 8 and "/" .. i .. ".txt" or "/long"
+      conns[i]:write(http.text { path = path, headers = { ["Accept-Encoding"] = "gzip" } })
+    end
+
+    s:close()
+
+    for _, conn in ipairs(conns) do conn:close() end
+  end)
+end)
