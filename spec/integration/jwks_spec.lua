@@ -294,21 +294,21 @@ describe("the keys of a URL", function()
 
     it("are taken from a server whose certificate is trusted", function()
       local port = serve_tls "localhost"
-      open({}, ('url = "https://localhost:%d/keys.json", ca_file = "%s"'):format(port, ca))
+      open({ LEAT_CONFINE_READ = folder }, ('url = "https://localhost:%d/keys.json", ca_file = "%s"'):format(port, ca))
 
       assert.equal(101, status(token(one, "RS256", "one")))
     end)
 
     it("are not taken from one whose certificate nobody signed, nor from one of another name", function()
       local port = serve_tls "localhost"
-      open({}, ('url = "https://localhost:%d/keys.json"'):format(port))
+      open({ LEAT_CONFINE_READ = folder }, ('url = "https://localhost:%d/keys.json"'):format(port))
       s.server:expect_log "read failed handler=connect"
       s.server:await_log "keys not fetched url=.* err=.*certificate"
       assert.equal(503, status(token(one, "RS256", "one")))
       s:close()
       stop_tls()
       port = serve_tls "example.org"
-      open({}, ('url = "https://localhost:%d/keys.json", ca_file = "%s"'):format(port, ca))
+      open({ LEAT_CONFINE_READ = folder }, ('url = "https://localhost:%d/keys.json", ca_file = "%s"'):format(port, ca))
       s.server:expect_log "read failed handler=connect"
       s.server:await_log "keys not fetched url=.* err=.*SSL"
 
