@@ -118,7 +118,7 @@ static int look_at_version(examination *x)
 {
     leat_buf value = LEAT_BUF_INIT, why = LEAT_BUF_INIT;
     int err = ask(x, x->db, "select current_setting('server_version_num')", &value, &why);
-    int number = err == 0 ? atoi(value.at) : 0;
+    int number = err == 0 ? (int)strtol(value.at, NULL, 10) : 0;
     char problem[128];
     if (err == 0)
         err = ask(x, x->db, "select 'PostgreSQL ' || current_setting('server_version')", &value,

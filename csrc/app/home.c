@@ -28,6 +28,7 @@ static bool is_home(const char *folder)
 /* Walks up from the binary; the folder found is written to path (PATH_MAX bytes). */
 static bool walk_up(char *path)
 {
+    static const char installed[] = "/share/leat";
     ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 16);
     if (n <= 0)
         return false;
@@ -39,7 +40,7 @@ static bool walk_up(char *path)
         *slash = '\0';
         if (is_home(path))
             return true;
-        strcpy(slash, "/share/leat");
+        memcpy(slash, installed, sizeof(installed)); /* path has room for it */
         if (is_home(path))
             return true;
         *slash = '\0';

@@ -50,7 +50,8 @@ static int parse_version(const char *name)
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     if (strspn(name, "0123456789") != 4 || name[4] != '_')
         return 0;
-    return strcmp(name + 5 + strspn(name + 5, letters), ".sql") == 0 ? atoi(name) : 0;
+    return strcmp(name + 5 + strspn(name + 5, letters), ".sql") == 0 ? (int)strtol(name, NULL, 10)
+                                                                     : 0;
 }
 
 static int compare(const void *a, const void *b)
@@ -166,7 +167,7 @@ static int read_version(leat_pg_sync *db, int *version, leat_buf *error)
         err = ask(db, "select coalesce(pg_catalog.max(version), 0) from leat_internal.migration",
                   &value, &is_null, error);
         if (err == 0)
-            *version = atoi(value.at);
+            *version = (int)strtol(value.at, NULL, 10);
     }
     leat_buf_close(&value);
     return err;

@@ -126,8 +126,8 @@ static void on_keepalive(leat_pg_query *q, leat_pg_result *res, int err)
     leat_pg_listener *l = q->data;
     if (err < 0 && err != LEAT_EPG_SERVER)
         fail_query(l, res, err);
-    else if (err == 0 &&
-             atoi(leat_pg_result_value(res, 0, 0).at) != leat_pg_conn_backend_pid(l->conn))
+    else if (err == 0 && (int)strtol(leat_pg_result_value(res, 0, 0).at, NULL, 10) !=
+                             leat_pg_conn_backend_pid(l->conn))
         fail(l, LEAT_EPG_LOST, POOLED);
     else
         pause_keepalive(l);

@@ -60,7 +60,7 @@ leat_pg_session_answer leat_pg_session_take(PGconn *pg, int *backend_pid, char *
         if (res != NULL && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_SYNC)
             copy_reason(why, size, res);
         if (status == PGRES_TUPLES_OK)
-            *backend_pid = atoi(PQgetvalue(res, 0, 0));
+            *backend_pid = (int)strtol(PQgetvalue(res, 0, 0), NULL, 10);
         bool absent = res == NULL;
         PQclear(res);
         if (status == PGRES_PIPELINE_SYNC)

@@ -354,7 +354,9 @@ int leat_v1_parse(leat_v1_message *out, leat_slice text, size_t max_values, leat
     }
     check_needs(&p);
     leat_buf_close(&p.token);
-    *out = p.failed ? (leat_v1_message){.id = p.message.id} : p.message;
+    *out = p.message;
+    if (p.failed)
+        *out = (leat_v1_message){.id = p.message.id};
     if (err == LEAT_ETOOLARGE)
         return err;
     return p.failed ? LEAT_EBADMSG : 0;

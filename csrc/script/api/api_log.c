@@ -71,7 +71,7 @@ static void push_key(lua_State *L, const char *key)
 {
     char clean[MAX_KEY];
     size_t n = 0;
-    for (; key[n] != '\0' && n < sizeof(clean) - 1; n++)
+    for (; n < sizeof(clean) - 1 && key[n] != '\0'; n++)
         clean[n] = isalnum((unsigned char)key[n]) || key[n] == '.' || key[n] == '-' ? key[n] : '_';
     clean[n] = '\0';
     lua_pushstring(L, clean);
