@@ -173,6 +173,10 @@ static leat_jwt_result read_token(struct call *c)
 
 /* --- results --- */
 
+/* The metrics of the results stand in the order of leat_jwt_result. */
+_Static_assert(LEAT_M_JWT_CLAIM - LEAT_M_JWT_OK == (int)LEAT_JWT_CLAIM, "a result has no metric");
+_Static_assert(LEAT_JWT_RESULTS == LEAT_JWT_CLAIM + 1, "the last result is not the claim");
+
 static void count(const leat_lua *lua, leat_metric id)
 {
     leat_metrics_add(lua->core->metrics, id, 1);
