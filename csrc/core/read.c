@@ -198,17 +198,24 @@ static leat_failure failure_of(int err)
 
 static int ask_position(leat_read *r)
 {
-    return leat_pg_conn_query(r->conn, &r->position,
-                              "select epoch, seq, revoked, " LEAT_HISTORY_HIDDEN_SQL
-                              " from leat_internal.position($1)",
-                              &r->ring->life.name, 1, r->deadline_ms, on_position);
+    int err = leat_pg_conn_query(r->conn, &r->position,
+                                 "select epoch, seq, revoked, " LEAT_HISTORY_HIDDEN_SQL
+                                 " from leat_internal.position($1)",
+                                 &r->ring->life.name, 1, r->deadline_ms, on_position);
+    if (err == 0)
+        leat_pg_conn_lead_on(&r->position);
+    return err;
 }
 
 static int begin_transaction(leat_read *r)
 {
     r->in_transaction = true;
-    return leat_pg_conn_query(r->conn, &r->begin, "begin isolation level repeatable read read only",
-                              NULL, 0, r->deadline_ms, on_begun);
+    int err =
+        leat_pg_conn_query(r->conn, &r->begin, "begin isolation level repeatable read read only",
+                           NULL, 0, r->deadline_ms, on_begun);
+    if (err == 0)
+        leat_pg_conn_lead_on(&r->begin);
+    return err;
 }
 
 static void refresh(leat_read *r)

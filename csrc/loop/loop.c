@@ -1,5 +1,6 @@
 /* loop.c - in a turn of the loop, uv's callbacks run and schedule sweeps. on_check runs the sweeps
- * after polling. on_prepare runs those that were scheduled by timers, or before uv_run.
+ * after polling. on_prepare runs those that were scheduled by timers, or before uv_run. An output
+ * sweep waits until no other sweep is left, because each of those may have more to send.
  *
  * These two handles do not keep the loop alive, but a scheduled sweep does: then the prepare handle
  * is referenced. So a sweep that the last close callback schedules runs, too.
@@ -17,15 +18,22 @@ struct leat_loop {
     leat_deadline_queue *deadlines;
     leat_watches *watches;
     leat_list sweeps;
+    leat_list outputs; /* sweeps that come last */
     leat_random random;
     int open_handles;
     void (*done)(void *arg);
     void *done_arg;
 };
 
+static leat_list *next_sweep(leat_loop *l)
+{
+    leat_list *link = leat_list_shift(&l->sweeps);
+    return link != NULL ? link : leat_list_shift(&l->outputs);
+}
+
 static void run_sweeps(leat_loop *l)
 {
-    for (leat_list *link; (link = leat_list_shift(&l->sweeps)) != NULL;) {
+    for (leat_list *link; (link = next_sweep(l)) != NULL;) {
         leat_sweep *s = LEAT_CONTAINER_OF(link, leat_sweep, link_);
         s->cb_(s);
     }
@@ -53,6 +61,7 @@ int leat_loop_new(leat_loop **out, uv_loop_t *uv)
         goto no_deadlines;
     l->uv = uv;
     leat_list_init(&l->sweeps);
+    leat_list_init(&l->outputs);
     leat_random_init(&l->random);
 
     /* These four always succeed, as libuv documents. */
@@ -92,7 +101,8 @@ static void on_closed(uv_handle_t *handle)
 
 void leat_loop_close(leat_loop *l, void (*done)(void *arg), void *arg)
 {
-    LEAT_ASSERT(leat_list_empty(&l->sweeps) && l->open_handles == 0);
+    LEAT_ASSERT(leat_list_empty(&l->sweeps) && leat_list_empty(&l->outputs));
+    LEAT_ASSERT(l->open_handles == 0);
     l->done = done;
     l->done_arg = arg;
     l->open_handles = 4;
@@ -143,12 +153,22 @@ void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb)
     s->cb_ = cb;
 }
 
-void leat_sweep_schedule(leat_loop *l, leat_sweep *s)
+static void schedule(leat_loop *l, leat_sweep *s, leat_list *sweeps)
 {
     if (!leat_list_empty(&s->link_))
         return;
-    leat_list_push(&l->sweeps, &s->link_);
+    leat_list_push(sweeps, &s->link_);
     uv_ref((uv_handle_t *)&l->prepare);
+}
+
+void leat_sweep_schedule(leat_loop *l, leat_sweep *s)
+{
+    schedule(l, s, &l->sweeps);
+}
+
+void leat_sweep_schedule_output(leat_loop *l, leat_sweep *s)
+{
+    schedule(l, s, &l->outputs);
 }
 
 void leat_sweep_cancel(leat_sweep *s)

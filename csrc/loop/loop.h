@@ -53,6 +53,9 @@ void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb);
 /* Runs s once at the end of this turn, before the loop waits again, even if it is scheduled twice.
  * A sweep that another sweep schedules runs in the same turn. */
 void leat_sweep_schedule(leat_loop *l, leat_sweep *s);
+/* The same, but s runs after all sweeps of the turn that are no output. For what writes: everything
+ * of one turn leaves in one system call. */
+void leat_sweep_schedule_output(leat_loop *l, leat_sweep *s);
 void leat_sweep_cancel(leat_sweep *s);
 
 #endif

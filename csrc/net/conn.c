@@ -369,7 +369,7 @@ static void queued_more(leat_conn *c, size_t len)
         c->progress_ms = leat_loop_now(c->loop);
     if (c->blocked)
         return;
-    leat_sweep_schedule(c->loop, &c->sweep);
+    leat_sweep_schedule_output(c->loop, &c->sweep);
     if (c->queue.bytes >= FLUSH_BYTES)
         leat_conn_write_out(c);
 }
@@ -429,5 +429,5 @@ void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
     leat_conn_update_events(c);
     leat_loop_at(c->loop, &c->limit, limit_ms, leat_conn_on_finish_timeout);
     if (!c->blocked)
-        leat_sweep_schedule(c->loop, &c->sweep);
+        leat_sweep_schedule_output(c->loop, &c->sweep);
 }

@@ -7,10 +7,10 @@
  * Errors     LEAT_EPG_SERVER (the result says what), LEAT_EPG_LOST, LEAT_EDEADLINE, LEAT_ECLOSED.
  *
  * Every query's callback runs exactly once, and never before the call that queued the query
- * returns. Queries run in the order given. Each has its own sync point, so that an error in one
- * does not touch the next (within a failed transaction block Postgres refuses the next ones, which
- * is an answer too). The text of a query is prepared on its first use; at most max_statements are
- * kept, and the least recently used one goes first.
+ * returns. Queries run in the order given. Each has its own sync point, unless it leads on to the
+ * next, so that an error in one does not touch the next (within a failed transaction block Postgres
+ * refuses the next ones, which is an answer too). The text of a query is prepared on its first use;
+ * at most max_statements are kept, and the least recently used one goes first.
  *
  * A query whose deadline passed gets LEAT_EDEADLINE at once. The server may still work on it:
  * leat_pg_conn_clean tells when the connection can be used again.
@@ -41,6 +41,10 @@ void leat_pg_conn_on_notify(leat_pg_conn *c, leat_pg_notify_cb cb, void *arg);
 LEAT_MUST_CHECK int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
                                        const leat_pg_param *params, int n_params,
                                        uint64_t deadline_ms, leat_pg_query_cb cb);
+
+/* The query that was just queued leads on to the next one of this turn: if it fails, that one
+ * fails, too, and gets LEAT_EPG_SERVER without a reason. They leave in one system call. */
+void leat_pg_conn_lead_on(leat_pg_query *q);
 
 /* The same for a query that is not prepared; its parameters have the given types. guarded: a
  * savepoint surrounds the query, so that the transaction goes on even if the query fails. */

@@ -2,8 +2,10 @@
  *
  * leat_pg_conn_query copies the query into an entry and queues the entry. The sweep at the end of
  * the turn sends all queued entries (leat_pg_pipeline_send) in libpq's pipeline mode, each with a
- * sync of its own. take_results reads the input; take_result stores a result in the first entry of
- * the flight. When the sync of that entry arrives, finish_entry calls back.
+ * sync of its own, unless it leads on to the next one. take_results reads the input; take_result
+ * stores a result in the first entry of the flight. When the sync of that entry arrives, or, if it
+ * has none, the end of its results, finish_entry calls back. A sync costs a system call: libpq
+ * sends what it holds.
  *
  * An entry may outlive its query: a query that is forgotten, or whose deadline passed, leaves its
  * entry in the flight until the server has answered.
@@ -36,6 +38,8 @@ typedef struct entry {
     const char *text;
     bool retried;
     bool is_own;      /* not a script's */
+    bool leads;       /* it needs no sync if another entry is sent with it; once sent: has none */
+    uint8_t n_due;    /* commands of it whose results have not ended */
     PGresult *result; /* for the query's callback */
     int n_params;
     Oid *types; /* of the parameters; NULL: the server infers them */
@@ -123,7 +127,7 @@ static void queue_entry(leat_pg_conn *c, entry *e, leat_pg_query *q, uint64_t de
     leat_deadline_init(&q->deadline_);
     leat_loop_at(c->loop, &q->deadline_, deadline_ms, on_query_deadline);
     leat_list_push(&c->queued, &e->link);
-    leat_sweep_schedule(c->loop, &c->sweep);
+    leat_sweep_schedule_output(c->loop, &c->sweep);
 }
 
 int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
@@ -139,6 +143,12 @@ int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
         e->statement = leat_pg_statements_hold(&c->statements, sql);
     queue_entry(c, e, q, deadline_ms, cb);
     return 0;
+}
+
+void leat_pg_conn_lead_on(leat_pg_query *q)
+{
+    entry *e = q->entry_;
+    e->leads = true;
 }
 
 int leat_pg_conn_query_typed(leat_pg_conn *c, leat_pg_query *q, const char *sql,
@@ -167,7 +177,7 @@ void leat_pg_pipeline_send_own(leat_pg_conn *c, const char *sql)
     entry *e = make_entry(sql, NULL, 0);
     e->is_own = true;
     leat_list_push(&c->queued, &e->link);
-    leat_sweep_schedule(c->loop, &c->sweep);
+    leat_sweep_schedule_output(c->loop, &c->sweep);
 }
 
 void leat_pg_pipeline_send_first(leat_pg_conn *c, const char *sql)
@@ -222,9 +232,12 @@ bool leat_pg_query_pending(const leat_pg_query *q)
 
 static bool send_entry(leat_pg_conn *c, entry *e)
 {
+    if (e->link.next == &c->queued)
+        e->leads = false;
     leat_list_unlink(&e->link);
     leat_list_push(&c->flight, &e->link);
     e->state = SENT;
+    e->n_due = 1;
     leat_pg_statement *statement = e->statement;
     int ok = 1;
     if (statement == NULL) {
@@ -233,12 +246,13 @@ static bool send_entry(leat_pg_conn *c, entry *e)
         if (!statement->sent) {
             statement->sent = true;
             e->state = PREPARING;
+            e->n_due = 2;
             ok = PQsendPrepare(c->pg, statement->name, statement->sql, 0, NULL);
         }
         ok = ok &&
              PQsendQueryPrepared(c->pg, statement->name, e->n_params, e->values, NULL, NULL, 0);
     }
-    return ok && PQpipelineSync(c->pg);
+    return ok && (e->leads || PQpipelineSync(c->pg));
 }
 
 /* Sends DEALLOCATE for statements that are no longer kept. Only between transactions: in a failed
@@ -279,7 +293,7 @@ static bool is_error(const PGresult *res)
 {
     ExecStatusType status = PQresultStatus(res);
     return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE ||
-           status == PGRES_NONFATAL_ERROR;
+           status == PGRES_NONFATAL_ERROR || status == PGRES_PIPELINE_ABORTED;
 }
 
 /* True if the prepared statement is no longer at the server (DISCARD, DEALLOCATE ALL), or if the
@@ -333,7 +347,7 @@ static bool retry(leat_pg_conn *c, entry *e)
     PQclear(e->result);
     e->result = NULL;
     leat_list_push(c->queued.next, &e->link); /* in front of all others */
-    leat_sweep_schedule(c->loop, &c->sweep);
+    leat_sweep_schedule_output(c->loop, &c->sweep);
     return true;
 }
 
@@ -396,10 +410,7 @@ static bool take_result(leat_pg_conn *c, PGresult *res)
         PQclear(res);
         leat_pg_conn_lose(c, "COPY is not supported");
         return false;
-    case PGRES_PIPELINE_ABORTED: /* of the query whose Prepare has failed */
-        PQclear(res);
-        return true;
-    default:
+    default: /* PGRES_PIPELINE_ABORTED: its Prepare has failed, or the entry that leads on to it */
         break;
     }
     if (e->state == PREPARING && !is_error(res)) {
@@ -414,6 +425,18 @@ static bool take_result(leat_pg_conn *c, PGresult *res)
     return true;
 }
 
+/* The results of one command have ended. Returns false if the connection was lost or closed. */
+static bool end_command(leat_pg_conn *c)
+{
+    entry *e = LEAT_CONTAINER_OF(c->flight.next, entry, link);
+    if (e->result == NULL && e->state != PREPARED)
+        return true; /* none of it has come */
+    if (--e->n_due > 0 || !e->leads)
+        return true;
+    finish_entry(c, e);
+    return c->state == LEAT_PG_CONN_READY;
+}
+
 static bool take_results(leat_pg_conn *c)
 {
     while (!leat_list_empty(&c->flight) && !PQisBusy(c->pg)) {
@@ -423,7 +446,7 @@ static bool take_results(leat_pg_conn *c)
             leat_pg_conn_lose(c, NULL);
             return false;
         }
-        if (res != NULL && !take_result(c, res)) /* NULL: end of one command's results */
+        if (!(res == NULL ? end_command(c) : take_result(c, res)))
             return false;
     }
     return true;

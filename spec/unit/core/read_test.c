@@ -136,6 +136,11 @@ int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
     return 0;
 }
 
+void leat_pg_conn_lead_on(leat_pg_query *q)
+{
+    assert_ptr_equal(seen.queries[seen.n_queries - 1], q);
+}
+
 void leat_pg_conn_forget(leat_pg_query *q)
 {
     for (size_t i = 0; i < seen.n_queries; i++)

@@ -100,6 +100,27 @@ static void a_sweep_may_schedule_another_for_the_same_turn(void **state)
     close_loop(&f);
 }
 
+static void on_b_looks_at_a(leat_sweep *s)
+{
+    struct fixture *f = LEAT_CONTAINER_OF(s, struct fixture, b);
+    f->b_runs += 10 * f->a_runs + 1;
+}
+
+static void an_output_sweep_runs_after_the_others_of_the_turn(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_loop(&f, on_a);
+    leat_sweep_init(&f.b, on_b_looks_at_a);
+
+    leat_sweep_schedule_output(f.loop, &f.b);
+    leat_sweep_schedule(f.loop, &f.a);
+    uv_run(&f.uv, UV_RUN_NOWAIT);
+
+    assert_int_equal(f.b_runs, 11);
+    close_loop(&f);
+}
+
 static void a_cancelled_sweep_does_not_run(void **state)
 {
     (void)state;
@@ -163,6 +184,7 @@ int main(void)
         cmocka_unit_test(an_idle_loop_ends),
         cmocka_unit_test(a_sweep_scheduled_before_the_loop_runs_is_not_lost),
         cmocka_unit_test(a_sweep_may_schedule_another_for_the_same_turn),
+        cmocka_unit_test(an_output_sweep_runs_after_the_others_of_the_turn),
         cmocka_unit_test(a_cancelled_sweep_does_not_run),
         cmocka_unit_test(a_sweep_scheduled_by_a_timer_runs_before_the_loop_waits),
         cmocka_unit_test(a_sweep_scheduled_by_the_last_close_callback_runs),

@@ -328,6 +328,63 @@ static void an_error_in_a_transaction_fails_the_rest_of_it(void **state)
     leat_pg_conn_close(c.pg);
 }
 
+static void lead(pg_fixture *f, struct conn *c, leat_pg_query *q, const char *sql)
+{
+    query(f, c, q, sql);
+    leat_pg_conn_lead_on(q);
+}
+
+static void queries_that_lead_on_are_answered_in_order(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct conn c;
+    open_ready(f, &c);
+    leat_pg_query q[4] = {0};
+
+    for (int round = 1; round <= 2; round++) { /* the statements are prepared in the first */
+        lead(f, &c, &q[0], "begin");
+        lead(f, &c, &q[1], "select 'a'");
+        query(f, &c, &q[2], "select 'b'");
+        lead(f, &c, &q[3], "commit"); /* nothing follows it */
+        RUN_UNTIL(f, c.log.count == 4 * round);
+    }
+
+    assert_string_equal(c.log.texts[1], "a");
+    assert_string_equal(c.log.texts[2], "b");
+    assert_string_equal(c.log.texts[5], "a");
+    assert_string_equal(c.log.texts[6], "b");
+    for (int i = 0; i < 8; i++)
+        assert_ptr_equal(c.log.data[i], &q[i % 4]);
+    assert_true(leat_pg_conn_idle(c.pg));
+    leat_pg_conn_close(c.pg);
+}
+
+static void what_a_failed_query_leads_on_to_fails_too(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct conn c;
+    open_ready(f, &c);
+    leat_pg_query q[4] = {0};
+
+    for (int round = 1; round <= 2; round++) {
+        lead(f, &c, &q[0], "select 'a'");
+        lead(f, &c, &q[1], "select 1/0");
+        query(f, &c, &q[2], "select 'b'");
+        query(f, &c, &q[3], "select 'c'");
+        RUN_UNTIL(f, c.log.count == 4 * round);
+    }
+
+    for (int i = 0; i < 8; i += 4) {
+        assert_string_equal(c.log.texts[i], "a");
+        assert_string_equal(c.log.texts[i + 1], "22012");
+        assert_int_equal(c.log.errs[i + 2], LEAT_EPG_SERVER);
+        assert_string_equal(c.log.texts[i + 2], "");
+        assert_string_equal(c.log.texts[i + 3], "c");
+    }
+    assert_true(leat_pg_conn_idle(c.pg));
+    leat_pg_conn_close(c.pg);
+}
+
 static void on_typed_result(leat_pg_query *q, leat_pg_result *res, int err)
 {
     struct conn *c = owner_of(q);
@@ -882,6 +939,8 @@ int main(void)
         PG_TEST(prefer_standby_takes_a_primary_if_there_is_no_other),
         PG_TEST(queries_run_in_order_and_errors_stay_alone),
         PG_TEST(an_error_in_a_transaction_fails_the_rest_of_it),
+        PG_TEST(queries_that_lead_on_are_answered_in_order),
+        PG_TEST(what_a_failed_query_leads_on_to_fails_too),
         PG_TEST(values_come_back_exactly),
         PG_TEST(a_parameter_with_a_zero_byte_is_refused),
         PG_TEST(a_result_of_five_megabytes_can_be_kept),
