@@ -14,7 +14,7 @@
 #include "base/random.h"
 
 enum {
-    MIN_BUCKETS = 8,
+    MIN_BUCKETS = 2,
 };
 
 #define ROTL(x, n) (((x) << (n)) | ((x) >> (64 - (n))))

@@ -26,7 +26,7 @@ typedef struct leat_send_piece {
 } leat_send_piece;
 
 enum {
-    LEAT_SEND_FEW = 4,
+    LEAT_SEND_FEW = 2,
 };
 
 /* A ring of pieces. A handful fits the struct itself, so that what is sent in most turns costs no
