@@ -47,7 +47,7 @@ typedef struct leat_limits {
     size_t max_snapshot_bytes;
     size_t max_send_buffer_bytes; /* unsent bytes of one client beyond which it is fed no more */
     uint64_t slow_client_timeout_ms;
-    uint64_t authenticate_timeout_ms;  /* for the first message of a client without an identity */
+    uint64_t authenticate_timeout_ms; /* for the first message of a client without an identity */
     size_t max_first_message_bytes;
     uint64_t first_message_timeout_ms; /* of a client that has never said anything */
     uint64_t idle_timeout_ms;          /* of one without subscriptions */
