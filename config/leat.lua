@@ -185,8 +185,8 @@ return {
   -- behind one address. A server behind a proxy needs trusted_proxies, or the proxy is one address. A
   -- load test from a few addresses needs more than these.
   max_connections_per_address = 256,
-  connection_rate_per_address = 64,
-  connection_burst_per_address = 256,
+  connection_rate_per_address = 500,
+  connection_burst_per_address = 2000,
   -- A WebSocket client may ask (/ws?authenticate=message) to bring its token in its first message, and not in the URL
   -- or a header. That message has so many bytes at most, and so long to arrive; there are so many such clients at once,
   -- shared out evenly among the workers, and a further one is answered 503. 0: none may do that (403).

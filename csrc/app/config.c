@@ -143,7 +143,7 @@ static const leat_config_key keys[] = {
              "client connections, shared out among the workers"),
     SIZE_KEY("max_connections_per_address", max_connections_per_address, 256, 1, 10000000,
              "connections of one address (IPv6: of a /64 network)"),
-    RATE_KEYS("connection_", "_per_address", connection_rate_per_address, 64, 256, 1000000,
+    RATE_KEYS("connection_", "_per_address", connection_rate_per_address, 500, 2000, 1000000,
               "new connections of one address"),
     SIZE_KEY("max_subscriptions", limits.allowance.max_subscriptions, 256, 1, 1000000,
              "subscriptions of one client"),

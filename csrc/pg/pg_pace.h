@@ -18,6 +18,7 @@ enum { LEAT_PG_PACE_MAX_MS = 30000 /* no estimate is longer */ };
 
 typedef struct leat_pg_pace {
     uint64_t since_ms_; /* when the present measurement began; 0: nobody waits */
+    uint64_t last_ms_;  /* when somebody was last served since then, or since_ms_ */
     uint64_t served_;   /* since then */
     double per_ms_;     /* what earlier measurements say; 0: nothing */
 } leat_pg_pace;
