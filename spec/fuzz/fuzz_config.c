@@ -38,10 +38,10 @@ static void check_bounds(leat_config *config)
     const leat_config_key *keys = leat_config_keys(&n);
     for (size_t i = 0; i < n; i++) {
         const char *at = (const char *)config + keys[i].offset;
-        if (!leat_config_key_is_number(&keys[i])) {
+        if (leat_config_key_is_text(&keys[i]))
             CHECK(leat_config_text(config, &keys[i]) != NULL);
+        if (!leat_config_key_is_number(&keys[i]))
             continue;
-        }
         uint64_t number = 0;
         memcpy(&number, at, sizeof(number)); /* size_t and uint64_t alike */
         CHECK(number >= keys[i].min && number <= keys[i].max);
