@@ -16,41 +16,48 @@ void leat_pg_pace_waits(leat_pg_pace *p, uint64_t now_ms)
     p->served_ = 0;
 }
 
-static void learn(leat_pg_pace *p, uint64_t ms)
+/* Services a millisecond since the first one. What came before it (a connection that was made, say)
+ * tells nothing about the pace. */
+static double measured(const leat_pg_pace *p)
 {
-    double per_ms = (double)p->served_ / (double)(ms > 0 ? ms : 1);
+    uint64_t ms = p->last_ms_ - p->since_ms_;
+    return (double)(p->served_ - 1) / (double)(ms > 0 ? ms : 1);
+}
+
+static void learn(leat_pg_pace *p)
+{
+    double per_ms = measured(p);
     p->per_ms_ = p->per_ms_ > 0 ? (p->per_ms_ + per_ms) / 2 : per_ms;
-    p->since_ms_ = 0;
+    p->since_ms_ = p->last_ms_; /* the last service is the first one of the next measurement */
+    p->served_ = 1;
 }
 
 void leat_pg_pace_served(leat_pg_pace *p, uint64_t now_ms, bool others_wait)
 {
-    if (p->since_ms_ != 0) {
-        uint64_t ms = now_ms - p->since_ms_;
-        p->last_ms_ = now_ms;
-        p->served_++;
-        if ((ms >= WINDOW_MS && p->served_ >= SOME) || (!others_wait && p->served_ >= ENOUGH))
-            learn(p, ms);
-    }
-    if (others_wait)
-        leat_pg_pace_waits(p, now_ms);
-    else
-        p->since_ms_ = 0;
+    if (p->since_ms_ == 0 || p->served_ == 0)
+        p->since_ms_ = now_ms;
+    p->last_ms_ = now_ms;
+    p->served_++;
+    bool is_long = now_ms - p->since_ms_ >= WINDOW_MS && p->served_ > SOME;
+    if (is_long || (!others_wait && p->served_ > ENOUGH))
+        learn(p);
+    if (!others_wait)
+        leat_pg_pace_nobody_waits(p);
 }
 
 void leat_pg_pace_nobody_waits(leat_pg_pace *p)
 {
     p->since_ms_ = 0;
+    p->served_ = 0;
 }
 
 /* A measurement of some that were served counts before it ends, if it says that the pool has become
  * slower. */
 static double present_per_ms(const leat_pg_pace *p)
 {
-    uint64_t ms = p->last_ms_ - p->since_ms_;
-    if (p->since_ms_ == 0 || p->served_ < SOME || ms < WINDOW_MS)
+    if (p->since_ms_ == 0 || p->served_ <= SOME || p->last_ms_ - p->since_ms_ < WINDOW_MS)
         return p->per_ms_;
-    double lately = (double)p->served_ / (double)ms;
+    double lately = measured(p);
     return p->per_ms_ == 0 || lately < p->per_ms_ ? lately : p->per_ms_;
 }
 
