@@ -2,7 +2,7 @@
  * One connection to a Leat server, which mends itself.
  *
  *   state        meaning
- *   connecting   a token is being fetched, or a socket is opening
+ *   connecting   a token is being fetched, a socket is opening, or the server looks at the token
  *   live         messages pass
  *   waiting      until the next attempt (`retryAt`)
  *   sleeping     the page is in the browser's back/forward cache
@@ -31,6 +31,7 @@ export class Connection extends EventTarget {
   #url;
   #options;
   #socket = null;
+  #isOpen = false; // messages can be sent
   #attempt = 0; // what began before the latest attempt has no say any more
   #failures = 0;
   #liveSince = 0;
@@ -140,8 +141,9 @@ export class Connection extends EventTarget {
     if (attempt !== this.#attempt) return;
     if (token === null) return this.#leave("refused");
 
+    // In the first message, since proxies write down what stands in a URL.
     const url = new URL(this.#url);
-    if (token !== undefined) url.searchParams.set("token", value(token));
+    if (token !== undefined) url.searchParams.set("authenticate", "message");
     const Socket = this.#options.WebSocket ?? globalThis.WebSocket;
     const socket = (this.#socket = new Socket(url.href, "leat.v1"));
     socket.onopen = () => this.#opened(token);
@@ -156,17 +158,29 @@ export class Connection extends EventTarget {
     return getToken ? ((await getToken()) ?? null) : token;
   }
 
-  #opened(token) {
+  // What follows the token waits at the server until it is accepted, so nothing waits here.
+  async #opened(token) {
+    const attempt = this.#attempt;
+    this.#isOpen = true;
+    const accepted =
+      token === undefined ? null : this.#request({ op: "authenticate", token: value(token) });
+    for (const topic of [...this.#topics.values()]) topic.connected();
+    try {
+      await accepted;
+    } catch {
+      return; // the server closes the connection, and says why
+    }
+    if (attempt !== this.#attempt) return;
     this.#cancelTimer();
     this.#liveSince = Date.now();
     this.#setState("live");
     if (token !== undefined) this.#planRenewal(token);
-    for (const topic of [...this.#topics.values()]) topic.connected();
   }
 
   // Closing can take minutes if the other side is gone: nobody waits for it.
   #detach() {
     this.#attempt++;
+    this.#isOpen = false;
     this.#cancelTimer();
     this.#cancelRenewal();
     const socket = this.#socket;
@@ -268,7 +282,7 @@ export class Connection extends EventTarget {
   }
 
   #link = {
-    isLive: () => this.state === "live",
+    isOpen: () => this.#isOpen,
     request: (message, options) => this.#request(message, options),
     forget: (topic) => {
       if (this.#topics.get(topic.topic) === topic) this.#topics.delete(topic.topic);
@@ -277,7 +291,7 @@ export class Connection extends EventTarget {
 
   // timeoutMs: the caller's own deadline, which the server keeps. onId(id) runs before it is sent.
   #request(message, { timeoutMs = 0, answerMs = ANSWER_MS + timeoutMs, onId } = {}) {
-    if (this.state !== "live") {
+    if (!this.#isOpen) {
       return Promise.reject(new LeatError("disconnected", "not connected"));
     }
     const id = this.#nextId++;
@@ -299,8 +313,8 @@ export class Connection extends EventTarget {
   }
 
   #send(message) {
-    const text = JSON.stringify(message);
-    this.#socket.send(text);
+    this.#socket.send(JSON.stringify(message));
+    const text = JSON.stringify(message.token ? { ...message, token: "…" } : message);
     this.dispatchEvent(new CustomEvent("message", { detail: { direction: "out", text } }));
   }
 

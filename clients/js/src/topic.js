@@ -19,7 +19,7 @@ export class Topic {
   state = "idle";
   epoch = null;
   seq = null;
-  #link; // { isLive(), request(message, options), forget(topic) } of the connection
+  #link; // { isOpen(), request(message, options), forget(topic) } of the connection
   #handlers;
   #options;
   #attempt = 0; // what began before the latest attempt has no say any more
@@ -49,7 +49,7 @@ export class Topic {
     if (this.state === "closed") return;
     const wasAsked = this.state === "live" || this.state === "subscribing";
     this.#end(new LeatError("closed", `${this.topic} was closed`));
-    if (wasAsked && this.#link.isLive()) {
+    if (wasAsked && this.#link.isOpen()) {
       this.#link.request({ op: "unsubscribe", topic: this.topic }).catch(() => {});
     }
   }
@@ -130,7 +130,7 @@ export class Topic {
 
   // --- called by the connection ---
 
-  /** The connection is live: asks the server. */
+  /** The connection is open: asks the server. */
   connected() {
     if (this.state === "waiting") this.#subscribe();
   }
@@ -161,7 +161,7 @@ export class Topic {
 
   #leaveIdle() {
     this.#setState("waiting");
-    if (this.#link.isLive()) this.#subscribe();
+    if (this.#link.isOpen()) this.#subscribe();
   }
 
   async #subscribe() {
@@ -237,7 +237,7 @@ export class Topic {
   }
 
   #again(attempt) {
-    if (attempt === this.#attempt && this.#link.isLive()) this.#subscribe();
+    if (attempt === this.#attempt && this.#link.isOpen()) this.#subscribe();
   }
 
   #failed(error) {

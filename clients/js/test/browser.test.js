@@ -32,6 +32,7 @@ describe("in Chromium", { timeout: 240_000 }, () => {
     folder = await mkdtemp(join(tmpdir(), "leat-client-"));
     for (const file of ["app.lua", "schema.sql"]) await cp(here(`app/${file}`), join(folder, file));
     await cp(here("../src"), join(folder, "public/client"), { recursive: true });
+    await writeFile(join(folder, "public/icon.svg"), '<svg xmlns="http://www.w3.org/2000/svg"/>');
     server = await startServer(join(folder, "app.lua"));
     browser = await launch();
   });
@@ -49,7 +50,7 @@ describe("in Chromium", { timeout: 240_000 }, () => {
       return false;
     }
     const put = (file, text) => writeFile(join(folder, "public", file), text);
-    await put(`${name}.html`, `<!doctype html><link rel="icon" href="data:,"><div id="page"></div><script type="module" src="${name}.js"></script>`);
+    await put(`${name}.html`, `<!doctype html><link rel="icon" href="icon.svg"><div id="page"></div><script type="module" src="${name}.js"></script>`);
     await put(`${name}.js`, START.replace("/page.js", `/${name}_page.js`));
     await put(`${name}_page.js`, script);
     return true;
@@ -73,8 +74,11 @@ describe("in Chromium", { timeout: 240_000 }, () => {
 
   async function hasItems(page, expected) {
     const read = () => [...document.querySelectorAll("li")].map((item) => item.textContent);
-    const same = `JSON.stringify((${read})()) === ${JSON.stringify(JSON.stringify(expected))}`;
-    await page.waitForFunction(same).catch(async (error) => {
+    const same = (texts) => {
+      const items = [...document.querySelectorAll("li")].map((item) => item.textContent);
+      return JSON.stringify(items) === JSON.stringify(texts);
+    };
+    await page.waitForFunction(same, expected).catch(async (error) => {
       assert.deepEqual(await page.evaluate(read), expected, page.complaints.join("\n"));
       throw error;
     });

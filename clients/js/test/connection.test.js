@@ -154,45 +154,49 @@ describe("a token", () => {
     let n = 0;
     const getToken = async () => ({ token: `t${++n}`, expiresAt: Date.now() + 600_000 });
     const { server, leat } = start(t, { getToken });
-    const renewed = [];
-    server.onMessage = (socket, message) => {
-      if (message.op === "authenticate") renewed.push(message.token);
-      server.answer(socket, message);
-    };
     await settle();
-    assert.match(server.socket.url, /token=t1/);
+    assert.match(server.socket.url, /\?authenticate=message$/);
+    assert.deepEqual(server.tokens, ["t1"]);
     t.mock.timers.tick(560_000);
     await settle();
-    assert.deepEqual(renewed, ["t2"]);
+    assert.deepEqual(server.tokens, ["t1", "t2"]);
     server.cut();
     t.mock.timers.tick(500);
     await settle();
-    assert.match(server.socket.url, /token=t3/);
+    assert.deepEqual(server.tokens, ["t1", "t2", "t3"]);
     assert.equal(leat.state, "live");
   });
 
   it("says when it expires, if it is a JWT", async (t) => {
     const { server } = start(t, { getToken: () => jwt(Date.now() / 1000 + 100) });
-    const seen = [];
-    server.onMessage = (socket, { op }) => seen.push(op);
     await settle();
+    assert.equal(server.tokens.length, 1);
     for (let passed = 0; passed < 95_000; passed += 5_000) t.mock.timers.tick(5_000);
     await settle();
-    assert.deepEqual(seen, ["authenticate"]);
+    assert.equal(server.tokens.length, 2);
   });
 
   it("that the server refuses ends the attempts, until reconnect()", async (t) => {
     const { server, leat } = start(t, { token: "bad" });
+    let isGood = false;
+    server.onMessage = (socket, message) => {
+      if (isGood) return server.answer(socket, message);
+      socket.deliver({ op: "error", id: message.id, code: "unauthenticated", message: "no" });
+      server.cut(4401, "");
+    };
+    const view = follow(leat, "chat");
     await settle();
-    server.cut(4401, "");
     t.mock.timers.tick(60_000);
     await settle();
     assert.equal(leat.state, "refused");
     assert.equal(server.sockets.length, 1);
     await assert.rejects(leat.ready(), { code: "unauthenticated" });
+    assert.equal(view.topic.state, "waiting");
+    isGood = true;
     leat.reconnect();
     await leat.ready();
     assert.equal(leat.state, "live");
+    assert.equal(view.topic.state, "live");
   });
 
   it("that is null means that nobody is signed in", async (t) => {

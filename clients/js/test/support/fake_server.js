@@ -5,6 +5,7 @@
 
 export class FakeServer {
   sockets = [];
+  tokens = []; // that came
   accepts = true; // false: sockets close without opening
   onMessage = (socket, message) => this.answer(socket, message);
   topics = new Map(); // name -> { epoch, seq, log: [{ seq, data }] }
@@ -58,8 +59,9 @@ export class FakeServer {
     return { topic: name, epoch: topic.epoch, seq: topic.seq };
   }
 
-  answer(socket, { op, id, topic: name, since, data }) {
+  answer(socket, { op, id, topic: name, since, data, token }) {
     const topic = name && this.topic(name);
+    if (op === "authenticate") this.tokens.push(token);
     if (op === "subscribe") {
       socket.subscribed.add(name);
       if (since?.epoch === topic.epoch && since.seq <= topic.seq) {
