@@ -218,7 +218,10 @@ static void serve(leat_pg_pool *p)
         if (place == NULL)
             return; /* all waiters hold their shares already */
         leat_pg_waiter *w = LEAT_CONTAINER_OF(place, leat_pg_waiter, place_);
-        leat_pg_pace_served(&p->pace, leat_loop_now(p->loop), p->n_waiters > 1);
+        if (p->counts[CONNECTING] > 0)
+            leat_pg_pace_nobody_waits(&p->pace); /* a pool that grows has no pace yet */
+        else
+            leat_pg_pace_served(&p->pace, leat_loop_now(p->loop), p->n_waiters > 1);
         stop_waiting(w);
         set_state(m, LEASED);
         w->cb_(w, m->conn, 0);
@@ -370,6 +373,8 @@ void leat_pg_pool_release(leat_pg_pool *p, leat_pg_conn *conn)
 
 uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p)
 {
+    if (p->healthy && p->counts[CONNECTING] > 0)
+        return 0; /* it will be faster soon */
     return leat_pg_pace_estimate_ms(&p->pace, leat_pg_shares_ahead(p->shares),
                                     leat_loop_now(p->loop));
 }
