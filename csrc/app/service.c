@@ -1,4 +1,5 @@
-/* Talking to the service manager. The protocol is stable and tiny, so no library is linked for it. */
+/* Talking to the service manager. The protocol is stable and tiny, so no library is linked for it.
+ */
 #include "app/service.h"
 
 #include <stddef.h>
