@@ -13,7 +13,7 @@ gcc_has_nothing_to_say() {
   ! grep -q -- '-Wanalyzer' "$work/gcc-analyser.log"
 }
 
-# Three static analysers over csrc. .clang-tidy and scripts/lib/cppcheck.txt name what is left out, with the reasons;
+# Three static analysers over csrc. .clang-tidy and cmake/cppcheck.txt name what is left out, with the reasons;
 # an exception at one place stands there, with its reason.
 suite_analyse() {
   local list=$root/build/analyse/clang
@@ -24,7 +24,7 @@ suite_analyse() {
   check "gcc -fanalyzer has nothing to say" gcc_has_nothing_to_say
   check "cppcheck has nothing to say" cppcheck -q -j "$(nproc)" --project="$list/compile_commands.json" \
     --file-filter="*/csrc/*" --enable=warning,portability,performance --inline-suppr --std=c11 \
-    --suppressions-list="$here/lib/cppcheck.txt" --error-exitcode=1
+    --suppressions-list="$root/cmake/cppcheck.txt" --error-exitcode=1
   check "clang-tidy has nothing to say" tidy "$list"
 }
 
