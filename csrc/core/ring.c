@@ -194,6 +194,7 @@ void leat_ring_append(leat_ring *r, leat_event *e)
     if (asks_for_snapshot(e))
         r->resynced = r->head + 1;
     if (bytes > r->core->limits->ring_bytes) {
+        clear(r); /* a ring without events may not stand among core->rings */
         r->head++;
         leat_event_unref(e);
         return;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -198,6 +199,35 @@ static void makes_room_for_others_when_it_is_silent(void **state)
     assert_int_equal(one, w->core.ring_bytes);
 }
 
+/* The event leaves nothing of the topic: there is nothing to be taken from it later. */
+static void holds_nothing_after_an_event_that_is_too_large(void **state)
+{
+    world *w = *state;
+    char large[RING_BYTES];
+    leat_ring other;
+    adopt(w, "e", 0, LEAT_NEVER_REVOKED);
+    leat_list_init(&w->core.rings);
+    leat_ring_init(&other, &w->core, (leat_topic_life){leat_slice_of("o"), 2}, on_renumbered);
+    other.head = 0;
+    w->core.max_ring_bytes = 64 * RING_BYTES;
+    append(w, LEAT_EVENT_DATA);
+    memset(large, '1', sizeof(large));
+    leat_ring_append(&w->ring, leat_v1_event(LEAT_EVENT_DATA, leat_slice_of("t"), 2,
+                                             (leat_slice){large, sizeof(large)}));
+    assert_int_equal(0, count(&w->ring));
+    assert_int_equal(2, w->ring.head);
+    assert_int_equal(0, w->core.ring_bytes);
+
+    w->core.max_ring_bytes = 1;
+    leat_ring_append(&other,
+                     leat_v1_event(LEAT_EVENT_DATA, leat_slice_of("o"), 1, leat_slice_of("1")));
+    assert_int_equal(0, count(&w->ring));
+    assert_int_equal(1, count(&other));
+    leat_ring_close(&other);
+    append(w, LEAT_EVENT_DATA);
+    assert_int_equal(1, count(&w->ring));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -210,6 +240,7 @@ int main(void)
         TEST(remembers_the_last_revocation_and_resync),
         TEST(is_renumbered_by_another_epoch_after_a_restart),
         TEST(makes_room_for_others_when_it_is_silent),
+        TEST(holds_nothing_after_an_event_that_is_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
