@@ -223,18 +223,34 @@ static leat_account *publisher_of(leat_subscriber *to)
     return to->user;
 }
 
-bool leat_admission_publish(leat_subscriber *to, leat_slice topic, leat_failure *refusal)
+static uint64_t tenant_wait_ms(const leat_subscriber *to, uint64_t now_ms)
+{
+    return to->tenant == NULL ? 0
+                              : leat_bucket_wait_ms(&to->tenant->publishes,
+                                                    &to->session->terms->tenant_publishes, now_ms);
+}
+
+/* Returns 0, or in how many milliseconds there may be one: then neither the user nor the tenant is
+ * charged. */
+static uint64_t charge_publish(leat_subscriber *to, leat_slice topic, const char **limit)
 {
     uint64_t now_ms = leat_loop_now(to->core->loop);
-    const char *limit = "publish_rate_per_user";
-    uint64_t wait_ms =
-        leat_account_publish(publisher_of(to), topic, &allowance_of(to)->publishes, now_ms);
-    if (wait_ms == 0 && to->tenant != NULL) {
-        const leat_rate *rate = &to->session->terms->tenant_publishes;
-        bool taken = leat_bucket_take(&to->tenant->publishes, rate, 1, now_ms);
-        wait_ms = taken ? 0 : leat_bucket_wait_ms(&to->tenant->publishes, rate, now_ms);
-        limit = "tenant.publish_rate";
-    }
+    uint64_t wait_ms = tenant_wait_ms(to, now_ms);
+    *limit = "tenant.publish_rate";
+    if (wait_ms > 0)
+        return wait_ms;
+    *limit = "publish_rate_per_user";
+    wait_ms = leat_account_publish(publisher_of(to), topic, &allowance_of(to)->publishes, now_ms);
+    if (wait_ms == 0 && to->tenant != NULL)
+        leat_bucket_charge(&to->tenant->publishes, &to->session->terms->tenant_publishes, 1,
+                           now_ms);
+    return wait_ms;
+}
+
+bool leat_admission_publish(leat_subscriber *to, leat_slice topic, leat_failure *refusal)
+{
+    const char *limit = NULL;
+    uint64_t wait_ms = charge_publish(to, topic, &limit);
     leat_failure why = {
         .code = LEAT_CODE_RATE_LIMITED,
         .message = leat_slice_of("too many publishes"),

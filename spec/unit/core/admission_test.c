@@ -93,6 +93,38 @@ static void limits_what_a_client_without_a_user_publishes(void **state)
     core_fixture_refuse(f, LEAT_CODE_FORBIDDEN, false);
 }
 
+/* The client comes back when it was told to, and is not refused for another limit then. */
+static void charges_nobody_for_a_publish_that_is_refused(void **state)
+{
+    static const leat_terms terms = {
+        .allowance = {.max_subscriptions = 10,
+                      .max_subscriptions_per_user = 10,
+                      .max_handshakes_per_user = 10,
+                      .publishes = {.per_s = 1, .burst = 1}},
+        .tenant = {"a", 1},
+        .tenant_max_subscriptions = SIZE_MAX,
+        .tenant_max_handshakes = SIZE_MAX,
+        .tenant_publishes = {.per_s = 10, .burst = 1},
+    };
+    core_fixture *f = *state;
+    f->session.user_id = leat_slice_of("7");
+    f->session.terms = &terms;
+    core_fixture_connect(f, LEAT_TRANSPORT_WS);
+    leat_client *c = f->client;
+    leat_failure why;
+    assert_true(leat_admission_publish(&c->base, leat_slice_of("t"), &why));
+    assert_false(leat_admission_publish(&c->base, leat_slice_of("u"), &why));
+    assert_true(why.retry_after_ms > 0 && why.retry_after_ms <= 100); /* the tenant's */
+
+    c->base.tenant->publishes = (leat_bucket){0}; /* as after that time */
+    assert_true(leat_admission_publish(&c->base, leat_slice_of("u"), &why));
+
+    c->base.tenant->publishes = (leat_bucket){0};
+    assert_false(leat_admission_publish(&c->base, leat_slice_of("u"), &why));
+    assert_true(why.retry_after_ms > 100); /* the user's */
+    assert_true(leat_admission_publish(&c->base, leat_slice_of("v"), &why));
+}
+
 static void has_no_room_for_a_snapshot(void **state)
 {
     core_fixture *f = *state;
@@ -112,6 +144,7 @@ int main(void)
         TEST(spreads_those_who_come_back),
         TEST(counts_what_a_user_has),
         TEST(limits_what_a_client_without_a_user_publishes),
+        TEST(charges_nobody_for_a_publish_that_is_refused),
         TEST(has_no_room_for_a_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
