@@ -181,12 +181,13 @@ return {
   -- Connections of one address, and how many new ones it may open: so many a second in the long run, and
   -- so many at once. One address is an IPv4 address, or an IPv6 network of 64 bits. Further connections
   -- are closed without an answer; behind a trusted proxy, where the address is known only with the
-  -- request, it gets 429. This suits the public internet, where a school or a mobile network may stand
-  -- behind one address. A server behind a proxy needs trusted_proxies, or the proxy is one address. A
-  -- load test from a few addresses needs more than these.
-  max_connections_per_address = 256,
-  connection_rate_per_address = 500,
-  connection_burst_per_address = 2000,
+  -- request, it gets 429. 0 means 256, which suits the public internet, where a school or a mobile network may
+  -- stand behind one address; and for peers on this machine (loopback), among them a proxy that is not in
+  -- trusted_proxies, half of max_connections, at least 256. Any other number is for all of them. A proxy on another
+  -- machine needs trusted_proxies, or it is one address. A load test from another machine needs more.
+  max_connections_per_address = 0,
+  connection_rate_per_address = 1000,
+  connection_burst_per_address = 5000,
   -- A WebSocket client may ask (/ws?authenticate=message) to bring its token in its first message, and not in the URL
   -- or a header. That message has so many bytes at most, and so long to arrive; there are so many such clients at once,
   -- shared out evenly among the workers, and a further one is answered 503. 0: none may do that (403).
@@ -194,18 +195,18 @@ return {
   max_first_message_bytes = 16384,
   max_unauthenticated = 1000,
   -- Subscriptions of all clients of one user (ctx.user.id) on one worker; one more is answered "limit".
-  max_subscriptions_per_user = 1000,
+  max_subscriptions_per_user = 20000,
   -- Handshakes of one worker that are not yet answered: subscribes, and HTTP requests that need the
   -- scripts; and subscribes of one user among them. One more is answered "unavailable" (503) at once,
   -- with a retry_after_ms that is an estimate. So is one that would wait for the database longer than its
   -- deadline.
   max_handshakes = 10000,
-  max_handshakes_per_user = 64,
+  max_handshakes_per_user = 2500,
   -- Publishes of one user to one topic, on one worker: so many a second in the long run, and so many at
   -- once. One more is answered "rate_limited" with retry_after_ms. A client without a user is one of its
   -- own here.
-  publish_rate_per_user = 50,
-  publish_burst_per_user = 200,
+  publish_rate_per_user = 200,
+  publish_burst_per_user = 2000,
   -- Subscriptions of one client, and its requests that are not yet answered; further ones are read
   -- when some have been.
   max_subscriptions = 256,
@@ -213,11 +214,12 @@ return {
   -- What a client may send: so much a second in the long run, and so much at once. A request that comes
   -- too fast is answered "rate_limited" with retry_after_ms; a client that goes on all the same, and owes
   -- another burst, is closed (4429). Bytes, of compressed messages also those that they become, never close
-  -- it: it is read more slowly. One ping or pong too many closes it.
+  -- it: it is read more slowly. The bytes are always enough for 8 of the largest messages (max_message_bytes) a second,
+  -- and for 32 at once: smaller numbers are raised to that. One ping or pong too many closes it.
   message_rate_per_client = 200,
   message_burst_per_client = 2000,
-  byte_rate_per_client = 262144,
-  byte_burst_per_client = 1048576,
+  byte_rate_per_client = 1048576,
+  byte_burst_per_client = 4194304,
   control_rate_per_client = 10,
   control_burst_per_client = 100,
   -- One message of a client, in bytes, and all params of a connection's subscriptions together. A larger

@@ -7,8 +7,8 @@ local M = {}
 -- Limits as an operator finds them, but for what a load of few addresses needs.
 local LIMITS = {
   LEAT_MAX_CONNECTIONS_PER_ADDRESS = 256,
-  LEAT_CONNECTION_RATE_PER_ADDRESS = 500,
-  LEAT_CONNECTION_BURST_PER_ADDRESS = 2000,
+  LEAT_CONNECTION_RATE_PER_ADDRESS = 1000,
+  LEAT_CONNECTION_BURST_PER_ADDRESS = 5000,
 }
 
 -- The bad clients run beside the load, on its core; they yield to it.

@@ -1,7 +1,7 @@
 /* A value's course: every key gets its default. Then the file's entries, the environment and the
  * command line replace the defaults, in this order. Each value is checked against the kind and the
  * bounds of its key when it arrives (put_text, put_digits, on_entry). At the end, `derive` fills
- * what was left empty. */
+ * what was left empty, and raises what would be too little. */
 #include "app/config_load.h"
 
 #include <ctype.h>
@@ -20,6 +20,10 @@
 #include "script/config_file.h"
 #include "wire/http.h"
 #include "wire/http_head.h"
+
+/* A client may send so many of its largest messages. */
+#define MESSAGES_PER_S UINT64_C(8)
+#define MESSAGES_AT_ONCE UINT64_C(32)
 
 /* Where a value came from, for messages and for the meaning of relative paths. */
 struct source {
@@ -441,10 +445,24 @@ static int read_command_line(leat_config *config, const leat_config_sources *sou
     return err;
 }
 
-/* --- what was left empty --- */
+/* --- what was left empty, or is too little --- */
+
+static void at_least(uint64_t *n, uint64_t least)
+{
+    if (*n < least)
+        *n = least;
+}
+
+/* Whoever allows large messages means that they can be sent. */
+static void leave_room_for_messages(leat_limits *limits)
+{
+    at_least(&limits->allowance.bytes.per_s, MESSAGES_PER_S * limits->max_message_bytes);
+    at_least(&limits->allowance.bytes.burst, MESSAGES_AT_ONCE * limits->max_message_bytes);
+}
 
 static void derive(leat_config *config, const leat_config_sources *sources)
 {
+    leave_room_for_messages(&config->limits);
     config->lua_dir = join(sources->home, "lua");
     config->schema_dir = join(sources->home, "config/schema");
     if (config->listen_url[0] == '\0')

@@ -39,6 +39,9 @@
 /* A query's result in memory is somewhat larger than the JSON made of it. */
 #define RESULT_PER_SNAPSHOT 4
 
+/* What max_connections_per_address = 0 means. */
+#define USUAL_CONNECTIONS_PER_ADDRESS 256
+
 /* So often the watchdog is fed in the time that it allows. */
 #define WATCHDOG_BEATS 3
 
@@ -90,6 +93,21 @@ static size_t share_of(const leat_config *config, size_t percent)
     return n > 0 ? n : 1;
 }
 
+static size_t connections_of_address(const leat_config *config)
+{
+    return config->max_connections_per_address > 0 ? config->max_connections_per_address
+                                                   : USUAL_CONNECTIONS_PER_ADDRESS;
+}
+
+/* A peer on this machine may be a proxy that is not in trusted_proxies: it stands for many. */
+static size_t connections_of_this_machine(const leat_config *config)
+{
+    size_t half = config->limits.max_connections / 2;
+    return config->max_connections_per_address == 0 && half > USUAL_CONNECTIONS_PER_ADDRESS
+               ? half
+               : connections_of_address(config);
+}
+
 static bool has_plain(const leat_server *s)
 {
     return strcmp(s->config->listen, LEAT_CONFIG_NO_LISTEN) != 0;
@@ -106,7 +124,8 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log,
     s->own_metrics = leat_metrics_new(s->metrics);
     leat_log_count_in(log, leat_metrics_new(s->metrics));
     s->addresses = leat_address_limit_new(&(leat_address_limits){
-        .connections = config->max_connections_per_address,
+        .connections = connections_of_address(config),
+        .local_connections = connections_of_this_machine(config),
         .opening = config->connection_rate_per_address,
     });
     s->workers = leat_calloc(config->workers, sizeof(*s->workers));

@@ -132,9 +132,14 @@ static leat_address_slot *add(struct shard *s, const leat_ip *key)
     return slot;
 }
 
+static size_t most_of(const leat_address_limits *limits, const leat_ip *ip)
+{
+    return leat_ip_is_loopback(ip) ? limits->local_connections : limits->connections;
+}
+
 static leat_address_verdict take(struct shard *s, leat_address_slot *slot, uint64_t now_ms)
 {
-    if (slot->connections >= s->limits->connections)
+    if (slot->connections >= most_of(s->limits, &slot->key))
         return LEAT_ADDRESS_TOO_MANY;
     if (!leat_bucket_take(&slot->opening, &s->limits->opening, 1, now_ms))
         return LEAT_ADDRESS_TOO_FAST;

@@ -25,8 +25,9 @@ typedef struct leat_address_limit leat_address_limit;
 typedef struct leat_address_slot leat_address_slot;
 
 typedef struct leat_address_limits {
-    size_t connections; /* of one address at the same time */
-    leat_rate opening;  /* new ones */
+    size_t connections;       /* of one address at the same time */
+    size_t local_connections; /* likewise, of an address of this machine (loopback) */
+    leat_rate opening;        /* new ones of one address */
 } leat_address_limits;
 
 typedef enum leat_address_verdict {

@@ -93,6 +93,25 @@ describe("an address", function()
   end)
 end)
 
+describe("an address of this machine", function()
+  it("has half of max_connections, unless a number is set", function()
+    local s = open { LEAT_MAX_CONNECTIONS = 600 }
+    local conns = {}
+    for i = 1, 300 do
+      conns[i] = tcp.connect(s.server.port)
+      conns[i]:write(http.text { path = "/healthz" })
+    end
+    for _, conn in ipairs(conns) do assert.equal(200, http.read_answer(conn).status) end
+
+    local one_more = tcp.connect(s.server.port)
+    one_more:write(http.text { path = "/healthz" })
+
+    assert.is_nil(http.read_answer(one_more))
+    for _, conn in ipairs(conns) do conn:close() end
+    s:close()
+  end)
+end)
+
 describe("behind a trusted proxy", function()
   local s
 

@@ -78,7 +78,7 @@ describe("a flood of", function()
       end
     end },
     ["large messages"] = { 'leat_rate_limited_total{limit="bytes"}', function(address)
-      for _ = 1, BAD_CLIENTS do upgraded(address):write(text(("x"):rep(60000)):rep(5)) end
+      for _ = 1, BAD_CLIENTS do upgraded(address):write(text(("x"):rep(60000)):rep(39)) end
     end },
     ["unfinished messages"] = { "leat_large_clients_closed_total", function(address)
       for _ = 1, 40 do upgraded(address):write(text(("x"):rep(65000)):sub(1, 49000)) end

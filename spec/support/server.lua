@@ -24,14 +24,6 @@ local DEFAULTS = {
   -- In most specs one user stands for many. pool_share_spec has the real shares.
   LEAT_POOL_CLIENT_PERCENT = "100",
   LEAT_POOL_USER_PERCENT = "100",
-  -- In most specs one address stands for many, too. address_limit_spec and admission_spec
-  -- have limits like real ones.
-  LEAT_MAX_CONNECTIONS_PER_ADDRESS = "10000",
-  LEAT_CONNECTION_RATE_PER_ADDRESS = "10000",
-  LEAT_CONNECTION_BURST_PER_ADDRESS = "10000",
-  LEAT_MAX_HANDSHAKES_PER_USER = "10000",
-  LEAT_PUBLISH_RATE_PER_USER = "10000",
-  LEAT_PUBLISH_BURST_PER_USER = "10000",
 }
 
 -- The port that the server wrote to the file; nil if it has not yet.

@@ -92,6 +92,19 @@ static void test_defaults_without_any_source(void **state)
     leat_config_free(&w->config);
 }
 
+static void test_bytes_are_enough_for_large_messages(void **state)
+{
+    struct world *w = *state;
+    variables[0][0] = "LEAT_MAX_MESSAGE_BYTES";
+    variables[0][1] = "16777216";
+
+    assert_int_equal(load(w, (leat_config_sources){0}), 0);
+
+    assert_int_equal(w->config.limits.allowance.bytes.per_s, 8 * 16777216);
+    assert_int_equal(w->config.limits.allowance.bytes.burst, 32 * 16777216);
+    leat_config_free(&w->config);
+}
+
 static void test_annotated_file_documents_every_default(void **state)
 {
     struct world *w = *state;
@@ -378,6 +391,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_defaults_without_any_source),
+        TEST(test_bytes_are_enough_for_large_messages),
         TEST(test_annotated_file_documents_every_default),
         TEST(test_annotated_file_names_every_key),
         TEST(test_command_line_beats_environment_beats_file),

@@ -44,6 +44,25 @@ static void counts_connections_of_an_address(void **state)
     leat_address_limit_free(l);
 }
 
+static void gives_this_machine_a_number_of_its_own(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {
+        .connections = 1, .local_connections = 2, .opening = {100, 100}};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    leat_address_slot *a, *b, *other, *none;
+
+    assert_int_equal(enter(l, "127.0.0.1", 1, &a), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "127.0.0.1", 1, &b), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "127.0.0.1", 1, &none), LEAT_ADDRESS_TOO_MANY);
+    assert_int_equal(enter(l, "::1", 1, &other), LEAT_ADDRESS_OK);
+
+    leat_address_limit_leave(a);
+    leat_address_limit_leave(b);
+    leat_address_limit_leave(other);
+    leat_address_limit_free(l);
+}
+
 static void takes_a_64_network_of_ipv6_for_one(void **state)
 {
     (void)state;
@@ -149,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_connections_of_an_address),
+        cmocka_unit_test(gives_this_machine_a_number_of_its_own),
         cmocka_unit_test(takes_a_64_network_of_ipv6_for_one),
         cmocka_unit_test(bounds_their_rate),
         cmocka_unit_test(forgets_who_has_gone),
