@@ -173,10 +173,13 @@ void leat_peer_shed(leat_peer *p, int code, const char *reason)
 {
     if (p->conn == NULL)
         return;
-    if (leat_conn_queued(p->conn) == 0 && p->ops->shed != NULL)
+    if (leat_conn_queued(p->conn) == 0 && p->ops->shed != NULL) {
         p->ops->shed(p, code, reason);
-    else
-        leat_conn_close(p->conn);
+        return;
+    }
+    leat_peer_shut(p);
+    leat_deadline_cancel(&p->turn); /* it would deliver what was read, to an owner that has ended */
+    leat_conn_close(p->conn);
 }
 
 void leat_peer_on_conn_closed(void *peer, int err)

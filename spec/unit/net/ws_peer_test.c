@@ -579,6 +579,21 @@ static void reads_a_peer_that_owes_bytes_more_slowly(void **state)
     end(&o);
 }
 
+/* Its owner has ended it: what was read, and would have its turn now, is nobody's. */
+static void delivers_nothing_once_it_is_shed(void **state)
+{
+    owner o;
+    leat_buf rest = LEAT_BUF_INIT;
+    ws_far_end_write(&rest, 0x80, LEAT_FRAME_TEXT, "early", 5);
+    open_with(&o, *state, &rest);
+    leat_ws_peer_send(o.peer, false, leat_slice_of("unsent"));
+    leat_peer_shed(o.peer, LEAT_CLOSE_TOO_SLOW, "");
+    WS_FAR_END_UNTIL(&o.far, o.gone);
+    assert_int_equal(0, o.messages);
+    assert_int_equal(0, o.closes);
+    end(&o);
+}
+
 static void closes_for_a_flood_of_pings(void **state)
 {
     owner o;
@@ -804,6 +819,7 @@ int main(void)
         TEST(holds_what_counts_as_queued),
         TEST(leaves_much_that_is_inflated_to_later_turns),
         TEST(reads_a_peer_that_owes_bytes_more_slowly),
+        TEST(delivers_nothing_once_it_is_shed),
         TEST(closes_for_a_flood_of_pings),
         TEST(closes_for_a_flood_of_messages),
         TEST(pings_a_silent_peer_and_gives_it_up),
