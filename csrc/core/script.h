@@ -113,6 +113,10 @@ typedef struct leat_script_ops {
                   uint64_t deadline_ms);
 
     void (*cancel)(leat_call *call); /* harmless if nothing is pending */
+    /* The scripts stay until drop, even if a reload replaces them. For whoever calls more than one
+     * of their handlers. drop may be called from inside a callback. */
+    void (*hold)(leat_script *s);
+    void (*drop)(leat_script *s);
     leat_session *(*session_ref)(leat_session *session);
     void (*session_unref)(leat_session *session);
     void (*grant_free)(leat_grant *grant);

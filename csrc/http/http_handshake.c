@@ -26,7 +26,7 @@ enum goal { GOAL_CLIENT, GOAL_GUEST, GOAL_STREAM_WS, GOAL_STREAM_SSE, GOAL_ROUTE
 struct handshake {
     leat_http_conn *conn;
     leat_http_side *side;
-    leat_script *script;
+    leat_script *script; /* held */
     leat_call call;
     leat_session *session; /* NULL before the guard, and on public routes */
     leat_route_match match;
@@ -168,6 +168,7 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
     h->conn = c;
     h->side = side;
     h->script = side->core->script;
+    h->script->ops->hold(h->script);
     h->match = *match;
     h->goal = goal;
     h->upgrade = *upgrade;
@@ -202,6 +203,7 @@ static void free_handshake(struct handshake *h)
         h->script->ops->session_unref(h->session);
     leat_buf_close(&h->params);
     leat_buf_close(&h->epoch);
+    h->script->ops->drop(h->script);
     leat_admission_over(h->side->core, NULL);
     free(h);
 }

@@ -2,7 +2,9 @@
 
 local files = require "spec.support.files"
 local gate = require "spec.support.gate"
+local http = require "spec.support.http"
 local stage = require "spec.support.stage"
+local tcp = require "spec.support.tcp"
 
 local function app(version, extra)
   return ([[
@@ -62,6 +64,23 @@ describe("a reload", function()
     shut:open()
 
     assert.equal("before", client:expect("snapshot", 1).data)
+  end)
+
+  it("lets a request whose body is still to come end on the version that it began with", function()
+    local route = [[
+      app:route("POST /size", function(_, request) return { status = 200, body = "%s " .. #request.body } end)
+    ]]
+    reload(app("before", route:format "before"), "scripts reloaded")
+    local conn = tcp.connect(s.server.port)
+    conn:write(http.text { method = "POST", path = "/size",
+      headers = { ["Content-Length"] = 3, Expect = "100-continue" } })
+    assert.equal(100, http.read_answer(conn).status)
+
+    reload(app("after", ("app:route('GET /other', function() end)" .. route:format "after")), "scripts reloaded")
+    conn:write "abc"
+
+    assert.equal("before 3", http.read_answer(conn).body)
+    conn:close()
   end)
 
   it("keeps live subscriptions, with their events", function()

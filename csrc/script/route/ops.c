@@ -406,6 +406,16 @@ static void cancel(leat_call *call)
         leat_task_cancel(call->task_);
 }
 
+static void hold(leat_script *s)
+{
+    leat_vm_hold(LEAT_CONTAINER_OF(s, leat_lua, script));
+}
+
+static void drop(leat_script *s)
+{
+    leat_vm_drop(LEAT_CONTAINER_OF(s, leat_lua, script));
+}
+
 static bool grant_is_current(leat_script *s, const leat_grant *grant)
 {
     return LEAT_CONTAINER_OF(grant, leat_session_grant, base)->lua ==
@@ -425,6 +435,8 @@ const leat_script_ops *leat_ops_table(void)
         .has_event_hook = has_event_hook,
         .event = start_event,
         .cancel = cancel,
+        .hold = hold,
+        .drop = drop,
         .session_ref = leat_session_ref,
         .session_unref = leat_session_unref,
         .grant_free = leat_session_grant_free,
