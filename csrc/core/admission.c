@@ -20,6 +20,13 @@ static const leat_allowance *allowance_of(const leat_subscriber *to)
 
 /* --- accounts --- */
 
+/* Whose limits hold for all of a user's clients; NULL: nobody's. An account that is a client's own
+ * is for publishing alone. */
+static const leat_account *user_of(const leat_subscriber *to)
+{
+    return to->session->user_id.at != NULL ? to->user : NULL;
+}
+
 static void add_subscriptions(leat_account *a, int64_t n)
 {
     if (a != NULL)
@@ -184,7 +191,7 @@ bool leat_admission_request(leat_core *core, uint64_t deadline_ms, leat_failure 
 
 static bool has_handshake_room(const leat_subscriber *to, leat_failure *refusal)
 {
-    const leat_account *user = to->user;
+    const leat_account *user = user_of(to);
     const leat_account *tenant = to->tenant;
     if (user != NULL && user->handshakes >= allowance_of(to)->max_handshakes_per_user)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_USER, "max_handshakes_per_user",
@@ -202,7 +209,7 @@ bool leat_admission_subscribe(const leat_subscriber *to, uint64_t deadline_ms,
         return refuse_subscription(to->core, LEAT_M_SUBS_REFUSED_CLIENT, "max_subscriptions",
                                    to->session->user_id, refusal,
                                    "too many subscriptions on this connection");
-    return has_account_room(to->core, to->session, to->user, to->tenant, refusal) &&
+    return has_account_room(to->core, to->session, user_of(to), to->tenant, refusal) &&
            has_handshake_room(to, refusal) &&
            leat_admission_request(to->core, deadline_ms, refusal);
 }

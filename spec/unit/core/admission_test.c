@@ -93,6 +93,20 @@ static void limits_what_a_client_without_a_user_publishes(void **state)
     core_fixture_refuse(f, LEAT_CODE_FORBIDDEN, false);
 }
 
+/* Its account is for publishing alone: what it may subscribe to does not change with it. */
+static void limits_nothing_else_of_a_client_without_a_user(void **state)
+{
+    core_fixture *f;
+    leat_failure why;
+    open_client(state, &f);
+    leat_client *c = f->client;
+    f->limits.allowance.max_subscriptions_per_user = 0;
+    f->limits.allowance.max_handshakes_per_user = 0;
+    assert_true(leat_admission_subscribe(&c->base, f->now_ms + 5000, &why));
+    assert_true(leat_admission_publish(&c->base, leat_slice_of("t"), &why));
+    assert_true(leat_admission_subscribe(&c->base, f->now_ms + 5000, &why));
+}
+
 /* The client comes back when it was told to, and is not refused for another limit then. */
 static void charges_nobody_for_a_publish_that_is_refused(void **state)
 {
@@ -144,6 +158,7 @@ int main(void)
         TEST(spreads_those_who_come_back),
         TEST(counts_what_a_user_has),
         TEST(limits_what_a_client_without_a_user_publishes),
+        TEST(limits_nothing_else_of_a_client_without_a_user),
         TEST(charges_nobody_for_a_publish_that_is_refused),
         TEST(has_no_room_for_a_snapshot),
     };
