@@ -45,6 +45,7 @@ static void linger(leat_conn *c, int err)
     leat_sweep_cancel(&c->sweep);
     leat_conn_drop_queue(c);
     c->filter->state = LEAT_FILTER_OPEN;
+    c->filter->wait_read = LEAT_WATCH_READABLE;
     c->blocked = false;
     c->reading = true;
     leat_conn_update_events(c);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "net/conn_private.h"
 
 static leat_buf make_bytes(size_t len)
 {
@@ -362,6 +363,37 @@ static void can_be_closed_while_it_finishes(void **state)
     fixture_release(p);
 }
 
+/* Waits until it can write, and fails then. */
+static int open_late(leat_filter *f)
+{
+    bool waits = f->wait_read == LEAT_WATCH_READABLE;
+    f->wait_read = LEAT_WATCH_WRITABLE;
+    return waits ? UV_EAGAIN : UV_EPROTO;
+}
+
+static void keep(leat_filter *f)
+{
+    (void)f;
+}
+
+/* A socket can nearly always be written: to wait for that would be to turn without end. */
+static void waits_for_bytes_only_once_its_filter_has_failed(void **state)
+{
+    static const leat_filter_ops ops = {.open = open_late, .free = keep};
+    leat_filter filter = {.ops = &ops, .wait_read = LEAT_WATCH_READABLE};
+    fixture_pair *p = fixture_connect(*state, 0);
+    leat_conn_set_filter(p->conn, &filter);
+    fixture_say(p, "hello");
+    while (!leat_conn_closing(p->conn))
+        fixture_turn(p->f);
+
+    assert_int_equal(p->conn->watch.events_, LEAT_WATCH_READABLE);
+    fixture_hang_up(p);
+    fixture_until(p, fixture_closed);
+    assert_int_equal(p->close_err, UV_EPROTO);
+    fixture_release(p);
+}
+
 static void refuses_a_descriptor_that_cannot_be_polled(void **state)
 {
     fixture *f = *state;
@@ -400,6 +432,7 @@ int main(void)
         TEST(waits_for_the_peer_until_the_limit),
         TEST(gives_up_on_a_peer_that_never_reads),
         TEST(can_be_closed_while_it_finishes),
+        TEST(waits_for_bytes_only_once_its_filter_has_failed),
         TEST(refuses_a_descriptor_that_cannot_be_polled),
     };
     return cmocka_run_group_tests_name("net/conn ends", tests, NULL, NULL);
