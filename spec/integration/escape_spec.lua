@@ -57,6 +57,7 @@ local FORBIDDEN = {
 -- Each fails, and the next request sees nothing of it.
 local TAMPERING = {
   "forgotten = 1", "_G.forgotten = 1", "_ENV.forgotten = 1", "rawset(_G, 'print', error)", "print = error",
+  "print = nil",
   "string.format = error", "leat.encode = error", "leat.crypto.equal = function() return true end",
   "rawset(leat, 'deny', error)", "package.loaded.leat = {}", "setmetatable(_G, { __index = error })",
   "getmetatable('').__index = {}", "table.remove(table, 1)", "for k in pairs(string) do string[k] = nil end",

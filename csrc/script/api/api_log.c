@@ -11,6 +11,7 @@
 #include <lauxlib.h>
 
 #include "base/log.h"
+#include "script/sandbox/sandbox_lock.h"
 #include "script/task/task.h"
 #include "wire/redact.h"
 
@@ -161,7 +162,7 @@ void leat_api_log_open(lua_State *L, leat_lua *lua)
     *(leat_lua **)lua_newuserdatauv(L, sizeof(lua), 0) = lua;
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, log_print, 1);
-    lua_setglobal(L, "print");
+    leat_sandbox_lock_global(L, "print");
     lua_createtable(L, 0, 2);
     lua_createtable(L, 0, 4);
     lua_pushvalue(L, -3);

@@ -114,6 +114,16 @@ void leat_sandbox_lock_open(lua_State *L)
     guard_texts(L);
 }
 
+void leat_sandbox_lock_global(lua_State *L, const char *name)
+{
+    lua_pushglobaltable(L);
+    lua_getmetatable(L, -1);
+    lua_getfield(L, -1, "__index");
+    lua_pushvalue(L, -4);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 4);
+}
+
 /* --- libraries --- */
 
 /* __newindex of a library. Upvalues: the real table, its name.      [-0, +0, e] */

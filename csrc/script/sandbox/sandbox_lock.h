@@ -28,6 +28,10 @@ void leat_sandbox_lock_guard(lua_State *L, const char *name);
  * [-0, +0, m] */
 void leat_sandbox_lock_library(lua_State *L, const char *name);
 
+/* Pops a value, and makes it a global that is found as Lua's own are: a handler cannot assign it.
+ * After leat_sandbox_lock_open. [-1, +0, m] */
+void leat_sandbox_lock_global(lua_State *L, const char *name);
+
 /* The load is over. */
 void leat_sandbox_lock(leat_sandbox *s);
 
