@@ -46,6 +46,7 @@ const char *leat_http_reason(int status)
         {201, "Created"},
         {202, "Accepted"},
         {204, "No Content"},
+        {205, "Reset Content"},
         {206, "Partial Content"},
         {301, "Moved Permanently"},
         {302, "Found"},
@@ -118,8 +119,11 @@ void leat_http_write_response(leat_buf *out, int status, const char *content_typ
                               const char *extra_headers, leat_slice body, bool keep_alive,
                               bool head_only)
 {
-    /* No body by definition; 1xx and 204 may not even tell a length (RFC 9110 §8.6). */
+    /* No body by definition; 1xx and 204 may not even tell a length (RFC 9110 §8.6), 205 must tell
+     * that there is none (§15.3.6). */
     bool bodiless = status < 200 || status == 204 || status == 304;
+    if (status == 205)
+        body.len = 0;
     leat_http_write_status(out, status);
     if (content_type != NULL)
         leat_buf_printf(out, "Content-Type: %s\r\n", content_type);

@@ -65,6 +65,9 @@ static void leaves_the_body_out_where_there_is_none(void **state)
     leat_http_write_response(&out, 204, NULL, NULL, leat_slice_of("hello"), true, false);
     expect_response(&out,
                     "HTTP/1.1 204 No Content\r\nDate: ", "\r\nConnection: keep-alive\r\n\r\n");
+    leat_http_write_response(&out, 205, NULL, NULL, leat_slice_of("hello"), true, false);
+    expect_response(&out, "HTTP/1.1 205 Reset Content\r\nDate: ",
+                    "\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n");
     leat_http_write_response(&out, 304, NULL, "ETag: \"x\"\r\n", leat_slice_of("hello"), true,
                              false);
     expect_response(&out, "HTTP/1.1 304 Not Modified\r\nDate: ",
