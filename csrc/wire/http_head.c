@@ -49,16 +49,36 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* uri-host [ ":" port ] of RFC 9110 §7.2, by its characters. */
+/* How many characters at the beginning a name of a host may have; in brackets, colons, too. */
+static size_t name_len(leat_slice text, const char *marks)
+{
+    size_t len = 0;
+    for (; len < text.len; len++) {
+        char c = text.at[len];
+        if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+            (c == '\0' || strchr(marks, c) == NULL))
+            break;
+    }
+    return len;
+}
+
+/* uri-host [ ":" port ] of RFC 9110 §7.2: brackets only around an address, digits only behind the
+ * colon. */
 static bool host_ok(leat_slice host)
 {
-    for (size_t i = 0; i < host.len; i++) {
-        char c = host.at[i];
-        if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-            (c == '\0' || strchr("-._~%!$&'()*+,;=:[]", c) == NULL))
+    size_t at = 0;
+    if (host.len > 0 && host.at[0] == '[') {
+        at = 1 + name_len((leat_slice){host.at + 1, host.len - 1}, "-._~!$&'()*+,;=:");
+        if (at == 1 || at == host.len || host.at[at++] != ']')
             return false;
+    } else {
+        at = name_len(host, "-._~%!$&'()*+,;=");
     }
-    return true;
+    if (at < host.len && host.at[at++] != ':')
+        return false;
+    while (at < host.len && is_digit(host.at[at]))
+        at++;
+    return at == host.len;
 }
 
 /* The authority at the beginning of the text. An empty one, or one with a user's name, is an error

@@ -67,8 +67,14 @@ add("9112/3.2.2", "an absolute target", request("GET http://other/ok HTTP/1.1") 
 bad("9112/3.2", "no Host", "GET /ok HTTP/1.1\r\nA: b\r\n\r\n")
 bad("9112/3.2", "two equal Hosts", request("GET /ok HTTP/1.1", "Host: x"))
 bad("9112/3.2", "two Hosts", request("GET /ok HTTP/1.1", "hOST: y"))
-for _, host in ipairs { "a b", "a/b", "user@a", "a\"b", "a\\b", "a?b", "a#b", "a\tb", "<a>" } do
+for _, host in ipairs { "a b", "a/b", "user@a", "a\"b", "a\\b", "a?b", "a#b", "a\tb", "<a>", "a:b", "a:-1", "a:1:2",
+  "::1", "[::1", "::1]", "[]", "[::1]a", "[::1]:a", "a[::1]" } do
   bad("9110/7.2", "the Host " .. host:gsub("%c", "?"), "GET /ok HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n")
+end
+
+for _, host in ipairs { "", "a:", "a:80", "[::1]", "[::1]:80", "*", "a,b", "%41" } do
+  add("9110/7.2", "the Host '" .. host .. "'", "GET /ok HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n" .. NEXT, { 200, 200 },
+    { open = true })
 end
 
 -- Headers ----------------------------------------------------------------------------------------------
