@@ -56,6 +56,8 @@ static void look_at_some(leat_core *core)
     n = n < LEAST_SEEN ? LEAST_SEEN : n;
     for (n = n < core->n_clients ? n : core->n_clients; n > 0; n--) {
         leat_list *link = leat_list_shift(&core->clients);
+        if (link == NULL) /* look_at closes clients */
+            return;
         leat_list_push(&core->clients, link);
         look_at(LEAT_CONTAINER_OF(link, leat_client, link), leat_loop_now(core->loop));
     }
