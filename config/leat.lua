@@ -218,12 +218,12 @@ return {
   -- another burst, is closed (4429). Bytes, of compressed messages also those that they become, never close
   -- it: it is read more slowly. The bytes are always enough for 8 of the largest messages (max_message_bytes) a second,
   -- and for 32 at once: smaller numbers are raised to that. One ping or pong too many closes it.
-  message_rate_per_client = 200,
-  message_burst_per_client = 2000,
+  message_rate_per_client = 500,
+  message_burst_per_client = 5000,
   byte_rate_per_client = 1048576,
   byte_burst_per_client = 4194304,
-  control_rate_per_client = 10,
-  control_burst_per_client = 100,
+  control_rate_per_client = 500,
+  control_burst_per_client = 5000,
   -- One message of a client, in bytes, and all params of a connection's subscriptions together. A larger
   -- message closes the connection with 1009.
   max_message_bytes = 65536,
