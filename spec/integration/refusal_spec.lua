@@ -2,6 +2,7 @@
 
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
+local loop = require "spec.support.loop"
 local metrics = require "spec.support.metrics"
 local stage = require "spec.support.stage"
 local ws = require "spec.support.ws"
@@ -20,12 +21,15 @@ describe("a refused caller", function()
     local queries = metrics.queries(s.server, fn)
     local before = s:metrics()
     fn()
-    local after = s:metrics()
+    -- The answer may leave a moment before Postgres is ready for the connection's next user.
+    local after = loop.eventually(function()
+      local now = s:metrics()
+      return now['leat_pg_pool_connections{state="busy"}'] == 0 and now
+    end, nil, "no busy connection")
     return {
       queries = queries,
       snapshot_reads = after.leat_snapshot_reads_total - before.leat_snapshot_reads_total,
       topics = after.leat_topics,
-      busy = after['leat_pg_pool_connections{state="busy"}'],
       refused = after['leat_handshakes_total{outcome="refused"}'] - before['leat_handshakes_total{outcome="refused"}'],
     }
   end
@@ -37,7 +41,7 @@ describe("a refused caller", function()
       client:ask({ op = "subscribe", id = 1, topic = "room:2" }, "error")
     end)
 
-    assert.same({ queries = 1, snapshot_reads = 0, topics = 0, busy = 0, refused = 1 }, left)
+    assert.same({ queries = 1, snapshot_reads = 0, topics = 0, refused = 1 }, left)
     s.server:await_log("topic=room:2 code=forbidden")
     client:close()
   end)
@@ -49,7 +53,7 @@ describe("a refused caller", function()
       client:ask({ op = "subscribe", id = 1, topic = "nothing:2" }, "error")
     end)
 
-    assert.same({ queries = 0, snapshot_reads = 0, topics = 0, busy = 0, refused = 1 }, left)
+    assert.same({ queries = 0, snapshot_reads = 0, topics = 0, refused = 1 }, left)
     client:close()
   end)
 
@@ -66,7 +70,7 @@ describe("a refused caller", function()
 
         assert.equal(status, answer.status)
         assert.matches("application/json", answer.headers["content-type"], 1, true)
-        assert.same({ queries = status == 401 and 1 or 2, snapshot_reads = 0, topics = 0, busy = 0, refused = 1 },
+        assert.same({ queries = status == 401 and 1 or 2, snapshot_reads = 0, topics = 0, refused = 1 },
           left)
       end
     end
