@@ -2,7 +2,11 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # root and work are those of scripts/test
 
-debian_mirror=http://deb.debian.org/debian
+# The mirror that this machine's own packages come from.
+debian_mirror() {
+  sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\{0,1\}\(http[^ ]*\).*/\2/p' \
+    /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep '/debian/*$' | head -n 1
+}
 
 # make_package VERSION: prints the path of the package.
 make_package() {
@@ -68,7 +72,7 @@ removal_leaves_only_the_configuration() {
 prepare_debian() {
   umount -q "$work/debian/run/postgres" || true
   rm -rf "$work/debian"
-  debootstrap --variant=minbase --include=ca-certificates bookworm "$work/debian" "$debian_mirror" &&
+  debootstrap --variant=minbase --include=ca-certificates bookworm "$work/debian" "$(debian_mirror)" &&
     printf '#!/bin/sh\nexit 101\n' >"$work/debian/usr/sbin/policy-rc.d" && chmod 755 "$work/debian/usr/sbin/policy-rc.d" &&
     mkdir -p "$work/debian/run/postgres" && mount --bind "$cluster_socket" "$work/debian/run/postgres" &&
     chmod 755 "$cluster_socket" && chmod 777 "$cluster_socket"/.s.PGSQL.*[0-9] && cluster_database leat_package
