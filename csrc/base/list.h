@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "base/container_of.h"
+#include "base/err.h"
 
 typedef struct leat_list {
     struct leat_list *next;
@@ -48,7 +49,17 @@ static inline leat_list *leat_list_shift(leat_list *head)
     leat_list *link = head->next;
     if (link == head)
         return NULL;
-    leat_list_unlink(link);
+    head->next = link->next; /* leat_list_unlink hides from analysers that head is link->prev */
+    head->next->prev = head;
+    leat_list_init(link);
+    return link;
+}
+
+/* Takes the first link off a list that is not empty. */
+static inline leat_list *leat_list_take(leat_list *head)
+{
+    leat_list *link = leat_list_shift(head);
+    LEAT_ASSERT(link != NULL);
     return link;
 }
 

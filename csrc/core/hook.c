@@ -75,10 +75,10 @@ void leat_hook_push(leat_hook *h, leat_event *e)
         run_next(h);
 }
 
-/* Returns the first event that waits, owned. */
+/* Returns the first event that waits, owned. There must be one. */
 static leat_event *shift(leat_hook *h)
 {
-    hooked_event *he = LEAT_CONTAINER_OF(leat_list_shift(&h->waiting_), hooked_event, link);
+    hooked_event *he = LEAT_CONTAINER_OF(leat_list_take(&h->waiting_), hooked_event, link);
     leat_event *e = he->event;
     free(he);
     h->bytes_ -= leat_event_bytes(e);

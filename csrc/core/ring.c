@@ -38,6 +38,7 @@ static void count_bytes(leat_ring *r, int64_t change)
 
 static void drop_oldest(leat_ring *r)
 {
+    LEAT_ASSERT(r->events_ != NULL);
     leat_event *e = r->events_[index_of(r, r->head - (int64_t)r->count_ + 1)];
     r->count_--;
     count_bytes(r, -(int64_t)leat_event_bytes(e));

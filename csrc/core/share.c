@@ -299,6 +299,6 @@ void leat_shares_restart(leat_shares *shares, bool renumbered)
 
 void leat_shares_close(leat_shares *shares)
 {
-    while (!leat_list_empty(&shares->all_))
-        free_share(LEAT_CONTAINER_OF(shares->all_.next, leat_share, link));
+    for (leat_list *link; (link = leat_list_shift(&shares->all_)) != NULL;)
+        free_share(LEAT_CONTAINER_OF(link, leat_share, link));
 }

@@ -194,8 +194,8 @@ static void restart(leat_topic *t, int64_t head, int reason)
         leat_hook_stop(&t->hook);
     leat_list all;
     leat_list_move(&all, &t->cursors_);
-    while (!leat_list_empty(&t->unreached_))
-        leat_list_push(&all, leat_list_shift(&t->unreached_));
+    for (leat_list *l; (l = leat_list_shift(&t->unreached_)) != NULL;)
+        leat_list_push(&all, l);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         leat_list_push(&t->cursors_, l);
         if (reason == LEAT_RESET_EPOCH)

@@ -89,8 +89,8 @@ void leat_http_gzip_free(leat_http_gzip *g)
 {
     if (g == NULL)
         return;
-    while (!leat_list_empty(&g->kept))
-        drop(LEAT_CONTAINER_OF(g->kept.next, leat_http_form, link));
+    for (leat_list *link; (link = leat_list_shift(&g->kept)) != NULL;)
+        drop(LEAT_CONTAINER_OF(link, leat_http_form, link));
     leat_map_close(&g->map);
     free(g);
 }
@@ -148,8 +148,7 @@ static void on_compressed(uv_work_t *work, int status)
     for (leat_list *link = waits.next; link != &waits; link = link->next)
         form->holders += form->state == FORM_READY;
     leat_http_form *held = form->state == FORM_READY ? form : NULL;
-    while (!leat_list_empty(&waits)) {
-        leat_list *link = leat_list_shift(&waits);
+    for (leat_list *link; (link = leat_list_shift(&waits)) != NULL;) {
         leat_http_form_wait *w = LEAT_CONTAINER_OF(link, leat_http_form_wait, link);
         w->cb(w, held);
     }

@@ -104,8 +104,7 @@ void leat_send_queue_copy(leat_send_queue *q, leat_slice bytes)
     if (bytes.len == 0 || extend_last(q, bytes))
         return;
     size_t cap = bytes.len > BLOCK_ROOM ? bytes.len : BLOCK_ROOM;
-    block *b = malloc(sizeof(*b) + cap);
-    LEAT_ASSERT(b != NULL);
+    block *b = leat_realloc(NULL, sizeof(*b) + cap);
     b->cap = cap;
     b->len = bytes.len;
     memcpy(b->bytes, bytes.at, bytes.len);

@@ -209,8 +209,8 @@ void leat_pg_conn_forget(leat_pg_query *q)
 
 void leat_pg_conn_forget_all(leat_pg_conn *c)
 {
-    while (!leat_list_empty(&c->queued)) {
-        entry *e = LEAT_CONTAINER_OF(c->queued.next, entry, link);
+    for (leat_list *link; (link = leat_list_shift(&c->queued)) != NULL;) {
+        entry *e = LEAT_CONTAINER_OF(link, entry, link);
         if (e->query != NULL)
             leat_pg_conn_forget(e->query);
         else
@@ -479,8 +479,8 @@ bool leat_pg_pipeline_fail(leat_pg_conn *c, int err)
     for (leat_list *link; (link = leat_list_shift(&c->queued)) != NULL;)
         leat_list_push(&c->flight, link);
     leat_pg_conn_state before = c->state;
-    while (!leat_list_empty(&c->flight)) {
-        entry *e = LEAT_CONTAINER_OF(c->flight.next, entry, link);
+    for (leat_list *link; (link = leat_list_shift(&c->flight)) != NULL;) {
+        entry *e = LEAT_CONTAINER_OF(link, entry, link);
         leat_pg_query *q = e->query;
         free_entry(c, e);
         if (q != NULL)

@@ -386,8 +386,8 @@ bool leat_pg_pool_healthy(const leat_pg_pool *p)
 
 static void drop_all(leat_pg_pool *p, enum state state)
 {
-    while (!leat_list_empty(&p->members[state]))
-        drop(LEAT_CONTAINER_OF(p->members[state].next, member, link));
+    for (leat_list *link; (link = leat_list_shift(&p->members[state])) != NULL;)
+        drop(LEAT_CONTAINER_OF(link, member, link));
 }
 
 void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg)

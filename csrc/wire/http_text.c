@@ -75,9 +75,13 @@ static int hex_value(char c)
 /* The byte that the escape at at stands for; -1 if it is malformed or a NUL. */
 static int escaped_byte(const char *at, const char *end)
 {
-    if (end - at < 3 || hex_value(at[1]) < 0 || hex_value(at[2]) < 0)
+    if (end - at < 3)
         return -1;
-    int byte = hex_value(at[1]) << 4 | hex_value(at[2]);
+    int high = hex_value(at[1]);
+    int low = hex_value(at[2]);
+    if (high < 0 || low < 0)
+        return -1;
+    int byte = high << 4 | low;
     return byte == 0 ? -1 : byte;
 }
 

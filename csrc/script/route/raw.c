@@ -87,9 +87,10 @@ static void on_message(void *owner, bool binary, leat_slice payload)
 {
     leat_raw *r = owner;
     put(r, LEAT_RAW_ITEM_MESSAGE, payload, binary, 0);
-    run_next(r);
     if (r->task != NULL)
         hold_back(r);
+    else
+        run_next(r);
 }
 
 static void on_close(void *owner, int code, leat_slice reason)
@@ -161,8 +162,7 @@ static void finish_raw(lua_State *L, leat_task *t)
 
 static void drop_first(leat_raw *r)
 {
-    leat_raw_item *item = first(r);
-    leat_list_unlink(&item->link);
+    leat_raw_item *item = LEAT_CONTAINER_OF(leat_list_take(&r->inbox), leat_raw_item, link);
     r->inbox_bytes -= item->len;
     free(item);
 }
