@@ -32,13 +32,29 @@ tidy() {
   find csrc -name '*.c' | sort | xargs -P "$(nproc)" -n 4 clang-tidy -p "$1" --quiet
 }
 
-# The unit tests and the specs once more: with the thread sanitizer, and the unit tests under valgrind.
+# Not with the thread sanitizer: their Lua recursion is deeper than the 65,536 frames that it can keep.
+beyond_tsan='^(script_sandbox|script_load)$'
+# Not under valgrind: it computes doubles of 80 bits with 64 (so 0.1 is written with more digits), lacks openat2 (so
+# http_file follows no symbolic link), keeps file descriptors for itself (so net_listener waits for ever for their end),
+# and is too slow for what script_sandbox measures.
+beyond_valgrind='^(wire_json_write|script_lua_json|script_lua_row|http_file|script_sandbox|net_listener)$'
+# What crosses threads: the hub and its workers, certificates, keys and files that other threads read, starts and ends.
+threaded_specs=(catch_up concurrency drain gzip handshake jwks reload revocation tls tls_flows tls_reload)
+
+# The unit tests with the thread sanitizer and under valgrind, and the specs of several threads with the thread sanitizer.
+# Unit tests run one at a time: some look at the queries of the whole cluster.
 suite_sanitizers() {
   build tsan
   build valgrind
   cd "$root" || return
-  check "unit tests with the thread sanitizer" ctest --test-dir build/tsan --output-on-failure --timeout 300
-  check "unit tests under valgrind" ctest --test-dir build/valgrind --output-on-failure --timeout 600
-  TSAN_OPTIONS=halt_on_error=0:exitcode=66 LEAT_BIN=$root/build/tsan/csrc/app/leat \
-    busted --lua=lua5.4 --output=TAP --pattern=_spec%.lua$ spec/integration
+  # A second signal ends the server at once: it does not wait for its workers.
+  export TSAN_OPTIONS=halt_on_error=0:exitcode=66:report_thread_leaks=0
+  check "unit tests with the thread sanitizer" \
+    ctest --test-dir build/tsan --output-on-failure --timeout 300 -E "$beyond_tsan"
+  check "unit tests under valgrind" \
+    ctest --test-dir build/valgrind --output-on-failure --timeout 600 -E "$beyond_valgrind"
+  local specs=("${threaded_specs[@]/#/spec/integration/}")
+  specs=("${specs[@]/%/_spec.lua}")
+  LEAT_BIN=$root/build/tsan/csrc/app/leat busted --lua=lua5.4 --output=TAP --pattern=_spec%.lua$ \
+    "${specs[@]}"
 }

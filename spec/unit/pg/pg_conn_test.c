@@ -240,7 +240,7 @@ static void a_host_that_never_answers_gives_way_to_the_next(void **state)
 {
     pg_fixture *f = pg_fixture_use(state);
     struct conn c;
-    uv_tcp_t mute;
+    static uv_tcp_t mute; /* its closing ends after this function */
     char port[16];
     snprintf(port, sizeof(port), "%d,", listen_mutely(&mute, &f->uv));
     f->options.conninfo = pg_fixture_conninfo(f, "127.0.0.1,", port, PQdb(f->admin));
@@ -257,7 +257,7 @@ static void a_server_that_never_answers_times_out(void **state)
 {
     pg_fixture *f = pg_fixture_use(state);
     struct conn c;
-    uv_tcp_t mute;
+    static uv_tcp_t mute; /* its closing ends after this function */
     char conninfo[64];
     snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d", listen_mutely(&mute, &f->uv));
     f->options.conninfo = conninfo;
