@@ -18,7 +18,7 @@
  * One worker is one user. Tabs of several users need workers of different names.
  */
 
-import { connect } from "./index.js";
+import { connect } from "./client.js";
 
 /** In a tab. `options` as in connect(), without a token: the worker has it. */
 export function connectShared(worker, options = {}) {

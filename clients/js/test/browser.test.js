@@ -13,7 +13,7 @@ import { bundle } from "./support/bundle.js";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const START = `
   import { mount } from "/page.js";
-  import { connect } from "/client/index.js";
+  import { connect } from "/client/client.js";
   window.topic = new URLSearchParams(location.search).get("topic");
   window.wire = [];
   window.leat = connect("/ws", { token: "alice" });

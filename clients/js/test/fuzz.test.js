@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { connect } from "../src/index.js";
+import { connect } from "../src/client.js";
 import { FakeServer, list, settle } from "./support/fake_server.js";
 
 const RUNS = Number(process.env.LEAT_FUZZ_RUNS ?? 40);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { it } from "node:test";
-import * as client from "../src/index.js";
+import * as client from "../src/client.js";
 import { FakeServer, settle } from "./support/fake_server.js";
 
 const AsyncFunction = (async () => {}).constructor;

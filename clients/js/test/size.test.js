@@ -8,7 +8,7 @@ const MOST_BYTES = 6 * 1024;
 it("is under 6 kB, minified and gzipped", async (t) => {
   const { build } = await import("esbuild").catch(() => ({}));
   if (!build) return t.skip("esbuild is not installed");
-  const entry = fileURLToPath(new URL("../src/index.js", import.meta.url));
+  const entry = fileURLToPath(new URL("../src/client.js", import.meta.url));
   const options = { bundle: true, minify: true, format: "esm", write: false };
   const [{ contents }] = (await build({ entryPoints: [entry], ...options })).outputFiles;
   const size = gzipSync(contents).length;

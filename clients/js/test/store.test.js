@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { connect, createStore } from "../src/index.js";
+import { connect, createStore } from "../src/client.js";
 import { FakeServer, list, settle } from "./support/fake_server.js";
 
 function start(t) {

@@ -1,6 +1,6 @@
 import type {
   Connection, ConnectionState, Reduce, SharedStore, SubscribeOptions, TopicStatus,
-} from "./index.js";
+} from "./client.js";
 
 export interface UsedTopic<T> {
   readonly data: T;

@@ -1,4 +1,4 @@
-import type { Connection, ConnectOptions } from "./index.js";
+import type { Connection, ConnectOptions } from "./client.js";
 
 /** In a tab: a connection over the socket that a SharedWorker holds for all tabs. */
 export function connectShared(worker: SharedWorker, options?: ConnectOptions): Connection;

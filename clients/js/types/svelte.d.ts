@@ -1,7 +1,7 @@
 import type { Readable } from "svelte/store";
 import type {
   Connection, ConnectionState, Reduce, SharedStore, SubscribeOptions, TopicStatus,
-} from "./index.js";
+} from "./client.js";
 
 export function topicStore<T, S = any, E = any>(
   connection: Connection,

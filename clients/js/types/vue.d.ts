@@ -1,7 +1,7 @@
 import type { MaybeRefOrGetter, Ref, ShallowRef } from "vue";
 import type {
   Connection, ConnectionState, Reduce, SharedStore, SubscribeOptions, TopicStatus,
-} from "./index.js";
+} from "./client.js";
 
 export function useTopic<T, S = any, E = any>(
   connection: Connection,

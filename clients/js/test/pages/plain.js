@@ -1,4 +1,4 @@
-import { createStore } from "../../src/index.js";
+import { createStore } from "../../src/client.js";
 import { connectShared } from "../../src/shared_worker.js";
 import { reduce } from "./reduce.js";
 
