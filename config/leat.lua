@@ -52,7 +52,8 @@ return {
 
   -- A folder of static files, served where neither Leat nor the application answers. Symbolic links
   -- are followed only inside it; names that begin with a dot are not served, but for .well-known.
-  -- Empty: the folder public beside the application's file, if it is there.
+  -- Empty: the folder public beside the application's file, if it is there. /leat/ is not served from it: there the
+  -- JavaScript client is.
   static_dir = "",
 
   -- Pages of which origins may open a WebSocket or a stream, and send requests that change something

@@ -353,6 +353,7 @@ void leat_config_free(leat_config *config)
     free(config->file);
     free(config->lua_dir);
     free(config->schema_dir);
+    free(config->client_dir);
     memset(config, 0, sizeof(*config));
 }
 

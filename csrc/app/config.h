@@ -87,6 +87,7 @@ typedef struct leat_config {
     char *file;       /* the file that was read; NULL: none was */
     char *lua_dir;    /* where lua/leat/ lies */
     char *schema_dir; /* where the migrations lie */
+    char *client_dir; /* where the JavaScript client lies */
 } leat_config;
 
 typedef enum leat_config_kind {

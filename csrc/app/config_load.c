@@ -465,6 +465,7 @@ static void derive(leat_config *config, const leat_config_sources *sources)
     leave_room_for_messages(&config->limits);
     config->lua_dir = join(sources->home, "lua");
     config->schema_dir = join(sources->home, "config/schema");
+    config->client_dir = join(sources->home, "clients/js/src");
     if (config->listen_url[0] == '\0')
         leat_config_set_text(config, leat_config_find_key("listen_url"),
                              leat_strdup(config->database_url));

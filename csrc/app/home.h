@@ -1,4 +1,4 @@
-/* home.h - where the files are that come with the binary: lua/ and config/schema/.
+/* home.h - where the files are that come with the binary: lua/, config/schema/, clients/js/.
  *
  * Ownership  the path returned is the caller's.
  * Threads    any.

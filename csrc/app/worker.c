@@ -268,6 +268,7 @@ static leat_http_options http_options(const leat_worker *w)
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
         .allowed_origins = config->allowed_origins,
         .static_dir = config->static_dir,
+        .client_dir = config->client_dir,
         .policy = &config->http,
         .hosts = &config->hosts,
         .local_only = {[LEAT_HTTP_DOOR_PUBLIC] = is_local(w->options.addr) && !has_proxy,

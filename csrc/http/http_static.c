@@ -70,6 +70,12 @@ static void on_writable(void *arg);
 static void on_cancel(void *arg);
 static void free_file(struct file *f);
 
+/* A folder, and the path of a file in it. */
+struct place {
+    const char *folder; /* "": none */
+    leat_slice path;
+};
+
 static bool takes_gzip(const struct file *f)
 {
     return f->coding == LEAT_CODING_GZIP || f->coding == LEAT_CODING_GZIP_ONLY;
@@ -95,12 +101,24 @@ static leat_coding coding_of(leat_http_conn *c, const char *type)
     return wanted == LEAT_CODING_GZIP && part ? LEAT_CODING_PLAIN : wanted;
 }
 
+/* The JavaScript client has a path of its own, which the files of static_dir do not take. */
+static struct place place_of(leat_http_conn *c)
+{
+    static const char client[] = "/leat/";
+    const size_t len = sizeof(client) - 1;
+    const leat_http_options *options = leat_http_conn_side(c)->options;
+    leat_slice path = leat_http_conn_request(c)->path;
+    if (path.len < len || memcmp(path.at, client, len) != 0)
+        return (struct place){options->static_dir, path};
+    return (struct place){options->client_dir, {path.at + len - 1, path.len - (len - 1)}};
+}
+
 void leat_http_static_answer(leat_http_conn *c)
 {
     leat_http_side *side = leat_http_conn_side(c);
+    struct place place = place_of(c);
     leat_buf name = LEAT_BUF_INIT;
-    if (side->options->static_dir[0] == '\0' ||
-        !leat_http_file_resolve(leat_http_conn_request(c)->path, &name)) {
+    if (place.folder[0] == '\0' || !leat_http_file_resolve(place.path, &name)) {
         leat_buf_close(&name);
         leat_http_answer_absent(c);
         return;
@@ -108,7 +126,7 @@ void leat_http_static_answer(leat_http_conn *c)
     struct file *f = leat_calloc(1, sizeof(*f));
     f->conn = c;
     f->side = side;
-    f->folder = leat_strdup(side->options->static_dir);
+    f->folder = leat_strdup(place.folder);
     f->name = name;
     f->fd = -EAGAIN;
     f->type = leat_http_file_type(name.at);
@@ -338,6 +356,8 @@ static void on_form(leat_http_form_wait *w, leat_http_form *form)
 static leat_http_gzip_answer ask_for_form(struct file *f)
 {
     leat_buf key = LEAT_BUF_INIT;
+    leat_buf_text(&key, f->folder);
+    leat_buf_char(&key, '/');
     leat_buf_text(&key, f->name.at);
     leat_buf_char(&key, '\0');
     leat_http_file_validators(&f->st, true, &key, NULL);

@@ -1,4 +1,5 @@
-/* http_static.h - answers with the files of static_dir.
+/* http_static.h - answers with the files of static_dir, and with those of the
+ * JavaScript client.
  *
  * Ownership  an answer under way belongs to its connection's task. It outlives that only to let a
  *            read of libuv's thread pool end.
@@ -11,7 +12,8 @@
 
 #include "http/http_conn.h"
 
-/* Answers with a file of static_dir, or with 404. */
+/* Answers with a file, or with 404: at /leat/ with one of the JavaScript client (client_dir), else with
+ * one of static_dir. */
 void leat_http_static_answer(leat_http_conn *c);
 
 #endif

@@ -93,6 +93,7 @@ describe("a confined server", function()
     files.write_all(folder .. "/public", { ["page.html"] = "<p>" })
     local s = start(folder .. "/app.lua")
     assert.equal("<p>", http.request(s, { path = "/page.html" }).body)
+    assert.equal(200, http.request(s, { path = "/leat/client.js" }).status)
 
     files.write(folder .. "/app.lua", app("second"))
     s:send_signal("sighup")

@@ -1,5 +1,6 @@
 -- Health, metrics, static files.
 
+local env = require "spec.support.env"
 local files = require "spec.support.files"
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
@@ -155,6 +156,25 @@ describe("the HTTP side", function()
         assert.is_true(answer.status == 404 or answer.status == 400, path .. " answered " .. answer.status)
         assert.is_nil(answer.body:find("not for you", 1, true), path)
         assert.is_nil(answer.body:find("root:", 1, true), path)
+      end
+    end)
+
+    it("have the JavaScript client beside them, with the same headers", function()
+      local first = get("/leat/client.js")
+      local again = get("/leat/client.js", { ["If-None-Match"] = first.headers.etag })
+
+      assert.equal(files.read(env.root() .. "/clients/js/src/client.js"), first.body)
+      assert.same({ "text/javascript; charset=utf-8", "no-cache", "nosniff" },
+        { first.headers["content-type"], first.headers["cache-control"], first.headers["x-content-type-options"] })
+      assert.same({ 304, "" }, { again.status, again.body })
+    end)
+
+    it("let nobody out of the JavaScript client's folder", function()
+      for _, path in ipairs { "/leat/../package.json", "/leat/%2e%2e/package.json", "/leat//client.js", "/leat/",
+        "/leat", "/leat/.npmrc", "/leat/nothing.js", "/leat/style.css" } do
+        local answer = get(path)
+
+        assert.is_true(answer.status == 404 or answer.status == 400, path .. " answered " .. answer.status)
       end
     end)
 
