@@ -12,8 +12,8 @@
 
 #include "http/http_conn.h"
 
-/* Answers with a file, or with 404: at /leat/ with one of the JavaScript client (client_dir), else with
- * one of static_dir. */
+/* Answers with a file, or with 404: at /leat/ with one of the JavaScript client (client_dir), else
+ * with one of static_dir. */
 void leat_http_static_answer(leat_http_conn *c);
 
 #endif
