@@ -7,20 +7,6 @@
 
 enum { SOON_S = 14 * 86400 };
 
-leat_tls_files leat_certificates_files(const leat_config *config)
-{
-    leat_tls_clients clients = LEAT_TLS_CLIENTS_UNASKED;
-    if (config->tls_client_ca[0] != '\0')
-        clients =
-            config->tls_client_required ? LEAT_TLS_CLIENTS_REQUIRED : LEAT_TLS_CLIENTS_OPTIONAL;
-    return (leat_tls_files){
-        .certificates = config->tls_certificate,
-        .keys = config->tls_key,
-        .client_ca = config->tls_client_ca,
-        .clients = clients,
-    };
-}
-
 /* Takes the text of the problem. */
 static void find(const leat_doctor *doctor, leat_severity severity, leat_buf *problem,
                  const char *remedy)
@@ -83,7 +69,7 @@ static int look_at_pair(const leat_doctor *doctor, const leat_tls_files *files,
 
 int leat_certificates_examine(const leat_config *config, const leat_doctor *doctor)
 {
-    leat_tls_files files = leat_certificates_files(config);
+    leat_tls_files files = leat_config_tls_files(config);
     leat_tls_pairs pairs;
     leat_buf error = LEAT_BUF_INIT;
     if (config->tls_listen[0] == '\0')

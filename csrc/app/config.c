@@ -373,3 +373,17 @@ void leat_config_describe(leat_buf *out)
         leat_buf_printf(out, "  (%s)\n      %s\n", variable, key->help);
     }
 }
+
+leat_tls_files leat_config_tls_files(const leat_config *config)
+{
+    leat_tls_clients clients = LEAT_TLS_CLIENTS_UNASKED;
+    if (config->tls_client_ca[0] != '\0')
+        clients =
+            config->tls_client_required ? LEAT_TLS_CLIENTS_REQUIRED : LEAT_TLS_CLIENTS_OPTIONAL;
+    return (leat_tls_files){
+        .certificates = config->tls_certificate,
+        .keys = config->tls_key,
+        .client_ca = config->tls_client_ca,
+        .clients = clients,
+    };
+}

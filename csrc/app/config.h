@@ -19,6 +19,7 @@
 #include "http/http_policy.h"
 #include "net/host_list.h"
 #include "net/ip.h"
+#include "net/tls_store.h"
 
 typedef enum leat_confine_mode {
     LEAT_CONFINE_AUTO, /* as far as the kernel can */
@@ -137,6 +138,9 @@ void leat_config_set_text(leat_config *config, const leat_config_key *key, char 
 
 /* The text of a key that is no number. */
 const char *leat_config_text(const leat_config *config, const leat_config_key *key);
+
+/* The files that the TLS listener is to use. Borrows from the configuration. */
+leat_tls_files leat_config_tls_files(const leat_config *config);
 
 /* Overwrites all of config. */
 void leat_config_set_defaults(leat_config *config);

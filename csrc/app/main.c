@@ -15,7 +15,7 @@
 #include "app/home.h"
 #include "app/migrate.h"
 #include "app/options.h"
-#include "app/server.h"
+#include "app/serve.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "pg/pg_sync.h"
@@ -160,8 +160,9 @@ static int open_address(address_file *a, const char *path, leat_buf *error)
     return a->file == NULL ? LEAT_ECONFIG : 0;
 }
 
-static void write_address(address_file *a, const char *address)
+static void write_address(void *arg, const char *address)
 {
+    address_file *a = arg;
     if (a->file == NULL)
         return;
     bool written = fprintf(a->file, "%s\n", address) > 0;
@@ -191,22 +192,6 @@ static int confine(leat_confinement *confinement, const leat_config *config, con
     return err;
 }
 
-/* What is left to do once the log is there. */
-static int run_server(leat_server *server, address_file *address, leat_log *log, leat_buf *error)
-{
-    int err = leat_server_start(server, error);
-    if (err < 0)
-        return err;
-    write_address(address, leat_server_address(server));
-    err = leat_server_run(server);
-    if (err < 0) { /* asked to twice, or waited long enough: threads still run, nothing can be
-                      freed */
-        leat_log_flush(log, LEAT_LOG_EXIT_MS);
-        _exit(EXIT_STOPPED);
-    }
-    return 0;
-}
-
 static int serve_with_log(const leat_config *config, leat_confinement *confinement,
                           address_file *address, leat_buf *error)
 {
@@ -218,11 +203,8 @@ static int serve_with_log(const leat_config *config, leat_confinement *confineme
     leat_log_bind(log);
     raise_descriptor_limit(config);
     int err = leat_check_start(config, error);
-    if (err == 0) {
-        leat_server *server = leat_server_new(config, log, confinement);
-        err = run_server(server, address, log, error);
-        leat_server_free(server);
-    }
+    if (err == 0)
+        err = leat_serve(config, log, confinement, write_address, address, error);
     bool is_read = leat_log_flush(log, LEAT_LOG_EXIT_MS);
     leat_log_bind(NULL);
     leat_log_free(log);

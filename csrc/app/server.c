@@ -1,13 +1,13 @@
 /* The server's course: leat_server_start starts the hub's thread and then one worker after the
  * other, because the others listen on the port that the first one got. leat_server_run runs the
- * main loop, where signals arrive. The first SIGTERM tells every worker to stop. Each worker sends
- * a mail when it has ended (on_mail); after the last one the handles are closed and the loop ends.
+ * loop, on which the host has handles of its own. leat_server_drain tells every worker to stop.
+ * Each worker sends a mail when it has ended (on_mail); after the last one the handles are closed
+ * and the loop ends.
  */
 #include "app/server.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,9 +15,6 @@
 
 #include <uv.h>
 
-#include "app/certificates.h"
-#include "app/memory.h"
-#include "app/service.h"
 #include "app/worker.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -42,26 +39,17 @@
 /* What max_connections_per_address = 0 means. */
 #define USUAL_CONNECTIONS_PER_ADDRESS 256
 
-/* So often the watchdog is fed in the time that it allows. */
-#define WATCHDOG_BEATS 3
-
-enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, N_SIGNALS };
-
 struct leat_server {
     const leat_config *config;
     leat_log *log;
     leat_metrics_registry *metrics;
     leat_metrics *own_metrics; /* of the main thread */
-    leat_confinement *confinement;
+    const leat_server_host *host;
     uv_loop_t uv;
     leat_mailbox *mailbox;
-    uv_signal_t signals[N_SIGNALS];
     uv_timer_t drain_deadline;
-    uv_timer_t look;
-    uv_timer_t watchdog;
     unsigned n_beats; /* that each worker was asked for */
     uv_timer_t tls_look;
-    leat_memory memory;
     leat_hub *hub;
     leat_pg_pool_options pool;
     struct sockaddr_storage addr;
@@ -76,13 +64,11 @@ struct leat_server {
     enum { SERVING, DRAINING, FORCED } state;
 };
 
-static void tell_confinement(leat_server *s);
 static int open_handles(leat_server *s);
 static void close_handles(leat_server *s);
 static int open_tls(leat_server *s, leat_buf *error);
 static int start_hub(leat_server *s);
 static int start_workers(leat_server *s, leat_buf *error);
-static void on_signal(uv_signal_t *handle, int number);
 static void on_mail(void *arg, leat_mail *mail);
 static void stop_workers(leat_server *s);
 
@@ -114,12 +100,12 @@ static bool has_plain(const leat_server *s)
 }
 
 leat_server *leat_server_new(const leat_config *config, leat_log *log,
-                             leat_confinement *confinement)
+                             const leat_server_host *host)
 {
     leat_server *s = leat_calloc(1, sizeof(*s));
     s->config = config;
     s->log = log;
-    s->confinement = confinement;
+    s->host = host;
     s->metrics = leat_metrics_registry_new();
     s->own_metrics = leat_metrics_new(s->metrics);
     leat_log_count_in(log, leat_metrics_new(s->metrics));
@@ -151,7 +137,6 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log,
 
 int leat_server_start(leat_server *s, leat_buf *error)
 {
-    tell_confinement(s);
     int err = open_handles(s);
     if (err == 0)
         err = open_tls(s, error);
@@ -177,7 +162,6 @@ int leat_server_start(leat_server *s, leat_buf *error)
                       leat_worker_tls_address(s->workers[0]));
     if (has_plain(s))
         LEAT_LOG_INFO("server", "listening address=%s", leat_worker_address(s->workers[0]));
-    leat_service_tell(LEAT_SERVICE_READY);
     return 0;
 }
 
@@ -221,34 +205,9 @@ void leat_server_free(leat_server *s)
 
 /* --- starting --- */
 
-/* The process goes on: the caller of a refused system call got an error. */
-static void look_at_refused_calls(leat_server *s)
+leat_metrics *leat_server_metrics(leat_server *s)
 {
-    unsigned refused = atomic_load(&s->confinement->refused);
-    if ((int64_t)refused == leat_metrics_get(s->own_metrics, LEAT_M_SYSTEM_CALLS_REFUSED))
-        return;
-    leat_metrics_set(s->own_metrics, LEAT_M_SYSTEM_CALLS_REFUSED, refused);
-    LEAT_LOG_WARN("server", "system call refused last_number=%d total=%u",
-                  atomic_load(&s->confinement->last_refused), refused);
-}
-
-static void tell_confinement(leat_server *s)
-{
-    if (s->confinement == NULL)
-        return;
-    int landlock = s->confinement->landlock;
-    leat_metrics_set(s->own_metrics, LEAT_M_CONFINED_LANDLOCK, landlock > 0);
-    leat_metrics_set(s->own_metrics, LEAT_M_CONFINED_SECCOMP, s->confinement->seccomp);
-    LEAT_LOG_INFO("server", "confined landlock=%d seccomp=%s", landlock,
-                  s->confinement->seccomp ? "yes" : "no");
-}
-
-static void on_look(uv_timer_t *timer)
-{
-    leat_server *s = timer->data;
-    leat_memory_look(&s->memory);
-    if (s->confinement != NULL)
-        look_at_refused_calls(s);
+    return s->own_metrics;
 }
 
 static bool workers_have_answered(const leat_server *s)
@@ -259,26 +218,20 @@ static bool workers_have_answered(const leat_server *s)
     return true;
 }
 
-/* The service manager restarts a server whose watchdog is not fed: one whose worker turns no more.
- * A drain has a deadline of its own. */
-static void on_watchdog(uv_timer_t *timer)
+bool leat_server_beat(leat_server *s)
 {
-    leat_server *s = timer->data;
-    if (s->state == SERVING) {
-        if (!workers_have_answered(s)) {
-            LEAT_LOG_WARN("server", "a worker does not answer; the watchdog is not fed");
-            return;
-        }
-        s->n_beats++;
-        for (size_t i = 0; i < s->n_started; i++)
-            leat_worker_post(s->workers[i], LEAT_WORKER_BEAT);
-    }
-    leat_service_tell(LEAT_SERVICE_ALIVE);
+    if (s->state != SERVING)
+        return true;
+    if (!workers_have_answered(s))
+        return false;
+    s->n_beats++;
+    for (size_t i = 0; i < s->n_started; i++)
+        leat_worker_post(s->workers[i], LEAT_WORKER_BEAT);
+    return true;
 }
 
 static int open_handles(leat_server *s)
 {
-    static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     int err = uv_loop_init(&s->uv);
     if (err < 0)
         return err;
@@ -289,23 +242,9 @@ static int open_handles(leat_server *s)
     s->built = BUILT_HANDLES;
     uv_timer_init(&s->uv, &s->drain_deadline);
     s->drain_deadline.data = s;
-    uv_timer_init(&s->uv, &s->look);
-    s->look.data = s;
-    uv_timer_start(&s->look, on_look, 0, LEAT_MEMORY_LOOK_MS);
-    uv_timer_init(&s->uv, &s->watchdog);
-    s->watchdog.data = s;
-    uint64_t watchdog_ms = leat_service_watchdog_ms() / WATCHDOG_BEATS;
-    if (watchdog_ms > 0)
-        uv_timer_start(&s->watchdog, on_watchdog, 0, watchdog_ms);
     uv_timer_init(&s->uv, &s->tls_look);
     s->tls_look.data = s;
-    for (int i = 0; i < N_SIGNALS; i++) {
-        uv_signal_init(&s->uv, &s->signals[i]);
-        s->signals[i].data = s;
-    }
-    for (int i = 0; i < N_SIGNALS && err == 0; i++)
-        err = uv_signal_start(&s->signals[i], on_signal, numbers[i]);
-    return err;
+    return s->host->open(s->host->arg, s, &s->uv);
 }
 
 static void on_tls_look(uv_timer_t *timer)
@@ -318,7 +257,7 @@ static int open_tls(leat_server *s, leat_buf *error)
     const leat_config *config = s->config;
     if (config->tls_listen[0] == '\0')
         return 0;
-    leat_tls_files files = leat_certificates_files(config);
+    leat_tls_files files = leat_config_tls_files(config);
     int err = leat_tls_store_new(&s->tls, &files, leat_metrics_new(s->metrics), error);
     if (err == 0)
         uv_timer_start(&s->tls_look, on_tls_look, config->tls_check_interval_ms,
@@ -446,10 +385,12 @@ static int start_workers(leat_server *s, leat_buf *error)
     return err;
 }
 
-/* --- signals and the end --- */
+/* --- commands and the end --- */
 
-static void reload(leat_server *s)
+void leat_server_reload(leat_server *s)
 {
+    if (s->state != SERVING)
+        return;
     LEAT_LOG_INFO("server", "reloading");
     if (s->tls != NULL)
         leat_tls_store_look(s->tls);
@@ -457,7 +398,7 @@ static void reload(leat_server *s)
         leat_worker_post(s->workers[i], LEAT_WORKER_RELOAD);
 }
 
-static void force(leat_server *s, const char *reason)
+void leat_server_force(leat_server *s, const char *reason)
 {
     LEAT_LOG_WARN("server", "stopped at once reason=%s", reason);
     s->state = FORCED;
@@ -466,38 +407,28 @@ static void force(leat_server *s, const char *reason)
 
 static void on_drain_deadline(uv_timer_t *timer)
 {
-    force(timer->data, "drain_timeout");
+    leat_server *s = timer->data;
+    s->host->overdue(s->host->arg);
 }
 
 static void stop_workers(leat_server *s)
 {
     s->state = DRAINING;
-    leat_service_tell(LEAT_SERVICE_STOPPING);
+    s->host->stopping(s->host->arg);
     for (size_t i = 0; i < s->n_started; i++)
         leat_worker_post(s->workers[i], LEAT_WORKER_STOP);
 }
 
-static void drain(leat_server *s)
+void leat_server_drain(leat_server *s)
 {
     const leat_limits *limits = &s->config->limits;
     uint64_t timeout_ms =
         limits->drain_ms + limits->close_timeout_ms + limits->control_timeout_ms + DRAIN_RESERVE_MS;
-    LEAT_LOG_INFO("server", "draining drain_ms=%" PRIu64, limits->drain_ms);
-    stop_workers(s);
-    uv_timer_start(&s->drain_deadline, on_drain_deadline, timeout_ms, 0);
-}
-
-static void on_signal(uv_signal_t *handle, int number)
-{
-    leat_server *s = handle->data;
-    if (number == SIGHUP) {
-        if (s->state == SERVING)
-            reload(s);
-    } else if (s->state != SERVING) {
-        force(s, "second_signal");
-    } else {
-        drain(s);
-    }
+    if (s->state == SERVING)
+        LEAT_LOG_INFO("server", "draining drain_ms=%" PRIu64, limits->drain_ms);
+    stop_workers(s); /* a second time: they wait no longer */
+    if (!uv_is_active((uv_handle_t *)&s->drain_deadline))
+        uv_timer_start(&s->drain_deadline, on_drain_deadline, timeout_ms, 0);
 }
 
 static void on_mail(void *arg, leat_mail *mail)
@@ -516,9 +447,6 @@ static void close_handles(leat_server *s)
     if (s->built < BUILT_HANDLES)
         return;
     uv_close((uv_handle_t *)&s->drain_deadline, NULL);
-    uv_close((uv_handle_t *)&s->look, NULL);
-    uv_close((uv_handle_t *)&s->watchdog, NULL);
     uv_close((uv_handle_t *)&s->tls_look, NULL);
-    for (int i = 0; i < N_SIGNALS; i++)
-        uv_close((uv_handle_t *)&s->signals[i], NULL);
+    s->host->close(s->host->arg);
 }

@@ -414,7 +414,8 @@ static void on_mail(void *arg, leat_mail *mail)
     struct command_mail *m = LEAT_CONTAINER_OF(mail, struct command_mail, mail);
     leat_worker_command command = m->command;
     free(m);
-    if (w->state != SERVING)
+    bool drains_still = w->state == DRAINING && command == LEAT_WORKER_STOP;
+    if (w->state != SERVING && !drains_still)
         return;
     switch (command) {
     case LEAT_WORKER_BEAT:

@@ -43,7 +43,8 @@ typedef struct leat_worker_options {
 typedef enum leat_worker_command {
     LEAT_WORKER_RELOAD, /* load the scripts anew; if they do not load, the old ones stay */
     LEAT_WORKER_BEAT,   /* show that the loop turns: leat_worker_beats counts it */
-    LEAT_WORKER_STOP,   /* drain: accept no new connections, close those of all clients, end */
+    LEAT_WORKER_STOP,   /* drain: accept no new connections, close those of all clients, end. A
+                           second time: close them at once */
 } leat_worker_command;
 
 leat_worker *leat_worker_new(const leat_worker_options *options);

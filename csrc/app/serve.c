@@ -1,0 +1,147 @@
+/* serve.c - open_handles -> (on_signal, on_look, on_watchdog) -> close_handles, all on the server's
+ * loop. */
+#include "app/serve.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "app/memory.h"
+#include "app/server.h"
+#include "app/service.h"
+
+/* So often the watchdog is fed in the time that it allows. */
+#define WATCHDOG_BEATS 3
+
+enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, N_SIGNALS };
+
+struct process {
+    leat_server *server;
+    leat_confinement *confinement;
+    leat_memory memory;
+    uv_signal_t signals[N_SIGNALS];
+    uv_timer_t look;
+    uv_timer_t watchdog;
+    bool draining;
+};
+
+/* The process goes on: the caller of a refused system call got an error. */
+static void look_at_refused_calls(struct process *p)
+{
+    leat_metrics *metrics = leat_server_metrics(p->server);
+    unsigned refused = atomic_load(&p->confinement->refused);
+    if ((int64_t)refused == leat_metrics_get(metrics, LEAT_M_SYSTEM_CALLS_REFUSED))
+        return;
+    leat_metrics_set(metrics, LEAT_M_SYSTEM_CALLS_REFUSED, refused);
+    LEAT_LOG_WARN("server", "system call refused last_number=%d total=%u",
+                  atomic_load(&p->confinement->last_refused), refused);
+}
+
+static void tell_confinement(struct process *p)
+{
+    leat_metrics *metrics = leat_server_metrics(p->server);
+    int landlock = p->confinement->landlock;
+    leat_metrics_set(metrics, LEAT_M_CONFINED_LANDLOCK, landlock > 0);
+    leat_metrics_set(metrics, LEAT_M_CONFINED_SECCOMP, p->confinement->seccomp);
+    LEAT_LOG_INFO("server", "confined landlock=%d seccomp=%s", landlock,
+                  p->confinement->seccomp ? "yes" : "no");
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct process *p = timer->data;
+    leat_memory_look(&p->memory);
+    look_at_refused_calls(p);
+}
+
+/* The service manager restarts a server whose watchdog is not fed: one whose worker turns no more.
+ */
+static void on_watchdog(uv_timer_t *timer)
+{
+    struct process *p = timer->data;
+    if (leat_server_beat(p->server))
+        leat_service_tell(LEAT_SERVICE_ALIVE);
+    else
+        LEAT_LOG_WARN("server", "a worker does not answer; the watchdog is not fed");
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct process *p = handle->data;
+    if (number == SIGHUP) {
+        leat_server_reload(p->server);
+    } else if (p->draining) {
+        leat_server_force(p->server, "second_signal");
+    } else {
+        p->draining = true;
+        leat_server_drain(p->server);
+    }
+}
+
+static int open_handles(void *arg, leat_server *server, uv_loop_t *loop)
+{
+    static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    struct process *p = arg;
+    int err = 0;
+    p->server = server;
+    tell_confinement(p);
+    uv_timer_init(loop, &p->look);
+    p->look.data = p;
+    uv_timer_start(&p->look, on_look, 0, LEAT_MEMORY_LOOK_MS);
+    uv_timer_init(loop, &p->watchdog);
+    p->watchdog.data = p;
+    uint64_t watchdog_ms = leat_service_watchdog_ms() / WATCHDOG_BEATS;
+    if (watchdog_ms > 0)
+        uv_timer_start(&p->watchdog, on_watchdog, 0, watchdog_ms);
+    for (int i = 0; i < N_SIGNALS; i++) {
+        uv_signal_init(loop, &p->signals[i]);
+        p->signals[i].data = p;
+    }
+    for (int i = 0; i < N_SIGNALS && err == 0; i++)
+        err = uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+    return err;
+}
+
+static void close_handles(void *arg)
+{
+    struct process *p = arg;
+    uv_close((uv_handle_t *)&p->look, NULL);
+    uv_close((uv_handle_t *)&p->watchdog, NULL);
+    for (int i = 0; i < N_SIGNALS; i++)
+        uv_close((uv_handle_t *)&p->signals[i], NULL);
+}
+
+static void on_stopping(void *arg)
+{
+    (void)arg;
+    leat_service_tell(LEAT_SERVICE_STOPPING);
+}
+
+static void on_overdue(void *arg)
+{
+    struct process *p = arg;
+    leat_server_force(p->server, "drain_timeout");
+}
+
+static void run(leat_server *server, leat_log *log)
+{
+    if (leat_server_run(server) == 0)
+        return;
+    leat_log_flush(log, LEAT_LOG_EXIT_MS);
+    _exit(0); /* asked to, or waited long enough: threads still run, nothing can be freed */
+}
+
+int leat_serve(const leat_config *config, leat_log *log, leat_confinement *confinement,
+               void (*on_start)(void *arg, const char *address), void *arg, leat_buf *error)
+{
+    struct process process = {.confinement = confinement};
+    leat_server_host host = {&process, open_handles, close_handles, on_stopping, on_overdue};
+    leat_server *server = leat_server_new(config, log, &host);
+    int err = leat_server_start(server, error);
+    if (err == 0) {
+        leat_service_tell(LEAT_SERVICE_READY);
+        on_start(arg, leat_server_address(server));
+        run(server, log);
+    }
+    leat_server_free(server);
+    return err;
+}
