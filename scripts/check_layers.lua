@@ -13,7 +13,8 @@ local RANK = {
   mail = 3, outbox = 3,
   hub = 4, core = 4,
   script = 5, http = 5,
-  app = 6,
+  engine = 6,
+  app = 7,
 }
 
 -- The rooms of a layer, lowest first. Files in the layer's own directory are above its rooms.

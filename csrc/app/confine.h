@@ -22,9 +22,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "app/config.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "engine/config.h"
 
 typedef struct leat_confinement {
     int landlock;             /* version of the kernel's interface, 0: it is not active */

@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#include "app/config.h"
+#include "engine/config.h"
 
 typedef struct leat_confine_paths {
     char **at;

@@ -9,15 +9,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "app/check.h"
-#include "app/config_load.h"
 #include "app/confine.h"
-#include "app/home.h"
-#include "app/migrate.h"
 #include "app/options.h"
 #include "app/serve.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/check.h"
+#include "engine/config_load.h"
+#include "engine/home.h"
+#include "engine/migrate.h"
 #include "pg/pg_sync.h"
 
 enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "app/memory.h"
-#include "app/server.h"
 #include "app/service.h"
+#include "engine/engine.h"
 
 /* So often the watchdog is fed in the time that it allows. */
 #define WATCHDOG_BEATS 3
@@ -15,7 +15,7 @@
 enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, N_SIGNALS };
 
 struct process {
-    leat_server *server;
+    leat_engine *server;
     leat_confinement *confinement;
     leat_memory memory;
     uv_signal_t signals[N_SIGNALS];
@@ -27,7 +27,7 @@ struct process {
 /* The process goes on: the caller of a refused system call got an error. */
 static void look_at_refused_calls(struct process *p)
 {
-    leat_metrics *metrics = leat_server_metrics(p->server);
+    leat_metrics *metrics = leat_engine_metrics(p->server);
     unsigned refused = atomic_load(&p->confinement->refused);
     if ((int64_t)refused == leat_metrics_get(metrics, LEAT_M_SYSTEM_CALLS_REFUSED))
         return;
@@ -38,7 +38,7 @@ static void look_at_refused_calls(struct process *p)
 
 static void tell_confinement(struct process *p)
 {
-    leat_metrics *metrics = leat_server_metrics(p->server);
+    leat_metrics *metrics = leat_engine_metrics(p->server);
     int landlock = p->confinement->landlock;
     leat_metrics_set(metrics, LEAT_M_CONFINED_LANDLOCK, landlock > 0);
     leat_metrics_set(metrics, LEAT_M_CONFINED_SECCOMP, p->confinement->seccomp);
@@ -58,7 +58,7 @@ static void on_look(uv_timer_t *timer)
 static void on_watchdog(uv_timer_t *timer)
 {
     struct process *p = timer->data;
-    if (leat_server_beat(p->server))
+    if (leat_engine_beat(p->server))
         leat_service_tell(LEAT_SERVICE_ALIVE);
     else
         LEAT_LOG_WARN("server", "a worker does not answer; the watchdog is not fed");
@@ -68,16 +68,16 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct process *p = handle->data;
     if (number == SIGHUP) {
-        leat_server_reload(p->server);
+        leat_engine_reload(p->server);
     } else if (p->draining) {
-        leat_server_force(p->server, "second_signal");
+        leat_engine_force(p->server, "second_signal");
     } else {
         p->draining = true;
-        leat_server_drain(p->server);
+        leat_engine_drain(p->server);
     }
 }
 
-static int open_handles(void *arg, leat_server *server, uv_loop_t *loop)
+static int open_handles(void *arg, leat_engine *server, uv_loop_t *loop)
 {
     static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     struct process *p = arg;
@@ -119,12 +119,12 @@ static void on_stopping(void *arg)
 static void on_overdue(void *arg)
 {
     struct process *p = arg;
-    leat_server_force(p->server, "drain_timeout");
+    leat_engine_force(p->server, "drain_timeout");
 }
 
-static void run(leat_server *server, leat_log *log)
+static void run(leat_engine *server, leat_log *log)
 {
-    if (leat_server_run(server) == 0)
+    if (leat_engine_run(server) == 0)
         return;
     leat_log_flush(log, LEAT_LOG_EXIT_MS);
     _exit(0); /* asked to, or waited long enough: threads still run, nothing can be freed */
@@ -134,14 +134,14 @@ int leat_serve(const leat_config *config, leat_log *log, leat_confinement *confi
                void (*on_start)(void *arg, const char *address), void *arg, leat_buf *error)
 {
     struct process process = {.confinement = confinement};
-    leat_server_host host = {&process, open_handles, close_handles, on_stopping, on_overdue};
-    leat_server *server = leat_server_new(config, log, &host);
-    int err = leat_server_start(server, error);
+    leat_engine_host host = {&process, open_handles, close_handles, on_stopping, on_overdue};
+    leat_engine *server = leat_engine_new(config, log, &host);
+    int err = leat_engine_start(server, error);
     if (err == 0) {
         leat_service_tell(LEAT_SERVICE_READY);
-        on_start(arg, leat_server_address(server));
+        on_start(arg, leat_engine_address(server));
         run(server, log);
     }
-    leat_server_free(server);
+    leat_engine_free(server);
     return err;
 }

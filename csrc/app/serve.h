@@ -10,11 +10,11 @@
 #ifndef LEAT_APP_SERVE_H
 #define LEAT_APP_SERVE_H
 
-#include "app/config.h"
 #include "app/confine.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "engine/config.h"
 
 /* Serves until SIGTERM or SIGINT, then drains; SIGHUP reloads the scripts. on_start is called with
  * the address once it serves. A second signal, or a drain that takes too long, ends the process. */

@@ -1,6 +1,6 @@
 /* log.h - log lines: time, level, subsystem, constant phrase, key=value.
  *
- * Ownership  a leat_log belongs to its maker (the owner of leat_server) and outlives its users.
+ * Ownership  a leat_log belongs to its maker (the owner of leat_engine) and outlives its users.
  * Threads    all threads share a leat_log. Each thread binds the log that it writes to; a thread
  *            without one logs nothing. This binding is thread-local state, the one exception to
  *            "no globals": otherwise every function would need a log parameter.

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "app/config_load.h"
 #include "base/slice.h"
+#include "engine/config_load.h"
 
 enum { MAX_VALUE = 200 };
 

@@ -1,4 +1,4 @@
-#include "app/home.h"
+#include "engine/home.h"
 
 #include <limits.h>
 #include <stdbool.h>

@@ -9,12 +9,12 @@
  * default. A relative path in the file is relative to the folder of the file; one of the
  * environment or the command line is relative to the working directory.
  */
-#ifndef LEAT_APP_CONFIG_LOAD_H
-#define LEAT_APP_CONFIG_LOAD_H
+#ifndef LEAT_ENGINE_CONFIG_LOAD_H
+#define LEAT_ENGINE_CONFIG_LOAD_H
 
-#include "app/config.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "engine/config.h"
 
 typedef struct leat_config_sources {
     const char *home;         /* folder that holds lua/ and config/schema/ */

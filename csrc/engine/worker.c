@@ -5,7 +5,7 @@
  * retire_scripts, close_keys, close_pool, close_mailbox, close_loop. Each of these starts the next
  * one when it is done. A set-up that fails takes the same way and leaves out what was never made.
  */
-#include "app/worker.h"
+#include "engine/worker.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>

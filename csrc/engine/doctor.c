@@ -3,16 +3,16 @@
  * listener's way. A fatal finding ends it, because what follows would only repeat it in other
  * words.
  */
-#include "app/doctor.h"
+#include "engine/doctor.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/doctor_sql.h"
-#include "app/migrate.h"
 #include "base/random.h"
+#include "engine/doctor_sql.h"
+#include "engine/migrate.h"
 #include "pg/pg_sync.h"
 #include "wire/announcement.h"
 

@@ -1,10 +1,10 @@
-/* The server's course: leat_server_start starts the hub's thread and then one worker after the
- * other, because the others listen on the port that the first one got. leat_server_run runs the
- * loop, on which the host has handles of its own. leat_server_drain tells every worker to stop.
+/* The server's course: leat_engine_start starts the hub's thread and then one worker after the
+ * other, because the others listen on the port that the first one got. leat_engine_run runs the
+ * loop, on which the host has handles of its own. leat_engine_drain tells every worker to stop.
  * Each worker sends a mail when it has ended (on_mail); after the last one the handles are closed
  * and the loop ends.
  */
-#include "app/server.h"
+#include "engine/engine.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,9 +15,9 @@
 
 #include <uv.h>
 
-#include "app/worker.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "engine/worker.h"
 #include "hub/hub.h"
 #include "loop/mailbox.h"
 #include "net/listener.h"
@@ -39,12 +39,12 @@
 /* What max_connections_per_address = 0 means. */
 #define USUAL_CONNECTIONS_PER_ADDRESS 256
 
-struct leat_server {
+struct leat_engine {
     const leat_config *config;
     leat_log *log;
     leat_metrics_registry *metrics;
     leat_metrics *own_metrics; /* of the main thread */
-    const leat_server_host *host;
+    const leat_engine_host *host;
     uv_loop_t uv;
     leat_mailbox *mailbox;
     uv_timer_t drain_deadline;
@@ -64,13 +64,13 @@ struct leat_server {
     enum { SERVING, DRAINING, FORCED } state;
 };
 
-static int open_handles(leat_server *s);
-static void close_handles(leat_server *s);
-static int open_tls(leat_server *s, leat_buf *error);
-static int start_hub(leat_server *s);
-static int start_workers(leat_server *s, leat_buf *error);
+static int open_handles(leat_engine *s);
+static void close_handles(leat_engine *s);
+static int open_tls(leat_engine *s, leat_buf *error);
+static int start_hub(leat_engine *s);
+static int start_workers(leat_engine *s, leat_buf *error);
 static void on_mail(void *arg, leat_mail *mail);
-static void stop_workers(leat_server *s);
+static void stop_workers(leat_engine *s);
 
 /* Returns a share of the pool, at least one connection. */
 static size_t share_of(const leat_config *config, size_t percent)
@@ -94,15 +94,14 @@ static size_t connections_of_this_machine(const leat_config *config)
                : connections_of_address(config);
 }
 
-static bool has_plain(const leat_server *s)
+static bool has_plain(const leat_engine *s)
 {
     return strcmp(s->config->listen, LEAT_CONFIG_NO_LISTEN) != 0;
 }
 
-leat_server *leat_server_new(const leat_config *config, leat_log *log,
-                             const leat_server_host *host)
+leat_engine *leat_engine_new(const leat_config *config, leat_log *log, const leat_engine_host *host)
 {
-    leat_server *s = leat_calloc(1, sizeof(*s));
+    leat_engine *s = leat_calloc(1, sizeof(*s));
     s->config = config;
     s->log = log;
     s->host = host;
@@ -135,7 +134,7 @@ leat_server *leat_server_new(const leat_config *config, leat_log *log,
     return s;
 }
 
-int leat_server_start(leat_server *s, leat_buf *error)
+int leat_engine_start(leat_engine *s, leat_buf *error)
 {
     int err = open_handles(s);
     if (err == 0)
@@ -165,13 +164,13 @@ int leat_server_start(leat_server *s, leat_buf *error)
     return 0;
 }
 
-const char *leat_server_address(const leat_server *s)
+const char *leat_engine_address(const leat_engine *s)
 {
     return has_plain(s) ? leat_worker_address(s->workers[0])
                         : leat_worker_tls_address(s->workers[0]);
 }
 
-int leat_server_run(leat_server *s)
+int leat_engine_run(leat_engine *s)
 {
     uv_run(&s->uv, UV_RUN_DEFAULT);
     if (s->state == FORCED)
@@ -180,7 +179,7 @@ int leat_server_run(leat_server *s)
     return 0;
 }
 
-void leat_server_free(leat_server *s)
+void leat_engine_free(leat_engine *s)
 {
     for (size_t i = 0; i < s->config->workers; i++) {
         if (i < s->n_started)
@@ -205,12 +204,12 @@ void leat_server_free(leat_server *s)
 
 /* --- starting --- */
 
-leat_metrics *leat_server_metrics(leat_server *s)
+leat_metrics *leat_engine_metrics(leat_engine *s)
 {
     return s->own_metrics;
 }
 
-static bool workers_have_answered(const leat_server *s)
+static bool workers_have_answered(const leat_engine *s)
 {
     for (size_t i = 0; i < s->n_started; i++)
         if (leat_worker_beats(s->workers[i]) != s->n_beats)
@@ -218,7 +217,7 @@ static bool workers_have_answered(const leat_server *s)
     return true;
 }
 
-bool leat_server_beat(leat_server *s)
+bool leat_engine_beat(leat_engine *s)
 {
     if (s->state != SERVING)
         return true;
@@ -230,7 +229,7 @@ bool leat_server_beat(leat_server *s)
     return true;
 }
 
-static int open_handles(leat_server *s)
+static int open_handles(leat_engine *s)
 {
     int err = uv_loop_init(&s->uv);
     if (err < 0)
@@ -249,10 +248,10 @@ static int open_handles(leat_server *s)
 
 static void on_tls_look(uv_timer_t *timer)
 {
-    leat_tls_store_look(((leat_server *)timer->data)->tls);
+    leat_tls_store_look(((leat_engine *)timer->data)->tls);
 }
 
-static int open_tls(leat_server *s, leat_buf *error)
+static int open_tls(leat_engine *s, leat_buf *error)
 {
     const leat_config *config = s->config;
     if (config->tls_listen[0] == '\0')
@@ -265,7 +264,7 @@ static int open_tls(leat_server *s, leat_buf *error)
     return err;
 }
 
-static int start_hub(leat_server *s)
+static int start_hub(leat_engine *s)
 {
     leat_hub_options options = {
         .limits = &s->config->limits,
@@ -315,7 +314,7 @@ static int probe(const struct sockaddr_storage *addr)
     return err;
 }
 
-static int start_worker(leat_server *s, size_t i, leat_buf *error)
+static int start_worker(leat_engine *s, size_t i, leat_buf *error)
 {
     leat_worker_options options = {
         .config = s->config,
@@ -339,7 +338,7 @@ static int start_worker(leat_server *s, size_t i, leat_buf *error)
 }
 
 /* Nobody else may have the address, if several sockets of ours are to share it. */
-static int parse_address(const leat_server *s, struct sockaddr_storage *out, const char *text,
+static int parse_address(const leat_engine *s, struct sockaddr_storage *out, const char *text,
                          leat_buf *error)
 {
     int err = leat_listener_parse(out, text);
@@ -351,7 +350,7 @@ static int parse_address(const leat_server *s, struct sockaddr_storage *out, con
     return err;
 }
 
-static int parse_addresses(leat_server *s, leat_buf *error)
+static int parse_addresses(leat_engine *s, leat_buf *error)
 {
     int err = 0;
     if (has_plain(s))
@@ -364,7 +363,7 @@ static int parse_addresses(leat_server *s, leat_buf *error)
 }
 
 /* For port 0 the kernel has chosen a port; the other workers use the same one. */
-static int note_addresses(leat_server *s)
+static int note_addresses(leat_engine *s)
 {
     int err = 0;
     if (has_plain(s))
@@ -374,7 +373,7 @@ static int note_addresses(leat_server *s)
     return err;
 }
 
-static int start_workers(leat_server *s, leat_buf *error)
+static int start_workers(leat_engine *s, leat_buf *error)
 {
     int err = parse_addresses(s, error);
     for (size_t i = 0; i < s->config->workers && err == 0; i++) {
@@ -387,7 +386,7 @@ static int start_workers(leat_server *s, leat_buf *error)
 
 /* --- commands and the end --- */
 
-void leat_server_reload(leat_server *s)
+void leat_engine_reload(leat_engine *s)
 {
     if (s->state != SERVING)
         return;
@@ -398,7 +397,7 @@ void leat_server_reload(leat_server *s)
         leat_worker_post(s->workers[i], LEAT_WORKER_RELOAD);
 }
 
-void leat_server_force(leat_server *s, const char *reason)
+void leat_engine_force(leat_engine *s, const char *reason)
 {
     LEAT_LOG_WARN("server", "stopped at once reason=%s", reason);
     s->state = FORCED;
@@ -407,11 +406,11 @@ void leat_server_force(leat_server *s, const char *reason)
 
 static void on_drain_deadline(uv_timer_t *timer)
 {
-    leat_server *s = timer->data;
+    leat_engine *s = timer->data;
     s->host->overdue(s->host->arg);
 }
 
-static void stop_workers(leat_server *s)
+static void stop_workers(leat_engine *s)
 {
     s->state = DRAINING;
     s->host->stopping(s->host->arg);
@@ -419,7 +418,7 @@ static void stop_workers(leat_server *s)
         leat_worker_post(s->workers[i], LEAT_WORKER_STOP);
 }
 
-void leat_server_drain(leat_server *s)
+void leat_engine_drain(leat_engine *s)
 {
     const leat_limits *limits = &s->config->limits;
     uint64_t timeout_ms =
@@ -434,13 +433,13 @@ void leat_server_drain(leat_server *s)
 static void on_mail(void *arg, leat_mail *mail)
 {
     (void)mail; /* a part of the worker that has ended */
-    leat_server *s = arg;
+    leat_engine *s = arg;
     s->n_over++;
     if (s->n_over == s->n_started)
         close_handles(s);
 }
 
-static void close_handles(leat_server *s)
+static void close_handles(leat_engine *s)
 {
     if (s->mailbox != NULL)
         leat_mailbox_close(s->mailbox, NULL, NULL);

@@ -5,12 +5,12 @@
  * Units      none.
  * Errors     the first thing that stands in the way; the report has them all.
  */
-#ifndef LEAT_APP_CHECK_H
-#define LEAT_APP_CHECK_H
+#ifndef LEAT_ENGINE_CHECK_H
+#define LEAT_ENGINE_CHECK_H
 
-#include "app/config.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "engine/config.h"
 
 /* Appends a line for each thing looked at, "app: ok (…)" or "app: failed: …", and one for each
  * finding of the doctor: "error: PROBLEM: REMEDY". An error, fatal or not, is returned. */

@@ -10,8 +10,8 @@
  * together with the row in leat_internal.migration that records it, while the session holds an
  * advisory lock: two that run at once wait for each other.
  */
-#ifndef LEAT_APP_MIGRATE_H
-#define LEAT_APP_MIGRATE_H
+#ifndef LEAT_ENGINE_MIGRATE_H
+#define LEAT_ENGINE_MIGRATE_H
 
 #include "base/buf.h"
 #include "base/err.h"

@@ -8,15 +8,15 @@
  * Errors     _start returns the error that kept the worker from serving, with a message; the only
  *            call that is allowed then is _free.
  */
-#ifndef LEAT_APP_WORKER_H
-#define LEAT_APP_WORKER_H
+#ifndef LEAT_ENGINE_WORKER_H
+#define LEAT_ENGINE_WORKER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "app/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "engine/config.h"
 #include "hub/hub.h"
 #include "loop/mailbox.h"
 #include "net/address_limit.h"

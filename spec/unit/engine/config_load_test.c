@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "app/config_load.h"
+#include "engine/config_load.h"
 
 /* Files and variables of one test. */
 struct world {

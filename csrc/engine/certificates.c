@@ -1,4 +1,4 @@
-#include "app/certificates.h"
+#include "engine/certificates.h"
 
 #include <inttypes.h>
 #include <time.h>

@@ -1,14 +1,14 @@
-#include "app/check.h"
+#include "engine/check.h"
 
 #include <string.h>
 
 #include <uv.h>
 
-#include "app/certificates.h"
-#include "app/doctor.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "core/core.h"
+#include "engine/certificates.h"
+#include "engine/doctor.h"
 #include "loop/loop.h"
 #include "script/script.h"
 

@@ -5,8 +5,8 @@
  * Units      _ms milliseconds, _bytes bytes, _s seconds, the rest counts.
  * Errors     none.
  */
-#ifndef LEAT_APP_CONFIG_H
-#define LEAT_APP_CONFIG_H
+#ifndef LEAT_ENGINE_CONFIG_H
+#define LEAT_ENGINE_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * Units      none.
  * Errors     LEAT_ECONFIG if they are nowhere.
  */
-#ifndef LEAT_APP_HOME_H
-#define LEAT_APP_HOME_H
+#ifndef LEAT_ENGINE_HOME_H
+#define LEAT_ENGINE_HOME_H
 
 #include "base/buf.h"
 #include "base/err.h"

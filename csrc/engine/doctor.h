@@ -8,11 +8,11 @@
  *
  * Nothing in the database is changed. One notification is sent, which servers ignore.
  */
-#ifndef LEAT_APP_DOCTOR_H
-#define LEAT_APP_DOCTOR_H
+#ifndef LEAT_ENGINE_DOCTOR_H
+#define LEAT_ENGINE_DOCTOR_H
 
-#include "app/config.h"
 #include "base/err.h"
+#include "engine/config.h"
 
 typedef enum leat_severity {
     LEAT_SEVERITY_NOTE,

@@ -1,6 +1,6 @@
 /* The table of the configuration's keys, and what only needs the table. config_load.c reads the
  * values. */
-#include "app/config.h"
+#include "engine/config.h"
 
 #include <ctype.h>
 #include <inttypes.h>

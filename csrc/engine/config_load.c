@@ -2,7 +2,7 @@
  * command line replace the defaults, in this order. Each value is checked against the kind and the
  * bounds of its key when it arrives (put_text, put_digits, on_entry). At the end, `derive` fills
  * what was left empty, and raises what would be too little. */
-#include "app/config_load.h"
+#include "engine/config_load.h"
 
 #include <ctype.h>
 #include <errno.h>

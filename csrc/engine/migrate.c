@@ -1,4 +1,4 @@
-#include "app/migrate.h"
+#include "engine/migrate.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -5,8 +5,8 @@
  * Units      none.
  * Errors     none.
  */
-#ifndef LEAT_APP_DOCTOR_SQL_H
-#define LEAT_APP_DOCTOR_SQL_H
+#ifndef LEAT_ENGINE_DOCTOR_SQL_H
+#define LEAT_ENGINE_DOCTOR_SQL_H
 
 /* The rights that the connected role lacks in schemas leat and leat_internal. */
 extern const char leat_doctor_role_sql[];

@@ -1,4 +1,4 @@
-#include "app/doctor_sql.h"
+#include "engine/doctor_sql.h"
 
 #define REMEDY "pg_catalog.format('leat migrate --grant-server %I', current_user)"
 
