@@ -1,0 +1,63 @@
+-- The application that the vectors are about. A token is a name; without one, the client is a guest.
+local leat = require "leat"
+local app = leat.app()
+
+app:connect(function(ctx, request)
+  local name = request.token or "guest"
+  if name == "" or ctx.db:one("select from stranger where name = $1", name) then
+    return leat.deny("unauthenticated", "this is nobody")
+  end
+  return { id = name }
+end)
+
+-- A list of texts. Who is in `banned` may not read it.
+app:topic("list:{name}", {
+  subscribe = function(ctx, args)
+    if ctx.db:one("select from banned where list = $1 and name = $2", args.name, ctx.user.id) then
+      return leat.deny("forbidden", "banned from this list")
+    end
+    return leat.subscribe_authorized(ctx, args, {
+      snapshot = function(db, list)
+        return db:rows("select body from item where list = $1 order by id", list.name)
+      end,
+    })
+  end,
+  publish = function(ctx, args, data)
+    if type(data) ~= "table" or type(data.body) ~= "string" then
+      return leat.deny("bad_request", "body must be a text")
+    end
+    return ctx.db:transaction(function(db)
+      db:exec("select add_item($1, $2)", args.name, data.body)
+      return { taken = data.body }
+    end)
+  end,
+})
+
+-- Events, and nothing to begin with. Nobody can publish here.
+app:topic("news:{name}", {
+  subscribe = function(ctx, args)
+    return leat.subscribe_authorized(ctx, args, { snapshot = function() return leat.null end })
+  end,
+})
+
+app:topic("echo:{name}", {
+  subscribe = function(ctx, args)
+    return leat.subscribe_authorized(ctx, args, { snapshot = function() return { params = ctx.params } end })
+  end,
+})
+
+-- Topics that answer with an error.
+app:topic("missing:{name}", { subscribe = function() return leat.deny("not_found", "no such thing") end })
+app:topic("broken:{name}", { subscribe = function() error("a mistake of the application") end })
+app:topic("busy:{name}", { subscribe = function() return leat.deny("unavailable", "come back later") end })
+app:topic("slow:{name}", { subscribe = function(ctx) return ctx.db:one("select pg_sleep(20)") and leat.deny("internal") end })
+
+app:stream("/lists/{name}/stream", "list:{name}")
+
+app:method("echo", function(_, params) return params end)
+app:method("nothing", function() end)
+app:method("refuse", function() return leat.deny("forbidden", "nobody may do this") end)
+app:method("break", function() error("a mistake of the application") end)
+app:method("me", function(ctx) return ctx.user.id end)
+
+return app

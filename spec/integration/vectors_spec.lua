@@ -1,0 +1,50 @@
+-- The test vectors of clients/protocol, of which clients in other languages are made: the server is as they say.
+
+local stage = require "spec.support.stage"
+local vectors = require "spec.support.vectors"
+
+local FILES = { "README.md", "leat.v1/connect.json", "leat.v1/subscribe.json", "leat.v1/resume.json",
+  "leat.v1/requests.json", "leat.v1/refusals.json", "leat.v1/malformed.json" }
+
+describe("the vectors of", function()
+  local s
+
+  local function restart()
+    s.server:send_signal("sigterm")
+    return function()
+      s.server.process:wait(30000)
+      s:stop()
+      s:serve()
+    end
+  end
+
+  lazy_setup(function()
+    s = stage.open { app = vectors.app, schema = vectors.schema }
+    s.restart = restart
+  end)
+  lazy_teardown(function() s:close() end)
+  after_each(function() s:settle() end)
+
+  local function with_settings(settings, fn)
+    if not settings then return fn() end
+    local variables = {}
+    for key, value in pairs(settings) do variables["LEAT_" .. key:upper()] = ("%d"):format(value) end
+    s:stop()
+    s:serve(variables)
+    fn()
+    s:settle()
+    s:stop()
+    s:serve()
+  end
+
+  for _, file in ipairs(FILES) do
+    for _, vector in ipairs(vectors.load(file)) do
+      it(("%s: %s"):format(file, vector.name), function()
+        with_settings(vector.settings, function()
+          for _, pattern in ipairs(vector.log or {}) do s.server:expect_log(pattern) end
+          vectors.play(vector, s, vectors.leat_v1)
+        end)
+      end)
+    end
+  end
+end)
