@@ -135,6 +135,9 @@ return {
 
   -- "debug", "info", "warn" or "error". The log goes to the standard error, a line each.
   log_level = "info",
+  -- "logfmt": time, level, subsystem, words, key=value. "json": the same as one object a line, for
+  -- programs that collect logs.
+  log_format = "logfmt",
   -- No client can fill the disk through the log. Of each kind of line (its constant words) so many
   -- are written a second, after a first burst; a line then says how many were left out. All lines
   -- together have so many bytes a second, and errors have as many again for themselves.

@@ -200,6 +200,7 @@ static int serve_with_log(const leat_config *config, leat_confinement *confineme
         leat_buf_text(error, "cannot start: no thread for the log");
         return fail(EXIT_FAILED, error);
     }
+    leat_log_set_format(log, config->format);
     leat_log_bind(log);
     raise_descriptor_limit(config);
     int err = leat_check_start(config, error);

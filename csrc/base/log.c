@@ -1,4 +1,4 @@
-/* log.c - write_line: is_wanted -> admit -> the line is formatted -> deliver.
+/* log.c - leat_log_write: is_wanted -> admit -> write_line: print_line -> deliver.
  *
  * The lock is held while the limit is asked and while a line is queued, never while a line is
  * formatted or written. The writer's thread calls report_each_second, which logs how many lines
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log_json.h"
 #include "base/log_limit.h"
 #include "base/log_writer.h"
 #include "base/mem.h"
@@ -23,12 +24,14 @@
 
 enum {
     MAX_LINE = 8192, /* longer ones are cut */
+    MAX_JSON = LEAT_LOG_JSON_MAX(MAX_LINE),
     LOST_MS = 5000,  /* between two lines about lines that could not be written */
     ABORT_MS = 1000, /* an assertion that fails waits so long for the log */
 };
 
 struct leat_log {
     atomic_int min_level;
+    atomic_int format;
     leat_log_sink sink; /* NULL: the writer */
     void *arg;
     leat_log_writer *writer;
@@ -64,6 +67,7 @@ leat_log *leat_log_new(leat_log_level min_level, leat_log_sink sink, void *arg)
 {
     leat_log *log = leat_calloc(1, sizeof(*log));
     atomic_init(&log->min_level, (int)min_level);
+    atomic_init(&log->format, LEAT_LOG_FORMAT_LOGFMT);
     log->sink = sink;
     log->arg = arg;
     int failed = pthread_mutex_init(&log->lock, NULL);
@@ -100,6 +104,22 @@ void leat_log_count_in(leat_log *log, leat_metrics *metrics)
 void leat_log_set_level(leat_log *log, leat_log_level min_level)
 {
     atomic_store_explicit(&log->min_level, (int)min_level, memory_order_relaxed);
+}
+
+void leat_log_set_format(leat_log *log, leat_log_format format)
+{
+    atomic_store_explicit(&log->format, (int)format, memory_order_relaxed);
+}
+
+int leat_log_format_parse(leat_log_format *format, const char *name)
+{
+    if (strcmp(name, "logfmt") == 0)
+        *format = LEAT_LOG_FORMAT_LOGFMT;
+    else if (strcmp(name, "json") == 0)
+        *format = LEAT_LOG_FORMAT_JSON;
+    else
+        return LEAT_EBADMSG;
+    return 0;
 }
 
 int leat_log_level_parse(leat_log_level *level, const char *name)
@@ -155,8 +175,8 @@ static size_t cut(char line[MAX_LINE], size_t text_at)
 }
 
 /* Returns the line's length. */
-static size_t print_line(char line[MAX_LINE], leat_log_level level, const char *subsystem,
-                         const char *format, va_list args)
+static size_t print_logfmt(char line[MAX_LINE], leat_log_level level, const char *subsystem,
+                           const char *format, va_list args)
 {
     size_t len = print_time(line, MAX_LINE);
     len += (size_t)snprintf(line + len, 64, " %s %.40s ", level_names[level], subsystem);
@@ -168,6 +188,16 @@ static size_t print_line(char line[MAX_LINE], leat_log_level level, const char *
         len = cut(line, text_at);
     blank_controls(line + text_at, len - text_at);
     return len;
+}
+
+/* Returns the length of the line in the log's format. */
+static size_t print_line(const leat_log *log, char out[MAX_JSON], leat_log_level level,
+                         const char *subsystem, const char *format, va_list args)
+{
+    if (atomic_load_explicit(&log->format, memory_order_relaxed) == LEAT_LOG_FORMAT_LOGFMT)
+        return print_logfmt(out, level, subsystem, format, args);
+    LEAT_UNINITIALIZED char line[MAX_LINE];
+    return leat_log_json(out, line, print_logfmt(line, level, subsystem, format, args));
 }
 
 static void count(leat_log *log, leat_metric metric, uint64_t lines)
@@ -185,10 +215,10 @@ static bool is_urgent(leat_log_level level)
 static bool __attribute__((format(printf, 3, 4)))
 write_own(leat_log *log, leat_log_level level, const char *format, ...)
 {
-    LEAT_UNINITIALIZED char line[MAX_LINE];
+    LEAT_UNINITIALIZED char line[MAX_JSON];
     va_list args;
     va_start(args, format);
-    size_t len = print_line(line, level, "log", format, args);
+    size_t len = print_line(log, line, level, "log", format, args);
     va_end(args);
     return leat_log_writer_put(log->writer, line, len, true);
 }
@@ -277,8 +307,8 @@ static bool admit(leat_log *log, const leat_log_limit_line *line)
 static void write_line(leat_log *log, leat_log_level level, const char *subsystem,
                        const char *format, va_list args)
 {
-    LEAT_UNINITIALIZED char line[MAX_LINE];
-    size_t len = print_line(line, level, subsystem, format, args);
+    LEAT_UNINITIALIZED char line[MAX_JSON];
+    size_t len = print_line(log, line, level, subsystem, format, args);
     pthread_mutex_lock(&log->lock);
     deliver(log, level, line, len);
     pthread_mutex_unlock(&log->lock);

@@ -30,6 +30,12 @@ typedef enum leat_log_level {
     LEAT_LOG_LEVEL_ERROR,
 } leat_log_level;
 
+/* How a line is written: as text, or as a JSON object (log_json.h). */
+typedef enum leat_log_format {
+    LEAT_LOG_FORMAT_LOGFMT,
+    LEAT_LOG_FORMAT_JSON,
+} leat_log_format;
+
 typedef struct leat_log leat_log;
 
 /* The bounds of a log; config/leat.lua explains them. */
@@ -63,6 +69,12 @@ enum { LEAT_LOG_EXIT_MS = 2000 };
 void leat_log_count_in(leat_log *log, leat_metrics *metrics);
 
 void leat_log_set_level(leat_log *log, leat_log_level min_level);
+
+/* From the next line on. */
+void leat_log_set_format(leat_log *log, leat_log_format format);
+
+/* Returns 0 and writes *format, or LEAT_EBADMSG: "logfmt", "json". */
+LEAT_MUST_CHECK int leat_log_format_parse(leat_log_format *format, const char *name);
 
 /* Returns 0 and writes *level, or LEAT_EBADMSG: "debug", "info", "warn", "error". */
 LEAT_MUST_CHECK int leat_log_level_parse(leat_log_level *level, const char *name);

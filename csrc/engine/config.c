@@ -113,6 +113,8 @@ static const leat_config_key keys[] = {
         "address and port for /metrics and the details of /readyz; empty: on listen, for loopback "
         "peers only"),
     TEXT_KEY("log_level", LEAT_KEY_LEVEL, log_level, "info", "debug, info, warn or error"),
+    TEXT_KEY("log_format", LEAT_KEY_FORMAT, log_format, "logfmt",
+             "logfmt or json: how a line of the log is written"),
     U64_KEY("log_rate", log.rate, 10, 1, 1000000, "log lines of one kind a second"),
     U64_KEY("log_burst", log.burst, 100, 1, 1000000, "log lines of one kind in a burst"),
     U64_KEY("log_bytes_per_s", log.bytes_per_s, 64 * KIB, KIB, GIB,

@@ -55,6 +55,8 @@ typedef struct leat_config {
     leat_rate connection_rate_per_address;
     char *log_level;
     leat_log_level level; /* log_level, parsed */
+    char *log_format;
+    leat_log_format format; /* log_format, parsed */
     leat_log_limits log;
     size_t workers;
     size_t pool_size;
@@ -103,6 +105,7 @@ typedef enum leat_config_kind {
     LEAT_KEY_NETWORKS, /* comma-separated addresses and networks */
     LEAT_KEY_HOSTS,    /* comma-separated names */
     LEAT_KEY_LEVEL,    /* of the log */
+    LEAT_KEY_FORMAT,   /* of the log */
     LEAT_KEY_CONFINE,  /* "auto", "on" or "off" */
 } leat_config_kind;
 

@@ -115,6 +115,9 @@ static void expectation(leat_buf *out, const leat_config_key *key)
     case LEAT_KEY_LEVEL:
         leat_buf_text(out, "\"debug\", \"info\", \"warn\" or \"error\"");
         break;
+    case LEAT_KEY_FORMAT:
+        leat_buf_text(out, "\"logfmt\" or \"json\"");
+        break;
     case LEAT_KEY_CONFINE:
         leat_buf_text(out, "\"auto\", \"on\" or \"off\"");
         break;
@@ -190,6 +193,8 @@ static bool valid_text(leat_config *config, const leat_config_key *key, const ch
         return read_hosts(config, text);
     if (key->kind == LEAT_KEY_LEVEL)
         return leat_log_level_parse(&config->level, text) == 0;
+    if (key->kind == LEAT_KEY_FORMAT)
+        return leat_log_format_parse(&config->format, text) == 0;
     if (key->kind == LEAT_KEY_CONFINE)
         return read_confine_mode(&config->confine_mode, text);
     return true;

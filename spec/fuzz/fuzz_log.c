@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/log_json.h"
 #include "base/utf8.h"
 #include "fuzz.h"
 
@@ -39,6 +40,28 @@ static void on_line(void *arg, leat_log_level level, const char *line, size_t le
         CHECK((unsigned char)line[i] >= 0x20 && line[i] != 0x7f);
 }
 
+/* Reads the object as a reader of JSON does that looks only for where strings and numbers end. */
+static void check_json(const char *line, size_t len)
+{
+    char *out = malloc(LEAT_LOG_JSON_MAX(len));
+    size_t n = leat_log_json(out, line, len);
+    CHECK(n <= LEAT_LOG_JSON_MAX(len) && leat_utf8_valid(out, n));
+    CHECK(out[0] == '{' && out[n - 1] == '}');
+    bool in_string = false;
+    for (size_t i = 1; i < n - 1; i++) {
+        char c = out[i];
+        CHECK((unsigned char)c >= 0x20 && c != 0x7f);
+        if (in_string && c == '\\')
+            CHECK(strchr("\"\\n", out[++i]) != NULL);
+        else if (c == '"')
+            in_string = !in_string;
+        else
+            CHECK(in_string || strchr(",:-.0123456789", c) != NULL);
+    }
+    CHECK(!in_string);
+    free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const size_t rooms[] = {1, 2, 3, 5, 6, 7, 16, 300, 8192};
@@ -49,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     seen s = {0};
     leat_log *log = leat_log_new(LEAT_LOG_LEVEL_DEBUG, on_line, &s);
     leat_log_bind(log);
+    check_json(text, size);
     for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
         char *out = malloc(rooms[i]);
         leat_log_quote(out, rooms[i], copy, size);

@@ -1,5 +1,7 @@
 -- The log never holds the server up, whoever reads it, and nobody can fill a disk through it.
 
+local cjson = require "cjson"
+
 local env = require "spec.support.env"
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
@@ -102,6 +104,32 @@ describe("the log", function()
     s.server:await_log('INFO log lines left out phrase="%(others%)" lines=%d+', 1, 15000)
     assert.is_true(s.server:count_log("INFO app constant text=") < 60)
     assert.is_true(s.server:count_log('INFO app "invented ') < 260 * 6)
+  end)
+
+  it("is one JSON object a line if the configuration says so", function()
+    s = stage.open { schema = fixtures.schema, env = { LEAT_LOG_FORMAT = "json" }, app = [[
+      local leat = require "leat"
+      local app = leat.app()
+      app:connect(function() return { id = "alice" } end)
+      app:topic("room:{id}", { subscribe = function(ctx)
+        ctx.log:info("asked for", { what = 'a "room"\n', level = "high" })
+        return { error = "forbidden" }
+      end })
+      return app
+    ]] }
+    be_refused(s:connect { token = "alice" }, 1)
+    s.server:send_signal("sigterm")
+    s.server.process:wait(20000)
+
+    local of_message = {}
+    for _, line in ipairs(s.server.log) do
+      local object = cjson.decode(line)
+      assert.is_truthy(object.time:find("^%d+%-%d+%-%d+T[%d:]+%.%d%d%dZ$"))
+      of_message[object.subsystem .. ": " .. object.message] = object
+    end
+    assert.equal("127.0.0.1:" .. s.server.port, of_message["server: listening"].address)
+    local asked = of_message["app: asked for"]
+    assert.same({ "info", "app", 'a "room"\n', "high" }, { asked.level, asked.subsystem, asked.what, asked.level_ })
   end)
 
   for what, redirection in pairs { ["on a full disk"] = "2>/dev/full", ["that is closed"] = "2>&-" } do
