@@ -1,31 +1,3 @@
--- Where scripts/test put things.
+-- The kit has this module (lua/leat/spec): our own specs use the same.
 
-local M = {}
-
-local function required(name)
-  local value = os.getenv(name)
-  if not value or value == "" then
-    error(name .. " is not set: specs are run by scripts/test", 0)
-  end
-  return value
-end
-
-function M.root()
-  return required("LEAT_ROOT")
-end
-
-function M.binary()
-  return required("LEAT_BIN")
-end
-
-function M.pg_program(name)
-  return required("LEAT_PG_BINDIR") .. "/" .. name
-end
-
---- The shared cluster's superuser URL, for that database.
-function M.database_url(name)
-  local url = required("LEAT_TEST_DATABASE_URL")
-  return (url:gsub("^(%a+://[^/?]*)/?[^?]*", "%1/" .. name, 1))
-end
-
-return M
+return require "leat.spec.env"

@@ -1,0 +1,53 @@
+-- Temporary folders, and the apps and files in them.
+
+local uv = require "luv"
+
+local M = {}
+
+--- A new folder, below `parent` (/tmp).
+function M.folder(parent)
+  return assert(uv.fs_mkdtemp((parent or "/tmp") .. "/leat-spec-XXXXXX"))
+end
+
+function M.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+--- Makes the folder and writes the texts, by file name; a name may have folders in it.
+function M.write_all(folder, texts)
+  uv.fs_mkdir(folder, tonumber("755", 8))
+  for name, text in pairs(texts) do
+    local sub = name:match("^(.*)/")
+    if sub then uv.fs_mkdir(folder .. "/" .. sub, tonumber("755", 8)) end
+    M.write(folder .. "/" .. name, text)
+  end
+end
+
+function M.read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+function M.exists(path)
+  return uv.fs_stat(path) ~= nil
+end
+
+--- Removes a folder and all in it.
+function M.remove(path)
+  local dir = uv.fs_scandir(path)
+  if not dir then return end
+  for name, kind in function() return uv.fs_scandir_next(dir) end do
+    if kind == "directory" then
+      M.remove(path .. "/" .. name)
+    else
+      uv.fs_unlink(path .. "/" .. name)
+    end
+  end
+  uv.fs_rmdir(path)
+end
+
+return M
