@@ -111,8 +111,10 @@ static const leat_subscriber_ops subscriber_ops = {
 static void on_message(void *owner, bool binary, leat_slice payload)
 {
     leat_client *c = owner;
-    if (binary) {
-        client_close(c, LEAT_CLOSE_UNSUPPORTED, "leat.v1 is text messages");
+    if (binary != c->codec->binary) {
+        client_close(c, LEAT_CLOSE_UNSUPPORTED,
+                     binary ? "this protocol is text messages"
+                            : "this protocol is binary messages");
         return;
     }
     c->heard_ms = leat_loop_now(c->base.core->loop);
@@ -182,11 +184,12 @@ static leat_peer *open_peer(leat_client *c, leat_opening *opening, leat_transpor
 }
 
 leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transport transport,
-                             leat_session *session)
+                             const leat_codec *codec, leat_session *session)
 {
     leat_client *c = leat_calloc(1, sizeof(*c));
     c->base.ops = &subscriber_ops;
     c->base.core = core;
+    c->codec = codec;
     c->base.session = session;
     c->base.is_stream = transport != LEAT_TRANSPORT_WS;
     leat_map_init(&c->base.subs);
@@ -205,10 +208,10 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     return c;
 }
 
-leat_client *leat_client_new_guest(leat_core *core, leat_opening *opening, leat_session *session,
-                                   leat_guest_cb on_end, void *arg)
+leat_client *leat_client_new_guest(leat_core *core, leat_opening *opening, const leat_codec *codec,
+                                   leat_session *session, leat_guest_cb on_end, void *arg)
 {
-    leat_client *c = leat_client_new(core, opening, LEAT_TRANSPORT_WS, session);
+    leat_client *c = leat_client_new(core, opening, LEAT_TRANSPORT_WS, codec, session);
     client_identity_await(c, on_end, arg);
     return c;
 }

@@ -18,7 +18,7 @@ void client_close(leat_client *c, int code, const char *reason)
     if (c->status == CLIENT_CLOSED)
         return;
     client_end(c);
-    leat_peer_close(c->peer, code, reason);
+    leat_peer_close(c->peer, c->codec->close_code(code), reason);
 }
 
 int client_close_code(leat_code code)

@@ -42,7 +42,7 @@ void client_identity_await(leat_client *c, void (*on_end)(void *arg), void *arg)
     leat_loop_after(core->loop, &c->timer, core->limits->authenticate_timeout_ms, on_late);
 }
 
-void client_identity_begin(leat_client *c, const leat_v1_message *m, uint64_t deadline_ms,
+void client_identity_begin(leat_client *c, const leat_message *m, uint64_t deadline_ms,
                            client_answer_cb answer)
 {
     client_set_status(c, CLIENT_IDENTIFYING);

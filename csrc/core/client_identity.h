@@ -22,7 +22,7 @@ void client_identity_await(leat_client *c, void (*on_end)(void *arg), void *arg)
 
 /* GUEST -> IDENTIFYING: runs the connect handler with the token. answer gets the verdict, and ends
  * with one of the two functions below. */
-void client_identity_begin(leat_client *c, const leat_v1_message *m, uint64_t deadline_ms,
+void client_identity_begin(leat_client *c, const leat_message *m, uint64_t deadline_ms,
                            client_answer_cb answer);
 
 /* Makes the session, which it takes, that of the client, with what it allows. */

@@ -16,14 +16,14 @@
 
 static const leat_slice none = {NULL, 0};
 
-static uint64_t deadline_of(const leat_client *c, const leat_v1_message *m)
+static uint64_t deadline_of(const leat_client *c, const leat_message *m)
 {
     uint64_t now_ms = leat_loop_now(c->base.core->loop);
     uint64_t own_ms = m->timeout_ms > 0 ? now_ms + m->timeout_ms : LEAT_DEADLINE_NEVER;
     return leat_control_deadline(own_ms, now_ms, c->base.core->limits->control_timeout_ms);
 }
 
-/* Only leat.v1 over WebSocket has messages, so the peer is a WebSocket's. */
+/* Only a WebSocket has messages, so the peer is a WebSocket's. */
 static bool check_rate(leat_client *c, leat_slice id)
 {
     uint64_t wait_ms = leat_ws_peer_message_wait_ms(c->peer);
@@ -45,7 +45,7 @@ static void refuse_message(leat_client *c, leat_slice id, leat_code code, const 
     client_send_error(&c->base, id, none, &failure);
 }
 
-static void subscribe(leat_client *c, const leat_v1_message *m)
+static void subscribe(leat_client *c, const leat_message *m)
 {
     leat_failure why;
     leat_sub_request request = {
@@ -64,7 +64,7 @@ static void subscribe(leat_client *c, const leat_v1_message *m)
         client_send_error(&c->base, m->id, none, &why);
 }
 
-static void unsubscribe(leat_client *c, const leat_v1_message *m)
+static void unsubscribe(leat_client *c, const leat_message *m)
 {
     leat_sub *s = leat_sub_find(&c->base, m->topic);
     if (s == NULL) {
@@ -97,9 +97,9 @@ static void answer_failure(leat_client *c, leat_slice id, const leat_failure *wh
     client_send_error(&c->base, id, none, &told);
 }
 
-static void answer(leat_client *c, leat_v1_op op, leat_slice id, const leat_verdict *v)
+static void answer(leat_client *c, leat_op op, leat_slice id, const leat_verdict *v)
 {
-    bool renews = op == LEAT_V1_AUTHENTICATE;
+    bool renews = op == LEAT_OP_AUTHENTICATE;
     leat_failure why = v->failure;
     if (why.code == LEAT_CODE_OK) {
         if (renews)
@@ -115,7 +115,7 @@ static void answer(leat_client *c, leat_v1_op op, leat_slice id, const leat_verd
 
 /* --- the first message of a client without an identity --- */
 
-static void answer_first(leat_client *c, leat_v1_op op, leat_slice id, const leat_verdict *v)
+static void answer_first(leat_client *c, leat_op op, leat_slice id, const leat_verdict *v)
 {
     (void)op;
     leat_failure why = v->failure;
@@ -134,11 +134,11 @@ static void answer_first(leat_client *c, leat_v1_op op, leat_slice id, const lea
 }
 
 /* err: what reading the message has come to. There is one attempt. */
-static void first_message(leat_client *c, const leat_v1_message *m, int err)
+static void first_message(leat_client *c, const leat_message *m, int err)
 {
     uint64_t max_ms = c->base.core->limits->max_timeout_ms;
     leat_failure full;
-    if (err == 0 && m->op == LEAT_V1_AUTHENTICATE && m->timeout_ms <= max_ms) {
+    if (err == 0 && m->op == LEAT_OP_AUTHENTICATE && m->timeout_ms <= max_ms) {
         uint64_t deadline_ms = deadline_of(c, m);
         if (leat_admission_request(c->base.core, deadline_ms, &full)) {
             client_identity_begin(c, m, deadline_ms, answer_first);
@@ -155,12 +155,12 @@ static void first_message(leat_client *c, const leat_v1_message *m, int err)
 
 /* --- messages --- */
 
-static void request(leat_client *c, const leat_v1_message *m, leat_slice subject, leat_slice body)
+static void request(leat_client *c, const leat_message *m, leat_slice subject, leat_slice body)
 {
     client_request_new(c, m, subject, body, deadline_of(c, m), answer);
 }
 
-static void publish(leat_client *c, const leat_v1_message *m)
+static void publish(leat_client *c, const leat_message *m)
 {
     leat_failure why;
     if (leat_admission_publish(&c->base, m->topic, &why))
@@ -169,29 +169,29 @@ static void publish(leat_client *c, const leat_v1_message *m)
         client_send_error(&c->base, m->id, none, &why);
 }
 
-static void dispatch(leat_client *c, const leat_v1_message *m)
+static void dispatch(leat_client *c, const leat_message *m)
 {
     switch (m->op) {
-    case LEAT_V1_SUBSCRIBE:
+    case LEAT_OP_SUBSCRIBE:
         subscribe(c, m);
         return;
-    case LEAT_V1_UNSUBSCRIBE:
+    case LEAT_OP_UNSUBSCRIBE:
         unsubscribe(c, m);
         return;
-    case LEAT_V1_PUBLISH:
+    case LEAT_OP_PUBLISH:
         publish(c, m);
         return;
-    case LEAT_V1_CALL:
+    case LEAT_OP_CALL:
         request(c, m, m->method, m->params);
         return;
-    case LEAT_V1_AUTHENTICATE:
+    case LEAT_OP_AUTHENTICATE:
         request(c, m, m->token, none);
         return;
     }
 }
 
 /* A caller's timeout is kept unchanged, or refused: the caller would not know of a shorter one. */
-static bool check_timeout(leat_client *c, const leat_v1_message *m)
+static bool check_timeout(leat_client *c, const leat_message *m)
 {
     uint64_t max_ms = c->base.core->limits->max_timeout_ms;
     char text[80];
@@ -202,13 +202,13 @@ static bool check_timeout(leat_client *c, const leat_v1_message *m)
     return false;
 }
 
-void client_message(leat_client *c, leat_slice text)
+void client_message(leat_client *c, leat_slice frame)
 {
     leat_buf scratch = LEAT_BUF_INIT;
-    leat_v1_message m;
+    leat_message m;
     char reason[256];
     size_t max_values = c->base.core->limits->max_message_values;
-    int err = leat_v1_parse(&m, text, max_values, &scratch, reason, sizeof(reason));
+    int err = c->codec->read(&m, &frame, max_values, &scratch, reason, sizeof(reason));
     if (!check_rate(c, m.id)) {
         leat_buf_close(&scratch);
         return;

@@ -20,7 +20,7 @@ typedef struct client_request {
     const leat_client *queue; /* the client that sent it; only compared, for it may be gone */
     leat_session *session;
     client_answer_cb answer;
-    leat_v1_op op;
+    leat_op op;
     bool started;
     uint64_t deadline_ms;
     char *id;           /* raw JSON, or NULL */
@@ -39,21 +39,21 @@ static void start(client_request *r)
     if (r->client != NULL)
         leat_deadline_cancel(&r->timer); /* the script keeps the deadline from here on */
     switch (r->op) {
-    case LEAT_V1_PUBLISH:
+    case LEAT_OP_PUBLISH:
         script->ops->publish(script, &r->call, r->session, r->subject, r->body, r->deadline_ms);
         return;
-    case LEAT_V1_CALL:
+    case LEAT_OP_CALL:
         script->ops->method(script, &r->call, r->session, r->subject, r->body, r->deadline_ms);
         return;
-    case LEAT_V1_AUTHENTICATE:
+    case LEAT_OP_AUTHENTICATE:
         script->ops->connect(script, &r->call, NULL, leat_peer_remote(r->client->peer), r->session,
                              r->subject, r->deadline_ms);
         return;
-    case LEAT_V1_SUBSCRIBE:
-    case LEAT_V1_UNSUBSCRIBE:
+    case LEAT_OP_SUBSCRIBE:
+    case LEAT_OP_UNSUBSCRIBE:
         break;
     }
-    LEAT_ASSERT(r->op != LEAT_V1_SUBSCRIBE && r->op != LEAT_V1_UNSUBSCRIBE);
+    LEAT_ASSERT(r->op != LEAT_OP_SUBSCRIBE && r->op != LEAT_OP_UNSUBSCRIBE);
 }
 
 /* The next publish of the same client to the same topic; NULL if there is none. */
@@ -61,7 +61,7 @@ static client_request *next_publish(leat_list *requests, const client_request *r
 {
     for (leat_list *l = requests->next; l != requests; l = l->next) {
         client_request *other = LEAT_CONTAINER_OF(l, client_request, link);
-        if (other != r && other->op == LEAT_V1_PUBLISH && other->queue == r->queue &&
+        if (other != r && other->op == LEAT_OP_PUBLISH && other->queue == r->queue &&
             leat_slice_equal(other->subject, r->subject))
             return other;
     }
@@ -90,15 +90,15 @@ static client_request *make(leat_client *c, leat_slice subject, leat_slice body)
     return r;
 }
 
-void client_request_new(leat_client *c, const leat_v1_message *m, leat_slice subject,
-                        leat_slice body, uint64_t deadline_ms, client_answer_cb answer)
+void client_request_new(leat_client *c, const leat_message *m, leat_slice subject, leat_slice body,
+                        uint64_t deadline_ms, client_answer_cb answer)
 {
     client_request *r = make(c, subject, body);
     r->op = m->op;
     r->id = m->id.at == NULL ? NULL : leat_memdup(m->id.at, m->id.len);
     r->deadline_ms = deadline_ms;
     r->answer = answer;
-    bool waits = r->op == LEAT_V1_PUBLISH && next_publish(&c->requests, r) != NULL;
+    bool waits = r->op == LEAT_OP_PUBLISH && next_publish(&c->requests, r) != NULL;
     leat_list_push(&c->requests, &r->link);
     c->base.n_inflight++;
     c->request_bytes += bytes_of(r);
@@ -127,7 +127,7 @@ static void on_verdict(leat_call *call, const leat_verdict *v)
     leat_client *c = r->client;
     leat_core *core = r->core;
     leat_list *all = c == NULL ? &core->orphans : &c->requests;
-    client_request *next = r->op == LEAT_V1_PUBLISH ? next_publish(all, r) : NULL;
+    client_request *next = r->op == LEAT_OP_PUBLISH ? next_publish(all, r) : NULL;
     if (c != NULL) {
         leat_list_unlink(&r->link); /* answering may close the client, and its requests with it */
         r->answer(c, r->op, leat_slice_of(r->id), v);
@@ -168,7 +168,7 @@ void client_request_abandon_all(leat_client *c)
     leat_list_move(&all, &c->requests);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         client_request *r = LEAT_CONTAINER_OF(l, client_request, link);
-        if (r->op != LEAT_V1_AUTHENTICATE) {
+        if (r->op != LEAT_OP_AUTHENTICATE) {
             make_orphan(r, until_ms);
             continue;
         }

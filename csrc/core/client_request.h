@@ -12,17 +12,16 @@
 #define LEAT_CORE_CLIENT_REQUEST_H
 
 #include "core/client_state.h"
-#include "wire/leat_v1.h"
+#include "wire/codec.h"
 
 /* Answers a request; may close the client. The verdict's session, if it has one, is the callee's.
  */
-typedef void (*client_answer_cb)(leat_client *c, leat_v1_op op, leat_slice id,
-                                 const leat_verdict *v);
+typedef void (*client_answer_cb)(leat_client *c, leat_op op, leat_slice id, const leat_verdict *v);
 
 /* Begins one. subject is the topic, the method or the token; body is JSON or absent. Both are
  * copied, as is the id. */
-void client_request_new(leat_client *c, const leat_v1_message *m, leat_slice subject,
-                        leat_slice body, uint64_t deadline_ms, client_answer_cb answer);
+void client_request_new(leat_client *c, const leat_message *m, leat_slice subject, leat_slice body,
+                        uint64_t deadline_ms, client_answer_cb answer);
 
 /* The client goes away. */
 void client_request_abandon_all(leat_client *c);

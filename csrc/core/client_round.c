@@ -109,7 +109,8 @@ static void close_largest(leat_core *core)
         LEAT_LOG_WARN("client", "closed reason=memory limit=max_client_bytes remote=%s held=%zu",
                       leat_peer_remote(c->peer), bytes);
         client_end(c);
-        leat_peer_shed(c->peer, LEAT_CLOSE_TOO_SLOW, "the server holds too much");
+        leat_peer_shed(c->peer, c->codec->close_code(LEAT_CLOSE_TOO_SLOW),
+                       "the server holds too much");
         held -= bytes < held ? bytes : held;
     }
 }

@@ -1,8 +1,6 @@
-/* client_send.c - each message is encoded by wire/leat_v1 between leat_peer_begin and
+/* client_send.c - each message is encoded by the client's codec between leat_peer_begin and
  * leat_peer_send. Events are sent by reference: they were encoded once, for all. */
 #include "core/client_send.h"
-
-#include "wire/leat_v1.h"
 
 static const leat_slice none = {NULL, 0};
 
@@ -29,8 +27,8 @@ void client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
     leat_buf out = LEAT_BUF_INIT;
     const leat_position *at = &snapshot->position;
     leat_peer *p = begin_at(to, &out, "snapshot", at, snapshot->json.len);
-    leat_v1_write_snapshot(&out, id, topic, leat_epoch_text(at->epoch), at->seq, snapshot->stale,
-                           snapshot->json);
+    client_of(to)->codec->write_snapshot(&out, id, topic, leat_epoch_text(at->epoch), at->seq,
+                                         snapshot->stale, snapshot->json);
     leat_peer_send(p, &out);
 }
 
@@ -39,7 +37,7 @@ void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_peer *p = begin_at(to, &out, "resumed", at, 0);
-    leat_v1_write_resumed(&out, id, topic, leat_epoch_text(at->epoch), at->seq);
+    client_of(to)->codec->write_resumed(&out, id, topic, leat_epoch_text(at->epoch), at->seq);
     leat_peer_send(p, &out);
 }
 
@@ -57,9 +55,9 @@ void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
         told.message = leat_slice_of(leat_code_sentence(told.code));
     leat_peer *p = begin(to, &out, "error", told.message.len);
     if (topic.at == NULL)
-        leat_v1_write_error(&out, id, &told);
+        client_of(to)->codec->write_error(&out, id, &told);
     else
-        leat_v1_write_topic_error(&out, topic, &told);
+        client_of(to)->codec->write_topic_error(&out, topic, &told);
     leat_peer_send(p, &out);
 }
 
@@ -67,7 +65,7 @@ void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failur
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_peer *p = begin(to, &out, "closed", failure->message.len);
-    leat_v1_write_closed(&out, topic, failure);
+    client_of(to)->codec->write_closed(&out, topic, failure);
     leat_peer_send(p, &out);
 }
 
@@ -75,6 +73,6 @@ void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json)
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_peer *p = begin(to, &out, "ok", json.len);
-    leat_v1_write_ok(&out, id, json);
+    client_of(to)->codec->write_ok(&out, id, json);
     leat_peer_send(p, &out);
 }

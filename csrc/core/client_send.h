@@ -1,4 +1,4 @@
-/* client_send.h - what a client is sent: the messages of leat.v1.
+/* client_send.h - what a client is sent, in its own protocol.
  *
  * Ownership  texts are borrowed for the call.
  * Threads    loop thread only.

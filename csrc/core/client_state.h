@@ -17,6 +17,7 @@
 #include "core/subscriber.h"
 #include "loop/deadline.h"
 #include "net/peer.h"
+#include "wire/codec.h"
 
 typedef enum client_status {
     CLIENT_OPEN,
@@ -36,6 +37,7 @@ typedef struct leat_client {
     leat_subscriber base; /* must be first (client_of). Subscriptions know no more of it */
     leat_list link;       /* in core->clients */
     leat_peer *peer;
+    const leat_codec *codec; /* its protocol */
     leat_list requests;      /* client_request: publish, call, authenticate under way */
     size_t request_bytes;    /* what they hold */
     leat_deadline timer;     /* OPEN: the first expiry; GUEST: its last moment; DRAINING: the next

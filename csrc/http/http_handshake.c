@@ -17,6 +17,7 @@
 #include "http/http_guest.h"
 #include "http/http_refusal.h"
 #include "http/http_stream.h"
+#include "wire/leat_v1.h"
 #include "wire/upgrade.h"
 
 #define WEBSOCKET_ONLY "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -403,7 +404,8 @@ static leat_session *take_session(struct handshake *h)
 static void open_client(struct handshake *h)
 {
     leat_opening opening = switch_protocols(h, subprotocol_of(h));
-    (void)leat_client_new(h->side->core, &opening, LEAT_TRANSPORT_WS, take_session(h));
+    (void)leat_client_new(h->side->core, &opening, LEAT_TRANSPORT_WS, &leat_v1_codec,
+                          take_session(h));
     free_handshake(h);
 }
 
@@ -412,8 +414,8 @@ static void open_guest(struct handshake *h)
 {
     leat_http_guest *guest = leat_http_guest_new(h->conn);
     leat_opening opening = switch_protocols(h, subprotocol_of(h));
-    (void)leat_client_new_guest(h->side->core, &opening, take_session(h), leat_http_guest_end,
-                                guest);
+    (void)leat_client_new_guest(h->side->core, &opening, &leat_v1_codec, take_session(h),
+                                leat_http_guest_end, guest);
     free_handshake(h);
 }
 
@@ -429,7 +431,8 @@ static void open_stream(struct handshake *h, leat_grant *grant)
     bool sse = h->goal == GOAL_STREAM_SSE;
     leat_opening opening = sse ? begin_sse(h) : switch_protocols(h, subprotocol_of(h));
     leat_transport transport = sse ? LEAT_TRANSPORT_SSE : LEAT_TRANSPORT_WS_STREAM;
-    leat_client *client = leat_client_new(h->side->core, &opening, transport, take_session(h));
+    leat_client *client =
+        leat_client_new(h->side->core, &opening, transport, &leat_v1_codec, take_session(h));
     leat_client_stream(client, &(leat_sub_request){
                                    .topic = leat_slice_of(h->match.topic),
                                    .params = leat_buf_view(&h->params),

@@ -22,31 +22,13 @@
 #include "base/event.h"
 #include "base/failure.h"
 #include "base/slice.h"
+#include "wire/codec.h"
 
 #define LEAT_TOPIC_MAX 255
 #define LEAT_SEQ_MAX ((INT64_C(1) << 53) - 1)
 
-typedef enum leat_v1_op {
-    LEAT_V1_SUBSCRIBE,
-    LEAT_V1_UNSUBSCRIBE,
-    LEAT_V1_PUBLISH,
-    LEAT_V1_CALL,
-    LEAT_V1_AUTHENTICATE,
-} leat_v1_op;
-
-typedef struct leat_v1_message {
-    leat_v1_op op;
-    leat_slice id;     /* raw JSON (an integer or a string); at == NULL if absent */
-    leat_slice topic;  /* decoded, checked by leat_v1_topic_ok */
-    leat_slice method; /* decoded */
-    leat_slice token;  /* decoded */
-    leat_slice params; /* raw JSON; at == NULL if absent */
-    leat_slice data;   /* raw JSON; at == NULL if absent */
-    bool has_since;
-    leat_slice since_epoch; /* decoded */
-    int64_t since_seq;
-    uint64_t timeout_ms; /* 0: none given */
-} leat_v1_message;
+/* The protocol as the core uses it. */
+extern const leat_codec leat_v1_codec;
 
 /* Parses one client message; scratch is emptied first. reason (size bytes) gets the sentence for
  * the error answer. Unknown members are ignored; members of the wrong type, a missing topic, a bad
@@ -55,7 +37,7 @@ typedef struct leat_v1_message {
  * for call; token for authenticate. An id is optional for all; it is at most 128 bytes of JSON. On
  * an error nothing of *out is set but id. LEAT_ETOOLARGE: the text has more than max_values JSON
  * values (each element, each member's value, and each array and object counts). */
-LEAT_MUST_CHECK int leat_v1_parse(leat_v1_message *out, leat_slice text, size_t max_values,
+LEAT_MUST_CHECK int leat_v1_parse(leat_message *out, leat_slice text, size_t max_values,
                                   leat_buf *scratch, char *reason, size_t reason_size);
 
 /* 1 to 255 bytes of UTF-8 without control characters (C0, DEL, C1). */

@@ -32,7 +32,7 @@ static const char *const member_names[MEMBER_COUNT] = {
     "op", "id", "topic", "method", "token", "params", "data", "since", "timeout_ms",
 };
 
-/* In the order of leat_v1_op. */
+/* In the order of leat_op. */
 static const struct {
     const char *name;
     unsigned needs; /* bits of enum member */
@@ -45,7 +45,7 @@ static const struct {
 };
 
 struct parse {
-    leat_v1_message message;
+    leat_message message;
     leat_slice text;
     leat_buf token;    /* the readers' scratch */
     leat_buf *scratch; /* the caller's: decoded strings that the message keeps */
@@ -115,7 +115,7 @@ static void take_op(struct parse *p, leat_slice raw)
         return;
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
         if (leat_slice_is(name, ops[i].name)) {
-            p->message.op = (leat_v1_op)i;
+            p->message.op = (leat_op)i;
             return;
         }
     }
@@ -335,7 +335,7 @@ static int read_message(struct parse *p, leat_json_reader *r)
     return err < 0 ? err : leat_json_next(r, &token); /* nothing may follow the object */
 }
 
-int leat_v1_parse(leat_v1_message *out, leat_slice text, size_t max_values, leat_buf *scratch,
+int leat_v1_parse(leat_message *out, leat_slice text, size_t max_values, leat_buf *scratch,
                   char *reason, size_t reason_size)
 {
     struct parse p = {
@@ -356,7 +356,7 @@ int leat_v1_parse(leat_v1_message *out, leat_slice text, size_t max_values, leat
     leat_buf_close(&p.token);
     *out = p.message;
     if (p.failed)
-        *out = (leat_v1_message){.id = p.message.id};
+        *out = (leat_message){.id = p.message.id};
     if (err == LEAT_ETOOLARGE)
         return err;
     return p.failed ? LEAT_EBADMSG : 0;

@@ -224,3 +224,29 @@ leat_event *leat_v1_event(leat_event_kind kind, leat_slice topic, int64_t seq, l
     leat_buf_close(&small);
     return e;
 }
+
+/* A frame is one message. */
+static int read_frame(leat_message *out, leat_slice *frame, size_t max_values, leat_buf *scratch,
+                      char *reason, size_t reason_size)
+{
+    leat_slice text = *frame;
+    *frame = (leat_slice){text.at + text.len, 0};
+    return leat_v1_parse(out, text, max_values, scratch, reason, reason_size);
+}
+
+static int same_code(int code)
+{
+    return code;
+}
+
+const leat_codec leat_v1_codec = {
+    .name = "leat.v1",
+    .read = read_frame,
+    .write_snapshot = leat_v1_write_snapshot,
+    .write_resumed = leat_v1_write_resumed,
+    .write_ok = leat_v1_write_ok,
+    .write_error = leat_v1_write_error,
+    .write_topic_error = leat_v1_write_topic_error,
+    .write_closed = leat_v1_write_closed,
+    .close_code = same_code,
+};

@@ -18,27 +18,27 @@ static void check_text(leat_slice text)
     CHECK(leat_utf8_valid(text.at, text.len));
 }
 
-static void check_needs(const leat_v1_message *m)
+static void check_needs(const leat_message *m)
 {
     switch (m->op) {
-    case LEAT_V1_PUBLISH:
+    case LEAT_OP_PUBLISH:
         CHECK(m->data.at != NULL);
         CHECK(leat_v1_topic_ok(m->topic));
         break;
-    case LEAT_V1_SUBSCRIBE:
-    case LEAT_V1_UNSUBSCRIBE:
+    case LEAT_OP_SUBSCRIBE:
+    case LEAT_OP_UNSUBSCRIBE:
         CHECK(leat_v1_topic_ok(m->topic));
         break;
-    case LEAT_V1_CALL:
+    case LEAT_OP_CALL:
         CHECK(m->method.len > 0);
         break;
-    case LEAT_V1_AUTHENTICATE:
+    case LEAT_OP_AUTHENTICATE:
         CHECK(m->token.at != NULL);
         break;
     }
 }
 
-static void check_message(const leat_v1_message *m)
+static void check_message(const leat_message *m)
 {
     check_needs(m);
     check_json(m->id);
@@ -68,7 +68,7 @@ static void check_frame(leat_slice frame)
     check_json_line(payload);
 }
 
-static void check_answers(const leat_v1_message *m, const char *reason)
+static void check_answers(const leat_message *m, const char *reason)
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_v1_write_error(&out, m->id,
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     leat_slice text = {(const char *)data, size};
     leat_buf scratch = LEAT_BUF_INIT;
     char reason[200] = "";
-    leat_v1_message m;
+    leat_message m;
     int err = leat_v1_parse(&m, text, 100, &scratch, reason, sizeof(reason));
     CHECK((err < 0) == (reason[0] != '\0'));
     if (err == 0)

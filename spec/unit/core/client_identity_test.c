@@ -19,7 +19,8 @@ static core_fixture *open_guest(void **state)
     f->conn = (leat_conn){.reading = true};
     f->n_sessions++;
     leat_opening opening = {.conn = &f->conn};
-    f->client = leat_client_new_guest(&f->core, &opening, &f->session, on_end, NULL);
+    f->client =
+        leat_client_new_guest(&f->core, &opening, &leat_v1_codec, &f->session, on_end, NULL);
     assert_int_equal(1, core_fixture_metric(f, LEAT_M_UNAUTHENTICATED));
     return f;
 }

@@ -115,7 +115,7 @@ void core_fixture_connect(core_fixture *f, leat_transport transport)
     f->conn = (leat_conn){.reading = true};
     f->n_sessions++;
     leat_opening opening = {.conn = &f->conn};
-    f->client = leat_client_new(&f->core, &opening, transport, &f->session);
+    f->client = leat_client_new(&f->core, &opening, transport, &leat_v1_codec, &f->session);
 }
 
 static void write_message(leat_buf *out, const char *json)

@@ -182,12 +182,12 @@ static void put(leat_buf *out, const char *name, leat_slice value)
         leat_buf_printf(out, " %s=<%.*s>", name, (int)value.len, value.at);
 }
 
-static void describe(leat_buf *out, const leat_v1_message *m)
+static void describe(leat_buf *out, const leat_message *m)
 {
     static const char *const ops[] = {
-        [LEAT_V1_SUBSCRIBE] = "subscribe",       [LEAT_V1_UNSUBSCRIBE] = "unsubscribe",
-        [LEAT_V1_PUBLISH] = "publish",           [LEAT_V1_CALL] = "call",
-        [LEAT_V1_AUTHENTICATE] = "authenticate",
+        [LEAT_OP_SUBSCRIBE] = "subscribe",       [LEAT_OP_UNSUBSCRIBE] = "unsubscribe",
+        [LEAT_OP_PUBLISH] = "publish",           [LEAT_OP_CALL] = "call",
+        [LEAT_OP_AUTHENTICATE] = "authenticate",
     };
     leat_buf_text(out, ops[m->op]);
     put(out, "id", m->id);
@@ -208,7 +208,7 @@ static void describe(leat_buf *out, const leat_v1_message *m)
 typedef struct parsed {
     char *text;
     leat_buf scratch;
-    leat_v1_message message;
+    leat_message message;
     char reason[160];
     int err;
 } parsed;
@@ -280,7 +280,7 @@ static void a_scratch_may_be_used_again(void **state)
     char reason[16];
     for (int i = 0; i < 3; i++) {
         static const char text[] = "{\"op\":\"subscribe\",\"topic\":\"\\u0061b\"}";
-        leat_v1_message m;
+        leat_message m;
         assert_int_equal(
             leat_v1_parse(&m, leat_slice_of(text), MAX_VALUES, &scratch, reason, sizeof(reason)),
             0);

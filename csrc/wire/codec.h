@@ -1,0 +1,73 @@
+/* codec.h - what a client may say and what it is told, whatever its protocol; and the table of
+ * functions that a protocol is.
+ *
+ * Ownership  a message borrows from the frame and from the scratch buffer. Writers append to the
+ *            caller's buffer. A codec is static.
+ * Threads    any.
+ * Units      seq < 2^53; 0 < timeout_ms <= 2^53.
+ * Errors     reading returns LEAT_EBADMSG or LEAT_ETOOLARGE and a sentence. Writing cannot fail.
+ *
+ * wire/leat_v1 is one codec. The core speaks to a client through the client's codec only.
+ */
+#ifndef LEAT_WIRE_CODEC_H
+#define LEAT_WIRE_CODEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/event.h"
+#include "base/failure.h"
+#include "base/slice.h"
+
+typedef enum leat_op {
+    LEAT_OP_SUBSCRIBE,
+    LEAT_OP_UNSUBSCRIBE,
+    LEAT_OP_PUBLISH,
+    LEAT_OP_CALL,
+    LEAT_OP_AUTHENTICATE,
+} leat_op;
+
+typedef struct leat_message {
+    leat_op op;
+    leat_slice id;     /* what the codec wants back with the answer; at == NULL: nothing */
+    leat_slice topic;  /* decoded, and well-formed */
+    leat_slice method; /* decoded */
+    leat_slice token;  /* decoded */
+    leat_slice params; /* raw JSON; at == NULL if absent */
+    leat_slice data;   /* raw JSON; at == NULL if absent */
+    bool has_since;
+    leat_slice since_epoch; /* decoded */
+    int64_t since_seq;
+    uint64_t timeout_ms; /* 0: none given */
+} leat_message;
+
+typedef struct leat_codec {
+    const char *name; /* of the subprotocol */
+    bool binary;      /* its WebSocket messages are binary */
+
+    /* Reads the first message of a frame and takes it off the frame's front; a frame that is empty
+     * then had no more. scratch is emptied first. reason (size bytes) gets the sentence for the
+     * error answer. On an error nothing of *out is set but id. LEAT_ETOOLARGE: the message has more
+     * than max_values JSON values (each element, each member's value, and each array and object
+     * counts). */
+    int (*read)(leat_message *out, leat_slice *frame, size_t max_values, leat_buf *scratch,
+                char *reason, size_t reason_size);
+
+    /* Each appends one message. id.at == NULL: it answers nothing. */
+    void (*write_snapshot)(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+                           int64_t seq, bool stale, leat_slice data_json);
+    void (*write_resumed)(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+                          int64_t seq);
+    void (*write_ok)(leat_buf *out, leat_slice id, leat_slice data_json);
+    void (*write_error)(leat_buf *out, leat_slice id, const leat_failure *failure);
+    /* An error about one topic that answers no request (stream routes). */
+    void (*write_topic_error)(leat_buf *out, leat_slice topic, const leat_failure *failure);
+    void (*write_closed)(leat_buf *out, leat_slice topic, const leat_failure *failure);
+
+    /* What a close code of wire/close_code.h is in this protocol. */
+    int (*close_code)(int code);
+} leat_codec;
+
+#endif
