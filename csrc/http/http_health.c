@@ -1,5 +1,6 @@
 #include "http/http_health.h"
 
+#include "base/process_metrics.h"
 #include "http/http_answer.h"
 
 #define TEXT "text/plain; charset=utf-8"
@@ -125,6 +126,7 @@ void leat_http_health_metrics(leat_http_conn *c)
         return;
     leat_buf body = LEAT_BUF_INIT;
     leat_metrics_render(leat_http_conn_side(c)->registry, &body);
+    leat_process_metrics_render(&body);
     leat_http_answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", NO_STORE,
                      leat_buf_view(&body));
     leat_buf_close(&body);
