@@ -17,7 +17,7 @@ enum {
     MAX_HINT = 32,
     NUMBER_MAX = 64,  /* longer numbers stay ready-made JSON */
     DIGITS_MAX = 17,  /* the most that a double can need */
-    DIGITS_SURE = 15, /* the most that every normal double holds */
+    DIGITS_SURE = 15, /* the most that every double from DBL_MIN to SURE_BELOW holds */
     EXPONENT_MAX = 100000,
     VALUES_A_LOOK = 64, /* between two calls of leat_sandbox_run_check */
 };
@@ -89,13 +89,22 @@ static bool same_decimal(const struct decimal *a, const struct decimal *b)
            memcmp(a->digits, b->digits, (size_t)a->n_digits) == 0;
 }
 
+/* 2^53. From here on a number of few digits may lie midway between two doubles (92233720368547e3),
+ * and it is not written for either of them. */
+#define SURE_BELOW 9007199254740992.0
+
+static bool is_surely_exact(const struct decimal *wanted, double n)
+{
+    return wanted->n_digits <= DIGITS_SURE && fabs(n) >= DBL_MIN && fabs(n) < SURE_BELOW;
+}
+
 /* True if n, which was read from text, would be written as the same number. */
 static bool is_exact(struct decoder *d, leat_slice text, double n)
 {
     if (!isfinite(n))
         return false;
     struct decimal wanted = read_decimal(text);
-    if (wanted.n_digits == 0 || (wanted.n_digits <= DIGITS_SURE && fabs(n) >= DBL_MIN))
+    if (wanted.n_digits == 0 || is_surely_exact(&wanted, n))
         return true;
     leat_buf *written = &d->codec->text;
     written->len = 0;

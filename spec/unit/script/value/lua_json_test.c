@@ -258,6 +258,8 @@ static void decodes_numbers_exactly(void **state)
     assert_decodes(L, "9223372036854775808", "v == 2.0^63 or tostring(v) == '9223372036854775808'");
     assert_decodes(L, "12345678901234567890", "tostring(v) == '12345678901234567890'");
     assert_decodes(L, "100000000000000000000", "v == 1e20");
+    assert_decodes(L, "92233720368547e3", "tostring(v) == '92233720368547e3'");
+    assert_decodes(L, "92233720368547e-3", "v == 92233720368.547");
     assert_decodes(L, "1E-2", "v == 0.01");
     assert_decodes(L, "0.00012300e2", "v == 0.0123");
 }
