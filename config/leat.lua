@@ -218,8 +218,9 @@ return {
   max_subscriptions = 256,
   max_inflight = 8,
   -- What a client may send: so much a second in the long run, and so much at once. A request that comes
-  -- too fast is answered "rate_limited" with retry_after_ms; a client that goes on all the same, and owes
-  -- another burst, is closed (4429). Bytes, of compressed messages also those that they become, never close
+  -- too fast is answered "rate_limited" with retry_after_ms; a client that goes on all the same is
+  -- closed (4429) as soon as it is 200 messages beyond the limit, or another burst if that is less; for its address
+  -- that counts as 100 new connections. Bytes, of compressed messages also those that they become, never close
   -- it: it is read more slowly. The bytes are always enough for 8 of the largest messages (max_message_bytes) a second,
   -- and for 32 at once: smaller numbers are raised to that. One ping or pong too many closes it.
   message_rate_per_client = 500,

@@ -56,14 +56,22 @@ uint64_t leat_bucket_wait_ms(const leat_bucket *b, const leat_rate *rate, uint64
     return needed <= room ? 0 : (needed - room + NS_PER_MS - 1) / NS_PER_MS;
 }
 
+bool leat_bucket_is_low(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms)
+{
+    return rate->per_s != 0 && missing(b, rate, now_ms) > time_of(rate, rate->burst) / 2;
+}
+
 bool leat_bucket_owes(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms)
 {
     return rate->per_s != 0 && missing(b, rate, now_ms) > time_of(rate, rate->burst);
 }
 
-bool leat_bucket_owes_all(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms)
+bool leat_bucket_owes_many(const leat_bucket *b, const leat_rate *rate, uint64_t n, uint64_t now_ms)
 {
-    return rate->per_s != 0 && missing(b, rate, now_ms) >= most(rate);
+    if (rate->per_s == 0)
+        return false;
+    uint64_t ns = time_of(rate, rate->burst) + time_of(rate, n);
+    return missing(b, rate, now_ms) >= (ns < most(rate) ? ns : most(rate));
 }
 
 bool leat_bucket_is_full(const leat_bucket *b, uint64_t now_ms)

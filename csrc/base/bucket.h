@@ -32,9 +32,13 @@ void leat_bucket_charge(leat_bucket *b, const leat_rate *rate, uint64_t n, uint6
 /* Milliseconds until there is a whole unit again; 0: there is one. */
 uint64_t leat_bucket_wait_ms(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms);
 
-/* True if units are owed; or as many as the bucket can owe. */
+/* True if less than half of the burst is there. */
+bool leat_bucket_is_low(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms);
+
+/* True if units are owed; or so many, or as many as the bucket can owe. */
 bool leat_bucket_owes(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms);
-bool leat_bucket_owes_all(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms);
+bool leat_bucket_owes_many(const leat_bucket *b, const leat_rate *rate, uint64_t n,
+                           uint64_t now_ms);
 
 bool leat_bucket_is_full(const leat_bucket *b, uint64_t now_ms);
 

@@ -24,16 +24,6 @@ leat_address_verdict leat_http_peer_enter(const leat_http_peer *peer, leat_addre
     return leat_address_limit_enter(limits, &peer->ip, now_ms, slot);
 }
 
-static void on_gone(void *slot)
-{
-    leat_address_limit_leave(slot);
-}
-
-void leat_http_peer_attach(leat_conn *conn, leat_address_slot *slot)
-{
-    leat_conn_set_gone(conn, slot == NULL ? NULL : on_gone, slot);
-}
-
 /* Walks from the proxy towards the client, over those that are trusted, to the first that is not.
  * An element that is no address ends the walk: the last hop that is known then stands for all that
  * lies behind it. */
@@ -54,21 +44,21 @@ static leat_ip find_client(const leat_http_peer *peer, const leat_slice *hops, s
 
 static void leave(leat_conn *conn)
 {
-    leat_address_limit_leave(leat_conn_gone_arg(conn));
-    leat_http_peer_attach(conn, NULL);
+    leat_address_limit_leave(leat_conn_address(conn));
+    leat_conn_set_address(conn, NULL);
 }
 
 static leat_address_verdict count_for(leat_conn *conn, const leat_ip *client,
                                       leat_address_limit *limits, uint64_t now_ms)
 {
-    leat_address_slot *held = leat_conn_gone_arg(conn);
+    leat_address_slot *held = leat_conn_address(conn);
     leat_address_slot *slot = NULL;
     if (held != NULL && leat_address_limit_holds(held, client))
         return LEAT_ADDRESS_OK;
     leat_address_verdict verdict = leat_address_limit_enter(limits, client, now_ms, &slot);
     if (held != NULL)
         leat_address_limit_leave(held);
-    leat_http_peer_attach(conn, slot);
+    leat_conn_set_address(conn, slot);
     return verdict;
 }
 
@@ -79,7 +69,7 @@ leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_co
 {
     leat_slice hops[LEAT_FORWARDED_HOPS];
     size_t n_hops = leat_forwarded_hops(r, hops);
-    bool named_before = leat_conn_gone_arg(conn) != NULL;
+    bool named_before = leat_conn_address(conn) != NULL;
     if (!peer->trusted || (n_hops == 0 && !named_before))
         return LEAT_ADDRESS_OK;
     leat_ip client = find_client(peer, hops, n_hops, trusted);

@@ -29,10 +29,6 @@ leat_http_peer leat_http_peer_of(const struct sockaddr_storage *addr, const leat
 leat_address_verdict leat_http_peer_enter(const leat_http_peer *peer, leat_address_limit *limits,
                                           uint64_t now_ms, leat_address_slot **slot);
 
-/* Puts the count of a connection on its socket, where it stays until that is gone. slot may be
- * NULL. */
-void leat_http_peer_attach(leat_conn *conn, leat_address_slot *slot);
-
 /* For a request that came through a trusted proxy: finds its client, counts the connection as that
  * client's from now on, and names the client as the socket's remote. */
 leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_conn *conn,

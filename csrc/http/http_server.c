@@ -48,7 +48,7 @@ static leat_http_conn *take(leat_http_side *side, const leat_http_newcomer *n,
             leat_address_limit_leave(slot);
         return NULL;
     }
-    leat_http_peer_attach(conn, slot);
+    leat_conn_set_address(conn, slot);
     if (n->door == LEAT_HTTP_DOOR_TLS)
         leat_tls_side_begin(side->tls, conn);
     return leat_http_conn_new(side, conn, &n->peer, n->door, leat_http_route);

@@ -4,12 +4,17 @@
  *
  * These two handles do not keep the loop alive, but a scheduled sweep does: then the prepare handle
  * is referenced. So a sweep that the last close callback schedules runs, too.
+ *
+ * on_idle runs sweeps of later turns, until their time is used up. An active idle handle makes uv
+ * poll without waiting.
  */
 #include "loop/loop.h"
 
 #include <stdlib.h>
 
 #include "base/mem.h"
+
+#define LATER_NS UINT64_C(500000) /* of each turn */
 
 struct leat_loop {
     uv_loop_t *uv;
@@ -19,6 +24,8 @@ struct leat_loop {
     leat_watches *watches;
     leat_list sweeps;
     leat_list outputs; /* sweeps that come last */
+    uv_idle_t idle;    /* active while there are: */
+    leat_list later;   /* sweeps of later turns, the one that waits longest first */
     leat_random random;
     int open_handles;
     void (*done)(void *arg);
@@ -50,6 +57,19 @@ static void on_check(uv_check_t *check)
     run_sweeps(check->data);
 }
 
+static void on_idle(uv_idle_t *idle)
+{
+    leat_loop *l = idle->data;
+    uint64_t end_ns = uv_hrtime() + LATER_NS;
+    for (leat_list *link; (link = leat_list_shift(&l->later)) != NULL;) {
+        leat_sweep *s = LEAT_CONTAINER_OF(link, leat_sweep, link_);
+        s->cb_(s);
+        if (uv_hrtime() >= end_ns)
+            return;
+    }
+    uv_idle_stop(idle);
+}
+
 int leat_loop_new(leat_loop **out, uv_loop_t *uv)
 {
     leat_loop *l = leat_calloc(1, sizeof(*l));
@@ -62,16 +82,18 @@ int leat_loop_new(leat_loop **out, uv_loop_t *uv)
     l->uv = uv;
     leat_list_init(&l->sweeps);
     leat_list_init(&l->outputs);
+    leat_list_init(&l->later);
     leat_random_init(&l->random);
 
-    /* These four always succeed, as libuv documents. */
+    /* These five always succeed, as libuv documents. */
+    uv_idle_init(uv, &l->idle);
     uv_prepare_init(uv, &l->prepare);
     uv_check_init(uv, &l->check);
     uv_prepare_start(&l->prepare, on_prepare);
     uv_check_start(&l->check, on_check);
     uv_unref((uv_handle_t *)&l->prepare);
     uv_unref((uv_handle_t *)&l->check);
-    l->prepare.data = l->check.data = l;
+    l->prepare.data = l->check.data = l->idle.data = l;
     *out = l;
     return 0;
 
@@ -101,11 +123,13 @@ static void on_closed(uv_handle_t *handle)
 
 void leat_loop_close(leat_loop *l, void (*done)(void *arg), void *arg)
 {
-    LEAT_ASSERT(leat_list_empty(&l->sweeps) && leat_list_empty(&l->outputs));
+    LEAT_ASSERT(leat_list_empty(&l->sweeps) && leat_list_empty(&l->outputs) &&
+                leat_list_empty(&l->later));
     LEAT_ASSERT(l->open_handles == 0);
     l->done = done;
     l->done_arg = arg;
-    l->open_handles = 4;
+    l->open_handles = 5;
+    uv_close((uv_handle_t *)&l->idle, on_closed);
     uv_close((uv_handle_t *)&l->prepare, on_closed);
     uv_close((uv_handle_t *)&l->check, on_closed);
     leat_deadline_queue_close(l->deadlines, drop_handle, l);
@@ -169,6 +193,14 @@ void leat_sweep_schedule(leat_loop *l, leat_sweep *s)
 void leat_sweep_schedule_output(leat_loop *l, leat_sweep *s)
 {
     schedule(l, s, &l->outputs);
+}
+
+void leat_sweep_schedule_later(leat_loop *l, leat_sweep *s)
+{
+    if (!leat_list_empty(&s->link_))
+        return;
+    leat_list_push(&l->later, &s->link_);
+    uv_idle_start(&l->idle, on_idle);
 }
 
 void leat_sweep_cancel(leat_sweep *s)

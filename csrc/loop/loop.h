@@ -56,6 +56,10 @@ void leat_sweep_schedule(leat_loop *l, leat_sweep *s);
 /* The same, but s runs after all sweeps of the turn that are no output. For what writes: everything
  * of one turn leaves in one system call. */
 void leat_sweep_schedule_output(leat_loop *l, leat_sweep *s);
+/* Runs s once in a later turn, after all others that wait like this. For work that one peer makes,
+ * and for which the others should not wait: a turn does so much of it as takes half a millisecond,
+ * at least one, and the loop does not sleep while some is left. */
+void leat_sweep_schedule_later(leat_loop *l, leat_sweep *s);
 void leat_sweep_cancel(leat_sweep *s);
 
 #endif

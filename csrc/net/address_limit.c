@@ -17,6 +17,7 @@ enum {
     MAX_IDLE = 2048,    /* of a shard */
     FORGET_AT_ONCE = 4, /* so that no call takes long */
     V6_KEY = 8,         /* a /64 */
+    FLOOD_OPENINGS = 100,
 };
 
 struct shard {
@@ -171,6 +172,16 @@ bool leat_address_limit_holds(const leat_address_slot *slot, const leat_ip *ip)
 {
     leat_ip key = key_of(ip);
     return leat_ip_equal(&slot->key, &key);
+}
+
+void leat_address_limit_charge_flood(leat_address_slot *slot, uint64_t now_ms)
+{
+    struct shard *s = slot->shard;
+    if (most_of(s->limits, &slot->key) > s->limits->connections)
+        return;
+    pthread_mutex_lock(&s->lock);
+    leat_bucket_charge(&slot->opening, &s->limits->opening, FLOOD_OPENINGS, now_ms);
+    pthread_mutex_unlock(&s->lock);
 }
 
 void leat_address_limit_leave(leat_address_slot *slot)

@@ -46,6 +46,11 @@ leat_address_verdict leat_address_limit_enter(leat_address_limit *l, const leat_
 /* True if the slot is that address's. */
 bool leat_address_limit_holds(const leat_address_slot *slot, const leat_ip *ip);
 
+/* A connection was closed because it flooded: that counts as a hundred new ones, so that it costs
+ * something to come back. An address of this machine that may have more connections than others
+ * stands for many peers, and pays nothing. */
+void leat_address_limit_charge_flood(leat_address_slot *slot, uint64_t now_ms);
+
 /* The connection is gone. */
 void leat_address_limit_leave(leat_address_slot *slot);
 

@@ -84,15 +84,20 @@ void leat_conn_set_remote(leat_conn *c, const char *text)
     c->remote = leat_strdup(text);
 }
 
-void leat_conn_set_gone(leat_conn *c, void (*cb)(void *arg), void *arg)
+void leat_conn_set_address(leat_conn *c, leat_address_slot *slot)
 {
-    c->gone = cb;
-    c->gone_arg = arg;
+    c->address = slot;
 }
 
-void *leat_conn_gone_arg(const leat_conn *c)
+leat_address_slot *leat_conn_address(const leat_conn *c)
 {
-    return c->gone_arg;
+    return c->address;
+}
+
+void leat_conn_charge_flood(leat_conn *c)
+{
+    if (c->address != NULL)
+        leat_address_limit_charge_flood(c->address, leat_loop_now(c->loop));
 }
 
 size_t leat_conn_queued(const leat_conn *c)
@@ -136,8 +141,8 @@ static void on_closed(leat_sweep *sweep)
     void *owner = c->owner;
     int err = c->err;
     close(c->socket);
-    if (c->gone != NULL)
-        c->gone(c->gone_arg);
+    if (c->address != NULL)
+        leat_address_limit_leave(c->address);
     if (c->filter != NULL)
         c->filter->ops->free(c->filter);
     free(c->remote);

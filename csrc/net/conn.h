@@ -25,6 +25,7 @@
 #include "base/metrics.h"
 #include "base/slice.h"
 #include "loop/loop.h"
+#include "net/address_limit.h"
 #include "net/filter.h"
 
 typedef struct leat_conn_handler {
@@ -95,11 +96,13 @@ const char *leat_conn_remote(const leat_conn *c);
 /* Sets the address of the client for whom the peer, a trusted proxy, speaks. */
 void leat_conn_set_remote(leat_conn *c, const char *text);
 
-/* Sets cb, which runs when the conn is freed, before on_close, whatever owner it has by then. There
- * is one cb at a time; NULL removes it. */
-void leat_conn_set_gone(leat_conn *c, void (*cb)(void *arg), void *arg);
-/* The arg of the last leat_conn_set_gone; NULL if there was none. */
-void *leat_conn_gone_arg(const leat_conn *c);
+/* Takes the count of the connection (address_limit.h), and leaves it when the conn is freed, before
+ * on_close. NULL: the connection is not counted, from now on; the caller has left the old count. */
+void leat_conn_set_address(leat_conn *c, leat_address_slot *slot);
+/* The count; NULL if there is none. */
+leat_address_slot *leat_conn_address(const leat_conn *c);
+/* The conn is closed because its peer floods. */
+void leat_conn_charge_flood(leat_conn *c);
 
 /* Closes at once, dropping what is queued. on_close follows, not from inside this call. */
 void leat_conn_close(leat_conn *c);

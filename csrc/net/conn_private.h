@@ -36,8 +36,7 @@ struct leat_conn {
     const struct leat_conn_handler *handler;
     void *owner;
     char *remote;
-    void (*gone)(void *arg);
-    void *gone_arg;
+    leat_address_slot *address; /* NULL: it is not counted */
     leat_sweep sweep;
     leat_deadline limit; /* the deadline of leat_conn_finish */
     leat_send_queue queue;

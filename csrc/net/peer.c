@@ -49,12 +49,18 @@ const char *leat_peer_remote(const leat_peer *p)
 
 /* --- output --- */
 
+static void look_next_turn(leat_peer *p)
+{
+    if (!leat_deadline_armed(&p->turn))
+        leat_loop_after(p->loop, &p->turn, 0, on_turn);
+}
+
 void leat_peer_sent(leat_peer *p)
 {
     if (p->output != LEAT_PEER_OPEN || leat_conn_queued(p->conn) < p->limits->max_send_buffer_bytes)
         return;
     p->output = LEAT_PEER_FULL;
-    leat_peer_next_turn(p);
+    look_next_turn(p);
 }
 
 bool leat_peer_takes(const leat_peer *p, size_t bytes)
@@ -110,24 +116,16 @@ static void look_at_output(leat_peer *p)
     else if (leat_conn_blocked(p->conn))
         p->output = LEAT_PEER_BLOCKED;
     else
-        leat_peer_next_turn(p);
+        look_next_turn(p);
 }
 
 /* --- time --- */
-
-void leat_peer_next_turn(leat_peer *p)
-{
-    if (!leat_deadline_armed(&p->turn))
-        leat_loop_after(p->loop, &p->turn, 0, on_turn);
-}
 
 static void on_turn(leat_deadline *d)
 {
     leat_peer *p = LEAT_CONTAINER_OF(d, leat_peer, turn);
     if (p->output == LEAT_PEER_FULL)
         look_at_output(p);
-    if (p->ops->on_turn != NULL)
-        p->ops->on_turn(p);
 }
 
 /* When the peer counts as too slow, if it takes nothing until then. */
@@ -178,7 +176,7 @@ void leat_peer_shed(leat_peer *p, int code, const char *reason)
         return;
     }
     leat_peer_shut(p);
-    leat_deadline_cancel(&p->turn); /* it would deliver what was read, to an owner that has ended */
+    leat_deadline_cancel(&p->turn);
     leat_conn_close(p->conn);
 }
 

@@ -75,8 +75,6 @@ typedef struct leat_peer_ops {
     void (*close)(leat_peer *p, int code, const char *reason);
     /* Sends a sign of life if it is time, or gives the peer up. Returns when to look again. */
     uint64_t (*keep_alive)(leat_peer *p, uint64_t now_ms);
-    /* A turn of the loop has passed since leat_peer_next_turn; NULL: none is asked for. */
-    void (*on_turn)(leat_peer *p);
     void (*on_open)(leat_peer *p); /* the output is open again; NULL: no matter */
     /* What was received and is not yet delivered, in bytes; NULL: nothing ever is. */
     size_t (*received)(const leat_peer *p);
@@ -95,7 +93,7 @@ struct leat_peer {
     leat_loop *loop;
     const leat_limits *limits;
     leat_deadline timer; /* the next look at the peer; or the end of the close handshake */
-    leat_deadline turn;  /* the next turn of the loop */
+    leat_deadline turn;  /* the next look at a full output */
     uint64_t heard_ms;   /* when the peer last sent anything */
     leat_peer_output output;
 };
@@ -171,8 +169,6 @@ void leat_peer_sent(leat_peer *p);
 /* The conn's on_drain and on_close. */
 void leat_peer_on_drain(void *peer);
 void leat_peer_on_conn_closed(void *peer, int err);
-/* Calls ops->on_turn in the loop's next turn. */
-void leat_peer_next_turn(leat_peer *p);
 /* The peer is closing: nothing more is queued, and its timer stops. */
 void leat_peer_shut(leat_peer *p);
 /* The peer does not answer: it is closed without a word. */

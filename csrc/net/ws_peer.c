@@ -8,6 +8,10 @@
  * What a peer sends is charged to its buckets. A peer that owes bytes is not read until it has paid
  * (the brake): so it costs neither memory nor time.
  *
+ * A peer that sends many messages at once does not keep the others waiting: of what is read, some
+ * are delivered at once, and the others when it is the peer's turn (its place, on_place). All peers
+ * with such a place take turns, and share a part of each turn of the loop.
+ *
  * The decoder unmasks in place: in the conn's own buffer, or in `unread`, where bytes wait that
  * were read but may not be decoded yet.
  */
@@ -24,6 +28,13 @@
 /* So many bytes may be inflated in one turn: what is read at once may become a thousand times as
  * long, and the other peers wait meanwhile. */
 enum { INFLATE_PER_TURN = 256 * 1024 };
+
+/* So many messages are delivered before it is the next peer's turn. */
+enum { MESSAGES_PER_TURN = 16 };
+
+/* Messages beyond the allowance that are answered before the peer is closed; or a burst of them, if
+ * that is less. */
+enum { MAX_REFUSED = 200 };
 
 /* Nothing is read while more than that waits to be decoded. */
 enum { UNREAD_BYTES = 4096 };
@@ -51,6 +62,12 @@ typedef struct ws_brake {
     struct ws_peer *peer;
 } ws_brake;
 
+/* Among the peers whose bytes wait in `unread`. */
+typedef struct ws_place {
+    leat_sweep later;
+    struct ws_peer *peer;
+} ws_place;
+
 typedef struct ws_peer {
     leat_peer base;
     leat_metrics *metrics;
@@ -67,7 +84,9 @@ typedef struct ws_peer {
     leat_bucket bytes;
     leat_bucket controls;
     ws_brake *brake;     /* NULL: it owes no bytes */
-    int close_code;      /* WS_CLOSED_BY_PEER: what is to be answered */
+    ws_place *place;     /* NULL: nothing waits in unread */
+    uint16_t close_code; /* WS_CLOSED_BY_PEER: what is to be answered */
+    uint8_t delivered;   /* messages in this turn of the peer */
     uint8_t state;       /* a ws_state */
     uint8_t input;       /* a ws_input */
     uint8_t window_bits; /* of the peer's inflater; 0: no message is compressed */
@@ -84,6 +103,7 @@ static const uint8_t edges[WS_STATES] = {
 static void on_close_timeout(leat_deadline *d);
 static void update_reading(ws_peer *w);
 static void release_brake(ws_peer *w);
+static void on_place(leat_sweep *s);
 static void drop_received(ws_peer *w);
 
 static ws_peer *ws_of(leat_peer *p)
@@ -250,7 +270,7 @@ void leat_ws_peer_answer(leat_peer *p, const char *reason)
 /* The peer's close frame, or its breach of the protocol: nothing that follows counts. */
 static void end_input(ws_peer *w, int code, leat_slice reason)
 {
-    w->close_code = code;
+    w->close_code = (uint16_t)code;
     set_state(w, w->state == WS_OPEN ? WS_CLOSED_BY_PEER : WS_ENDING);
     w->base.handler->on_close(w->base.owner, code, reason);
 }
@@ -271,9 +291,28 @@ static void count_received(ws_peer *w)
     w->counted = now;
 }
 
+static void release_place(ws_peer *w)
+{
+    if (w->place != NULL)
+        leat_sweep_cancel(&w->place->later);
+    free(w->place);
+    w->place = NULL;
+}
+
+static void await_turn(ws_peer *w)
+{
+    if (w->place == NULL) {
+        w->place = leat_calloc(1, sizeof(*w->place));
+        w->place->peer = w;
+        leat_sweep_init(&w->place->later, on_place);
+    }
+    leat_sweep_schedule_later(w->base.loop, &w->place->later);
+}
+
 /* Nothing is decoded any more. */
 static void drop_received(ws_peer *w)
 {
+    release_place(w);
     leat_buf_close(&w->unread);
     leat_frame_decoder_close(&w->decoder);
     count_received(w);
@@ -333,6 +372,7 @@ static bool end_flood(ws_peer *w, const char *limit, const char *reason)
     leat_metrics_add(w->metrics, LEAT_M_FLOODS_CLOSED, 1);
     LEAT_LOG_INFO("client", "closed reason=flood limit=%s remote=%s", limit,
                   leat_peer_remote(&w->base));
+    leat_conn_charge_flood(w->base.conn);
     end_input(w, LEAT_CLOSE_TOO_MANY, leat_slice_of(reason));
     return false;
 }
@@ -345,7 +385,7 @@ static bool count_message(ws_peer *w)
     leat_bucket_charge(&w->messages, rate, 1, now_ms);
     if (leat_bucket_owes(&w->messages, rate, now_ms))
         leat_metrics_add(w->metrics, LEAT_M_LIMITED_MESSAGES, 1);
-    return !leat_bucket_owes_all(&w->messages, rate, now_ms) ||
+    return !leat_bucket_owes_many(&w->messages, rate, MAX_REFUSED, now_ms) ||
            end_flood(w, "message_rate_per_client", "too many messages");
 }
 
@@ -413,8 +453,10 @@ static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_
     switch (op) {
     case LEAT_FRAME_TEXT:
     case LEAT_FRAME_BINARY:
-        if (w->state == WS_OPEN &&
-            !(count_message(w) && deliver(w, op == LEAT_FRAME_BINARY, payload)))
+        if (w->state != WS_OPEN)
+            break;
+        w->delivered++;
+        if (!(count_message(w) && deliver(w, op == LEAT_FRAME_BINARY, payload)))
             return false;
         break;
     case LEAT_FRAME_PING:
@@ -435,10 +477,11 @@ static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_
         LEAT_ASSERT(op != LEAT_FRAME_CONTINUATION); /* the decoder delivers whole messages */
         break;
     }
-    return w->input != WS_HELD && w->inflated < INFLATE_PER_TURN;
+    return w->input != WS_HELD && w->inflated < INFLATE_PER_TURN &&
+           w->delivered < MESSAGES_PER_TURN;
 }
 
-/* Changing what is polled costs system calls, so a few bytes that wait for the next turn do not
+/* Changing what is polled costs system calls, so a few bytes that wait for the peer's turn do not
  * stop the reading: often they are a message that came together with the upgrade request. */
 static void update_reading(ws_peer *w)
 {
@@ -450,20 +493,26 @@ static void update_reading(ws_peer *w)
     else
         leat_conn_read_start(w->base.conn);
     if (waits && w->input != WS_HELD)
-        leat_peer_next_turn(&w->base);
+        await_turn(w);
 }
 
-static void decode(ws_peer *w, char *bytes, size_t len)
+/* Returns how many bytes are done with. */
+static size_t decode(ws_peer *w, char *bytes, size_t len)
 {
     size_t used = 0;
     w->inflated = 0;
+    w->delivered = 0;
     int code = leat_frame_feed(&w->decoder, bytes, len, on_frame, w, &used);
-    if (code != 0) {
+    if (code != 0)
         breach(w, code);
-    } else if (used < len && takes_input(w)) {
-        leat_buf_append(&w->unread, bytes + used, len - used);
-    }
-    update_reading(w);
+    return takes_input(w) ? used : len;
+}
+
+/* A peer that has sent many messages lately waits for its turn even with a few. */
+static bool may_decode_now(const ws_peer *w)
+{
+    return w->unread.len == 0 && w->input != WS_HELD &&
+           !leat_bucket_is_low(&w->messages, &w->allowance->messages, leat_loop_now(w->base.loop));
 }
 
 static void on_read(void *owner, char *bytes, size_t len)
@@ -474,25 +523,34 @@ static void on_read(void *owner, char *bytes, size_t len)
     if (!takes_input(w))
         return;
     count_bytes(w, len);
-    if (w->unread.len > 0 || w->input == WS_HELD)
-        leat_buf_append(&w->unread, bytes, len);
-    else
-        decode(w, bytes, len);
-    if (w->brake != NULL)
-        update_reading(w);
+    size_t used = may_decode_now(w) ? decode(w, bytes, len) : 0;
+    if (used < len)
+        leat_buf_append(&w->unread, bytes + used, len - used);
+    update_reading(w);
     count_received(w);
 }
 
-static void on_turn(leat_peer *p)
+static void decode_unread(ws_peer *w)
 {
-    ws_peer *w = ws_of(p);
-    if (w->input == WS_HELD || w->unread.len == 0 || !takes_input(w))
-        return;
     leat_buf own = w->unread;
     w->unread = LEAT_BUF_INIT;
-    decode(w, own.at, own.len);
-    leat_buf_close(&own);
+    leat_buf_consume(&own, decode(w, own.at, own.len));
+    if (own.len > 0)
+        w->unread = own;
+    else
+        leat_buf_close(&own);
+    update_reading(w);
     count_received(w);
+}
+
+static void on_place(leat_sweep *s)
+{
+    ws_peer *w = LEAT_CONTAINER_OF(s, ws_place, later)->peer;
+    bool conn_ends = leat_conn_closing(w->base.conn); /* as after leat_peer_shed */
+    if (!conn_ends && w->input != WS_HELD && takes_input(w))
+        decode_unread(w);
+    if (w->unread.len == 0)
+        release_place(w);
 }
 
 static void set_input(ws_peer *w, ws_input input)
@@ -591,7 +649,6 @@ leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_l
         .release = release,
         .close = close_peer,
         .keep_alive = keep_alive,
-        .on_turn = on_turn,
         .on_open = on_output_open,
         .received = received,
         .shed = shed,

@@ -8,7 +8,8 @@
  * pinged, and given up if it still sends nothing for pong_timeout_ms.
  *
  * What a peer sends is counted against an allowance. For too many bytes it is read more slowly. It
- * is closed with 4429 if it sends more pings and pongs than its burst, or twice as many messages.
+ * is closed with 4429 if it sends more pings and pongs than its burst, or its burst of messages and
+ * 200 more (or a burst more, if that is less).
  *
  * Where permessage-deflate was agreed (RFC 7692), a message may come compressed, and is inflated
  * here to at most max_message_bytes. What is sent is compressed where that makes it shorter.

@@ -53,6 +53,13 @@ describe("a flood of", function()
     return conn
   end
 
+  -- All are there before the first is closed, for which its address pays.
+  local function all_send(address, bytes)
+    local conns = {}
+    for i = 1, BAD_CLIENTS do conns[i] = upgraded(address) end
+    for _, conn in ipairs(conns) do conn:write(bytes) end
+  end
+
   local FLOODS = {
     connects = { 'leat_addresses_refused_total{limit="rate"}', function(address)
       for _ = 1, 100 do from(address):abort() end
@@ -64,12 +71,10 @@ describe("a flood of", function()
       for _ = 1, 20 do from(address):write "GET / HTTP/1.1\r\nHost : x\r\n\r\n" end
     end },
     pings = { 'leat_rate_limited_total{limit="controls"}', function(address)
-      for _ = 1, BAD_CLIENTS do
-        upgraded(address):write(frame.encode { op = frame.PING, payload = "x" }:rep(1000))
-      end
+      all_send(address, frame.encode { op = frame.PING, payload = "x" }:rep(1000))
     end },
     messages = { "leat_flooding_clients_closed_total", function(address)
-      for _ = 1, BAD_CLIENTS do upgraded(address):write(text('{"op":"fly"}'):rep(1000)) end
+      all_send(address, text('{"op":"fly"}'):rep(1000))
     end },
     subscribes = { 'leat_subscriptions_refused_total{limit="user"}', function(address)
       for _ = 1, BAD_CLIENTS do
@@ -77,8 +82,17 @@ describe("a flood of", function()
         for i = 10, 25 do conn:write(text(('{"op":"subscribe","topic":"room:%d"}'):format(i))) end
       end
     end },
+    ["those who come back after messages"] = { 'leat_addresses_refused_total{limit="rate"}', function(address)
+      local refused = 'leat_addresses_refused_total{limit="rate"}'
+      local before = metrics.value(s.inside, refused)
+      all_send(address, text('{"op":"fly"}'):rep(1000))
+      loop.eventually(function()
+        from(address):abort()
+        return metrics.value(s.inside, refused) > before
+      end)
+    end },
     ["large messages"] = { 'leat_rate_limited_total{limit="bytes"}', function(address)
-      for _ = 1, BAD_CLIENTS do upgraded(address):write(text(("x"):rep(60000)):rep(39)) end
+      upgraded(address):write(text(("x"):rep(60000)):rep(39)) -- one alone, so that its allowance has no time to grow
     end },
     ["unfinished messages"] = { "leat_large_clients_closed_total", function(address)
       for _ = 1, 40 do upgraded(address):write(text(("x"):rep(65000)):sub(1, 49000)) end

@@ -49,10 +49,10 @@ static void owes_what_was_charged_up_to_a_burst(void **state)
     assert_false(leat_bucket_owes(&b, &TEN, 1000));
     leat_bucket_charge(&b, &TEN, 4, 1000);
     assert_true(leat_bucket_owes(&b, &TEN, 1000));
-    assert_false(leat_bucket_owes_all(&b, &TEN, 1000));
+    assert_false(leat_bucket_owes_many(&b, &TEN, UINT64_MAX, 1000));
     assert_int_equal(500, leat_bucket_wait_ms(&b, &TEN, 1000));
     leat_bucket_charge(&b, &TEN, 1000, 1000);
-    assert_true(leat_bucket_owes_all(&b, &TEN, 1000));
+    assert_true(leat_bucket_owes_many(&b, &TEN, UINT64_MAX, 1000));
     assert_int_equal(600, leat_bucket_wait_ms(&b, &TEN, 1000));
     assert_false(leat_bucket_owes(&b, &TEN, 1500));
     assert_int_equal(0, take_all(&b, 1500));
@@ -110,7 +110,7 @@ static void without_a_rate_has_no_bound(void **state)
     assert_true(leat_bucket_take(&b, &none, UINT64_MAX, 1));
     leat_bucket_charge(&b, &none, UINT64_MAX, 1);
     assert_false(leat_bucket_owes(&b, &none, 1));
-    assert_false(leat_bucket_owes_all(&b, &none, 1));
+    assert_false(leat_bucket_owes_many(&b, &none, 1, 1));
     assert_int_equal(0, leat_bucket_wait_ms(&b, &none, 1));
 }
 

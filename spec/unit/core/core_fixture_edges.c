@@ -75,6 +75,17 @@ const char *leat_conn_remote(const leat_conn *c)
     return "127.0.0.1:1";
 }
 
+bool leat_conn_closing(const leat_conn *c)
+{
+    (void)c;
+    return false;
+}
+
+void leat_conn_charge_flood(leat_conn *c)
+{
+    (void)c;
+}
+
 void leat_conn_close(leat_conn *c)
 {
     c->finished = true;

@@ -136,6 +136,42 @@ static void a_cancelled_sweep_does_not_run(void **state)
     close_loop(&f);
 }
 
+/* Takes all of the time that such work has in a turn. */
+static void on_a_is_slow(leat_sweep *s)
+{
+    struct fixture *f = LEAT_CONTAINER_OF(s, struct fixture, a);
+    f->a_runs++;
+    for (uint64_t end = uv_hrtime() + 1000000; uv_hrtime() < end;)
+        ;
+    if (f->a_runs < 3)
+        leat_sweep_schedule_later(f->loop, &f->a);
+}
+
+static void later_sweeps_take_turns_and_leave_time_for_others(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_loop(&f, on_a_is_slow);
+
+    leat_sweep_schedule_later(f.loop, &f.a);
+    leat_sweep_schedule_later(f.loop, &f.a);
+    leat_sweep_schedule_later(f.loop, &f.b);
+    uv_run(&f.uv, UV_RUN_NOWAIT);
+    assert_int_equal(f.a_runs, 1);
+    assert_int_equal(f.b_runs, 0);
+    uv_run(&f.uv, UV_RUN_NOWAIT);
+    assert_int_equal(f.a_runs, 2);
+    assert_int_equal(f.b_runs, 1);
+    uv_run(&f.uv, UV_RUN_DEFAULT);
+    assert_int_equal(f.a_runs, 3);
+
+    leat_sweep_schedule_later(f.loop, &f.b);
+    leat_sweep_cancel(&f.b);
+    uv_run(&f.uv, UV_RUN_DEFAULT);
+    assert_int_equal(f.b_runs, 1);
+    close_loop(&f);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct fixture *f = timer->data;
@@ -186,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_sweep_may_schedule_another_for_the_same_turn),
         cmocka_unit_test(an_output_sweep_runs_after_the_others_of_the_turn),
         cmocka_unit_test(a_cancelled_sweep_does_not_run),
+        cmocka_unit_test(later_sweeps_take_turns_and_leave_time_for_others),
         cmocka_unit_test(a_sweep_scheduled_by_a_timer_runs_before_the_loop_waits),
         cmocka_unit_test(a_sweep_scheduled_by_the_last_close_callback_runs),
     };

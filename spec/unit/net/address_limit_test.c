@@ -113,6 +113,26 @@ static void bounds_their_rate(void **state)
     leat_address_limit_free(l);
 }
 
+static void a_flood_costs_a_hundred_openings(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {
+        .connections = 1000, .local_connections = 2000, .opening = {10, 200}};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    leat_address_slot *slot, *local;
+    assert_int_equal(enter(l, "192.0.2.1", 1000, &slot), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "127.0.0.1", 1000, &local), LEAT_ADDRESS_OK);
+
+    leat_address_limit_charge_flood(slot, 1000);
+    leat_address_limit_charge_flood(local, 1000);
+
+    assert_int_equal(let_in(l, "192.0.2.1", 1000, 250), 99);
+    assert_int_equal(let_in(l, "127.0.0.1", 1000, 250), 199);
+    leat_address_limit_leave(slot);
+    leat_address_limit_leave(local);
+    leat_address_limit_free(l);
+}
+
 static void forgets_who_has_gone(void **state)
 {
     (void)state;
@@ -171,6 +191,7 @@ int main(void)
         cmocka_unit_test(gives_this_machine_a_number_of_its_own),
         cmocka_unit_test(takes_a_64_network_of_ipv6_for_one),
         cmocka_unit_test(bounds_their_rate),
+        cmocka_unit_test(a_flood_costs_a_hundred_openings),
         cmocka_unit_test(forgets_who_has_gone),
         cmocka_unit_test(is_shared_by_threads),
     };

@@ -188,6 +188,41 @@ static void takes_bytes_from_behind_the_head(void **state)
     end(&o);
 }
 
+static void say_messages(owner *o, int n)
+{
+    leat_buf b = LEAT_BUF_INIT;
+    for (int i = 0; i < n; i++)
+        ws_far_end_write(&b, 0x80, LEAT_FRAME_TEXT, "m", 1);
+    ws_far_end_say_bytes(&o->far, b.at, b.len);
+    leat_buf_close(&b);
+}
+
+static void delivers_a_few_messages_at_once_and_the_others_in_turn(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    say_messages(&o, 1000);
+    WS_FAR_END_UNTIL(&o.far, o.messages > 0);
+    assert_int_equal(o.messages, 16);
+    WS_FAR_END_UNTIL(&o.far, o.messages == 1000);
+    assert_int_equal(leat_peer_received(o.peer), 0);
+    end(&o);
+}
+
+static void delivers_in_turn_what_a_busy_peer_sends(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    o.limits.allowance.messages = (leat_rate){1, 8};
+    say_messages(&o, 5);
+    WS_FAR_END_UNTIL(&o.far, o.messages == 5);
+    say_messages(&o, 1);
+    WS_FAR_END_UNTIL(&o.far, leat_peer_received(o.peer) > 0);
+    assert_int_equal(o.messages, 5);
+    WS_FAR_END_UNTIL(&o.far, o.messages == 6);
+    end(&o);
+}
+
 /* What was read waits; nothing else is read. */
 static void holds_messages_back(void **state)
 {
@@ -802,6 +837,8 @@ int main(void)
         TEST(joins_fragments_around_a_ping),
         TEST(takes_frames_byte_by_byte),
         TEST(takes_bytes_from_behind_the_head),
+        TEST(delivers_a_few_messages_at_once_and_the_others_in_turn),
+        TEST(delivers_in_turn_what_a_busy_peer_sends),
         TEST(holds_messages_back),
         TEST(pausing_delivers_what_was_read),
         TEST(tells_of_the_peers_close_frame),
