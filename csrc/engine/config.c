@@ -72,7 +72,7 @@ static const leat_config_key keys[] = {
     TEXT_KEY("static_dir", LEAT_KEY_PATH, static_dir, "",
              "folder of static files; empty: public beside the app, if it is there"),
     TEXT_KEY(
-        "allowed_origins", LEAT_KEY_TEXT, allowed_origins, "",
+        "allowed_origins", LEAT_KEY_ORIGINS, allowed_origins, "",
         "comma-separated origins whose pages may connect; empty: only the server's own; *: any"),
     HEADER_KEY("content_security_policy", LEAT_HTTP_PAGE_CSP,
                "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "

@@ -104,6 +104,7 @@ typedef enum leat_config_kind {
     LEAT_KEY_ADDRESS,  /* "ADDRESS:PORT" */
     LEAT_KEY_NETWORKS, /* comma-separated addresses and networks */
     LEAT_KEY_HOSTS,    /* comma-separated names */
+    LEAT_KEY_ORIGINS,  /* comma-separated origins */
     LEAT_KEY_LEVEL,    /* of the log */
     LEAT_KEY_FORMAT,   /* of the log */
     LEAT_KEY_CONFINE,  /* "auto", "on" or "off" */

@@ -112,6 +112,10 @@ static void expectation(leat_buf *out, const leat_config_key *key)
     case LEAT_KEY_HOSTS:
         leat_buf_text(out, "a string of names like \"example.org, *.example.org, [::1]:8080\"");
         break;
+    case LEAT_KEY_ORIGINS:
+        leat_buf_text(out, "a string of origins like \"https://example.org, "
+                           "http://localhost:3000\", or \"*\"");
+        break;
     case LEAT_KEY_LEVEL:
         leat_buf_text(out, "\"debug\", \"info\", \"warn\" or \"error\"");
         break;
@@ -191,6 +195,8 @@ static bool valid_text(leat_config *config, const leat_config_key *key, const ch
         return leat_http_head_value_ok((leat_slice){text, len});
     if (key->kind == LEAT_KEY_HOSTS)
         return read_hosts(config, text);
+    if (key->kind == LEAT_KEY_ORIGINS)
+        return leat_host_list_origins_ok(text);
     if (key->kind == LEAT_KEY_LEVEL)
         return leat_log_level_parse(&config->level, text) == 0;
     if (key->kind == LEAT_KEY_FORMAT)

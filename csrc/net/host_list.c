@@ -1,6 +1,8 @@
 #include "net/host_list.h"
 
+#include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
@@ -129,17 +131,33 @@ static leat_slice trim(leat_slice s)
     return s;
 }
 
+/* The next item of a list, which may be empty; false if there is none. An empty list has none. */
+static bool next_item(leat_slice *rest, leat_slice *item)
+{
+    if (rest->at == NULL)
+        return false;
+    const char *comma = rest->len == 0 ? NULL : memchr(rest->at, ',', rest->len);
+    size_t len = comma == NULL ? rest->len : (size_t)(comma - rest->at);
+    *item = trim((leat_slice){rest->at, len});
+    *rest = comma == NULL ? (leat_slice){NULL, 0} : (leat_slice){comma + 1, rest->len - len - 1};
+    return true;
+}
+
+static leat_slice items_of(const char *text)
+{
+    leat_slice all = trim(leat_slice_of(text));
+    return all.len == 0 ? (leat_slice){NULL, 0} : all;
+}
+
 int leat_host_list_parse(leat_host_list *out, const char *text)
 {
     leat_host_list list = {NULL, 0};
+    leat_slice rest = items_of(text);
+    leat_slice item;
     int err = 0;
-    leat_slice rest = trim(leat_slice_of(text));
-    while (rest.at != NULL && (rest.len > 0 || list.count > 0) && err == 0) {
-        const char *comma = rest.len == 0 ? NULL : memchr(rest.at, ',', rest.len);
-        size_t len = comma == NULL ? rest.len : (size_t)(comma - rest.at);
+    while (err == 0 && next_item(&rest, &item)) {
         list.items = leat_realloc(list.items, (list.count + 1) * sizeof(*list.items));
-        err = parse_entry(&list.items[list.count++], trim((leat_slice){rest.at, len}));
-        rest = comma == NULL ? (leat_slice){NULL, 0} : (leat_slice){comma + 1, rest.len - len - 1};
+        err = parse_entry(&list.items[list.count++], item);
     }
     if (err < 0)
         leat_host_list_close(&list);
@@ -199,4 +217,48 @@ bool leat_host_list_is_local(leat_slice text)
         return false;
     return parse_ip(h.name, &ip) || memchr(h.name.at, '.', h.name.len) == NULL ||
            is_below(h.name, leat_slice_of("localhost"));
+}
+
+/* --- origins --- */
+
+static bool scheme_ok(leat_slice scheme)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
+    for (size_t i = 0; i < scheme.len; i++)
+        if (scheme.at[i] == '\0' || strchr(allowed, scheme.at[i]) == NULL)
+            return false;
+    return scheme.len > 0 && isalpha((unsigned char)scheme.at[0]);
+}
+
+/* Browsers leave the default port out, and an origin with it would match none of theirs. */
+static bool is_default_port(leat_slice scheme, int port)
+{
+    return (port == HTTP_PORT && same_name(scheme, leat_slice_of("http"))) ||
+           (port == HTTPS_PORT && same_name(scheme, leat_slice_of("https")));
+}
+
+static bool origin_ok(leat_slice text)
+{
+    const char *slashes = text.len == 0 ? NULL : memmem(text.at, text.len, "://", 3);
+    host h;
+    leat_ip ip;
+    if (leat_slice_is(text, "*"))
+        return true;
+    if (slashes == NULL)
+        return false;
+    leat_slice scheme = {text.at, (size_t)(slashes - text.at)};
+    leat_slice rest = {slashes + 3, text.len - scheme.len - 3};
+    return scheme_ok(scheme) && split(rest, &h) && rest.at[rest.len - 1] != ':' &&
+           (parse_ip(h.name, &ip) || name_ok(h.name)) && !is_default_port(scheme, h.port);
+}
+
+bool leat_host_list_origins_ok(const char *text)
+{
+    leat_slice rest = items_of(text);
+    leat_slice item;
+    while (next_item(&rest, &item))
+        if (!origin_ok(item))
+            return false;
+    return true;
 }

@@ -1,5 +1,5 @@
 /* host_list.h - the names under which a server may be asked for (allowed_hosts), against pages
- * whose name has been made to point to it (DNS rebinding).
+ * whose name has been made to point to it (DNS rebinding); and the form of allowed_origins.
  *
  * Ownership  a list owns its entries; leat_host_list_close frees them. Verdicts borrow.
  * Threads    any, while nobody changes the list.
@@ -39,5 +39,10 @@ bool leat_host_list_has(const leat_host_list *list, leat_slice host);
 /* True for names that no page of the internet can have: IP addresses, "localhost" and names below
  * it, and names without a dot; and for no name at all, as browsers always send one. */
 bool leat_host_list_is_local(leat_slice host);
+
+/* True if text is a list of origins as browsers send them, or empty: "https://example.org,
+ * http://localhost:3000". Each is scheme and host, and a port only if it is not the scheme's
+ * default; or "*". */
+bool leat_host_list_origins_ok(const char *text);
 
 #endif

@@ -323,6 +323,8 @@ static void test_messages_name_key_value_and_expectation(void **state)
         {"return { listen = 'localhost' }",
          "listen = \"localhost\": expected a string \"ADDRESS:PORT\""},
         {"return { log_level = 'loud' }", "log_level = \"loud\": expected \"debug\", \"info\""},
+        {"return { allowed_origins = 'https://example.org/' }",
+         "allowed_origins = \"https://example.org/\": expected a string of origins like"},
         {"return { channel = 'leat' }", "unknown key channel = \"leat\""},
         {"return { app = function() end }", "expected a string (a path)"},
         {"return { wokers = 2 }", "unknown key wokers = 2"},

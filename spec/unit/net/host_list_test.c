@@ -141,6 +141,59 @@ static void refuses_malformed_lists(void **state)
                "cher.example");
 }
 
+static void knows_the_form_of_origins(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "",
+        " ",
+        "*",
+        "https://example.org",
+        "https://example.org:8443, http://localhost:3000",
+        "https://a.example,*",
+        "http://192.0.2.1:8080",
+        "http://[2001:db8::1]",
+        "chrome-extension://abcdefghijklmnop",
+        "https://example.org:80",
+        "HTTPS://EXAMPLE.org",
+    };
+    static const char *const bad[] = {
+        "example.org",
+        "//example.org",
+        "://example.org",
+        "https:/example.org",
+        "https://",
+        "https://example.org/",
+        "https://example.org/chat",
+        "https://example.org?x",
+        "https://example.org:443",
+        "http://example.org:80",
+        "https://example.org:",
+        "https://example.org:0",
+        "https://example.org:65536",
+        "https://user@example.org",
+        "https://*.example.org",
+        "https://example.org https://www.example.org",
+        "https://example.org,",
+        "https://example.org,,https://www.example.org",
+        ",",
+        "1https://example.org",
+        "ht tp://example.org",
+        "http://2001:db8::1",
+        "http://[2001:db8::1",
+        "https://b\xc3\xbc"
+        "cher.example",
+        "null",
+        "https://null, null",
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        if (!leat_host_list_origins_ok(good[i]))
+            fail_msg("refused: %s", good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (leat_host_list_origins_ok(bad[i]))
+            fail_msg("accepted: %s", bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +204,7 @@ int main(void)
         cmocka_unit_test(a_star_is_any),
         cmocka_unit_test(knows_names_that_the_internet_cannot_have),
         cmocka_unit_test(refuses_malformed_lists),
+        cmocka_unit_test(knows_the_form_of_origins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
