@@ -97,6 +97,7 @@ static const leat_subscriber_ops subscriber_ops = {
     .snapshot = client_send_snapshot,
     .resumed = client_send_resumed,
     .event = client_send_event,
+    .run = client_send_run,
     .refused = client_send_error,
     .closed = client_send_closed,
     .takes_more = takes_more,

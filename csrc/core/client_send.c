@@ -46,6 +46,11 @@ void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epo
     leat_peer_send_event(client_of(to)->peer, e, epoch);
 }
 
+bool client_send_run(leat_subscriber *to, const leat_run *run)
+{
+    return leat_peer_send_joined(client_of(to)->peer, run->joined, run->longest);
+}
+
 void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
                        const leat_failure *failure)
 {

@@ -17,6 +17,7 @@ void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
                          const leat_position *at);
 /* epoch is NULL for a signal. */
 void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epoch);
+bool client_send_run(leat_subscriber *to, const leat_run *run);
 /* If topic is absent (topic.at == NULL), this answers the request with that id. Otherwise it is the
  * error of a stream's topic. */
 void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,

@@ -35,12 +35,27 @@ static sub_event deliver(leat_sub *s, leat_event *e, sub_news *news)
     return SUB_ON_NOTHING;
 }
 
+/* Gives the client several events at once, in the block that all clients share. Returns false if
+ * there is none, or the client takes its events one by one. */
+static bool give_run(leat_sub *s)
+{
+    const leat_run *run = leat_topic_run(s->cursor.topic, s->cursor.next_seq);
+    leat_subscriber *r = s->subscriber;
+    if (run == NULL || r->ops->run == NULL || !r->ops->run(r, run))
+        return false;
+    s->cursor.next_seq = run->last + 1;
+    leat_metrics_add(sub_core(s)->metrics, LEAT_M_DELIVERIES, run->last - run->first + 1);
+    return true;
+}
+
 sub_event sub_move_cursor(leat_sub *s, sub_news *news)
 {
     leat_topic *t = s->cursor.topic;
     while (s->cursor.next_seq <= t->ring.head) {
         if (!takes_more(s))
             return SUB_ON_NOTHING;
+        if (give_run(s))
+            continue;
         leat_event *e = leat_ring_event(&t->ring, s->cursor.next_seq);
         if (e == NULL) /* what the outbox holds has not passed the hook */
             return leat_hook_applies(&t->hook) ? SUB_ON_GONE : SUB_ON_GAP;

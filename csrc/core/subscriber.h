@@ -16,6 +16,7 @@
 #include "base/failure.h"
 #include "base/map.h"
 #include "core/core.h"
+#include "core/run.h"
 #include "core/script.h"
 #include "core/snapshot.h"
 
@@ -34,6 +35,9 @@ typedef struct leat_subscriber_ops {
     void (*resumed)(leat_subscriber *to, leat_slice id, leat_slice topic, const leat_position *at);
     /* An event or a signal; epoch is NULL for a signal. */
     void (*event)(leat_subscriber *to, leat_event *e, const leat_epoch *epoch);
+    /* Several events, if the subscriber can take them in one block now. Returns false if not. NULL:
+     * it never can. */
+    bool (*run)(leat_subscriber *to, const leat_run *run);
     /* The answer to a subscribe: no. topic is absent if the answer need not name it. */
     void (*refused)(leat_subscriber *to, leat_slice id, leat_slice topic,
                     const leat_failure *failure);

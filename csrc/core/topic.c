@@ -4,7 +4,7 @@
  * first read's position (leat_ring_adopt), or the hub's (leat_topic_on_begin), starts the ring.
  * leat_topic_on_event appends to it, by way of the scripts' hook if there is one (hook.c), and
  * schedules fan_out. At the end of the loop's turn fan_out tells every cursor. A long fan-out goes
- * on in the next turn. */
+ * on in the next turn. If it has several events, their cursors share runs of them (run.h). */
 #include "core/topic.h"
 
 #include <stdlib.h>
@@ -66,6 +66,18 @@ leat_topic *leat_topic_get(leat_core *core, leat_slice name)
     return t;
 }
 
+static void end_runs(leat_topic *t)
+{
+    leat_runs_free(t->runs_);
+    t->runs_ = NULL;
+}
+
+static void restart_ring(leat_topic *t, int64_t head, bool another_epoch)
+{
+    end_runs(t);
+    leat_ring_restart(&t->ring, head, another_epoch);
+}
+
 static void free_topic(leat_topic *t)
 {
     leat_core *core = core_of(t);
@@ -76,6 +88,7 @@ static void free_topic(leat_topic *t)
         leat_catch_up_free(t->catch_up_);
     leat_sweep_cancel(&t->fan_out_);
     leat_deadline_cancel(&t->timer_);
+    end_runs(t);
     leat_ring_close(&t->ring);
     leat_map_remove(&core->topics, &t->entry);
     leat_metrics_add(core->metrics, LEAT_M_TOPICS, -1);
@@ -154,6 +167,9 @@ static void fan_out(leat_sweep *s)
         t->again_ = true;
         return;
     }
+    if (t->n_new_ > 1 && t->n_cursors_ > 1)
+        t->runs_ = leat_runs_new(&t->ring);
+    t->n_new_ = 0;
     leat_list_move(&t->unreached_, &t->cursors_);
     on_next_part(&t->timer_);
 }
@@ -171,7 +187,10 @@ static void on_next_part(leat_deadline *d)
     }
     if (!leat_list_empty(&t->unreached_)) {
         leat_loop_after(core->loop, &t->timer_, 0, on_next_part);
-    } else if (t->again_) {
+        return;
+    }
+    end_runs(t);
+    if (t->again_) {
         t->again_ = false;
         leat_sweep_schedule(core->loop, &t->fan_out_);
     }
@@ -180,6 +199,7 @@ static void on_next_part(leat_deadline *d)
 static void append(leat_topic *t, leat_event *e)
 {
     leat_ring_append(&t->ring, e);
+    t->n_new_++;
     if (t->n_cursors_ > 0)
         leat_sweep_schedule(core_of(t)->loop, &t->fan_out_);
 }
@@ -189,7 +209,7 @@ static void restart(leat_topic *t, int64_t head, int reason)
 {
     leat_core *core = core_of(t);
     leat_shares_restart(&t->shares, reason == LEAT_RESET_EPOCH);
-    leat_ring_restart(&t->ring, head, reason == LEAT_RESET_EPOCH);
+    restart_ring(t, head, reason == LEAT_RESET_EPOCH);
     if (head == LEAT_RING_UNKNOWN)
         leat_hook_stop(&t->hook);
     leat_list all;
@@ -249,7 +269,7 @@ void leat_topic_on_begin(leat_core *core, leat_topic_life life, const leat_named
         return;
     /* The hub left events out. Cursors that lack them go on from the outbox. */
     leat_hook_stop(&t->hook);
-    leat_ring_restart(&t->ring, at.seq, false);
+    restart_ring(t, at.seq, false);
     leat_sweep_schedule(core->loop, &t->fan_out_);
 }
 

@@ -19,6 +19,7 @@
 #include "core/core.h"
 #include "core/hook.h"
 #include "core/ring.h"
+#include "core/run.h"
 #include "core/share.h"
 
 typedef struct leat_topic {
@@ -32,7 +33,9 @@ typedef struct leat_topic {
     leat_catch_up *catch_up_; /* NULL until a cursor has fallen off the ring */
     leat_list cursors_;       /* leat_cursor by link: those that this round has reached */
     leat_list unreached_;     /* likewise: those that are still to be reached */
+    leat_runs *runs_;         /* while a fan-out of several events goes on; else NULL */
     size_t n_cursors_;
+    size_t n_new_; /* events since the last fan-out began */
     leat_sweep fan_out_;
     leat_deadline timer_; /* of the next part of a long fan-out, or of the topic's end */
     bool again_;          /* events came while a fan-out was running: another round follows */
@@ -70,6 +73,14 @@ void leat_topic_detach(leat_cursor *c);
 static inline leat_slice leat_topic_name(const leat_topic *t)
 {
     return t->entry.key;
+}
+
+/* Several events from next_seq on, in one block; NULL: the cursor takes them one by one. Borrowed
+ * until the caller returns. */
+static inline const leat_run *leat_topic_run(const leat_topic *t, int64_t next_seq)
+{
+    bool several = t->runs_ != NULL && next_seq < t->ring.head;
+    return several ? leat_runs_from(t->runs_, next_seq) : NULL;
 }
 
 /* Fetches the events that the ring no longer holds (catch_up.h); made if need be. */

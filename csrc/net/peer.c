@@ -92,6 +92,14 @@ void leat_peer_send(leat_peer *p, leat_buf *message)
     }
 }
 
+bool leat_peer_send_joined(leat_peer *p, leat_event *joined, size_t longest)
+{
+    if (p->output != LEAT_PEER_OPEN || p->ops->send_joined == NULL)
+        return false;
+    size_t bytes = leat_conn_queued(p->conn) + leat_event_frame(joined).len;
+    return bytes <= p->limits->max_send_buffer_bytes && p->ops->send_joined(p, joined, longest);
+}
+
 static void open_output(leat_peer *p)
 {
     p->output = LEAT_PEER_OPEN;

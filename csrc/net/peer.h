@@ -69,6 +69,8 @@ typedef struct leat_peer_ops {
     /* Queues what leat_peer_begin opened; empties the buffer. */
     void (*finish)(leat_peer *p, leat_buf *message);
     void (*send_event)(leat_peer *p, leat_event *e, const leat_epoch *epoch);
+    /* As leat_peer_send_joined; NULL: no peer of this kind takes joined events. */
+    bool (*send_joined)(leat_peer *p, leat_event *joined, size_t longest);
     /* Stops and starts the delivery of messages, and reading. */
     void (*hold)(leat_peer *p);
     void (*release)(leat_peer *p);
@@ -130,6 +132,11 @@ static inline void leat_peer_send_event(leat_peer *p, leat_event *e, const leat_
 {
     p->ops->send_event(p, e, epoch);
 }
+
+/* Sends several events at once: joined's frame is all of their frames. longest: the longest payload
+ * of one. Returns false, and sends nothing, if the peer's transport writes each event differently,
+ * or if so much does not fit below max_send_buffer_bytes. */
+bool leat_peer_send_joined(leat_peer *p, leat_event *joined, size_t longest);
 
 /* No message is delivered, and nothing is read, until leat_peer_release. */
 static inline void leat_peer_hold(leat_peer *p)

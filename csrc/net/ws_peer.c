@@ -209,6 +209,17 @@ static void send_event(leat_peer *p, leat_event *e, const leat_epoch *epoch)
     leat_peer_sent(p);
 }
 
+/* Compressed events are not joined: each is a message of its own. */
+static bool send_joined(leat_peer *p, leat_event *joined, size_t longest)
+{
+    ws_peer *w = ws_of(p);
+    if (w->window_bits > 0 && leat_deflate_min_bytes(w->deflate) <= longest)
+        return false;
+    leat_conn_send_event(p->conn, joined, leat_event_frame(joined));
+    leat_peer_sent(p);
+    return true;
+}
+
 void leat_ws_peer_send(leat_peer *p, bool binary, leat_slice payload)
 {
     ws_peer *w = ws_of(p);
@@ -645,6 +656,7 @@ leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_l
         .begin = begin,
         .finish = finish,
         .send_event = send_event,
+        .send_joined = send_joined,
         .hold = hold,
         .release = release,
         .close = close_peer,

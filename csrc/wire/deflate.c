@@ -59,6 +59,11 @@ leat_deflate *leat_deflate_new(int level, size_t min_bytes)
     return z;
 }
 
+size_t leat_deflate_min_bytes(const leat_deflate *z)
+{
+    return z->min_bytes;
+}
+
 void leat_deflate_free(leat_deflate *z)
 {
     if (z == NULL)

@@ -26,6 +26,9 @@ typedef struct leat_deflate leat_deflate;
 leat_deflate *leat_deflate_new(int level, size_t min_bytes);
 void leat_deflate_free(leat_deflate *z); /* NULL is harmless */
 
+/* A shorter message is never compressed. */
+size_t leat_deflate_min_bytes(const leat_deflate *z);
+
 /* Appends the message whose compressed bytes are given, joined over all of its frames. Stops as
  * soon as the message is longer than max. */
 int leat_deflate_inflate(leat_deflate *z, leat_slice compressed, size_t max, leat_buf *out);

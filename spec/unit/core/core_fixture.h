@@ -38,6 +38,7 @@ struct leat_conn {
     const leat_conn_handler *handler;
     void *owner;
     leat_buf sent; /* all of it, frames and all */
+    int n_shared;  /* pieces of it that were sent by reference */
     size_t queued; /* as the client sees it */
     size_t read_size;
     bool blocked;  /* likewise */

@@ -51,6 +51,7 @@ void leat_conn_send_tail(leat_conn *c, leat_buf *bytes, size_t from)
 void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part)
 {
     (void)e;
+    c->n_shared++;
     leat_buf_slice(&c->sent, part);
 }
 

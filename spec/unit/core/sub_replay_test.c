@@ -29,6 +29,48 @@ static void stops_while_there_is_no_room(void **state)
     assert_int_equal(12, core_fixture_sub(f)->cursor.next_seq);
 }
 
+static void begin_fan_out(core_fixture *f)
+{
+    leat_topic *t = core_fixture_topic(f);
+    t->runs_ = leat_runs_new(&t->ring); /* a topic makes it if it has several cursors */
+}
+
+static void takes_a_run_of_events(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_fill(f);
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
+    core_fixture_event(f, LEAT_EVENT_DATA, 12, "2");
+    int64_t before = core_fixture_metric(f, LEAT_M_DELIVERIES);
+    begin_fan_out(f);
+
+    core_fixture_drain(f);
+
+    assert_int_equal(before + 2, core_fixture_metric(f, LEAT_M_DELIVERIES));
+    assert_int_equal(13, core_fixture_sub(f)->cursor.next_seq);
+    assert_int_equal(1, f->conn.n_shared);
+    assert_true(core_fixture_was_sent(f, "\"seq\":11"));
+    assert_true(core_fixture_was_sent(f, "\"seq\":12"));
+}
+
+static void takes_single_events_where_a_run_does_not_fit(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_fill(f);
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
+    core_fixture_event(f, LEAT_EVENT_DATA, 12, "2");
+    begin_fan_out(f);
+    f->conn.queued = f->limits.max_send_buffer_bytes - 1;
+    f->client->peer->output = LEAT_PEER_OPEN;
+
+    leat_sub_move_all(&f->client->base);
+
+    assert_int_equal(2, f->conn.n_shared);
+    assert_int_equal(13, core_fixture_sub(f)->cursor.next_seq);
+}
+
 static void takes_from_the_outbox_what_the_ring_lacks(void **state)
 {
     core_fixture *f = *state;
@@ -89,6 +131,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(stops_while_there_is_no_room),
+        TEST(takes_a_run_of_events),
+        TEST(takes_single_events_where_a_run_does_not_fit),
         TEST(takes_from_the_outbox_what_the_ring_lacks),
         TEST(is_owed_a_snapshot_where_the_outbox_does_not_lead_on),
         TEST(takes_nothing_from_the_outbox_that_has_not_passed_the_hook),

@@ -25,8 +25,10 @@ static struct {
     size_t n_armed;
     size_t n_signals;
     int last_reason;
-    size_t n_pushed; /* to the hook */
-    bool hooked;     /* the scripts have a hook */
+    size_t n_pushed;              /* to the hook */
+    const leat_run *runs[N_SUBS]; /* what the cursors were offered, one each */
+    size_t n_moved;
+    bool hooked; /* the scripts have a hook */
     bool shares_forgotten;
     bool disarmed;
 } seen;
@@ -58,6 +60,7 @@ static void on_armed(leat_cursor *c)
 
 static void on_events(leat_cursor *c)
 {
+    seen.runs[seen.n_moved++ % N_SUBS] = leat_topic_run(c->topic, c->next_seq);
     while (leat_ring_event(&c->topic->ring, c->next_seq) != NULL)
         c->next_seq++;
 }
@@ -536,6 +539,56 @@ static void moves_every_cursor_at_the_end_of_the_turn(void **state)
         assert_int_equal(3, w->cursors[i].next_seq);
 }
 
+static void shares_a_run_of_several_events(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 0);
+    for (int i = 0; i < N_SUBS; i++)
+        w->cursors[i].next_seq = 1;
+
+    event(w, 1);
+    event(w, 2);
+    turn(w);
+
+    assert_int_equal(N_SUBS, seen.n_moved);
+    assert_non_null(seen.runs[0]);
+    for (int i = 1; i < N_SUBS; i++)
+        assert_ptr_equal(seen.runs[0], seen.runs[i]);
+    assert_null(w->topic->runs_);
+}
+
+static void has_no_run_for_a_single_event(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 0);
+    for (int64_t seq = 1; seq <= 2; seq++) {
+        event(w, seq);
+        turn(w);
+    }
+    for (int i = 0; i < N_SUBS; i++)
+        assert_null(seen.runs[i]);
+}
+
+static void drops_its_runs_when_the_ring_restarts(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 0);
+    event(w, 1);
+    event(w, 2);
+    w->topic->runs_ = leat_runs_new(&w->topic->ring); /* as in the middle of a long fan-out */
+    assert_non_null(leat_topic_run(w->topic, 1));
+
+    leat_topic_on_reset(&w->core, life(w), LEAT_RESET_EPOCH);
+    position(w, "f", 0);
+    event(w, 1);
+    event(w, 2);
+
+    assert_null(leat_topic_run(w->topic, 1));
+}
+
 static void leaves_after_its_last_subscription_has_lingered(void **state)
 {
     world *w = *state;
@@ -574,6 +627,9 @@ int main(void)
         TEST(refuses_a_position_of_another_numbering),
         TEST(renumbers_when_a_read_meets_a_new_numbering_after_a_restart),
         TEST(moves_every_cursor_at_the_end_of_the_turn),
+        TEST(shares_a_run_of_several_events),
+        TEST(has_no_run_for_a_single_event),
+        TEST(drops_its_runs_when_the_ring_restarts),
         TEST(leaves_after_its_last_subscription_has_lingered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

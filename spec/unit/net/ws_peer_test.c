@@ -421,6 +421,38 @@ static leat_deflate *open_with_deflate(owner *o, void **state)
     return open_with_window(o, state, 8);
 }
 
+/* Two events of ten bytes each, as far as the peer knows. */
+static bool send_joined(owner *o, size_t longest)
+{
+    leat_slice none = {NULL, 0};
+    leat_event *joined = leat_event_new(LEAT_EVENT_DATA, none, 2, 24, 0, 24, 0);
+    memcpy(leat_event_frame_room(joined),
+           "\x81\x0a"
+           "1234567890"
+           "\x81\x0a"
+           "abcdefghij",
+           24);
+    bool sent = leat_peer_send_joined(o->peer, joined, longest);
+    leat_event_unref(joined);
+    return sent;
+}
+
+static void joins_no_events_that_it_would_compress(void **state)
+{
+    owner o;
+    leat_deflate *deflate = open_with_deflate(&o, state);
+    assert_false(send_joined(&o, 20)); /* the least that is compressed */
+    assert_true(send_joined(&o, 19));
+    ws_far_end_expect(&o.far,
+                      "\x81\x0a"
+                      "1234567890"
+                      "\x81\x0a"
+                      "abcdefghij",
+                      24);
+    end(&o);
+    leat_deflate_free(deflate);
+}
+
 static void say_compressed(owner *o, int op, const char *payload, size_t len)
 {
     leat_buf frame = LEAT_BUF_INIT;
@@ -848,6 +880,7 @@ int main(void)
         TEST(closing_ends_holding),
         TEST(gives_up_a_close_that_is_not_answered),
         TEST(names_breaches),
+        TEST(joins_no_events_that_it_would_compress),
         TEST(takes_compressed_and_plain_messages),
         TEST(takes_a_compressed_message_in_fragments),
         TEST(closes_for_a_bad_compressed_message),
