@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/epoch.h"
+#include "base/gate.h"
 #include "base/limits.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -36,6 +37,7 @@ typedef struct leat_core {
     size_t
         max_client_bytes;  /* what all clients may make the server hold; 0: as much as they like */
     size_t max_ring_bytes; /* of all topics; 0: no bound, which only tests use */
+    leat_gate *gate;       /* where a test stops the worker; NULL: nowhere */
     leat_script *script;   /* the current scripts; replaced through leat_core_set_script */
 
     /* The core's own. */

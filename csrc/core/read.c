@@ -277,6 +277,7 @@ static void on_position(leat_pg_query *q, leat_pg_result *res, int err)
         .seq = strtoll(leat_pg_result_value(res, 0, 1).at, NULL, 10),
         .revoked = strtoll(leat_pg_result_value(res, 0, 2).at, NULL, 10),
     };
+    leat_gate_stop(r->core->gate, "position", r->ring->life.name, NULL);
     if (r->state == READ_COMPOSED)
         succeed(r, leat_buf_view(&r->json));
 }
@@ -377,6 +378,7 @@ static bool take_position_of_ring(leat_read *r)
 static void on_composed(leat_call *call, const leat_verdict *v)
 {
     leat_read *r = call->data;
+    leat_gate_stop(r->core->gate, "composed", r->ring->life.name, leat_code_name(v->failure.code));
     if (v->failure.code != LEAT_CODE_OK && !v->failure.read_failed) {
         fail(r, v->failure);
     } else if (v->failure.code != LEAT_CODE_OK) {

@@ -75,7 +75,7 @@ static void count(leat_sub *s, sub_state next)
         leat_metrics_add(m, to, 1);
 }
 
-static sub_event change(leat_sub *s, const sub_rule *rule, sub_news *news)
+static sub_event change(leat_sub *s, sub_event event, const sub_rule *rule, sub_news *news)
 {
     const sub_trait *from = &sub_traits[s->state];
     const sub_trait *to = &sub_traits[rule->next];
@@ -86,6 +86,7 @@ static sub_event change(leat_sub *s, const sub_rule *rule, sub_news *news)
         sub_release_asked(s);
     count(s, rule->next);
     s->state = (uint8_t)rule->next;
+    leat_gate_stop(sub_core(s)->gate, to->name, sub_name(s), sub_event_name(event));
     if (met == SUB_ON_NOTHING && to->enter != NULL)
         met = to->enter(s, news);
     if (met == SUB_ON_NOTHING && to->deadline != NULL)
@@ -107,7 +108,7 @@ void sub_happens(leat_sub *s, sub_event event, sub_news *news)
     while (event != SUB_ON_NOTHING) {
         const sub_rule *rule = sub_rule_for((sub_state)s->state, event);
         if (!rule->stays)
-            event = change(s, rule, news);
+            event = change(s, event, rule, news);
         else
             event = rule->act == NULL ? SUB_ON_NOTHING : rule->act(s, news);
     }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/gate.h"
 #include "base/mem.h"
 
 #define KIB UINT64_C(1024)
@@ -333,7 +334,7 @@ const char *leat_config_text(const leat_config *config, const leat_config_key *k
 
 void leat_config_set_defaults(leat_config *config)
 {
-    *config = (leat_config){.level = LEAT_LOG_LEVEL_INFO};
+    *config = (leat_config){.level = LEAT_LOG_LEVEL_INFO, .gates = LEAT_GATE_NONE};
     for (size_t i = 0; i < N_KEYS; i++) {
         if (leat_config_key_is_number(&keys[i]))
             leat_config_set_number(config, &keys[i], keys[i].number);

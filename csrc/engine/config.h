@@ -87,6 +87,8 @@ typedef struct leat_config {
     char *confine_read;             /* comma-separated paths */
     char *require_folders;          /* comma-separated paths */
 
+    int gates; /* the socket of leat test (base/gate.h), or LEAT_GATE_NONE */
+
     char *file;       /* the file that was read; NULL: none was */
     char *lua_dir;    /* where lua/leat/ lies */
     char *schema_dir; /* where the migrations lie */

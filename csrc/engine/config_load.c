@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/gate.h"
 #include "base/mem.h"
 #include "base/slice.h"
 #include "net/listener.h"
@@ -38,6 +40,7 @@ static int read_environment(leat_config *config, const leat_config_sources *sour
                             leat_buf *error);
 static int read_command_line(leat_config *config, const leat_config_sources *sources,
                              leat_buf *error);
+static int read_gates(leat_config *config, const leat_config_sources *sources, leat_buf *error);
 static void derive(leat_config *config, const leat_config_sources *sources);
 static char *join(const char *folder, const char *name);
 static bool is_folder(const char *path);
@@ -51,6 +54,8 @@ int leat_config_load(leat_config *out, const leat_config_sources *sources, leat_
         err = read_environment(&config, sources, error);
     if (err == 0)
         err = read_command_line(&config, sources, error);
+    if (err == 0)
+        err = read_gates(&config, sources, error);
     if (err < 0) {
         leat_config_free(&config);
         return err;
@@ -430,6 +435,26 @@ static int read_environment(leat_config *config, const leat_config_sources *sour
         err = read_variable(config, &keys[i], name, sources, error);
     }
     return err;
+}
+
+/* No key has this: the socket is inherited from leat test, which alone sets the variable. */
+static int read_gates(leat_config *config, const leat_config_sources *sources, leat_buf *error)
+{
+    const char *text = sources->getenv("LEAT_GATES");
+    if (text == NULL || text[0] == '\0')
+        return 0;
+    char *end = NULL;
+    long fd = strtol(text, &end, 10);
+    bool valid = *end == '\0' && fd > STDERR_FILENO && fd <= INT_MAX;
+    if (!valid || !leat_gate_is_socket((int)fd) || config->workers != 1) {
+        leat_buf_printf(error,
+                        "environment variable LEAT_GATES = %s: expected a socket that leat "
+                        "test has opened, and one worker",
+                        text);
+        return LEAT_ECONFIG;
+    }
+    config->gates = (int)fd;
+    return 0;
 }
 
 static int read_option(leat_config *config, const char *key, const char *option, const char *value,

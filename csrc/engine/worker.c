@@ -66,6 +66,7 @@ struct leat_worker {
     leat_pg_pool_options pool_options;
     leat_pg_pool *pool;
     leat_core core;
+    leat_gate gate;
     bool core_started;
     leat_list scripts; /* of loaded; the last is current */
     leat_lua *lua;     /* the current ones */
@@ -241,6 +242,8 @@ static void fill_core(leat_worker *w)
     w->core.pool = w->pool;
     w->core.hub = leat_hub_mailbox(w->options.hub);
     w->core.limits = &w->options.config->limits;
+    w->gate.fd = w->options.config->gates;
+    w->core.gate = w->gate.fd == LEAT_GATE_NONE ? NULL : &w->gate;
     w->core.max_client_bytes = w->options.config->max_client_bytes / w->options.config->workers;
     w->core.max_ring_bytes = w->options.config->max_ring_bytes / w->options.config->workers;
     w->core.keys = leat_key_store_new(w->loop, w->metrics, w->core.limits);

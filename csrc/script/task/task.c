@@ -495,7 +495,9 @@ void leat_task_wake(leat_task *t, int err)
 
 static void on_db(leat_db *db, int err)
 {
-    leat_task_wake(LEAT_CONTAINER_OF(db, leat_task, db), err);
+    leat_task *t = LEAT_CONTAINER_OF(db, leat_task, db);
+    leat_gate_stop(t->lua->core->gate, t->kind->name, leat_task_name(t), db->sql.at);
+    leat_task_wake(t, err);
 }
 
 static void on_resume(leat_deadline *d)
