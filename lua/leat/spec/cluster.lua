@@ -43,6 +43,11 @@ function M.new(settings)
   return self
 end
 
+--- The one that leat test has made in that folder, and removes.
+function M.attach(dir)
+  return setmetatable({ dir = dir, data = dir .. "/pg", settings = {} }, Cluster)
+end
+
 --- A standby of it, started: a copy that follows it by streaming, asynchronously.
 function Cluster:standby()
   local copy = place(self.settings)

@@ -25,6 +25,13 @@ function Database:drop()
   admin:close()
 end
 
+--- A new session, for when Postgres was restarted.
+function Database:reconnect()
+  pcall(self.session.close, self.session)
+  self.session = pg.connect(self.url)
+  self.session:run("set client_min_messages = warning")
+end
+
 local function make_empty(url_of)
   local name = ("leat_spec_%d_%x"):format(uv.os_getpid(), uv.hrtime()) -- one that no run left behind
   local self = setmetatable({ name = name, url = url_of(name), admin_url = url_of("postgres") }, Database)

@@ -37,7 +37,8 @@ local function read_lines(pipe, lines)
   return start
 end
 
---- Starts a program. options: args, env (changes), cwd, input (text for its standard input).
+--- Starts a program. options: args, env (changes), cwd, input (text for its standard input), extra (a pipe that
+--- becomes its descriptor 3), detached.
 function M.spawn(path, options)
   local self = setmetatable({ out = {}, err = {} }, Process)
   local stdout, stderr = uv.new_pipe(false), uv.new_pipe(false)
@@ -46,7 +47,8 @@ function M.spawn(path, options)
     args = options.args,
     env = M.environment(options.env),
     cwd = options.cwd,
-    stdio = { stdin, stdout, stderr },
+    stdio = { stdin, stdout, stderr, options.extra },
+    detached = options.detached,
   }, function(code, signal)
     self.code, self.signal = code, signal
     self.handle:close()

@@ -36,7 +36,8 @@ local function read_port(path)
 end
 
 --- Starts it and waits until it listens.
---- options: url, app (a path), env (variables), args, binary, log = patterns of warnings and errors that may be logged.
+--- options: url, app (a path), env (variables), args, binary, gates (the pipe of leat.spec.gates),
+--- log = patterns of warnings and errors that may be logged.
 function M.start(options)
   local variables = { LEAT_DATABASE_URL = options.url, LEAT_APP = options.app }
   for key, value in pairs(DEFAULTS) do variables[key] = value end
@@ -47,7 +48,7 @@ function M.start(options)
   local args = { "serve", "--address-file", address }
   for _, arg in ipairs(options.args or {}) do args[#args + 1] = arg end
   local self = setmetatable({ expected = options.log or {} }, Server)
-  self.process = process.spawn(options.binary or env.binary(), { args = args, env = variables })
+  self.process = process.spawn(options.binary or env.binary(), { args = args, env = variables, extra = options.gates })
   self.log = self.process.err
   loop.eventually(function()
     self.port = read_port(address)
