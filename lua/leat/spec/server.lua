@@ -37,6 +37,7 @@ end
 
 --- Starts it and waits until it listens.
 --- options: url, app (a path), env (variables), args, binary, gates (the pipe of leat.spec.gates),
+--- before (a function that is called once it runs, before it listens),
 --- log = patterns of warnings and errors that may be logged.
 function M.start(options)
   local variables = { LEAT_DATABASE_URL = options.url, LEAT_APP = options.app }
@@ -50,6 +51,7 @@ function M.start(options)
   local self = setmetatable({ expected = options.log or {} }, Server)
   self.process = process.spawn(options.binary or env.binary(), { args = args, env = variables, extra = options.gates })
   self.log = self.process.err
+  if options.before then options.before() end
   loop.eventually(function()
     self.port = read_port(address)
     return self.port or not self.process:running()

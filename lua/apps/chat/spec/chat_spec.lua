@@ -4,6 +4,31 @@ local spec = require "leat.spec"
 
 local folder = debug.getinfo(1, "S").source:match("^@(.*)/spec/[^/]*$") or "."
 
+-- What the page does with an event (public/app.js).
+local function apply(state, event)
+  local data = event.data
+  if data.type == "message" then
+    table.insert(state.messages, data.message)
+  elseif data.type == "queued" then
+    table.insert(state.queue, data.message)
+  elseif data.type == "status" then
+    state.status = data.status
+  elseif data.type == "flushed" then
+    for _, message in ipairs(data.messages) do table.insert(state.messages, message) end
+    state.queue = {}
+  end
+end
+
+-- What it must show in the end.
+local function truth(db)
+  local chat = db:one("select title, status, owner_id from chats where id = 42")
+  chat.members = db:rows [[select u.id, u.name, u.colour from chat_members m join users u on u.id = m.user_id
+    where m.chat_id = 42 order by u.id]]
+  chat.messages = db:rows "select id, user_id, body, created_at from messages where chat_id = 42 order by id"
+  chat.queue = db:rows "select id, user_id, body, created_at from queued where chat_id = 42 order by id"
+  return chat
+end
+
 describe("a chat", function()
   local server = spec.serve { app = folder .. "/app.lua", schema = folder .. "/schema.sql" }
 
@@ -45,5 +70,18 @@ describe("a chat", function()
     local chat = server:client({ token = "alice-token" }):subscribe "chat:42"
 
     assert.equal(4, #chat.data.messages)
+  end)
+
+  it("is exact, whatever commits when", function()
+    server:every_interleaving {
+      subscribe = { topic = "chat:42", token = "alice-token" },
+      commits = {
+        { token = "alice-token", publish = "chat:42", data = { type = "status", status = "paused" } },
+        { token = "bob-token", publish = "chat:42", data = { type = "message", body = "later" } },
+        { token = "alice-token", publish = "chat:42", data = { type = "status", status = "open" } },
+      },
+      apply = apply,
+      truth = truth, limit = 40,
+    }
   end)
 end)
