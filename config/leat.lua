@@ -300,6 +300,12 @@ return {
   -- Events on their way to one worker (a thread). What does not fit is left out, and fetched from the
   -- outbox when the worker has caught up.
   worker_mail_bytes = 67108864,
+  -- A conflating signal waits while so many bytes are unsent to its client. The newer one of its key replaces
+  -- it meanwhile.
+  max_signal_backlog = 16384,
+  -- What a worker keeps of conflating signals for clients that are behind, and what is kept for a worker that
+  -- is behind. For more, those go that were sent longest ago.
+  kept_signal_bytes = 16777216,
   -- Live subscriptions of one worker that read for themselves at the same time: to prove their right
   -- anew, to resync, to replace a stale snapshot. The others wait for a slot, so that a topic's
   -- thousands do not fall upon the database together. Those that failed, and try again, get at most

@@ -162,14 +162,28 @@ begin
   perform leat_internal.enqueue(topic, 'resync', 'null');
 end $$;
 
+-- Returns true for a key of conflating signals: what a topic may be, or nothing.
+create function leat_internal.is_key(key text) returns boolean
+  language sql immutable parallel safe
+  return key = '' or leat_internal.is_topic(key);
+
 -- Sends data at commit to clients that are subscribed at that time. It is not stored, so it must fit into the
 -- announcement. Equal signals of one transaction are sent once.
-create function leat.signal(topic text, data jsonb) returns void
+--
+-- With a key to conflate by, which may be empty, the signal replaces the last one of its topic and key for each client
+-- that has not taken that one yet.
+create function leat.signal(topic text, data jsonb, conflate text default null) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  message constant text := leat_internal.message('s', '', 0, 0, topic, data::text);
+  message constant text := leat_internal.message(case when conflate is null then 's' else 'c' end,
+                                                 coalesce(conflate, ''), 0, 0, topic, data::text);
 begin
   perform leat_internal.check_topic(topic);
+  if not leat_internal.is_key(conflate) then
+    raise exception 'malformed key to conflate by: %', to_json(left(conflate, 100))
+      using errcode = 'invalid_parameter_value',
+            detail = 'It is at most 255 bytes of UTF-8 without control characters.';
+  end if;
   if data is null then
     raise exception 'data of a signal must not be NULL' using errcode = 'null_value_not_allowed',
       hint = 'For JSON null, write ''null''::jsonb.';
@@ -177,7 +191,7 @@ begin
   if not leat_internal.fits(message) then
     raise exception 'signal of % bytes is too large', octet_length(message)
       using errcode = 'invalid_parameter_value',
-            detail = 'A signal and its topic take at most 7,958 bytes.',
+            detail = 'A signal, its topic and its key take at most 7,958 bytes.',
             hint = 'Publish an event instead, or send a reference to the data.';
   end if;
   perform leat_internal.announce(message);

@@ -11,7 +11,7 @@ create function leat_internal.grant_publisher(role name) returns void
 begin
   execute format('grant usage on schema leat to %I', role);
   execute format('grant execute on function leat.publish(text, jsonb), leat.revoke(text, text), leat.resync(text),'
-                 || ' leat.signal(text, jsonb) to %I', role);
+                 || ' leat.signal(text, jsonb, text) to %I', role);
 end $$;
 
 -- For the role that a server connects as. Its handlers publish. It reads positions, topics and the outbox, deletes old

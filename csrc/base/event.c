@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+static const uint32_t no_key = UINT32_MAX;
+
 struct leat_event {
     atomic_uint refs;
     _Atomic(leat_event *) twin;
@@ -17,29 +19,55 @@ struct leat_event {
     uint32_t payload_at; /* offset in the frame; data_at, too */
     uint32_t data_at;
     uint32_t data_len;
+    uint32_t key_len; /* the key lies behind the frame; no_key: there is none */
     char bytes[];
 };
+
+/* hidden_len: what lies behind the frame, and is not sent. */
+static leat_event *make(leat_slice topic, size_t frame_len, size_t hidden_len)
+{
+    LEAT_ASSERT(topic.len <= UINT32_MAX && frame_len <= UINT32_MAX);
+    leat_event *e = leat_calloc(1, sizeof(*e) + topic.len + frame_len + hidden_len);
+    atomic_init(&e->refs, 1);
+    atomic_init(&e->twin, NULL);
+    e->topic_len = (uint32_t)topic.len;
+    e->frame_len = (uint32_t)frame_len;
+    e->key_len = no_key;
+    if (topic.len > 0)
+        memcpy(e->bytes, topic.at, topic.len);
+    return e;
+}
+
+static void set_layout(leat_event *e, size_t payload_at, size_t data_at, size_t data_len)
+{
+    LEAT_ASSERT(payload_at <= e->frame_len && data_at <= e->frame_len);
+    e->payload_at = (uint32_t)payload_at;
+    e->data_at = (uint32_t)data_at;
+    e->data_len = (uint32_t)data_len;
+}
 
 leat_event *leat_event_new(leat_event_kind kind, leat_slice topic, int64_t seq, size_t frame_len,
                            size_t payload_at, size_t data_at, size_t data_len)
 {
-    LEAT_ASSERT(topic.len <= UINT32_MAX && frame_len <= UINT32_MAX);
-    LEAT_ASSERT(payload_at <= frame_len && data_at <= frame_len);
-    /* Data behind the frame is kept, but not sent. */
     size_t hidden_len = data_at == frame_len ? data_len : 0;
     LEAT_ASSERT(data_len <= frame_len + hidden_len - data_at);
-    leat_event *e = leat_calloc(1, sizeof(*e) + topic.len + frame_len + hidden_len);
-    atomic_init(&e->refs, 1);
-    atomic_init(&e->twin, NULL);
+    leat_event *e = make(topic, frame_len, hidden_len);
+    set_layout(e, payload_at, data_at, data_len);
     e->kind = kind;
     e->seq = seq;
-    e->topic_len = (uint32_t)topic.len;
-    e->frame_len = (uint32_t)frame_len;
-    e->payload_at = (uint32_t)payload_at;
-    e->data_at = (uint32_t)data_at;
-    e->data_len = (uint32_t)data_len;
-    if (topic.len > 0)
-        memcpy(e->bytes, topic.at, topic.len);
+    return e;
+}
+
+leat_event *leat_event_new_conflating(leat_slice topic, leat_slice key, size_t frame_len,
+                                      size_t payload_at, size_t data_at, size_t data_len)
+{
+    LEAT_ASSERT(data_at < frame_len && data_len <= frame_len - data_at && key.len < no_key);
+    leat_event *e = make(topic, frame_len, key.len);
+    set_layout(e, payload_at, data_at, data_len);
+    e->kind = LEAT_EVENT_SIGNAL;
+    e->key_len = (uint32_t)key.len;
+    if (key.len > 0)
+        memcpy(e->bytes + topic.len + frame_len, key.at, key.len);
     return e;
 }
 
@@ -93,6 +121,13 @@ leat_slice leat_event_topic(const leat_event *e)
     return (leat_slice){e->bytes, e->topic_len};
 }
 
+leat_slice leat_event_key(const leat_event *e)
+{
+    if (e->key_len == no_key)
+        return (leat_slice){NULL, 0};
+    return (leat_slice){e->bytes + e->topic_len + e->frame_len, e->key_len};
+}
+
 int64_t leat_event_seq(const leat_event *e)
 {
     return e->seq;
@@ -116,5 +151,6 @@ leat_slice leat_event_data(const leat_event *e)
 size_t leat_event_bytes(const leat_event *e)
 {
     size_t hidden_len = e->data_at == e->frame_len ? e->data_len : 0;
-    return sizeof(*e) + e->topic_len + e->frame_len + hidden_len;
+    size_t key_len = e->key_len == no_key ? 0 : e->key_len;
+    return sizeof(*e) + e->topic_len + e->frame_len + hidden_len + key_len;
 }

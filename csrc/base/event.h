@@ -27,7 +27,7 @@ typedef enum leat_event_kind {
     LEAT_EVENT_REVOKE,   /* stored: subject in data (JSON string or null); others see op "skip" */
     LEAT_EVENT_RESYNC,   /* stored: a cursor that reaches it needs a fresh snapshot */
     LEAT_EVENT_OVERSIZE, /* stored: an event too large for memory; has the effect of RESYNC */
-    LEAT_EVENT_SIGNAL,   /* not stored: seq is 0 */
+    LEAT_EVENT_SIGNAL,   /* not stored: seq is 0. With a key it is conflating */
 } leat_event_kind;
 
 typedef struct leat_event leat_event;
@@ -41,6 +41,9 @@ typedef struct leat_event leat_event;
  * the frame the payload starts and where the data lies. */
 leat_event *leat_event_new(leat_event_kind kind, leat_slice topic, int64_t seq, size_t frame_len,
                            size_t payload_at, size_t data_at, size_t data_len);
+/* Makes a conflating signal: it replaces an earlier one with that key, which may be empty. */
+leat_event *leat_event_new_conflating(leat_slice topic, leat_slice key, size_t frame_len,
+                                      size_t payload_at, size_t data_at, size_t data_len);
 char *leat_event_frame_room(leat_event *e);
 
 leat_event *leat_event_ref(leat_event *e);
@@ -55,6 +58,8 @@ leat_event *leat_event_set_twin(leat_event *e, leat_event *twin);
 
 leat_event_kind leat_event_kind_of(const leat_event *e);
 leat_slice leat_event_topic(const leat_event *e);
+/* at == NULL: it is no conflating signal. */
+leat_slice leat_event_key(const leat_event *e);
 int64_t leat_event_seq(const leat_event *e);
 leat_slice leat_event_frame(const leat_event *e);   /* the bytes for a WebSocket client */
 leat_slice leat_event_payload(const leat_event *e); /* the JSON message in it */

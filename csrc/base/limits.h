@@ -60,6 +60,8 @@ typedef struct leat_limits {
     size_t history_events;     /* rows of one fetch from the outbox */
     size_t hub_pending_bytes;  /* events of one topic that wait for a hole to be filled */
     size_t worker_mail_bytes;  /* events on their way from the hub to one worker */
+    size_t max_signal_backlog; /* bytes queued for a client to whom conflating signals are sent */
+    size_t kept_signal_bytes;  /* of conflating signals, of one worker and for one worker */
     size_t max_turns;          /* database slots of one worker (slot.h) */
     uint64_t compare_interval_ms;
     uint64_t retention_s;

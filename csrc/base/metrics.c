@@ -279,6 +279,11 @@ static const series table[LEAT_M_COUNT] = {
                                   "Age of the oldest event that trimming has not looked at."),
     [LEAT_M_SIGNALS_DROPPED] =
         COUNTER("leat_signals_dropped_total", "Signals not sent to clients that did not read."),
+    [LEAT_M_SIGNALS_CONFLATED] =
+        COUNTER("leat_signals_conflated_total",
+                "Conflating signals that a newer one replaced before their client could take it."),
+    [LEAT_M_KEPT_SIGNAL_BYTES] =
+        GAUGE("leat_kept_signal_bytes", "Bytes of conflating signals kept for clients behind."),
     [LEAT_M_LOG_DROPPED_RATE] = LOG_DROPPED("rate"),
     [LEAT_M_LOG_DROPPED_FULL] = LOG_DROPPED("full"),
     [LEAT_M_LOG_DROPPED_FAILED] = LOG_DROPPED("failed"),

@@ -41,6 +41,16 @@ static bool takes_more(const leat_subscriber *to)
     return leat_peer_is_open(((const leat_client *)to)->peer);
 }
 
+static bool takes_signal(const leat_subscriber *to)
+{
+    return leat_peer_is_prompt(((const leat_client *)to)->peer);
+}
+
+static void awaits_signal(leat_subscriber *to)
+{
+    leat_peer_await_prompt(client_of(to)->peer);
+}
+
 static bool takes_snapshot(const leat_subscriber *to, size_t bytes)
 {
     const leat_client *c = LEAT_CONTAINER_OF(to, const leat_client, base);
@@ -101,6 +111,8 @@ static const leat_subscriber_ops subscriber_ops = {
     .refused = client_send_error,
     .closed = client_send_closed,
     .takes_more = takes_more,
+    .takes_signal = takes_signal,
+    .awaits_signal = awaits_signal,
     .takes_snapshot = takes_snapshot,
     .answered = on_answered,
     .grant_expires = on_grant_expires,

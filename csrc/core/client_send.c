@@ -43,7 +43,10 @@ void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
 
 void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epoch)
 {
-    leat_peer_send_event(client_of(to)->peer, e, epoch);
+    leat_peer *p = client_of(to)->peer;
+    if (leat_event_key(e).at != NULL)
+        leat_peer_be_prompt(p);
+    leat_peer_send_event(p, e, epoch);
 }
 
 bool client_send_run(leat_subscriber *to, const leat_run *run)

@@ -13,6 +13,7 @@
 
 #include "base/epoch.h"
 #include "base/gate.h"
+#include "base/latest.h"
 #include "base/limits.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -44,13 +45,14 @@ typedef struct leat_core {
     leat_hub_link *link;
     const struct leat_cursor_handler *cursors; /* what the owners of cursors do (topic.h) */
     leat_map topics;                           /* leat_topic by name */
-    leat_map epochs;     /* every epoch that is in use in this worker (epoch.h) */
-    leat_map accounts;   /* leat_account: users and tenants who have clients here */
-    leat_list rings;     /* those that hold events, by when the last one came */
-    size_t ring_bytes;   /* what they hold */
-    leat_list clients;   /* every leat_client */
-    leat_deadline round; /* the next look at some of them (client_round.h) */
-    leat_list orphans;   /* requests that run on although their client has gone */
+    leat_map epochs;                /* every epoch that is in use in this worker (epoch.h) */
+    leat_map accounts;              /* leat_account: users and tenants who have clients here */
+    leat_list rings;                /* those that hold events, by when the last one came */
+    size_t ring_bytes;              /* what they hold */
+    leat_latest_store kept_signals; /* what topics keep of them */
+    leat_list clients;              /* every leat_client */
+    leat_deadline round;            /* the next look at some of them (client_round.h) */
+    leat_list orphans;              /* requests that run on although their client has gone */
     size_t n_clients;
     size_t n_handshakes;  /* under way (admission.h) */
     uint64_t last_client; /* the last number given to a session's client */

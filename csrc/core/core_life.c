@@ -45,6 +45,7 @@ int leat_core_start(leat_core *core)
     leat_map_init(&core->epochs);
     leat_map_init(&core->accounts);
     leat_list_init(&core->rings);
+    leat_latest_store_init(&core->kept_signals, core->limits->kept_signal_bytes, core->metrics);
     leat_deadline_init(&core->round);
     leat_list_init(&core->clients);
     leat_list_init(&core->orphans);

@@ -304,6 +304,7 @@ const leat_cursor_handler leat_sub_cursors = {
 sub_event sub_settle(leat_sub *s, sub_news *news)
 {
     (void)news;
+    sub_give_latest(s);
     if (s->stale) {
         sub_renew(s);
         return SUB_ON_NOTHING;

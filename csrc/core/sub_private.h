@@ -187,6 +187,9 @@ sub_event sub_catch_up(leat_sub *s, sub_news *news);
 void sub_stop_catching_up(leat_sub *s);
 sub_event sub_take_caught(leat_sub *s, sub_news *news);
 sub_event sub_give_signal(leat_sub *s, sub_news *news);
+/* Gives the client the conflating signals that it has not got, as far as it takes them. The cursor
+ * is at the ring's head. */
+void sub_give_latest(leat_sub *s);
 sub_event sub_drop_signal(leat_sub *s, sub_news *news);
 
 #endif

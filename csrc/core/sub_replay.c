@@ -103,18 +103,42 @@ sub_event sub_take_caught(leat_sub *s, sub_news *news)
     return SUB_ON_NOTHING;
 }
 
+/* False if a revocation is known before which the cursor stands, and which is not yet decided. */
+static bool is_current(const leat_sub *s)
+{
+    return s->cursor.next_seq > s->cursor.topic->ring.revoked;
+}
+
 /* A signal overtakes no event. A subscription that is behind the ring's head misses it, and so does
- * one whose cursor stands before a revocation that is not yet decided. */
+ * one that is not current. */
 sub_event sub_give_signal(leat_sub *s, sub_news *news)
 {
     leat_subscriber *r = s->subscriber;
     sub_event met = sub_move_cursor(s, news);
-    bool current = met == SUB_ON_HEAD && s->cursor.next_seq > s->cursor.topic->ring.revoked;
-    if (current && takes_more(s))
+    if (met == SUB_ON_HEAD && is_current(s) && takes_more(s))
         r->ops->event(r, news->signal, NULL);
     else
         sub_drop_signal(s, news);
     return met;
+}
+
+static bool give_latest(leat_cursor *c, leat_event *e)
+{
+    leat_subscriber *r = LEAT_CONTAINER_OF(c, leat_sub, cursor)->subscriber;
+    if (!r->ops->takes_signal(r)) {
+        r->ops->awaits_signal(r);
+        return false;
+    }
+    r->ops->event(r, e, NULL);
+    return true;
+}
+
+/* A conflating signal waits with its topic until the client takes it, or a newer one replaces it.
+ */
+void sub_give_latest(leat_sub *s)
+{
+    if (leat_topic_has_signals(&s->cursor) && is_current(s))
+        leat_topic_give_signals(&s->cursor, give_latest);
 }
 
 sub_event sub_drop_signal(leat_sub *s, sub_news *news)

@@ -47,6 +47,10 @@ typedef struct leat_subscriber_ops {
     /* True if an event may be sent. After false, the subscriber calls leat_sub_move_all as soon as
      * one may be sent again. */
     bool (*takes_more)(const leat_subscriber *to);
+    /* True if a conflating signal may be sent: hardly anything waits to be sent before it. */
+    bool (*takes_signal)(const leat_subscriber *to);
+    /* A conflating signal waits: leat_sub_move_all is called once it may be sent. */
+    void (*awaits_signal)(leat_subscriber *to);
     /* True if a snapshot of that size may be sent. */
     bool (*takes_snapshot)(const leat_subscriber *to, size_t bytes);
 

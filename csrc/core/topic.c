@@ -4,7 +4,10 @@
  * first read's position (leat_ring_adopt), or the hub's (leat_topic_on_begin), starts the ring.
  * leat_topic_on_event appends to it, by way of the scripts' hook if there is one (hook.c), and
  * schedules fan_out. At the end of the loop's turn fan_out tells every cursor. A long fan-out goes
- * on in the next turn. If it has several events, their cursors share runs of them (run.h). */
+ * on in the next turn. If it has several events, their cursors share runs of them (run.h).
+ *
+ * Signals pass through (leat_topic_on_signal). Of those that conflate, the topic keeps the newest
+ * of each key until every cursor has taken it. */
 #include "core/topic.h"
 
 #include <stdlib.h>
@@ -90,6 +93,7 @@ static void free_topic(leat_topic *t)
     leat_deadline_cancel(&t->timer_);
     end_runs(t);
     leat_ring_close(&t->ring);
+    leat_latest_free(t->kept_);
     leat_map_remove(&core->topics, &t->entry);
     leat_metrics_add(core->metrics, LEAT_M_TOPICS, -1);
     free(t->name);
@@ -110,6 +114,7 @@ void leat_topic_attach(leat_topic *t, leat_cursor *c)
     if (t->n_cursors_++ == 0)
         leat_deadline_cancel(&t->timer_); /* the topic was to be freed */
     c->topic = t;
+    c->signal = t->kept_ == NULL ? 0 : t->kept_->last;
     leat_list_push(&t->cursors_, &c->link);
 }
 
@@ -204,6 +209,14 @@ static void append(leat_topic *t, leat_event *e)
         leat_sweep_schedule(core_of(t)->loop, &t->fan_out_);
 }
 
+/* Moves all cursors, reached or not, to the list. */
+static void move_cursors(leat_list *all, leat_topic *t)
+{
+    leat_list_move(all, &t->cursors_);
+    for (leat_list *l; (l = leat_list_shift(&t->unreached_)) != NULL;)
+        leat_list_push(all, l);
+}
+
 /* Empties the ring; the next event is head + 1. Tells every cursor's owner to resync. */
 static void restart(leat_topic *t, int64_t head, int reason)
 {
@@ -213,9 +226,7 @@ static void restart(leat_topic *t, int64_t head, int reason)
     if (head == LEAT_RING_UNKNOWN)
         leat_hook_stop(&t->hook);
     leat_list all;
-    leat_list_move(&all, &t->cursors_);
-    for (leat_list *l; (l = leat_list_shift(&t->unreached_)) != NULL;)
-        leat_list_push(&all, l);
+    move_cursors(&all, t);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         leat_list_push(&t->cursors_, l);
         if (reason == LEAT_RESET_EPOCH)
@@ -292,16 +303,58 @@ void leat_topic_on_event(leat_core *core, uint64_t generation, leat_event *e)
         append(t, e);
 }
 
+static void tell_all(leat_topic *t, leat_event *e)
+{
+    const leat_cursor_handler *owners = core_of(t)->cursors;
+    for (leat_list *l = t->cursors_.next; l != &t->cursors_; l = l->next)
+        owners->signal(cursor_of(l), e);
+    for (leat_list *l = t->unreached_.next; l != &t->unreached_; l = l->next)
+        owners->signal(cursor_of(l), e);
+}
+
+/* A cursor that has not taken the signal that was replaced never will. What every cursor had taken
+ * before needs to be kept no longer. */
+static void conflate(leat_topic *t, leat_event *e)
+{
+    leat_core *core = core_of(t);
+    if (t->kept_ == NULL)
+        t->kept_ = leat_latest_new(&core->kept_signals);
+    uint64_t replaced = leat_latest_put(t->kept_, e);
+    uint64_t taken = t->kept_->last - 1;
+    int64_t n_conflated = 0;
+    leat_list all;
+    move_cursors(&all, t);
+    for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
+        leat_cursor *c = cursor_of(l);
+        leat_list_push(&t->cursors_, l);
+        n_conflated += c->signal < replaced;
+        taken = c->signal < taken ? c->signal : taken;
+        core->cursors->moves(c);
+    }
+    leat_latest_drop(t->kept_, taken);
+    leat_metrics_add(core->metrics, LEAT_M_SIGNALS_CONFLATED, n_conflated);
+}
+
 void leat_topic_on_signal(leat_core *core, uint64_t generation, leat_event *e)
 {
     leat_topic *t = find_life(core, (leat_topic_life){leat_event_topic(e), generation});
-    if (t != NULL) {
-        for (leat_list *l = t->cursors_.next; l != &t->cursors_; l = l->next)
-            core->cursors->signal(cursor_of(l), e);
-        for (leat_list *l = t->unreached_.next; l != &t->unreached_; l = l->next)
-            core->cursors->signal(cursor_of(l), e);
-    }
+    if (t != NULL && leat_event_key(e).at != NULL)
+        conflate(t, e);
+    else if (t != NULL)
+        tell_all(t, e);
     leat_event_unref(e);
+}
+
+void leat_topic_give_signals(leat_cursor *c, bool (*give)(leat_cursor *c, leat_event *e))
+{
+    const leat_latest *kept = c->topic->kept_;
+    leat_latest_entry *e = leat_latest_after(kept, c->signal);
+    while (e != NULL && give(c, e->event)) {
+        c->signal = e->number;
+        e = leat_latest_next(e);
+    }
+    if (e == NULL)
+        c->signal = kept->last;
 }
 
 void leat_topic_on_reset(leat_core *core, leat_topic_life life, int reason)

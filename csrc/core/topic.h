@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/event.h"
+#include "base/latest.h"
 #include "core/catch_up.h"
 #include "core/core.h"
 #include "core/hook.h"
@@ -30,6 +31,7 @@ typedef struct leat_topic {
     leat_shares shares;
     bool armed; /* the hub listens for it */
     /* private */
+    leat_latest *kept_;       /* conflating signals; NULL: there never were any */
     leat_catch_up *catch_up_; /* NULL until a cursor has fallen off the ring */
     leat_list cursors_;       /* leat_cursor by link: those that this round has reached */
     leat_list unreached_;     /* likewise: those that are still to be reached */
@@ -46,14 +48,15 @@ typedef struct leat_cursor {
     leat_list link;
     leat_topic *topic; /* NULL: not attached */
     int64_t next_seq;  /* the event it takes next */
+    uint64_t signal;   /* the number of the last conflating signal it has taken */
 } leat_cursor;
 
 /* What the owners of cursors are told (core->cursors). `moves`, `armed` and `resyncs` may attach
  * and detach cursors of this topic. */
 typedef struct leat_cursor_handler {
     void (*armed)(leat_cursor *c); /* the hub listens for the topic */
-    void (*moves)(leat_cursor *c); /* there are events */
-    /* A signal. Borrowed. */
+    void (*moves)(leat_cursor *c); /* there are events, or conflating signals */
+    /* A signal that is not conflating. Borrowed. */
     void (*signal)(leat_cursor *c, leat_event *e);
     /* What was taken so far is to be replaced by a fresh snapshot. reason: LEAT_RESET_*. */
     void (*resyncs)(leat_cursor *c, int reason);
@@ -82,6 +85,16 @@ static inline const leat_run *leat_topic_run(const leat_topic *t, int64_t next_s
     bool several = t->runs_ != NULL && next_seq < t->ring.head;
     return several ? leat_runs_from(t->runs_, next_seq) : NULL;
 }
+
+/* True if there are conflating signals that the cursor has not taken. */
+static inline bool leat_topic_has_signals(const leat_cursor *c)
+{
+    return c->topic->kept_ != NULL && c->topic->kept_->last > c->signal;
+}
+/* Gives those that the cursor has not taken, the oldest first, as long as give returns true. What
+ * was given, and what kept_signal_bytes had no room for, counts as taken. give may not attach or
+ * detach cursors. */
+void leat_topic_give_signals(leat_cursor *c, bool (*give)(leat_cursor *c, leat_event *e));
 
 /* Fetches the events that the ring no longer holds (catch_up.h); made if need be. */
 leat_catch_up *leat_topic_catch_up(leat_topic *t);

@@ -229,6 +229,10 @@ static const leat_config_key keys[] = {
     SIZE_KEY(
         "worker_mail_bytes", limits.worker_mail_bytes, 64 * MIB, 4 * KIB, 16 * GIB,
         "bytes of events on their way to one worker; events beyond that are read from the outbox"),
+    SIZE_KEY("max_signal_backlog", limits.max_signal_backlog, 16 * KIB, KIB, GIB,
+             "bytes unsent to a client beyond which its conflating signals wait, and are replaced"),
+    SIZE_KEY("kept_signal_bytes", limits.kept_signal_bytes, 16 * MIB, 16 * KIB, 16 * GIB,
+             "bytes of conflating signals that a worker keeps for clients that are behind"),
     SIZE_KEY("max_turns", limits.max_turns, 8, 2, 1000,
              "live subscriptions of one worker that read the database at the same time"),
     U64_KEY("compare_interval_ms", limits.compare_interval_ms, 10000, 100, DAY_MS,

@@ -219,7 +219,7 @@ static void stop_parts(leat_hub *h)
 
 static void open_worker(leat_hub *h, leat_line *line)
 {
-    hub_worker *w = hub_worker_new(h->loop, line);
+    hub_worker *w = hub_worker_new(h->loop, line, h->limits->kept_signal_bytes, h->metrics);
     leat_list_push(&h->workers, &w->hub_link);
     hub_worker_tell_confirmed(w, h->phase == HUB_READY);
 }

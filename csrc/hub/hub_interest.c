@@ -1,6 +1,6 @@
 /* hub_interest.c - a worker that is left behind is told nothing of the topic until its line has
  * room. Then it is told where the topic stands (BEGIN). It finds in the outbox what it was not
- * given. */
+ * given. Of conflating signals the newest is kept for it (give_kept). */
 #include "hub/hub_interest.h"
 
 #include <stdlib.h>
@@ -22,6 +22,7 @@ void hub_interest_free(hub_interest *i)
 {
     leat_list_unlink(&i->topic_link);
     leat_list_unlink(&i->worker_link);
+    leat_latest_free(i->kept);
     free(i);
 }
 
@@ -40,11 +41,36 @@ static leat_topic_life life_of(const hub_interest *i)
     return (leat_topic_life){i->topic->entry.key, i->generation};
 }
 
+/* Returns false if there is no room, but will be. A signal that does not fit although there is room
+ * is larger than half the line: it is dropped. */
+static bool give_one_kept(hub_interest *i, leat_event *e)
+{
+    if (hub_worker_give(i->worker, LEAT_HUB_SIGNAL, i->generation, e))
+        return true;
+    if (leat_line_await_room(i->worker->line))
+        return false;
+    leat_metrics_add(i->topic->hub->metrics, LEAT_M_SIGNALS_DROPPED, 1);
+    return true;
+}
+
+static void give_kept(hub_interest *i)
+{
+    leat_latest_entry *e;
+    while (i->kept != NULL && (e = leat_latest_after(i->kept, 0)) != NULL) {
+        if (!give_one_kept(i, e->event)) {
+            i->state = HUB_INTEREST_BEHIND;
+            return;
+        }
+        leat_latest_drop(i->kept, e->number);
+    }
+}
+
 static void follow(hub_interest *i)
 {
     i->state = HUB_INTEREST_FOLLOWS;
     if (i->topic->at.seq != LEAT_HUB_UNKNOWN)
         hub_worker_tell_begin(i->worker, life_of(i), &i->topic->at);
+    give_kept(i);
 }
 
 void hub_interest_arm(hub_interest *i)
@@ -88,14 +114,30 @@ static void leave_behind(hub_interest *i)
         hub_interest_catch_up(i->worker);
 }
 
+static void keep(hub_interest *i, leat_event *e)
+{
+    if (i->kept == NULL)
+        i->kept = leat_latest_new(&i->worker->kept);
+    if (leat_latest_put(i->kept, e) > 0)
+        leat_metrics_add(i->topic->hub->metrics, LEAT_M_SIGNALS_CONFLATED, 1);
+}
+
+static void give(hub_interest *i, leat_event *e, leat_hub_news_kind kind)
+{
+    bool follows = i->state == HUB_INTEREST_FOLLOWS;
+    if (i->state == HUB_INTEREST_UNARMED ||
+        (follows && hub_worker_give(i->worker, kind, i->generation, e)))
+        return;
+    bool conflates = leat_event_key(e).at != NULL;
+    if (conflates)
+        keep(i, e);
+    if (follows && (conflates || kind == LEAT_HUB_EVENT))
+        leave_behind(i);
+}
+
 void hub_interest_give(hub_topic *t, leat_event *e, leat_hub_news_kind kind)
 {
-    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-        hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
-        if (i->state != HUB_INTEREST_FOLLOWS)
-            continue;
-        if (!hub_worker_give(i->worker, kind, i->generation, e) && kind == LEAT_HUB_EVENT)
-            leave_behind(i);
-    }
+    for (leat_list *l = t->interests.next; l != &t->interests; l = l->next)
+        give(LEAT_CONTAINER_OF(l, hub_interest, topic_link), e, kind);
     leat_event_unref(e);
 }

@@ -26,12 +26,12 @@ void hub_interest_tell_begin(hub_topic *t);
 /* Tells all of them that the events cannot be continued. */
 void hub_interest_tell_reset(hub_topic *t, int reason);
 /* Gives it to all of them. kind is LEAT_HUB_EVENT or LEAT_HUB_SIGNAL. Takes the reference. If a
- * worker's line has no room for an event, the worker is left behind (HUB_INTEREST_BEHIND). If it
- * has none for a signal, the worker does not get the signal. */
+ * worker's line has no room for an event or a conflating signal, the worker is left behind
+ * (HUB_INTEREST_BEHIND). If it has none for another signal, the worker does not get the signal. */
 void hub_interest_give(hub_topic *t, leat_event *e, leat_hub_news_kind kind);
 
 /* The worker's line has room again: the worker is told where the topics stand with which it was
- * left behind. */
+ * left behind, and is given the newest of their conflating signals. */
 void hub_interest_catch_up(hub_worker *w);
 
 #endif

@@ -71,7 +71,8 @@ typedef struct hub_topic {
 typedef enum hub_interest_state {
     HUB_INTEREST_UNARMED, /* ARMED was not said: the hub was not ready. Only resets are told */
     HUB_INTEREST_FOLLOWS, /* the worker is given the topic's events */
-    HUB_INTEREST_BEHIND,  /* the line was full: it is given none before there is room */
+    HUB_INTEREST_BEHIND,  /* the line was full: it is given none before there is room, and of
+                             conflating signals the newest then */
 } hub_interest_state;
 
 /* One worker's interest in one topic. */
@@ -82,6 +83,7 @@ typedef struct hub_interest {
     hub_worker *worker;
     uint64_t generation;
     hub_interest_state state;
+    leat_latest *kept; /* conflating signals that it is still to be given; NULL: there never were */
 } hub_interest;
 
 /* The topics that the outbox is to be asked about. */

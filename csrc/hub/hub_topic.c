@@ -229,6 +229,7 @@ static leat_event_kind kind_of(leat_announcement_kind kind)
     case LEAT_ANNOUNCE_RESYNC:
         return LEAT_EVENT_RESYNC;
     case LEAT_ANNOUNCE_SIGNAL:
+    case LEAT_ANNOUNCE_CONFLATING:
     case LEAT_ANNOUNCE_HISTORY:
         break;
     }
@@ -238,6 +239,8 @@ static leat_event_kind kind_of(leat_announcement_kind kind)
 static leat_event *event_of(const hub_topic *t, const leat_announcement *a)
 {
     bool oversize = a->kind == LEAT_ANNOUNCE_EVENT && a->data.len > t->hub->limits->max_event_bytes;
+    if (a->kind == LEAT_ANNOUNCE_CONFLATING)
+        return leat_v1_conflating(a->topic, a->key, a->data);
     if (oversize)
         return leat_v1_event(LEAT_EVENT_OVERSIZE, a->topic, a->seq, leat_slice_of("null"));
     return leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
@@ -314,7 +317,7 @@ bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
     hub_topic *t = hub_topic_find(h, a->topic);
     if (t == NULL)
         return true;
-    if (a->kind == LEAT_ANNOUNCE_SIGNAL) {
+    if (a->kind == LEAT_ANNOUNCE_SIGNAL || a->kind == LEAT_ANNOUNCE_CONFLATING) {
         hub_interest_give(t, event_of(t, a), LEAT_HUB_SIGNAL);
         return true;
     }

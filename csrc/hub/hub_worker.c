@@ -7,12 +7,14 @@
 
 static void on_turn_end(leat_sweep *s);
 
-hub_worker *hub_worker_new(leat_loop *loop, leat_line *line)
+hub_worker *hub_worker_new(leat_loop *loop, leat_line *line, size_t kept_bytes,
+                           leat_metrics *metrics)
 {
     hub_worker *w = leat_calloc(1, sizeof(*w));
     w->loop = loop;
     w->line = line;
     line->hub_end = w;
+    leat_latest_store_init(&w->kept, kept_bytes, metrics);
     leat_list_init(&w->hub_link);
     leat_list_init(&w->interests);
     leat_sweep_init(&w->send, on_turn_end);

@@ -9,6 +9,7 @@
 #ifndef LEAT_HUB_HUB_WORKER_H
 #define LEAT_HUB_HUB_WORKER_H
 
+#include "base/latest.h"
 #include "base/list.h"
 #include "loop/loop.h"
 #include "mail/hub_mail.h"
@@ -18,11 +19,14 @@ typedef struct hub_worker {
     leat_list interests; /* hub_interest by worker_link */
     leat_loop *loop;
     leat_line *line;
-    leat_hub_mail *unsent; /* NULL: nothing was said in this turn */
+    leat_latest_store kept; /* what is kept for the worker while it is behind */
+    leat_hub_mail *unsent;  /* NULL: nothing was said in this turn */
     leat_sweep send;
 } hub_worker;
 
-hub_worker *hub_worker_new(leat_loop *loop, leat_line *line);
+/* kept_bytes: of conflating signals, while the worker is behind. */
+hub_worker *hub_worker_new(leat_loop *loop, leat_line *line, size_t kept_bytes,
+                           leat_metrics *metrics);
 /* Says CLOSED, posts what is unsent at once, and frees w. The worker has no interests any more. */
 void hub_worker_close(hub_worker *w);
 

@@ -1,6 +1,7 @@
 /* peer.c - what all kinds of peers have in common: how much may be queued, and the timer.
  *
- *   leat_peer_sent     after each message: from OPEN to FULL, if too much is queued
+ *   leat_peer_sent     after each message: from OPEN or LAGS to FULL, if too much is queued
+ *   leat_peer_await_prompt   from OPEN to LAGS; on_turn or on_drain leads back
  *   on_turn            the turn after that: back to OPEN, or on to BLOCKED
  *   leat_peer_on_drain the socket has taken all: back to OPEN
  *   on_timer           a sign of life, a dead peer (ops->keep_alive), or one that is too slow
@@ -57,7 +58,7 @@ static void look_next_turn(leat_peer *p)
 
 void leat_peer_sent(leat_peer *p)
 {
-    if (p->output != LEAT_PEER_OPEN || leat_conn_queued(p->conn) < p->limits->max_send_buffer_bytes)
+    if (!leat_peer_is_open(p) || leat_conn_queued(p->conn) < p->limits->max_send_buffer_bytes)
         return;
     p->output = LEAT_PEER_FULL;
     look_next_turn(p);
@@ -112,7 +113,7 @@ static void open_output(leat_peer *p)
 void leat_peer_on_drain(void *peer)
 {
     leat_peer *p = peer;
-    if (p->output == LEAT_PEER_FULL || p->output == LEAT_PEER_BLOCKED)
+    if (p->output != LEAT_PEER_OPEN && p->output != LEAT_PEER_SHUT)
         open_output(p);
 }
 
@@ -127,6 +128,36 @@ static void look_at_output(leat_peer *p)
         look_next_turn(p);
 }
 
+bool leat_peer_is_prompt(const leat_peer *p)
+{
+    return leat_peer_is_open(p) && leat_conn_queued(p->conn) < p->limits->max_signal_backlog;
+}
+
+void leat_peer_await_prompt(leat_peer *p)
+{
+    if (p->output != LEAT_PEER_OPEN)
+        return;
+    p->output = LEAT_PEER_LAGS;
+    look_next_turn(p);
+}
+
+/* By now the socket has taken what it could. If it takes nothing more, on_drain follows. */
+static void look_at_lag(leat_peer *p)
+{
+    if (leat_peer_is_prompt(p))
+        open_output(p);
+    else if (!leat_conn_blocked(p->conn))
+        look_next_turn(p);
+}
+
+void leat_peer_be_prompt(leat_peer *p)
+{
+    if (p->be_prompt || !leat_peer_is_open(p))
+        return;
+    p->be_prompt = true;
+    leat_conn_set_unsent_limit(p->conn, (unsigned)p->limits->max_signal_backlog);
+}
+
 /* --- time --- */
 
 static void on_turn(leat_deadline *d)
@@ -134,6 +165,8 @@ static void on_turn(leat_deadline *d)
     leat_peer *p = LEAT_CONTAINER_OF(d, leat_peer, turn);
     if (p->output == LEAT_PEER_FULL)
         look_at_output(p);
+    else if (p->output == LEAT_PEER_LAGS)
+        look_at_lag(p);
 }
 
 /* When the peer counts as too slow, if it takes nothing until then. */

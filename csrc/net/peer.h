@@ -34,6 +34,7 @@ typedef struct leat_peer leat_peer;
 
 typedef enum leat_peer_output {
     LEAT_PEER_OPEN,    /* less than max_send_buffer_bytes is queued */
+    LEAT_PEER_LAGS,    /* likewise; and something waits for the peer to be prompt again */
     LEAT_PEER_FULL,    /* more is queued; the next turn looks how much of it was sent */
     LEAT_PEER_BLOCKED, /* the socket takes nothing; the conn tells when the queue is empty */
     LEAT_PEER_SHUT,    /* nothing more is queued: the peer was too slow, is closing or is gone */
@@ -46,7 +47,7 @@ typedef struct leat_peer_handler {
      * before, it answers with leat_ws_peer_answer, now or later. reason.at is NULL if a close frame
      * had none, and for a breach. */
     void (*on_close)(void *owner, int code, leat_slice reason);
-    /* The output is open again. NULL: the owner does not wait for that. */
+    /* The output is open again, or prompt again. NULL: the owner does not wait for that. */
     void (*on_writable)(void *owner);
     /* The peer has taken nothing of what is queued for slow_client_timeout_ms, or far too much is
      * queued: the owner closes it. NULL: the peer may take as long as it likes. */
@@ -98,6 +99,7 @@ struct leat_peer {
     leat_deadline turn;  /* the next look at a full output */
     uint64_t heard_ms;   /* when the peer last sent anything */
     leat_peer_output output;
+    bool be_prompt; /* the kernel holds little, too: the peer is sent conflating signals */
 };
 
 /* --- for the owner --- */
@@ -107,8 +109,16 @@ enum { LEAT_PEER_USUAL_BYTES = 192 }; /* of a message but for its data */
 /* True if more messages may be queued. Otherwise on_writable follows, unless the peer ends. */
 static inline bool leat_peer_is_open(const leat_peer *p)
 {
-    return p->output == LEAT_PEER_OPEN;
+    return p->output == LEAT_PEER_OPEN || p->output == LEAT_PEER_LAGS;
 }
+
+/* For what is of no use late. True if less than max_signal_backlog is queued. */
+bool leat_peer_is_prompt(const leat_peer *p);
+/* Calls on_writable once it is, unless the peer ends. */
+void leat_peer_await_prompt(leat_peer *p);
+/* From now on the kernel holds no more than max_signal_backlog of what it has not yet sent, so that
+ * what is sent to a slow peer is not old when it leaves. */
+void leat_peer_be_prompt(leat_peer *p);
 
 /* Bytes queued; 0 if it is gone. */
 size_t leat_peer_queued(const leat_peer *p);

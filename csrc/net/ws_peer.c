@@ -234,7 +234,7 @@ void leat_ws_peer_send(leat_peer *p, bool binary, leat_slice payload)
 
 static void send_pong(ws_peer *w, leat_slice payload)
 {
-    if (w->base.output == LEAT_PEER_OPEN) {
+    if (leat_peer_is_open(&w->base)) {
         send_frame(w, LEAT_FRAME_PONG, payload);
         return;
     }

@@ -71,9 +71,10 @@ static bool parse_kind(leat_slice text, leat_announcement *a, bool *has_data)
         leat_announcement_kind kind;
         bool has_data;
     } kinds[] = {
-        {'e', LEAT_ANNOUNCE_EVENT, true},  {'E', LEAT_ANNOUNCE_EVENT, false},
-        {'r', LEAT_ANNOUNCE_REVOKE, true}, {'y', LEAT_ANNOUNCE_RESYNC, true},
-        {'s', LEAT_ANNOUNCE_SIGNAL, true}, {'h', LEAT_ANNOUNCE_HISTORY, false},
+        {'e', LEAT_ANNOUNCE_EVENT, true},    {'E', LEAT_ANNOUNCE_EVENT, false},
+        {'r', LEAT_ANNOUNCE_REVOKE, true},   {'y', LEAT_ANNOUNCE_RESYNC, true},
+        {'s', LEAT_ANNOUNCE_SIGNAL, true},   {'c', LEAT_ANNOUNCE_CONFLATING, true},
+        {'h', LEAT_ANNOUNCE_HISTORY, false},
     };
     for (size_t i = 0; text.len == 1 && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (kinds[i].letter != text.at[0])
@@ -85,10 +86,15 @@ static bool parse_kind(leat_slice text, leat_announcement *a, bool *has_data)
     return false;
 }
 
+static bool is_signal(leat_announcement_kind kind)
+{
+    return kind == LEAT_ANNOUNCE_SIGNAL || kind == LEAT_ANNOUNCE_CONFLATING;
+}
+
 /* An entry of the log has a number; a signal has none; a change of history has no topic either. */
 static bool is_consistent(const leat_announcement *a, bool has_data)
 {
-    bool stored = a->kind != LEAT_ANNOUNCE_SIGNAL && a->kind != LEAT_ANNOUNCE_HISTORY;
+    bool stored = !is_signal(a->kind) && a->kind != LEAT_ANNOUNCE_HISTORY;
     bool named = a->kind == LEAT_ANNOUNCE_HISTORY ? a->topic.len == 0 : leat_v1_topic_ok(a->topic);
     return named && stored == (a->seq > 0) && a->seq <= LEAT_SEQ_MAX &&
            has_data == (a->data.len > 0);
@@ -107,6 +113,10 @@ int leat_announcement_parse(leat_announcement *out, leat_slice payload)
         !parse_number(seq, SEQ_MAX_DIGITS, &a.seq) || !parse_number(at, AT_MAX_DIGITS, &a.at))
         return LEAT_EBADMSG;
     a.data = rest;
+    if (a.kind == LEAT_ANNOUNCE_CONFLATING) {
+        a.key = a.epoch;
+        a.epoch = (leat_slice){NULL, 0};
+    }
     if (!is_consistent(&a, has_data))
         return LEAT_EBADMSG;
     if (!has_data)

@@ -30,21 +30,23 @@ typedef enum leat_announcement_kind {
     LEAT_ANNOUNCE_REVOKE,
     LEAT_ANNOUNCE_RESYNC, /* a fresh snapshot was asked for */
     LEAT_ANNOUNCE_SIGNAL,
-    LEAT_ANNOUNCE_HISTORY, /* the history has changed: every position is to be checked */
+    LEAT_ANNOUNCE_CONFLATING, /* a signal that replaces the last one with its key */
+    LEAT_ANNOUNCE_HISTORY,    /* the history has changed: every position is to be checked */
 } leat_announcement_kind;
 
 typedef struct leat_announcement {
     leat_announcement_kind kind;
     leat_slice mac;   /* 32 hexadecimal digits */
-    leat_slice epoch; /* of the topic, without the timeline */
+    leat_slice epoch; /* of the topic, without the timeline; empty for a signal */
+    leat_slice key;   /* of a conflating signal; at == NULL for all else */
     int64_t seq;      /* 0: not stored */
     int64_t at;       /* when the entry was made; 0: not stored */
     leat_slice topic; /* empty for LEAT_ANNOUNCE_HISTORY alone */
     leat_slice data;  /* JSON; at == NULL: there is none here */
 } leat_announcement;
 
-/* Reads mac, kind, epoch, seq, at, topic and data, with a newline between them. Says nothing about
- * the MAC. */
+/* Reads mac, kind, epoch, seq, at, topic and data, with a newline between them. A conflating signal
+ * has its key in place of the epoch. Says nothing about the MAC. */
 LEAT_MUST_CHECK int leat_announcement_parse(leat_announcement *out, leat_slice payload);
 
 typedef struct leat_announcement_seal leat_announcement_seal;

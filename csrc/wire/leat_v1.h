@@ -65,5 +65,7 @@ const char *leat_v1_event_name(leat_event_kind kind);
  * owned. */
 leat_event *leat_v1_event(leat_event_kind kind, leat_slice topic, int64_t seq,
                           leat_slice data_json);
+/* Encodes a conflating signal. The key is not sent. Returns owned. */
+leat_event *leat_v1_conflating(leat_slice topic, leat_slice key, leat_slice data_json);
 
 #endif

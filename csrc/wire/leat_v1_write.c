@@ -197,6 +197,22 @@ static void fill_event(char *at, leat_slice small, leat_slice shown, size_t payl
     *at = '}';
 }
 
+leat_event *leat_v1_conflating(leat_slice topic, leat_slice key, leat_slice data_json)
+{
+    leat_slice shown = or_null(data_json);
+    leat_buf small = LEAT_BUF_INIT;
+    put_op(&small, leat_v1_event_name(LEAT_EVENT_SIGNAL));
+    put_topic(&small, topic);
+    leat_buf_text(&small, ",\"data\":");
+    size_t payload = small.len + shown.len + 1;
+    size_t header = leat_frame_header_len(payload);
+    leat_event *e = leat_event_new_conflating(topic, key, header + payload, header,
+                                              header + small.len, shown.len);
+    fill_event(leat_event_frame_room(e), leat_buf_view(&small), shown, payload);
+    leat_buf_close(&small);
+    return e;
+}
+
 leat_event *leat_v1_event(leat_event_kind kind, leat_slice topic, int64_t seq, leat_slice data_json)
 {
     bool shows_data = kind == LEAT_EVENT_DATA || kind == LEAT_EVENT_SIGNAL;

@@ -32,10 +32,11 @@ describe("an announcement", function()
     local list = psql.announcements(db.url, [[
       select leat.publish('signed', '"ä"');
       select leat.publish('signed', to_jsonb(repeat('x', 9000)));
-      select leat.signal('signed', '1'), leat.revoke('signed'), leat.resync('signed');
+      select leat.signal('signed', '1'), leat.signal('signed', '1', 'key');
+      select leat.revoke('signed'), leat.resync('signed');
       select leat.renew_epochs()]])
 
-    assert.equal(6, #list)
+    assert.equal(7, #list)
     local key = db.session:value "select encode(key, 'hex') from leat_internal.attend(null, null, null)"
     for _, one in ipairs(list) do
       assert.equal(hmac.sha256(key, one.pid .. "\n" .. one.signed):sub(1, 32), one.mac)

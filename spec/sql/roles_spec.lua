@@ -218,7 +218,7 @@ describe("a privilege on schemas leat and leat_internal", function()
     "execute on leat.publish(text,jsonb)",
     "execute on leat.resync(text)",
     "execute on leat.revoke(text,text)",
-    "execute on leat.signal(text,jsonb)",
+    "execute on leat.signal(text,jsonb,text)",
     "usage on leat",
   }
 

@@ -294,17 +294,39 @@ static int on_done(lua_State *L, int status, lua_KContext ticket)
     return t->wait.err < 0 ? leat_db_error_raise(L, t) : 0;
 }
 
-/* Makes the topic the first parameter of the statement. */
-static void bind_topic(leat_task *t, leat_slice topic)
+/* Adds a text to the parameters of the statement. */
+static void bind_text(leat_task *t, leat_slice text)
 {
-    leat_buf_slice(leat_db_param_begin(&t->db), topic);
-    leat_db_param_end(&t->db, 0, false);
+    leat_buf *texts = leat_db_param_begin(&t->db);
+    size_t began_at = texts->len;
+    leat_buf_slice(texts, text);
+    leat_db_param_end(&t->db, began_at, text.at == NULL);
 }
 
 /* The most that NOTIFY takes. The topic takes a part of it, which leat.signal checks. */
 enum { SIGNAL_MAX_BYTES = 7999 };
 
-/* app:signal(topic, data)                                           [-0, +0, e] yields
+/* Returns the key of nil, {}, { conflate = true } or { conflate = "key" } at index; absent for the
+ * first two. The text stays on the stack. [-0, +0|+1, arg] */
+static leat_slice conflate_option(lua_State *L, int index)
+{
+    static const char *const known[] = {"conflate", NULL};
+    leat_slice key = {NULL, 0};
+    if (lua_isnoneornil(L, index))
+        return key;
+    leat_api_check_keys(L, index, known, "app:signal");
+    int type = lua_getfield(L, index, "conflate");
+    if (type == LUA_TSTRING)
+        key.at = lua_tolstring(L, -1, &key.len);
+    else if (type == LUA_TBOOLEAN && lua_toboolean(L, -1))
+        key = leat_slice_of("");
+    else if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+        luaL_error(L, "app:signal: conflate must be true or a string, the key, not a %s",
+                   lua_typename(L, type));
+    return key;
+}
+
+/* app:signal(topic, data [, { conflate = true or key }])           [-0, +0, e] yields
  * Calls leat.signal in SQL. In a transaction of the handler, the signal goes out with the commit.
  */
 static int app_signal(lua_State *L)
@@ -312,9 +334,11 @@ static int app_signal(lua_State *L)
     leat_lua *lua = check(L);
     leat_slice topic = check_topic(L, "app:signal");
     luaL_checkany(L, 3);
+    lua_settop(L, 4);
+    leat_slice key = conflate_option(L, 4);
     leat_task *t = leat_task_running(L, lua);
-    leat_db_statement(&t->db, leat_slice_of("select leat.signal($1, $2)"), t->deadline_ms);
-    bind_topic(t, topic);
+    leat_db_statement(&t->db, leat_slice_of("select leat.signal($1, $2, $3)"), t->deadline_ms);
+    bind_text(t, topic);
     char reason[200];
     leat_buf *texts = leat_db_param_begin(&t->db);
     size_t began_at = texts->len;
@@ -323,6 +347,7 @@ static int app_signal(lua_State *L)
         return luaL_error(L, "app:signal: data: %s", reason);
     }
     leat_db_param_end(&t->db, began_at, false);
+    bind_text(t, key);
     return leat_db_wait_statement(L, t, on_done);
 }
 
@@ -335,7 +360,7 @@ static int app_resync(lua_State *L)
     leat_slice topic = check_topic(L, "app:resync");
     leat_task *t = leat_task_running(L, lua);
     leat_db_statement(&t->db, leat_slice_of("select leat.resync($1)"), t->deadline_ms);
-    bind_topic(t, topic);
+    bind_text(t, topic);
     return leat_db_wait_statement(L, t, on_done);
 }
 

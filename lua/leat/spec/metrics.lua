@@ -52,6 +52,7 @@ local RAISED = {
   "leat_pg_pool_waiters",
   "leat_handshakes_under_way",
   "leat_ring_bytes",
+  "leat_kept_signal_bytes",
 }
 
 --- What keeps the server from being settled, as text; nil if nothing does.

@@ -34,6 +34,25 @@ static void shows_the_parts_of_its_frame(void **state)
     leat_event_unref(e);
 }
 
+static void may_have_a_key_that_is_not_sent(void **state)
+{
+    (void)state;
+    leat_event *e = make_event();
+    assert_null(leat_event_key(e).at);
+    size_t plain = leat_event_bytes(e);
+    leat_event_unref(e);
+
+    e = leat_event_new_conflating(leat_slice_of("chat:42"), leat_slice_of("key"), sizeof(frame) - 1,
+                                  2, 17, 5);
+    memcpy(leat_event_frame_room(e), frame, sizeof(frame) - 1);
+
+    assert_int_equal(leat_event_kind_of(e), LEAT_EVENT_SIGNAL);
+    assert_true(leat_slice_is(leat_event_key(e), "key"));
+    assert_true(leat_slice_is(leat_event_frame(e), frame));
+    assert_int_equal(plain + 3, leat_event_bytes(e));
+    leat_event_unref(e);
+}
+
 static void lives_until_the_last_reference_is_dropped(void **state)
 {
     (void)state;
@@ -94,6 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shows_the_parts_of_its_frame),
+        cmocka_unit_test(may_have_a_key_that_is_not_sent),
         cmocka_unit_test(lives_until_the_last_reference_is_dropped),
         cmocka_unit_test(counts_references_of_several_threads),
         cmocka_unit_test(has_one_twin_whoever_is_first),

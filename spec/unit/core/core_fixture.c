@@ -38,6 +38,8 @@ int core_fixture_open(void **state)
         .ring_bytes = 65536,
         .max_event_bytes = 65536,
         .history_events = 10,
+        .max_signal_backlog = 500,
+        .kept_signal_bytes = 65536,
         .max_turns = 2,
     };
     f->registry = leat_metrics_registry_new();
@@ -62,6 +64,7 @@ static void expect_nothing_left(core_fixture *f)
         assert_int_equal(0, core_fixture_metric(f, (leat_metric)m));
     assert_int_equal(0, core_fixture_metric(f, LEAT_M_SLOT_WAITERS));
     assert_int_equal(0, core_fixture_metric(f, LEAT_M_RING_BYTES));
+    assert_int_equal(0, core_fixture_metric(f, LEAT_M_KEPT_SIGNAL_BYTES));
     assert_int_equal(0, f->core.slots.n_taken);
     assert_int_equal(0, f->core.slots.n_repetitions);
     assert_int_equal(0, f->n_running);
@@ -156,6 +159,12 @@ void core_fixture_fill(core_fixture *f)
     leat_peer_sent(f->client->peer); /* as if the last message had filled it */
 }
 
+void core_fixture_lag(core_fixture *f)
+{
+    f->conn.queued = f->limits.max_signal_backlog;
+    f->conn.blocked = true;
+}
+
 void core_fixture_drain(core_fixture *f)
 {
     f->conn.queued = 0;
@@ -241,6 +250,13 @@ void core_fixture_signal(core_fixture *f)
     leat_topic_on_signal(
         &f->core, life(f).generation,
         leat_v1_event(LEAT_EVENT_SIGNAL, leat_slice_of("t"), 0, leat_slice_of("1")));
+}
+
+void core_fixture_conflating(core_fixture *f, const char *key, const char *data)
+{
+    leat_topic_on_signal(
+        &f->core, life(f).generation,
+        leat_v1_conflating(leat_slice_of("t"), leat_slice_of(key), leat_slice_of(data)));
 }
 
 void core_fixture_reset(core_fixture *f, int reason)

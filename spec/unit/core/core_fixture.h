@@ -41,9 +41,10 @@ struct leat_conn {
     int n_shared;  /* pieces of it that were sent by reference */
     size_t queued; /* as the client sees it */
     size_t read_size;
-    bool blocked;  /* likewise */
-    bool reading;  /* unless the client has stopped that */
-    bool finished; /* closed, or on its way there */
+    unsigned unsent_limit; /* what the kernel may hold; 0: as much as it likes */
+    bool blocked;          /* likewise */
+    bool reading;          /* unless the client has stopped that */
+    bool finished;         /* closed, or on its way there */
     uint64_t progress_ms;
 };
 
@@ -100,7 +101,8 @@ void core_fixture_say_both(core_fixture *f, const char *first,
                            const char *second); /* in one read */
 void core_fixture_gone(core_fixture *f);        /* its socket breaks */
 void core_fixture_fill(core_fixture *f);        /* the socket takes nothing more */
-void core_fixture_drain(core_fixture *f);       /* it has taken all */
+void core_fixture_lag(core_fixture *f);   /* likewise; so little is queued that events may follow */
+void core_fixture_drain(core_fixture *f); /* it has taken all */
 bool core_fixture_was_sent(core_fixture *f, const char *text);
 /* Exactly one message with that text was sent since the last look. */
 void core_fixture_expect_sent(core_fixture *f, const char *text);
@@ -121,6 +123,7 @@ void core_fixture_refuse(core_fixture *f, leat_code code, bool read_failed);
 void core_fixture_arm(core_fixture *f);
 void core_fixture_event(core_fixture *f, leat_event_kind kind, int64_t seq, const char *data);
 void core_fixture_signal(core_fixture *f);
+void core_fixture_conflating(core_fixture *f, const char *key, const char *data);
 void core_fixture_reset(core_fixture *f, int reason);
 leat_topic *core_fixture_topic(core_fixture *f);
 

@@ -21,6 +21,11 @@ void leat_conn_set_read_size(leat_conn *c, size_t bytes)
     c->read_size = bytes;
 }
 
+void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes)
+{
+    c->unsent_limit = bytes;
+}
+
 void leat_conn_read_stop(leat_conn *c)
 {
     c->reading = false;

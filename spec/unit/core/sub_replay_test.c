@@ -125,6 +125,103 @@ static void counts_the_signals_that_it_drops(void **state)
     assert_int_equal(1, core_fixture_metric(f, LEAT_M_SIGNALS_DROPPED));
 }
 
+static void gives_conflating_signals_at_once_to_who_reads(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    assert_int_equal(0, f->conn.unsent_limit);
+    for (int i = 0; i < 3; i++) {
+        core_fixture_conflating(f, "a", "[7]");
+        core_fixture_expect_sent(f, "{\"op\":\"signal\",\"topic\":\"t\",\"data\":[7]}");
+    }
+    assert_int_equal(0, core_fixture_metric(f, LEAT_M_SIGNALS_CONFLATED));
+    assert_int_equal(f->limits.max_signal_backlog, f->conn.unsent_limit);
+}
+
+static void gives_the_newest_of_each_key_once_the_client_reads(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_conflating(f, "a", "[0]");
+    core_fixture_expect_sent(f, "[0]");
+    core_fixture_lag(f);
+    core_fixture_conflating(f, "a", "[1]");
+    core_fixture_conflating(f, "a", "[2]");
+    core_fixture_conflating(f, "", "[3]");
+    core_fixture_conflating(f, "a", "[4]");
+    core_fixture_round(f);
+    core_fixture_expect_silence(f);
+
+    core_fixture_drain(f);
+
+    assert_false(core_fixture_was_sent(f, "[1]") || core_fixture_was_sent(f, "[2]"));
+    assert_true(core_fixture_was_sent(f, "[4]"));
+    core_fixture_expect_sent(f, "[3]");
+    assert_int_equal(2, core_fixture_metric(f, LEAT_M_SIGNALS_CONFLATED));
+    core_fixture_drain(f);
+    core_fixture_expect_silence(f);
+}
+
+static void gives_them_again_once_little_is_queued(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    f->conn.queued = f->limits.max_signal_backlog; /* of this turn: the socket is not blocked */
+    core_fixture_conflating(f, "a", "[1]");
+    core_fixture_expect_silence(f);
+    f->conn.queued = 0;
+    core_fixture_wait(f, 1);
+    core_fixture_expect_sent(f, "[1]");
+}
+
+static void gives_them_after_the_events_before_which_they_wait(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_fill(f);
+    core_fixture_conflating(f, "a", "[1]");
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "1");
+    core_fixture_expect_silence(f);
+    core_fixture_drain(f);
+    assert_true(core_fixture_was_sent(f, "\"seq\":11"));
+    core_fixture_expect_sent(f, "[1]");
+}
+
+static void gives_them_after_the_snapshot_that_is_being_read(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_READING);
+    core_fixture_conflating(f, "a", "[1]");
+    core_fixture_conflating(f, "a", "[2]");
+    core_fixture_expect_silence(f);
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+    assert_false(core_fixture_was_sent(f, "[1]"));
+    core_fixture_expect_sent(f, "[2]");
+}
+
+static void keeps_them_from_who_may_be_revoked(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_event(f, LEAT_EVENT_REVOKE, 11, "null");
+    core_fixture_conflating(f, "a", "[1]");
+    core_fixture_expect_silence(f);
+    core_fixture_refuse(f, LEAT_CODE_FORBIDDEN, false);
+    assert_false(core_fixture_was_sent(f, "[1]"));
+    core_fixture_expect_state(f, SUB_CLOSED);
+}
+
+static void keeps_them_for_who_passes_again(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_event(f, LEAT_EVENT_REVOKE, 11, "null");
+    core_fixture_conflating(f, "a", "[1]");
+    core_fixture_expect_silence(f);
+    core_fixture_allow(f);
+    core_fixture_expect_sent(f, "[1]");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, core_fixture_open, core_fixture_close)
 
 int main(void)
@@ -138,6 +235,13 @@ int main(void)
         TEST(takes_nothing_from_the_outbox_that_has_not_passed_the_hook),
         TEST(stops_before_an_event_that_asks_for_a_snapshot),
         TEST(counts_the_signals_that_it_drops),
+        TEST(gives_conflating_signals_at_once_to_who_reads),
+        TEST(gives_the_newest_of_each_key_once_the_client_reads),
+        TEST(gives_them_again_once_little_is_queued),
+        TEST(gives_them_after_the_events_before_which_they_wait),
+        TEST(gives_them_after_the_snapshot_that_is_being_read),
+        TEST(keeps_them_from_who_may_be_revoked),
+        TEST(keeps_them_for_who_passes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 #include "wire/leat_v1.h"
 
 static struct {
-    char said[64]; /* a letter each: Armed, Begin, Reset, Event, Signal */
+    char said[64]; /* a letter each: Armed, Begin, Reset, Event, Signal; a conflating one's key */
     int64_t begin_at;
     bool full;
     bool has_room_by_then;
@@ -49,10 +49,13 @@ void hub_worker_tell_reset(hub_worker *w, leat_topic_life topic, int reason)
 
 bool hub_worker_give(hub_worker *w, leat_hub_news_kind kind, uint64_t generation, leat_event *e)
 {
-    (void)w, (void)generation, (void)e;
+    (void)w, (void)generation;
     if (seen.full)
         return false;
-    say(kind == LEAT_HUB_EVENT ? 'E' : 'S');
+    if (leat_event_key(e).at != NULL)
+        say(leat_event_key(e).at[0]);
+    else
+        say(kind == LEAT_HUB_EVENT ? 'E' : 'S');
     return true;
 }
 
@@ -81,6 +84,7 @@ static int set_up(void **state)
     w->topic.at.seq = LEAT_HUB_UNKNOWN;
     leat_list_init(&w->topic.interests);
     leat_list_init(&w->worker.interests);
+    leat_latest_store_init(&w->worker.kept, 65536, w->hub.metrics);
     w->interest = hub_interest_new(&w->topic, &w->worker, 7);
     *state = w;
     return 0;
@@ -90,6 +94,7 @@ static int tear_down(void **state)
 {
     world *w = *state;
     hub_interest_free(w->interest);
+    assert_int_equal(0, w->worker.kept.bytes);
     assert_true(leat_list_empty(&w->topic.interests));
     assert_true(leat_list_empty(&w->worker.interests));
     leat_metrics_registry_free(w->registry);
@@ -101,6 +106,12 @@ static void give(world *w, leat_hub_news_kind kind)
 {
     leat_event *e = leat_v1_event(LEAT_EVENT_DATA, leat_slice_of("t"), 1, leat_slice_of("1"));
     hub_interest_give(&w->topic, e, kind);
+}
+
+static void give_conflating(world *w, const char *key)
+{
+    leat_event *e = leat_v1_conflating(leat_slice_of("t"), leat_slice_of(key), leat_slice_of("1"));
+    hub_interest_give(&w->topic, e, LEAT_HUB_SIGNAL);
 }
 
 static void is_found_by_worker_and_generation(void **state)
@@ -183,6 +194,56 @@ static void is_not_left_behind_for_a_signal(void **state)
     assert_string_equal("ABE", seen.said);
 }
 
+static void is_given_the_newest_of_each_key_once_there_is_room(void **state)
+{
+    world *w = *state;
+    w->topic.at.seq = 1;
+    give_conflating(w, "u"); /* not armed */
+    hub_interest_arm(w->interest);
+    give_conflating(w, "x");
+    seen.full = true;
+    give_conflating(w, "x");
+    give_conflating(w, "y");
+    give_conflating(w, "x");
+    seen.full = false;
+    give_conflating(w, "y");
+    assert_string_equal("ABx", seen.said);
+    assert_int_equal(2, leat_metrics_get(w->hub.metrics, LEAT_M_SIGNALS_CONFLATED));
+    assert_int_equal(1, leat_metrics_get(w->hub.metrics, LEAT_M_LEFT_BEHIND));
+
+    hub_interest_catch_up(&w->worker);
+    give_conflating(w, "y");
+
+    assert_string_equal("ABxBxyy", seen.said);
+}
+
+static void waits_again_if_the_room_is_not_enough(void **state)
+{
+    world *w = *state;
+    hub_interest_arm(w->interest);
+    seen.full = true;
+    give_conflating(w, "x");
+    hub_interest_catch_up(&w->worker);
+    assert_string_equal("A", seen.said);
+    seen.full = false;
+    hub_interest_catch_up(&w->worker);
+    assert_string_equal("Ax", seen.said);
+}
+
+/* Nothing else is on its way to the worker, so nothing would make room. */
+static void loses_a_signal_that_never_fits(void **state)
+{
+    world *w = *state;
+    hub_interest_arm(w->interest);
+    seen.full = seen.has_room_by_then = true;
+    give_conflating(w, "x");
+    assert_string_equal("A", seen.said);
+    assert_int_equal(1, leat_metrics_get(w->hub.metrics, LEAT_M_SIGNALS_DROPPED));
+    seen.full = false;
+    give_conflating(w, "x");
+    assert_string_equal("Ax", seen.said);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -194,6 +255,9 @@ int main(void)
         TEST(is_left_behind_until_there_is_room),
         TEST(goes_on_at_once_if_there_is_room_by_then),
         TEST(is_not_left_behind_for_a_signal),
+        TEST(is_given_the_newest_of_each_key_once_there_is_room),
+        TEST(waits_again_if_the_room_is_not_enough),
+        TEST(loses_a_signal_that_never_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

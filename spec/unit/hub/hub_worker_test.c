@@ -46,7 +46,7 @@ static int set_up(void **state)
     assert_int_equal(0, leat_loop_new(&w->loop, &w->uv));
     leat_line_init(&w->line, NULL, MAX_BYTES);
     assert_int_equal(0, leat_mailbox_new(&w->line.worker, &w->uv, on_mail, w));
-    w->worker = hub_worker_new(w->loop, &w->line);
+    w->worker = hub_worker_new(w->loop, &w->line, 0, NULL);
     *state = w;
     return 0;
 }

@@ -70,6 +70,8 @@ static void on_gone(void *arg, int err)
     o->gone = true;
 }
 
+enum { BACKLOG = 16384 }; /* max_signal_backlog */
+
 static const leat_peer_handler handler = {on_message, on_close, on_writable, on_slow, on_gone};
 
 static void turn(void *arg)
@@ -83,6 +85,7 @@ static leat_conn *begin(owner *o, fixture *f)
     o->limits = (leat_limits){
         .max_message_bytes = 1000,
         .max_send_buffer_bytes = 300000,
+        .max_signal_backlog = BACKLOG,
         .max_snapshot_bytes = 100000,
         .slow_client_timeout_ms = 60000,
         .ping_interval_ms = 60000,
@@ -771,6 +774,43 @@ static void is_full_until_the_socket_has_taken_all(void **state)
     end(&o);
 }
 
+/* What is queued in one turn may be much, and yet leave at its end. */
+static void is_prompt_again_when_the_turn_has_sent_all(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    assert_true(leat_peer_is_prompt(o.peer));
+    send_message(&o, BACKLOG);
+    assert_false(leat_peer_is_prompt(o.peer));
+    assert_true(leat_peer_is_open(o.peer));
+    leat_peer_await_prompt(o.peer);
+    while (o.writable == 0)
+        fixture_turn(o.f);
+    assert_true(leat_peer_is_prompt(o.peer));
+    assert_int_equal(o.peer->output, LEAT_PEER_OPEN);
+    end(&o);
+}
+
+static void is_not_prompt_while_the_far_end_does_not_read(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    leat_peer_be_prompt(o.peer);
+    for (int turns = 0; turns < 3; turns++) { /* in a row in which nothing could be sent */
+        if (leat_peer_is_prompt(o.peer)) {
+            send_message(&o, 1000);
+            turns = 0;
+        }
+        fixture_turn(o.f);
+    }
+    leat_peer_await_prompt(o.peer);
+    assert_int_equal(o.peer->output, LEAT_PEER_LAGS);
+    assert_int_equal(o.writable, 0);
+    WS_FAR_END_UNTIL(&o.far, o.writable == 1);
+    assert_true(leat_peer_is_prompt(o.peer));
+    end(&o);
+}
+
 /* RFC 6455 §5.5.3: the last of several pings may be answered alone. */
 static void answers_the_last_ping_when_there_is_room(void **state)
 {
@@ -896,6 +936,8 @@ int main(void)
         TEST(pings_a_held_peer_without_giving_it_up),
         TEST(frames_messages_of_any_size),
         TEST(is_full_until_the_socket_has_taken_all),
+        TEST(is_prompt_again_when_the_turn_has_sent_all),
+        TEST(is_not_prompt_while_the_far_end_does_not_read),
         TEST(answers_the_last_ping_when_there_is_room),
         TEST(has_room_for_one_snapshot_beyond_that),
         TEST(is_too_slow_when_its_messages_pile_up),

@@ -45,8 +45,20 @@ static void test_reads_the_other_kinds(void **state)
     assert_null(a.data.at);
     assert_int_equal(LEAT_ANNOUNCE_REVOKE, parsed(MAC "r\nx1\n2\n1\nt\nnull").kind);
     assert_int_equal(LEAT_ANNOUNCE_SIGNAL, parsed(MAC "s\n\n0\n0\nt\n1").kind);
+    assert_null(parsed(MAC "s\n\n0\n0\nt\n1").key.at);
     assert_int_equal(LEAT_ANNOUNCE_RESYNC, parsed(MAC "y\na\n9\n1\nt\nnull").kind);
     assert_int_equal(LEAT_ANNOUNCE_HISTORY, parsed(MAC "h\n0badcafe\n0\n0\n\n").kind);
+}
+
+static void test_reads_a_conflating_signal(void **state)
+{
+    (void)state;
+    leat_announcement a = parsed(MAC "c\ncursor:7\n0\n0\nt\n1");
+    assert_int_equal(LEAT_ANNOUNCE_CONFLATING, a.kind);
+    assert_true(leat_slice_is(a.key, "cursor:7"));
+    assert_int_equal(0, a.epoch.len);
+    a = parsed(MAC "c\n\n0\n0\nt\n1");
+    assert_true(a.key.at != NULL && a.key.len == 0);
 }
 
 static void test_refuses_what_is_not_of_the_form(void **state)
@@ -74,7 +86,9 @@ static void test_refuses_what_is_not_of_the_form(void **state)
         MAC "e\nx1\n1\n1\nt\n",      /* an event with data has data */
         MAC "E\nx1\n1\n1\nt\n1",     /* one without has none */
         MAC "s\n\n3\n0\nt\n1",       /* a signal has no number */
-        MAC "h\n\n0\n0\nt\n",        /* a change of history names no topic */
+        MAC "c\nk\n3\n0\nt\n1",      /* nor has a conflating one */
+        MAC "c\nk\n0\n0\nt\n",
+        MAC "h\n\n0\n0\nt\n", /* a change of history names no topic */
     };
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -150,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_an_event_with_data),
         cmocka_unit_test(test_reads_the_other_kinds),
+        cmocka_unit_test(test_reads_a_conflating_signal),
         cmocka_unit_test(test_refuses_what_is_not_of_the_form),
         cmocka_unit_test(test_knows_its_own_seal_again_and_again),
         cmocka_unit_test(test_refuses_another_sender),

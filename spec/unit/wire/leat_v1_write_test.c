@@ -177,6 +177,8 @@ static void encodes_events(void **state)
                  "null");
     expect_event(leat_v1_event(LEAT_EVENT_SKIP, S("chat:42"), 19, none),
                  "{\"op\":\"skip\",\"topic\":\"chat:42\",\"seq\":19}", "");
+    expect_event(leat_v1_conflating(S("t"), S("key"), S("\"x\"")),
+                 "{\"op\":\"signal\",\"topic\":\"t\",\"data\":\"x\"}", "\"x\"");
     expect_event(leat_v1_event(LEAT_EVENT_SIGNAL, S("a\"b"), 0, S("\"x\"")),
                  "{\"op\":\"signal\",\"topic\":\"a\\\"b\",\"data\":\"x\"}", "\"x\"");
 }
