@@ -281,6 +281,10 @@ return {
   max_guest_bytes = 134217728,
   max_request_bytes = 268435456,
 
+  -- Calls and publishes that wait for a handler of the program that embeds the server (docs/embedding.md),
+  -- shared out among the workers. Beyond that, a client is told `unavailable`.
+  max_host_requests = 1024,
+
   --------------------------------------------------------------------------------------------------
   -- Topics and their events
 

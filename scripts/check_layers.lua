@@ -14,7 +14,7 @@ local RANK = {
   hub = 4, core = 4,
   script = 5, http = 5,
   engine = 6,
-  app = 7,
+  embed = 7, app = 7,
 }
 
 -- The rooms of a layer, lowest first. Files in the layer's own directory are above its rooms.

@@ -134,7 +134,13 @@ int leat_serve(const leat_config *config, leat_log *log, leat_confinement *confi
                void (*on_start)(void *arg, const char *address), void *arg, leat_buf *error)
 {
     struct process process = {.confinement = confinement};
-    leat_engine_host host = {&process, open_handles, close_handles, on_stopping, on_overdue};
+    leat_engine_host host = {
+        .arg = &process,
+        .open = open_handles,
+        .close = close_handles,
+        .stopping = on_stopping,
+        .overdue = on_overdue,
+    };
     leat_engine *server = leat_engine_new(config, log, &host);
     int err = leat_engine_start(server, error);
     if (err == 0) {

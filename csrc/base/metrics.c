@@ -249,6 +249,11 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_HTTP_SHED] =
         COUNTER("leat_http_shed_total",
                 "Requests answered 503 because max_guest_bytes or max_request_bytes was reached."),
+    [LEAT_M_HOST_REQUESTS] =
+        GAUGE("leat_host_requests",
+              "Calls and publishes that wait for the program that embeds the server."),
+    [LEAT_M_HOST_REFUSED] = COUNTER("leat_host_requests_refused_total",
+                                    "Calls and publishes refused because of max_host_requests."),
     [LEAT_M_GUEST_BYTES] =
         GAUGE("leat_guest_bytes", "Bytes held for HTTP connections whose caller is not let in."),
     [LEAT_M_REQUEST_BYTES] =

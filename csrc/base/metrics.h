@@ -107,6 +107,8 @@ typedef enum leat_metric {
     LEAT_M_AUTHENTICATION_LATE,
     LEAT_M_AUTHENTICATION_FULL,
     LEAT_M_HTTP_SHED,        /* leat_http_shed_total */
+    LEAT_M_HOST_REQUESTS,    /* leat_host_requests (gauge) */
+    LEAT_M_HOST_REFUSED,     /* leat_host_requests_refused_total */
     LEAT_M_GUEST_BYTES,      /* leat_guest_bytes (gauge) */
     LEAT_M_REQUEST_BYTES,    /* leat_request_bytes (gauge) */
     LEAT_M_GZIP_CACHE_BYTES, /* leat_gzip_cache_bytes (gauge) */

@@ -60,7 +60,7 @@ static void subscribe(leat_client *c, const leat_message *m)
                        "a stream carries one topic: open /ws for more");
         return;
     }
-    if (leat_subscribe(&c->base, &request, &why) != LEAT_CODE_OK)
+    if (leat_subscribe_begin(&c->base, &request, &why) != LEAT_CODE_OK)
         client_send_error(&c->base, m->id, none, &why);
 }
 

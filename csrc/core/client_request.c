@@ -10,6 +10,7 @@
 
 #include "base/container_of.h"
 #include "base/mem.h"
+#include "core/native.h"
 
 typedef struct client_request {
     leat_list link; /* in client->requests, or core->orphans */
@@ -22,6 +23,7 @@ typedef struct client_request {
     client_answer_cb answer;
     leat_op op;
     bool started;
+    bool native; /* the embedding program answers it */
     uint64_t deadline_ms;
     char *id;           /* raw JSON, or NULL */
     leat_slice subject; /* of the copies below */
@@ -32,12 +34,34 @@ typedef struct client_request {
 static void on_verdict(leat_call *call, const leat_verdict *v);
 static void on_timeout(leat_deadline *d);
 
+/* Returns true if the embedding program has a handler for the request: it is asked then. */
+static bool start_native(client_request *r)
+{
+    leat_native *native = r->core->native;
+    if (native == NULL || (r->op != LEAT_OP_PUBLISH && r->op != LEAT_OP_CALL))
+        return false;
+    leat_native_kind kind = r->op == LEAT_OP_PUBLISH ? LEAT_NATIVE_PUBLISH : LEAT_NATIVE_METHOD;
+    r->native =
+        native->ops->take(native, kind, &r->call, r->session, r->subject, r->body, r->deadline_ms);
+    return r->native;
+}
+
+static void cancel(client_request *r)
+{
+    if (r->native)
+        r->core->native->ops->cancel(r->core->native, &r->call);
+    else
+        r->core->script->ops->cancel(&r->call);
+}
+
 static void start(client_request *r)
 {
     leat_script *script = r->core->script;
     r->started = true;
     if (r->client != NULL)
-        leat_deadline_cancel(&r->timer); /* the script keeps the deadline from here on */
+        leat_deadline_cancel(&r->timer); /* who answers keeps the deadline from here on */
+    if (start_native(r))
+        return;
     switch (r->op) {
     case LEAT_OP_PUBLISH:
         script->ops->publish(script, &r->call, r->session, r->subject, r->body, r->deadline_ms);
@@ -146,7 +170,7 @@ static void on_verdict(leat_call *call, const leat_verdict *v)
 static void on_timeout(leat_deadline *d)
 {
     client_request *r = LEAT_CONTAINER_OF(d, client_request, timer);
-    r->core->script->ops->cancel(&r->call);
+    cancel(r);
     leat_failure late = {.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true};
     on_verdict(&r->call, &(leat_verdict){.failure = late});
 }
@@ -172,7 +196,7 @@ void client_request_abandon_all(leat_client *c)
             make_orphan(r, until_ms);
             continue;
         }
-        core->script->ops->cancel(&r->call);
+        cancel(r);
         free_request(r);
     }
 }
@@ -182,7 +206,7 @@ void client_request_cancel_orphans(leat_core *core)
     for (leat_list *l = leat_list_shift(&core->orphans); l != NULL;
          l = leat_list_shift(&core->orphans)) {
         client_request *r = LEAT_CONTAINER_OF(l, client_request, link);
-        core->script->ops->cancel(&r->call);
+        cancel(r);
         free_request(r);
     }
 }

@@ -40,6 +40,7 @@ typedef struct leat_core {
     size_t max_ring_bytes; /* of all topics; 0: no bound, which only tests use */
     leat_gate *gate;       /* where a test stops the worker; NULL: nowhere */
     leat_script *script;   /* the current scripts; replaced through leat_core_set_script */
+    struct leat_native *native; /* handlers of an embedding program; NULL: there are none */
 
     /* The core's own. */
     leat_hub_link *link;

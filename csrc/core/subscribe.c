@@ -25,7 +25,8 @@ static bool check(const leat_subscriber *to, const leat_sub_request *request, le
     return leat_admission_subscribe(to, request->deadline_ms, why);
 }
 
-leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request, leat_failure *why)
+leat_code leat_subscribe_begin(leat_subscriber *to, const leat_sub_request *request,
+                               leat_failure *why)
 {
     if (!check(to, request, why))
         return why->code;

@@ -15,7 +15,7 @@
 /* Begins the subscription, unless the subscriber may not have it: then it returns the reason and
  * *why says it all. request->done, if set, is called once, not from inside this call, with the
  * outcome; not if the subscriber goes away first, nor after leat_sub_forget. */
-LEAT_MUST_CHECK leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request,
-                                         leat_failure *why);
+LEAT_MUST_CHECK leat_code leat_subscribe_begin(leat_subscriber *to, const leat_sub_request *request,
+                                               leat_failure *why);
 
 #endif

@@ -29,6 +29,7 @@ static int load(const leat_config *config, leat_loop *loop, leat_metrics *metric
     leat_core core = {.loop = loop, .metrics = metrics, .limits = &config->limits};
     leat_lua_options options = {
         .app_path = config->app,
+        .app_source = config->app_source,
         .lua_dir = config->lua_dir,
         .require_folders = config->require_folders,
         .budget_ms = config->script_budget_ms,

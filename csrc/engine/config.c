@@ -214,6 +214,9 @@ static const leat_config_key keys[] = {
              "the workers"),
     SIZE_KEY("max_request_bytes", max_request_bytes, 256 * MIB, MIB, 64 * GIB,
              "bytes of all HTTP requests of authorised callers, shared out among the workers"),
+    SIZE_KEY("max_host_requests", max_host_requests, 1024, 1, 1000000,
+             "requests that wait for the program that embeds the server, shared out among the "
+             "workers"),
     SIZE_KEY("ring_events", limits.ring_events, 1024, 1, 10000000,
              "events of one topic kept in memory"),
     SIZE_KEY("ring_bytes", limits.ring_bytes, 4 * MIB, 4 * KIB, 16 * GIB,
@@ -357,6 +360,7 @@ void leat_config_free(leat_config *config)
     leat_host_list_close(&config->hosts);
     leat_networks_close(&config->trusted);
     leat_networks_close(&config->introducing);
+    free(config->app_source);
     free(config->file);
     free(config->lua_dir);
     free(config->schema_dir);

@@ -78,6 +78,7 @@ typedef struct leat_config {
     size_t max_guest_bytes;
     size_t max_unauthenticated;
     size_t max_request_bytes;
+    size_t max_host_requests;
     size_t max_ring_bytes;
     size_t max_client_bytes;
     uint64_t script_budget_ms;
@@ -89,6 +90,8 @@ typedef struct leat_config {
 
     int gates; /* the socket of leat test (base/gate.h), or LEAT_GATE_NONE */
 
+    char *app_source; /* the text of the app, in place of its file; NULL: the file counts */
+    bool embedded;    /* a program embeds the server: it may have no listener */
     char *file;       /* the file that was read; NULL: none was */
     char *lua_dir;    /* where lua/leat/ lies */
     char *schema_dir; /* where the migrations lie */

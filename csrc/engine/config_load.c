@@ -41,6 +41,7 @@ static int read_environment(leat_config *config, const leat_config_sources *sour
 static int read_command_line(leat_config *config, const leat_config_sources *sources,
                              leat_buf *error);
 static int read_gates(leat_config *config, const leat_config_sources *sources, leat_buf *error);
+static int read_settings(leat_config *config, const leat_config_sources *sources, leat_buf *error);
 static void derive(leat_config *config, const leat_config_sources *sources);
 static char *join(const char *folder, const char *name);
 static bool is_folder(const char *path);
@@ -56,6 +57,8 @@ int leat_config_load(leat_config *out, const leat_config_sources *sources, leat_
         err = read_command_line(&config, sources, error);
     if (err == 0)
         err = read_gates(&config, sources, error);
+    if (err == 0)
+        err = read_settings(&config, sources, error);
     if (err < 0) {
         leat_config_free(&config);
         return err;
@@ -67,11 +70,12 @@ int leat_config_load(leat_config *out, const leat_config_sources *sources, leat_
 
 int leat_config_check_files(const leat_config *config, leat_buf *error)
 {
-    if (strcmp(config->listen, LEAT_CONFIG_NO_LISTEN) == 0 && config->tls_listen[0] == '\0') {
+    if (strcmp(config->listen, LEAT_CONFIG_NO_LISTEN) == 0 && config->tls_listen[0] == '\0' &&
+        !config->embedded) {
         leat_buf_text(error, "listen = \"none\": expected an address there or in tls_listen");
         return LEAT_ECONFIG;
     }
-    if (access(config->app, R_OK) != 0) {
+    if (config->app_source == NULL && access(config->app, R_OK) != 0) {
         leat_buf_printf(error, "app = \"%s\": expected a readable Lua file (%s)", config->app,
                         strerror(errno));
         return LEAT_ECONFIG;
@@ -392,7 +396,10 @@ static char *default_file(const char *home)
 
 static int read_file(leat_config *config, const leat_config_sources *sources, leat_buf *error)
 {
-    config->file = sources->file != NULL ? leat_strdup(sources->file) : default_file(sources->home);
+    if (sources->file != NULL)
+        config->file = leat_strdup(sources->file);
+    else if (!sources->embedded)
+        config->file = default_file(sources->home);
     if (config->file == NULL)
         return 0;
     if (access(config->file, R_OK) != 0) {
@@ -424,6 +431,8 @@ static int read_variable(leat_config *config, const leat_config_key *key, const 
 static int read_environment(leat_config *config, const leat_config_sources *sources,
                             leat_buf *error)
 {
+    if (sources->getenv == NULL)
+        return 0;
     /* The variable that many hosts set comes first, so that Leat's own wins. */
     int err =
         read_variable(config, leat_config_find_key("database_url"), "DATABASE_URL", sources, error);
@@ -440,7 +449,7 @@ static int read_environment(leat_config *config, const leat_config_sources *sour
 /* No key has this: the socket is inherited from leat test, which alone sets the variable. */
 static int read_gates(leat_config *config, const leat_config_sources *sources, leat_buf *error)
 {
-    const char *text = sources->getenv("LEAT_GATES");
+    const char *text = sources->getenv == NULL ? NULL : sources->getenv("LEAT_GATES");
     if (text == NULL || text[0] == '\0')
         return 0;
     char *end = NULL;
@@ -481,6 +490,23 @@ static int read_command_line(leat_config *config, const leat_config_sources *sou
     return err;
 }
 
+/* A database that is set is also the one to listen to, unless that is set, too. */
+static int read_settings(leat_config *config, const leat_config_sources *sources, leat_buf *error)
+{
+    struct source source = {config, error, "leat_set", NULL};
+    int err = 0;
+    for (size_t i = 0; i < sources->n_settings && err == 0; i++) {
+        const leat_config_setting *s = &sources->settings[i];
+        err = put(&source, leat_config_find_key(s->key), s->value);
+        if (err == 0 && strcmp(s->key, "database_url") == 0)
+            err = put(&source, leat_config_find_key("listen_url"), "");
+    }
+    for (size_t i = 0; i < sources->n_settings && err == 0; i++)
+        if (strcmp(sources->settings[i].key, "listen_url") == 0)
+            err = put(&source, leat_config_find_key("listen_url"), sources->settings[i].value);
+    return err;
+}
+
 /* --- what was left empty, or is too little --- */
 
 static void at_least(uint64_t *n, uint64_t least)
@@ -499,16 +525,21 @@ static void leave_room_for_messages(leat_limits *limits)
 static void derive(leat_config *config, const leat_config_sources *sources)
 {
     leave_room_for_messages(&config->limits);
+    config->embedded = sources->embedded;
+    if (sources->app_source != NULL)
+        config->app_source = leat_strdup(sources->app_source);
     config->lua_dir = join(sources->home, "lua");
     config->schema_dir = join(sources->home, "config/schema");
     config->client_dir = join(sources->home, "clients/js/src");
     if (config->listen_url[0] == '\0')
         leat_config_set_text(config, leat_config_find_key("listen_url"),
                              leat_strdup(config->database_url));
-    if (config->app[0] == '\0')
+    if (config->app[0] == '\0' && !sources->embedded)
         leat_config_set_text(config, leat_config_find_key("app"),
                              join(config->lua_dir, "apps/chat/app.lua"));
-    if (config->static_dir[0] == '\0') {
+    if (config->app[0] == '\0' && config->app_source != NULL)
+        leat_config_set_text(config, leat_config_find_key("app"), leat_strdup("app_source"));
+    else if (config->static_dir[0] == '\0') {
         char *folder = folder_of(config->app);
         char *public = join(folder, "public");
         free(folder);

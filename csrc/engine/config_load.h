@@ -14,7 +14,17 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
 #include "engine/config.h"
+
+/* One key, and its value as the environment would write it. */
+typedef struct leat_config_setting {
+    const char *key; /* of leat_config_find_key */
+    const char *value;
+} leat_config_setting;
 
 typedef struct leat_config_sources {
     const char *home;         /* folder that holds lua/ and config/schema/ */
@@ -23,7 +33,12 @@ typedef struct leat_config_sources {
     const char *database_url; /* also in place of listen_url, unless that is given, too */
     const char *listen_url;
     const char *app;
-    char *(*getenv)(const char *name);
+    char *(*getenv)(const char *name); /* NULL: the environment is not read */
+    /* Of a program that embeds the server. There is no default file then, and no default app. */
+    bool embedded;
+    const leat_config_setting *settings; /* they win over all else */
+    size_t n_settings;
+    const char *app_source; /* the text of the app; NULL: `app` is its file */
 } leat_config_sources;
 
 /* Loads all sources. On an error *out is empty and needs no freeing. */

@@ -217,6 +217,11 @@ static bool workers_have_answered(const leat_engine *s)
     return true;
 }
 
+void leat_engine_render_metrics(leat_engine *s, leat_buf *out)
+{
+    leat_metrics_render(s->metrics, out);
+}
+
 bool leat_engine_beat(leat_engine *s)
 {
     if (s->state != SERVING)
@@ -328,6 +333,7 @@ static int start_worker(leat_engine *s, size_t i, leat_buf *error)
         .tls_addr = s->tls != NULL ? &s->tls_addr : NULL,
         .tls = s->tls,
         .pool = &s->pool,
+        .host = s->host,
         .home = s->mailbox,
     };
     s->workers[i] = leat_worker_new(&options);

@@ -13,28 +13,12 @@
 
 #include <stdbool.h>
 
-#include <uv.h>
-
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "engine/config.h"
-
-typedef struct leat_engine leat_engine;
-
-/* What the program adds that runs the server: signals, a service manager, a queue of commands. */
-typedef struct leat_engine_host {
-    void *arg;
-    /* Opens handles of its own on the server's loop, before anything is started. */
-    int (*open)(void *arg, leat_engine *s, uv_loop_t *loop);
-    /* Closes them, or the loop does not end. Called if open was, even if that has failed. */
-    void (*close)(void *arg);
-    /* The server begins to stop. */
-    void (*stopping)(void *arg);
-    /* Draining takes longer than all of its timeouts together. */
-    void (*overdue)(void *arg);
-} leat_engine_host;
+#include "engine/host.h"
 
 leat_engine *leat_engine_new(const leat_config *config, leat_log *log,
                              const leat_engine_host *host);
@@ -60,7 +44,10 @@ bool leat_engine_beat(leat_engine *s);
 /* For the host's own metrics, written by the server's thread only. */
 leat_metrics *leat_engine_metrics(leat_engine *s);
 
-/* The address it listens on, once it has started. */
+/* Appends the text of all metrics, for Prometheus. Any thread. */
+void leat_engine_render_metrics(leat_engine *s, leat_buf *out);
+
+/* The address it listens on, once it has started; "" if it has no listener. */
 const char *leat_engine_address(const leat_engine *s);
 void leat_engine_free(leat_engine *s);
 

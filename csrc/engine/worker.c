@@ -32,8 +32,8 @@ struct loaded {
     leat_lua *lua;
 };
 
-struct command_mail {
-    leat_mail mail;
+struct command {
+    leat_worker_job job;
     leat_worker_command command;
 };
 
@@ -84,6 +84,7 @@ struct leat_worker {
 static void run(void *arg);
 static int set_up(leat_worker *w);
 static void on_mail(void *arg, leat_mail *mail);
+static void run_command(leat_worker_job *job, leat_worker *w);
 static void on_accept(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
 static void on_accept_tls(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
 static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
@@ -161,10 +162,36 @@ void leat_worker_free(leat_worker *w)
 
 void leat_worker_post(leat_worker *w, leat_worker_command command)
 {
-    struct command_mail *m = leat_calloc(1, sizeof(*m));
-    m->command = command;
-    if (!leat_mailbox_post(w->mailbox, &m->mail))
-        free(m); /* the worker is going down already */
+    struct command *c = leat_calloc(1, sizeof(*c));
+    c->job.run = run_command;
+    c->command = command;
+    if (!leat_worker_do(w, &c->job))
+        free(c); /* the worker is going down already */
+}
+
+bool leat_worker_do(leat_worker *w, leat_worker_job *job)
+{
+    return leat_mailbox_post(w->mailbox, &job->mail_);
+}
+
+size_t leat_worker_index(const leat_worker *w)
+{
+    return w->options.index;
+}
+
+bool leat_worker_serves(const leat_worker *w)
+{
+    return w->state == SERVING;
+}
+
+leat_core *leat_worker_core(leat_worker *w)
+{
+    return &w->core;
+}
+
+leat_http_side *leat_worker_http(leat_worker *w)
+{
+    return &w->http;
 }
 
 unsigned leat_worker_beats(const leat_worker *w)
@@ -217,6 +244,7 @@ static int load_scripts(leat_worker *w, leat_buf *error)
     const leat_config *config = w->options.config;
     leat_lua_options options = {
         .app_path = config->app,
+        .app_source = config->app_source,
         .lua_dir = config->lua_dir,
         .require_folders = config->require_folders,
         .budget_ms = config->script_budget_ms,
@@ -260,6 +288,12 @@ static bool is_local(const struct sockaddr_storage *addr)
     return addr == NULL || (leat_ip_of(&ip, addr) && leat_ip_is_loopback(&ip));
 }
 
+/* The sockets that an embedding program hands over come from anywhere. */
+static bool is_local_door(const leat_worker *w)
+{
+    return w->options.addr == NULL ? !w->options.config->embedded : is_local(w->options.addr);
+}
+
 static leat_http_options http_options(const leat_worker *w)
 {
     const leat_config *config = w->options.config;
@@ -274,7 +308,7 @@ static leat_http_options http_options(const leat_worker *w)
         .client_dir = config->client_dir,
         .policy = &config->http,
         .hosts = &config->hosts,
-        .local_only = {[LEAT_HTTP_DOOR_PUBLIC] = is_local(w->options.addr) && !has_proxy,
+        .local_only = {[LEAT_HTTP_DOOR_PUBLIC] = is_local_door(w) && !has_proxy,
                        [LEAT_HTTP_DOOR_METRICS] = is_local(w->options.metrics_addr)},
         .trusted = &config->trusted,
         .introducing = &config->introducing,
@@ -363,6 +397,8 @@ static int start_core(leat_worker *w)
     w->core.script = leat_lua_script(w->lua);
     int err = leat_core_start(&w->core);
     w->core_started = err == 0;
+    if (w->core_started && w->options.host->worker_opens != NULL)
+        w->core.native = w->options.host->worker_opens(w->options.host->arg, w);
     return err;
 }
 
@@ -413,10 +449,15 @@ static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct socka
 
 static void on_mail(void *arg, leat_mail *mail)
 {
-    leat_worker *w = arg;
-    struct command_mail *m = LEAT_CONTAINER_OF(mail, struct command_mail, mail);
-    leat_worker_command command = m->command;
-    free(m);
+    leat_worker_job *job = LEAT_CONTAINER_OF(mail, leat_worker_job, mail_);
+    job->run(job, arg);
+}
+
+static void run_command(leat_worker_job *job, leat_worker *w)
+{
+    struct command *c = LEAT_CONTAINER_OF(job, struct command, job);
+    leat_worker_command command = c->command;
+    free(c);
     bool drains_still = w->state == DRAINING && command == LEAT_WORKER_STOP;
     if (w->state != SERVING && !drains_still)
         return;
@@ -509,6 +550,8 @@ static void drain(leat_worker *w)
     close_listener(&w->listener);
     close_listener(&w->tls_listener);
     count_raw(w, true);
+    if (w->options.host->worker_drains != NULL)
+        w->options.host->worker_drains(w->options.host->arg, w);
     leat_core_drain(&w->core, on_core_drained, w);
 }
 

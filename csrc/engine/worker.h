@@ -17,13 +17,13 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "engine/config.h"
+#include "engine/host.h"
+#include "http/http_side.h"
 #include "hub/hub.h"
 #include "loop/mailbox.h"
 #include "net/address_limit.h"
 #include "net/tls_store.h"
 #include "pg/pg_pool.h"
-
-typedef struct leat_worker leat_worker;
 
 typedef struct leat_worker_options {
     const leat_config *config; /* all borrowed for the worker's life */
@@ -37,8 +37,17 @@ typedef struct leat_worker_options {
     const struct sockaddr_storage *tls_addr;     /* NULL: none with TLS */
     leat_tls_store *tls;                         /* NULL likewise */
     const struct sockaddr_storage *metrics_addr; /* metrics_listen is this worker's; else NULL */
+    const leat_engine_host *host;                /* told when the worker opens and drains */
     leat_mailbox *home; /* gets a mail of the worker when it has ended; the worker owns the mail */
 } leat_worker_options;
+
+/* A piece of work for the worker's thread. Embedded in an allocation of its sender, which `run`
+ * takes over. It runs even while the worker goes down: leat_worker_serves tells. */
+typedef struct leat_worker_job leat_worker_job;
+struct leat_worker_job {
+    leat_mail mail_;
+    void (*run)(leat_worker_job *job, leat_worker *w);
+};
 
 typedef enum leat_worker_command {
     LEAT_WORKER_RELOAD, /* load the scripts anew; if they do not load, the old ones stay */
@@ -58,6 +67,15 @@ const char *leat_worker_tls_address(const leat_worker *w);
 const char *leat_worker_metrics_address(const leat_worker *w);
 
 void leat_worker_post(leat_worker *w, leat_worker_command command);
+/* Any thread. Returns false if the worker's thread takes no jobs any more: the job stays the
+ * sender's. */
+LEAT_MUST_CHECK bool leat_worker_do(leat_worker *w, leat_worker_job *job);
+
+/* On the worker's thread: */
+size_t leat_worker_index(const leat_worker *w);
+bool leat_worker_serves(const leat_worker *w); /* until it drains */
+leat_core *leat_worker_core(leat_worker *w);
+leat_http_side *leat_worker_http(leat_worker *w);
 
 /* How many LEAT_WORKER_BEAT the worker has taken. Any thread. */
 unsigned leat_worker_beats(const leat_worker *w);

@@ -32,7 +32,7 @@ static void refuse(const arrival *a, leat_proxy_verdict verdict)
 
 static void admit(const arrival *a, int socket, const struct sockaddr_storage *source)
 {
-    leat_http_newcomer n = {socket, &a->addr, a->proxy, a->door};
+    leat_http_newcomer n = {.socket = socket, .addr = &a->addr, .peer = a->proxy, .door = a->door};
     if (source->ss_family != AF_UNSPEC) {
         n.addr = source;
         n.peer = leat_http_peer_of(source, a->side->options->trusted);

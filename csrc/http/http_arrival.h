@@ -18,6 +18,7 @@ typedef struct leat_http_newcomer {
     const struct sockaddr_storage *addr;
     leat_http_peer peer;
     leat_http_door door;
+    leat_slice first; /* bytes that were read from the socket before it came; usually none */
 } leat_http_newcomer;
 
 /* Takes the socket; borrows the rest. */

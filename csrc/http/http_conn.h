@@ -35,6 +35,9 @@
 leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
                                    const leat_http_peer *peer, leat_http_door door,
                                    void (*on_request)(leat_http_conn *c));
+/* Bytes that were read from the socket before the connection got it; they may be a whole request,
+ * which is answered. */
+void leat_http_conn_feed(leat_http_conn *c, leat_slice bytes);
 /* Sends the answer and closes, before anything was read. */
 void leat_http_conn_turn_away(leat_http_conn *c, leat_slice answer, uint64_t linger_ms);
 /* The connection of a link in side->conns. */

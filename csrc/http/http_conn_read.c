@@ -80,10 +80,9 @@ void leat_http_conn_on_request_late(leat_deadline *d)
 
 /* --- reading --- */
 
-void leat_http_conn_on_read(void *owner, char *bytes, size_t len)
+static void take(leat_http_conn *c, leat_slice bytes)
 {
-    leat_http_conn *c = owner;
-    leat_buf_append(&c->input, bytes, len);
+    leat_buf_slice(&c->input, bytes);
     leat_http_conn_parse(c);
     if (leat_http_conn_ended(c))
         return;
@@ -93,6 +92,16 @@ void leat_http_conn_on_read(void *owner, char *bytes, size_t len)
         leat_http_conn_shed(c);
     else if (c->input.len - c->input_at > MAX_WAITING)
         leat_conn_read_stop(c->conn);
+}
+
+void leat_http_conn_on_read(void *owner, char *bytes, size_t len)
+{
+    take(owner, (leat_slice){bytes, len});
+}
+
+void leat_http_conn_feed(leat_http_conn *c, leat_slice bytes)
+{
+    take(c, bytes);
 }
 
 static void drop_parsed(leat_http_conn *c)

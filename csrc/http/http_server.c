@@ -84,6 +84,8 @@ static void accept_client(leat_http_side *side, const leat_http_newcomer *n)
     leat_http_conn *c = take(side, n, slot);
     if (full && c != NULL)
         turn_away(c);
+    else if (c != NULL && n->first.len > 0)
+        leat_http_conn_feed(c, n->first);
 }
 
 static void accept_public(leat_http_side *side, const leat_http_newcomer *n)
@@ -101,7 +103,12 @@ static void accept_public(leat_http_side *side, const leat_http_newcomer *n)
 void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
                              const struct sockaddr_storage *addr, leat_http_door door)
 {
-    leat_http_newcomer n = {socket, addr, leat_http_peer_of(addr, side->options->trusted), door};
+    leat_http_newcomer n = {
+        .socket = socket,
+        .addr = addr,
+        .peer = leat_http_peer_of(addr, side->options->trusted),
+        .door = door,
+    };
     switch (door) {
     case LEAT_HTTP_DOOR_PUBLIC:
     case LEAT_HTTP_DOOR_TLS:
@@ -113,6 +120,18 @@ void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
     case LEAT_HTTP_DOORS:
         break;
     }
+}
+
+void leat_http_server_hand_over(leat_http_side *side, uv_os_sock_t socket,
+                                const struct sockaddr_storage *addr, leat_slice first)
+{
+    accept_client(side, &(leat_http_newcomer){
+                            .socket = socket,
+                            .addr = addr,
+                            .peer = leat_http_peer_of(addr, side->options->trusted),
+                            .door = LEAT_HTTP_DOOR_PUBLIC,
+                            .first = first,
+                        });
 }
 
 void leat_http_server_close(leat_http_side *side)

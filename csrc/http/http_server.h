@@ -15,6 +15,11 @@
 void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
                              const struct sockaddr_storage *addr, leat_http_door door);
 
+/* Takes a socket on which the program that embeds the server has read a request already: first is
+ * all that it has read. Borrowed. The socket is non-blocking. */
+void leat_http_server_hand_over(leat_http_side *side, uv_os_sock_t socket,
+                                const struct sockaddr_storage *addr, leat_slice first);
+
 /* Closes every connection: at once, or when the answer that is being sent has left. side->on_quiet
  * tells when the last is gone; it is not called if there are none. */
 void leat_http_server_close(leat_http_side *side);

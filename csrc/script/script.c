@@ -89,11 +89,19 @@ static int open_modules(lua_State *L)
     return 0;
 }
 
-/* Compiles the file of the app onto the coroutine. [-0, +0, m] */
+/* [-0, +1, m] */
+static int load_text(lua_State *L, const leat_lua_options *o)
+{
+    if (o->app_source == NULL)
+        return luaL_loadfilex(L, o->app_path, "t");
+    return luaL_loadbufferx(L, o->app_source, strlen(o->app_source), "=app_source", "t");
+}
+
+/* Compiles the app onto the coroutine. [-0, +0, m] */
 static int load_chunk(lua_State *L)
 {
     struct loading *l = lua_touserdata(L, 1);
-    if (luaL_loadfilex(L, l->options->app_path, "t") != LUA_OK) {
+    if (load_text(L, l->options) != LUA_OK) {
         leat_buf_text(l->error, lua_tostring(L, -1));
         l->failed = true;
         return 0;

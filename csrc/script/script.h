@@ -21,6 +21,7 @@ typedef struct leat_lua leat_lua;
 
 typedef struct leat_lua_options {
     const char *app_path;        /* app.lua of the operator; require looks in its folder first */
+    const char *app_source;      /* the app's text in place of that file; NULL: the file counts */
     const char *lua_dir;         /* the folder of the framework's Lua modules */
     const char *require_folders; /* further ones, separated by commas; NULL: none */
     uint64_t budget_ms;  /* script_budget_ms: how long a script may compute without a wait */

@@ -202,7 +202,7 @@ static int start_subscribe(leat_task *t)
         .done = on_subscribed,
         .done_arg = t,
     };
-    if (leat_subscribe(t->call->subscriber, &request, &why) != LEAT_CODE_OK) {
+    if (leat_subscribe_begin(t->call->subscriber, &request, &why) != LEAT_CODE_OK) {
         set_outcome(t, why.code, why.message);
         leat_task_wake_soon(t, 0);
     }

@@ -104,7 +104,7 @@ static leat_code subscribe_for_script(core_fixture *f, leat_failure *why)
         .done = on_subscribed,
         .done_arg = f,
     };
-    return leat_subscribe(&f->client->base, &request, why);
+    return leat_subscribe_begin(&f->client->base, &request, why);
 }
 
 /* leat.subscribe goes on inside the answer, and may end its own client. */
@@ -192,7 +192,7 @@ static void takes_no_impossible_position(void **state)
             .since = {leat_slice_of("e"), impossible[i]},
             .deadline_ms = f->now_ms + 1000,
         };
-        leat_code code = leat_subscribe(&f->client->base, &request, &why);
+        leat_code code = leat_subscribe_begin(&f->client->base, &request, &why);
         assert_int_equal(LEAT_CODE_OK, code);
         core_fixture_allow(f);
         core_fixture_expect_state(f, SUB_READING); /* the outbox is not asked */

@@ -26,7 +26,8 @@ uint32_t leat_admission_retry_ms(leat_core *core)
     return 1000;
 }
 
-leat_code leat_subscribe(leat_subscriber *to, const leat_sub_request *request, leat_failure *why)
+leat_code leat_subscribe_begin(leat_subscriber *to, const leat_sub_request *request,
+                               leat_failure *why)
 {
     (void)to;
     copy(script_fixture_asked.topic, sizeof(script_fixture_asked.topic), request->topic);

@@ -67,7 +67,7 @@ typedef struct script_answer {
     char *json; /* freed by script_answer_free */
 } script_answer;
 
-/* leat_subscribe as the scripts called it. */
+/* leat_subscribe_begin as the scripts called it. */
 typedef struct script_fixture_subscribed {
     char topic[256];
     char params[256];

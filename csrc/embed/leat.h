@@ -1,0 +1,242 @@
+/* leat.h - a Leat server inside your program.
+ *
+ * A server runs on threads of its own. What it has to say to the program waits in a queue; the
+ * program watches one descriptor (leat_fd) and calls leat_dispatch when that is readable, or once
+ * in every tick of a game. docs/embedding.md has a whole program.
+ *
+ * Ownership  leat_server_new returns owned; leat_server_free frees a server and all that it made.
+ *            Texts given to a function are copied. What a callback gets is borrowed until it
+ *            returns, unless the callback's comment says more.
+ * Threads    callbacks run only inside leat_dispatch, on the thread that calls it, or on a thread
+ *            of Leat's if the program asked for that (leat_use_own_thread). The thread that calls
+ *            leat_start is the host thread: leat_dispatch, leat_server_free and everything that is
+ *            to be called before the start belong to it. All other functions may be called on any
+ *            thread, and from callbacks; none of them blocks. Several servers in one process know
+ *            nothing of each other. A broken thread rule ends the process with a message that
+ *            names the function.
+ * Units      _ms milliseconds, _s seconds since 1970. JSON is UTF-8.
+ * Errors     a function that can fail returns -1 (or NULL), and fills in *error, which may be NULL.
+ *
+ * Leat installs no signal handler, blocks all signals on its own threads, never ends the process
+ * (but for a broken rule of this header), and prints nothing.
+ */
+#ifndef LEAT_H
+#define LEAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LEAT_API_VERSION 1
+
+typedef struct leat_server leat_server;
+typedef struct leat_subscription leat_subscription;
+typedef struct leat_request leat_request;
+
+/* Why something was not done. */
+typedef struct leat_error {
+    char code[32];           /* "config", "start", "stopped", "usage", or one of docs/protocol.md:
+                                "forbidden", "unavailable", "deadline_exceeded" ... */
+    char message[472];       /* for people */
+    uint32_t retry_after_ms; /* 0: waiting does not help, or nobody knows how long */
+    uint32_t reserved;
+} leat_error;
+
+/* The version of the library, "0.1.0". */
+const char *leat_version(void);
+
+/* --- before the start --- */
+
+/* Makes a server that does nothing yet. Never NULL. */
+leat_server *leat_server_new(void);
+
+/* Sets one key of the configuration (docs/operations.md): leat_set(s, "listen", "127.0.0.1:8000",
+ * &error), "database_url", "app", "retention.seconds" ... A relative path is relative to the
+ * working directory. listen may be "none". The environment is not read. Besides the keys there are
+ * "home", the folder with Leat's own lua/ and config/ (found by itself where Leat is installed),
+ * and "app_source", the text of an app in place of a file. */
+int leat_set(leat_server *s, const char *key, const char *value, leat_error *error);
+
+/* Takes the keys of a configuration file, a Lua file that returns a table; keys of leat_set win.
+ * The file is read by leat_start. */
+int leat_set_file(leat_server *s, const char *path, leat_error *error);
+
+/* Callbacks come on a thread of Leat's, one after the other, for a program without a loop.
+ * leat_fd is -1 then, and leat_dispatch may not be called. */
+void leat_use_own_thread(leat_server *s);
+
+/* Called for each log line, which has no newline. level: 0 debug, 1 info, 2 warning, 3 error.
+ * Without this nothing is logged. If the program does not dispatch, lines are dropped, and their
+ * number is logged later. */
+typedef void (*leat_log_fn)(void *arg, int level, const char *line, size_t len);
+void leat_on_log(leat_server *s, leat_log_fn on_log, void *arg);
+
+/* Called once after leat_start. error NULL: the server listens at address ("127.0.0.1:40123"; ""
+ * if it listens nowhere). Otherwise it has not started, and on_stopped does not follow. */
+typedef void (*leat_ready_fn)(void *arg, const char *address, const leat_error *error);
+void leat_on_ready(leat_server *s, leat_ready_fn on_ready, void *arg);
+
+/* --- life --- */
+
+/* Starts the server's threads and returns; leat_on_ready's callback tells how it went. Fails at
+ * once if the configuration is wrong. A server starts once. */
+int leat_start(leat_server *s, leat_error *error);
+
+/* A descriptor that is readable while leat_dispatch has something to do. It is the same from
+ * leat_server_new to leat_server_free. Only poll it. */
+int leat_fd(const leat_server *s);
+
+/* Waits until there is something to do, for timeout_ms at most (0: does not wait, -1: without
+ * end), and calls the callbacks of all that was waiting at that moment. Returns how many ran. Not
+ * to be called from a callback. */
+int leat_dispatch(leat_server *s, int timeout_ms);
+
+/* Loads the app anew, and the certificates. An app that does not load leaves the old one serving;
+ * the log says so. */
+void leat_reload(leat_server *s);
+
+/* Ends the server: it accepts nothing more, clients are told to come back elsewhere (drain_ms),
+ * every subscription of the program gets `closed`, and every pending answer arrives. on_stopped
+ * (may be NULL) is the last callback of all. A second call drains no longer. Does nothing on a
+ * server that has not started: then on_stopped is not called. */
+typedef void (*leat_stopped_fn)(void *arg);
+void leat_stop(leat_server *s, leat_stopped_fn on_stopped, void *arg);
+
+/* Ends the server, if it still runs, without a drain; waits for its threads; frees it. No callback
+ * is called any more. Requests that were not answered are freed, too. NULL is allowed. Not to be
+ * called from a callback. */
+void leat_server_free(leat_server *s);
+
+/* --- publishing --- */
+
+/* To publish within a transaction of the program's own, which is what makes an event and the
+ * change that it tells of one thing, run one of these on the program's own connection: with libpq,
+ * PQexecParams(conn, LEAT_SQL_PUBLISH, 2, NULL, values, NULL, NULL, 0). */
+#define LEAT_SQL_PUBLISH "select leat.publish($1::text, $2::jsonb)"
+#define LEAT_SQL_SIGNAL "select leat.signal($1::text, $2::jsonb)"
+#define LEAT_SQL_REVOKE "select leat.revoke($1::text, $2::text)"
+#define LEAT_SQL_RESYNC "select leat.resync($1::text)"
+
+/* error NULL: it is committed. Otherwise it is not, unless the code is "unavailable" or
+ * "deadline_exceeded": then nobody can know. */
+typedef void (*leat_done_fn)(void *arg, const leat_error *error);
+
+/* Each runs one statement in a transaction of its own, on the server's pool of connections, and
+ * calls on_done (may be NULL) once it is committed. data is JSON. What one thread publishes to one
+ * topic may be committed in another order, unless it waits for on_done. Returns -1 if it is refused
+ * at once: malformed, or the server does not run; then on_done is not called. */
+int leat_publish(leat_server *s, const char *topic, const char *data, leat_done_fn on_done,
+                 void *arg, leat_error *error);
+/* An event that is stored nowhere. */
+int leat_signal(leat_server *s, const char *topic, const char *data, leat_done_fn on_done,
+                void *arg, leat_error *error);
+/* Takes the topic from the user whose id is subject, as text; NULL: everybody's handler decides
+ * anew. */
+int leat_revoke(leat_server *s, const char *topic, const char *subject, leat_done_fn on_done,
+                void *arg, leat_error *error);
+/* Everybody gets a fresh snapshot of the topic. */
+int leat_resync(leat_server *s, const char *topic, leat_done_fn on_done, void *arg,
+                leat_error *error);
+
+/* --- subscribing in process --- */
+
+/* The position of what a callback tells, for leat_subscribe_options.since_*. epoch is empty for a
+ * signal. */
+typedef struct leat_at {
+    const char *epoch;
+    int64_t seq;
+} leat_at;
+
+/* What a subscription's callbacks are told. data is JSON, zero-terminated. */
+typedef struct leat_subscriber_callbacks {
+    size_t size; /* sizeof(leat_subscriber_callbacks) */
+    /* The state of the topic; it replaces all that was told before. is_stale: see promise P4. */
+    void (*snapshot)(void *arg, leat_subscription *sub, leat_at at, const char *data, size_t len,
+                     int is_stale);
+    /* The position given in the options holds: the events after it follow. */
+    void (*resumed)(void *arg, leat_subscription *sub, leat_at at);
+    void (*event)(void *arg, leat_subscription *sub, leat_at at, const char *data, size_t len);
+    /* The position moves on, and there is nothing to show. */
+    void (*skip)(void *arg, leat_subscription *sub, leat_at at);
+    void (*signal)(void *arg, leat_subscription *sub, const char *data, size_t len);
+    /* The last call, exactly once: refused, revoked, the server stops, or unsubscribed (code
+     * "ok"). The handle is gone when it returns. */
+    void (*closed)(void *arg, leat_subscription *sub, const leat_error *why);
+} leat_subscriber_callbacks;
+
+typedef struct leat_subscribe_options {
+    size_t size; /* sizeof(leat_subscribe_options) */
+    const char *topic;
+    const char *user;        /* ctx.user, a JSON object with an id: {"id":7}; NULL: nobody */
+    const char *params;      /* JSON for the handler (ctx.params); NULL: none */
+    const char *since_epoch; /* a position to resume from; NULL: none */
+    int64_t since_seq;
+    uint32_t timeout_ms;   /* of the handshake; 0: control_timeout_ms */
+    uint32_t window_bytes; /* what may wait for the program; 0: 262144 */
+} leat_subscribe_options;
+
+/* Subscribes the program itself. The topic's `subscribe` handler decides for `user`, which the
+ * program vouches for: `connect` is not asked. The subscription is exact as a client's is: one
+ * snapshot, then every event. A program that is slow costs no more than window_bytes and a cursor:
+ * what does not fit is taken from the topic's ring, the outbox, or a fresh snapshot, later. All
+ * callbacks may be NULL but `closed`. Returns NULL if the server does not run or an option is
+ * malformed. */
+leat_subscription *leat_subscribe(leat_server *s, const leat_subscribe_options *options,
+                                  const leat_subscriber_callbacks *callbacks, void *arg,
+                                  leat_error *error);
+/* `closed` follows with code "ok", if nothing else has closed it first. */
+void leat_unsubscribe(leat_subscription *sub);
+/* No callback of the subscription but `closed` comes until leat_resume; what has arrived is kept,
+ * up to window_bytes. To be called on the thread of the callbacks. */
+void leat_pause(leat_subscription *sub);
+void leat_resume(leat_subscription *sub);
+
+/* --- handlers in C --- */
+
+/* A client's call of a method, or its publish to a topic. What a request tells (leat_request_*) is
+ * there until it is answered. A request is answered exactly once, by leat_answer or leat_refuse, in
+ * the callback or later, on any thread. If it is not answered by its deadline, the client is told
+ * "deadline_exceeded"; the answer is owed all the same, and then dropped. */
+typedef void (*leat_request_fn)(void *arg, leat_request *request);
+
+/* Before the start: the program answers this method. It wins over one of the app. */
+int leat_on_method(leat_server *s, const char *method, leat_request_fn on_request, void *arg,
+                   leat_error *error);
+/* Before the start: the program answers publishes to topics of that pattern, "room:{id:int}", as
+ * in app:topic. It wins over a `publish` handler of the app. Subscribing is always the app's. The
+ * patterns are tried in the order of registration. A client's publishes to one topic come one after
+ * the other: the next when this one is answered. */
+int leat_on_publish(leat_server *s, const char *pattern, leat_request_fn on_request, void *arg,
+                    leat_error *error);
+
+const char *leat_request_name(const leat_request *r); /* the method, or the topic */
+/* The params, or the published data: JSON, zero-terminated. NULL: there are none. */
+const char *leat_request_data(const leat_request *r, size_t *len);
+const char *leat_request_user(const leat_request *r);    /* ctx.user as JSON; NULL: nobody */
+const char *leat_request_user_id(const leat_request *r); /* ctx.user.id as text; NULL: none */
+
+/* json: what the client gets as data; NULL: nothing. Frees the request. */
+void leat_answer(leat_request *r, const char *json);
+/* code: one of docs/protocol.md; another one becomes "internal". message NULL: the code's own
+ * sentence. Frees the request. */
+void leat_refuse(leat_request *r, const char *code, const char *message);
+
+/* --- sockets, metrics --- */
+
+/* Hands over a connected TCP socket on which the program's own HTTP server has read a request,
+ * together with all bytes that were read from it: the whole head at least. Leat answers as if the
+ * client had connected to it. Takes the descriptor, unless -1 is returned. */
+int leat_hand_over(leat_server *s, int fd, const void *bytes, size_t len, leat_error *error);
+
+/* The metrics, in the text format of Prometheus, zero-terminated. Returns owned: free() frees it.
+ * NULL before the server is ready and after it has stopped. */
+char *leat_metrics_text(leat_server *s);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
