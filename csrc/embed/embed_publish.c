@@ -15,7 +15,7 @@ struct statement {
     inbox_item item;
     leat_server *server;
     const char *sql;
-    leat_pg_param params[2]; /* at == NULL: SQL null */
+    leat_pg_param params[3]; /* at == NULL: SQL null */
     int n_params;
     leat_done_fn on_done;
     void *arg;
@@ -92,17 +92,27 @@ static void on_worker(leat_worker_job *job, leat_worker *w)
 
 /* --- beginning --- */
 
-static struct statement *new_statement(leat_server *server, const char *sql, const char *first,
-                                       const char *second, int n_params)
+static size_t size_of(const char *text)
 {
-    size_t a = strlen(first) + 1;
-    size_t b = second == NULL ? 0 : strlen(second) + 1;
-    struct statement *s = leat_calloc(1, sizeof(*s) + a + b);
-    memcpy(s->text, first, a);
-    s->params[0] = (leat_slice){s->text, a - 1};
-    if (second != NULL) {
-        memcpy(s->text + a, second, b);
-        s->params[1] = (leat_slice){s->text + a, b - 1};
+    return text == NULL ? 0 : strlen(text) + 1;
+}
+
+/* params: n_params texts, the topic first. NULL is SQL's null. */
+static struct statement *new_statement(leat_server *server, const char *sql,
+                                       const char *const *params, int n_params)
+{
+    size_t size = 0;
+    for (int i = 0; i < n_params; i++)
+        size += size_of(params[i]);
+    struct statement *s = leat_calloc(1, sizeof(*s) + size);
+    char *at = s->text;
+    for (int i = 0; i < n_params; i++) {
+        size_t len = size_of(params[i]);
+        if (len == 0)
+            continue;
+        memcpy(at, params[i], len);
+        s->params[i] = (leat_slice){at, len - 1};
+        at += len;
     }
     s->job.run = on_worker;
     s->server = server;
@@ -137,38 +147,38 @@ static int check_data(const char *data, leat_error *error)
     return embed_fail(error, "bad_request", "data is not JSON");
 }
 
-static int publish(leat_server *server, const char *sql, const char *topic, const char *data,
-                   leat_done_fn on_done, void *arg, leat_error *error)
-{
-    if (check_topic(topic, error) < 0 || check_data(data, error) < 0)
-        return -1;
-    return begin(server, new_statement(server, sql, topic, data, 2), on_done, arg, error);
-}
-
 int leat_publish(leat_server *s, const char *topic, const char *data, leat_done_fn on_done,
                  void *arg, leat_error *error)
 {
-    return publish(s, LEAT_SQL_PUBLISH, topic, data, on_done, arg, error);
+    const char *params[] = {topic, data};
+    if (check_topic(topic, error) < 0 || check_data(data, error) < 0)
+        return -1;
+    return begin(s, new_statement(s, LEAT_SQL_PUBLISH, params, 2), on_done, arg, error);
 }
 
-int leat_signal(leat_server *s, const char *topic, const char *data, leat_done_fn on_done,
-                void *arg, leat_error *error)
+int leat_signal(leat_server *s, const char *topic, const char *data, const char *conflate,
+                leat_done_fn on_done, void *arg, leat_error *error)
 {
-    return publish(s, LEAT_SQL_SIGNAL, topic, data, on_done, arg, error);
+    const char *params[] = {topic, data, conflate};
+    if (check_topic(topic, error) < 0 || check_data(data, error) < 0)
+        return -1;
+    return begin(s, new_statement(s, LEAT_SQL_SIGNAL, params, 3), on_done, arg, error);
 }
 
 int leat_revoke(leat_server *s, const char *topic, const char *subject, leat_done_fn on_done,
                 void *arg, leat_error *error)
 {
+    const char *params[] = {topic, subject};
     if (check_topic(topic, error) < 0)
         return -1;
-    return begin(s, new_statement(s, LEAT_SQL_REVOKE, topic, subject, 2), on_done, arg, error);
+    return begin(s, new_statement(s, LEAT_SQL_REVOKE, params, 2), on_done, arg, error);
 }
 
 int leat_resync(leat_server *s, const char *topic, leat_done_fn on_done, void *arg,
                 leat_error *error)
 {
+    const char *params[] = {topic};
     if (check_topic(topic, error) < 0)
         return -1;
-    return begin(s, new_statement(s, LEAT_SQL_RESYNC, topic, NULL, 1), on_done, arg, error);
+    return begin(s, new_statement(s, LEAT_SQL_RESYNC, params, 1), on_done, arg, error);
 }

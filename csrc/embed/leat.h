@@ -116,7 +116,7 @@ void leat_server_free(leat_server *s);
  * change that it tells of one thing, run one of these on the program's own connection: with libpq,
  * PQexecParams(conn, LEAT_SQL_PUBLISH, 2, NULL, values, NULL, NULL, 0). */
 #define LEAT_SQL_PUBLISH "select leat.publish($1::text, $2::jsonb)"
-#define LEAT_SQL_SIGNAL "select leat.signal($1::text, $2::jsonb)"
+#define LEAT_SQL_SIGNAL "select leat.signal($1::text, $2::jsonb, $3::text)"
 #define LEAT_SQL_REVOKE "select leat.revoke($1::text, $2::text)"
 #define LEAT_SQL_RESYNC "select leat.resync($1::text)"
 
@@ -130,9 +130,11 @@ typedef void (*leat_done_fn)(void *arg, const leat_error *error);
  * at once: malformed, or the server does not run; then on_done is not called. */
 int leat_publish(leat_server *s, const char *topic, const char *data, leat_done_fn on_done,
                  void *arg, leat_error *error);
-/* An event that is stored nowhere. */
-int leat_signal(leat_server *s, const char *topic, const char *data, leat_done_fn on_done,
-                void *arg, leat_error *error);
+/* An event that is stored nowhere. conflate NULL: it is told at most once, in order. Otherwise it
+ * is a key of the topic (it may be empty): a client that is slow gets the newest signal of each key
+ * only, as for a state that is sent many times a second. */
+int leat_signal(leat_server *s, const char *topic, const char *data, const char *conflate,
+                leat_done_fn on_done, void *arg, leat_error *error);
 /* Takes the topic from the user whose id is subject, as text; NULL: everybody's handler decides
  * anew. */
 int leat_revoke(leat_server *s, const char *topic, const char *subject, leat_done_fn on_done,

@@ -273,9 +273,22 @@ static void talk_events(leat_server *server, seen *s)
     await(server, &sub, &sub.events, 1, "an event");
     check(strcmp(sub.text, "{\"n\": 1}") == 0 || strcmp(sub.text, "{\"n\":1}") == 0,
           "an event arrives", &sub);
-    leat_signal(server, "room:1", "{\"typing\":true}", NULL, NULL, &error);
+    leat_signal(server, "room:1", "{\"typing\":true}", NULL, NULL, NULL, &error);
     await(server, &sub, &sub.signals, 1, "a signal");
     check(strstr(sub.text, "typing") != NULL, "a signal arrives", &sub);
+    leat_pause(handle);
+    for (int i = 0; i < 20; i++) {
+        char tick[32];
+        snprintf(tick, sizeof(tick), "%d", i);
+        int done = s->done;
+        leat_signal(server, "room:1", tick, "tick", on_done, s, &error);
+        await(server, s, &s->done, done + 1, "signalled");
+    }
+    int signals = sub.signals;
+    leat_resume(handle);
+    while (strcmp(sub.text, "19") != 0)
+        await(server, &sub, &sub.signals, sub.signals + 1, "the newest signal");
+    check(sub.signals - signals < 5, "a slow program gets the newest signal", &sub);
     int before = sub.snapshots;
     leat_resync(server, "room:1", NULL, NULL, &error);
     await(server, &sub, &sub.snapshots, before + 1, "a fresh snapshot");
