@@ -12,6 +12,7 @@
 #include "app/confine.h"
 #include "app/options.h"
 #include "app/serve.h"
+#include "app/test.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/check.h"
@@ -32,12 +33,14 @@ static const char usage[] =
     "                    [--grant-publisher ROLE] [--grant-watcher ROLE]\n"
     "       leat check   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
     "                    [--listen-url URL]\n"
+    "       leat test    [--database URL] [FILE...]\n"
     "       leat version\n"
     "\n"
     "serve    serves until SIGTERM, which drains; SIGHUP reloads the app\n"
     "         --address-file gets ADDR:PORT once it listens\n"
     "migrate  installs or upgrades schema leat; gives a role its rights\n"
     "check    loads configuration and app, connects, reports; changes nothing\n"
+    "test     runs an application's specs against a scratch database\n"
     "\n"
     "Exit codes: 0 stopped as asked, 1 a failure, 2 wrong usage or configuration.\n"
     "leat serve --help lists the configuration's keys.\n";
@@ -271,6 +274,9 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
     } else if (options.command == LEAT_OPTIONS_VERSION) {
         puts("leat " LEAT_VERSION);
+    } else if (options.command == LEAT_OPTIONS_TEST) {
+        if (leat_test_exec(options.rest, &error) < 0)
+            code = fail(EXIT_FAILED, &error);
     } else if (options.help || options.command == LEAT_OPTIONS_HELP) {
         code = help(&options);
     } else {

@@ -9,10 +9,11 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"serve", LEAT_OPTIONS_SERVE}, {"migrate", LEAT_OPTIONS_MIGRATE},
-    {"check", LEAT_OPTIONS_CHECK}, {"version", LEAT_OPTIONS_VERSION},
-    {"help", LEAT_OPTIONS_HELP},   {"--version", LEAT_OPTIONS_VERSION},
-    {"--help", LEAT_OPTIONS_HELP}, {"-h", LEAT_OPTIONS_HELP},
+    {"serve", LEAT_OPTIONS_SERVE},       {"migrate", LEAT_OPTIONS_MIGRATE},
+    {"check", LEAT_OPTIONS_CHECK},       {"version", LEAT_OPTIONS_VERSION},
+    {"test", LEAT_OPTIONS_TEST},         {"help", LEAT_OPTIONS_HELP},
+    {"--version", LEAT_OPTIONS_VERSION}, {"--help", LEAT_OPTIONS_HELP},
+    {"-h", LEAT_OPTIONS_HELP},
 };
 
 struct option {
@@ -59,7 +60,8 @@ static int parse_command(leat_options *out, const char *name, leat_buf *error)
             out->command = commands[i].command;
             return 0;
         }
-    leat_buf_printf(error, "unknown command %s: expected serve, migrate, check or version", name);
+    leat_buf_printf(error, "unknown command %s: expected serve, migrate, check, test or version",
+                    name);
     return LEAT_ECONFIG;
 }
 
@@ -67,10 +69,14 @@ int leat_options_parse(leat_options *out, int argc, char **argv, leat_buf *error
 {
     *out = (leat_options){.command = LEAT_OPTIONS_HELP};
     if (argc < 2) {
-        leat_buf_text(error, "a command is missing: expected serve, migrate, check or version");
+        leat_buf_text(error,
+                      "a command is missing: expected serve, migrate, check, test or version");
         return LEAT_ECONFIG;
     }
     int err = parse_command(out, argv[1], error);
+    out->rest = argv + 2;
+    if (out->command == LEAT_OPTIONS_TEST)
+        return err;
     for (int i = 2; i < argc && err == 0; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             out->help = true;

@@ -17,6 +17,7 @@ typedef enum leat_options_command {
     LEAT_OPTIONS_SERVE,
     LEAT_OPTIONS_MIGRATE,
     LEAT_OPTIONS_CHECK,
+    LEAT_OPTIONS_TEST,
     LEAT_OPTIONS_VERSION,
     LEAT_OPTIONS_HELP,
 } leat_options_command;
@@ -33,6 +34,7 @@ typedef struct leat_options {
     const char *grant_watcher;   /* a role */
     const char *listen_url;
     const char *address_file;
+    char **rest; /* TEST: all that follows the command, unread */
 } leat_options;
 
 /* Reads `leat COMMAND [--option VALUE | --option=VALUE]...`. */

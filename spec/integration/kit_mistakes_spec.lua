@@ -200,7 +200,7 @@ describe("every_interleaving", function()
     it("finds the event apart from its change", function()
       local text = report(server, exactness {
         commits = { { token = "bob", publish = "room:1", data = { body = "second" } } },
-        limit = 200,
+        limit = 60,
       })
 
       assert.matches("commit 1 +stays open", text)

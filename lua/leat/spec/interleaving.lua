@@ -334,17 +334,18 @@ end
 
 -- All of it ------------------------------------------------------------------------------------------
 
+-- The simple ways come first. With a limit, each kind of ways loses the same part.
 local function plan(self)
-  local n, list = #self.env.commits, {}
-  local function add(more)
-    for _, way in ipairs(ways.shuffle(more, self.seed)) do list[#list + 1] = way end
+  local n, list, total = #self.env.commits, {}, 0
+  if n == 0 then return list end
+  local kinds = { ways.whole(n, self.n_positions), ways.open(self.steps, self.n_positions) }
+  if self.env.twin.relay then table.insert(kinds, 2, ways.faults(n, self.n_positions)) end
+  for _, kind in ipairs(kinds) do total = total + #kind end
+  local part = math.min(1, (self.options.limit or total) / total)
+  for _, kind in ipairs(kinds) do
+    ways.shuffle(kind, self.seed)
+    for i = 1, math.ceil(#kind * part) do list[#list + 1] = kind[i] end
   end
-  if n > 0 then
-    add(ways.whole(n, self.n_positions))
-    if self.env.twin.relay then add(ways.faults(n, self.n_positions)) end
-    add(ways.open(self.steps, self.n_positions))
-  end
-  for i = (self.options.limit or #list) + 1, #list do list[i] = nil end
   return list
 end
 

@@ -2,8 +2,6 @@
 
 local spec = require "leat.spec"
 
-local folder = debug.getinfo(1, "S").source:match("^@(.*)/spec/[^/]*$") or "."
-
 -- What the page does with an event (public/app.js).
 local function apply(state, event)
   local data = event.data
@@ -30,7 +28,7 @@ local function truth(db)
 end
 
 describe("a chat", function()
-  local server = spec.serve { app = folder .. "/app.lua", schema = folder .. "/schema.sql" }
+  local server = spec.serve { app = "app.lua", schema = "schema.sql" }
 
   it("is closed to strangers", function()
     local alice = server:client { token = "alice-token" }
@@ -81,7 +79,7 @@ describe("a chat", function()
         { token = "alice-token", publish = "chat:42", data = { type = "status", status = "open" } },
       },
       apply = apply,
-      truth = truth, limit = 40,
+      truth = truth, limit = 60,
     }
   end)
 end)

@@ -1,0 +1,3 @@
+-- busted, in the interpreter that leat test runs in.
+
+require "busted.runner" { standalone = false }
