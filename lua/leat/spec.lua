@@ -26,7 +26,8 @@ end
 
 --- A server of that application: started before the first `it` of the block, stopped after the last. Before each `it`
 --- all clients are gone and the data is what the schema has put there.
---- options: app (a path; also from the spec's folder or the one above), schema (likewise, or SQL), env (variables of the configuration),
+--- options: app (a path; also from the spec's folder or the one above), schema (likewise, or SQL),
+--- env (variables of the configuration),
 --- own_postgres (true: a cluster of its own, which server:postgres may stop).
 function M.serve(options)
   local folder = debug.getinfo(2, "S").source:match("^@(.*)/[^/]*$") or "."

@@ -4,9 +4,9 @@ local uv = require "luv"
 
 local M = {}
 
---- A new folder, below `parent` (/tmp).
+--- A new folder, below `parent` (/tmp, or the folder that leat test removes at its end).
 function M.folder(parent)
-  return assert(uv.fs_mkdtemp((parent or "/tmp") .. "/leat-spec-XXXXXX"))
+  return assert(uv.fs_mkdtemp((parent or os.getenv("LEAT_TEST_TMP") or "/tmp") .. "/leat-spec-XXXXXX"))
 end
 
 function M.write(path, text)

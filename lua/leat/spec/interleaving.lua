@@ -366,8 +366,8 @@ local function run_all(self)
 end
 
 --- options: subscribe { topic, token, params }, commits, apply(state, event), truth(db); optional start(data) (the
---- state from a snapshot), viewers (tokens of others), refresh_reads (tables that `refresh` may read besides), limit (of
---- the number of ways), seed, way. Returns { tried, seed }; fails at the first way that is not exact.
+--- state from a snapshot), viewers (tokens of others), refresh_reads (tables that `refresh` may read besides),
+--- limit (of the number of ways), seed, way. Returns { tried, seed }; fails at the first way that is not exact.
 function M.run(served, options)
   check_options(options)
   local self = new_run(served, options)

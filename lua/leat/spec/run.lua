@@ -99,6 +99,7 @@ local uv = require "luv"
 uv.os_setenv("LEAT_PG_BINDIR", bindir or "")
 uv.os_unsetenv("DATABASE_URL")
 local cluster = require "leat.spec.cluster"
+local files = require "leat.spec.files"
 
 -- Signals: the specs are asked to end, and all is removed. What comes in between ends it, too.
 local signalled, specs
@@ -113,14 +114,14 @@ for name in pairs(NUMBERS) do
 end
 
 -- In a session of its own: what the specs leave running ends with it.
-local function run_busted(url, folder)
+local function run_busted(url, cluster_folder)
   local arguments = { HOME .. "/lua/leat/spec/busted.lua", "--ignore-lua",
     "--helper=" .. HOME .. "/lua/leat/spec/preload.lua" }
   for _, list in ipairs { options.busted, options.files } do
     for _, argument in ipairs(list) do arguments[#arguments + 1] = argument end
   end
   uv.os_setenv("LEAT_TEST_DATABASE_URL", url)
-  uv.os_setenv("LEAT_TEST_CLUSTER", folder)
+  uv.os_setenv("LEAT_TEST_CLUSTER", cluster_folder)
   local code, signal
   local handle, pid = uv.spawn("lua5.4", { args = arguments, stdio = { 0, 1, 2 }, detached = true },
     function(exit_code, exit_signal) code, signal = exit_code, exit_signal end)
@@ -143,6 +144,9 @@ local function test()
   return ok and result or error(result, 0)
 end
 
+local folder = files.folder()
+uv.os_setenv("LEAT_TEST_TMP", folder)
 local ok, code = pcall(test)
+files.remove(folder)
 if not ok then give_up(tostring(code)) end
 os.exit(signalled and 128 + NUMBERS[signalled] or code, true)
