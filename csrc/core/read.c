@@ -33,7 +33,6 @@ typedef enum read_state {
     READ_LENDING,    /* `snapshot` wants to read; the connection is waited for */
     READ_COMPOSED,   /* the snapshot is made; the position is not in yet */
     READ_WAITING,    /* for the next attempt */
-    READ_COMMITTING, /* the read is finished: only the commit goes on */
 } read_state;
 
 struct leat_read {
@@ -54,7 +53,6 @@ struct leat_read {
     bool in_transaction; /* BEGIN was sent on it */
     leat_pg_query begin;
     leat_pg_query position;
-    leat_pg_query commit;
     leat_call call; /* the refresh or the snapshot */
     leat_deadline backoff;
     leat_position at; /* no epoch until it is in; a reference */
@@ -68,7 +66,6 @@ static void on_position(leat_pg_query *q, leat_pg_result *res, int err);
 static void on_refreshed(leat_call *call, const leat_verdict *v);
 static void on_wanted(leat_call *call);
 static void on_composed(leat_call *call, const leat_verdict *v);
-static void on_committed(leat_pg_query *q, leat_pg_result *res, int err);
 static void on_backoff(leat_deadline *d);
 static void compose(leat_read *r);
 static void succeed(leat_read *r, leat_slice json);
@@ -87,7 +84,7 @@ leat_read *leat_read_start(const leat_ring *ring, leat_grant *grant, leat_read_n
     r->last_failure = (leat_failure){.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true};
     leat_pg_waiter_init(&r->waiter);
     leat_deadline_init(&r->backoff);
-    r->waiter.data = r->begin.data = r->position.data = r->commit.data = r->call.data = r;
+    r->waiter.data = r->begin.data = r->position.data = r->call.data = r;
     begin(r);
     return r;
 }
@@ -113,7 +110,6 @@ static void abandon_attempt(leat_read *r)
     if (r->conn != NULL) {
         leat_pg_conn_forget(&r->begin);
         leat_pg_conn_forget(&r->position);
-        leat_pg_conn_forget(&r->commit);
         leat_pg_pool_release(r->core->pool, r->conn);
         r->conn = NULL;
         r->in_transaction = false;
@@ -327,40 +323,24 @@ static void on_wanted(leat_call *call)
     acquire(r);
 }
 
-/* Ends the transaction. Returns false if no answer to that follows. */
-static bool commit(leat_read *r)
+/* The transaction has only read: nobody waits for the answer to its commit. */
+static void give_back(leat_read *r)
 {
-    leat_core *core = r->core;
-    uint64_t deadline_ms = leat_loop_now(core->loop) + core->limits->control_timeout_ms;
-    if (r->in_transaction &&
-        leat_pg_conn_query(r->conn, &r->commit, "commit", NULL, 0, deadline_ms, on_committed) == 0)
-        return true;
-    if (r->conn != NULL)
-        leat_pg_pool_release(core->pool, r->conn);
+    if (r->in_transaction)
+        leat_pg_pool_release_reader(r->core->pool, r->conn);
+    else if (r->conn != NULL)
+        leat_pg_pool_release(r->core->pool, r->conn);
     r->conn = NULL;
-    return false;
 }
 
-/* Answers at once. The commit is sent, but the answer does not wait for it. */
 static void succeed(leat_read *r, leat_slice json)
 {
     leat_read_outcome outcome = {
         .snapshot = {.position = r->at, .stale = r->stale, .json = json},
     };
-    bool committing = commit(r);
-    r->state = READ_COMMITTING;
+    give_back(r);
     r->cb(r, &outcome, r->arg);
-    forget_position(r); /* the worker may end while the commit goes on */
-    if (!committing)
-        free_read(r);
-}
-
-static void on_committed(leat_pg_query *q, leat_pg_result *res, int err)
-{
-    leat_read *r = q->data;
-    (void)res;
-    (void)err; /* the pool cleans the connection or drops it */
-    leat_pg_pool_release(r->core->pool, r->conn);
+    forget_position(r);
     free_read(r);
 }
 

@@ -192,11 +192,24 @@ void leat_pg_conn_on_notify(leat_pg_conn *c, leat_pg_notify_cb cb, void *arg)
     c->notify_arg = arg;
 }
 
-bool leat_pg_conn_idle(const leat_pg_conn *c)
+/* No query pending or running, and nothing left by one. */
+static bool is_quiet(const leat_pg_conn *c)
 {
     return c->state == LEAT_PG_CONN_READY && !leat_pg_clean_is_on(c) && c->cancel == NULL &&
-           leat_list_empty(&c->queued) && leat_list_empty(&c->flight) && !c->session.left &&
-           PQtransactionStatus(c->pg) == PQTRANS_IDLE;
+           leat_list_empty(&c->queued) && leat_list_empty(&c->flight) && !c->session.left;
+}
+
+bool leat_pg_conn_idle(const leat_pg_conn *c)
+{
+    return is_quiet(c) && PQtransactionStatus(c->pg) == PQTRANS_IDLE;
+}
+
+bool leat_pg_conn_commit_unanswered(leat_pg_conn *c)
+{
+    if (!is_quiet(c) || c->session.undone || PQtransactionStatus(c->pg) != PQTRANS_INTRANS)
+        return false;
+    leat_pg_pipeline_send_own(c, "commit");
+    return true;
 }
 
 bool leat_pg_conn_broken(const leat_pg_conn *c)

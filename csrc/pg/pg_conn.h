@@ -64,6 +64,11 @@ bool leat_pg_query_pending(const leat_pg_query *q);
 bool leat_pg_conn_idle(const leat_pg_conn *c);
 bool leat_pg_conn_broken(const leat_pg_conn *c);
 
+/* Queues a COMMIT whose answer nobody awaits, and returns true, if the connection is fit for
+ * another user once that is done: a transaction is open and has not failed, no query is pending or
+ * running, and nothing of the session is to be mended. */
+bool leat_pg_conn_commit_unanswered(leat_pg_conn *c);
+
 /* Makes the connection fit for another user: cancels the running query at the server (on a thread),
  * waits for its end, and rolls back an open transaction. cb gets 0, or an error if that did not
  * succeed by deadline_ms; the owner must close the connection then. All queries must have completed

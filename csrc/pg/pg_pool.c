@@ -2,7 +2,8 @@
  *
  * Each connection is a member in one of four states; set_state changes them, and the gauges. A new
  * waiter, and a connection that became free, ready or lost, schedule the sweep. It leases idle
- * members to waiters and opens missing connections. pg_shares.c knows who waits and who is next.
+ * members to waiters and opens missing connections. pg_shares.c knows who waits and who is next. An
+ * idle member may still wait for the answer to its reader's COMMIT.
  *
  * A failure to connect makes the pool unhealthy. Then it makes one attempt at a time, after a
  * back-off, until one succeeds, even if nobody waits.
@@ -369,6 +370,18 @@ void leat_pg_pool_release(leat_pg_pool *p, leat_pg_conn *conn)
     }
     set_state(m, CLEANING);
     leat_pg_conn_clean(conn, leat_loop_now(p->loop) + p->options->clean_timeout_ms, on_cleaned, m);
+}
+
+void leat_pg_pool_release_reader(leat_pg_pool *p, leat_pg_conn *conn)
+{
+    member *m = leat_pg_conn_arg(conn);
+    LEAT_ASSERT(m->pool == p && m->state == LEASED);
+    if (p->closing || !leat_pg_conn_commit_unanswered(conn)) {
+        leat_pg_pool_release(p, conn);
+        return;
+    }
+    set_state(m, IDLE);
+    leat_sweep_schedule(p->loop, &p->sweep);
 }
 
 uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p)

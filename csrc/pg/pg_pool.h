@@ -71,6 +71,10 @@ bool leat_pg_waiter_waiting(const leat_pg_waiter *w);
  */
 void leat_pg_pool_release(leat_pg_pool *p, leat_pg_conn *conn);
 
+/* The same for a connection with an open transaction that has only read. The transaction is
+ * committed, and the next user need not wait for that: its queries follow the COMMIT. */
+void leat_pg_pool_release_reader(leat_pg_pool *p, leat_pg_conn *conn);
+
 /* True if the last attempt to reach the server succeeded. */
 bool leat_pg_pool_healthy(const leat_pg_pool *p);
 

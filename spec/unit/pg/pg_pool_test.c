@@ -305,6 +305,47 @@ static void a_pending_query_is_forgotten_at_release(void **state)
     close_pool(f, &t);
 }
 
+static void a_readers_commit_is_not_waited_for(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller a = {0}, b = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &a);
+    leat_pg_conn *conn = a.conn;
+    assert_int_equal(run(f, &a, "begin read only"), 0);
+
+    leat_pg_pool_release_reader(t.pool, conn);
+    assert_int_equal(gauge(f, LEAT_M_POOL_IDLE), 1);
+    assert_false(leat_pg_conn_idle(conn)); /* the COMMIT is not yet sent */
+    acquire_now(f, &t, &b);
+
+    assert_ptr_equal(conn, b.conn);
+    assert_int_equal(run(f, &b, "select 1"), 0);
+    assert_true(leat_pg_conn_idle(conn)); /* and not in a's transaction */
+    release(&b);
+    close_pool(f, &t);
+}
+
+static void a_reader_that_failed_is_cleaned(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller a = {0}, b = {0};
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &a);
+    assert_int_equal(run(f, &a, "begin read only"), 0);
+    assert_int_equal(run(f, &a, "select 1 / 0"), LEAT_EPG_SERVER);
+
+    leat_pg_pool_release_reader(t.pool, a.conn);
+    assert_int_equal(gauge(f, LEAT_M_POOL_BUSY), 1);
+    acquire_now(f, &t, &b);
+
+    assert_true(leat_pg_conn_idle(b.conn));
+    release(&b);
+    close_pool(f, &t);
+}
+
 static void a_lost_connection_is_replaced(void **state)
 {
     pg_fixture *f = pg_fixture_use(state);
@@ -516,6 +557,8 @@ int main(void)
         PG_TEST(a_refused_waiter_can_be_cancelled),
         PG_TEST(what_was_left_running_is_cancelled_before_anyone_gets_it),
         PG_TEST(a_pending_query_is_forgotten_at_release),
+        PG_TEST(a_readers_commit_is_not_waited_for),
+        PG_TEST(a_reader_that_failed_is_cleaned),
         PG_TEST(a_lost_connection_is_replaced),
         PG_TEST(an_idle_connection_that_is_lost_is_replaced),
         PG_TEST(idle_connections_beyond_the_first_are_closed),
