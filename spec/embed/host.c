@@ -514,6 +514,8 @@ static void on_echo(void *arg, leat_request *r)
     (void)arg;
     const char *data = leat_request_data(r, NULL);
     const char *id = leat_request_user_id(r);
+    if (leat_request_user(r) != NULL)
+        id = "somebody"; /* the app has no connect handler */
     snprintf(answer, sizeof(answer), "{\"echo\":%s,\n\"user\":\"%s\"}",
              data == NULL ? "null" : data, id == NULL ? "" : id);
     leat_answer(r, answer);

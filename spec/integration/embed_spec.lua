@@ -1,0 +1,173 @@
+-- libleat: programs that are built with what `cmake --install` installs, and with nothing else.
+
+local cjson = require "cjson"
+local env = require "spec.support.env"
+local files = require "spec.support.files"
+local loop = require "spec.support.loop"
+local markdown = require "spec.support.markdown"
+local postgres = require "spec.support.postgres"
+local process = require "spec.support.process"
+local ws = require "spec.support.ws"
+
+local BUILD = env.binary():match("^(.*)/csrc/app/leat$")
+local PAGE = env.root() .. "/docs/embedding.md"
+local LIMIT_MS = 60000
+
+describe("libleat", function()
+  local db, folder, variables
+
+  local function run(command, expected)
+    local p = process.spawn("/bin/sh", { args = { "-c", command }, env = variables, cwd = folder })
+    loop.eventually(function() return not p:running() end, LIMIT_MS, command)
+    if expected then assert.equal(expected, p.code, p:output()) end
+    return p
+  end
+
+  local function host(arguments, expected)
+    return run("exec ./host " .. arguments, expected)
+  end
+
+  lazy_setup(function()
+    db = postgres.database()
+    folder = os.tmpname()
+    os.remove(folder)
+    folder = folder .. "_embed"
+    assert(os.execute("mkdir " .. folder))
+    variables = { DATABASE_URL = db.url, PKG_CONFIG_PATH = folder .. "/tree/lib/pkgconfig",
+      LD_LIBRARY_PATH = folder .. "/tree/lib" }
+    run("cmake --install " .. BUILD .. " --prefix " .. folder .. "/tree", 0)
+    run("cc -Wall -Wextra -Werror -o host " .. env.root() .. "/spec/embed/host.c $(pkg-config --cflags --libs leat) -pthread", 0)
+  end)
+  lazy_teardown(function()
+    os.execute("rm -rf " .. folder)
+    db:drop()
+  end)
+
+  it("shows only the functions of leat.h", function()
+    local declared = {}
+    for name in files.read(env.root() .. "/csrc/embed/leat.h"):gmatch("[%s%*](leat_[%w_]+)%([^*]") do
+      if not name:find("_fn$") then declared[name] = true end
+    end
+    local shared, static = {}, {}
+    for name in table.concat(run("nm -D --defined-only tree/lib/libleat.so", 0).out, "\n"):gmatch(" T ([%w_]+)") do
+      shared[name] = true
+    end
+    for name in table.concat(run("nm -g --defined-only tree/lib/libleat.a", 0).out, "\n"):gmatch(" [TDBR] ([%w_]+)") do
+      static[name] = true
+    end
+    -- The header's comments name some functions with their arguments, too: each declared one is a function.
+    assert.same(declared, shared)
+    assert.same(declared, static)
+  end)
+
+  it("keeps the sizes of its structs", function()
+    files.write(folder .. "/sizes.c", [[
+#include <leat.h>
+#include <stdio.h>
+int main(void)
+{
+    printf("%d %zu %zu %zu %zu\n", LEAT_API_VERSION, sizeof(leat_error), sizeof(leat_at),
+           sizeof(leat_subscriber_callbacks), sizeof(leat_subscribe_options));
+    return 0;
+}
+]])
+    local p = run("cc -o sizes sizes.c $(pkg-config --cflags leat) && ./sizes", 0)
+
+    assert.equal("1 512 16 56 56", p.out[1])
+  end)
+
+  it("links statically", function()
+    run("cc -o static " .. env.root() .. "/spec/embed/host.c $(pkg-config --cflags --libs leat-static)", 0)
+    assert.is_nil(run("ldd ./static", 0):output():find("libleat", 1, true))
+
+    local p = run("./static own", 0)
+
+    assert.matches("callbacks come on a thread of Leat's", p:output())
+  end)
+
+  it("publishes, subscribes, is slow, is revoked", function()
+    local p = host("talk", 0)
+
+    assert.equal(24, #p.out, p:output())
+  end)
+
+  it("leaves nothing behind when servers start and stop", function()
+    host("life 8", 0)
+  end)
+
+  it("calls back on a thread of its own if asked to", function()
+    host("own", 0)
+  end)
+
+  it("ends a process that breaks a rule", function()
+    for name, says in pairs {
+      nested = "leat: leat_dispatch: not from a callback",
+      free = "leat: leat_server_free: not from a callback",
+      set = "leat: leat_set: only before leat_start",
+      thread = "leat: leat_dispatch: only on the thread that called leat_start",
+    } do
+      assert.truthy(host("rule " .. name):output():find(says, 1, true), name)
+    end
+  end)
+
+  describe("with clients", function()
+    local served, input, port, own
+
+    lazy_setup(function()
+      served = process.spawn("/bin/sh", { args = { "-c", "mkfifo input; exec ./host serve < input" }, env = variables, cwd = folder })
+      loop.eventually(function() return files.exists(folder .. "/input") end, LIMIT_MS, "a pipe")
+      input = assert(io.open(folder .. "/input", "w"))
+      loop.eventually(function()
+        port, own = served:output():match("address 127.0.0.1:(%d+) own (%d+)")
+        return own or not served:running()
+      end, LIMIT_MS, function() return served:output() end)
+    end)
+    lazy_teardown(function()
+      input:write("end\n")
+      input:close()
+      loop.eventually(function() return not served:running() end, LIMIT_MS, "the end of the program")
+    end)
+
+    local function client(at)
+      return ws.connect { port = tonumber(at or port) }
+    end
+
+    local function call(c, id, method, params)
+      c:send { op = "call", id = id, method = method, params = params }
+      return (c:recv(LIMIT_MS))
+    end
+
+    it("answers methods in C, and those of the app", function()
+      local c = client()
+
+      assert.same({ echo = { a = 1 }, user = "" }, call(c, 1, "echo", { a = 1 }).data)
+      assert.equal("forbidden", call(c, 2, "refuse").code)
+      assert.same({ thread = "another" }, call(c, 3, "elsewhere").data)
+      assert.same({ lua = { b = 2 } }, call(c, 4, "lua", { b = 2 }).data)
+      c.tcp:close()
+    end)
+
+    it("gives up a program that does not answer", function()
+      local c = client()
+
+      assert.equal("deadline_exceeded", call(c, 1, "late").code)
+      c.tcp:close()
+    end)
+
+    it("takes sockets over", function()
+      local c = client(own)
+
+      assert.same({ echo = cjson.null, user = "" }, call(c, 1, "echo").data)
+      c.tcp:close()
+    end)
+  end)
+
+  it("runs the program of docs/embedding.md", function()
+    files.write(folder .. "/room.c", markdown.block(PAGE, "c room.c"))
+    local fresh = postgres.database()
+    local p = run("DATABASE_URL='" .. fresh.url .. "' && " .. markdown.block(PAGE, "sh build"):gsub("\n", " && "), 0)
+    fresh:drop()
+
+    assert.equal(markdown.block(PAGE, "text output"), table.concat(p.out, "\n"))
+  end)
+end)
