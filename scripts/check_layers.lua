@@ -15,6 +15,7 @@ local RANK = {
   script = 5, http = 5,
   engine = 6,
   embed = 7, app = 7,
+  host = 8,
 }
 
 -- The rooms of a layer, lowest first. Files in the layer's own directory are above its rooms.
@@ -24,9 +25,9 @@ local ROOMS = {
 
 -- Header name patterns and the only layers that may include them.
 local WRAPPED = {
-  { "^lua%.h$", { script = true } },
+  { "^lua%.h$", { script = true, host = true } },
   { "^lualib%.h$", { script = true } },
-  { "^lauxlib%.h$", { script = true } },
+  { "^lauxlib%.h$", { script = true, host = true } },
   { "^libpq%-fe%.h$", { pg = true } },
   { "^llhttp", { wire = true } },
   { "^openssl/", { wire = true, net = true } },

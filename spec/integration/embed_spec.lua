@@ -170,4 +170,57 @@ int main(void)
 
     assert.equal(markdown.block(PAGE, "text output"), table.concat(p.out, "\n"))
   end)
+
+  describe("leat.host", function()
+    local tree, prefix
+
+    -- Stock Lua knows nothing of the sanitizers with which the library may be built.
+    lazy_setup(function()
+      tree = folder .. "/tree"
+      local sanitized = run("nm -D tree/lib/libleat.so | grep -q __asan", nil).code == 0
+      prefix = ("LUA_PATH='%s/share/lua/5.4/?.lua;;' LUA_CPATH='%s/lib/lua/5.4/?.so;;' %s lua5.4 "):format(tree, tree,
+        sanitized and "ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$(cc -print-file-name=libasan.so):$(cc -print-file-name=libubsan.so)"
+          or "")
+    end)
+
+    local function lua(text, expected)
+      local fresh = postgres.database()
+      files.write(folder .. "/program.lua", text)
+      local p = run("DATABASE_URL='" .. fresh.url .. "' " .. prefix .. "program.lua", expected)
+      fresh:drop()
+      return p
+    end
+
+    it("runs the program of docs/embedding.md", function()
+      local p = lua(markdown.block(PAGE, "lua room.lua"), 0)
+
+      assert.equal(markdown.block(PAGE, "text lua output"), table.concat(p.out, "\n"))
+    end)
+
+    it("runs on luv's loop if that is loaded", function()
+      local text = "local uv = require 'luv'\n" .. markdown.block(PAGE, "lua room.lua")
+        :gsub("while not over do[^\n]+", "while not over do uv.run('once') end")
+
+      assert.equal(markdown.block(PAGE, "text lua output"), table.concat(lua(text, 0).out, "\n"))
+    end)
+
+    it("says what is wrong", function()
+      local p = lua([[
+local host = require "leat.host"
+print(host.start { database = os.getenv "DATABASE_URL", no_such_key = 1 })
+print(host.start { database = os.getenv "DATABASE_URL", app_source = "return 1", listen = "none" })
+local server = host.start { database = os.getenv "DATABASE_URL", listen = "none", app_source =
+  "local leat = require 'leat' return leat.app()" }
+print(server:publish("", 1))
+server:publish("t", 1, function(err) error("from a callback " .. tostring(err)) end)
+print(pcall(server.dispatch, server, -1))
+server:stop()
+]], 0)
+
+      assert.matches("^nil\tconfig\tunknown key no_such_key", p.out[1])
+      assert.matches("^nil\tstart\tapp_source", p.out[2])
+      assert.matches("^nil\tbad_request\tmalformed topic", p.out[3])
+      assert.matches("^false\t.*from a callback nil", p.out[4])
+    end)
+  end)
 end)

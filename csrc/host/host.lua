@@ -1,0 +1,214 @@
+--- A Leat server in a program in Lua 5.4. docs/embedding.md has a whole program.
+--
+-- host.start waits until the server is ready. Then callbacks run in server:dispatch(timeout_ms); where luv is loaded
+-- before the start, its loop calls that. An error in a callback comes out of dispatch.
+
+local cjson = require "cjson"
+local core = require "leat.host_core"
+
+local M = { version = core.version }
+
+local Server, Subscription, Request = {}, {}, {}
+Server.__index, Subscription.__index, Request.__index = Server, Subscription, Request
+
+local OWN = { app_source = true, config = true, database = true, log = true, luv = true, methods = true, publishes = true }
+
+local function failure(code, message, retry_after_ms)
+  return code and { code = code, message = message, retry_after_ms = retry_after_ms } or nil
+end
+
+-- Subscriptions -----------------------------------------------------------------------------------------------
+
+local function change(self, what)
+  if self.handle then self.server.core:change(what, self.handle) end
+end
+
+--- `closed` follows.
+function Subscription:unsubscribe() change(self, "unsubscribe") end
+--- No callback but `closed` comes until resume.
+function Subscription:pause() change(self, "pause") end
+function Subscription:resume() change(self, "resume") end
+
+local function tell(sub, name, ...)
+  local fn = sub.options[name]
+  if fn then fn(...) end
+end
+
+-- Requests of clients -----------------------------------------------------------------------------------------
+
+local function take(request)
+  local handle = request.handle
+  if not handle then error("this request has been answered", 3) end
+  request.handle = nil
+  return handle
+end
+
+--- data: what the client gets; nil: nothing.
+function Request:answer(data)
+  self.server.core:answer(take(self), data ~= nil and cjson.encode(data) or nil)
+end
+
+function Request:refuse(code, message)
+  self.server.core:refuse(take(self), code, message)
+end
+
+-- What the C half calls -----------------------------------------------------------------------------------------
+
+local handlers = {}
+
+function handlers.ready(self, _, address, code, message)
+  self.address, self.failed = address, failure(code, message)
+  self.is_ready = true
+end
+
+function handlers.stopped(self) self.is_stopped = true end
+
+function handlers.log(self, _, level, line) self.options.log(level, line) end
+
+function handlers.done(self, id, code, message, retry_after_ms)
+  local fn = self.waiting[id]
+  self.waiting[id] = nil
+  if fn then fn(failure(code, message, retry_after_ms)) end
+end
+
+function handlers.snapshot(self, id, epoch, seq, data, is_stale)
+  tell(self.waiting[id], "snapshot", cjson.decode(data), { epoch = epoch, seq = seq }, is_stale)
+end
+
+function handlers.resumed(self, id, epoch, seq) tell(self.waiting[id], "resumed", { epoch = epoch, seq = seq }) end
+
+function handlers.event(self, id, epoch, seq, data)
+  tell(self.waiting[id], "event", cjson.decode(data), { epoch = epoch, seq = seq })
+end
+
+function handlers.skip(self, id, epoch, seq) tell(self.waiting[id], "skip", { epoch = epoch, seq = seq }) end
+
+function handlers.signal(self, id, _, _, data) tell(self.waiting[id], "signal", cjson.decode(data)) end
+
+function handlers.closed(self, id, code, message, retry_after_ms)
+  local sub = self.waiting[id]
+  self.waiting[id], sub.handle = nil, nil
+  tell(sub, "closed", failure(code, message, retry_after_ms))
+end
+
+function handlers.request(self, id, handle, name, data, user, user_id)
+  local request = setmetatable({
+    server = self, handle = handle, name = name, data = cjson.decode(data),
+    user = user and cjson.decode(user) or nil, user_id = user_id,
+  }, Request)
+  self.waiting[id](request)
+end
+
+-- Servers -------------------------------------------------------------------------------------------------------
+
+local function new_id(self, value)
+  self.last_id = self.last_id + 1
+  self.waiting[self.last_id] = value
+  return self.last_id
+end
+
+local function configure(self, options)
+  if options.database then assert(self.core:set("database_url", options.database)) end
+  if options.app_source then assert(self.core:set("app_source", options.app_source)) end
+  if options.config then assert(self.core:set_file(options.config)) end
+  for key, value in pairs(options) do
+    if not OWN[key] then
+      local ok, _, message = self.core:set(key, tostring(value))
+      if not ok then return nil, "config", message end
+    end
+  end
+  for kind, list in pairs { method = options.methods or {}, publish = options.publishes or {} } do
+    for name, fn in pairs(list) do
+      local ok, code, message = self.core:handle(kind, name, new_id(self, fn))
+      if not ok then return nil, code, message end
+    end
+  end
+  return true
+end
+
+-- luv's loop dispatches from now on.
+local function watch(self, uv)
+  self.poll = uv.new_poll(self.core:fd())
+  self.poll:start("r", function() self:dispatch(0) end)
+  self.uv = uv
+end
+
+-- luv forgets a closed handle in the next turn of its loop. If Lua ends before that turn, luv crashes.
+local function unwatch(self)
+  self.poll:stop()
+  self.poll:close()
+  if not self.uv.loop_mode() then self.uv.run "nowait" end
+end
+
+--- Starts a server, and waits until it is ready. options: database, app (a path) or app_source, listen, any other key
+--- of the configuration, config (a file of them), log = function(level, line), methods and publishes (functions by name
+--- and by pattern, which get a request). Returns the server, or nil, a code and a message.
+function M.start(options)
+  local self = setmetatable({ options = options, waiting = {}, last_id = 0 }, Server)
+  self.core = core.new(function(kind, id, ...) handlers[kind](self, id, ...) end, options.log ~= nil)
+  local ok, code, message = configure(self, options)
+  if ok then ok, code, message = self.core:start() end
+  if not ok then return nil, code, message end
+  while not self.is_ready do self.core:dispatch(-1) end
+  if self.failed then
+    self.core:free()
+    return nil, self.failed.code, self.failed.message
+  end
+  local uv = options.luv ~= false and package.loaded.luv
+  if uv then watch(self, uv) end
+  return self
+end
+
+--- Waits for something to do, for timeout_ms at most (-1: without end), and calls the callbacks of what there is.
+function Server:dispatch(timeout_ms) return self.core:dispatch(timeout_ms or 0) end
+
+--- The descriptor that is readable while there is something to dispatch.
+function Server:fd() return self.core:fd() end
+
+local function send(self, what, done, ...)
+  local id = new_id(self, done or false)
+  local ok, code, message = self.core:send(what, id, ...)
+  if not ok then self.waiting[id] = nil end
+  return ok, code, message
+end
+
+--- Each returns true, or nil, code, message. done(err): err is nil once it is committed.
+function Server:publish(topic, data, done) return send(self, "publish", done, topic, cjson.encode(data)) end
+--- options.conflate: a key; a slow client gets the newest signal of it only.
+function Server:signal(topic, data, options, done)
+  return send(self, "signal", done, topic, cjson.encode(data), options and options.conflate)
+end
+function Server:revoke(topic, subject, done) return send(self, "revoke", done, topic, subject and tostring(subject)) end
+function Server:resync(topic, done) return send(self, "resync", done, topic) end
+
+--- options: user, params, since = { epoch, seq }, timeout_ms, window_bytes, and the functions snapshot(data, at, is_stale),
+--- resumed(at), event(data, at), skip(at), signal(data), closed(why), where at is { epoch, seq } and why { code, message }.
+--- Returns a subscription, or nil, code, message.
+function Server:subscribe(topic, options)
+  local sub = setmetatable({ server = self, options = options }, Subscription)
+  local id, since = new_id(self, sub), options.since or {}
+  local handle, code, message = self.core:subscribe(id, topic, options.user and cjson.encode(options.user),
+    options.params and cjson.encode(options.params), since.epoch, since.seq, options.timeout_ms, options.window_bytes)
+  if not handle then
+    self.waiting[id] = nil
+    return nil, code, message
+  end
+  sub.handle = handle
+  return sub
+end
+
+function Server:reload() self.core:reload() end
+
+--- The metrics as Prometheus reads them.
+function Server:metrics() return self.core:metrics() end
+
+--- Drains, calling the callbacks that are due, and frees the server. Waits for that; not to be called from a callback.
+function Server:stop()
+  if self.is_stopped then return end
+  if self.poll then unwatch(self) end
+  self.core:stop()
+  while not self.is_stopped do self.core:dispatch(-1) end
+  self.core:free()
+end
+
+return M
