@@ -1,4 +1,5 @@
-/* subscriber.h - what a subscription needs of its subscriber. The subscriber is a client.
+/* subscriber.h - what a subscription needs of its subscriber. The subscriber is a client,
+ * or a program that embeds the server.
  *
  * Ownership  the head of the subscriber's own struct. It outlives its subscriptions.
  * Threads    loop thread of the worker.

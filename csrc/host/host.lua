@@ -11,7 +11,10 @@ local M = { version = core.version }
 local Server, Subscription, Request = {}, {}, {}
 Server.__index, Subscription.__index, Request.__index = Server, Subscription, Request
 
-local OWN = { app_source = true, config = true, database = true, log = true, luv = true, methods = true, publishes = true }
+-- Options that are no keys of the configuration.
+local OWN = {
+  app_source = true, config = true, database = true, log = true, luv = true, methods = true, publishes = true,
+}
 
 local function failure(code, message, retry_after_ms)
   return code and { code = code, message = message, retry_after_ms = retry_after_ms } or nil
@@ -181,9 +184,9 @@ end
 function Server:revoke(topic, subject, done) return send(self, "revoke", done, topic, subject and tostring(subject)) end
 function Server:resync(topic, done) return send(self, "resync", done, topic) end
 
---- options: user, params, since = { epoch, seq }, timeout_ms, window_bytes, and the functions snapshot(data, at, is_stale),
---- resumed(at), event(data, at), skip(at), signal(data), closed(why), where at is { epoch, seq } and why { code, message }.
---- Returns a subscription, or nil, code, message.
+--- options: user, params, since = { epoch, seq }, timeout_ms, window_bytes, and the functions
+--- snapshot(data, at, is_stale), resumed(at), event(data, at), skip(at), signal(data) and closed(why), where at is
+--- { epoch, seq } and why { code, message }. Returns a subscription, or nil, code, message.
 function Server:subscribe(topic, options)
   local sub = setmetatable({ server = self, options = options }, Subscription)
   local id, since = new_id(self, sub), options.since or {}

@@ -36,7 +36,8 @@ describe("libleat", function()
     variables = { DATABASE_URL = db.url, PKG_CONFIG_PATH = folder .. "/tree/lib/pkgconfig",
       LD_LIBRARY_PATH = folder .. "/tree/lib" }
     run("cmake --install " .. BUILD .. " --prefix " .. folder .. "/tree", 0)
-    run("cc -Wall -Wextra -Werror -o host " .. env.root() .. "/spec/embed/host.c $(pkg-config --cflags --libs leat) -pthread", 0)
+    run("cc -Wall -Wextra -Werror -o host " .. env.root() .. "/spec/embed/host.c "
+      .. "$(pkg-config --cflags --libs leat) -pthread", 0)
   end)
   lazy_teardown(function()
     os.execute("rm -rf " .. folder)
@@ -114,7 +115,8 @@ int main(void)
     local served, input, port, own
 
     lazy_setup(function()
-      served = process.spawn("/bin/sh", { args = { "-c", "mkfifo input; exec ./host serve < input" }, env = variables, cwd = folder })
+      served = process.spawn("/bin/sh", { args = { "-c", "mkfifo input; exec ./host serve < input" },
+        env = variables, cwd = folder })
       loop.eventually(function() return files.exists(folder .. "/input") end, LIMIT_MS, "a pipe")
       input = assert(io.open(folder .. "/input", "w"))
       loop.eventually(function()
@@ -179,7 +181,8 @@ int main(void)
       tree = folder .. "/tree"
       local sanitized = run("nm -D tree/lib/libleat.so | grep -q __asan", nil).code == 0
       prefix = ("LUA_PATH='%s/share/lua/5.4/?.lua;;' LUA_CPATH='%s/lib/lua/5.4/?.so;;' %s lua5.4 "):format(tree, tree,
-        sanitized and "ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$(cc -print-file-name=libasan.so):$(cc -print-file-name=libubsan.so)"
+        sanitized and "ASAN_OPTIONS=detect_leaks=0 "
+          .. "LD_PRELOAD=$(cc -print-file-name=libasan.so):$(cc -print-file-name=libubsan.so)"
           or "")
     end)
 
