@@ -88,7 +88,7 @@ return {
   cors = {
     credentials = false,
     headers = "Authorization, Content-Type, Last-Event-ID",
-    expose_headers = "Retry-After",
+    expose_headers = "Retry-After, Leat-Position",
     max_age_s = 600,
   },
 

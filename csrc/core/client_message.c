@@ -72,7 +72,7 @@ static void unsubscribe(leat_client *c, const leat_message *m)
         return;
     }
     leat_sub_unsubscribe(s);
-    client_send_ok(&c->base, m->id, none);
+    client_send_ok(&c->base, m->id, none, none);
     if (c->base.is_stream)
         client_close(c, LEAT_CLOSE_NORMAL, "unsubscribed");
 }
@@ -104,7 +104,7 @@ static void answer(leat_client *c, leat_op op, leat_slice id, const leat_verdict
     if (why.code == LEAT_CODE_OK) {
         if (renews)
             renew_session(c, v->session);
-        client_send_ok(&c->base, id, v->json);
+        client_send_ok(&c->base, id, v->json, v->written);
         return;
     }
     answer_failure(c, id, &why);
@@ -126,7 +126,7 @@ static void answer_first(leat_client *c, leat_op op, leat_slice id, const leat_v
     }
     if (why.code == LEAT_CODE_OK) {
         client_identity_accept(c, v->session);
-        client_send_ok(&c->base, id, none);
+        client_send_ok(&c->base, id, none, none);
     } else {
         answer_failure(c, id, &why);
         client_identity_refuse(c, why.code);

@@ -77,10 +77,10 @@ void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failur
     leat_peer_send(p, &out);
 }
 
-void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json)
+void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json, leat_slice written)
 {
     leat_buf out = LEAT_BUF_INIT;
-    leat_peer *p = begin(to, &out, "ok", json.len);
-    client_of(to)->codec->write_ok(&out, id, json);
+    leat_peer *p = begin(to, &out, "ok", json.len + written.len);
+    client_of(to)->codec->write_ok(&out, id, json, written);
     leat_peer_send(p, &out);
 }

@@ -24,6 +24,6 @@ void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
                        const leat_failure *failure);
 void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failure *failure);
 /* json.at == NULL: no data. */
-void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json);
+void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json, leat_slice written);
 
 #endif

@@ -65,6 +65,8 @@ typedef struct leat_verdict {
                               handler let the failure of a read pass uncaught. */
     leat_session *session; /* connect: owned by the asker from here on */
     leat_grant *grant;     /* authorize: likewise */
+    leat_slice written;    /* publish, method: the positions of what was published (wire/written.h).
+                              Borrowed. */
     leat_slice json; /* snapshot, publish, method, event: the encoded result; at == NULL: nothing.
                         Borrowed. */
 } leat_verdict;

@@ -90,7 +90,7 @@ static const leat_config_key keys[] = {
     TEXT_KEY("cors.headers", LEAT_KEY_HEADER, http.cors_headers,
              "Authorization, Content-Type, Last-Event-ID",
              "headers that pages of allowed origins may send"),
-    TEXT_KEY("cors.expose_headers", LEAT_KEY_HEADER, http.cors_expose, "Retry-After",
+    TEXT_KEY("cors.expose_headers", LEAT_KEY_HEADER, http.cors_expose, "Retry-After, Leat-Position",
              "headers of an answer that pages of allowed origins may read"),
     U64_KEY("cors.max_age_s", http.cors_max_age_s, 600, 0, 86400,
             "how long a browser may remember the answer to a preflight request"),

@@ -234,6 +234,7 @@ void leat_pg_conn_let_go(leat_pg_conn *c)
         return;
     void (*gone)(void *) = c->gone;
     void *arg = c->gone_arg;
+    leat_buf_close(&c->report);
     free(c);
     if (gone != NULL)
         gone(arg);
@@ -264,6 +265,16 @@ void leat_pg_conn_close(leat_pg_conn *c)
     uv_close((uv_handle_t *)&c->anchor, on_anchor_closed);
     leat_pg_pipeline_fail(c, LEAT_ECLOSED);
     leat_pg_statements_close(&c->statements);
+}
+
+leat_slice leat_pg_conn_report(const leat_pg_conn *c)
+{
+    return leat_buf_view(&c->report);
+}
+
+void leat_pg_conn_drop_report(leat_pg_conn *c)
+{
+    c->report.len = 0;
 }
 
 const char *leat_pg_conn_error(const leat_pg_conn *c)

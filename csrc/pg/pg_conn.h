@@ -55,6 +55,19 @@ LEAT_MUST_CHECK int leat_pg_conn_query_typed(leat_pg_conn *c, leat_pg_query *q, 
 
 /* Queues a statement whose result is dropped. */
 void leat_pg_conn_send(leat_pg_conn *c, const char *sql);
+/* The same, and it leads on to the next query of this turn: both are one transaction, unless one is
+ * open. */
+void leat_pg_conn_send_leading(leat_pg_conn *c, const char *sql);
+
+/* What the last transaction that published reports of its positions (wire/written.h), "" if
+ * nothing: complete once its COMMIT, or its only statement, has been answered. A rollback and a
+ * failure drop it. Borrowed until the next answer. */
+leat_slice leat_pg_conn_report(const leat_pg_conn *c);
+void leat_pg_conn_drop_report(leat_pg_conn *c);
+/* True if the session does not report by itself: behind a pooler it may be another one each time.
+ * Then each transaction has to begin with LEAT_PG_REPORT_SQL. */
+bool leat_pg_conn_must_ask_report(const leat_pg_conn *c);
+#define LEAT_PG_REPORT_SQL "select pg_catalog.set_config('leat.report', 'on', true)"
 
 /* The query's callback will not run. The server may still work on it. */
 void leat_pg_conn_forget(leat_pg_query *q);

@@ -98,6 +98,7 @@ struct leat_pg_conn {
     leat_pg_thread *cancel; /* NULL: none runs */
     char error[512];
     char last_words[256]; /* what the server said before it hung up */
+    leat_buf report;      /* of the positions that the current transaction has come to */
 };
 
 /* pg_conn.c */

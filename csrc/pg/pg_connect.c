@@ -14,7 +14,9 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "pg/pg_conn.h"
 #include "pg/pg_conn_private.h"
+#include "wire/written.h"
 
 enum { MAX_ERRORS_LEN = 400 }; /* bytes that the errors of all attempts may have together */
 
@@ -82,15 +84,20 @@ static void on_attempt_deadline(leat_deadline *d)
     end_attempt(c, text);
 }
 
-/* A fatal notice says why the server is about to hang up. Others are ignored; without a receiver
- * libpq would print them. */
+/* A fatal notice says why the server is about to hang up. A report is kept. Others are ignored;
+ * without a receiver libpq would print them. */
 static void on_notice(void *arg, const PGresult *notice)
 {
     leat_pg_conn *c = arg;
+    const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
     const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
     if (severity != NULL && message != NULL && strcmp(severity, "FATAL") == 0)
         leat_pg_conn_one_line(c->last_words, sizeof(c->last_words), message);
+    if (sqlstate != NULL && message != NULL && strcmp(sqlstate, LEAT_WRITTEN_SQLSTATE) == 0) {
+        c->report.len = 0;
+        leat_buf_text(&c->report, message);
+    }
 }
 
 static void attempt(leat_pg_conn *c, const char *address)

@@ -193,6 +193,14 @@ void leat_pg_conn_send(leat_pg_conn *c, const char *sql)
         leat_pg_pipeline_send_own(c, sql);
 }
 
+void leat_pg_conn_send_leading(leat_pg_conn *c, const char *sql)
+{
+    if (c->state != LEAT_PG_CONN_READY)
+        return;
+    leat_pg_pipeline_send_own(c, sql);
+    LEAT_CONTAINER_OF(c->queued.prev, entry, link)->leads = true;
+}
+
 void leat_pg_conn_forget(leat_pg_query *q)
 {
     leat_pg_conn *c = q->conn_;
@@ -368,6 +376,8 @@ static void finish_entry(leat_pg_conn *c, entry *e)
             return;
     }
 
+    if (failed || strcmp(PQcmdStatus(e->result), "ROLLBACK") == 0)
+        leat_pg_conn_drop_report(c);
     const char *sql = e->statement != NULL ? e->statement->sql : e->text;
     leat_pg_session_note(c, e->result, e->is_own ? NULL : sql);
     leat_pg_result res;
@@ -418,6 +428,9 @@ static bool take_result(leat_pg_conn *c, PGresult *res)
         e->statement->at_server = true;
         PQclear(res);
     } else if (e->result == NULL) {
+        e->result = res;
+    } else if (is_error(res) && !is_error(e->result)) { /* its implicit COMMIT has failed */
+        PQclear(e->result);
         e->result = res;
     } else {
         PQclear(res);

@@ -17,10 +17,12 @@
  * leave something. Then pg_clean.c discards it all when the connection is given back. What a
  * function of the database does inside itself cannot be seen.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "pg/pg_conn.h"
 #include "pg/pg_conn_private.h"
 
 /* Results are read in text formats that must not depend on the settings of the database or the
@@ -34,11 +36,30 @@
     " pg_catalog.set_config('lc_monetary', 'C', false),"                                           \
     " pg_catalog.set_config('bytea_output', 'hex', false),"                                        \
     " pg_catalog.set_config('standard_conforming_strings', 'on', false),"                          \
-    " pg_catalog.set_config('jit', 'off', false)"
+    " pg_catalog.set_config('jit', 'off', false),"                                                 \
+    " pg_catalog.set_config('leat.report', case pg_catalog.pg_backend_pid() when %d then 'on'"     \
+    " else '' end, false)"
+
+enum { SETTINGS_SIZE = 1024 };
+
+/* Transactions report their positions (wire/written.h). Behind a pooler the session is also that of
+ * others, who have not asked for it: there the server has another number than libpq was told. */
+static const char *write_settings(char out[SETTINGS_SIZE], PGconn *pg)
+{
+    int len = snprintf(out, SETTINGS_SIZE, SETTINGS_SQL, PQbackendPID(pg));
+    LEAT_ASSERT(len < SETTINGS_SIZE);
+    return out;
+}
+
+bool leat_pg_conn_must_ask_report(const leat_pg_conn *c)
+{
+    return c->backend_pid != PQbackendPID(c->pg);
+}
 
 bool leat_pg_session_send(PGconn *pg)
 {
-    return PQsendQueryParams(pg, SETTINGS_SQL, 0, NULL, NULL, NULL, NULL, 0) &&
+    char sql[SETTINGS_SIZE];
+    return PQsendQueryParams(pg, write_settings(sql, pg), 0, NULL, NULL, NULL, NULL, 0) &&
            PQpipelineSync(pg) && PQflush(pg) >= 0;
 }
 
@@ -159,5 +180,6 @@ void leat_pg_session_restore(leat_pg_conn *c)
     if (status == PQTRANS_INERROR)
         return; /* the server accepts nothing but the end of the block */
     c->session.undone = status != PQTRANS_IDLE;
-    leat_pg_pipeline_send_first(c, SETTINGS_SQL);
+    char sql[SETTINGS_SIZE];
+    leat_pg_pipeline_send_first(c, write_settings(sql, c->pg));
 }

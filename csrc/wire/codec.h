@@ -60,7 +60,8 @@ typedef struct leat_codec {
                            int64_t seq, bool stale, leat_slice data_json);
     void (*write_resumed)(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                           int64_t seq);
-    void (*write_ok)(leat_buf *out, leat_slice id, leat_slice data_json);
+    /* written: the positions of what the request has published (written.h). */
+    void (*write_ok)(leat_buf *out, leat_slice id, leat_slice data_json, leat_slice written);
     void (*write_error)(leat_buf *out, leat_slice id, const leat_failure *failure);
     /* An error about one topic that answers no request (stream routes). */
     void (*write_topic_error)(leat_buf *out, leat_slice topic, const leat_failure *failure);

@@ -49,8 +49,9 @@ void leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat
                             int64_t seq, bool stale, leat_slice data_json);
 void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                            int64_t seq);
-/* data_json.at == NULL: no data. */
-void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json);
+/* data_json.at == NULL: no data. written: the positions of what the request has published, as
+ * wire/written.h keeps them. */
+void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json, leat_slice written);
 void leat_v1_write_error(leat_buf *out, leat_slice id, const leat_failure *failure);
 /* An error about one topic that answers no request (stream routes). */
 void leat_v1_write_topic_error(leat_buf *out, leat_slice topic, const leat_failure *failure);

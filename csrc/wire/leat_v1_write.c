@@ -3,6 +3,7 @@
 
 #include "wire/frame.h"
 #include "wire/json.h"
+#include "wire/written.h"
 
 enum {
     USUAL_HEAD = 160, /* room for most messages' small part */
@@ -138,10 +139,26 @@ void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_
     end(out, no_data);
 }
 
-void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json)
+static void put_written(leat_buf *out, leat_slice written)
+{
+    leat_written_position at;
+    const char *before = ",\"at\":[{\"topic\":";
+    if (written.len == 0)
+        return;
+    while (leat_written_next(&written, &at)) {
+        leat_buf_text(out, before);
+        put_string(out, at.topic);
+        put_position(out, at.epoch, at.seq);
+        before = "},{\"topic\":";
+    }
+    leat_buf_text(out, "}]");
+}
+
+void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json, leat_slice written)
 {
     begin(out, "ok", data_json.len);
     put_id(out, id);
+    put_written(out, written);
     end(out, data_json);
 }
 

@@ -41,6 +41,23 @@ describe("docs/publishing.md", function()
     assert.same({ "0", "0", "1", "2", "2", "1", "0" }, left)
   end)
 
+  it("sends its example of a conflating signal", function()
+    db.session:run(markdown.block(PATH, "sql conflate"))
+  end)
+
+  it("tells where its example of leat.last_position has come to", function()
+    local last
+    for statement in markdown.block(PATH, "sql last_position"):gmatch("[^;]+") do
+      if statement:find("last_position", 1, true) then
+        last = cjson.decode(db.session:value(statement))
+      elseif statement:find("%S") then
+        db.session:run(statement)
+      end
+    end
+
+    assert.equal(db.session:value "select seq from leat.topic where name = 'chat:42'", ("%d"):format(last.seq))
+  end)
+
   it("names functions that there are", function()
     local count = 0
     for _, span in ipairs(markdown.code_spans(PATH)) do

@@ -208,7 +208,7 @@ describe("CORS", function()
 
       assert.equal(401, answer.status)
       assert.same({ A }, allowed(answer))
-      assert.same({ "Retry-After" }, lines(answer, "access-control-expose-headers"))
+      assert.same({ "Retry-After, Leat-Position" }, lines(answer, "access-control-expose-headers"))
       assert.same({ A }, allowed(ask("/plain", A, { method = "DELETE" })))
     end)
 

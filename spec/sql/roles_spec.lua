@@ -215,6 +215,7 @@ describe("a privilege on schemas leat and leat_internal", function()
   end)
 
   local publisher = {
+    "execute on leat.last_position(text)",
     "execute on leat.publish(text,jsonb)",
     "execute on leat.resync(text)",
     "execute on leat.revoke(text,text)",
@@ -281,8 +282,9 @@ describe("a privilege on schemas leat and leat_internal", function()
     assert.same(sorted(list), granted_to(roles.watcher))
   end)
 
-  it("is on nine functions, two tables and two views in schema leat", function()
-    assert.equal("allow disallow publish renew_epochs resync revoke signal unwatch watch", session:value [[
+  it("is on ten functions, two tables and two views in schema leat", function()
+    local names = "allow disallow last_position publish renew_epochs resync revoke signal unwatch watch"
+    assert.equal(names, session:value [[
       select string_agg(p.proname, ' ' order by p.proname) from pg_proc p where p.pronamespace = 'leat'::regnamespace]])
     assert.equal("allowed event topic watched", session:value [[
       select string_agg(c.relname, ' ' order by c.relname) from pg_class c

@@ -21,6 +21,7 @@
 #include "wire/http_head.h"
 #include "wire/json.h"
 #include "wire/leat_v1.h"
+#include "wire/written.h"
 
 /* --- matching --- */
 
@@ -261,6 +262,8 @@ static void answer_route(leat_task *t)
     call->task_ = NULL;
     if (t->verdict.failure.code != LEAT_CODE_OK)
         write_refusal(t);
+    else
+        leat_written_write_header(&t->extra, leat_buf_view(&t->db.written));
     leat_route_answer answer = {
         .status = t->work.route.status,
         .content_type = terminated(&t->message),

@@ -9,8 +9,11 @@
 #include "script/task/db.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/container_of.h"
+#include "base/log.h"
+#include "wire/written.h"
 
 enum { MAX_SPARE_BYTES = 16 * 1024 }; /* of a buffer that an ended task keeps */
 
@@ -134,6 +137,7 @@ void leat_db_free(leat_db *db)
     leat_buf_close(&db->sql);
     leat_buf_close(&db->texts);
     leat_buf_close(&db->params);
+    leat_buf_close(&db->written);
 }
 
 bool leat_db_is_cut_off(const leat_db *db)
@@ -196,13 +200,41 @@ static int send_statement(leat_db *db)
     return err;
 }
 
+/* A CALL may only stand outside of a transaction, and so may some commands that scripts do not
+ * need: only these are made one transaction with the query before them. */
+static bool may_publish(const char *sql)
+{
+    static const char *const words[] = {"select", "insert", "update", "delete", "with", "merge"};
+    sql += strspn(sql, " \t\r\n(");
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strncasecmp(sql, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+/* The positions of what is published are told to the caller of a publish, a method or a route. */
+static bool must_ask_report(const leat_db *db)
+{
+    return db->bill.kind == LEAT_PG_CALL && leat_pg_conn_must_ask_report(db->conn);
+}
+
+static int send_single(leat_db *db)
+{
+    if (must_ask_report(db) && may_publish(db->sql.at))
+        leat_pg_conn_send_leading(db->conn, LEAT_PG_REPORT_SQL);
+    return send_statement(db);
+}
+
 /* BEGIN needs no answer of its own, so it leaves together with the first statement. It is not a
  * prepared statement: a prepared one can be out of date, and the first statement would then run
  * outside of the transaction. */
 static int send_begin(leat_db *db)
 {
-    return leat_pg_conn_query_typed(db->conn, &db->begin, "begin", NULL, NULL, 0, false,
-                                    db->begin_deadline_ms, on_begun);
+    int err = leat_pg_conn_query_typed(db->conn, &db->begin, "begin", NULL, NULL, 0, false,
+                                       db->begin_deadline_ms, on_begun);
+    if (err == 0 && must_ask_report(db))
+        leat_pg_conn_send(db->conn, LEAT_PG_REPORT_SQL);
+    return err;
 }
 
 static void acquire(leat_db *db, leat_db_state next)
@@ -272,7 +304,8 @@ static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err)
     db->conn = conn;
     db->statements = 0;
     set_state(db, begins ? LEAT_DB_TRANSACTION : LEAT_DB_STATEMENT);
-    err = begins ? send_begin(db) : send_statement(db);
+    leat_pg_conn_drop_report(conn);
+    err = begins ? send_begin(db) : send_single(db);
     if (err < 0)
         give_back(db);
     if (begins || err < 0)
@@ -289,6 +322,15 @@ static void on_begun(leat_pg_query *q, leat_pg_result *result, int err)
         db->broken = LEAT_EPG_LOST;
 }
 
+/* The transaction, or the statement that is one, is committed. */
+static void take_report(leat_db *db)
+{
+    leat_slice report = leat_pg_conn_report(db->conn);
+    if (report.len > 0 && leat_written_add(&db->written, report) < 0)
+        LEAT_LOG_WARN("script", "report of positions malformed bytes=%zu", report.len);
+    leat_pg_conn_drop_report(db->conn);
+}
+
 /* The statement is over. Returns the connection if it was leased for this statement, or if the
  * transaction has ended with it. */
 static void finish(leat_db *db, int err)
@@ -296,6 +338,9 @@ static void finish(leat_db *db, int err)
     bool was_refused = err == LEAT_EPG_SERVER || err == LEAT_ETOOLARGE || err == LEAT_EBADMSG;
     if (err < 0 && !was_refused) /* then the state of the connection is not known */
         db->broken = LEAT_EPG_LOST;
+    bool ends = db->state == LEAT_DB_STATEMENT || db->state == LEAT_DB_TRANSACTION_END;
+    if (err == 0 && ends)
+        take_report(db);
     if (db->state == LEAT_DB_TRANSACTION_STATEMENT)
         set_state(db, LEAT_DB_TRANSACTION);
     else if (db->state == LEAT_DB_BORROWED_STATEMENT)

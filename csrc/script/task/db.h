@@ -65,6 +65,7 @@ struct leat_db {
     leat_buf texts;  /* the texts of the parameters, one after another */
     leat_buf params; /* a leat_db_param each */
     uint64_t deadline_ms;
+    leat_buf written; /* the positions of what the task's transactions published (wire/written.h) */
     leat_pg_result *result; /* owned */
     int max_rows;           /* how many rows of the result will be looked at */
     leat_db_ask ask;

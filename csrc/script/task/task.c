@@ -204,6 +204,7 @@ static void recycle(leat_task *t)
     empty(&t->out);
     empty(&t->message);
     empty(&t->extra);
+    empty(&t->db.written);
     forget_input(t);
     set_state(t, LEAT_TASK_FREE);
     if (++lua->n_spare > MAX_SPARE) {
@@ -264,6 +265,7 @@ void leat_task_answer_call(leat_task *t)
         return;
     call->task_ = NULL;
     leat_verdict verdict = t->verdict;
+    verdict.written = leat_buf_view(&t->db.written);
     t->verdict.session = NULL; /* the asker's now, and so is the grant */
     t->verdict.grant = NULL;
     call->cb(call, &verdict);

@@ -70,11 +70,11 @@ static void writes_ok(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
-    leat_v1_write_ok(&out, S("3"), S("{\"n\":1}"));
+    leat_v1_write_ok(&out, S("3"), S("{\"n\":1}"), none);
     expect(&out, "{\"op\":\"ok\",\"id\":3,\"data\":{\"n\":1}}");
-    leat_v1_write_ok(&out, S("3"), none);
+    leat_v1_write_ok(&out, S("3"), none, none);
     expect(&out, "{\"op\":\"ok\",\"id\":3}");
-    leat_v1_write_ok(&out, none, none);
+    leat_v1_write_ok(&out, none, none, none);
     expect(&out, "{\"op\":\"ok\"}");
     leat_buf_close(&out);
 }
@@ -112,8 +112,8 @@ static void appends_to_what_is_there(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
-    leat_v1_write_ok(&out, S("1"), none);
-    leat_v1_write_ok(&out, S("2"), S("[]"));
+    leat_v1_write_ok(&out, S("1"), none, none);
+    leat_v1_write_ok(&out, S("2"), S("[]"), none);
     expect(&out, "{\"op\":\"ok\",\"id\":1}{\"op\":\"ok\",\"id\":2,\"data\":[]}");
     leat_buf_close(&out);
 }
@@ -129,7 +129,7 @@ static void writes_data_of_any_size(void **state)
         static const char before[] = "{\"op\":\"ok\",\"id\":3,\"data\":";
         leat_buf out = LEAT_BUF_INIT;
 
-        leat_v1_write_ok(&out, S("3"), (leat_slice){data, sizes[i]});
+        leat_v1_write_ok(&out, S("3"), (leat_slice){data, sizes[i]}, none);
 
         assert_int_equal(out.len, sizeof(before) - 1 + sizes[i] + 1);
         assert_memory_equal(out.at, before, sizeof(before) - 1);
@@ -145,7 +145,7 @@ static void writes_no_line_breaks(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
-    leat_v1_write_ok(&out, none, S("[{\"a\":\"\\n\"}, \n {\r\n}]\n"));
+    leat_v1_write_ok(&out, none, S("[{\"a\":\"\\n\"}, \n {\r\n}]\n"), none);
     expect(&out, "{\"op\":\"ok\",\"data\":[{\"a\":\"\\n\"},   {  }] }");
     leat_buf_close(&out);
     leat_event *e = leat_v1_event(LEAT_EVENT_DATA, S("t"), 1, S("[1,\n2]"));
