@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local env = require "spec.support.env"
 local markdown = require "spec.support.markdown"
 local postgres = require "spec.support.postgres"
+local psql = require "spec.support.psql"
 
 local PATH = env.root() .. "/docs/publishing.md"
 
@@ -27,6 +28,12 @@ describe("docs/publishing.md", function()
 
     assert.equal(3, #shown)
     assert.same(shown, logged)
+  end)
+
+  it("sends its example of a conflating signal, which is in no log", function()
+    local heard = psql.announcements(db.url, markdown.block(PATH, "sql conflate"))
+
+    assert.same({ "c", "player:8", "room:42" }, { heard[1].kind, heard[1].epoch, heard[1].topic })
   end)
 
   it("limits a role with its example of leat.allow, and ends that", function()
