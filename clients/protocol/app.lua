@@ -1,4 +1,5 @@
--- The application that the vectors are about. A token is a name; without one, the client is a guest.
+-- The application that the vectors are about. A token is a name, and perhaps the seconds for which it is good
+-- ("alice-60"); without one, the client is a guest.
 local leat = require "leat"
 local app = leat.app()
 
@@ -7,7 +8,10 @@ app:connect(function(ctx, request)
   if name == "" or ctx.db:one("select from stranger where name = $1", name) then
     return leat.deny("unauthenticated", "this is nobody")
   end
-  return { id = name }
+  local id, seconds = name:match("^(%a+)%-(%d+)$")
+  if not id then return { id = name } end
+  local expiry = ctx.db:one("select extract(epoch from now())::bigint + $1::int as at", tonumber(seconds))
+  return { id = id, expires_at = expiry.at }
 end)
 
 -- A list of texts. Who is in `banned` may not read it.
@@ -50,7 +54,12 @@ app:topic("echo:{name}", {
 app:topic("missing:{name}", { subscribe = function() return leat.deny("not_found", "no such thing") end })
 app:topic("broken:{name}", { subscribe = function() error("a mistake of the application") end })
 app:topic("busy:{name}", { subscribe = function() return leat.deny("unavailable", "come back later") end })
-app:topic("slow:{name}", { subscribe = function(ctx) return ctx.db:one("select pg_sleep(20)") and leat.deny("internal") end })
+app:topic("slow:{name}", {
+  subscribe = function(ctx)
+    ctx.db:exec("select pg_sleep(20)")
+    return leat.deny("internal")
+  end,
+})
 
 app:stream("/lists/{name}/stream", "list:{name}")
 

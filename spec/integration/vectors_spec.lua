@@ -1,5 +1,6 @@
 -- The test vectors of clients/protocol, of which clients in other languages are made: the server is as they say.
 
+local protobuf = require "spec.support.protobuf"
 local stage = require "spec.support.stage"
 local vectors = require "spec.support.vectors"
 
@@ -37,14 +38,24 @@ describe("the vectors of", function()
     s:serve()
   end
 
-  for _, file in ipairs(FILES) do
+  local function play(file, protocol, name)
     for _, vector in ipairs(vectors.load(file)) do
-      it(("%s: %s"):format(file, vector.name), function()
+      it(("%s%s: %s"):format(file, name or "", vector.name), function()
         with_settings(vector.settings, function()
           for _, pattern in ipairs(vector.log or {}) do s.server:expect_log(pattern) end
-          vectors.play(vector, s, vectors.leat_v1)
+          vectors.play(vector, s, protocol)
         end)
       end)
     end
   end
+
+  for _, file in ipairs(FILES) do play(file, vectors.leat_v1) end
+
+  it("centrifuge/protobuf.json: each frame is what its bytes say", function()
+    for _, one in ipairs(vectors.read("centrifuge/protobuf.json").frames) do
+      local bytes = vectors.base64(one.base64)
+      assert.same(one.messages, protobuf.decode_frame(vectors.fields, one.type, bytes))
+      assert.is_true(bytes == protobuf.encode_frame(vectors.fields, one.type, one.messages), one.name)
+    end
+  end)
 end)

@@ -7,6 +7,7 @@ local files = require "spec.support.files"
 local frame = require "spec.support.frame"
 local loop = require "spec.support.loop"
 local pattern = require "spec.support.vector_pattern"
+local protobuf = require "spec.support.protobuf"
 local ws = require "spec.support.ws"
 
 local M = {}
@@ -16,16 +17,26 @@ local FOLDER = env.root() .. "/clients/protocol/"
 M.app = files.read(FOLDER .. "app.lua")
 M.schema = files.read(FOLDER .. "schema.sql")
 
---- The vectors of a file ("leat.v1/connect.json", or a page with one in it) that are for a server.
-function M.load(name)
+--- What a file holds ("leat.v1/connect.json", or a page with one in it).
+function M.read(name)
   local text = files.read(FOLDER .. name)
+  return cjson.decode(text:match("\n```json\n(.-)\n```") or text)
+end
+
+--- The vectors of a file that are for a server.
+function M.load(name)
   local list = {}
-  for _, vector in ipairs(cjson.decode(text:match("\n```json\n(.-)\n```") or text).vectors) do
+  for _, vector in ipairs(M.read(name).vectors) do
     for _, side in ipairs(vector["for"]) do
       if side == "server" then list[#list + 1] = vector end
     end
   end
   return list
+end
+
+--- The bytes of base64 with padding.
+function M.base64(text)
+  return base64url.decode((text:gsub("[+/=]", { ["+"] = "-", ["/"] = "_", ["="] = "" })))
 end
 
 -- Steps that are about the client's own application, and about time, which a server does not notice.
@@ -84,7 +95,9 @@ function act:connect(step)
   if self.await_restart then self.await_restart() end
   self.await_restart = nil
   self.held = {}
-  self.client = ws.attempt(self.stage.server, { path = step.connect, headers = step.headers })
+  local headers = { ["Sec-WebSocket-Protocol"] = self.protocol.subprotocol }
+  for name, value in pairs(step.headers or {}) do headers[name] = value end
+  self.client = ws.attempt(self.stage.server, { path = step.connect, headers = headers })
   assert(self.client.status == (step.status or 101), "the upgrade was answered " .. tostring(self.client.status))
   table.insert(self.stage.clients, self.client)
   local subprotocol = step.subprotocol
@@ -103,7 +116,7 @@ function act:client_text(step)
 end
 
 function act:client_bytes(step)
-  self.client:send_bytes(base64url.decode((step.client_bytes:gsub("[+/=]", { ["+"] = "-", ["/"] = "_", ["="] = "" }))))
+  self.client:send_bytes(M.base64(step.client_bytes))
 end
 
 function act:client_close(step)
@@ -173,7 +186,7 @@ end
 --- Plays a vector.
 --- stage: as of stage.open, with restart(), which begins to stop the server and returns a function that waits until
 --- another one listens.
---- protocol: { decode(payload) -> messages, encode(message), opcode }.
+--- protocol: { decode(payload) -> messages, encode(message or list of messages), opcode, subprotocol }.
 function M.play(vector, stage, protocol)
   local self = setmetatable({ stage = stage, protocol = protocol, held = {}, values = {} }, Player)
   for name, value in pairs(vector.variables or {}) do self.values[name] = { offered = value } end
@@ -183,8 +196,9 @@ function M.play(vector, stage, protocol)
     if not ok then error(("%s, at %s\n%s"):format(vector.name, describe(step), err), 0) end
   end
   if not self.client or self.client.status ~= 101 then return end
-  local rest = self.client:drain()
-  assert(#rest == 0 and #self.held == 0, vector.name .. ": then came " .. cjson.encode(rest))
+  act.ping(self, { ping = "the end" })
+  local rest = self.held[1] or self.client:waiting() > 0 and next_message(self)
+  assert(not rest, rest and vector.name .. ": then came " .. cjson.encode(rest))
   self.client:close()
 end
 
@@ -193,6 +207,37 @@ M.leat_v1 = {
   opcode = frame.TEXT,
   encode = function(message) return cjson.encode(message) end,
   decode = function(payload) return { cjson.decode(payload) } end,
+}
+
+-- A message alone is a list of one. (An empty one is a ping.)
+local function list_of(messages)
+  return messages[1] and messages or { messages }
+end
+
+--- Centrifuge's protocol as JSON: messages are lines.
+M.centrifuge_json = {
+  opcode = frame.TEXT,
+  encode = function(messages)
+    local lines = {}
+    for i, message in ipairs(list_of(messages)) do lines[i] = cjson.encode(message) end
+    return table.concat(lines, "\n")
+  end,
+  decode = function(payload)
+    local messages = {}
+    for line in payload:gmatch("[^\n]+") do messages[#messages + 1] = cjson.decode(line) end
+    return messages
+  end,
+}
+
+--- The fields of its protobuf messages.
+M.fields = M.read("centrifuge/fields.json")
+
+--- The same as protobuf: each message has its length before it.
+M.centrifuge_protobuf = {
+  opcode = frame.BINARY,
+  subprotocol = "centrifuge-protobuf",
+  encode = function(messages) return protobuf.encode_frame(M.fields, "Command", list_of(messages)) end,
+  decode = function(payload) return protobuf.decode_frame(M.fields, "Reply", payload) end,
 }
 
 return M

@@ -37,12 +37,12 @@ local function read_lines(pipe, lines)
   return start
 end
 
---- Starts a program. options: args, env (changes), cwd, input (text for its standard input), extra (a pipe that
---- becomes its descriptor 3), detached.
+--- Starts a program. options: args, env (changes), cwd, input (text for its standard input), pipe (true: its standard
+--- input is .stdin, which stays open), extra (a pipe that becomes its descriptor 3), detached.
 function M.spawn(path, options)
   local self = setmetatable({ out = {}, err = {} }, Process)
   local stdout, stderr = uv.new_pipe(false), uv.new_pipe(false)
-  local stdin = options.input and uv.new_pipe(false) or nil
+  local stdin = (options.input or options.pipe) and uv.new_pipe(false) or nil
   local handle, pid = uv.spawn(path, {
     args = options.args,
     env = M.environment(options.env),
@@ -55,7 +55,8 @@ function M.spawn(path, options)
   end)
   assert(handle, "cannot start " .. path .. ": " .. tostring(pid))
   self.handle, self.pid = handle, pid
-  if stdin then
+  self.stdin = stdin
+  if options.input then
     stdin:write(options.input)
     stdin:shutdown(function() stdin:close() end)
   end
