@@ -115,7 +115,7 @@ int leat_announcement_parse(leat_announcement *out, leat_slice payload)
     a.data = rest;
     if (a.kind == LEAT_ANNOUNCE_CONFLATING) {
         a.key = a.epoch;
-        a.epoch = (leat_slice){NULL, 0};
+        a.epoch.len = 0;
     }
     if (!is_consistent(&a, has_data))
         return LEAT_EBADMSG;

@@ -29,6 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(a.mac.len == LEAT_ANNOUNCEMENT_MAC_LEN);
     CHECK(a.seq >= 0 && a.seq <= LEAT_SEQ_MAX && a.at >= 0);
     CHECK(a.kind == LEAT_ANNOUNCE_HISTORY || leat_v1_topic_ok(a.topic));
+    CHECK((a.kind == LEAT_ANNOUNCE_CONFLATING) == (a.key.at != NULL));
+    if (a.key.at != NULL)
+        check_inside(a.key, payload);
     if (a.data.at != NULL)
         check_inside(a.data, payload);
     return 0;

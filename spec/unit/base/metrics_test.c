@@ -205,6 +205,8 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_idle_clients_closed_total{limit=\"first_message\"} 0",
         "leat_idle_clients_closed_total{limit=\"idle\"} 0",
         "leat_ring_evicted_events_total 0",
+        "leat_host_requests 0",
+        "leat_host_requests_refused_total 0",
         "leat_gzip_cache_bytes 0",
         "leat_gzip_no_room_total 0",
         "leat_confined{by=\"landlock\"} 0",
