@@ -1,0 +1,89 @@
+-- leat test: a cluster of its own, busted's exit code, and nothing left behind.
+
+local env = require "spec.support.env"
+local files = require "spec.support.files"
+local loop = require "spec.support.loop"
+local process = require "spec.support.process"
+
+-- A spec that tells where its cluster is, and waits there if WAIT is set.
+local SPEC = [[
+local uv = require "luv"
+local spec = require "leat.spec"
+describe("an application", function()
+  local server = spec.serve { app = "app.lua", schema = "create table t (id int)" }
+  it("loses Postgres and gets it back", function()
+    io.stderr:write("cluster ", os.getenv "LEAT_TEST_CLUSTER", "\n")
+    if os.getenv "WAIT" then uv.run() end
+    server:sql "insert into t values (1)"
+    server:postgres "kill"
+    server:log "WARN"
+    server:postgres "start"
+    assert.equal(1, server:sql("select * from t")[1].id)
+  end)
+  it("has its data again", function()
+    assert.equal(0, #server:sql "select * from t")
+    server:restart()
+    server:await_ready()
+    assert.equal(1, server:metrics()["leat_listener_connected"])
+    assert.equal("not_found", server:client():refused("t").code)
+  end)
+  it("fails", function() assert.equal(1, 2) end)
+end)
+]]
+
+local APP = 'local app = require("leat").app() return app'
+
+describe("leat test", function()
+  local folder
+
+  setup(function()
+    folder = files.folder()
+    files.write_all(folder, { ["app.lua"] = APP, ["spec/a_spec.lua"] = SPEC })
+  end)
+  teardown(function() files.remove(folder) end)
+
+  local function start(variables, ...)
+    return process.spawn(env.binary(), { args = { "test", "--output=TAP", ... }, cwd = folder, env = variables })
+  end
+
+  it("makes a cluster, runs the specs, and removes it", function()
+    local p = start({}, "spec")
+
+    local code = p:wait(60000)
+
+    local output = p:output()
+    assert.equal(1, code, output)
+    assert.matches("\nok 1 ", "\n" .. output)
+    assert.matches("\nok 2 ", output)
+    assert.matches("\nnot ok 3 ", output)
+    assert.is_false(files.exists(assert(output:match("cluster (/%S+)"))))
+  end)
+
+  it("removes it, too, if it is interrupted", function()
+    local p = start({ WAIT = "1" })
+    local cluster
+    loop.eventually(function()
+      cluster = p:output():match("cluster (/%S+)")
+      return cluster
+    end, 30000, "a cluster")
+
+    p:send_signal("sigterm")
+
+    assert.equal(143, p:wait(30000))
+    assert.is_false(files.exists(cluster))
+  end)
+
+  it("says what is missing", function()
+    local p = start({ LUA_CPATH = "/nowhere/?.so", LUA_CPATH_5_4 = "/nowhere/?.so" })
+    assert.equal(2, p:wait())
+    assert.matches("apt%-get install lua%-luv lua%-cjson", p:output())
+
+    p = start({ LEAT_PG_BINDIR = "/nowhere" })
+    assert.equal(2, p:wait())
+    assert.matches("Postgres' programs %(initdb, pg_ctl%) are not found", p:output())
+
+    p = start({}, "nowhere")
+    assert.equal(2, p:wait())
+    assert.matches("nowhere is not there", p:output())
+  end)
+end)
