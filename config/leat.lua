@@ -56,6 +56,10 @@ return {
   -- JavaScript client is.
   static_dir = "",
 
+  -- Where clients speak Centrifugo's protocol (docs/centrifuge.md); "" turns it off. They bring their token in their
+  -- first message, so max_unauthenticated bounds how many of them may be connecting at the same time.
+  centrifuge_path = "/connection/websocket",
+
   -- Pages of which origins may open a WebSocket or a stream, and send requests that change something
   -- (any method but GET, HEAD and OPTIONS) to guarded routes, separated by commas:
   -- "https://example.org,https://www.example.org". Empty: pages of this server itself, that is, those

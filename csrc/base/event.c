@@ -11,7 +11,7 @@ static const uint32_t no_key = UINT32_MAX;
 
 struct leat_event {
     atomic_uint refs;
-    _Atomic(leat_event *) twin;
+    _Atomic(leat_event *) forms[LEAT_EVENT_FORMS];
     leat_event_kind kind;
     int64_t seq;
     uint32_t topic_len; /* bytes holds the topic, then the frame */
@@ -29,7 +29,8 @@ static leat_event *make(leat_slice topic, size_t frame_len, size_t hidden_len)
     LEAT_ASSERT(topic.len <= UINT32_MAX && frame_len <= UINT32_MAX);
     leat_event *e = leat_calloc(1, sizeof(*e) + topic.len + frame_len + hidden_len);
     atomic_init(&e->refs, 1);
-    atomic_init(&e->twin, NULL);
+    for (int i = 0; i < LEAT_EVENT_FORMS; i++)
+        atomic_init(&e->forms[i], NULL);
     e->topic_len = (uint32_t)topic.len;
     e->frame_len = (uint32_t)frame_len;
     e->key_len = no_key;
@@ -90,24 +91,26 @@ void leat_event_unref(leat_event *e)
     LEAT_ASSERT(before > 0);
     if (before > 1)
         return;
-    leat_event *twin = leat_event_twin(e);
-    if (twin != NULL && twin != e)
-        leat_event_unref(twin);
+    for (int i = 0; i < LEAT_EVENT_FORMS; i++) {
+        leat_event *form = leat_event_in_form(e, (leat_event_form)i);
+        if (form != NULL && form != e)
+            leat_event_unref(form);
+    }
     free(e);
 }
 
-leat_event *leat_event_twin(const leat_event *e)
+leat_event *leat_event_in_form(const leat_event *e, leat_event_form form)
 {
-    return atomic_load_explicit(&e->twin, memory_order_acquire);
+    return atomic_load_explicit(&e->forms[form], memory_order_acquire);
 }
 
-leat_event *leat_event_set_twin(leat_event *e, leat_event *twin)
+leat_event *leat_event_set_form(leat_event *e, leat_event_form form, leat_event *made)
 {
     leat_event *set = NULL;
-    if (atomic_compare_exchange_strong(&e->twin, &set, twin))
-        return twin;
-    if (twin != e)
-        leat_event_unref(twin);
+    if (atomic_compare_exchange_strong(&e->forms[form], &set, made))
+        return made;
+    if (made != e)
+        leat_event_unref(made);
     return set;
 }
 

@@ -10,8 +10,9 @@
  * "data":`, the data, `}`. The encoder (wire/leat_v1_write.c) tells where in the frame the payload
  * and the data lie, so that the data is encoded and copied only once.
  *
- * An event may have a twin: the same event with its frame compressed. It is made when the first
- * client wants it (wire/deflate.h). All others share it, on every thread.
+ * An event may have other forms: the same event as another frame. The twin is the compressed one
+ * (wire/deflate.h); another protocol has one, too (wire/codec.h), which may have a twin. A form is
+ * made when the first client wants it. All others share it, on every thread.
  */
 #ifndef LEAT_BASE_EVENT_H
 #define LEAT_BASE_EVENT_H
@@ -49,12 +50,19 @@ char *leat_event_frame_room(leat_event *e);
 leat_event *leat_event_ref(leat_event *e);
 void leat_event_unref(leat_event *e);
 
-/* The event with its frame compressed: e itself if that was found not worth it, NULL if nobody has
- * asked yet. Borrowed: it lives as long as e. */
-leat_event *leat_event_twin(const leat_event *e);
-/* Sets the twin, unless another thread was faster. Takes twin (no reference if it is e itself);
- * returns the twin that is set. */
-leat_event *leat_event_set_twin(leat_event *e, leat_event *twin);
+typedef enum leat_event_form {
+    LEAT_FORM_COMPRESSED, /* the twin */
+    LEAT_FORM_SECOND,     /* of another protocol */
+    LEAT_FORM_THIRD,      /* likewise */
+    LEAT_EVENT_FORMS,
+} leat_event_form;
+
+/* The event in that form: e itself if there is none (it is not worth it, or there is nothing to
+ * show), NULL if nobody has asked yet. Borrowed: it lives as long as e. */
+leat_event *leat_event_in_form(const leat_event *e, leat_event_form form);
+/* Sets the form, unless another thread was faster. Takes made (no reference if it is e itself);
+ * returns the event that is set. */
+leat_event *leat_event_set_form(leat_event *e, leat_event_form form, leat_event *made);
 
 leat_event_kind leat_event_kind_of(const leat_event *e);
 leat_slice leat_event_topic(const leat_event *e);

@@ -119,6 +119,28 @@ static const leat_subscriber_ops subscriber_ops = {
     .stream_ended = end_stream,
 };
 
+/* The same for a protocol that encodes events of its own. Nothing is sent before the welcome. */
+static bool foreign_takes_more(const leat_subscriber *to)
+{
+    const leat_client *c = (const leat_client *)to;
+    return leat_peer_is_open(c->peer) && c->guest == NULL;
+}
+
+static const leat_subscriber_ops foreign_ops = {
+    .snapshot = client_send_snapshot,
+    .resumed = client_send_resumed,
+    .event = client_send_event_form,
+    .refused = client_send_error,
+    .closed = client_send_closed,
+    .takes_more = foreign_takes_more,
+    .takes_signal = takes_signal,
+    .awaits_signal = awaits_signal,
+    .takes_snapshot = takes_snapshot,
+    .answered = on_answered,
+    .grant_expires = on_grant_expires,
+    .stream_ended = end_stream,
+};
+
 /* --- as its peer sees it --- */
 
 static void on_message(void *owner, bool binary, leat_slice payload)
@@ -132,7 +154,15 @@ static void on_message(void *owner, bool binary, leat_slice payload)
     }
     c->heard_ms = leat_loop_now(c->base.core->loop);
     c->has_spoken = true;
-    client_message(c, payload);
+    client_messages(c, payload);
+    client_update_flow(c);
+}
+
+/* A frame's messages that had to wait. */
+static void on_rest(void *owner, leat_slice frame)
+{
+    leat_client *c = owner;
+    client_messages(c, frame);
     client_update_flow(c);
 }
 
@@ -196,6 +226,14 @@ static leat_peer *open_peer(leat_client *c, leat_opening *opening, leat_transpor
     return leat_sse_peer_new(opening->conn, core->loop, core->limits, &peer_handler, c);
 }
 
+static void become_foreign(leat_client *c)
+{
+    c->base.ops = &foreign_ops;
+    c->foreign = client_foreign_new(c->base.core, on_rest, c);
+    if (c->codec->binary)
+        leat_ws_peer_set_binary(c->peer);
+}
+
 leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transport transport,
                              const leat_codec *codec, leat_session *session)
 {
@@ -217,6 +255,8 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     if (transport != LEAT_TRANSPORT_SSE)
         leat_ws_peer_allow(c->peer, leat_session_allowance(session, &core->limits->allowance));
     leat_admission_join(&c->base);
+    if (codec->event != NULL)
+        become_foreign(c);
     arm_expiry(c, until_ms(session->expires_at));
     return c;
 }
@@ -265,7 +305,7 @@ static void on_timer(leat_deadline *d)
         leat_sub_reauthorize_expired(&c->base, (int64_t)time(NULL));
         arm_expiry(c, until_expiry_ms(c));
         if (until_ms(c->base.session->expires_at) == 0)
-            client_close(c, LEAT_CLOSE_IDENTITY, "identity expired");
+            client_close(c, LEAT_CLOSE_EXPIRED, "identity expired");
         return;
     case CLIENT_DRAINING:
         look_at_drain(c);

@@ -10,6 +10,8 @@ void client_end(leat_client *c)
     client_set_status(c, CLIENT_CLOSED); /* first: what ends now begins nothing new */
     leat_sub_close_all(&c->base);
     client_request_abandon_all(c);
+    client_foreign_free(c->foreign);
+    c->foreign = NULL;
     leat_deadline_cancel(&c->timer);
 }
 

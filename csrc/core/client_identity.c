@@ -82,6 +82,8 @@ void client_identity_refuse(leat_client *c, leat_code code)
     count(c, LEAT_M_AUTHENTICATION_REFUSED);
     LEAT_LOG_INFO("client", "refused code=%s remote=%s", leat_code_name(code),
                   leat_peer_remote(c->peer));
+    if (close_code == LEAT_CLOSE_IDENTITY)
+        close_code = LEAT_CLOSE_EXPIRED; /* with another token it may be let in */
     client_close(c, close_code == LEAT_CLOSE_NORMAL ? LEAT_CLOSE_IDENTITY : close_code,
                  leat_code_name(code));
 }

@@ -1,4 +1,4 @@
-/* client_message.c - client_message parses and dispatches. A subscribe goes its own way (sub.c);
+/* client_message.c - client_messages parses and dispatches. A subscribe goes its own way (sub.c);
  * publish, call and authenticate are requests (client_request.c), which `answer` answers. */
 #include "core/client_message.h"
 
@@ -20,7 +20,10 @@ static uint64_t deadline_of(const leat_client *c, const leat_message *m)
 {
     uint64_t now_ms = leat_loop_now(c->base.core->loop);
     uint64_t own_ms = m->timeout_ms > 0 ? now_ms + m->timeout_ms : LEAT_DEADLINE_NEVER;
-    return leat_control_deadline(own_ms, now_ms, c->base.core->limits->control_timeout_ms);
+    uint64_t fallback_ms = c->base.core->limits->control_timeout_ms;
+    if (c->codec->answer_ms > 0 && c->codec->answer_ms < fallback_ms)
+        fallback_ms = c->codec->answer_ms;
+    return leat_control_deadline(own_ms, now_ms, fallback_ms);
 }
 
 /* Only a WebSocket has messages, so the peer is a WebSocket's. */
@@ -42,7 +45,10 @@ static void refuse_message(leat_client *c, leat_slice id, leat_code code, const 
     if (code == LEAT_CODE_BAD_REQUEST)
         leat_metrics_add(c->base.core->metrics, LEAT_M_BAD_REQUESTS, 1);
     leat_failure failure = {.code = code, .message = leat_slice_of(message)};
-    client_send_error(&c->base, id, none, &failure);
+    if (id.at == NULL && c->codec->needs_id)
+        client_close(c, LEAT_CLOSE_UNSUPPORTED, message);
+    else
+        client_send_error(&c->base, id, none, &failure);
 }
 
 static void subscribe(leat_client *c, const leat_message *m)
@@ -55,6 +61,8 @@ static void subscribe(leat_client *c, const leat_message *m)
         .since = {.epoch = m->has_since ? m->since_epoch : none, .seq = m->since_seq},
         .deadline_ms = deadline_of(c, m),
     };
+    if (client_foreign_take_void(c->foreign, m->topic))
+        request.since = (leat_named_position){.seq = 0};
     if (c->base.is_stream) {
         refuse_message(c, m->id, LEAT_CODE_BAD_REQUEST,
                        "a stream carries one topic: open /ws for more");
@@ -102,9 +110,12 @@ static void answer(leat_client *c, leat_op op, leat_slice id, const leat_verdict
     bool renews = op == LEAT_OP_AUTHENTICATE;
     leat_failure why = v->failure;
     if (why.code == LEAT_CODE_OK) {
-        if (renews)
+        if (renews) {
             renew_session(c, v->session);
-        client_send_ok(&c->base, id, v->json, v->written);
+            client_send_welcome(&c->base, id, v->written);
+        } else {
+            client_send_ok(&c->base, id, v->json, v->written);
+        }
         return;
     }
     answer_failure(c, id, &why);
@@ -126,7 +137,7 @@ static void answer_first(leat_client *c, leat_op op, leat_slice id, const leat_v
     }
     if (why.code == LEAT_CODE_OK) {
         client_identity_accept(c, v->session);
-        client_send_ok(&c->base, id, none, none);
+        client_send_welcome(&c->base, id, none);
     } else {
         answer_failure(c, id, &why);
         client_identity_refuse(c, why.code);
@@ -187,6 +198,12 @@ static void dispatch(leat_client *c, const leat_message *m)
     case LEAT_OP_AUTHENTICATE:
         request(c, m, m->token, none);
         return;
+    case LEAT_OP_HISTORY:
+    case LEAT_OP_ABSENT:
+        refuse_message(c, m->id, LEAT_CODE_NOT_FOUND, "this server does not have that");
+        return;
+    case LEAT_OP_NOTHING:
+        return;
     }
 }
 
@@ -202,13 +219,14 @@ static bool check_timeout(leat_client *c, const leat_message *m)
     return false;
 }
 
-void client_message(leat_client *c, leat_slice frame)
+/* Looks at the first message of a frame, and takes it off the frame's front. */
+static void client_message(leat_client *c, leat_slice *frame)
 {
     leat_buf scratch = LEAT_BUF_INIT;
     leat_message m;
     char reason[256];
     size_t max_values = c->base.core->limits->max_message_values;
-    int err = c->codec->read(&m, &frame, max_values, &scratch, reason, sizeof(reason));
+    int err = c->codec->read(&m, frame, max_values, &scratch, reason, sizeof(reason));
     if (!check_rate(c, m.id)) {
         leat_buf_close(&scratch);
         return;
@@ -224,4 +242,17 @@ void client_message(leat_client *c, leat_slice frame)
         dispatch(c, &m);
     }
     leat_buf_close(&scratch);
+}
+
+void client_messages(leat_client *c, leat_slice frame)
+{
+    client_message(c, &frame);
+    while (frame.len > 0 && c->status != CLIENT_CLOSED) {
+        if (!client_may_ask(c)) {
+            client_foreign_keep(c->foreign, frame);
+            return;
+        }
+        leat_ws_peer_charge_message(c->peer);
+        client_message(c, &frame);
+    }
 }

@@ -10,7 +10,8 @@
 
 #include "core/client_state.h"
 
-/* May close the client. */
-void client_message(leat_client *c, leat_slice frame);
+/* Looks at the messages of a frame, as long as the client may ask; the others are kept. May close
+ * the client. */
+void client_messages(leat_client *c, leat_slice frame);
 
 #endif

@@ -75,6 +75,9 @@ static void start(client_request *r)
         return;
     case LEAT_OP_SUBSCRIBE:
     case LEAT_OP_UNSUBSCRIBE:
+    case LEAT_OP_HISTORY:
+    case LEAT_OP_ABSENT:
+    case LEAT_OP_NOTHING:
         break;
     }
     LEAT_ASSERT(r->op != LEAT_OP_SUBSCRIBE && r->op != LEAT_OP_UNSUBSCRIBE);
@@ -100,10 +103,11 @@ static size_t bytes_of(const client_request *r)
 static client_request *make(leat_client *c, leat_slice subject, leat_slice body)
 {
     client_request *r = leat_calloc(1, sizeof(*r) + subject.len + body.len);
-    memcpy(r->text, subject.at, subject.len);
+    if (subject.len > 0)
+        memcpy(r->text, subject.at, subject.len);
     if (body.len > 0)
         memcpy(r->text + subject.len, body.at, body.len);
-    r->subject = (leat_slice){r->text, subject.len};
+    r->subject = (leat_slice){subject.at == NULL ? NULL : r->text, subject.len};
     r->body = (leat_slice){body.at == NULL ? NULL : r->text + subject.len, body.len};
     r->core = c->base.core;
     r->client = c;

@@ -8,12 +8,13 @@
 #include "base/container_of.h"
 #include "base/log.h"
 #include "core/client_end.h"
+#include "core/client_send.h"
 #include "core/client_state.h"
 #include "wire/close_code.h"
 
 enum {
-    ROUND_MS = 250,
-    ROUNDS = 16,         /* in so many of them each client is looked at */
+    ROUNDS = 16, /* in so many of them each client is looked at */
+    ROUND_MS = CLIENT_ROUND_TIME_MS / ROUNDS,
     LEAST_SEEN = 16,     /* clients in one round */
     LEAST_BYTES = 16384, /* closing a client that holds less frees next to nothing */
 };
@@ -36,10 +37,19 @@ static void close_idle(leat_client *c, leat_metric counter, const char *limit, c
     client_close(c, LEAT_CLOSE_DEADLINE, reason);
 }
 
+/* A ping that is due before the next look is sent now. */
+static void ping(leat_client *c, uint64_t now_ms)
+{
+    if (c->status == CLIENT_OPEN &&
+        client_foreign_take_ping(c->foreign, now_ms + CLIENT_ROUND_TIME_MS))
+        client_send_ping(&c->base);
+}
+
 /* A client that waits for an answer, or for events, is not idle. */
 static void look_at(leat_client *c, uint64_t now_ms)
 {
     const leat_limits *l = c->base.core->limits;
+    ping(c, now_ms);
     bool waits = c->base.subs.count > 0 || c->base.n_inflight > 0 || c->base.is_stream;
     if (c->status != CLIENT_OPEN || waits)
         return;
@@ -74,9 +84,10 @@ static size_t held_by_all(const leat_core *core)
 
 static size_t held_by(const leat_client *c)
 {
-    return c->status == CLIENT_CLOSED ? 0
-                                      : leat_peer_queued(c->peer) + leat_peer_received(c->peer) +
-                                            c->request_bytes + c->base.params_bytes;
+    return c->status == CLIENT_CLOSED
+               ? 0
+               : leat_peer_queued(c->peer) + leat_peer_received(c->peer) + c->request_bytes +
+                     c->base.params_bytes + client_foreign_waiting(c->foreign);
 }
 
 bool client_round_has_room(const leat_core *core, size_t bytes)

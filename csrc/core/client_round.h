@@ -14,6 +14,9 @@
 
 #include "core/core.h"
 
+/* In so much time each client is looked at. */
+enum { CLIENT_ROUND_TIME_MS = 4000 };
+
 /* There is a client: rounds begin, unless they have begun. They end with the last client. */
 void client_round_begin(leat_core *core);
 

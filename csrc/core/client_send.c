@@ -2,6 +2,8 @@
  * leat_peer_send. Events are sent by reference: they were encoded once, for all. */
 #include "core/client_send.h"
 
+#include <time.h>
+
 static const leat_slice none = {NULL, 0};
 
 /* Opens a message without a position. */
@@ -21,15 +23,18 @@ static leat_peer *begin_at(leat_subscriber *to, leat_buf *out, const char *name,
     return p;
 }
 
-void client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
+bool client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
                           const leat_snapshot *snapshot)
 {
     leat_buf out = LEAT_BUF_INIT;
     const leat_position *at = &snapshot->position;
     leat_peer *p = begin_at(to, &out, "snapshot", at, snapshot->json.len);
-    client_of(to)->codec->write_snapshot(&out, id, topic, leat_epoch_text(at->epoch), at->seq,
-                                         snapshot->stale, snapshot->json);
+    bool taken = client_of(to)->codec->write_snapshot(&out, id, topic, leat_epoch_text(at->epoch),
+                                                      at->seq, snapshot->stale, snapshot->json);
     leat_peer_send(p, &out);
+    if (!taken && id.at == NULL) /* its position, which led to this, would lead here again */
+        client_foreign_void(client_of(to)->foreign, topic);
+    return taken;
 }
 
 void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
@@ -52,6 +57,14 @@ void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epo
 bool client_send_run(leat_subscriber *to, const leat_run *run)
 {
     return leat_peer_send_joined(client_of(to)->peer, run->joined, run->longest);
+}
+
+void client_send_event_form(leat_subscriber *to, leat_event *e, const leat_epoch *epoch)
+{
+    leat_client *c = client_of(to);
+    leat_event *form = leat_codec_event(c->codec, e);
+    if (form != e)
+        leat_peer_send_event(c->peer, form, epoch);
 }
 
 void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
@@ -82,5 +95,36 @@ void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json, leat_sl
     leat_buf out = LEAT_BUF_INIT;
     leat_peer *p = begin(to, &out, "ok", json.len + written.len);
     client_of(to)->codec->write_ok(&out, id, json, written);
+    leat_peer_send(p, &out);
+}
+
+/* In so many seconds the identity expires; 0: never. */
+static uint64_t expires_s(const leat_session *session)
+{
+    int64_t left_s = session->expires_at - (int64_t)time(NULL);
+    if (session->expires_at == 0)
+        return 0;
+    return left_s > 0 ? (uint64_t)left_s : 1;
+}
+
+void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_welcome welcome = {
+        .client = to->session->client,
+        .expires_s = expires_s(to->session),
+        .ping_ms = to->core->limits->ping_interval_ms,
+        .written = written,
+    };
+    leat_peer *p = begin(to, &out, "ok", 0);
+    client_of(to)->codec->write_welcome(&out, id, &welcome);
+    leat_peer_send(p, &out);
+}
+
+void client_send_ping(leat_subscriber *to)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_peer *p = begin(to, &out, "ping", 0);
+    client_of(to)->codec->write_ping(&out);
     leat_peer_send(p, &out);
 }

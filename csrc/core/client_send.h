@@ -11,18 +11,24 @@
 #include "base/failure.h"
 #include "core/client_state.h"
 
-void client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
+/* False if the client was told to subscribe anew instead. */
+bool client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
                           const leat_snapshot *snapshot);
 void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
                          const leat_position *at);
 /* epoch is NULL for a signal. */
 void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epoch);
 bool client_send_run(leat_subscriber *to, const leat_run *run);
+/* Likewise, for a codec that encodes events of its own. */
+void client_send_event_form(leat_subscriber *to, leat_event *e, const leat_epoch *epoch);
 /* If topic is absent (topic.at == NULL), this answers the request with that id. Otherwise it is the
  * error of a stream's topic. */
 void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
                        const leat_failure *failure);
 void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failure *failure);
+/* The client's identity is accepted, or renewed. */
+void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written);
+void client_send_ping(leat_subscriber *to);
 /* json.at == NULL: no data. */
 void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json, leat_slice written);
 

@@ -47,7 +47,7 @@ void client_set_status(leat_client *c, client_status next)
         end_guest(c);
 }
 
-static bool may_ask(const leat_client *c)
+bool client_may_ask(const leat_client *c)
 {
     const leat_limits *l = c->base.core->limits;
     return c->status != CLIENT_IDENTIFYING && c->base.n_inflight < l->max_inflight &&
@@ -58,7 +58,11 @@ void client_update_flow(leat_client *c)
 {
     if (c->status == CLIENT_CLOSED)
         return;
-    if (may_ask(c))
+    bool waits = client_foreign_waiting(c->foreign) > 0;
+    bool may = client_may_ask(c);
+    if (may && waits)
+        client_foreign_go_on(c->foreign);
+    if (may && !waits)
         leat_peer_release(c->peer);
     else
         leat_peer_hold(c->peer);

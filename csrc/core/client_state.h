@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "core/client_foreign.h"
 #include "core/subscriber.h"
 #include "loop/deadline.h"
 #include "net/peer.h"
@@ -42,6 +43,7 @@ typedef struct leat_client {
     size_t request_bytes;    /* what they hold */
     leat_deadline timer;     /* OPEN: the first expiry; GUEST: its last moment; DRAINING: the next
                                 look */
+    client_foreign *foreign; /* NULL: its protocol is leat.v1 */
     client_guest *guest;     /* GUEST and IDENTIFYING; else NULL */
     uint64_t drain_until_ms; /* DRAINING: it is closed by then */
     uint64_t heard_ms;       /* when its last message came, or when it was opened */
@@ -57,6 +59,9 @@ static inline leat_client *client_of(leat_subscriber *s)
 /* The only way to change the status. A client that has an identity, or is closed, is no guest any
  * more: whoever wants to know is told. */
 void client_set_status(leat_client *c, client_status next);
+
+/* True if the client's next message may be looked at. */
+bool client_may_ask(const leat_client *c);
 
 /* Lets the peer's next message through, unless the client is being identified, or too much is
  * unanswered or unsent. Called whenever one of these has changed. */

@@ -85,9 +85,9 @@ sub_event sub_answer_resumed(leat_sub *s, sub_news *news)
 
 sub_event sub_answer_snapshot(leat_sub *s, sub_news *news)
 {
-    sub_send_snapshot(s, asked_id(s), news->snapshot);
-    conclude(s, LEAT_M_HANDSHAKES_OK, news);
-    return SUB_ON_NOTHING;
+    sub_event met = sub_send_snapshot(s, asked_id(s), news->snapshot);
+    conclude(s, met == SUB_ON_NOTHING ? LEAT_M_HANDSHAKES_OK : LEAT_M_HANDSHAKES_REFUSED, news);
+    return met;
 }
 
 /* Copies the message: it is told when the verdict or the read that brought it is gone already. */

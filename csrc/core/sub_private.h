@@ -175,7 +175,7 @@ sub_event sub_begin_numbering_of_read(leat_sub *s, sub_news *news);
 bool sub_is_new_enough(const leat_sub *s, int64_t seq);
 /* Sends the snapshot and puts the cursor behind it. id: of the subscribe that it answers, or
  * absent. */
-void sub_send_snapshot(leat_sub *s, leat_slice id, const leat_snapshot *snapshot);
+sub_event sub_send_snapshot(leat_sub *s, leat_slice id, const leat_snapshot *snapshot);
 
 /* sub_renewal.c: a stale snapshot is replaced */
 void sub_renew(leat_sub *s); /* begins, unless it has begun */

@@ -84,21 +84,21 @@ uint64_t sub_numbering_deadline(const leat_sub *s)
     return at < last ? at : last;
 }
 
-void sub_send_snapshot(leat_sub *s, leat_slice id, const leat_snapshot *snapshot)
+sub_event sub_send_snapshot(leat_sub *s, leat_slice id, const leat_snapshot *snapshot)
 {
-    s->subscriber->ops->snapshot(s->subscriber, id, sub_name(s), snapshot);
+    bool taken = s->subscriber->ops->snapshot(s->subscriber, id, sub_name(s), snapshot);
     s->cursor.next_seq = snapshot->position.seq + 1;
     s->stale = snapshot->stale;
     s->due = SUB_DUE_NOTHING;
     s->work->attempts = 0;
     if (snapshot->stale)
         leat_metrics_add(sub_core(s)->metrics, LEAT_M_STALE_SNAPSHOTS, 1);
+    return taken ? SUB_ON_NOTHING : SUB_ON_CLOSE;
 }
 
 sub_event sub_give_snapshot(leat_sub *s, sub_news *news)
 {
-    sub_send_snapshot(s, (leat_slice){NULL, 0}, news->snapshot);
-    return SUB_ON_NOTHING;
+    return sub_send_snapshot(s, (leat_slice){NULL, 0}, news->snapshot);
 }
 
 /* A grant of scripts that a reload replaced reads nothing more. So the handler of the new scripts

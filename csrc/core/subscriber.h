@@ -29,8 +29,9 @@ typedef void (*leat_subscribed_cb)(void *arg, const leat_failure *failure);
 
 typedef struct leat_subscriber_ops {
     /* A snapshot; id is that of the subscribe that it answers, absent for one that replaces what
-     * the subscriber has. */
-    void (*snapshot)(leat_subscriber *to, leat_slice id, leat_slice topic,
+     * the subscriber has. Returns false if the subscriber cannot take it: it was told to subscribe
+     * anew, and this subscription ends. */
+    bool (*snapshot)(leat_subscriber *to, leat_slice id, leat_slice topic,
                      const leat_snapshot *snapshot);
     /* The answer to a subscribe: the events after the subscriber's own position follow. */
     void (*resumed)(leat_subscriber *to, leat_slice id, leat_slice topic, const leat_position *at);

@@ -300,7 +300,7 @@ static struct told *new_told(leat_slice epoch, int64_t seq, leat_slice data)
     return t;
 }
 
-static void on_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
+static bool on_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
                         const leat_snapshot *snapshot)
 {
     (void)id;
@@ -310,6 +310,7 @@ static void on_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
     t->what = SNAPSHOT;
     t->stale = snapshot->stale;
     put(sub_of(to), t);
+    return true;
 }
 
 static void on_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,

@@ -70,6 +70,8 @@ static const leat_config_key keys[] = {
              "the same database without a pooler in transaction mode, for LISTEN, the outbox and "
              "leat migrate; empty: database_url"),
     TEXT_KEY("app", LEAT_KEY_PATH, app, "", "the application's Lua file; empty: the example"),
+    TEXT_KEY("centrifuge_path", LEAT_KEY_HEADER, centrifuge_path, "/connection/websocket",
+             "path at which clients speak Centrifugo's protocol; empty: none"),
     TEXT_KEY("static_dir", LEAT_KEY_PATH, static_dir, "",
              "folder of static files; empty: public beside the app, if it is there"),
     TEXT_KEY(

@@ -34,6 +34,7 @@ typedef struct leat_config {
     char *listen_url; /* equals database_url if it was left empty */
     char *app;
     char *static_dir;      /* "": none */
+    char *centrifuge_path; /* "": none */
     char *allowed_origins; /* "": the server's own; else a comma-separated list, "*" for any */
     leat_http_policy http;
     char *metrics_listen;  /* "": none */

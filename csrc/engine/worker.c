@@ -304,6 +304,7 @@ static leat_http_options http_options(const leat_worker *w)
         .header_timeout_ms = config->header_timeout_ms,
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
         .allowed_origins = config->allowed_origins,
+        .centrifuge_path = config->centrifuge_path,
         .static_dir = config->static_dir,
         .client_dir = config->client_dir,
         .policy = &config->http,

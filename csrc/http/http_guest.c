@@ -36,11 +36,9 @@ static leat_http_guest_answer refuse(leat_http_conn *c, int status, const char *
     return LEAT_HTTP_GUEST_REFUSED;
 }
 
-static leat_http_guest_answer decide(leat_http_conn *c, leat_slice value)
+leat_http_guest_answer leat_http_guest_admit(leat_http_conn *c)
 {
     const leat_http_side *side = leat_http_conn_side(c);
-    if (!leat_slice_is(value, "message"))
-        return refuse(c, 400, "bad_request", "authenticate can be \"message\" only", 0);
     if (side->options->max_unauthenticated == 0)
         return refuse(c, 403, "forbidden",
                       "this server takes no token from a message (max_unauthenticated)", 0);
@@ -49,6 +47,13 @@ static leat_http_guest_answer decide(leat_http_conn *c, leat_slice value)
     leat_metrics_add(side->metrics, LEAT_M_AUTHENTICATION_FULL, 1);
     return refuse(c, 503, "unavailable", "too many clients are not yet authenticated",
                   RETRY_AFTER_MS);
+}
+
+static leat_http_guest_answer decide(leat_http_conn *c, leat_slice value)
+{
+    if (!leat_slice_is(value, "message"))
+        return refuse(c, 400, "bad_request", "authenticate can be \"message\" only", 0);
+    return leat_http_guest_admit(c);
 }
 
 leat_http_guest_answer leat_http_guest_asks(leat_http_conn *c)

@@ -22,6 +22,9 @@ typedef enum leat_http_guest_answer {
 /* Looks at the request's ?authenticate=message. */
 leat_http_guest_answer leat_http_guest_asks(leat_http_conn *c);
 
+/* Decides about a client that always does so, because its protocol does. */
+leat_http_guest_answer leat_http_guest_admit(leat_http_conn *c);
+
 /* One more, for the request. What it may hold counts as a guest's. */
 leat_http_guest *leat_http_guest_new(leat_http_conn *c);
 

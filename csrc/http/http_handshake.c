@@ -17,6 +17,7 @@
 #include "http/http_guest.h"
 #include "http/http_refusal.h"
 #include "http/http_stream.h"
+#include "wire/centrifuge.h"
 #include "wire/leat_v1.h"
 #include "wire/upgrade.h"
 
@@ -32,6 +33,7 @@ struct handshake {
     leat_session *session; /* NULL before the guard, and on public routes */
     leat_route_match match;
     leat_upgrade upgrade;
+    const leat_codec *codec; /* of the client */
     enum goal goal;
     uint64_t deadline_ms;
     leat_buf params; /* of a stream: JSON */
@@ -40,6 +42,9 @@ struct handshake {
     leat_topic_mark seen; /* of a stream: when the topic's handler began */
 };
 
+static struct handshake *make(leat_http_conn *c, const leat_route_match *match, enum goal goal,
+                              const leat_upgrade *upgrade);
+static void begin(struct handshake *h);
 static void start(leat_http_conn *c, const leat_route_match *match, enum goal goal,
                   const leat_upgrade *upgrade);
 static void refuse(struct handshake *h, int status, leat_code code, leat_slice message,
@@ -114,6 +119,17 @@ void leat_http_handshake_client(leat_http_conn *c)
     }
 }
 
+void leat_http_handshake_centrifuge(leat_http_conn *c)
+{
+    leat_upgrade upgrade;
+    leat_route_match match = {.kind = LEAT_ROUTE_NONE};
+    if (!check_upgrade(c, &upgrade) || leat_http_guest_admit(c) != LEAT_HTTP_GUEST_WELCOME)
+        return;
+    struct handshake *h = make(c, &match, GOAL_GUEST, &upgrade);
+    h->codec = &leat_centrifuge_json;
+    begin(h);
+}
+
 /* Methods that change nothing (RFC 9110 §9.2.1): the page that sent them cannot read the answer. */
 static bool is_safe(const leat_http_request *r)
 {
@@ -161,8 +177,8 @@ static void set_deadline(struct handshake *h)
                                            h->side->limits->control_timeout_ms);
 }
 
-static void start(leat_http_conn *c, const leat_route_match *match, enum goal goal,
-                  const leat_upgrade *upgrade)
+static struct handshake *make(leat_http_conn *c, const leat_route_match *match, enum goal goal,
+                              const leat_upgrade *upgrade)
 {
     struct handshake *h = leat_calloc(1, sizeof(*h));
     leat_http_side *side = leat_http_conn_side(c);
@@ -173,8 +189,23 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
     h->match = *match;
     h->goal = goal;
     h->upgrade = *upgrade;
+    h->codec = &leat_v1_codec;
     set_deadline(h);
     h->call = (leat_call){.cb = on_connected, .data = h};
+    return h;
+}
+
+static void start(leat_http_conn *c, const leat_route_match *match, enum goal goal,
+                  const leat_upgrade *upgrade)
+{
+    begin(make(c, match, goal, upgrade));
+}
+
+static void begin(struct handshake *h)
+{
+    leat_http_conn *c = h->conn;
+    leat_http_side *side = h->side;
+    enum goal goal = h->goal;
     leat_http_conn_set_task(c, (leat_http_task){.cancel = on_cancel, .on_body = on_body, .arg = h});
     leat_failure refusal;
     bool admitted = leat_admission_request(side->core, h->deadline_ms, &refusal);
@@ -186,7 +217,7 @@ static void start(leat_http_conn *c, const leat_route_match *match, enum goal go
         refuse(h, 503, refusal.code, refusal.message, refusal.retry_after_ms);
     else if (is_stream(h) && read_stream_request(h, &reason) < 0) {
         refuse(h, 400, LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0);
-    } else if (match->is_public || goal == GOAL_GUEST) {
+    } else if (h->match.is_public || goal == GOAL_GUEST) {
         if (is_stream(h) || goal == GOAL_GUEST)
             h->session = h->script->routes->guest(h->script, leat_http_conn_request(c),
                                                   leat_http_conn_remote(c));
@@ -389,9 +420,11 @@ static leat_opening switch_protocols(struct handshake *h, const char *subprotoco
     return opening;
 }
 
+/* Only what was offered may be answered. */
 static const char *subprotocol_of(const struct handshake *h)
 {
-    return h->upgrade.wants_leat_v1 ? LEAT_UPGRADE_SUBPROTOCOL : NULL;
+    const char *name = h->codec->name;
+    return leat_upgrade_offers(leat_http_conn_request(h->conn), name) ? name : NULL;
 }
 
 static leat_session *take_session(struct handshake *h)
@@ -404,8 +437,7 @@ static leat_session *take_session(struct handshake *h)
 static void open_client(struct handshake *h)
 {
     leat_opening opening = switch_protocols(h, subprotocol_of(h));
-    (void)leat_client_new(h->side->core, &opening, LEAT_TRANSPORT_WS, &leat_v1_codec,
-                          take_session(h));
+    (void)leat_client_new(h->side->core, &opening, LEAT_TRANSPORT_WS, h->codec, take_session(h));
     free_handshake(h);
 }
 
@@ -414,7 +446,7 @@ static void open_guest(struct handshake *h)
 {
     leat_http_guest *guest = leat_http_guest_new(h->conn);
     leat_opening opening = switch_protocols(h, subprotocol_of(h));
-    (void)leat_client_new_guest(h->side->core, &opening, &leat_v1_codec, take_session(h),
+    (void)leat_client_new_guest(h->side->core, &opening, h->codec, take_session(h),
                                 leat_http_guest_end, guest);
     free_handshake(h);
 }
@@ -432,7 +464,7 @@ static void open_stream(struct handshake *h, leat_grant *grant)
     leat_opening opening = sse ? begin_sse(h) : switch_protocols(h, subprotocol_of(h));
     leat_transport transport = sse ? LEAT_TRANSPORT_SSE : LEAT_TRANSPORT_WS_STREAM;
     leat_client *client =
-        leat_client_new(h->side->core, &opening, transport, &leat_v1_codec, take_session(h));
+        leat_client_new(h->side->core, &opening, transport, h->codec, take_session(h));
     leat_client_stream(client, &(leat_sub_request){
                                    .topic = leat_slice_of(h->match.topic),
                                    .params = leat_buf_view(&h->params),

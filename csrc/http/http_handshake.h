@@ -15,6 +15,9 @@
 /* /ws: the connect handler, then 101 and a client. */
 void leat_http_handshake_client(leat_http_conn *c);
 
+/* The same for a client that speaks Centrifugo's protocol. */
+void leat_http_handshake_centrifuge(leat_http_conn *c);
+
 /* A route of the scripts, of any kind but NONE. */
 void leat_http_handshake_route(leat_http_conn *c, const leat_route_match *match);
 

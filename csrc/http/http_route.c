@@ -112,11 +112,12 @@ static void answer(leat_http_conn *c)
             endpoints[i].answer(c);
             return;
         }
-    if (leat_http_conn_door(c) == LEAT_HTTP_DOOR_METRICS) {
+    if (leat_http_conn_door(c) == LEAT_HTTP_DOOR_METRICS)
         leat_http_answer_absent(c);
-        return;
-    }
-    answer_by_path(c);
+    else if (leat_slice_is(r->path, leat_http_conn_side(c)->options->centrifuge_path))
+        leat_http_handshake_centrifuge(c);
+    else
+        answer_by_path(c);
 }
 
 /* Counts a request that a trusted proxy passes on for its client. False if the client has too many

@@ -48,6 +48,7 @@ typedef struct leat_http_options {
     uint64_t keep_alive_timeout_ms;   /* between two requests */
     const char *allowed_origins;      /* "": the server's own */
     const char *static_dir;           /* "": none */
+    const char *centrifuge_path;      /* of Centrifugo's protocol; "": none */
     const char *client_dir;           /* of the JavaScript client, served at /leat/ */
     const leat_http_policy *policy;   /* headers, and who may read answers */
     const leat_host_list *hosts;      /* allowed_hosts */

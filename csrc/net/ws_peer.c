@@ -90,6 +90,7 @@ typedef struct ws_peer {
     uint8_t state;       /* a ws_state */
     uint8_t input;       /* a ws_input */
     uint8_t window_bits; /* of the peer's inflater; 0: no message is compressed */
+    bool binary;         /* leat_peer_send sends binary messages */
     bool owes_pong;      /* a ping came while the output was full, and is to be answered */
 } ws_peer;
 
@@ -188,12 +189,13 @@ static void finish(leat_peer *p, leat_buf *message)
 {
     size_t payload_len = message->len - LEAT_FRAME_HEADER_MAX;
     leat_slice payload = {message->at + LEAT_FRAME_HEADER_MAX, payload_len};
-    if (send_compressed(ws_of(p), LEAT_FRAME_TEXT, payload)) {
+    leat_frame_op op = ws_of(p)->binary ? LEAT_FRAME_BINARY : LEAT_FRAME_TEXT;
+    if (send_compressed(ws_of(p), op, payload)) {
         leat_buf_close(message);
         return;
     }
     size_t from = LEAT_FRAME_HEADER_MAX - leat_frame_header_len(payload_len);
-    leat_frame_write_header(message->at + from, LEAT_FRAME_TEXT, payload_len);
+    leat_frame_write_header(message->at + from, op, payload_len);
     leat_conn_send_tail(p->conn, message, from);
 }
 
@@ -411,6 +413,17 @@ static bool count_control(ws_peer *w)
 void leat_ws_peer_allow(leat_peer *p, const leat_allowance *allowance)
 {
     ws_of(p)->allowance = allowance;
+}
+
+void leat_ws_peer_set_binary(leat_peer *p)
+{
+    ws_of(p)->binary = true;
+}
+
+void leat_ws_peer_charge_message(leat_peer *p)
+{
+    ws_peer *w = ws_of(p);
+    leat_bucket_charge(&w->messages, &w->allowance->messages, 1, leat_loop_now(p->loop));
 }
 
 uint64_t leat_ws_peer_message_wait_ms(const leat_peer *p)

@@ -23,6 +23,7 @@ enum {
     LEAT_CLOSE_TOO_SLOW = 4008,
     LEAT_CLOSE_IDENTITY = 4401,
     LEAT_CLOSE_DEADLINE = 4408,
+    LEAT_CLOSE_EXPIRED = 4411, /* an identity that may be renewed; leat.v1 sends 4401 */
     LEAT_CLOSE_TOO_MANY = 4429,
 };
 

@@ -20,6 +20,7 @@
 #include "base/event.h"
 #include "base/failure.h"
 #include "base/slice.h"
+#include "wire/frame.h"
 
 typedef enum leat_op {
     LEAT_OP_SUBSCRIBE,
@@ -27,6 +28,9 @@ typedef enum leat_op {
     LEAT_OP_PUBLISH,
     LEAT_OP_CALL,
     LEAT_OP_AUTHENTICATE,
+    LEAT_OP_HISTORY,
+    LEAT_OP_ABSENT,  /* the protocol has it, and this server does not: `not_found` */
+    LEAT_OP_NOTHING, /* a sign of life */
 } leat_op;
 
 typedef struct leat_message {
@@ -43,9 +47,21 @@ typedef struct leat_message {
     uint64_t timeout_ms; /* 0: none given */
 } leat_message;
 
+/* What a client is told when its identity is accepted. */
+typedef struct leat_welcome {
+    uint64_t client;    /* its number in this worker */
+    uint64_t expires_s; /* in so many seconds; 0: never */
+    uint64_t ping_ms;   /* how often it is pinged by a message */
+    leat_slice written; /* as write_ok's */
+} leat_welcome;
+
 typedef struct leat_codec {
-    const char *name; /* of the subprotocol */
-    bool binary;      /* its WebSocket messages are binary */
+    const char *name;   /* of the subprotocol */
+    bool binary;        /* its WebSocket messages are binary */
+    bool pings;         /* its clients do not see the pings of WebSocket */
+    bool needs_id;      /* a request without an id cannot be told that it is wrong */
+    uint64_t answer_ms; /* its clients wait no longer for an answer; 0: they say how long */
+    leat_event_form form;
 
     /* Reads the first message of a frame and takes it off the frame's front; a frame that is empty
      * then had no more. scratch is emptied first. reason (size bytes) gets the sentence for the
@@ -56,19 +72,37 @@ typedef struct leat_codec {
                 char *reason, size_t reason_size);
 
     /* Each appends one message. id.at == NULL: it answers nothing. */
-    void (*write_snapshot)(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+    /* Returns false if the client is told to subscribe anew instead. */
+    bool (*write_snapshot)(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                            int64_t seq, bool stale, leat_slice data_json);
     void (*write_resumed)(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                           int64_t seq);
     /* written: the positions of what the request has published (written.h). */
     void (*write_ok)(leat_buf *out, leat_slice id, leat_slice data_json, leat_slice written);
+    void (*write_welcome)(leat_buf *out, leat_slice id, const leat_welcome *welcome);
     void (*write_error)(leat_buf *out, leat_slice id, const leat_failure *failure);
     /* An error about one topic that answers no request (stream routes). */
     void (*write_topic_error)(leat_buf *out, leat_slice topic, const leat_failure *failure);
     void (*write_closed)(leat_buf *out, leat_slice topic, const leat_failure *failure);
 
+    void (*write_ping)(leat_buf *out);
+
+    /* Encodes an event in `form`. Returns owned; e itself if there is nothing to show. NULL: events
+     * are of this protocol as they are. */
+    leat_event *(*event)(leat_event *e);
+
     /* What a close code of wire/close_code.h is in this protocol. */
     int (*close_code)(int code);
 } leat_codec;
+
+/* For leat_codec.event: the form of e that is one frame with that payload. Returns owned. */
+leat_event *leat_codec_frame_event(const leat_event *e, leat_frame_op op, leat_slice payload);
+
+/* The event as the codec's clients see it: e itself if there is nothing to show. Borrowed. */
+static inline leat_event *leat_codec_event(const leat_codec *codec, leat_event *e)
+{
+    leat_event *made = leat_event_in_form(e, codec->form);
+    return made != NULL ? made : leat_event_set_form(e, codec->form, codec->event(e));
+}
 
 #endif

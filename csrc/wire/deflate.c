@@ -184,16 +184,17 @@ bool leat_deflate_frame(leat_deflate *z, leat_frame_op op, leat_slice payload, u
 
 leat_event *leat_deflate_event(leat_deflate *z, leat_event *e)
 {
-    leat_event *twin = leat_event_twin(e);
+    leat_event *twin = leat_event_in_form(e, LEAT_FORM_COMPRESSED);
     if (twin != NULL)
         return twin;
     leat_buf frame = LEAT_BUF_INIT;
     twin = e;
-    if (leat_deflate_frame(z, LEAT_FRAME_TEXT, leat_event_payload(e), WINDOW_BITS, &frame)) {
+    leat_frame_op op = (leat_frame_op)(leat_event_frame(e).at[0] & 0x0f);
+    if (leat_deflate_frame(z, op, leat_event_payload(e), WINDOW_BITS, &frame)) {
         twin = leat_event_new(leat_event_kind_of(e), (leat_slice){NULL, 0}, leat_event_seq(e),
                               frame.len, 0, 0, 0);
         memcpy(leat_event_frame_room(twin), frame.at, frame.len);
     }
     leat_buf_close(&frame);
-    return leat_event_set_twin(e, twin);
+    return leat_event_set_form(e, LEAT_FORM_COMPRESSED, twin);
 }

@@ -75,12 +75,22 @@ bool leat_json_int(leat_slice number, int64_t *out);
 /* Whether the text has the form of a JSON number. */
 bool leat_json_is_number(leat_slice text);
 
+/* Decodes a string as leat_json_skip returned it. Text without escapes stays where it is; the rest
+ * is appended to scratch, which has room for it already: what was decoded before does not move. */
+leat_slice leat_json_decode(leat_slice raw, leat_buf *scratch);
+
 /* Validates a whole text. */
 LEAT_MUST_CHECK int leat_json_validate(leat_slice text, uint32_t max_depth);
 
 /* Writers. A string must be valid UTF-8, or LEAT_EBADMSG is returned and nothing appended. Only
  * what RFC 8259 demands is escaped: quote, backslash, control characters. */
 LEAT_MUST_CHECK int leat_json_write_string(leat_buf *out, leat_slice text);
+/* The same for any bytes: what is not UTF-8 is written with '?'. */
+void leat_json_write_text(leat_buf *out, leat_slice text);
+/* Copies JSON as one line. Ready-made JSON may have line breaks between its tokens (inside strings
+ * they are escaped): as spaces they mean the same. */
+void leat_json_copy_line(char *to, leat_slice json);
+void leat_json_append_line(leat_buf *out, leat_slice json);
 void leat_json_write_int(leat_buf *out, int64_t n);
 /* The shortest text that reads back as the same double, always with '.', 'e' or both ("1.0"), so
  * that a float stays a float. NaN and infinities: LEAT_EBADMSG. */

@@ -530,3 +530,20 @@ int leat_json_validate(leat_slice text, uint32_t max_depth)
     }
     return 0;
 }
+
+leat_slice leat_json_decode(leat_slice raw, leat_buf *scratch)
+{
+    leat_slice inside = {raw.at + 1, raw.len - 2};
+    if (memchr(inside.at, '\\', inside.len) == NULL)
+        return inside;
+    leat_json_reader r;
+    leat_json_token token = LEAT_JSON_END;
+    leat_buf own = LEAT_BUF_INIT;
+    leat_json_reader_init(&r, raw, &own, 1);
+    int err = leat_json_next(&r, &token);
+    LEAT_ASSERT(err == 0 && token == LEAT_JSON_STRING); /* raw has been validated */
+    size_t at = scratch->len;
+    leat_buf_slice(scratch, r.text);
+    leat_buf_close(&own);
+    return (leat_slice){scratch->at + at, scratch->len - at};
+}

@@ -101,3 +101,33 @@ int leat_json_write_double(leat_buf *out, double n)
         leat_buf_text(out, ".0");
     return 0;
 }
+
+void leat_json_write_text(leat_buf *out, leat_slice text)
+{
+    if (leat_json_write_string(out, text) == 0)
+        return;
+    leat_buf clean = LEAT_BUF_INIT;
+    for (size_t i = 0; i < text.len; i++)
+        leat_buf_char(&clean, (unsigned char)text.at[i] < 0x80 ? text.at[i] : '?');
+    int err = leat_json_write_string(out, leat_buf_view(&clean));
+    LEAT_ASSERT(err == 0);
+    leat_buf_close(&clean);
+}
+
+void leat_json_copy_line(char *to, leat_slice json)
+{
+    static const char breaks[] = {'\n', '\r'};
+    memcpy(to, json.at, json.len);
+    for (size_t i = 0; i < sizeof(breaks); i++) {
+        char *end = to + json.len;
+        char *at = to;
+        while ((at = memchr(at, breaks[i], (size_t)(end - at))) != NULL)
+            *at++ = ' ';
+    }
+}
+
+void leat_json_append_line(leat_buf *out, leat_slice json)
+{
+    leat_json_copy_line(leat_buf_reserve(out, json.len + 1), json);
+    out->len += json.len;
+}

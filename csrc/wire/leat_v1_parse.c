@@ -79,23 +79,12 @@ static const char *excerpt(char out[MAX_EXCERPT + 4], leat_slice text)
     return out;
 }
 
-/* Decodes a raw JSON string. Text without escapes stays where it is; the rest goes to the caller's
- * scratch, which is given room for all there can be first, so that it does not move any more. */
+/* Decodes a raw JSON string. The scratch is given room for all there can be first. */
 static leat_slice decode(struct parse *p, leat_slice raw)
 {
-    leat_slice inside = {raw.at + 1, raw.len - 2};
-    if (memchr(inside.at, '\\', inside.len) == NULL)
-        return inside;
     if (p->scratch->len == 0)
         leat_buf_reserve(p->scratch, p->text.len);
-    leat_json_reader r;
-    leat_json_token token = LEAT_JSON_END;
-    leat_json_reader_init(&r, raw, &p->token, 1);
-    int err = leat_json_next(&r, &token);
-    LEAT_ASSERT(err == 0 && token == LEAT_JSON_STRING); /* raw has been validated */
-    size_t at = p->scratch->len;
-    leat_buf_slice(p->scratch, r.text);
-    return (leat_slice){p->scratch->at + at, r.text.len};
+    return leat_json_decode(raw, p->scratch);
 }
 
 static bool take_string(struct parse *p, const char *name, leat_slice raw, leat_slice *out)

@@ -1,26 +1,15 @@
 /* leat_v1_write.c - the server's messages as JSON, and events, which are encoded once for all. */
 #include "wire/leat_v1.h"
 
+#include "wire/close_code.h"
 #include "wire/frame.h"
 #include "wire/json.h"
+#include "wire/upgrade.h"
 #include "wire/written.h"
 
 enum {
     USUAL_HEAD = 160, /* room for most messages' small part */
 };
-
-/* Messages for people and names from outside may not be UTF-8, which the wire must be. */
-static void put_string(leat_buf *out, leat_slice text)
-{
-    if (leat_json_write_string(out, text) == 0)
-        return;
-    leat_buf clean = LEAT_BUF_INIT;
-    for (size_t i = 0; i < text.len; i++)
-        leat_buf_char(&clean, (unsigned char)text.at[i] < 0x80 ? text.at[i] : '?');
-    int err = leat_json_write_string(out, leat_buf_view(&clean));
-    LEAT_ASSERT(err == 0);
-    leat_buf_close(&clean);
-}
 
 /* {"op":"..." */
 static void put_op(leat_buf *out, const char *op)
@@ -41,7 +30,7 @@ static void put_id(leat_buf *out, leat_slice id)
 static void put_topic(leat_buf *out, leat_slice topic)
 {
     leat_buf_text(out, ",\"topic\":");
-    put_string(out, topic);
+    leat_json_write_text(out, topic);
 }
 
 static void put_seq(leat_buf *out, int64_t seq)
@@ -53,7 +42,7 @@ static void put_seq(leat_buf *out, int64_t seq)
 static void put_position(leat_buf *out, leat_slice epoch, int64_t seq)
 {
     leat_buf_text(out, ",\"epoch\":");
-    put_string(out, epoch);
+    leat_json_write_text(out, epoch);
     put_seq(out, seq);
 }
 
@@ -64,7 +53,7 @@ static void put_code(leat_buf *out, const leat_failure *failure)
     leat_buf_char(out, '"');
     if (failure->message.len > 0) {
         leat_buf_text(out, ",\"message\":");
-        put_string(out, failure->message);
+        leat_json_write_text(out, failure->message);
     }
 }
 
@@ -74,20 +63,6 @@ static void put_failure(leat_buf *out, const leat_failure *failure)
     if (failure->retry_after_ms > 0) {
         leat_buf_text(out, ",\"retry_after_ms\":");
         leat_buf_int(out, failure->retry_after_ms);
-    }
-}
-
-/* Copies JSON. Ready-made JSON may have line breaks between its tokens (inside strings they are
- * escaped): as spaces they mean the same, and SSE can carry the message on one line. */
-static void copy_json(char *to, leat_slice json)
-{
-    static const char breaks[] = {'\n', '\r'};
-    memcpy(to, json.at, json.len);
-    for (size_t i = 0; i < sizeof(breaks); i++) {
-        char *end = to + json.len;
-        char *at = to;
-        while ((at = memchr(at, breaks[i], (size_t)(end - at))) != NULL)
-            *at++ = ' ';
     }
 }
 
@@ -104,8 +79,7 @@ static void end(leat_buf *out, leat_slice data)
 {
     if (data.at != NULL) {
         leat_buf_text(out, ",\"data\":");
-        copy_json(leat_buf_reserve(out, data.len + 1), data);
-        out->len += data.len;
+        leat_json_append_line(out, data);
     }
     leat_buf_char(out, '}');
 }
@@ -117,7 +91,7 @@ static leat_slice or_null(leat_slice json)
     return json.at == NULL ? leat_slice_of("null") : json;
 }
 
-void leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+bool leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                             int64_t seq, bool stale, leat_slice data_json)
 {
     begin(out, "snapshot", data_json.len);
@@ -127,6 +101,7 @@ void leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat
     if (stale)
         leat_buf_text(out, ",\"stale\":true");
     end(out, or_null(data_json));
+    return true;
 }
 
 void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
@@ -147,7 +122,7 @@ static void put_written(leat_buf *out, leat_slice written)
         return;
     while (leat_written_next(&written, &at)) {
         leat_buf_text(out, before);
-        put_string(out, at.topic);
+        leat_json_write_text(out, at.topic);
         put_position(out, at.epoch, at.seq);
         before = "},{\"topic\":";
     }
@@ -209,7 +184,7 @@ static void fill_event(char *at, leat_slice small, leat_slice shown, size_t payl
     memcpy(at, small.at, small.len);
     at += small.len;
     if (shown.len > 0)
-        copy_json(at, shown);
+        leat_json_copy_line(at, shown);
     at += shown.len;
     *at = '}';
 }
@@ -267,19 +242,25 @@ static int read_frame(leat_message *out, leat_slice *frame, size_t max_values, l
     return leat_v1_parse(out, text, max_values, scratch, reason, reason_size);
 }
 
-static int same_code(int code)
+static void write_welcome(leat_buf *out, leat_slice id, const leat_welcome *welcome)
 {
-    return code;
+    leat_v1_write_ok(out, id, no_data, welcome->written);
+}
+
+static int close_code(int code)
+{
+    return code == LEAT_CLOSE_EXPIRED ? LEAT_CLOSE_IDENTITY : code;
 }
 
 const leat_codec leat_v1_codec = {
-    .name = "leat.v1",
+    .name = LEAT_UPGRADE_SUBPROTOCOL,
     .read = read_frame,
     .write_snapshot = leat_v1_write_snapshot,
     .write_resumed = leat_v1_write_resumed,
     .write_ok = leat_v1_write_ok,
+    .write_welcome = write_welcome,
     .write_error = leat_v1_write_error,
     .write_topic_error = leat_v1_write_topic_error,
     .write_closed = leat_v1_write_closed,
-    .close_code = same_code,
+    .close_code = close_code,
 };

@@ -29,8 +29,9 @@ static bool key_ok(leat_slice key)
     return true;
 }
 
-/* Subprotocols may be listed on several lines; their names have a case (RFC 6455 §11.3.4). */
-static void read_subprotocols(const leat_http_request *r, leat_upgrade *out)
+/* Subprotocols may be listed on several lines; their names have a case (RFC 6455 §11.3.4). wanted
+ * NULL: any. */
+static bool find_subprotocol(const leat_http_request *r, const char *wanted)
 {
     for (size_t i = 0; i < r->n_headers; i++) {
         if (!leat_slice_is(r->headers[i].name, "sec-websocket-protocol"))
@@ -38,11 +39,16 @@ static void read_subprotocols(const leat_http_request *r, leat_upgrade *out)
         leat_slice rest = r->headers[i].value;
         leat_slice item;
         while (leat_http_list_next(&rest, &item)) {
-            out->offers_subprotocols = true;
-            if (leat_slice_is(item, LEAT_UPGRADE_SUBPROTOCOL))
-                out->wants_leat_v1 = true;
+            if (wanted == NULL || leat_slice_is(item, wanted))
+                return true;
         }
     }
+    return false;
+}
+
+bool leat_upgrade_offers(const leat_http_request *r, const char *subprotocol)
+{
+    return find_subprotocol(r, subprotocol);
 }
 
 static int refuse(const char **reason, int status, const char *sentence)
@@ -73,7 +79,7 @@ int leat_upgrade_check(const leat_http_request *r, leat_upgrade *out, const char
     *out = (leat_upgrade){.key = key};
     if (leat_deflate_read_offers(r, &out->deflate) == LEAT_DEFLATE_MALFORMED)
         return refuse(reason, 400, "A Sec-WebSocket-Extensions header is malformed.");
-    read_subprotocols(r, out);
+    out->offers_subprotocols = find_subprotocol(r, NULL);
     return 0;
 }
 

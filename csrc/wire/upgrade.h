@@ -22,7 +22,6 @@
 
 typedef struct leat_upgrade {
     leat_slice key;             /* Sec-WebSocket-Key */
-    bool wants_leat_v1;         /* the client offered the subprotocol */
     bool offers_subprotocols;   /* it offered some */
     leat_deflate_terms deflate; /* window_bits 0: no offer that can be accepted */
 } leat_upgrade;
@@ -32,6 +31,9 @@ bool leat_upgrade_wanted(const leat_http_request *r);
 
 /* Checks the handshake. On refusal *reason is a static sentence. */
 int leat_upgrade_check(const leat_http_request *r, leat_upgrade *out, const char **reason);
+
+/* True if the client offered that subprotocol. Names have a case. */
+bool leat_upgrade_offers(const leat_http_request *r, const char *subprotocol);
 
 /* Appends the 101 response. subprotocol may be NULL; deflate is NULL if no offer is accepted. */
 void leat_upgrade_write_accept(leat_buf *out, leat_slice key, const char *subprotocol,

@@ -49,7 +49,7 @@ static void accepts_the_handshake_of_the_rfc(void **state)
 
         assert_true(leat_slice_is(u.key, "dGhlIHNhbXBsZSBub25jZQ=="));
         assert_true(u.offers_subprotocols);
-        assert_false(u.wants_leat_v1);
+        assert_false(leat_upgrade_offers(leat_http_parser_request(p), "leat.v1"));
         assert_int_equal(u.deflate.window_bits, 0);
         leat_http_parser_free(p);
     }
@@ -86,7 +86,8 @@ static void reads_subprotocols_and_extensions(void **state)
         assert_int_equal(leat_upgrade_check(leat_http_parser_request(p), &u, &reason), 0);
 
         assert_int_equal(u.offers_subprotocols, cases[i].offers);
-        assert_int_equal(u.wants_leat_v1, cases[i].wants);
+        assert_int_equal(leat_upgrade_offers(leat_http_parser_request(p), "leat.v1"),
+                         cases[i].wants);
         assert_int_equal(u.deflate.window_bits, cases[i].window_bits);
         leat_http_parser_free(p);
         leat_buf_close(&text);

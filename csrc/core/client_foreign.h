@@ -1,0 +1,37 @@
+/* client_foreign.h - what a client of another protocol than leat.v1 has: the rest of a frame that
+ * holds several messages, the topics that it is to subscribe anew, and pings that are messages.
+ *
+ * Ownership  belongs to its client, which is told of it as `owner`.
+ * Threads    loop thread only.
+ * Units      bytes; milliseconds.
+ * Errors     none.
+ *
+ * NULL stands for a client of leat.v1, which has nothing of that.
+ */
+#ifndef LEAT_CORE_CLIENT_FOREIGN_H
+#define LEAT_CORE_CLIENT_FOREIGN_H
+
+#include "core/core.h"
+
+typedef struct client_foreign client_foreign;
+
+/* on_rest gets the rest of a frame, borrowed. It may free what it belongs to. */
+client_foreign *client_foreign_new(leat_core *core, void (*on_rest)(void *owner, leat_slice frame),
+                                   void *owner);
+void client_foreign_free(client_foreign *f);
+
+/* Keeps the messages of a frame that cannot be looked at yet. on_rest gets them in a turn after
+ * client_foreign_go_on. */
+void client_foreign_keep(client_foreign *f, leat_slice frame);
+void client_foreign_go_on(client_foreign *f);
+size_t client_foreign_waiting(const client_foreign *f); /* bytes */
+
+/* The client's position in the topic is void: its next subscribe gets a snapshot. */
+void client_foreign_void(client_foreign *f, leat_slice topic);
+/* Returns true once after that. */
+bool client_foreign_take_void(client_foreign *f, leat_slice topic);
+
+/* Returns true if a ping is due, and counts it as sent. look_ms: when the next look may be. */
+bool client_foreign_take_ping(client_foreign *f, uint64_t look_ms);
+
+#endif

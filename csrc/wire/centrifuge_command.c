@@ -1,0 +1,233 @@
+/* centrifuge_command.c - centrifuge_message turns a command into what the core knows; the rest are
+ * tables of numbers. */
+#include "wire/centrifuge_command.h"
+
+#include <stdio.h>
+
+#include "wire/close_code.h"
+#include "wire/json.h"
+#include "wire/leat_v1.h"
+
+const char *const centrifuge_method_names[CENTRIFUGE_METHODS] = {
+    "ping",           "connect", "subscribe", "unsubscribe", "publish",     "presence",
+    "presence_stats", "history", "rpc",       "refresh",     "sub_refresh", "send",
+};
+
+/* What a subscribe's flags say (bits). */
+enum { FLAG_REJECTS = 2 };
+
+/* --- ids --- */
+
+leat_slice centrifuge_write_id(const centrifuge_command *c, leat_buf *scratch)
+{
+    char mark = '-';
+    size_t at = scratch->len;
+    if (c->id == 0)
+        return (leat_slice){NULL, 0};
+    if (c->method == CENTRIFUGE_CONNECT && c->token.len > 0)
+        mark = 't';
+    if (c->method == CENTRIFUGE_SUBSCRIBE && c->recovers)
+        mark = (c->flags & FLAG_REJECTS) != 0 ? 'x' : 'r';
+    leat_buf_char(scratch, (char)('a' + (int)c->method));
+    leat_buf_char(scratch, mark);
+    leat_buf_int(scratch, c->id);
+    return (leat_slice){scratch->at + at, scratch->len - at};
+}
+
+centrifuge_id centrifuge_read_id(leat_slice id)
+{
+    if (id.len < 3)
+        return (centrifuge_id){.number = leat_slice_of("0")};
+    return (centrifuge_id){
+        .method = (centrifuge_method)(id.at[0] - 'a'),
+        .has_token = id.at[1] == 't',
+        .recovers = id.at[1] == 'r' || id.at[1] == 'x',
+        .rejects = id.at[1] == 'x',
+        .number = {id.at + 2, id.len - 2},
+    };
+}
+
+/* --- messages --- */
+
+static int fail(char *reason, size_t size, const char *sentence)
+{
+    snprintf(reason, size, "%s", sentence);
+    return LEAT_EBADMSG;
+}
+
+static leat_op op_of(centrifuge_method method)
+{
+    static const leat_op ops[CENTRIFUGE_METHODS] = {
+        [CENTRIFUGE_PING] = LEAT_OP_NOTHING,
+        [CENTRIFUGE_CONNECT] = LEAT_OP_AUTHENTICATE,
+        [CENTRIFUGE_SUBSCRIBE] = LEAT_OP_SUBSCRIBE,
+        [CENTRIFUGE_UNSUBSCRIBE] = LEAT_OP_UNSUBSCRIBE,
+        [CENTRIFUGE_PUBLISH] = LEAT_OP_PUBLISH,
+        [CENTRIFUGE_PRESENCE] = LEAT_OP_ABSENT,
+        [CENTRIFUGE_PRESENCE_STATS] = LEAT_OP_ABSENT,
+        [CENTRIFUGE_HISTORY] = LEAT_OP_ABSENT,
+        [CENTRIFUGE_RPC] = LEAT_OP_CALL,
+        [CENTRIFUGE_REFRESH] = LEAT_OP_AUTHENTICATE,
+        [CENTRIFUGE_SUB_REFRESH] = LEAT_OP_ABSENT,
+        [CENTRIFUGE_SEND] = LEAT_OP_NOTHING,
+    };
+    return ops[method];
+}
+
+static bool names_topic(leat_op op)
+{
+    return op == LEAT_OP_SUBSCRIBE || op == LEAT_OP_UNSUBSCRIBE || op == LEAT_OP_PUBLISH ||
+           op == LEAT_OP_HISTORY;
+}
+
+/* A subscribe's params are its data. If it has a token, they are {"token":…,"data":…}. */
+static leat_slice params_of(const centrifuge_command *c, leat_buf *scratch)
+{
+    if (c->token.len == 0)
+        return c->data;
+    size_t at = scratch->len;
+    leat_buf_text(scratch, "{\"token\":");
+    leat_json_write_text(scratch, c->token);
+    if (c->data.at != NULL) {
+        leat_buf_text(scratch, ",\"data\":");
+        leat_buf_slice(scratch, c->data);
+    }
+    leat_buf_char(scratch, '}');
+    return (leat_slice){scratch->at + at, scratch->len - at};
+}
+
+static int check(const centrifuge_command *c, leat_op op, char *reason, size_t size)
+{
+    if (c->id == 0 && c->method != CENTRIFUGE_PING && c->method != CENTRIFUGE_SEND)
+        return fail(reason, size, "a command needs an id");
+    if (names_topic(op) && !leat_v1_topic_ok(c->channel))
+        return fail(reason, size, "the channel is empty, too long, or has control characters");
+    if (c->method == CENTRIFUGE_RPC && c->name.len == 0)
+        return fail(reason, size, "the method is empty");
+    if (c->method == CENTRIFUGE_PUBLISH && c->data.at == NULL)
+        return fail(reason, size, "publish needs \"data\"");
+    return 0;
+}
+
+static const leat_slice no_slice = {NULL, 0};
+
+/* Maps, polls and the like are not here. */
+static bool is_stream(const centrifuge_command *c)
+{
+    return c->method != CENTRIFUGE_SUBSCRIBE || c->type == 0;
+}
+
+int centrifuge_message(const centrifuge_command *c, leat_message *out, leat_buf *scratch,
+                       char *reason, size_t reason_size)
+{
+    leat_op op = is_stream(c) ? op_of(c->method) : LEAT_OP_ABSENT;
+    leat_slice id = centrifuge_write_id(c, scratch);
+    int err = check(c, op, reason, reason_size);
+    *out = (leat_message){.id = id};
+    if (err < 0)
+        return err;
+    out->op = op;
+    out->topic = c->channel;
+    out->method = c->name;
+    out->token = c->token.len > 0 ? c->token : no_slice;
+    out->data = c->data;
+    out->params = op == LEAT_OP_SUBSCRIBE ? params_of(c, scratch) : c->data;
+    out->has_since = c->recovers && c->offset <= (uint64_t)LEAT_SEQ_MAX;
+    out->since_epoch = c->epoch.at == NULL ? leat_slice_of("") : c->epoch;
+    out->since_seq = out->has_since ? (int64_t)c->offset : 0;
+    return 0;
+}
+
+/* --- errors --- */
+
+static const struct {
+    uint16_t code;
+    bool temporary;
+} numbers[LEAT_CODE_COUNT] = {
+    [LEAT_CODE_BAD_REQUEST] = {107, false},
+    [LEAT_CODE_UNAUTHENTICATED] = {101, false},
+    [LEAT_CODE_FORBIDDEN] = {103, false},
+    [LEAT_CODE_NOT_FOUND] = {102, false},
+    [LEAT_CODE_ALREADY_SUBSCRIBED] = {105, false},
+    [LEAT_CODE_LIMIT] = {106, false},
+    [LEAT_CODE_RATE_LIMITED] = {111, true},
+    [LEAT_CODE_DEADLINE_EXCEEDED] = {100, true},
+    [LEAT_CODE_UNAVAILABLE] = {100, true},
+    [LEAT_CODE_TOO_LARGE] = {106, false},
+    [LEAT_CODE_INTERNAL] = {100, true},
+    [LEAT_CODE_REVOKED] = {103, false},
+};
+
+/* A client that has an older token asks for another one when it is told that it has expired. */
+static uint32_t number_of(const centrifuge_id *id, leat_code code)
+{
+    if (code == LEAT_CODE_UNAUTHENTICATED && id->has_token)
+        return 109;
+    if (code != LEAT_CODE_NOT_FOUND)
+        return numbers[code].code;
+    switch (id->method) {
+    case CENTRIFUGE_UNSUBSCRIBE: /* it is so already: an error would make clients reconnect */
+        return 0;
+    case CENTRIFUGE_RPC:
+        return 104;
+    case CENTRIFUGE_PRESENCE:
+    case CENTRIFUGE_PRESENCE_STATS:
+    case CENTRIFUGE_SUB_REFRESH:
+        return 108;
+    case CENTRIFUGE_PING:
+    case CENTRIFUGE_CONNECT:
+    case CENTRIFUGE_SUBSCRIBE:
+    case CENTRIFUGE_PUBLISH:
+    case CENTRIFUGE_HISTORY:
+    case CENTRIFUGE_REFRESH:
+    case CENTRIFUGE_SEND:
+    case CENTRIFUGE_METHODS:
+        break;
+    }
+    return 102;
+}
+
+centrifuge_error centrifuge_error_of(const centrifuge_id *id, const leat_failure *failure)
+{
+    return (centrifuge_error){
+        .code = number_of(id, failure->code),
+        .message = failure->message,
+        .temporary = numbers[failure->code].temporary,
+    };
+}
+
+uint32_t centrifuge_end_of(leat_code code)
+{
+    enum { ENDED = 2000 };
+    bool passes = code == LEAT_CODE_UNAVAILABLE || code == LEAT_CODE_DEADLINE_EXCEEDED;
+    return passes ? CENTRIFUGE_END_RESYNC : ENDED;
+}
+
+/* From 3500 to 3999 a client does not come back. Below 3000 nothing of the protocol's own is said.
+ */
+int centrifuge_close_code(int code)
+{
+    switch (code) {
+    case LEAT_CLOSE_GOING_AWAY:
+        return 3001;
+    case LEAT_CLOSE_DEADLINE:
+        return 3003;
+    case LEAT_CLOSE_EXPIRED:
+        return 3005;
+    case LEAT_CLOSE_TOO_SLOW:
+        return 3008;
+    case LEAT_CLOSE_IDENTITY:
+        return 3500;
+    case LEAT_CLOSE_UNSUPPORTED:
+        return 3501;
+    default:
+        return code;
+    }
+}
+
+uint64_t centrifuge_ttl_s(uint64_t expires_s)
+{
+    enum { MOST_S = 15 };
+    uint64_t early_s = expires_s / 4 < MOST_S ? expires_s / 4 : MOST_S;
+    return expires_s - early_s > 0 ? expires_s - early_s : 1;
+}

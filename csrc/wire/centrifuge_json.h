@@ -1,0 +1,21 @@
+/* centrifuge_json.h - the JSON form of Centrifugo's protocol, in two files: reading and writing.
+ *
+ * Ownership, threads, units, errors  as codec.h says: these are the functions of the codec.
+ */
+#ifndef LEAT_WIRE_CENTRIFUGE_JSON_H
+#define LEAT_WIRE_CENTRIFUGE_JSON_H
+
+#include "wire/codec.h"
+
+bool centrifuge_json_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+                              int64_t seq, bool stale, leat_slice data_json);
+void centrifuge_json_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
+                             int64_t seq);
+void centrifuge_json_ok(leat_buf *out, leat_slice id, leat_slice data_json, leat_slice written);
+void centrifuge_json_welcome(leat_buf *out, leat_slice id, const leat_welcome *welcome);
+void centrifuge_json_error(leat_buf *out, leat_slice id, const leat_failure *failure);
+void centrifuge_json_closed(leat_buf *out, leat_slice topic, const leat_failure *failure);
+void centrifuge_json_ping(leat_buf *out);
+leat_event *centrifuge_json_event(leat_event *e);
+
+#endif
