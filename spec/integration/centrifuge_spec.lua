@@ -40,7 +40,8 @@ describe("Centrifugo's protocol", function()
   local s
 
   lazy_setup(function()
-    s = stage.open { app = APP, schema = SCHEMA, log = { "WARN script deadline" }, env = { LEAT_PING_INTERVAL_MS = 1000, LEAT_MAX_INFLIGHT = 2,
+    s = stage.open { app = APP, schema = SCHEMA, log = { "WARN script deadline" },
+      env = { LEAT_PING_INTERVAL_MS = 1000, LEAT_MAX_INFLIGHT = 2,
       LEAT_CONTROL_TIMEOUT_MS = 700, LEAT_AUTHENTICATE_TIMEOUT_MS = 1500 } }
   end)
   lazy_teardown(function() s:close() end)
@@ -148,8 +149,8 @@ describe("Centrifugo's protocol", function()
     assert.same({ code = 112, message = "unrecoverable position" }, next_line(client).error)
     local reply = ask(client, '{"id":3,"subscribe":{"channel":"room:22"}}').subscribe
     assert.is_truthy(ask(client, '{"id":4,"unsubscribe":{"channel":"room:22"}}').unsubscribe)
-    assert.is_true(ask(client, '{"id":5,"subscribe":{"channel":"room:22","recover":true,"offset":0,"flag":2,"epoch":"' ..
-      reply.epoch .. '"}}').subscribe.recovered)
+    assert.is_true(ask(client, '{"id":5,"subscribe":{"channel":"room:22","recover":true,"offset":0,"flag":2,' ..
+      '"epoch":"' .. reply.epoch .. '"}}').subscribe.recovered)
   end)
 
   it("lets a client subscribe anew at a resync, and gives it a snapshot then", function()
