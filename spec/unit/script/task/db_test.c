@@ -302,18 +302,19 @@ static void signals_and_resyncs_are_sent(void **state)
     script_fixture *f = *state;
     script_fixture_use_pool(f, 1);
     script_fixture_exec("create schema leat; create table leat.told (what text);"
-                        "create function leat.signal(topic text, data jsonb) returns void "
-                        "language sql as $$ insert into leat.told values (topic || data) $$;"
+                        "create function leat.signal(topic text, data jsonb, key text) returns "
+                        "void language sql as $$ insert into leat.told values "
+                        "(topic || data || coalesce(key, '')) $$;"
                         "create function leat.resync(topic text) returns void "
                         "language sql as $$ insert into leat.told values (topic) $$");
     script_fixture_load(f, "app:method('m', function(ctx) app:signal('t:1', { typing = {} })\n"
-                           "  app:signal('t:2', nil) app:resync('t:3')\n"
+                           "  app:signal('t:2', nil, { conflate = 'k' }) app:resync('t:3')\n"
                            "  return ctx.db:rows('select what from leat.told') end)\n"
                            "app:method('bad', function() app:signal('', 1) end)\n"
                            "app:method('worse', function() app:signal('t', print) end)");
 
     script_fixture_expect(f, "m",
-                          "[{\"what\":\"t:1{\\\"typing\\\": {}}\"},{\"what\":\"t:2null\"},"
+                          "[{\"what\":\"t:1{\\\"typing\\\": {}}\"},{\"what\":\"t:2nullk\"},"
                           "{\"what\":\"t:3\"}]");
     script_fixture_expect_code(f, "bad", LEAT_CODE_INTERNAL);
     script_fixture_expect_code(f, "worse", LEAT_CODE_INTERNAL);
