@@ -276,6 +276,10 @@ static void talk_events(leat_server *server, seen *s)
     leat_signal(server, "room:1", "{\"typing\":true}", NULL, NULL, NULL, &error);
     await(server, &sub, &sub.signals, 1, "a signal");
     check(strstr(sub.text, "typing") != NULL, "a signal arrives", &sub);
+    /* Once this one has the last signal, the worker has all of them. */
+    seen witness = {0};
+    leat_subscription *other = subscribe(server, &options, &witness);
+    await(server, &witness, &witness.snapshots, 1, "a second snapshot");
     leat_pause(handle);
     for (int i = 0; i < 20; i++) {
         char tick[32];
@@ -284,6 +288,10 @@ static void talk_events(leat_server *server, seen *s)
         leat_signal(server, "room:1", tick, "tick", on_done, s, &error);
         await(server, s, &s->done, done + 1, "signalled");
     }
+    while (strcmp(witness.text, "19") != 0)
+        await(server, &witness, &witness.signals, witness.signals + 1, "the last signal");
+    leat_unsubscribe(other);
+    await(server, &witness, &witness.closed, 1, "the second one's end");
     int signals = sub.signals;
     leat_resume(handle);
     while (strcmp(sub.text, "19") != 0)
