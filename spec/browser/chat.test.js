@@ -94,7 +94,7 @@ describe("a chat", () => {
     const alice = await enter(browser, server, "alice-token");
 
     const refusal = await alice.evaluate(async () => {
-      const { connect } = await import("/js/leat.js");
+      const { connect } = await import("/leat/client.js");
       const leat = connect("/ws?token=alice-token");
       return new Promise((resolve) => {
         leat.subscribe("chat:44", {

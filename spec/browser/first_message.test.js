@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { launch, leave, open } from "./support/browser.js";
 import { startServer } from "./support/server.js";
 
-describe("leat.js with the token in the first message", () => {
+describe("the client with the token in the first message", () => {
   let server, browser;
   before(async () => {
     server = await startServer();
@@ -19,9 +19,12 @@ describe("leat.js with the token in the first message", () => {
   /** Connects in the page; the states and messages that it has seen, and the topic's title. */
   function connect(page, token) {
     return page.evaluate(async (token) => {
-      const { connect } = await import("/js/leat.js");
+      const { connect } = await import("/leat/client.js");
       const seen = { states: [], out: [] };
-      const leat = connect("/ws", { token: token.later ? async () => token.later : token });
+      const leat = connect(
+        "/ws",
+        token.later ? { getToken: async () => token.later } : { token },
+      );
       leat.addEventListener("message", ({ detail }) => {
         if (detail.direction === "out") seen.out.push(detail.text);
       });

@@ -47,7 +47,7 @@ describe("the gate", () => {
     assert.equal(await bob.isVisible("#gate-button"), false);
 
     const refusal = await bob.evaluate(async () => {
-      const { connect } = await import("/js/leat.js");
+      const { connect } = await import("/leat/client.js");
       const leat = connect("/ws?token=bob-token");
       await new Promise((resolve) => {
         leat.addEventListener("state", ({ detail }) => detail.state === "live" && resolve());
@@ -64,7 +64,7 @@ describe("the gate", () => {
   it("leaves who watched with what a newcomer gets", async () => {
     const bob = await enter(browser, server, "bob-token", { chat: 43 });
     const watch = await bob.evaluateHandle(async () => {
-      const { connect } = await import("/js/leat.js");
+      const { connect } = await import("/leat/client.js");
       const { applyEvent } = await import("/js/chat-state.js");
       const watched = { chat: null, seq: 0 };
       connect("/ws?token=carol-token").subscribe("chat:43", {
@@ -88,7 +88,7 @@ describe("the gate", () => {
     await hasSaid(bob, ["before", "a", "b", "c", "after"]);
 
     const newcomer = await bob.evaluate(async () => {
-      const { connect } = await import("/js/leat.js");
+      const { connect } = await import("/leat/client.js");
       return new Promise((resolve) => {
         connect("/ws?token=dave-token").subscribe("chat:43", {
           snapshot: (chat, { seq }) => resolve({ chat, seq }),

@@ -170,6 +170,48 @@ describe("the client", () => {
     await leave(page);
   });
 
+  it("shows a message of its own at once, and never twice", async () => {
+    const held = [];
+    let holds, release;
+    const isMine = ({ op, at, data }) => (op === "ok" && at?.length) || (op === "event" && data.message);
+    const prepare = (page) =>
+      page.routeWebSocket(/\/ws\?/, (socket) => {
+        const real = socket.connectToServer();
+        real.onMessage((text) => {
+          if (isMine(JSON.parse(text))) held.push(text);
+          else socket.send(text);
+          if (held.length === 2) holds();
+        });
+        release = () => held.splice(0).forEach((text) => socket.send(text));
+      });
+    const alice = await enter(browser, server, "alice-token", { chat: 43, prepare });
+
+    for (const first of ["event", "ok"]) {
+      const both = new Promise((resolve) => (holds = resolve));
+      await alice.evaluate((body) => {
+        window.counts = [];
+        const shown = () => [...document.querySelectorAll("#chat .body")];
+        const count = () =>
+          window.counts.push(shown().filter(({ textContent }) => textContent === body).length);
+        const what = { childList: true, subtree: true };
+        window.observer?.disconnect();
+        window.observer = new MutationObserver(count);
+        window.observer.observe(document.querySelector("#chat"), what);
+      }, `${first} first`);
+      await say(alice, `${first} first`);
+      await alice.waitForSelector("#outbox .message");
+      await both;
+      held.sort((text) => (JSON.parse(text).op === first ? -1 : 1));
+      release();
+
+      await alice.waitForSelector(`#messages .body:text-is("${first} first")`);
+      await hasSaid(alice, [], "#outbox");
+      const counts = await alice.evaluate(() => window.counts);
+      assert.deepEqual([...new Set(counts.slice(counts.indexOf(1)))], [1], first);
+    }
+    await leave(alice);
+  });
+
   it("does not claim that a message arrived if no answer came", async () => {
     const prepare = playing(({ op, id, topic }, socket) => {
       if (op === "call") return send(socket, { op: "ok", id, data: HOME });

@@ -21,6 +21,20 @@ export function applyEvent(chat, event) {
   }
 }
 
+/** The state of a chat's store before anything has come. */
+export const NOTHING = Object.freeze({ chat: null, outgoing: [] });
+
+/**
+ * The reduce function of a chat's store: `chat` is what the server has shown, `outgoing` the messages
+ * that it has been sent and has not shown yet.
+ */
+export function reduceChat(state, { type, data }) {
+  if (type === "snapshot") return { ...state, chat: data };
+  if (type !== "event") return state;
+  if (data.type === "outgoing") return { ...state, outgoing: [...state.outgoing, data.item] };
+  return { ...state, chat: applyEvent(state.chat, data) };
+}
+
 function recent(messages) {
   return messages.slice(-RECENT);
 }

@@ -25,6 +25,7 @@ function draw() {
     connecting: wasLive ? "Reconnecting" : "Connecting",
     live: "Live",
     waiting: waiting(offline, wasLive, Math.ceil((retryAt - Date.now()) / 1000)),
+    sleeping: "Asleep",
   }[state];
 }
 

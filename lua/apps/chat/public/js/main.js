@@ -54,7 +54,7 @@ function show() {
   const chat = session.chats.get(chatId) ?? first;
   byId("app").dataset.view = chat || chatId ? "chat" : "list";
 
-  if (chat && !document.hidden) chat.unread = 0;
+  if (chat && !document.hidden) chat.markRead();
   showConnection(session);
   showSidebar(session, chat, people);
   chatView.show(session, chat);

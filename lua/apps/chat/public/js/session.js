@@ -3,8 +3,8 @@
  * The views read it and are told by "change" that there is something to read.
  */
 
-import { applyEvent } from "./chat-state.js";
-import { connect } from "./leat.js";
+import { connect, createStore } from "/leat/client.js";
+import { NOTHING, reduceChat } from "./chat-state.js";
 
 const TYPING_SHOWN_MS = 4_000;
 const TYPING_SENT_EVERY_MS = 2_500;
@@ -43,7 +43,7 @@ export class Session extends EventTarget {
 
   async #enter() {
     try {
-      const { user, chats } = await this.leat.call("home");
+      const { user, chats } = (await this.leat.call("home")).data;
       this.me = user;
       for (const { id, title } of chats) {
         if (!this.chats.has(id)) this.chats.set(id, new Chat(this, id, title));
@@ -58,37 +58,71 @@ export class Session extends EventTarget {
 }
 
 class Chat {
-  data = null; // the rebuilt state: see chat-state.js
-  stale = false;
-  problem = null; // what is being mended, as a sentence
-  ended = null; // the LeatError that ended the subscription
-  unread = 0;
   draft = "";
-  outbox = []; // { key, body, state: waiting | sending | sent | failed | unsure, problem }
   typing = new Map(); // user id -> timer
   #session;
-  #newest = { message: 0, queued: 0 }; // ids: whatever is not newer has been seen
+  #title; // until the first snapshot
+  #store;
+  #complaint = null; // why the gate could not be moved
+  #readId = null; // the newest message that was there when the chat was looked at
+  #unsent = []; // { key, body, state: waiting | failed | unsure, problem }
   #sending = false;
   #toldTyping = 0;
   #nextKey = 1;
 
   constructor(session, id, title) {
     this.#session = session;
+    this.#title = title;
     this.id = id;
-    this.title = title;
     this.topic = `chat:${id}`;
-    this.subscription = session.leat.subscribe(this.topic, {
-      snapshot: (data, { stale }) => this.#onSnapshot(data, stale),
-      event: (event) => this.#onEvent(event),
-      resumed: () => this.#onLive(),
-      signal: (signal) => this.#onSignal(signal),
-      error: (error) => this.#onError(error),
-      closed: (error) => this.#onClosed(error),
-    });
+    this.subscription = session.leat.subscribe(this.topic);
+    this.#store = createStore(this.subscription, (state, change) => this.#take(state, change), NOTHING);
+    this.#store.subscribe(() => this.#onChange());
+  }
+
+  /** The rebuilt state: see chat-state.js. Null as long as nothing has come. */
+  get data() {
+    return this.#store.get().chat;
+  }
+
+  get title() {
+    return this.data?.title ?? this.#title;
   }
 
   get isMine() {
     return this.data?.owner_id === this.#session.me?.id;
+  }
+
+  get isLive() {
+    return this.subscription.state === "live";
+  }
+
+  get stale() {
+    return this.#store.status().stale;
+  }
+
+  /** What is being mended, as a sentence. */
+  get problem() {
+    return this.#complaint ?? this.#store.status().error?.message ?? null;
+  }
+
+  /** The LeatError that ended the subscription. */
+  get ended() {
+    return this.subscription.state === "closed" ? this.#store.status().error : null;
+  }
+
+  /** One's own messages that the chat does not show yet, with the states sending and sent, too. */
+  get outbox() {
+    return [...this.#unsent, ...this.#store.get().outgoing].sort((a, b) => a.key - b.key);
+  }
+
+  get unread() {
+    const isUnread = ({ id, user_id }) => id > this.#readId && user_id !== this.#session.me?.id;
+    return this.data ? this.data.messages.filter(isUnread).length : 0;
+  }
+
+  markRead() {
+    this.#readId = this.data?.messages.at(-1)?.id ?? this.#readId;
   }
 
   member(id) {
@@ -97,35 +131,17 @@ class Chat {
 
   // --- what comes ---
 
-  #onSnapshot(data, stale) {
-    this.data = data;
-    this.title = data.title;
-    this.stale = stale;
-    for (const message of data.messages) this.#saw("message", message);
-    for (const message of data.queue) this.#saw("queued", message);
-    // A snapshot read after an answer contains what was answered for.
-    this.outbox = this.outbox.filter((item) => item.state !== "sent");
-    this.#onLive();
+  // Each change that the server sends passes here once; only optimistic ones, without `at`, repeat.
+  #take(state, change) {
+    const { type, data, at } = change;
+    if (type === "signal") this.#onSignal(data);
+    if (type === "event" && at && data.message) this.#stoppedTyping(data.message.user_id);
+    return reduceChat(state, change);
   }
 
-  #onLive() {
-    this.problem = this.ended = null;
+  #onChange() {
+    if (this.data) this.#readId ??= this.data.messages.at(-1)?.id ?? 0;
     this.#drain();
-    this.#session.changed();
-  }
-
-  #onEvent(event) {
-    this.data = applyEvent(this.data, event);
-    this.problem = null;
-    if (event.type === "message" || event.type === "queued") {
-      this.#saw(event.type, event.message);
-      this.#stoppedTyping(event.message.user_id);
-    } else if (event.type === "flushed") {
-      for (const message of event.messages) this.#saw("message", message);
-    }
-    const arrived = { message: [event.message], flushed: event.messages }[event.type] ?? [];
-    this.unread += arrived.filter((message) => message.user_id !== this.#session.me?.id).length;
-    this.#clearOutbox();
     this.#session.changed();
   }
 
@@ -136,7 +152,6 @@ class Chat {
       userId,
       setTimeout(() => this.#stoppedTyping(userId), TYPING_SHOWN_MS),
     );
-    this.#session.changed();
   }
 
   #stoppedTyping(userId) {
@@ -144,21 +159,11 @@ class Chat {
     if (this.typing.delete(userId)) this.#session.changed();
   }
 
-  #onError(error) {
-    this.problem = error.message;
-    this.#session.changed();
-  }
-
-  #onClosed(error) {
-    this.ended = error;
-    this.#session.changed();
-  }
-
   // --- what goes ---
 
   /** Sends it, at once or when the connection is back. */
   send(body) {
-    this.outbox.push({ key: this.#nextKey++, body, state: "waiting" });
+    this.#unsent.push({ key: this.#nextKey++, body, state: "waiting" });
     this.#drain();
     this.#session.changed();
   }
@@ -170,23 +175,23 @@ class Chat {
   }
 
   discard(item) {
-    this.outbox = this.outbox.filter((other) => other !== item);
+    this.#unsent = this.#unsent.filter((other) => other !== item);
     this.#session.changed();
   }
 
   async setStatus(status) {
+    this.#complaint = null;
     try {
-      this.problem = null;
       await this.#session.leat.publish(this.topic, { type: "status", status });
     } catch (error) {
-      this.problem = error.message;
+      this.#complaint = error.message;
     }
     this.#session.changed();
   }
 
   tellTyping() {
     const now = Date.now();
-    if (!this.subscription.live || now - this.#toldTyping < TYPING_SENT_EVERY_MS) return;
+    if (!this.isLive || now - this.#toldTyping < TYPING_SENT_EVERY_MS) return;
     this.#toldTyping = now;
     this.#session.leat.call("typing", { chat_id: this.id }).catch(() => {}); // worth nothing later
   }
@@ -197,37 +202,33 @@ class Chat {
     this.#sending = true;
     let item;
     while (
-      this.subscription.live &&
-      (item = this.outbox.find(({ state }) => state === "waiting"))
+      this.isLive &&
+      this.data &&
+      (item = this.#unsent.find(({ state }) => state === "waiting"))
     ) {
-      item.state = "sending";
       await this.#sendOne(item);
       this.#session.changed();
     }
     this.#sending = false;
   }
 
+  // While it is on its way the store shows it, and drops it in the step that shows the real one:
+  // the answer's positions say which event that is.
   async #sendOne(item) {
-    const { leat } = this.#session;
+    this.#unsent = this.#unsent.filter((other) => other !== item);
+    item.state = "sending";
     try {
-      item.answer = await leat.publish(this.topic, { type: "message", body: item.body });
-      item.state = "sent";
+      await this.#store.apply({ type: "outgoing", item }, async () => {
+        const message = { type: "message", body: item.body };
+        const answer = await this.#session.leat.publish(this.topic, message);
+        item.state = "sent";
+        return answer;
+      });
       this.#toldTyping = 0;
-      this.#clearOutbox();
     } catch (error) {
       item.state = error.code === "disconnected" ? "unsure" : "failed";
       item.problem = error.message;
+      this.#unsent.push(item);
     }
-  }
-
-  #saw(kind, message) {
-    this.#newest[kind] = Math.max(this.#newest[kind], message.id);
-  }
-
-  // What was answered for and has come back as an event is no longer on its way.
-  #clearOutbox() {
-    this.outbox = this.outbox.filter(({ state, answer }) => {
-      return state !== "sent" || answer.id > this.#newest[answer.queued ? "queued" : "message"];
-    });
   }
 }

@@ -51,10 +51,10 @@ export class WirePanel {
   showPositions() {
     if (this.#panel.hidden || !this.#session) return;
     const rows = [...this.#session.chats.values()].map(({ topic, subscription }) => {
-      const { live, epoch, seq } = subscription;
+      const { state, epoch, seq } = subscription;
       return h(
         "tr",
-        { class: live ? null : "idle" },
+        { class: state === "live" ? null : "idle" },
         h("th", { scope: "row" }, topic),
         h("td", { title: epoch }, epoch ?? "–"),
         h("td", {}, seq === null ? "–" : String(seq)),
