@@ -19,13 +19,17 @@ const chat = resolve(repository, "lua/apps/chat");
 let databases = 0;
 let addressFiles = 0;
 
-/** Serves the example, or another app with the schema.sql in its folder; env: further variables of the server. */
-export async function startServer(app = resolve(chat, "app.lua"), env = {}) {
+/**
+ * Serves the example, or another app with the schema.sql in its folder; env: further variables of the server.
+ * host: a program with Leat inside that serves it, in place of `leat serve`: it is given a database, an app and an
+ * address, and says "ready http://ADDRESS".
+ */
+export async function startServer(app = resolve(chat, "app.lua"), env = {}, host = null) {
   const cluster = required("LEAT_TEST_DATABASE_URL");
   const name = `leat_browser_${process.pid}_${databases++}`;
   await psql(cluster, `create database ${name}`);
 
-  const server = new Server(cluster, name, app, env);
+  const server = new Server(cluster, name, app, env, host);
   try {
     await server.prepare();
     await server.start();
@@ -48,17 +52,28 @@ async function appearance(file) {
   }
 }
 
+/** The address that a host says, on its standard output. */
+async function announced(child) {
+  for await (const line of createInterface(child.stdout)) {
+    const said = /^ready http:\/\/(\S+)$/.exec(line);
+    if (said) return said[1];
+  }
+  throw new Error("the host said no address");
+}
+
 class Server {
   #app;
   #cluster;
   #env;
+  #host;
   #name;
   #database;
   #child = null;
   #listen = "127.0.0.1:0";
   #log = [];
 
-  constructor(cluster, name, app, env) {
+  constructor(cluster, name, app, env, host) {
+    this.#host = host;
     this.#app = app;
     this.#env = env;
     this.#cluster = cluster;
@@ -84,10 +99,12 @@ class Server {
   /** Starts it; again on the same port once it has ended. */
   async start() {
     const file = join(tmpdir(), `leat-address-${process.pid}-${++addressFiles}`);
-    const options = ["serve", "--app", this.#app, "--listen", this.#listen, "--address-file", file];
-    const stdio = ["ignore", "inherit", "pipe"];
+    const options = this.#host
+      ? [this.#database, this.#app, this.#listen]
+      : ["serve", "--app", this.#app, "--listen", this.#listen, "--address-file", file];
+    const stdio = ["ignore", this.#host ? "pipe" : "inherit", "pipe"];
     const env = this.#environment();
-    this.#child = spawn(required("LEAT_BIN"), options, { env, stdio, cwd: repository });
+    this.#child = spawn(this.#host ?? required("LEAT_BIN"), options, { env, stdio, cwd: repository });
 
     const lines = createInterface(this.#child.stderr);
     lines.on("line", (line) => {
@@ -97,7 +114,8 @@ class Server {
       throw new Error(`the server ended (${signal ?? code}):\n${this.#log.join("\n")}`);
     });
     died.catch(() => {}); // it is expected to, later
-    this.#listen = await Promise.race([appearance(file), died]);
+    const address = this.#host ? announced(this.#child) : appearance(file);
+    this.#listen = await Promise.race([address, died]);
   }
 
   /** A crash. */
