@@ -132,6 +132,16 @@ describe("every_interleaving", function()
       })
     end)
 
+    it("lets a handler begin while another one stands open", function()
+      server:every_interleaving(exactness {
+        commits = {
+          { token = "bob", publish = "room:1", data = { body = "second" } },
+          { token = "alice", publish = "room:1", data = { body = "third" } },
+        },
+        limit = 40, seed = 1,
+      })
+    end)
+
     it("lets a revocation end the subscription", function()
       server:every_interleaving(exactness {
         commits = {

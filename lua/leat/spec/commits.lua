@@ -112,9 +112,14 @@ end
 
 -- Both -----------------------------------------------------------------------------------------------
 
+--- Whether it runs through a handler of the application, at the server that stops.
+function Commit:runs_handler()
+  return type(self.what) ~= "function"
+end
+
 --- Begins. It stands open after that many statements (nil: it runs to its end). Returns false if it waits for a lock.
 function Commit:begin(stop_after)
-  if type(self.what) == "function" then
+  if not self:runs_handler() then
     begin_sql(self, stop_after)
     return go_sql(self)
   end
@@ -127,7 +132,7 @@ function Commit:finish()
   if self.state == "done" then return true end
   if self.state == "new" then return self:begin() end
   self.stop_after = nil
-  if type(self.what) == "function" then return go_sql(self) end
+  if not self:runs_handler() then return go_sql(self) end
   if self.state == "open" then
     self.state = "running"
     self.writer.gates:pass()

@@ -7,6 +7,10 @@ local M = {}
 
 local NOTIFICATION = "A"
 
+-- The listener's question to itself (csrc/pg/pg_listener.c), after the name of the channel. Without it, a listener
+-- that connects anew never listens.
+local FENCE = "\0fence:"
+
 local Relay = {}
 Relay.__index = Relay
 
@@ -52,6 +56,10 @@ function modes.delay(pair, message)
   return late == "" and "" or message .. late
 end
 
+local function is_announcement(message)
+  return message:sub(1, 1) == NOTIFICATION and not message:find(FENCE, 1, true)
+end
+
 -- The messages that are whole; announcements as the mode has them.
 local function filter(self, pair, chunk)
   local bytes, at, out = pair.rest .. chunk, 1, {}
@@ -60,7 +68,7 @@ local function filter(self, pair, chunk)
     if #bytes - at < length then break end
     local message = bytes:sub(at, at + length)
     at = at + length + 1
-    out[#out + 1] = message:sub(1, 1) == NOTIFICATION and modes[self.mode](pair, message) or message
+    out[#out + 1] = is_announcement(message) and modes[self.mode](pair, message) or message
   end
   pair.rest = bytes:sub(at)
   return table.concat(out)

@@ -72,12 +72,27 @@ end
 
 -- Commits --------------------------------------------------------------------------------------------
 
--- What had to wait for a lock is tried again.
+-- The server that runs the handlers of commits stands with the one that is open, and answers nobody meanwhile.
+local function is_writer_standing(self)
+  for _, commit in ipairs(self.commits) do
+    if commit.state == "open" and commit:runs_handler() then return true end
+  end
+  return false
+end
+
+-- Begins a commit, or goes on with it. Returns false if it has to wait.
+local function go_on(self, commit, stop_after)
+  if commit.state ~= "new" then return commit:finish() end
+  if commit:runs_handler() and is_writer_standing(self) then return false end
+  return commit:begin(stop_after)
+end
+
+-- What had to wait is tried again.
 local function retry(self)
   local waiting = self.waiting
   self.waiting = {}
   for _, commit in ipairs(waiting) do
-    if not commit:finish() then self.waiting[#self.waiting + 1] = commit end
+    if not go_on(self, commit) then self.waiting[#self.waiting + 1] = commit end
   end
 end
 
@@ -86,9 +101,7 @@ local function perform(self, action)
   if action.act == "cut" then
     self:note("fault", "the listener's connection is cut")
     self.env.twin.relay:cut()
-  elseif action.act == "finish" and commit.state ~= "new" then
-    if not commit:finish() then self.waiting[#self.waiting + 1] = commit end
-  elseif #self.waiting > 0 or not commit:begin(action.act == "begin" and action.stop_after or nil) then
+  elseif commit.state == "new" and #self.waiting > 0 or not go_on(self, commit, action.stop_after) then
     self.waiting[#self.waiting + 1] = commit -- they keep their order
   end
 end
