@@ -79,7 +79,7 @@ describe("a chat", function()
         { token = "alice-token", publish = "chat:42", data = { type = "status", status = "open" } },
       },
       apply = apply,
-      truth = truth, limit = 60,
+      truth = truth, limit = 60, seed = 1,
     }
   end)
 end)
