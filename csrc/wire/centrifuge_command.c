@@ -172,13 +172,13 @@ static uint32_t number_of(const centrifuge_id *id, leat_code code)
         return 104;
     case CENTRIFUGE_PRESENCE:
     case CENTRIFUGE_PRESENCE_STATS:
+    case CENTRIFUGE_HISTORY:
     case CENTRIFUGE_SUB_REFRESH:
         return 108;
     case CENTRIFUGE_PING:
     case CENTRIFUGE_CONNECT:
     case CENTRIFUGE_SUBSCRIBE:
     case CENTRIFUGE_PUBLISH:
-    case CENTRIFUGE_HISTORY:
     case CENTRIFUGE_REFRESH:
     case CENTRIFUGE_SEND:
     case CENTRIFUGE_METHODS:

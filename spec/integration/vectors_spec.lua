@@ -4,6 +4,7 @@ local protobuf = require "spec.support.protobuf"
 local stage = require "spec.support.stage"
 local vectors = require "spec.support.vectors"
 
+local CENTRIFUGE = { "centrifuge/connect.json", "centrifuge/subscribe.json", "centrifuge/requests.json" }
 local FILES = { "README.md", "leat.v1/connect.json", "leat.v1/subscribe.json", "leat.v1/resume.json",
   "leat.v1/requests.json", "leat.v1/refusals.json", "leat.v1/malformed.json" }
 
@@ -50,6 +51,9 @@ describe("the vectors of", function()
   end
 
   for _, file in ipairs(FILES) do play(file, vectors.leat_v1) end
+  for _, file in ipairs(CENTRIFUGE) do
+    play(file, vectors.centrifuge_json, " as JSON")
+  end
 
   it("centrifuge/protobuf.json: each frame is what its bytes say", function()
     for _, one in ipairs(vectors.read("centrifuge/protobuf.json").frames) do
