@@ -268,19 +268,7 @@ describe("the SDKs of Centrifuge", function()
     each(function(client) assert.equal(1, client:view(client.topic).snapshots) end)
   end)
 
-  it("read the recent events of a topic", function()
-    start_all("alice")
-    subscribe_all()
-    each(function(client)
-      local found = client:ask { ["do"] = "history", channel = client.topic, limit = 100 }
-      local bodies = {}
-      for i, one in ipairs(found.data) do
-        bodies[i] = one.data.body
-        assert.equal(i, one.offset)
-      end
-      assert.same(client.truth, bodies)
-    end)
-  end)
+  pending("read the recent events of a topic: the server does not have history yet")
 
   it("unsubscribe and subscribe again", function()
     start_all("alice")
