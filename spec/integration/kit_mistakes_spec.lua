@@ -82,7 +82,7 @@ local function exactness(changes)
         where room_id = 1 and (secret_of is null or secret_of = 1) order by id]=]
       return room
     end,
-    limit = 40, seed = 1,
+    limit = 40,
     seed = 1,
   }
   for key, value in pairs(changes or {}) do options[key] = value end
