@@ -153,6 +153,15 @@ describe("the documentation", function()
     for key in out:gmatch("\n  ([%l_]+)[%s.=]") do assert.is_not_nil(file[key], key) end
   end)
 
+  it("has a table of the keys that is made from the server's own", function()
+    local script = ROOT .. "scripts/make_configuration.lua"
+    local _, made = process.run("lua5.4", { args = { script, env.binary() } })
+
+    assert.is_true(select(2, made:gsub("\n", "")) > 100)
+    assert.is_not_nil(files.read(ROOT .. "docs/configuration.md"):find("\n" .. made .. "\n", 1, true),
+      "run: lua5.4 scripts/make_configuration.lua build/dev/csrc/app/leat docs/configuration.md")
+  end)
+
   -- The keys that are numbers, as they are named: retention.seconds.
   local function numbers()
     local found = {}
