@@ -12,7 +12,8 @@
 #include "base/err.h"
 
 /* The folder that holds lua/ and config/schema/: the source tree that the binary was built in, or
- * share/leat of the prefix that it was installed to (also if that was moved as a whole). */
+ * share/leat of the prefix that it was installed to (also if that was moved as a whole). The binary
+ * is libleat.so, wherever the program lies, or else the program. */
 LEAT_MUST_CHECK int leat_home_find(char **out, leat_buf *error);
 
 #endif

@@ -16,6 +16,7 @@ need_for_test() {
   need pgbouncer pgbouncer
   need openssl openssl
   need readelf binutils
+  need c++ g++
   need node nodejs
   need npm npm
   need chromium chromium

@@ -7,20 +7,17 @@ local loop = require "spec.support.loop"
 local markdown = require "spec.support.markdown"
 local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
+local installed = require "spec.support.installed"
 local ws = require "spec.support.ws"
 
-local BUILD = env.binary():match("^(.*)/csrc/app/leat$")
 local PAGE = env.root() .. "/docs/embedding.md"
 local LIMIT_MS = 60000
 
 describe("libleat", function()
-  local db, folder, variables
+  local db, folder, variables, tree
 
   local function run(command, expected)
-    local p = process.spawn("/bin/sh", { args = { "-c", command }, env = variables, cwd = folder })
-    loop.eventually(function() return not p:running() end, LIMIT_MS, command)
-    if expected then assert.equal(expected, p.code, p:output()) end
-    return p
+    return tree:run(command, expected)
   end
 
   local function host(arguments, expected)
@@ -29,18 +26,14 @@ describe("libleat", function()
 
   lazy_setup(function()
     db = postgres.database()
-    folder = os.tmpname()
-    os.remove(folder)
-    folder = folder .. "_embed"
-    assert(os.execute("mkdir " .. folder))
-    variables = { DATABASE_URL = db.url, PKG_CONFIG_PATH = folder .. "/tree/lib/pkgconfig",
-      LD_LIBRARY_PATH = folder .. "/tree/lib" }
-    run("cmake --install " .. BUILD .. " --prefix " .. folder .. "/tree", 0)
+    variables = { DATABASE_URL = db.url }
+    tree = installed.install(variables)
+    folder = tree.folder
     run("cc -Wall -Wextra -Werror -o host " .. env.root() .. "/spec/embed/host.c "
       .. "$(pkg-config --cflags --libs leat) -pthread", 0)
   end)
   lazy_teardown(function()
-    os.execute("rm -rf " .. folder)
+    tree:remove()
     db:drop()
   end)
 
@@ -75,15 +68,6 @@ int main(void)
     local p = run("cc -o sizes sizes.c $(pkg-config --cflags leat) && ./sizes", 0)
 
     assert.equal("1 512 16 56 56", p.out[1])
-  end)
-
-  it("links statically", function()
-    run("cc -o static " .. env.root() .. "/spec/embed/host.c $(pkg-config --cflags --libs leat-static)", 0)
-    assert.is_nil(run("ldd ./static", 0):output():find("libleat", 1, true))
-
-    local p = run("./static own", 0)
-
-    assert.matches("callbacks come on a thread of Leat's", p:output())
   end)
 
   it("publishes, subscribes, is slow, is revoked", function()
@@ -174,13 +158,13 @@ int main(void)
   end)
 
   describe("leat.host", function()
-    local tree, prefix
+    local prefix
 
     -- Stock Lua knows nothing of the sanitizers with which the library may be built.
     lazy_setup(function()
-      tree = folder .. "/tree"
       local sanitized = run("nm -D tree/lib/libleat.so | grep -q __asan", nil).code == 0
-      prefix = ("LUA_PATH='%s/share/lua/5.4/?.lua;;' LUA_CPATH='%s/lib/lua/5.4/?.so;;' %s lua5.4 "):format(tree, tree,
+      local format = "LUA_PATH='%s/share/lua/5.4/?.lua;;' LUA_CPATH='%s/lib/lua/5.4/?.so;;' %s lua5.4 "
+      prefix = format:format(tree.prefix, tree.prefix,
         sanitized and "ASAN_OPTIONS=detect_leaks=0 "
           .. "LD_PRELOAD=$(cc -print-file-name=libasan.so):$(cc -print-file-name=libubsan.so)"
           or "")
