@@ -21,4 +21,11 @@ typedef struct leat_failure {
     bool read_failed;        /* a read failed: it was no decision, and may pass later */
 } leat_failure;
 
+/* Returns true if an identity was refused because its token has expired, so that another token may
+ * help: the message is `expired`, as leat.jwt.verify and leat.cookie.verify call it. */
+static inline bool leat_failure_is_expiry(const leat_failure *failure)
+{
+    return failure->code == LEAT_CODE_UNAUTHENTICATED && leat_slice_is(failure->message, "expired");
+}
+
 #endif

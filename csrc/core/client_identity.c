@@ -76,14 +76,13 @@ void client_identity_accept(leat_client *c, leat_session *session)
 }
 
 /* A refusal is no fault of the server: it gets one line of the log and a counter. */
-void client_identity_refuse(leat_client *c, leat_code code)
+void client_identity_refuse(leat_client *c, const leat_failure *why)
 {
-    int close_code = client_close_code(code);
+    leat_code code = why->code;
+    int close_code = leat_failure_is_expiry(why) ? LEAT_CLOSE_EXPIRED : client_close_code(code);
     count(c, LEAT_M_AUTHENTICATION_REFUSED);
     LEAT_LOG_INFO("client", "refused code=%s remote=%s", leat_code_name(code),
                   leat_peer_remote(c->peer));
-    if (close_code == LEAT_CLOSE_IDENTITY)
-        close_code = LEAT_CLOSE_EXPIRED; /* with another token it may be let in */
     client_close(c, close_code == LEAT_CLOSE_NORMAL ? LEAT_CLOSE_IDENTITY : close_code,
                  leat_code_name(code));
 }

@@ -32,7 +32,7 @@ void client_identity_replace(leat_client *c, leat_session *session);
 void client_identity_accept(leat_client *c, leat_session *session);
 
 /* The client is not let in, and is closed. */
-void client_identity_refuse(leat_client *c, leat_code code);
+void client_identity_refuse(leat_client *c, const leat_failure *why);
 
 /* True if the identity has an end, which has passed. */
 bool client_identity_expired(const leat_session *session);

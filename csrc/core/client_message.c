@@ -105,6 +105,19 @@ static void answer_failure(leat_client *c, leat_slice id, const leat_failure *wh
     client_send_error(&c->base, id, none, &told);
 }
 
+/* A failed read or script says nothing about the identity: the client keeps the one it has. An SDK
+ * of another protocol takes every error for the end; it comes back, with another token, if it is
+ * told nothing but that its identity has expired. */
+static void answer_not_renewed(leat_client *c, leat_slice id, const leat_failure *why)
+{
+    bool expired = leat_failure_is_expiry(why);
+    if (!expired || c->foreign == NULL)
+        answer_failure(c, id, why);
+    if (!why->read_failed && why->code != LEAT_CODE_INTERNAL)
+        client_close(c, expired ? LEAT_CLOSE_EXPIRED : LEAT_CLOSE_IDENTITY,
+                     leat_code_name(why->code));
+}
+
 static void answer(leat_client *c, leat_op op, leat_slice id, const leat_verdict *v)
 {
     bool renews = op == LEAT_OP_AUTHENTICATE;
@@ -118,10 +131,10 @@ static void answer(leat_client *c, leat_op op, leat_slice id, const leat_verdict
         }
         return;
     }
-    answer_failure(c, id, &why);
-    /* A failed read or script says nothing about the identity: the client keeps the one it has. */
-    if (renews && !why.read_failed && why.code != LEAT_CODE_INTERNAL)
-        client_close(c, LEAT_CLOSE_IDENTITY, leat_code_name(why.code));
+    if (renews)
+        answer_not_renewed(c, id, &why);
+    else
+        answer_failure(c, id, &why);
 }
 
 /* --- the first message of a client without an identity --- */
@@ -132,15 +145,15 @@ static void answer_first(leat_client *c, leat_op op, leat_slice id, const leat_v
     leat_failure why = v->failure;
     if (why.code == LEAT_CODE_OK && client_identity_expired(v->session)) {
         c->base.core->script->ops->session_unref(v->session);
-        why = (leat_failure){.code = LEAT_CODE_UNAUTHENTICATED,
-                             .message = leat_slice_of("the identity has expired")};
+        why =
+            (leat_failure){.code = LEAT_CODE_UNAUTHENTICATED, .message = leat_slice_of("expired")};
     }
     if (why.code == LEAT_CODE_OK) {
         client_identity_accept(c, v->session);
         client_send_welcome(&c->base, id, none);
     } else {
         answer_failure(c, id, &why);
-        client_identity_refuse(c, why.code);
+        client_identity_refuse(c, &why);
     }
 }
 
@@ -155,13 +168,13 @@ static void first_message(leat_client *c, const leat_message *m, int err)
             client_identity_begin(c, m, deadline_ms, answer_first);
         } else {
             client_send_error(&c->base, m->id, none, &full);
-            client_identity_refuse(c, full.code);
+            client_identity_refuse(c, &full);
         }
         return;
     }
-    refuse_message(c, m->id, LEAT_CODE_UNAUTHENTICATED,
-                   "the first message must be a well-formed authenticate");
-    client_identity_refuse(c, LEAT_CODE_UNAUTHENTICATED);
+    full = (leat_failure){.code = LEAT_CODE_UNAUTHENTICATED};
+    refuse_message(c, m->id, full.code, "the first message must be a well-formed authenticate");
+    client_identity_refuse(c, &full);
 }
 
 /* --- messages --- */

@@ -158,10 +158,12 @@ static const struct {
     [LEAT_CODE_REVOKED] = {103, false},
 };
 
-/* A client that has an older token asks for another one when it is told that it has expired. */
-static uint32_t number_of(const centrifuge_id *id, leat_code code)
+/* A client that is told that its token has expired asks for another one, and connects again. After
+ * any other refusal it stays away. */
+static uint32_t number_of(const centrifuge_id *id, const leat_failure *failure)
 {
-    if (code == LEAT_CODE_UNAUTHENTICATED && id->has_token)
+    leat_code code = failure->code;
+    if (id->has_token && leat_failure_is_expiry(failure))
         return 109;
     if (code != LEAT_CODE_NOT_FOUND)
         return numbers[code].code;
@@ -190,7 +192,7 @@ static uint32_t number_of(const centrifuge_id *id, leat_code code)
 centrifuge_error centrifuge_error_of(const centrifuge_id *id, const leat_failure *failure)
 {
     return (centrifuge_error){
-        .code = number_of(id, failure->code),
+        .code = number_of(id, failure),
         .message = failure->message,
         .temporary = numbers[failure->code].temporary,
     };

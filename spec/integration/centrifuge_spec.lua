@@ -7,6 +7,7 @@ local APP = [==[
 local leat = require "leat"
 local app = leat.app()
 app:connect(function(ctx, request)
+  if request.token == "old" then return leat.deny("unauthenticated", "expired") end
   return ctx.db:one([[
     select id, name, extract(epoch from expires_at)::float8 as expires_at from users where token = $1]],
     request.token or "")
@@ -223,15 +224,25 @@ describe("Centrifugo's protocol", function()
 
   it("refuses an identity by an error that says whether another token may help", function()
     for _, case in ipairs {
-      { '{"id":1,"connect":{"token":"nobody"}}', 109, 3005 },
+      { '{"id":1,"connect":{"token":"old"}}', 109, 3005 },
       { '{"id":1,"connect":{"token":"late"}}', 109, 3005 },
-      { '{"id":1,"connect":{}}', 101, 3005 },
-      { '{"id":1,"subscribe":{"channel":"room:1"}}', 101, 3005 },
+      { '{"id":1,"connect":{"token":"nobody"}}', 101, 3500 },
+      { '{"id":1,"connect":{}}', 101, 3500 },
+      { '{"id":1,"subscribe":{"channel":"room:1"}}', 101, 3500 },
     } do
       local client = open()
       assert.equal(case[2], ask(client, case[1]).error.code)
       assert.equal(case[3], client:closed())
     end
+  end)
+
+  it("lets a client come back whose new token has expired, and no other one", function()
+    local client = connected("soon")
+    client:send_text('{"id":2,"refresh":{"token":"old"}}')
+    assert.equal(3005, client:closed())
+    client = connected("soon")
+    assert.equal(101, ask(client, '{"id":2,"refresh":{"token":"nobody"}}').error.code)
+    assert.equal(3500, client:closed())
   end)
 
   it("closes for good if it cannot answer", function()
