@@ -123,9 +123,10 @@ void leat_topic_detach(leat_cursor *c)
     leat_topic *t = c->topic;
     leat_list_unlink(&c->link);
     c->topic = NULL;
-    if (--t->n_cursors_ == 0)
-        leat_loop_after(core_of(t)->loop, &t->timer_, core_of(t)->limits->topic_linger_ms,
-                        on_linger);
+    if (--t->n_cursors_ > 0)
+        return;
+    end_runs(t); /* the fan-out, if one goes on, has no next part */
+    leat_loop_after(core_of(t)->loop, &t->timer_, core_of(t)->limits->topic_linger_ms, on_linger);
 }
 
 static void on_linger(leat_deadline *d)

@@ -589,6 +589,33 @@ static void drops_its_runs_when_the_ring_restarts(void **state)
     assert_null(leat_topic_run(w->topic, 1));
 }
 
+/* More cursors than one part of a fan-out tells, and all of them go before the next part. */
+static void keeps_no_runs_when_all_cursors_go_in_a_long_fan_out(void **state)
+{
+    enum { MANY = 2000 };
+    world *w = *state;
+    leat_topic *t = leat_topic_get(&w->core, leat_slice_of("many"));
+    leat_topic_life of_many = {leat_slice_of("many"), t->ring.life.generation};
+    leat_cursor *many = leat_calloc(MANY, sizeof(*many));
+    for (int i = 0; i < MANY; i++)
+        leat_topic_attach(t, &many[i]);
+    leat_topic_on_armed(&w->core, of_many);
+    leat_topic_on_begin(&w->core, of_many,
+                        &(leat_named_position){leat_slice_of("e"), 0, LEAT_NEVER_REVOKED});
+    for (int64_t seq = 1; seq <= 2; seq++)
+        leat_topic_on_event(&w->core, of_many.generation,
+                            leat_v1_event(LEAT_EVENT_DATA, of_many.name, seq, leat_slice_of("1")));
+    turn(w);
+    assert_in_range(seen.n_moved, 1, MANY - 1);
+    assert_non_null(t->runs_);
+
+    for (int i = 0; i < MANY; i++)
+        leat_topic_detach(&many[i]);
+
+    assert_null(t->runs_);
+    free(many);
+}
+
 static void leaves_after_its_last_subscription_has_lingered(void **state)
 {
     world *w = *state;
@@ -630,6 +657,7 @@ int main(void)
         TEST(shares_a_run_of_several_events),
         TEST(has_no_run_for_a_single_event),
         TEST(drops_its_runs_when_the_ring_restarts),
+        TEST(keeps_no_runs_when_all_cursors_go_in_a_long_fan_out),
         TEST(leaves_after_its_last_subscription_has_lingered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
