@@ -15,7 +15,10 @@
 #include "base/mem.h"
 #include "pg/pg_conn_private.h"
 
-enum { CLOSE_CANCEL_MS = 1000 }; /* a closed connection waits for its cancel so long */
+enum {
+    CLOSE_CANCEL_MS = 1000, /* a closed connection waits for its cancel so long */
+    MANY_STATEMENTS = 16,   /* that no query uses any more, and the server still keeps */
+};
 
 char *leat_pg_conn_one_line(char *out, size_t size, const char *text)
 {
@@ -204,9 +207,12 @@ bool leat_pg_conn_idle(const leat_pg_conn *c)
     return is_quiet(c) && PQtransactionStatus(c->pg) == PQTRANS_IDLE;
 }
 
+/* Statements are deallocated only between transactions, of which a connection whose COMMITs nobody
+ * awaits sees none under load. */
 bool leat_pg_conn_commit_unanswered(leat_pg_conn *c)
 {
-    if (!is_quiet(c) || c->session.undone || PQtransactionStatus(c->pg) != PQTRANS_INTRANS)
+    if (!is_quiet(c) || c->session.undone || PQtransactionStatus(c->pg) != PQTRANS_INTRANS ||
+        leat_pg_statements_to_deallocate(&c->statements) >= MANY_STATEMENTS)
         return false;
     leat_pg_pipeline_send_own(c, "commit");
     return true;

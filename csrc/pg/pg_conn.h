@@ -79,7 +79,7 @@ bool leat_pg_conn_broken(const leat_pg_conn *c);
 
 /* Queues a COMMIT whose answer nobody awaits, and returns true, if the connection is fit for
  * another user once that is done: a transaction is open and has not failed, no query is pending or
- * running, and nothing of the session is to be mended. */
+ * running, nothing of the session is to be mended, and few statements are to be deallocated. */
 bool leat_pg_conn_commit_unanswered(leat_pg_conn *c);
 
 /* Makes the connection fit for another user: cancels the running query at the server (on a thread),

@@ -54,6 +54,12 @@ void leat_pg_statements_drop(leat_pg_statements *s, leat_pg_statement *statement
 /* Drops all: the server does not know them any more (DEALLOCATE ALL, a pooler). */
 void leat_pg_statements_lost(leat_pg_statements *s);
 
+/* How many are on the list of statements to deallocate. */
+static inline size_t leat_pg_statements_to_deallocate(const leat_pg_statements *s)
+{
+    return s->n_deallocate_;
+}
+
 /* Writes "DEALLOCATE name" for the next statement on the list; false if there is none. */
 bool leat_pg_statements_next_deallocate(leat_pg_statements *s, char *sql, size_t size);
 

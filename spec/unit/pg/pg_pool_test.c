@@ -30,6 +30,8 @@ struct caller {
     int *served;
     int answers;
     int answer_err;
+    pg_fixture *f; /* of a reader, which asks sql as soon as it is served */
+    char sql[24];
 };
 
 static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err)
@@ -346,6 +348,56 @@ static void a_reader_that_failed_is_cleaned(void **state)
     close_pool(f, &t);
 }
 
+static void begin_and_read(struct caller *c, const char *sql)
+{
+    leat_pg_conn_send(c->conn, "begin read only");
+    assert_int_equal(leat_pg_conn_query(c->conn, &c->query, sql, NULL, 0,
+                                        leat_loop_now(c->f->loop) + 5000, on_answer),
+                     0);
+}
+
+static void on_acquired_to_read(leat_pg_waiter *w, leat_pg_conn *conn, int err)
+{
+    struct caller *c = w->data;
+    on_acquired(w, conn, err);
+    begin_and_read(c, c->sql);
+}
+
+/* Each reader asks in the same turn in which the one before it is done, as under load. */
+static void readers_without_a_pause_leave_few_statements(void **state)
+{
+    enum { READERS = 60, MAX_STATEMENTS = 4 };
+    static const char *const are_few =
+        "select 1 / (count(*) < 30)::int from pg_catalog.pg_prepared_statements";
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller callers[2] = {{.served = NULL}};
+    f->options.max_statements = MAX_STATEMENTS;
+    open_pool(f, &t, 1);
+    acquire_now(f, &t, &callers[0]);
+    callers[0].f = f;
+    begin_and_read(&callers[0], "select 0");
+
+    for (int i = 1; i <= READERS; i++) {
+        struct caller *done = &callers[(i + 1) % 2];
+        struct caller *next = &callers[i % 2];
+        RUN_UNTIL(f, done->answers == 1);
+        *next = (struct caller){.pool = t.pool, .f = f};
+        snprintf(next->sql, sizeof(next->sql), "select %d", i);
+        leat_pg_waiter_init(&next->waiter);
+        next->waiter.data = next->query.data = next;
+        leat_pg_pool_acquire(t.pool, &next->waiter, leat_loop_now(f->loop) + 5000,
+                             on_acquired_to_read);
+        leat_pg_pool_release_reader(t.pool, done->conn);
+    }
+
+    struct caller *last = &callers[READERS % 2];
+    RUN_UNTIL(f, last->answers == 1);
+    assert_int_equal(run(f, last, are_few), 0);
+    release(last);
+    close_pool(f, &t);
+}
+
 static void a_lost_connection_is_replaced(void **state)
 {
     pg_fixture *f = pg_fixture_use(state);
@@ -559,6 +611,7 @@ int main(void)
         PG_TEST(a_pending_query_is_forgotten_at_release),
         PG_TEST(a_readers_commit_is_not_waited_for),
         PG_TEST(a_reader_that_failed_is_cleaned),
+        PG_TEST(readers_without_a_pause_leave_few_statements),
         PG_TEST(a_lost_connection_is_replaced),
         PG_TEST(an_idle_connection_that_is_lost_is_replaced),
         PG_TEST(idle_connections_beyond_the_first_are_closed),
