@@ -65,7 +65,7 @@ static leat_op op_of(centrifuge_method method)
         [CENTRIFUGE_PUBLISH] = LEAT_OP_PUBLISH,
         [CENTRIFUGE_PRESENCE] = LEAT_OP_ABSENT,
         [CENTRIFUGE_PRESENCE_STATS] = LEAT_OP_ABSENT,
-        [CENTRIFUGE_HISTORY] = LEAT_OP_ABSENT,
+        [CENTRIFUGE_HISTORY] = LEAT_OP_HISTORY,
         [CENTRIFUGE_RPC] = LEAT_OP_CALL,
         [CENTRIFUGE_REFRESH] = LEAT_OP_AUTHENTICATE,
         [CENTRIFUGE_SUB_REFRESH] = LEAT_OP_ABSENT,
@@ -135,6 +135,9 @@ int centrifuge_message(const centrifuge_command *c, leat_message *out, leat_buf 
     out->has_since = c->recovers && c->offset <= (uint64_t)LEAT_SEQ_MAX;
     out->since_epoch = c->epoch.at == NULL ? leat_slice_of("") : c->epoch;
     out->since_seq = out->has_since ? (int64_t)c->offset : 0;
+    out->limit = c->limit;
+    out->reverse = c->reverse;
+    out->known = c->subs;
     return 0;
 }
 

@@ -37,6 +37,7 @@ typedef struct centrifuge_command {
     leat_slice name; /* of an RPC */
     leat_slice token;
     leat_slice data; /* JSON; at == NULL: none */
+    leat_slice subs; /* connect: positions by channel, in the protocol's own form */
     bool recovers;   /* subscribe, history: a position is given */
     leat_slice epoch;
     uint64_t offset;

@@ -16,6 +16,9 @@ void centrifuge_json_welcome(leat_buf *out, leat_slice id, const leat_welcome *w
 void centrifuge_json_error(leat_buf *out, leat_slice id, const leat_failure *failure);
 void centrifuge_json_closed(leat_buf *out, leat_slice topic, const leat_failure *failure);
 void centrifuge_json_ping(leat_buf *out);
+void centrifuge_json_history(leat_buf *out, leat_slice id, const leat_stored *stored);
+void centrifuge_json_subscribed(leat_buf *out, const leat_subscribed *sub);
+void centrifuge_json_sub(leat_buf *out, const leat_subscribed *sub);
 leat_event *centrifuge_json_event(leat_event *e);
 
 #endif

@@ -8,6 +8,7 @@
 #include "wire/centrifuge_command.h"
 #include "wire/centrifuge_json.h"
 #include "wire/json.h"
+#include "wire/leat_v1.h"
 
 enum kind { TEXT, JSON, BOOL, INTEGER, OFFSET, SINCE };
 
@@ -25,10 +26,19 @@ static const struct {
     enum kind kind;
     size_t at;
 } members[] = {
-    {"channel", TEXT, AT(channel)}, {"method", TEXT, AT(name)},     {"token", TEXT, AT(token)},
-    {"epoch", TEXT, AT(epoch)},     {"data", JSON, AT(data)},       {"recover", BOOL, AT(recovers)},
-    {"reverse", BOOL, AT(reverse)}, {"offset", OFFSET, AT(offset)}, {"flag", INTEGER, AT(flags)},
-    {"limit", INTEGER, AT(limit)},  {"type", INTEGER, AT(type)},    {"since", SINCE, 0},
+    {"channel", TEXT, AT(channel)},
+    {"method", TEXT, AT(name)},
+    {"token", TEXT, AT(token)},
+    {"epoch", TEXT, AT(epoch)},
+    {"data", JSON, AT(data)},
+    {"recover", BOOL, AT(recovers)},
+    {"reverse", BOOL, AT(reverse)},
+    {"offset", OFFSET, AT(offset)},
+    {"flag", INTEGER, AT(flags)},
+    {"limit", INTEGER, AT(limit)},
+    {"type", INTEGER, AT(type)},
+    {"subs", JSON, AT(subs)},
+    {"since", SINCE, 0},
 };
 #undef AT
 
@@ -226,6 +236,43 @@ static int read_frame(leat_message *out, leat_slice *frame, size_t max_values, l
     return err;
 }
 
+/* Finds a member of an object. Returns its raw value; absent if there is none. */
+static leat_slice find_member(leat_slice object, leat_slice name, leat_buf *keys)
+{
+    leat_json_reader r;
+    leat_json_token token = LEAT_JSON_END;
+    leat_slice value = {NULL, 0};
+    leat_json_reader_init(&r, object, keys, LEAT_JSON_MAX_DEPTH);
+    if (leat_json_next(&r, &token) < 0 || token != LEAT_JSON_OBJECT_BEGIN)
+        return value;
+    while (leat_json_next(&r, &token) == 0 && token == LEAT_JSON_KEY) {
+        bool found = leat_slice_equal(r.text, name);
+        leat_slice raw;
+        if (leat_json_skip(&r, &raw) < 0)
+            break;
+        if (found)
+            value = raw;
+    }
+    return value;
+}
+
+/* "subs" of a connect: {"chat:42":{"recover":true,"epoch":"…","offset":17}} */
+static bool find_known(leat_slice known, leat_slice topic, leat_named_position *out,
+                       leat_buf *scratch)
+{
+    char reason[64];
+    struct parse p = {.scratch = scratch, .reason = reason, .reason_size = sizeof(reason)};
+    leat_slice raw = known.at == NULL ? known : find_member(known, topic, &p.keys);
+    leat_buf_reserve(scratch, raw.len + CENTRIFUGE_SCRATCH);
+    int err = raw.at == NULL ? LEAT_EBADMSG : read_members(&p, raw, "subs");
+    leat_buf_close(&p.keys);
+    if (err < 0 || !p.command.recovers || p.command.offset > (uint64_t)LEAT_SEQ_MAX)
+        return false;
+    leat_slice epoch = p.command.epoch.at == NULL ? leat_slice_of("") : p.command.epoch;
+    *out = (leat_named_position){.epoch = epoch, .seq = (int64_t)p.command.offset};
+    return true;
+}
+
 const leat_codec leat_centrifuge_json = {
     .name = LEAT_CENTRIFUGE_SUBPROTOCOL,
     .pings = true,
@@ -240,6 +287,10 @@ const leat_codec leat_centrifuge_json = {
     .write_error = centrifuge_json_error,
     .write_closed = centrifuge_json_closed,
     .write_ping = centrifuge_json_ping,
+    .write_history = centrifuge_json_history,
+    .write_subscribed = centrifuge_json_subscribed,
+    .write_sub = centrifuge_json_sub,
+    .find_known = find_known,
     .event = centrifuge_json_event,
     .close_code = centrifuge_close_code,
 };

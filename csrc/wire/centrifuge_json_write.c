@@ -77,6 +77,12 @@ static void put_position(leat_buf *out, leat_slice epoch, int64_t seq)
     put_number(out, ",\"offset\":", seq);
 }
 
+static void put_lost(leat_buf *out, leat_slice number)
+{
+    put_error(out, number,
+              &(centrifuge_error){CENTRIFUGE_ERROR_LOST, leat_slice_of(CENTRIFUGE_LOST), false});
+}
+
 bool centrifuge_json_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
                               int64_t seq, bool stale, leat_slice data_json)
 {
@@ -86,9 +92,7 @@ bool centrifuge_json_snapshot(leat_buf *out, leat_slice id, leat_slice topic, le
         return false;
     }
     if (to.rejects) {
-        put_error(
-            out, to.number,
-            &(centrifuge_error){CENTRIFUGE_ERROR_LOST, leat_slice_of(CENTRIFUGE_LOST), false});
+        put_lost(out, to.number);
         return false;
     }
     begin_reply(out, &to, data_json.len);
@@ -134,6 +138,11 @@ void centrifuge_json_welcome(leat_buf *out, leat_slice id, const leat_welcome *w
         uint64_t ping_s = welcome->ping_ms / 1000;
         put_number(out, ",\"ping\":", ping_s > 0 ? (int64_t)ping_s : 1);
     }
+    if (welcome->subs.len > 0) {
+        leat_buf_text(out, ",\"subs\":{");
+        leat_buf_append(out, welcome->subs.at + 1, welcome->subs.len - 1); /* without its comma */
+        leat_buf_char(out, '}');
+    }
     end_reply(out);
 }
 
@@ -156,6 +165,63 @@ void centrifuge_json_closed(leat_buf *out, leat_slice topic, const leat_failure 
 void centrifuge_json_ping(leat_buf *out)
 {
     leat_buf_text(out, "{}");
+}
+
+/* --- subscriptions that the server makes --- */
+
+static void put_subscribed(leat_buf *out, const leat_subscribed *sub)
+{
+    leat_buf_char(out, '{');
+    put_position(out, centrifuge_epoch(sub->epoch, sub->stale), sub->seq);
+    if (sub->recovers)
+        leat_buf_text(out, ",\"was_recovering\":true");
+    if (sub->data.at != NULL)
+        put_data(out, ",\"data\":", sub->data);
+    else
+        leat_buf_text(out, ",\"recovered\":true");
+    leat_buf_char(out, '}');
+}
+
+void centrifuge_json_subscribed(leat_buf *out, const leat_subscribed *sub)
+{
+    begin_push(out, sub->topic, sub->data.len);
+    leat_buf_text(out, ",\"subscribe\":");
+    put_subscribed(out, sub);
+    end_reply(out);
+}
+
+/* Each with a comma before it. */
+void centrifuge_json_sub(leat_buf *out, const leat_subscribed *sub)
+{
+    leat_buf_reserve(out, USUAL_HEAD + sub->data.len);
+    put_text(out, ",", sub->topic);
+    leat_buf_char(out, ':');
+    put_subscribed(out, sub);
+}
+
+/* --- history --- */
+
+void centrifuge_json_history(leat_buf *out, leat_slice id, const leat_stored *stored)
+{
+    centrifuge_id to = centrifuge_read_id(id);
+    size_t bytes = 0;
+    if (stored->lost) {
+        put_lost(out, to.number);
+        return;
+    }
+    for (size_t i = 0; i < stored->n; i++)
+        bytes += stored->events[i].data.len + USUAL_HEAD;
+    begin_reply(out, &to, bytes);
+    put_text(out, "\"epoch\":", stored->epoch);
+    put_number(out, ",\"offset\":", stored->seq);
+    leat_buf_text(out, ",\"publications\":[");
+    for (size_t i = 0; i < stored->n; i++) {
+        put_data(out, i == 0 ? "{\"data\":" : ",{\"data\":", stored->events[i].data);
+        put_number(out, ",\"offset\":", stored->events[i].seq);
+        leat_buf_char(out, '}');
+    }
+    leat_buf_char(out, ']');
+    end_reply(out);
 }
 
 leat_event *centrifuge_json_event(leat_event *e)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/epoch.h"
 #include "base/err.h"
 #include "base/event.h"
 #include "base/failure.h"
@@ -45,7 +46,34 @@ typedef struct leat_message {
     leat_slice since_epoch; /* decoded */
     int64_t since_seq;
     uint64_t timeout_ms; /* 0: none given */
+    int64_t limit;       /* history: how many events; 0: none, -1: as many as there are */
+    bool reverse;        /* history: the newest first */
+    leat_slice known;    /* authenticate: positions by topic, for leat_codec.find_known */
 } leat_message;
+
+/* How a subscription begins that the server makes for the client. */
+typedef struct leat_subscribed {
+    leat_slice topic;
+    leat_slice epoch;
+    int64_t seq;
+    bool stale;
+    bool recovers;   /* the client has brought a position */
+    leat_slice data; /* the snapshot; at == NULL: it goes on from the client's own position */
+} leat_subscribed;
+
+/* The answer to a history. */
+typedef struct leat_stored_event {
+    int64_t seq;
+    leat_slice data;
+} leat_stored_event;
+
+typedef struct leat_stored {
+    bool lost;        /* the position that the client gave is gone: nothing else of it is set */
+    leat_slice epoch; /* where the topic stands */
+    int64_t seq;
+    const leat_stored_event *events; /* in the order that was asked for */
+    size_t n;
+} leat_stored;
 
 /* What a client is told when its identity is accepted. */
 typedef struct leat_welcome {
@@ -53,6 +81,7 @@ typedef struct leat_welcome {
     uint64_t expires_s; /* in so many seconds; 0: never */
     uint64_t ping_ms;   /* how often it is pinged by a message */
     leat_slice written; /* as write_ok's */
+    leat_slice subs;    /* what write_sub has written, one after the other */
 } leat_welcome;
 
 typedef struct leat_codec {
@@ -86,6 +115,19 @@ typedef struct leat_codec {
     void (*write_closed)(leat_buf *out, leat_slice topic, const leat_failure *failure);
 
     void (*write_ping)(leat_buf *out);
+
+    /* The answer to a history. NULL: the protocol has none. */
+    void (*write_history)(leat_buf *out, leat_slice id, const leat_stored *stored);
+    /* The client is told of a subscription that the server has made, or of a fresh snapshot in it.
+     * NULL: a snapshot without an id tells it. */
+    void (*write_subscribed)(leat_buf *out, const leat_subscribed *sub);
+    /* The same as a part of the welcome: what is made before it. Not NULL if write_subscribed is
+     * not. */
+    void (*write_sub)(leat_buf *out, const leat_subscribed *sub);
+    /* Returns true if the client has brought a position in that topic with its first message
+     * (`known`). Texts may be written to scratch. NULL: it never has. */
+    bool (*find_known)(leat_slice known, leat_slice topic, leat_named_position *out,
+                       leat_buf *scratch);
 
     /* Encodes an event in `form`. Returns owned; e itself if there is nothing to show. NULL: events
      * are of this protocol as they are. */
