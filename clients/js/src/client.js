@@ -19,6 +19,7 @@
 import { Connection } from "./connection.js";
 
 export { LeatError } from "./error.js";
+export { positionsOf } from "./positions.js";
 export { createStore } from "./store.js";
 
 /**

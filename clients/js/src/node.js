@@ -3,7 +3,7 @@
 import { connect as connectWith } from "./client.js";
 import { NodeSocket } from "./node_socket.js";
 
-export { createStore, LeatError } from "./client.js";
+export { createStore, LeatError, positionsOf } from "./client.js";
 
 /** As in client.js. */
 export function connect(url, options = {}) {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startServer } from "../../../spec/browser/support/server.js";
-import { connect, createStore } from "../src/node.js";
+import { connect, createStore, positionsOf } from "../src/node.js";
 import { NodeSocket } from "../src/node_socket.js";
 
 const app = fileURLToPath(new URL("app/app.lua", import.meta.url));
@@ -63,6 +63,27 @@ describe("in Node", { timeout: 120_000 }, () => {
     const { data } = await answer;
     await shows(store, (state) => state[0]?.id === data.id);
     assert.deepEqual(store.get(), [data]);
+  });
+
+  it("what a route has written is awaited by the position in its answer", async () => {
+    const alice = open("alice");
+    const store = createStore(alice.subscribe("list:käse, 1%"), reduce, []);
+    await shows(store, () => store.status().state === "live");
+    const post = (body) => {
+      const url = new URL(`lists/${encodeURIComponent("käse, 1%")}`, server.url);
+      return fetch(url, { method: "POST", headers: { Authorization: "Bearer alice" }, body });
+    };
+
+    await store.topic.reached(positionsOf(await post("first")));
+    assert.deepEqual(bodies(store.get()), ["first"]);
+
+    const answer = store.apply({ body: "second" }, async () => ({ at: positionsOf(await post("second")) }));
+    assert.deepEqual(bodies(store.get()), ["first", "second"]);
+    const { at } = await answer;
+    assert.deepEqual(at, [{ ...store.topic.position, seq: 2 }]);
+    await store.topic.reached(at);
+    assert.deepEqual(bodies(store.get()), ["first", "second"]);
+    assert.ok(store.get().every(({ id }) => id > 0));
   });
 
   it("a crash and a restart lose nothing", async () => {

@@ -52,6 +52,9 @@ export interface Answer<T> {
   at: Position[];
 }
 
+/** The positions in the Leat-Position header of a route's answer: what reached() and apply() take. */
+export function positionsOf(response: { headers: { get(name: string): string | null } }): Position[];
+
 export interface RequestOptions {
   timeoutMs?: number;
 }

@@ -10,6 +10,18 @@ app:connect(function(ctx, request)
   return { id = name }
 end)
 
+local function add(ctx, list, body)
+  return ctx.db:transaction(function(db)
+    local item = db:one("insert into items (list, body) values ($1, $2) returning id, body", list, body)
+    db:exec("select leat.publish($1, $2)", "list:" .. list, item)
+    return item
+  end)
+end
+
+app:route("POST /lists/{name}", function(ctx, request)
+  return { status = 201, body = add(ctx, request.params.name, request.body) }
+end)
+
 app:topic("list:{name}", {
   subscribe = function(ctx, args)
     if ctx.db:one("select from banned where name = $1", ctx.user.id) then return leat.deny("forbidden") end
@@ -19,13 +31,7 @@ app:topic("list:{name}", {
       end,
     })
   end,
-  publish = function(ctx, args, data)
-    return ctx.db:transaction(function(db)
-      local item = db:one("insert into items (list, body) values ($1, $2) returning id, body", args.name, data.body)
-      db:exec("select leat.publish($1, $2)", "list:" .. args.name, item)
-      return item
-    end)
-  end,
+  publish = function(ctx, args, data) return add(ctx, args.name, data.body) end,
 })
 
 return app
