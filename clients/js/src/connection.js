@@ -19,7 +19,9 @@ import { watchPage } from "./page.js";
 const OPEN_MS = 10_000; // how long a token and a socket may take
 const ANSWER_MS = 15_000; // well past the server's own deadline: then the connection is dead
 const PROBE_MS = 4_000; // the same, when there is reason to doubt
+const QUIET_MS = 30_000; // a connection on which nothing comes for so long is asked whether it lives
 const STEADY_MS = 10_000; // a connection that held for so long begins its back-off anew
+const LEAST_RENEWAL_MS = 5_000; // a token is not renewed more often
 const IDENTITY_REFUSED = 4401; // a close code
 
 /*
@@ -34,7 +36,10 @@ export class Connection extends EventTarget {
   #isOpen = false; // messages can be sent
   #attempt = 0; // what began before the latest attempt has no say any more
   #failures = 0;
+  #refusals = 0; // of tokens, one after the other
+  #fetching = null; // the promise of a token: who needs one meanwhile waits for the same
   #liveSince = 0;
+  #heardAt = 0;
   #cancelTimer = () => {};
   #cancelRenewal = () => {};
   #nextId = 1;
@@ -49,7 +54,9 @@ export class Connection extends EventTarget {
     this.#options = options;
     this.#stopWatching = watchPage({
       wake: () => this.#wake(),
+      doubt: () => this.#doubt(PROBE_MS),
       sleep: () => this.#sleep(),
+      tick: () => this.#tick(),
     });
     queueMicrotask(() => this.#open()); // so that listeners added now hear of the first state
   }
@@ -69,8 +76,9 @@ export class Connection extends EventTarget {
   subscribe(name, handlers, { params, timeoutMs } = {}) {
     if (this.state === "closed") throw new LeatError("closed", "the connection was closed");
     if (this.#topics.has(name)) throw new Error(`already subscribed to ${name}`);
-    const topic = new Topic(name, handlers, { params, timeoutMs }, this.#link);
-    if (topic.state !== "closed") this.#topics.set(name, topic);
+    const topic = new Topic(name, { params, timeoutMs }, this.#link);
+    this.#topics.set(name, topic);
+    if (handlers) topic.attach(handlers);
     return topic;
   }
 
@@ -87,9 +95,10 @@ export class Connection extends EventTarget {
 
   /** Shows the server another token, for the same connection. */
   async authenticate(token) {
+    const attempt = this.#attempt;
     this.#options = { ...this.#options, token };
-    await this.#request({ op: "authenticate", token });
-    this.#planRenewal(token);
+    await this.#request({ op: "authenticate", token: value(token) });
+    if (attempt === this.#attempt) this.#planRenewal(token);
   }
 
   /** Resolves when the connection is live; rejects if it is refused or closed before. */
@@ -129,18 +138,19 @@ export class Connection extends EventTarget {
     const attempt = ++this.#attempt;
     this.#cancelTimer();
     this.#setState("connecting");
+    if (attempt !== this.#attempt) return; // by a listener
     this.#cancelTimer = later(OPEN_MS, () => this.#lose(0, "no answer"));
-
-    let token;
     try {
-      token = await this.#token();
+      const token = await this.#token();
+      if (attempt !== this.#attempt) return;
+      if (token === null) this.#leave("refused");
+      else this.#connect(token);
     } catch (error) {
-      if (attempt === this.#attempt) this.#lose(0, `no token: ${error.message}`);
-      return;
+      if (attempt === this.#attempt) this.#lose(0, String(error?.message ?? error));
     }
-    if (attempt !== this.#attempt) return;
-    if (token === null) return this.#leave("refused");
+  }
 
+  #connect(token) {
     // In the first message, since proxies write down what stands in a URL.
     const url = new URL(this.#url);
     if (token !== undefined) url.searchParams.set("authenticate", "message");
@@ -155,7 +165,13 @@ export class Connection extends EventTarget {
   // undefined: the connection needs no token; null: there is none, the user is signed out.
   async #token() {
     const { getToken, token } = this.#options;
-    return getToken ? ((await getToken()) ?? null) : token;
+    if (!getToken) return token;
+    const fetching = (this.#fetching ??= (async () => (await getToken()) ?? null)());
+    try {
+      return await fetching;
+    } finally {
+      if (fetching === this.#fetching) this.#fetching = null;
+    }
   }
 
   // What follows the token waits at the server until it is accepted, so nothing waits here.
@@ -172,7 +188,8 @@ export class Connection extends EventTarget {
     }
     if (attempt !== this.#attempt) return;
     this.#cancelTimer();
-    this.#liveSince = Date.now();
+    this.#liveSince = this.#heardAt = Date.now();
+    this.#refusals = 0;
     this.#setState("live");
     if (token !== undefined) this.#planRenewal(token);
   }
@@ -203,9 +220,12 @@ export class Connection extends EventTarget {
     if (this.state !== "live" && this.state !== "connecting") return;
     const wasLive = this.state === "live";
     if (wasLive && Date.now() - this.#liveSince > STEADY_MS) this.#failures = 0;
-    const isRefused = code === IDENTITY_REFUSED;
+    if (!wasLive && this.#socket === null) this.#fetching = null; // it came too late, or not at all
     // An expired token is replaced once; who is refused at once again has no good one.
-    if (isRefused && !(this.#options.getToken && wasLive)) return this.#leave("refused");
+    if (code === IDENTITY_REFUSED && (this.#refusals++ > 0 || !this.#options.getToken)) {
+      this.#refusals = 0;
+      return this.#leave("refused");
+    }
 
     const asked = /retry_after_ms=(\d+)/.exec(reason)?.[1];
     const delay = Number(asked ?? backoff(this.#failures++));
@@ -221,7 +241,7 @@ export class Connection extends EventTarget {
   async #isRefusedByHttp() {
     const { check } = this.#options;
     if (!check) return false;
-    const answer = await fetch(check).catch(() => null);
+    const answer = await fetch(check, { signal: AbortSignal.timeout(OPEN_MS) }).catch(() => null);
     return answer?.status === 401;
   }
 
@@ -232,13 +252,23 @@ export class Connection extends EventTarget {
 
   // --- the page ---
 
-  // A computer that slept, or changed its network, may hold a connection that is dead without
-  // knowing. Any answer shows that it lives, even "not_found"; silence ends it.
   #wake() {
     if (this.state === "waiting" || this.state === "sleeping") this.#open();
-    else if (this.state === "live") {
-      this.#request({ op: "call", method: "ping" }, { answerMs: PROBE_MS }).catch(() => {});
-    }
+    else this.#doubt(PROBE_MS);
+  }
+
+  // A computer that slept, or changed its network, or whose router has forgotten it, may hold a
+  // connection that is dead without knowing: a page does not see the server's pings. Any answer
+  // shows that it lives, even "not_found"; silence ends it.
+  #doubt(answerMs) {
+    if (this.state !== "live") return;
+    this.#heardAt = Date.now();
+    this.#request({ op: "call", method: "ping" }, { answerMs }).catch(() => {});
+  }
+
+  #tick() {
+    // Either way: a clock can also be put back.
+    if (Math.abs(Date.now() - this.#heardAt) >= QUIET_MS) this.#doubt(ANSWER_MS);
   }
 
   #sleep() {
@@ -251,11 +281,12 @@ export class Connection extends EventTarget {
     this.#cancelRenewal();
     const { getToken } = this.#options;
     const expiresAt = expiryOf(token);
-    if (!getToken || expiresAt === null) return;
     const left = expiresAt - Date.now();
+    // If it has expired by this clock, the clock is wrong. The server says when it really has.
+    if (!getToken || expiresAt === null || !(left > 0)) return;
     // Somewhere in the last fifth of its life, but a minute before its end if that is more.
     const delay = Math.min(left * (0.8 + Math.random() * 0.1), Math.max(left - 60_000, left / 2));
-    this.#cancelRenewal = later(delay, () => this.#renew());
+    this.#cancelRenewal = later(Math.max(delay, LEAST_RENEWAL_MS), () => this.#renew());
   }
 
   async #renew() {
@@ -268,8 +299,9 @@ export class Connection extends EventTarget {
       if (attempt === this.#attempt) this.#planRenewal(token);
     } catch (error) {
       if (attempt !== this.#attempt) return;
-      if (error.code === "unauthenticated") return this.#leave("refused");
-      this.#cancelRenewal = later(1_000 + backoff(this.#failures++), () => this.#renew());
+      if (error?.code === "unauthenticated") return this.#lose(IDENTITY_REFUSED, error.message);
+      const delay = 1_000 + (error?.retryAfterMs ?? 0) + backoff(this.#failures++);
+      this.#cancelRenewal = later(delay, () => this.#renew());
     }
   }
 
@@ -284,6 +316,7 @@ export class Connection extends EventTarget {
   #link = {
     isOpen: () => this.#isOpen,
     request: (message, options) => this.#request(message, options),
+    release: (topic) => this.#release(topic),
     forget: (topic) => {
       if (this.#topics.get(topic.topic) === topic) this.#topics.delete(topic.topic);
     },
@@ -295,12 +328,38 @@ export class Connection extends EventTarget {
       return Promise.reject(new LeatError("disconnected", "not connected"));
     }
     const id = this.#nextId++;
+    const text = JSON.stringify({ ...message, id }); // throws before anything waits for an answer
     onId?.(id);
+    const answer = this.#await(id, answerMs, () => this.#lose(0, "no answer"));
+    this.#send(text, message.token && JSON.stringify({ ...message, id, token: "…" }));
+    return answer;
+  }
+
+  // Rejects if the connection is lost before.
+  #await(id, ms, late) {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#lose(0, "no answer"), answerMs);
-      this.#requests.set(id, { resolve, reject, timer });
-      this.#send({ ...message, id });
+      this.#requests.set(id, { resolve, reject, timer: setTimeout(late, ms) });
     });
+  }
+
+  // Resolves when the server holds no subscription of that name. A server that has no time for it is
+  // asked again, unless another topic has taken the name: that sees to it by itself.
+  async #release(topic) {
+    const { topic: name } = topic;
+    for (let failures = 0; [topic, undefined].includes(this.#topics.get(name)); failures++) {
+      try {
+        return await this.#request({ op: "unsubscribe", topic: name });
+      } catch (error) {
+        if (!error.passing || error.code === "disconnected") return;
+        const id = this.#nextId++;
+        const pause = error.retryAfterMs + backoff(failures);
+        try {
+          await this.#await(id, pause, () => this.#settle(id));
+        } catch {
+          return; // the connection is gone, and the subscription with it
+        }
+      }
+    }
   }
 
   #settle(id, outcome) {
@@ -312,19 +371,34 @@ export class Connection extends EventTarget {
     else request.resolve(outcome);
   }
 
-  #send(message) {
-    this.#socket.send(JSON.stringify(message));
-    const text = JSON.stringify(message.token ? { ...message, token: "…" } : message);
-    this.dispatchEvent(new CustomEvent("message", { detail: { direction: "out", text } }));
+  #send(text, shown = text) {
+    try {
+      this.#socket.send(text);
+    } catch {
+      // It is closing, which not every platform takes in silence: onclose follows.
+    }
+    this.dispatchEvent(new CustomEvent("message", { detail: { direction: "out", text: shown } }));
   }
 
   #receive(text) {
+    this.#heardAt = Date.now();
     this.dispatchEvent(new CustomEvent("message", { detail: { direction: "in", text } }));
-    const message = JSON.parse(text);
+    const message = parse(text);
+    if (!message) return this.#lose(0, "what came is no message");
     const { op, id, code, retry_after_ms: retryAfterMs } = message;
     if (op === "ok") return this.#settle(id, message);
     if (op === "error") return this.#settle(id, new LeatError(code, message.message, retryAfterMs));
     if (this.#topics.get(message.topic)?.receive(message)) this.#settle(id, message);
+  }
+}
+
+// A message, or null.
+function parse(text) {
+  try {
+    const message = JSON.parse(text);
+    return typeof message === "object" ? message : null;
+  } catch {
+    return null;
   }
 }
 

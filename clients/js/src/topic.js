@@ -13,29 +13,33 @@ import { backoff } from "./backoff.js";
 import { LeatError, report } from "./error.js";
 
 const MAX_QUEUED = 1000; // changes that wait for a loop; more are replaced by a fresh snapshot
+const MAX_PAST = 100; // earlier numberings that are remembered
+const DOUBT_MS = 5_000; // how long a numbering may take to come that an answer has spoken of
 
 export class Topic {
   topic;
   state = "idle";
   epoch = null;
   seq = null;
-  #link; // { isOpen(), request(message, options), forget(topic) } of the connection
-  #handlers;
+  #link; // { isOpen(), request(message, options), release(topic), forget(topic) } of the connection
+  #handlers = null;
   #options;
   #attempt = 0; // what began before the latest attempt has no say any more
   #id; // of the subscribe that is being answered
+  #isHeld = false; // the server has been asked, so in any state it may hold a subscription
+  #asked = 0; // how many times
   #failures = 0;
+  #restarts = 0; // without an event in between
   #timer;
-  #reached = new Set(); // { position, resolve, reject }
+  #doubt = null; // a timer
+  #reached = new Set(); // { position, asked, resolve, reject }
   #lastEpoch = null; // of the last snapshot, also while its position cannot be trusted
   #past = new Set(); // the epochs before it
 
-  constructor(topic, handlers, options, link) {
+  constructor(topic, options, link) {
     this.topic = topic;
-    this.#handlers = handlers;
     this.#options = options;
     this.#link = link;
-    if (handlers) this.#leaveIdle();
   }
 
   /** { topic, epoch, seq }, or null as long as nothing has come. */
@@ -46,19 +50,18 @@ export class Topic {
 
   /** Ends the subscription. Harmless if it has ended. */
   close() {
-    if (this.state === "closed") return;
-    const wasAsked = this.state === "live" || this.state === "subscribing";
     this.#end(new LeatError("closed", `${this.topic} was closed`));
-    if (wasAsked && this.#link.isOpen()) {
-      this.#link.request({ op: "unsubscribe", topic: this.topic }).catch(() => {});
-    }
   }
 
   /** Takes the handlers of a reader that came after subscribe(). There is one reader. */
   attach(handlers) {
-    if (this.state !== "idle") throw new Error(`${this.topic} is read by somebody already`);
+    if (this.#handlers) throw new Error(`${this.topic} is read by somebody already`);
     this.#handlers = handlers;
-    this.#leaveIdle();
+    if (this.state === "closed") this.#call("closed", new LeatError("closed", "it has ended"));
+    else {
+      this.#setState("waiting");
+      if (this.#link.isOpen()) this.#subscribe();
+    }
   }
 
   /** True if this topic has come to `position`, which may also be the `at` of a publish. */
@@ -77,47 +80,51 @@ export class Topic {
   reached(position, { signal } = {}) {
     if (this.has(position)) return Promise.resolve();
     if (this.state === "closed") return Promise.reject(new LeatError("closed", "it has ended"));
+    if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      const waiter = { position, resolve, reject };
+      const giveUp = () => this.#reached.delete(waiter) && reject(signal.reason);
+      const settling = (settle) => (value) => {
+        signal?.removeEventListener("abort", giveUp);
+        settle(value);
+      };
+      const asked = this.#asked;
+      const waiter = { position, asked, resolve: settling(resolve), reject: settling(reject) };
       this.#reached.add(waiter);
-      signal?.addEventListener("abort", () => {
-        if (this.#reached.delete(waiter)) reject(signal.reason);
-      });
+      signal?.addEventListener("abort", giveUp);
+      this.#doubtForeign();
     });
   }
 
   /** Reads the topic as a loop does. Leaving the loop ends the subscription. */
   [Symbol.asyncIterator]() {
     let queue = [];
-    let wake = null; // { resolve, reject } of the loop that waits
+    let waiting = []; // { resolve, reject } of those who have asked for the next one
     let ended = null; // the error, if it was not our own close()
-    const put = (change) => {
-      if (change.type === "snapshot") queue = [];
-      if (wake) {
-        wake.resolve({ value: change, done: false });
-        wake = null;
-      } else if (queue.push(change) > MAX_QUEUED) {
-        queue = [];
-        this.#startOver();
-      }
+    const end = ({ resolve, reject }) => {
+      if (ended.code === "closed") resolve({ value: undefined, done: true });
+      else reject(ended);
     };
     this.attach({
-      change: put,
+      change: (change) => {
+        if (change.type === "snapshot") queue = [];
+        if (waiting.length) waiting.shift().resolve({ value: change, done: false });
+        else if (queue.push(change) > MAX_QUEUED) {
+          queue = [];
+          this.#startOver();
+        }
+      },
       closed: (error) => {
         ended = error;
-        if (!wake) return;
-        if (error.code === "closed") wake.resolve({ value: undefined, done: true });
-        else wake.reject(error);
-        wake = null;
+        waiting.splice(0).forEach(end);
       },
     });
     return {
-      next: () => {
-        if (queue.length) return Promise.resolve({ value: queue.shift(), done: false });
-        if (ended?.code === "closed") return Promise.resolve({ value: undefined, done: true });
-        if (ended) return Promise.reject(ended);
-        return new Promise((resolve, reject) => (wake = { resolve, reject }));
-      },
+      next: () =>
+        new Promise((resolve, reject) => {
+          if (queue.length) resolve({ value: queue.shift(), done: false });
+          else if (ended) end({ resolve, reject });
+          else waiting.push({ resolve, reject });
+        }),
       return: () => {
         this.close();
         return Promise.resolve({ value: undefined, done: true });
@@ -137,6 +144,7 @@ export class Topic {
 
   /** The connection is gone. The position stays, to resume from. */
   disconnected() {
+    this.#isHeld = false;
     if (this.state === "idle" || this.state === "closed") return;
     this.#begin("waiting");
   }
@@ -159,21 +167,25 @@ export class Topic {
 
   // --- inside ---
 
-  #leaveIdle() {
-    this.#setState("waiting");
-    if (this.#link.isOpen()) this.#subscribe();
-  }
-
   async #subscribe() {
+    if (this.state !== "waiting") return; // a handler has closed it
     const { topic, epoch, seq } = this;
     const { params, timeoutMs } = this.#options;
     const attempt = this.#begin("subscribing");
+    if (attempt !== this.#attempt) return;
+    this.#isHeld = true;
+    this.#asked++;
     const since = epoch === null ? undefined : { epoch, seq };
     const message = { op: "subscribe", topic, since, params, timeout_ms: timeoutMs };
     try {
       await this.#link.request(message, { timeoutMs, onId: (id) => (this.#id = id) });
     } catch (error) {
-      if (attempt === this.#attempt) this.#failed(error);
+      if (attempt !== this.#attempt) return;
+      // Which an earlier topic of that name has left, because the server had no time for its end.
+      const isLeft = error.code === "already_subscribed";
+      this.#isHeld = isLeft;
+      if (isLeft) this.#again(backoff(this.#failures++));
+      else this.#failed(error);
     }
   }
 
@@ -184,16 +196,18 @@ export class Topic {
       case "snapshot": {
         // Within one numbering a fresh snapshot never goes back.
         if (this.state === "live" && epoch === this.epoch && seq < this.seq) break;
-        this.#goLive(epoch, seq);
+        this.#goLive(epoch, seq, this.state === "subscribing");
         const at = { ...this.position, stale: message.stale === true };
         return this.#tell("snapshot", data, at);
       }
       case "resumed":
         if (epoch !== this.epoch || seq !== this.seq) break;
-        return this.#goLive(epoch, seq);
+        this.#goLive(epoch, seq, true);
+        return this.#settleReached();
       case "event":
         if (!isNext) break;
         this.seq = seq;
+        this.#restarts = 0;
         this.#tell("event", data, this.position);
         return this.#settleReached();
       case "skip": // a position with nothing to show
@@ -204,6 +218,7 @@ export class Topic {
       case "signal":
         return this.#tell("signal", data);
       case "closed":
+        this.#isHeld = false;
         return this.#failed(new LeatError(message.code, message.message, message.retry_after_ms));
       default:
         return; // what a later protocol may add
@@ -218,26 +233,68 @@ export class Topic {
     if (type === "snapshot") this.#settleReached();
   }
 
-  #goLive(epoch, seq) {
+  // isAnswer: the server was asked, and this is how things stand after that.
+  #goLive(epoch, seq, isAnswer) {
     this.#past.delete(epoch);
-    if (this.#lastEpoch && this.#lastEpoch !== epoch) this.#past.add(this.#lastEpoch);
+    if (this.#lastEpoch && this.#lastEpoch !== epoch) this.#pass(this.#lastEpoch);
     this.#lastEpoch = this.epoch = epoch;
     this.seq = seq;
+    if (isAnswer) {
+      for (const { position, asked } of this.#reached) {
+        if (asked < this.#asked) this.#foreign(position).forEach((other) => this.#pass(other.epoch));
+      }
+      this.#doubtForeign();
+    }
     this.#id = undefined;
     this.#failures = 0;
     this.#setState("live");
   }
 
-  // What is shown cannot be trusted, or cannot be kept: a fresh snapshot replaces it.
-  #startOver() {
-    const attempt = this.#begin("waiting");
-    this.epoch = this.seq = null;
-    const again = () => this.#again(attempt);
-    this.#link.request({ op: "unsubscribe", topic: this.topic }).then(again, again);
+  #pass(epoch) {
+    this.#past.add(epoch);
+    if (this.#past.size > MAX_PAST) this.#past.delete(this.#past.values().next().value);
   }
 
-  #again(attempt) {
-    if (attempt === this.#attempt && this.#link.isOpen()) this.#subscribe();
+  // Those of the positions that belong to another numbering of this topic, not known to be over.
+  #foreign(position) {
+    const isForeign = ({ topic = this.topic, epoch }) =>
+      topic === this.topic && epoch !== this.epoch && !this.#past.has(epoch);
+    return [position].flat().filter(isForeign);
+  }
+
+  // A position of another numbering is one of the next, which is about to come, or of one that was
+  // over before this topic was seen. If it does not come, asking again tells: what the server
+  // answers now is later than the position.
+  #doubtForeign() {
+    const isWaiting = () => [...this.#reached].some((one) => this.#foreign(one.position).length);
+    if (this.state === "waiting" || this.state === "closed" || this.#doubt || !isWaiting()) return;
+    this.#doubt = setTimeout(() => {
+      this.#doubt = null;
+      if (this.state === "live" && isWaiting()) this.#again(0);
+    }, DOUBT_MS);
+  }
+
+  // What is shown cannot be trusted, or cannot be kept: a fresh snapshot replaces it.
+  #startOver() {
+    this.epoch = this.seq = null;
+    this.#again(this.#restarts++ ? backoff(this.#restarts) : 0);
+  }
+
+  // Asks the server anew, in a while.
+  async #again(delay) {
+    const released = this.#release();
+    const attempt = this.#begin("waiting");
+    await released;
+    if (attempt !== this.#attempt || !this.#link.isOpen()) return;
+    if (delay > 0) this.#timer = setTimeout(() => this.#link.isOpen() && this.#subscribe(), delay);
+    else this.#subscribe();
+  }
+
+  // Sent before anybody is told of a new state, so that it goes ahead of what handlers send.
+  #release() {
+    if (!this.#isHeld) return null;
+    this.#isHeld = false;
+    return this.#link.release(this);
   }
 
   #failed(error) {
@@ -245,8 +302,7 @@ export class Topic {
     const attempt = this.#begin("waiting");
     this.#call("error", error);
     if (attempt !== this.#attempt || error.code === "disconnected") return;
-    const delay = error.retryAfterMs + backoff(this.#failures++);
-    this.#timer = setTimeout(() => this.#again(attempt), delay);
+    this.#again(error.retryAfterMs + backoff(this.#failures++));
   }
 
   #begin(state) {
@@ -261,6 +317,8 @@ export class Topic {
   #end(error) {
     if (this.state === "closed") return;
     this.#link.forget(this);
+    this.#release();
+    clearTimeout(this.#doubt);
     this.#begin("closed");
     for (const { reject } of this.#reached) reject(error);
     this.#reached.clear();

@@ -62,7 +62,9 @@ export class FakeServer {
   answer(socket, { op, id, topic: name, since, data, token }) {
     const topic = name && this.topic(name);
     if (op === "authenticate") this.tokens.push(token);
+    const refuse = (code) => socket.deliver({ op: "error", id, topic: name, code, message: code });
     if (op === "subscribe") {
+      if (socket.subscribed.has(name)) return refuse("already_subscribed");
       socket.subscribed.add(name);
       if (since?.epoch === topic.epoch && since.seq <= topic.seq) {
         socket.deliver({ op: "resumed", id, topic: name, ...since });
@@ -73,7 +75,7 @@ export class FakeServer {
     } else if (op === "publish") {
       socket.deliver({ op: "ok", id, at: [this.commit(name, data)] });
     } else {
-      if (op === "unsubscribe") socket.subscribed.delete(name);
+      if (op === "unsubscribe" && !socket.subscribed.delete(name)) return refuse("not_found");
       socket.deliver({ op: "ok", id });
     }
   }

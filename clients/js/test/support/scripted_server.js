@@ -87,7 +87,11 @@ export class ScriptedServer {
         server.#sockets.push(this);
       }
       send(text) {
-        server.#received.push(JSON.parse(text));
+        const message = JSON.parse(text);
+        // At any time a client may ask whether the connection still lives.
+        if (message.method !== "ping") return server.#received.push(message);
+        const answer = { op: "error", id: message.id, code: "not_found", message: "no such method" };
+        queueMicrotask(() => this.onmessage?.({ data: JSON.stringify(answer) }));
       }
       close(code = 1000, reason = "") {
         this.closed = { code, reason };
