@@ -158,11 +158,12 @@ static void on_message(void *owner, bool binary, leat_slice payload)
     client_update_flow(c);
 }
 
-/* A frame's messages that had to wait. */
+/* A frame's messages that had to wait. The frame was counted when its first message was. */
 static void on_rest(void *owner, leat_slice frame)
 {
     leat_client *c = owner;
-    client_messages(c, frame);
+    if (leat_ws_peer_charge_message(c->peer))
+        client_messages(c, frame);
     client_update_flow(c);
 }
 

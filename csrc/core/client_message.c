@@ -265,7 +265,8 @@ void client_messages(leat_client *c, leat_slice frame)
             client_foreign_keep(c->foreign, frame);
             return;
         }
-        leat_ws_peer_charge_message(c->peer);
+        if (!leat_ws_peer_charge_message(c->peer))
+            return;
         client_message(c, &frame);
     }
 }

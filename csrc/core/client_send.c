@@ -46,12 +46,18 @@ void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
     leat_peer_send(p, &out);
 }
 
+/* form: e as the client sees it. */
+static void send_event(leat_client *c, const leat_event *e, leat_event *form,
+                       const leat_epoch *epoch)
+{
+    if (leat_event_key(e).at != NULL)
+        leat_peer_be_prompt(c->peer);
+    leat_peer_send_event(c->peer, form, epoch);
+}
+
 void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epoch)
 {
-    leat_peer *p = client_of(to)->peer;
-    if (leat_event_key(e).at != NULL)
-        leat_peer_be_prompt(p);
-    leat_peer_send_event(p, e, epoch);
+    send_event(client_of(to), e, e, epoch);
 }
 
 bool client_send_run(leat_subscriber *to, const leat_run *run)
@@ -64,7 +70,7 @@ void client_send_event_form(leat_subscriber *to, leat_event *e, const leat_epoch
     leat_client *c = client_of(to);
     leat_event *form = leat_codec_event(c->codec, e);
     if (form != e)
-        leat_peer_send_event(c->peer, form, epoch);
+        send_event(c, e, form, epoch);
 }
 
 void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,

@@ -420,10 +420,9 @@ void leat_ws_peer_set_binary(leat_peer *p)
     ws_of(p)->binary = true;
 }
 
-void leat_ws_peer_charge_message(leat_peer *p)
+bool leat_ws_peer_charge_message(leat_peer *p)
 {
-    ws_peer *w = ws_of(p);
-    leat_bucket_charge(&w->messages, &w->allowance->messages, 1, leat_loop_now(p->loop));
+    return count_message(ws_of(p));
 }
 
 uint64_t leat_ws_peer_message_wait_ms(const leat_peer *p)
@@ -501,7 +500,7 @@ static bool on_frame(void *arg, leat_frame_op op, leat_slice payload, int close_
         LEAT_ASSERT(op != LEAT_FRAME_CONTINUATION); /* the decoder delivers whole messages */
         break;
     }
-    return w->input != WS_HELD && w->inflated < INFLATE_PER_TURN &&
+    return takes_input(w) && w->input != WS_HELD && w->inflated < INFLATE_PER_TURN &&
            w->delivered < MESSAGES_PER_TURN;
 }
 

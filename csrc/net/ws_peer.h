@@ -42,8 +42,9 @@ void leat_ws_peer_allow(leat_peer *p, const leat_allowance *allowance);
 /* What leat_peer_send sends from now on are binary messages. */
 void leat_ws_peer_set_binary(leat_peer *p);
 
-/* Counts one more message: the protocol has several in one of WebSocket. */
-void leat_ws_peer_charge_message(leat_peer *p);
+/* Counts one more message: the protocol has several in one of WebSocket. Returns false if that is
+ * too many: on_close was called then. */
+bool leat_ws_peer_charge_message(leat_peer *p);
 
 /* In on_message: milliseconds until the peer may send another message; 0: this one was in time. */
 uint64_t leat_ws_peer_message_wait_ms(const leat_peer *p);

@@ -113,12 +113,22 @@ int64_t core_fixture_metric(core_fixture *f, leat_metric id)
 
 /* ---- The client. ---- */
 
-void core_fixture_connect(core_fixture *f, leat_transport transport)
+static void open_client(core_fixture *f, leat_transport transport, const leat_codec *codec)
 {
     f->conn = (leat_conn){.reading = true};
     f->n_sessions++;
     leat_opening opening = {.conn = &f->conn};
-    f->client = leat_client_new(&f->core, &opening, transport, &leat_v1_codec, &f->session);
+    f->client = leat_client_new(&f->core, &opening, transport, codec, &f->session);
+}
+
+void core_fixture_connect(core_fixture *f, leat_transport transport)
+{
+    open_client(f, transport, &leat_v1_codec);
+}
+
+void core_fixture_connect_with(core_fixture *f, const leat_codec *codec)
+{
+    open_client(f, LEAT_TRANSPORT_WS, codec);
 }
 
 static void write_message(leat_buf *out, const char *json)

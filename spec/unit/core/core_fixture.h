@@ -96,6 +96,7 @@ int core_fixture_close(void **state);
 
 /* The client. */
 void core_fixture_connect(core_fixture *f, leat_transport transport);
+void core_fixture_connect_with(core_fixture *f, const leat_codec *codec); /* of another protocol */
 void core_fixture_say(core_fixture *f, const char *json); /* one message of the client */
 void core_fixture_say_both(core_fixture *f, const char *first,
                            const char *second); /* in one read */
