@@ -29,17 +29,20 @@ enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 static const char usage[] =
     "usage: leat serve   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
     "                    [--listen-url URL] [--address-file FILE]\n"
-    "       leat migrate [--config FILE] [--database URL] [--grant-server ROLE]\n"
+    "       leat migrate [--config FILE] [--database URL] [--plan] [--grant-server ROLE]\n"
     "                    [--grant-publisher ROLE] [--grant-watcher ROLE]\n"
     "       leat check   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
-    "                    [--listen-url URL]\n"
+    "                    [--listen-url URL] [--json]\n"
     "       leat test    [--database URL] [FILE...]\n"
     "       leat version\n"
     "\n"
     "serve    serves until SIGTERM, which drains; SIGHUP reloads the app\n"
     "         --address-file gets ADDR:PORT once it listens\n"
     "migrate  installs or upgrades schema leat; gives a role its rights\n"
+    "         --plan says what it would do, and changes nothing\n"
     "check    loads configuration and app, connects, reports; changes nothing\n"
+    "         --json for programs; exit code 2 if something is wrong, 0 if there are only "
+    "warnings\n"
     "test     runs an application's specs against a scratch database\n"
     "\n"
     "Exit codes: 0 stopped as asked, 1 a failure, 2 wrong usage or configuration.\n"
@@ -92,6 +95,24 @@ static int load_config(leat_config *config, const leat_options *options, leat_bu
 
 /* --- leat migrate, leat check --- */
 
+static int grant(leat_pg_sync *db, const leat_options *options, leat_buf *report, leat_buf *error)
+{
+    const struct {
+        const char *function;
+        const char *role;
+    } grants[] = {{"grant_server", options->grant_server},
+                  {"grant_publisher", options->grant_publisher},
+                  {"grant_watcher", options->grant_watcher}};
+    int err = 0;
+    for (size_t i = 0; i < sizeof(grants) / sizeof(grants[0]) && err == 0; i++) {
+        if (grants[i].role != NULL && options->plan)
+            leat_buf_printf(report, "would call %s: %s\n", grants[i].function, grants[i].role);
+        else if (grants[i].role != NULL)
+            err = leat_migrate_grant(db, grants[i].function, grants[i].role, report, error);
+    }
+    return err;
+}
+
 static int migrate(const leat_config *config, const leat_options *options, leat_buf *error)
 {
     leat_pg_sync *db = NULL;
@@ -99,14 +120,11 @@ static int migrate(const leat_config *config, const leat_options *options, leat_
     int err = leat_pg_sync_open(&db, config->listen_url, "leat migrate",
                                 config->database_connect_timeout_ms, error);
     if (err == 0)
-        err = leat_migrate_run(db, config->schema_dir, &report, error);
-    if (err == 0 && options->grant_server != NULL)
-        err = leat_migrate_grant(db, "grant_server", options->grant_server, &report, error);
-    if (err == 0 && options->grant_publisher != NULL)
-        err = leat_migrate_grant(db, "grant_publisher", options->grant_publisher, &report, error);
-    if (err == 0 && options->grant_watcher != NULL)
-        err = leat_migrate_grant(db, "grant_watcher", options->grant_watcher, &report, error);
+        err = options->plan ? leat_migrate_plan(db, config->schema_dir, &report, error)
+                            : leat_migrate_run(db, config->schema_dir, &report, error);
     if (err == 0)
+        err = grant(db, options, &report, error);
+    if (err == 0 && !options->plan)
         err = leat_migrate_problems(db, &report, error);
     leat_pg_sync_close(db);
     print(stdout, &report);
@@ -114,15 +132,40 @@ static int migrate(const leat_config *config, const leat_options *options, leat_
     return err < 0 ? fail(EXIT_FAILED, error) : EXIT_STOPPED;
 }
 
-static int check(const leat_config *config, leat_buf *error)
+/* A configuration that cannot be used is a finding, too. */
+static void report_failure(leat_check_report *report, leat_buf *error)
 {
-    leat_buf report = LEAT_BUF_INIT;
+    leat_doctor doctor = leat_check_report_doctor(report);
+    leat_buf_char(error, '\0');
+    doctor.on_finding(doctor.arg, &(leat_finding){LEAT_SEVERITY_FATAL, error->at, ""});
+}
+
+/* There is no configuration to check anything else by. */
+static int refuse(leat_buf *error)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_check_report report;
+    leat_check_report_begin(&report, &out, true);
+    report_failure(&report, error);
+    leat_check_report_end(&report);
+    print(stdout, &out);
+    leat_buf_close(&out);
+    return EXIT_USAGE;
+}
+
+static int check(const leat_config *config, bool json, leat_buf *error)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_check_report report;
+    leat_check_report_begin(&report, &out, json);
     if (leat_config_check_files(config, error) < 0)
-        return fail(EXIT_USAGE, error);
-    int err = leat_check_run(config, &report);
-    print(stdout, &report);
-    leat_buf_close(&report);
-    return err < 0 ? EXIT_FAILED : EXIT_STOPPED;
+        report_failure(&report, error);
+    else
+        leat_check_run(config, &report);
+    leat_check_report_end(&report);
+    print(stdout, &out);
+    leat_buf_close(&out);
+    return report.n_errors > 0 ? EXIT_USAGE : EXIT_STOPPED;
 }
 
 /* --- leat serve --- */
@@ -239,14 +282,14 @@ static int run(const leat_options *options, leat_buf *error)
 {
     leat_config config;
     if (load_config(&config, options, error) < 0)
-        return fail(EXIT_USAGE, error);
+        return options->json ? refuse(error) : fail(EXIT_USAGE, error);
     int code = EXIT_FAILED;
     if (options->command == LEAT_OPTIONS_SERVE)
         code = serve(&config, options->address_file, error);
     else if (options->command == LEAT_OPTIONS_MIGRATE)
         code = migrate(&config, options, error);
     else
-        code = check(&config, error);
+        code = check(&config, options->json, error);
     leat_config_free(&config);
     return code;
 }

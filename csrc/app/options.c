@@ -38,6 +38,22 @@ static const struct option options[] = {
     {"--address-file", offsetof(leat_options, address_file), 1u << LEAT_OPTIONS_SERVE},
 };
 
+/* Options without a value. */
+static const struct option flags[] = {
+    {"--plan", offsetof(leat_options, plan), 1u << LEAT_OPTIONS_MIGRATE},
+    {"--json", offsetof(leat_options, json), 1u << LEAT_OPTIONS_CHECK},
+};
+
+static bool set_flag(leat_options *out, const char *arg)
+{
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        if ((flags[i].commands & (1u << out->command)) != 0 && strcmp(arg, flags[i].name) == 0) {
+            *(bool *)(void *)((char *)out + flags[i].offset) = true;
+            return true;
+        }
+    return false;
+}
+
 static const struct option *find_option(const char *arg, leat_options_command command,
                                         const char **value)
 {
@@ -82,6 +98,8 @@ int leat_options_parse(leat_options *out, int argc, char **argv, leat_buf *error
             out->help = true;
             continue;
         }
+        if (set_flag(out, argv[i]))
+            continue;
         const char *value = NULL;
         const struct option *option = find_option(argv[i], out->command, &value);
         if (option == NULL) {

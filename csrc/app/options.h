@@ -25,6 +25,8 @@ typedef enum leat_options_command {
 typedef struct leat_options {
     leat_options_command command;
     bool help; /* leat COMMAND --help */
+    bool plan; /* MIGRATE: change nothing */
+    bool json; /* CHECK: for programs */
     const char *config;
     const char *app;
     const char *listen;
@@ -37,7 +39,7 @@ typedef struct leat_options {
     char **rest; /* TEST: all that follows the command, unread */
 } leat_options;
 
-/* Reads `leat COMMAND [--option VALUE | --option=VALUE]...`. */
+/* Reads `leat COMMAND [--flag | --option VALUE | --option=VALUE]...`. */
 LEAT_MUST_CHECK int leat_options_parse(leat_options *out, int argc, char **argv, leat_buf *error);
 
 #endif

@@ -1,120 +1,50 @@
 #include "engine/check.h"
 
 #include <string.h>
-
-#include <uv.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
-#include "base/metrics.h"
-#include "core/core.h"
 #include "engine/certificates.h"
+#include "engine/check_app.h"
 #include "engine/doctor.h"
-#include "loop/loop.h"
-#include "script/script.h"
 
-static int report_line(leat_buf *report, const char *what, int err, const leat_buf *text)
+/* Descriptors that are no clients: the database, files, the loops' own. */
+enum { OTHER_DESCRIPTORS = 128 };
+
+/* The server raises its limit of open files as far as it may. */
+static void look_at_descriptors(const leat_config *config, const leat_doctor *doctor)
 {
-    leat_buf_printf(report, "%s: %s", what, err == 0 ? "ok" : "failed");
-    if (text->len > 0)
-        leat_buf_printf(report, err == 0 ? " (%.*s)" : ": %.*s", (int)text->len, text->at);
-    leat_buf_char(report, '\n');
-    return err;
+    struct rlimit limit;
+    leat_buf problem = LEAT_BUF_INIT;
+    size_t wanted = config->limits.max_connections + OTHER_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY ||
+        limit.rlim_max >= wanted)
+        return;
+    leat_buf_printf(&problem,
+                    "%llu files may be open at the same time here, and max_connections is %zu",
+                    (unsigned long long)limit.rlim_max, config->limits.max_connections);
+    leat_buf_char(&problem, '\0');
+    doctor->on_finding(doctor->arg,
+                       &(leat_finding){LEAT_SEVERITY_WARNING, problem.at,
+                                       "raise the limit (ulimit -Hn, LimitNOFILE of the service), "
+                                       "or lower max_connections"});
+    leat_buf_close(&problem);
 }
 
-/* --- the app --- */
-
-/* Scripts load against a core that has a loop and nothing behind it: loading may not read. */
-static int load(const leat_config *config, leat_loop *loop, leat_metrics *metrics, leat_buf *error)
+void leat_check_run(const leat_config *config, leat_check_report *report)
 {
-    leat_core core = {.loop = loop, .metrics = metrics, .limits = &config->limits};
-    leat_lua_options options = {
-        .app_path = config->app,
-        .app_source = config->app_source,
-        .lua_dir = config->lua_dir,
-        .require_folders = config->require_folders,
-        .budget_ms = config->script_budget_ms,
-        .memory_bytes = config->script_memory_bytes,
-        .core = &core,
-    };
-    leat_lua *lua = NULL;
-    int err = leat_lua_new(&lua, &options, error);
-    if (err == 0) {
-        leat_lua_retire(lua, NULL, NULL);
-        uv_run(leat_loop_uv(loop), UV_RUN_DEFAULT);
-    }
-    return err;
-}
-
-static int check_app(const leat_config *config, leat_buf *report)
-{
-    uv_loop_t uv;
-    leat_loop *loop = NULL;
-    leat_buf text = LEAT_BUF_INIT;
-    leat_metrics_registry *registry = leat_metrics_registry_new();
-    int err = uv_loop_init(&uv);
-    if (err == 0) {
-        err = leat_loop_new(&loop, &uv);
-        if (err == 0) {
-            err = load(config, loop, leat_metrics_new(registry), &text);
-            leat_loop_close(loop, NULL, NULL);
-        }
-        uv_run(&uv, UV_RUN_DEFAULT);
-        LEAT_ASSERT(uv_loop_close(&uv) == 0);
-    }
-    if (err == 0)
-        leat_buf_text(&text, config->app);
-    report_line(report, "app", err, &text);
-    leat_buf_close(&text);
-    leat_metrics_registry_free(registry);
-    return err;
-}
-
-/* --- the database --- */
-
-struct report {
-    leat_buf *text;
-    bool has_error;
-};
-
-static void on_fact(void *arg, const char *what, const char *fact)
-{
-    struct report *r = arg;
-    leat_buf_printf(r->text, "%s: ok (%s)\n", what, fact);
-}
-
-static void print_finding(leat_buf *out, const leat_finding *f)
-{
-    leat_buf_text(out, f->problem);
-    if (f->remedy[0] != '\0')
-        leat_buf_printf(out, ": %s", f->remedy);
-}
-
-static void on_finding(void *arg, const leat_finding *f)
-{
-    struct report *r = arg;
-    r->has_error = r->has_error || f->severity >= LEAT_SEVERITY_ERROR;
-    leat_buf_printf(r->text, "%s: ", leat_severity_name(f->severity));
-    print_finding(r->text, f);
-    leat_buf_char(r->text, '\n');
-}
-
-int leat_check_run(const leat_config *config, leat_buf *report)
-{
-    leat_buf text = LEAT_BUF_INIT;
-    leat_buf_text(&text,
-                  config->file != NULL ? config->file : "no file: defaults and the environment");
-    report_line(report, "configuration", 0, &text);
-    leat_buf_close(&text);
-    struct report r = {.text = report};
-    leat_doctor doctor = {on_finding, on_fact, &r};
-    int app_err = check_app(config, report);
+    leat_doctor doctor = leat_check_report_doctor(report);
+    leat_app_statements statements;
+    doctor.on_fact(doctor.arg, "configuration",
+                   config->file != NULL ? config->file : "no file: defaults and the environment");
+    look_at_descriptors(config, &doctor);
+    int app_err = leat_check_app(config, &doctor, &statements);
     int tls_err = leat_certificates_examine(config, &doctor);
     int err = leat_doctor_examine(config, &doctor);
-    if (err == 0 && r.has_error)
-        err = LEAT_ESCHEMA;
-    if (app_err < 0)
-        return app_err;
-    return tls_err < 0 ? tls_err : err;
+    if (err == 0)
+        leat_check_app_statements(config, &doctor, &statements);
+    leat_check_app_free(&statements);
+    LEAT_ASSERT((app_err == 0 && tls_err == 0 && err == 0) || report->n_errors > 0);
 }
 
 /* --- before serving --- */
@@ -139,7 +69,7 @@ static void on_start_finding(void *arg, const leat_finding *f)
     if (f->severity == LEAT_SEVERITY_FATAL) {
         if (error->len > 0)
             leat_buf_text(error, "\nleat: ");
-        print_finding(error, f);
+        leat_check_report_print(error, f);
         return;
     }
     char problem[512], remedy[512];

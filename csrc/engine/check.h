@@ -3,18 +3,19 @@
  * Ownership  nothing is kept.
  * Threads    main thread; it blocks.
  * Units      none.
- * Errors     the first thing that stands in the way; the report has them all.
+ * Errors     _run: none. _start: the first thing that stands in the way.
  */
 #ifndef LEAT_ENGINE_CHECK_H
 #define LEAT_ENGINE_CHECK_H
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "engine/check_report.h"
 #include "engine/config.h"
 
-/* Appends a line for each thing looked at, "app: ok (…)" or "app: failed: …", and one for each
- * finding of the doctor: "error: PROBLEM: REMEDY". An error, fatal or not, is returned. */
-LEAT_MUST_CHECK int leat_check_run(const leat_config *config, leat_buf *report);
+/* Looks at everything that a server would meet, and tells the report what it has looked at and what
+ * it has found. Whether something is wrong is what the report counts. */
+void leat_check_run(const leat_config *config, leat_check_report *report);
 
 /* What `leat serve` asks before it starts. Fatal findings are returned, and appended to error, one
  * a line; the others are logged. */

@@ -137,6 +137,39 @@ static void expectation(leat_buf *out, const leat_config_key *key)
     }
 }
 
+/* The line of a file where a key is given: the first one that begins with its name and '='. 0:
+ * there is none, as where a file computes its keys. */
+static int line_of(const char *path, const char *key)
+{
+    const char *dot = strrchr(key, '.');
+    const char *name = dot != NULL ? dot + 1 : key;
+    size_t len = strlen(name), size = 0;
+    char *line = NULL;
+    int found = 0, number = 0;
+    FILE *f = fopen(path, "re");
+    while (f != NULL && found == 0 && getline(&line, &size, f) >= 0) {
+        const char *at = line + strspn(line, " \t{,");
+        at += strncmp(at, "return", 6) == 0 ? 6 + strspn(at + 6, " \t{") : 0;
+        number++;
+        if (strncmp(at, name, len) == 0 && at[len + strspn(at + len, " \t")] == '=')
+            found = number;
+    }
+    if (f != NULL)
+        fclose(f);
+    free(line);
+    return found;
+}
+
+/* Begins a message: where the value stands. */
+static void say_where(const struct source *source, const char *key)
+{
+    int line = source->folder != NULL ? line_of(source->label, key) : 0;
+    leat_buf_text(source->error, source->label);
+    if (line > 0)
+        leat_buf_printf(source->error, ":%d", line);
+    leat_buf_text(source->error, ": ");
+}
+
 static int refuse(const struct source *source, const leat_config_key *key, leat_slice value)
 {
     char quoted[128];
@@ -145,7 +178,8 @@ static int refuse(const struct source *source, const leat_config_key *key, leat_
     for (size_t i = 0; i < value.len; i++)
         quoted[i] = iscntrl((unsigned char)value.at[i]) ? '?' : value.at[i];
     quoted[value.len] = '\0';
-    leat_buf_printf(source->error, "%s: %s = %s: expected ", source->label, key->name, quoted);
+    say_where(source, key->name);
+    leat_buf_printf(source->error, "%s = %s: expected ", key->name, quoted);
     expectation(source->error, key);
     return LEAT_ECONFIG;
 }
@@ -319,16 +353,13 @@ static int refuse_unknown(const struct source *source, const char *name, leat_sl
 {
     size_t len = strlen(name), n = 0;
     const leat_config_key *keys = leat_config_keys(&n);
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(keys[i].name, name, len) == 0 && keys[i].name[len] == '.') {
-            leat_buf_printf(source->error, "%s: %s = %.*s: expected a table", source->label, name,
-                            (int)shown.len, shown.at);
-            return LEAT_ECONFIG;
-        }
-    leat_buf_printf(
-        source->error,
-        "%s: unknown key %s = %.*s: expected one of the keys that leat serve --help lists",
-        source->label, name, (int)shown.len, shown.at);
+    bool is_table = false;
+    for (size_t i = 0; i < n && !is_table; i++)
+        is_table = strncmp(keys[i].name, name, len) == 0 && keys[i].name[len] == '.';
+    say_where(source, name);
+    leat_buf_printf(source->error, "%s%s = %.*s: expected %s", is_table ? "" : "unknown key ", name,
+                    (int)shown.len, shown.at,
+                    is_table ? "a table" : "one of the keys that leat serve --help lists");
     return LEAT_ECONFIG;
 }
 

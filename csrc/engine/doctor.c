@@ -309,11 +309,25 @@ static int look_at_role(examination *x)
     return find_rows(x, x->db, leat_doctor_role_sql);
 }
 
+/* The hub's three connections are the listener, and two for repair and trimming. */
+static int look_at_settings(examination *x)
+{
+    size_t wanted = x->config->workers * x->config->pool_size + 3;
+    leat_buf sql = LEAT_BUF_INIT;
+    leat_buf_printf(&sql, "with wanted (connections, max_ms) as (values (%zu, %llu::bigint)),",
+                    wanted, (unsigned long long)x->config->limits.max_timeout_ms);
+    leat_buf_text(&sql, leat_doctor_settings_sql);
+    leat_buf_char(&sql, '\0');
+    int err = find_rows(x, x->db, sql.at);
+    leat_buf_close(&sql);
+    return err;
+}
+
 int leat_doctor_examine(const leat_config *config, const leat_doctor *doctor)
 {
     static int (*const steps[])(examination * x) = {
-        look_at_version, look_at_role,     look_at_schema, look_at_position,
-        look_at_session, look_at_problems, look_at_pool,   look_at_listener};
+        look_at_version,  look_at_role,     look_at_schema, look_at_position, look_at_session,
+        look_at_problems, look_at_settings, look_at_pool,   look_at_listener};
     examination x = {.config = config, .doctor = doctor};
     int err = connect_to(&x, &x.db, config->database_url, "database_url");
     if (err == 0)

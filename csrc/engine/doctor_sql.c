@@ -49,3 +49,32 @@ const char leat_doctor_formats_sql[] =
     "   join (values ('bytea_output', 'hex'), ('IntervalStyle', 'postgres')) w (name, wanted)"
     "     on w.name = s.name"
     "  where s.setting <> w.wanted";
+
+/* reserved_connections came with PostgreSQL 16, transaction_timeout with 17. */
+const char leat_doctor_settings_sql[] =
+    " allowed (n) as (select least("
+    "     pg_catalog.current_setting('max_connections')::int"
+    "       - pg_catalog.current_setting('superuser_reserved_connections')::int"
+    "       - coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0),"
+    "     (select case when rolconnlimit >= 0 then rolconnlimit end from pg_catalog.pg_roles"
+    "       where rolname = current_user),"
+    "     (select case when datconnlimit >= 0 then datconnlimit end from pg_catalog.pg_database"
+    "       where datname = pg_catalog.current_database()))),"
+    " limited (name, ms) as (select name, setting::bigint from pg_catalog.pg_settings"
+    "   where name in ('statement_timeout', 'transaction_timeout',"
+    "     'idle_in_transaction_session_timeout') and setting::bigint > 0)"
+    " select 'warning', pg_catalog.format('the server opens up to %s connections (workers *"
+    " pool_size + 3), and role %I can have %s', connections, current_user, allowed.n),"
+    "   'lower pool_size, or raise max_connections of Postgres, or the limit of the role or the"
+    " database' from allowed, wanted where allowed.n < connections"
+    " union all"
+    " select 'warning', pg_catalog.format('%s = %s ms ends what max_timeout_ms = %s allows', "
+    "name,"
+    "     ms, max_ms), pg_catalog.format('alter role %I set %s = 0; each caller has a deadline"
+    " anyway', current_user, name)"
+    "   from limited, wanted where ms < max_ms"
+    " union all"
+    " select 'warning', pg_catalog.format('idle_session_timeout = %s ms ends connections that wait"
+    " for work', setting), pg_catalog.format('alter role %I set idle_session_timeout = 0',"
+    "     current_user)"
+    "   from pg_catalog.pg_settings where name = 'idle_session_timeout' and setting::bigint > 0";

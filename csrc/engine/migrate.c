@@ -320,6 +320,50 @@ int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, leat_buf *report,
     return err;
 }
 
+/* The first sentence of a file's first comment, "-- Topics, their numbering, and the outbox." */
+static leat_slice first_sentence(const leat_buf *sql)
+{
+    leat_slice line = {sql->at, strcspn(sql->at, "\n")};
+    if (line.len < 3 || strncmp(line.at, "-- ", 3) != 0)
+        return (leat_slice){"", 0};
+    line = (leat_slice){line.at + 3, line.len - 3};
+    for (size_t i = 0; i + 1 < line.len; i++)
+        if (line.at[i] == '.' && line.at[i + 1] == ' ')
+            line.len = i;
+    line.len -= line.len > 0 && line.at[line.len - 1] == '.';
+    return line;
+}
+
+static int plan_one(const char *dir, const struct migration *m, leat_buf *report, leat_buf *error)
+{
+    leat_buf sql = LEAT_BUF_INIT;
+    int err = read_sql(&sql, dir, m->name, error);
+    if (err == 0) {
+        leat_slice why = first_sentence(&sql);
+        leat_buf_printf(report, "would apply %s (%.*s)\n", m->name, (int)why.len, why.at);
+    }
+    leat_buf_close(&sql);
+    return err;
+}
+
+int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, leat_buf *report, leat_buf *error)
+{
+    struct migrations m;
+    int installed = 0;
+    int err = list_migrations(&m, schema_dir, error);
+    if (err < 0)
+        return err;
+    err = read_fitting_version(db, &m, &installed, error);
+    for (int i = installed; i < m.count && err == 0; i++)
+        err = plan_one(schema_dir, &m.at[i], report, error);
+    if (err == 0 && installed == m.count)
+        leat_buf_printf(report, "schema leat is at version %d, nothing to do\n", installed);
+    else if (err == 0)
+        leat_buf_printf(report, "schema leat would go from version %d to %d\n", installed, m.count);
+    free_migrations(&m);
+    return err;
+}
+
 int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version, leat_buf *error)
 {
     struct migrations m;

@@ -21,6 +21,11 @@
 LEAT_MUST_CHECK int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, leat_buf *report,
                                      leat_buf *error);
 
+/* Appends what leat_migrate_run would do, a line for each migration with the sentence that its file
+ * begins with. Changes nothing, and waits for no other migration. */
+LEAT_MUST_CHECK int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, leat_buf *report,
+                                      leat_buf *error);
+
 /* Returns 0 and writes *version if the installed schema is the one that belongs to the files, else
  * LEAT_ESCHEMA. */
 LEAT_MUST_CHECK int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version,

@@ -227,6 +227,32 @@ int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *erro
     return 0;
 }
 
+/* Writes a name of the pattern to sample. Returns whether the other pattern matches it, too. */
+static bool overlap(const leat_pattern *pattern, const leat_pattern *other, leat_buf *sample)
+{
+    sample->len = 0;
+    leat_pattern_sample(pattern, sample);
+    leat_buf_char(sample, '\0');
+    return leat_pattern_matches(other, (leat_slice){sample->at, sample->len - 1});
+}
+
+/* A catalog keeps its entries in the order in which they are tried. */
+void leat_lua_overlaps(const leat_lua *lua, leat_lua_overlap_cb on_overlap, void *arg)
+{
+    const leat_catalog *c = &lua->catalog;
+    leat_buf name = LEAT_BUF_INIT;
+    for (size_t i = 0; i < c->n_topics; i++)
+        for (size_t j = i + 1; j < c->n_topics; j++)
+            if (overlap(c->topics[i].pattern, c->topics[j].pattern, &name))
+                on_overlap(arg, c->topics[i].text, c->topics[j].text, name.at);
+    for (size_t i = 0; i < c->n_routes; i++)
+        for (size_t j = i + 1; j < c->n_routes; j++)
+            if (strcmp(c->routes[i].method, c->routes[j].method) == 0 &&
+                overlap(c->routes[i].pattern, c->routes[j].pattern, &name))
+                on_overlap(arg, c->routes[i].path, c->routes[j].path, name.at);
+    leat_buf_close(&name);
+}
+
 leat_script *leat_lua_script(leat_lua *lua)
 {
     return &lua->script;

@@ -32,6 +32,12 @@ typedef struct leat_lua_options {
 /* Loads the app. On LEAT_ESCRIPT, error holds the message; further lines hold the traceback. */
 LEAT_MUST_CHECK int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *error);
 
+/* Calls on_overlap for each pair of topic patterns, or of routes with the same method, that match a
+ * name in common: `first` serves it, `name` is one. Texts are borrowed within the callback. */
+typedef void (*leat_lua_overlap_cb)(void *arg, const char *first, const char *second,
+                                    const char *name);
+void leat_lua_overlaps(const leat_lua *lua, leat_lua_overlap_cb on_overlap, void *arg);
+
 /* The view for the core. */
 leat_script *leat_lua_script(leat_lua *lua);
 

@@ -69,6 +69,8 @@ describe("leat", function()
       { "return { pool_size = 'ten' }", "pool_size", '"ten"', "integer" },
       { "return { pool_size = 0 }", "pool_size", "0", "1 to" },
       { "return { pool_size = 1.5 }", "pool_size", "1.5", "integer" },
+      { "return {\n  listen = ':0',\n  pool_size = 0 }", "leat.lua:3: pool_size = 0: expected" },
+      { "return {\n  retention = {\n    hours = 1 } }", "leat.lua:3: unknown key retention.hours = 1" },
       { "return { listen = 8080 }", "listen", "8080", "string" },
       { "return { listen = 'example.org:80' }", "listen", "example.org:80", "numeric address" },
       { "return { log_level = 'loud' }", "log_level", "loud", "debug" },
@@ -127,7 +129,7 @@ describe("leat", function()
     assert.equal(0, (leat({ "check", "--app", app }, { DATABASE_URL = db.url })))
     assert.equal(0, (leat({ "check", "--app", app },
       { LEAT_DATABASE_URL = db.url, DATABASE_URL = "postgresql:///none?host=/nowhere" })))
-    assert.equal(1, (leat({ "check", "--app", app },
+    assert.equal(2, (leat({ "check", "--app", app },
       { LEAT_DATABASE_URL = "postgresql:///none?host=/nowhere", DATABASE_URL = db.url })))
   end)
 
@@ -151,7 +153,7 @@ describe("leat", function()
     local empty = postgres.empty_database()
 
     local code, out = leat({ "check", "--app", app }, { LEAT_DATABASE_URL = empty.url })
-    assert.equal(1, code)
+    assert.equal(2, code)
     assert.matches("leat migrate", out, 1, true)
     assert.equal("0", empty.session:value("select count(*) from pg_namespace where nspname = 'leat'"))
     empty:drop()
@@ -185,7 +187,7 @@ describe("leat", function()
 
     local code, out, err = leat({ "check", "--app", broken }, { LEAT_DATABASE_URL = db.url })
 
-    assert.equal(1, code)
+    assert.equal(2, code)
     assert.matches("not today", out .. err, 1, true)
   end)
 
@@ -227,7 +229,7 @@ describe("leat", function()
     for _, command in ipairs { { "serve", "--app", app, "--listen", "127.0.0.1:0" }, { "check", "--app", app },
                                { "migrate" } } do
       local code, out, err = leat(command, { LEAT_DATABASE_URL = empty.url })
-      assert.equal(1, code)
+      assert.equal(command[1] == "check" and 2 or 1, code)
       assert.matches("earlier state of leat (it has a table leat.migration)", out .. err, 1, true)
       assert.matches("drop schema if exists leat, leat_internal cascade", out .. err, 1, true)
     end
@@ -316,7 +318,7 @@ describe("leat", function()
     for _, command in ipairs { { "migrate" }, { "check", "--app", app }, { "serve", "--app", app } } do
       local code, out, err = leat(command, { LEAT_DATABASE_URL = url })
 
-      assert.equal(1, code)
+      assert.equal(command[1] == "check" and 2 or 1, code)
       assert.is_nil((out .. err):find("very-secret", 1, true))
     end
   end)

@@ -192,6 +192,17 @@ static int compare_sizes(size_t a, size_t b)
     return a < b ? -1 : a > b;
 }
 
+void leat_pattern_sample(const leat_pattern *p, leat_buf *out)
+{
+    static const char *const values[] = {
+        [HOLE_INT] = "7", [HOLE_STR] = "x", [HOLE_UUID] = "00000000-0000-0000-0000-000000000000"};
+    for (size_t i = 0; i < p->n_holes; i++) {
+        leat_buf_slice(out, p->holes[i].before);
+        leat_buf_text(out, values[p->holes[i].type]);
+    }
+    leat_buf_slice(out, p->tail);
+}
+
 int leat_pattern_compare(const leat_pattern *a, const leat_pattern *b)
 {
     int order = compare_sizes(b->literal_bytes, a->literal_bytes);

@@ -43,6 +43,9 @@ bool leat_pattern_expand(const leat_pattern *p, leat_slice name, leat_slice temp
 /* True if p has a hole of that name. */
 bool leat_pattern_has_hole(const leat_pattern *p, leat_slice hole);
 
+/* Appends a name that p matches. */
+void leat_pattern_sample(const leat_pattern *p, leat_buf *out);
+
 /* The order in which patterns are tried: those with more literal bytes first, so that "chat:lobby"
  * is tried before "chat:{id}". */
 int leat_pattern_compare(const leat_pattern *a, const leat_pattern *b);

@@ -1,0 +1,165 @@
+-- leat check: what would fail after the start is found before it. The database as such: doctor_spec.
+
+local cjson = require "cjson"
+local env = require "spec.support.env"
+local files = require "spec.support.files"
+local fixtures = require "spec.support.fixtures"
+local postgres = require "spec.support.postgres"
+local process = require "spec.support.process"
+
+describe("leat check", function()
+  local db, folder
+
+  lazy_setup(function()
+    db = postgres.database(fixtures.schema)
+    folder = files.folder()
+    files.write(folder .. "/rooms.lua", 'return { of = function(db) return db:rows("select nothing from rooms") end }')
+  end)
+  lazy_teardown(function()
+    db:drop()
+    files.remove(folder)
+  end)
+
+  -- Checks an app of that text, behind its first line.
+  local function check(text, options)
+    options = options or {}
+    local app = folder .. "/app.lua"
+    files.write(app, 'local leat, app = require "leat", require "leat".app()\n' .. text .. "\nreturn app")
+    local args = { "check", "--app", app, options.json and "--json" }
+    local variables = { LEAT_DATABASE_URL = db.url }
+    for name, value in pairs(options.variables or {}) do variables[name] = value end
+    local code, out, err = process.run("sh", { args = { "-c", (options.limit or "") .. 'exec "$0" "$@"', env.binary(),
+      table.unpack(args) }, env = variables })
+    assert.is_nil(err:find("Sanitizer", 1, true), err)
+    return code, out
+  end
+
+  local function found(text, out)
+    assert.is_not_nil(out:find(text, 1, true), out)
+  end
+
+  local SUBSCRIBE = "{ subscribe = function(ctx, args) %s return { snapshot = function() return {} end } end }"
+
+  it("finds nothing in the example's tables and statements", function()
+    local code, out = check("app:topic('room:{id:int}', " .. SUBSCRIBE:format(
+      [[local T = "select * from rooms" ctx.db:one(T .. " where id = $1", args.id)]]) .. ")")
+
+    assert.equal(0, code, out)
+    found("statements: ok (1 prepared)", out)
+    assert.is_nil(out:find("warning:", 1, true), out)
+  end)
+
+  it("finds statements that Postgres refuses, with file and line", function()
+    local code, out = check("app:topic('room:{id:int}', " .. SUBSCRIBE:format(
+      "\nctx.db:one('select * from roms')\nctx.db:one('select titel from rooms')\nctx.db:exec('selct')") .. ")")
+
+    assert.equal(2, code)
+    found('app.lua:3: Postgres refuses this statement: relation "roms" does not exist', out)
+    found('app.lua:4: Postgres refuses this statement: column "titel" does not exist', out)
+    found('app.lua:5: Postgres refuses this statement: syntax error at or near "selct"', out)
+  end)
+
+  it("reads the modules of the app, too", function()
+    local code, out = check "require 'rooms'"
+
+    assert.equal(2, code)
+    found('rooms.lua:1: Postgres refuses this statement: column "nothing" does not exist', out)
+  end)
+
+  it("warns of SQL that is put together from variables", function()
+    local code, out = check("app:topic('room:{id:int}', " .. SUBSCRIBE:format(
+      [[ctx.db:one("select * from rooms where title = '" .. args.id .. "'")]]) .. ")")
+
+    assert.equal(0, code)
+    found("warning: " .. folder .. "/app.lua:2: SQL is put together from variables: pass values as $1", out)
+  end)
+
+  it("tells which of two patterns serves a name of both", function()
+    local code, out = check("app:topic('room:{name}', " .. SUBSCRIBE:format "" .. ") app:topic('room:lobby', "
+      .. SUBSCRIBE:format "" .. ") app:route('GET /a/{x}', print) app:route('GET /a/{n:int}', print)"
+      .. " app:route('POST /a/{n:int}', print)")
+
+    assert.equal(0, code, out)
+    found('note: "room:lobby" and "room:{name}" have names in common: this may be meant; "room:lobby" belongs to'
+      .. ' "room:lobby"', out)
+    found('"/a/7" belongs to "/a/{n:int}"', out)
+    assert.equal(2, select(2, out:gsub("names in common", "")))
+  end)
+
+  it("finds a handler without subscribe", function()
+    local code, out = check "app:topic('room:{id}', { event = function() end })"
+
+    assert.equal(2, code)
+    found("error: ", out)
+    found("has no subscribe function", out)
+  end)
+
+  it("compares the pools with what Postgres allows", function()
+    local code, out = check("", { variables = { LEAT_POOL_SIZE = "500", LEAT_WORKERS = "2" } })
+
+    assert.equal(0, code, out)
+    found("warning: the server opens up to 1003 connections (workers * pool_size + 3)", out)
+  end)
+
+  it("finds timeouts of Postgres that end what Leat allows", function()
+    local url = db.url .. "&options=" .. ("-cidle_session_timeout=60000 -cstatement_timeout=2000"):gsub("[= ]",
+      { ["="] = "%3D", [" "] = "%20" })
+    local code, out = check("", { variables = { LEAT_DATABASE_URL = url } })
+
+    assert.equal(0, code, out)
+    found("warning: statement_timeout = 2000 ms ends what max_timeout_ms = 30000 allows", out)
+    found("warning: idle_session_timeout = 60000 ms ends connections that wait for work", out)
+  end)
+
+  it("compares the limit of open files with max_connections", function()
+    local code, out = check("", { limit = "ulimit -n 1000; " })
+
+    assert.equal(0, code, out)
+    found("warning: 1000 files may be open at the same time here, and max_connections is 10000", out)
+  end)
+
+  it("says all of it in JSON", function()
+    local code, out = check([[app:route("GET /", function(ctx) ctx.db:one("select \"x\" from rooms") end)]],
+      { json = true })
+    local report = cjson.decode(out)
+
+    assert.equal(2, code)
+    assert.is_false(report.ok)
+    assert.same({ 1, 0 }, { report.errors, report.warnings })
+    assert.equal("error", report.findings[1].severity)
+    found('column "x" does not exist', report.findings[1].problem)
+    assert.is_true(#report.findings[1].remedy > 10)
+    assert.equal("configuration", report.facts[1].what)
+  end)
+
+  it("says in JSON, too, that the configuration cannot be used", function()
+    local code, out = check("", { json = true, variables = { LEAT_POOL_SIZE = "many" } })
+    local report = cjson.decode(out)
+
+    assert.equal(2, code)
+    assert.is_false(report.ok)
+    found("LEAT_POOL_SIZE", report.findings[1].problem)
+  end)
+end)
+
+describe("leat migrate --plan", function()
+  it("says what would be done, and does nothing", function()
+    local db = postgres.empty_database()
+    local function migrate(...)
+      local variables = { LEAT_DATABASE_URL = db.url }
+      local code, out, err = process.run(env.binary(), { args = { "migrate", ... }, env = variables })
+      assert.equal(0, code, err)
+      return out
+    end
+
+    local before = migrate("--plan", "--grant-server", "postgres")
+    assert.equal("0", db.session:value "select count(*) from pg_namespace where nspname ~ '^leat'")
+    migrate()
+
+    assert.matches("would apply 0001_topics.sql (Topics, their numbering, and the outbox)\n", before, 1, true)
+    assert.matches("schema leat would go from version 0 to %d+\n", before)
+    assert.matches("would call grant_server: postgres", before, 1, true)
+    assert.matches("^schema leat is at version %d+, nothing to do$", migrate "--plan")
+    db:drop()
+  end)
+end)
