@@ -230,7 +230,9 @@ void leat_refuse(leat_request *r, const char *code, const char *message);
 
 /* Hands over a connected TCP socket on which the program's own HTTP server has read a request,
  * together with all bytes that were read from it: the whole head at least. Leat answers as if the
- * client had connected to it. Takes the descriptor, unless -1 is returned. */
+ * client had connected to it, but for one thing: a connection that becomes no WebSocket or stream
+ * ends with the answer, because the next request on it may be for the program. Takes the
+ * descriptor, unless -1 is returned. */
 int leat_hand_over(leat_server *s, int fd, const void *bytes, size_t len, leat_error *error);
 
 /* The metrics, in the text format of Prometheus, zero-terminated. Returns owned: free() frees it.

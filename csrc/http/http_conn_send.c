@@ -24,11 +24,13 @@ static bool names_upgrade(const leat_http_request *r)
     return r->upgrade || leat_http_find(r, "upgrade").at != NULL;
 }
 
+/* The next request on a connection that was handed over may be for the program: so there is none.
+ */
 bool leat_http_conn_keeps_alive(leat_http_conn *c)
 {
     const leat_http_request *r = leat_http_conn_request(c);
-    return r->keep_alive && !c->side->draining && !names_upgrade(r) &&
-           leat_http_parser_whole(c->parser);
+    return r->keep_alive && c->door != LEAT_HTTP_DOOR_HOST && !c->side->draining &&
+           !names_upgrade(r) && leat_http_parser_whole(c->parser);
 }
 
 static void await_request(leat_http_conn *c)

@@ -117,6 +117,7 @@ void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
     case LEAT_HTTP_DOOR_METRICS:
         accept_metrics(side, &n);
         break;
+    case LEAT_HTTP_DOOR_HOST: /* these are handed over */
     case LEAT_HTTP_DOORS:
         break;
     }
@@ -129,7 +130,7 @@ void leat_http_server_hand_over(leat_http_side *side, uv_os_sock_t socket,
                             .socket = socket,
                             .addr = addr,
                             .peer = leat_http_peer_of(addr, side->options->trusted),
-                            .door = LEAT_HTTP_DOOR_PUBLIC,
+                            .door = LEAT_HTTP_DOOR_HOST,
                             .first = first,
                         });
 }

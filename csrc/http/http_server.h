@@ -16,7 +16,8 @@ void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
                              const struct sockaddr_storage *addr, leat_http_door door);
 
 /* Takes a socket on which the program that embeds the server has read a request already: first is
- * all that it has read. Borrowed. The socket is non-blocking. */
+ * all that it has read. Borrowed. The socket is non-blocking. If the request opens no stream, the
+ * connection ends with its answer. */
 void leat_http_server_hand_over(leat_http_side *side, uv_os_sock_t socket,
                                 const struct sockaddr_storage *addr, leat_slice first);
 

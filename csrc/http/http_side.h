@@ -38,6 +38,7 @@ typedef enum leat_http_door {
     LEAT_HTTP_DOOR_PUBLIC,
     LEAT_HTTP_DOOR_TLS,     /* tls_listen: likewise, behind TLS */
     LEAT_HTTP_DOOR_METRICS, /* metrics_listen: health and metrics, and nothing else */
+    LEAT_HTTP_DOOR_HOST,    /* the HTTP server of the program around us: one request */
     LEAT_HTTP_DOORS,
 } leat_http_door;
 
