@@ -116,14 +116,14 @@ local function configure(self, options)
   if options.config then assert(self.core:set_file(options.config)) end
   for key, value in pairs(options) do
     if not OWN[key] then
-      local ok, _, message = self.core:set(key, tostring(value))
-      if not ok then return nil, "config", message end
+      local ok, message = self.core:set(key, tostring(value))
+      if not ok then return nil, message, "config" end
     end
   end
   for kind, list in pairs { method = options.methods or {}, publish = options.publishes or {} } do
     for name, fn in pairs(list) do
-      local ok, code, message = self.core:handle(kind, name, new_id(self, fn))
-      if not ok then return nil, code, message end
+      local ok, message, code = self.core:handle(kind, name, new_id(self, fn))
+      if not ok then return nil, message, code end
     end
   end
   return true
@@ -145,17 +145,17 @@ end
 
 --- Starts a server, and waits until it is ready. options: database, app (a path) or app_source, listen, any other key
 --- of the configuration, config (a file of them), log = function(level, line), methods and publishes (functions by name
---- and by pattern, which get a request). Returns the server, or nil, a code and a message.
+--- and by pattern, which get a request). Returns the server, or nil, a message and a code.
 function M.start(options)
   local self = setmetatable({ options = options, waiting = {}, last_id = 0 }, Server)
   self.core = core.new(function(kind, id, ...) handlers[kind](self, id, ...) end, options.log ~= nil)
-  local ok, code, message = configure(self, options)
-  if ok then ok, code, message = self.core:start() end
-  if not ok then return nil, code, message end
+  local ok, message, code = configure(self, options)
+  if ok then ok, message, code = self.core:start() end
+  if not ok then return nil, message, code end
   while not self.is_ready do self.core:dispatch(-1) end
   if self.failed then
     self.core:free()
-    return nil, self.failed.code, self.failed.message
+    return nil, self.failed.message, self.failed.code
   end
   local uv = options.luv ~= false and package.loaded.luv
   if uv then watch(self, uv) end
@@ -170,12 +170,12 @@ function Server:fd() return self.core:fd() end
 
 local function send(self, what, done, ...)
   local id = new_id(self, done or false)
-  local ok, code, message = self.core:send(what, id, ...)
+  local ok, message, code = self.core:send(what, id, ...)
   if not ok then self.waiting[id] = nil end
-  return ok, code, message
+  return ok, message, code
 end
 
---- Each returns true, or nil, code, message. done(err): err is nil once it is committed.
+--- Each returns true, or nil, a message and a code. done(err): err is nil once it is committed.
 function Server:publish(topic, data, done) return send(self, "publish", done, topic, cjson.encode(data)) end
 --- options.conflate: a key; a slow client gets the newest signal of it only.
 function Server:signal(topic, data, options, done)
@@ -186,18 +186,29 @@ function Server:resync(topic, done) return send(self, "resync", done, topic) end
 
 --- options: user, params, since = { epoch, seq }, timeout_ms, window_bytes, and the functions
 --- snapshot(data, at, is_stale), resumed(at), event(data, at), skip(at), signal(data) and closed(why), where at is
---- { epoch, seq } and why { code, message }. Returns a subscription, or nil, code, message.
+--- { epoch, seq } and why { code, message }. Returns a subscription, or nil, a message and a code.
 function Server:subscribe(topic, options)
   local sub = setmetatable({ server = self, options = options }, Subscription)
   local id, since = new_id(self, sub), options.since or {}
-  local handle, code, message = self.core:subscribe(id, topic, options.user and cjson.encode(options.user),
+  local handle, message, code = self.core:subscribe(id, topic, options.user and cjson.encode(options.user),
     options.params and cjson.encode(options.params), since.epoch, since.seq, options.timeout_ms, options.window_bytes)
   if not handle then
     self.waiting[id] = nil
-    return nil, code, message
+    return nil, message, code
   end
   sub.handle = handle
   return sub
+end
+
+--- Gives Leat a connection on which the program's own HTTP server has read a request: a TCP handle of luv, which is
+--- closed then, or a descriptor, of which Leat takes a copy. bytes: all that was read from it, the whole head at least.
+--- Returns true, or nil, a message and a code: then nothing has happened.
+function Server:hand_over(socket, bytes)
+  if type(socket) == "number" then return self.core:hand_over(socket, bytes) end
+  socket:read_stop()
+  local ok, message, code = self.core:hand_over(assert(socket:fileno()), bytes)
+  if ok then socket:close() end
+  return ok, message, code
 end
 
 function Server:reload() self.core:reload() end

@@ -3,11 +3,14 @@
  *
  * Callbacks run in dispatch, on the Lua state that called it. An error of the handler is kept until
  * all callbacks of that dispatch have run, and is then raised by dispatch. */
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "embed/leat.h"
 
@@ -37,12 +40,12 @@ static struct host *check_host(lua_State *L)
     return h;
 }
 
-/* nil, code, message */
+/* nil, message, code: in this order for assert */
 static int push_error(lua_State *L, const leat_error *error)
 {
     lua_pushnil(L);
-    lua_pushstring(L, error->code);
     lua_pushstring(L, error->message);
+    lua_pushstring(L, error->code);
     return 3;
 }
 
@@ -362,6 +365,26 @@ static int host_refuse(lua_State *L)
     return 0;
 }
 
+/* hand_over(fd, bytes): of a copy of the descriptor, because the program's loop closes its own. */
+static int host_hand_over(lua_State *L)
+{
+    leat_error error;
+    struct host *h = check_host(L);
+    size_t len = 0;
+    const char *bytes = luaL_checklstring(L, 3, &len);
+    int fd = fcntl((int)luaL_checkinteger(L, 2), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "not an open descriptor: %s", strerror(errno));
+        lua_pushstring(L, "bad_request");
+        return 3;
+    }
+    int err = leat_hand_over(h->server, fd, bytes, len, &error);
+    if (err < 0)
+        close(fd);
+    return push_outcome(L, err, &error);
+}
+
 static int host_reload(lua_State *L)
 {
     leat_reload(check_host(L)->server);
@@ -403,8 +426,11 @@ static const luaL_Reg methods[] = {
     {"send", host_send},
     {"subscribe", host_subscribe},
     {"change", host_change},
+    /* of requests and sockets */
     {"answer", host_answer},
     {"refuse", host_refuse},
+    {"hand_over", host_hand_over},
+    /* of the server */
     {"reload", host_reload},
     {"metrics", host_metrics},
     {"stop", host_stop},
