@@ -26,7 +26,8 @@ end
 
 --- A server of that application: started before the first `it` of the block, stopped after the last. Before each `it`
 --- all clients are gone and the data is what the schema has put there.
---- options: app (a path; also from the spec's folder or the one above), schema (likewise, or SQL),
+--- options: app (a path; also from the spec's folder or the one above), schema and data (likewise, or SQL),
+--- program (a command in place of `leat serve`, which has Leat inside),
 --- env (variables of the configuration),
 --- own_postgres (true: a cluster of its own, which server:postgres may stop).
 function M.serve(options)
@@ -34,7 +35,10 @@ function M.serve(options)
   local found = {}
   for key, value in pairs(options) do found[key] = value end
   if found.app then found.app = find(found.app, folder) end
-  if found.schema and not found.schema:find("[%s;]") then found.schema = find(found.schema, folder) end
+  for _, name in ipairs { "schema", "data" } do
+    local given = found[name]
+    if given and not given:find("[%s;]") then found[name] = find(given, folder) end
+  end
   local server = served.new(found)
   local busted = hooks()
   if not busted then return server:start() end

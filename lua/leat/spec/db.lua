@@ -65,11 +65,49 @@ local function without_nulls(value)
   return copy
 end
 
+-- Where the parenthesis that opens at `from` closes. Those in quotes do not count.
+local function closing(sql, from)
+  local depth, at = 0, from
+  while true do
+    at = sql:find("[()'\"]", at)
+    if not at then return nil end
+    local character = sql:sub(at, at)
+    if character == "(" then
+      depth = depth + 1
+    elseif character == ")" then
+      depth = depth - 1
+      if depth == 0 then return at end
+    else
+      at = sql:find(character, at + 1, true) or #sql
+    end
+    at = at + 1
+  end
+end
+
+-- The statement that writes its rows as JSON. A statement that changes data is allowed in a `with` at the top only: so
+-- the list of a `with` stays there, and the rest becomes one more item of it.
+local function as_json(sql)
+  local list_end = sql:match("^%s*[Ww][Ii][Tt][Hh]%s()")
+  while list_end do
+    local opening = sql:match("^[^(]*[Aa][Ss]%s[^(]*()%(", list_end) or sql:match("^[^(]*%b()[^(]*[Aa][Ss]%s[^(]*()%(",
+      list_end)
+    local at = opening and closing(sql, opening)
+    if not at then break end
+    list_end = at + 1
+    local comma = sql:match("^%s*,()", list_end)
+    if not comma then break end
+    list_end = comma
+  end
+  local list, main = "with ", sql
+  if list_end then list, main = sql:sub(1, list_end - 1) .. ", ", sql:sub(list_end) end
+  return list .. "leat_spec_q as (" .. main .. ") select to_jsonb(leat_spec_q)::text as json from leat_spec_q"
+end
+
 --- The rows, each value as JSON has it.
 function Db:rows(sql, ...)
   local bound = bind(self.session, sql, ...):gsub("[%s;]+$", "")
   local rows = {}
-  for i, row in ipairs(self.session:rows("with q as (" .. bound .. ") select to_jsonb(q)::text as json from q")) do
+  for i, row in ipairs(self.session:rows(as_json(bound))) do
     rows[i] = without_nulls(cjson.decode(row.json))
   end
   ran(self, bound)

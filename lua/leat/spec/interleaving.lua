@@ -102,7 +102,7 @@ end
 -- What a client gets that subscribes now, at the ordinary server: its data; nil and a code if it is refused.
 local function subscribe_now(self, token)
   local subscribe = self.options.subscribe
-  local client = self.served:client { token = token }
+  local client = self.served:client { token = token, headers = token == subscribe.token and subscribe.headers or nil }
   local ok, refusal = client:try_connect()
   if not ok then return nil, refusal.code end
   local _, id = client:begin(subscribe.topic, { params = subscribe.params })
@@ -308,10 +308,11 @@ local function viewers(self)
 end
 
 local function open_at_twin(self, t, token)
-  local client = self.env.twin:client { token = token }
+  local subscribe = self.options.subscribe
+  local client = self.env.twin:client { token = token, headers = token == subscribe.token and subscribe.headers or nil }
   if not client:try_connect() then return nil end
   client.on_line = function(direction, text) t:note(token, direction .. " " .. text) end
-  local _, id = client:begin(self.options.subscribe.topic, { params = self.options.subscribe.params })
+  local _, id = client:begin(subscribe.topic, { params = subscribe.params })
   local answer = client:await(function() return client.answers[id] end, "answer to a subscribe")
   return answer.op ~= "error" and answer or nil
 end
@@ -365,9 +366,10 @@ local function run_all(self)
   for _, way in ipairs(plan(self)) do try_way(self, way) end
 end
 
---- options: subscribe { topic, token, params }, commits, apply(state, event), truth(db); optional start(data) (the
---- state from a snapshot), viewers (tokens of others), refresh_reads (tables that `refresh` may read besides),
---- limit (of the number of ways), seed, way. Returns { tried, seed }; fails at the first way that is not exact.
+--- options: subscribe { topic, token, headers, params }, commits, apply(state, event), truth(db); optional
+--- start(data) (the state from a snapshot), viewers (tokens of others), refresh_reads (tables that `refresh` may read
+--- besides), limit (of the number of ways), seed, way. Returns { tried, seed }; fails at the first way that is not
+--- exact.
 function M.run(served, options)
   check_options(options)
   local self = new_run(served, options)

@@ -4,6 +4,7 @@ local client = require "leat.spec.client"
 local cluster = require "leat.spec.cluster"
 local db = require "leat.spec.db"
 local files = require "leat.spec.files"
+local http = require "leat.spec.http"
 local loop = require "leat.spec.loop"
 local metrics = require "leat.spec.metrics"
 local postgres = require "leat.spec.postgres"
@@ -23,14 +24,15 @@ local Served = {}
 Served.__index = Served
 
 function M.new(options)
-  assert(type(options) == "table" and type(options.app) == "string", "spec.serve needs app, the path of an application")
+  if type(options) ~= "table" or not (type(options.app) == "string" or type(options.program) == "table") then
+    error("spec.serve needs app, the path of an application, or program, a command that has Leat inside", 3)
+  end
   return setmetatable({ options = options, clients = {}, tokens = {} }, Served)
 end
 
-local function schema_of(options)
-  local schema = options.schema
-  if not schema or schema:find("[%s;]") then return schema end
-  return files.read(schema)
+local function text_of(given)
+  if not given or given:find("[%s;]") then return given or "" end
+  return files.read(given)
 end
 
 -- In a cluster of this server's own, or in the one that leat test has made, or wherever --database leads.
@@ -41,7 +43,7 @@ local function make_database(self)
   elseif shared and shared ~= "" then
     self.cluster = cluster.attach(shared)
   end
-  local schema = schema_of(self.options)
+  local schema = text_of(self.options.schema) .. "\n" .. text_of(self.options.data)
   self.database = self.cluster and self.cluster:database(schema) or postgres.database(schema)
   self.saved = reset.save(self.database.session)
   self.db = db.new(self.database.session)
@@ -58,8 +60,8 @@ end
 
 -- Warnings are an application's own business here.
 local function start_server(self)
-  self.process = server.start { url = self.database.url, app = self.options.app, env = self:variables(),
-    log = { "" } }
+  self.process = server.start { url = self.database.url, app = self.options.app, program = self.options.program,
+    env = self:variables(), log = { "" } }
 end
 
 function Served:start()
@@ -86,8 +88,14 @@ function Served:reset()
   close_clients(self)
   if self.stopped then self:postgres("start") end
   if not self.process:running() then start_server(self) end
-  metrics.await(self.process, "leat_topics", 0)
+  -- A program may follow topics itself.
+  if not self.options.program then metrics.await(self.process, "leat_topics", 0) end
   reset.restore(self.database.session, self.saved)
+end
+
+--- A plain HTTP request: a path, or { path, method, headers, body }. Returns { status, headers, body }.
+function Served:request(request)
+  return http.request(self.process, request)
 end
 
 --- Runs a statement with parameters; tables become JSON. Returns the rows of a select or of a `returning`, else the
@@ -132,7 +140,6 @@ end
 
 --- Waits until the server says that it is ready.
 function Served:await_ready(limit_ms)
-  local http = require "leat.spec.http"
   loop.eventually(function() return http.request(self.process, "/readyz").status == 200 end, limit_ms or 20000,
     "a server that is ready")
 end

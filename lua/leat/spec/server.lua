@@ -1,5 +1,6 @@
--- The server: `leat serve` on a port that the kernel picks, its log, and its end.
+-- The server: `leat serve` on a port that the kernel picks, or a program that has Leat inside; its log, and its end.
 
+local uv = require "luv"
 local env = require "leat.spec.env"
 local loop = require "leat.spec.loop"
 local pg = require "leat.spec.pg"
@@ -35,8 +36,41 @@ local function read_port(path)
   return tonumber(port)
 end
 
+-- `leat serve` writes its address to a file.
+local function spawn_leat(options, variables)
+  local address = os.tmpname()
+  os.remove(address)
+  local args = { "serve", "--address-file", address }
+  for _, arg in ipairs(options.args or {}) do args[#args + 1] = arg end
+  local p = process.spawn(options.binary or env.binary(), { args = args, env = variables, extra = options.gates })
+  return p, function()
+    local port = read_port(address)
+    if port or not p:running() then os.remove(address) end
+    return port
+  end
+end
+
+-- A program prints its address. Variables LEAT_TEST_PROGRAM_NAME are given to it as NAME, for a Lua or a library that
+-- is in no usual place.
+local function spawn_program(options, variables)
+  variables.DATABASE_URL, variables.LISTEN = options.url, "127.0.0.1:0"
+  for name, value in pairs(uv.os_environ()) do
+    local own = name:match "^LEAT_TEST_PROGRAM_(.+)$"
+    if own then variables[own] = value end
+  end
+  local p = process.spawn(options.program[1], { args = { table.unpack(options.program, 2) }, env = variables })
+  return p, function()
+    for _, line in ipairs(p.out) do
+      local port = line:match "^ready http://[^/]*:(%d+)"
+      if port then return tonumber(port) end
+    end
+  end
+end
+
 --- Starts it and waits until it listens.
 --- options: url, app (a path), env (variables), args, binary, gates (the pipe of leat.spec.gates),
+--- program (a command in place of `leat serve`: it finds DATABASE_URL and LISTEN in its environment, and prints
+--- "ready http://ADDRESS:PORT"),
 --- before (a function that is called once it runs, before it listens),
 --- log = patterns of warnings and errors that may be logged.
 function M.start(options)
@@ -44,19 +78,15 @@ function M.start(options)
   for key, value in pairs(DEFAULTS) do variables[key] = value end
   for key, value in pairs(M.variables) do variables[key] = value end
   for key, value in pairs(options.env or {}) do variables[key] = tostring(value) end
-  local address = os.tmpname()
-  os.remove(address)
-  local args = { "serve", "--address-file", address }
-  for _, arg in ipairs(options.args or {}) do args[#args + 1] = arg end
   local self = setmetatable({ expected = options.log or {} }, Server)
-  self.process = process.spawn(options.binary or env.binary(), { args = args, env = variables, extra = options.gates })
+  local find_port
+  self.process, find_port = (options.program and spawn_program or spawn_leat)(options, variables)
   self.log = self.process.err
   if options.before then options.before() end
   loop.eventually(function()
-    self.port = read_port(address)
+    self.port = find_port()
     return self.port or not self.process:running()
   end, 20000, function() return "a server that listens:\n" .. self.process:output() end)
-  os.remove(address)
   if not self.port then error("the server ended:\n" .. self.process:output(), 2) end
   self.url = options.url
   if M.on_start then M.on_start(self) end

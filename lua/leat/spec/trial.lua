@@ -24,7 +24,7 @@ local STOPS = {
 local Trial = {}
 Trial.__index = Trial
 
---- env: twin, url, control (a session), subscribe (topic, token, params), apply, start, commits, writer.
+--- env: twin, url, control (a session), subscribe (topic, token, headers, params), apply, start, commits, writer.
 function M.new(env)
   local self = setmetatable({ env = env, lines = {}, stops = {}, waiting = {}, commits = {} }, Trial)
   local seen = {
@@ -63,7 +63,7 @@ end
 
 local function begin(self)
   local asked = self.env.subscribe
-  self.client = self.env.twin:client { token = asked.token }
+  self.client = self.env.twin:client { token = asked.token, headers = asked.headers }
   self.client:connect()
   self.client.on_line = function(direction, text) self:note("client", direction .. " " .. text) end
   self.subscription, self.id = self.client:begin(asked.topic, { params = asked.params })
