@@ -27,7 +27,7 @@ const skip = !process.env.LEAT_ARENA && "LEAT_ARENA does not name the program th
 describe("the arena", { skip }, () => {
   let host, browser;
   before(async () => {
-    host = await startServer(APP, {}, process.env.LEAT_ARENA);
+    host = await startServer(APP, {}, (database, address) => [process.env.LEAT_ARENA, database, APP, address]);
     browser = await launch();
   });
   after(async () => {

@@ -21,8 +21,8 @@ let addressFiles = 0;
 
 /**
  * Serves the example, or another app with the schema.sql in its folder; env: further variables of the server.
- * host: a program with Leat inside that serves it, in place of `leat serve`: it is given a database, an app and an
- * address, and says "ready http://ADDRESS".
+ * host(database, address): the command, as [program, arguments …], that serves it in place of `leat serve`. It has Leat
+ * inside, and says "ready http://ADDRESS".
  */
 export async function startServer(app = resolve(chat, "app.lua"), env = {}, host = null) {
   const cluster = required("LEAT_TEST_DATABASE_URL");
@@ -99,12 +99,12 @@ class Server {
   /** Starts it; again on the same port once it has ended. */
   async start() {
     const file = join(tmpdir(), `leat-address-${process.pid}-${++addressFiles}`);
-    const options = this.#host
-      ? [this.#database, this.#app, this.#listen]
-      : ["serve", "--app", this.#app, "--listen", this.#listen, "--address-file", file];
+    const [command, ...options] = this.#host
+      ? this.#host(this.#database, this.#listen)
+      : [required("LEAT_BIN"), "serve", "--app", this.#app, "--listen", this.#listen, "--address-file", file];
     const stdio = ["ignore", this.#host ? "pipe" : "inherit", "pipe"];
     const env = this.#environment();
-    this.#child = spawn(this.#host ?? required("LEAT_BIN"), options, { env, stdio, cwd: repository });
+    this.#child = spawn(command, options, { env, stdio, cwd: repository });
 
     const lines = createInterface(this.#child.stderr);
     lines.on("line", (line) => {
