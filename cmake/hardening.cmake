@@ -32,7 +32,7 @@ if(LEAT_HARDEN AND NOT LEAT_SANITIZE AND NOT LEAT_COVERAGE)
   endforeach()
   # The linker marks a binary for CET only if all of its parts are marked, and Debian's start files
   # (crt1.o, crti.o) are not. Ours all are (-fcf-protection), so the marks are set by hand. Where a shadow
-  # stack is enforced, nothing in the start files disturbs it; no Linux enforces IBT for programs.
+  # stack is enforced, nothing in the start files or in nanopb's archive disturbs it; no Linux enforces IBT for programs.
   if(LEAT_HAS_fcf_protection_full)
     set(cet -Wl,-z,ibt -Wl,-z,shstk)
   endif()

@@ -33,6 +33,7 @@ local WRAPPED = {
   { "^openssl/", { wire = true, net = true } },
   { "^curl/", { fetch = true } },
   { "^zlib%.h$", { wire = true } },
+  { "^pb", { wire = true } },
 }
 
 -- Layers that do without libuv.

@@ -129,7 +129,9 @@ local function main()
     local name = path:match("([^/]+)$")
     names[name], names[name:gsub("%.%w+$", "")] = true, true -- a comment may name a module by its stem
   end
-  for _, path in ipairs(list("csrc spec/unit spec/fuzz spec/torture spec/embed bench", "-name '*.[ch]'")) do
+  -- Generated code calls what its options name.
+  local code_files = "\\( -name '*.[ch]' -o -name '*.options' \\)"
+  for _, path in ipairs(list("csrc spec/unit spec/fuzz spec/torture spec/embed bench", code_files)) do
     local text, comment = M.split(read(root .. "/" .. path))
     code[path] = text
     if path:find("^csrc/") then comments[path] = comment end

@@ -119,6 +119,24 @@ void leat_http_handshake_client(leat_http_conn *c)
     }
 }
 
+static bool query_says(leat_slice query, const char *name, const char *wanted)
+{
+    leat_buf value = LEAT_BUF_INIT;
+    bool says = query.at != NULL && leat_http_query_get(query, name, &value) &&
+                leat_slice_is(leat_buf_view(&value), wanted);
+    leat_buf_close(&value);
+    return says;
+}
+
+/* A client that cannot name a subprotocol says it in the query. */
+static const leat_codec *centrifuge_codec(const leat_http_request *r)
+{
+    bool proto = leat_upgrade_offers(r, leat_centrifuge_proto.name) ||
+                 query_says(r->query, "cf_protocol", "protobuf") ||
+                 query_says(r->query, "format", "protobuf");
+    return proto ? &leat_centrifuge_proto : &leat_centrifuge_json;
+}
+
 void leat_http_handshake_centrifuge(leat_http_conn *c)
 {
     leat_upgrade upgrade;
@@ -126,7 +144,7 @@ void leat_http_handshake_centrifuge(leat_http_conn *c)
     if (!check_upgrade(c, &upgrade) || leat_http_guest_admit(c) != LEAT_HTTP_GUEST_WELCOME)
         return;
     struct handshake *h = make(c, &match, GOAL_GUEST, &upgrade);
-    h->codec = &leat_centrifuge_json;
+    h->codec = centrifuge_codec(leat_http_conn_request(c));
     begin(h);
 }
 

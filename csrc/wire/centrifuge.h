@@ -13,7 +13,9 @@
 #include "wire/codec.h"
 
 #define LEAT_CENTRIFUGE_SUBPROTOCOL "centrifuge-json"
+#define LEAT_CENTRIFUGE_PROTO_SUBPROTOCOL "centrifuge-protobuf"
 
 extern const leat_codec leat_centrifuge_json;
+extern const leat_codec leat_centrifuge_proto;
 
 #endif

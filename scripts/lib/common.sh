@@ -116,7 +116,7 @@ install_missing() {
 }
 
 need_for_build() {
-  need '' libuv1-dev libpq-dev liblua5.4-dev libssl-dev libcurl4-openssl-dev zlib1g-dev libc6-dev lua-cjson
+  need '' libuv1-dev libpq-dev liblua5.4-dev libssl-dev libcurl4-openssl-dev zlib1g-dev libnanopb-dev nanopb libc6-dev lua-cjson
   need cc gcc
   need cmake cmake
   need ninja ninja-build

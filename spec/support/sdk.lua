@@ -23,10 +23,6 @@ local M = {}
 function M.all()
   local list, missing = {}, {}
   local function add(name, variable, protobuf)
-    if protobuf then
-      missing[#missing + 1] = name .. ": the server does not speak protobuf yet"
-      return
-    end
     local words = {}
     for word in (os.getenv(variable) or ""):gmatch("%S+") do words[#words + 1] = word end
     if words[1] then
