@@ -1,6 +1,9 @@
 /* embed_call.c - handlers in C. A client's request comes to the worker (take), which keeps a call,
  * with a number and a deadline, and puts a leat_request into the inbox. The answer names the call's
- * number (on_answer): a call that is over by then, late or cancelled, is not found. */
+ * number (on_answer): a call that is over by then, late or cancelled, is not found.
+ *
+ * What is bounded is the number of requests that the program has not answered, not that of calls:
+ * a program that stands still would else collect the requests of clients who have given up. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,7 +63,6 @@ static void free_call(embed_call *c)
 {
     leat_map_remove(&c->worker->calls, &c->entry);
     leat_deadline_cancel(&c->deadline);
-    leat_metrics_add(core_of(c->worker)->metrics, LEAT_M_HOST_REQUESTS, -1);
     c->call->task_ = NULL;
     free(c);
 }
@@ -150,16 +152,25 @@ static void ask_program(embed_worker *w, uint64_t number, leat_request *r)
     r->server = s;
     r->worker = leat_worker_index(w->worker);
     r->number = number;
+    w->n_requests++;
+    leat_metrics_add(core_of(w)->metrics, LEAT_M_HOST_REQUESTS, 1);
     pthread_mutex_lock(&s->lock);
     leat_list_push(&s->requests, &r->link);
+    if (s->phase != EMBED_STARTING)
+        inbox_put(&s->inbox, &r->item);
     pthread_mutex_unlock(&s->lock);
-    inbox_put(&s->inbox, &r->item);
+}
+
+void embed_calls_begin(leat_server *s)
+{
+    for (leat_list *l = s->requests.next; l != &s->requests; l = l->next)
+        inbox_put(&s->inbox, &LEAT_CONTAINER_OF(l, leat_request, link)->item);
 }
 
 static bool has_room(const embed_worker *w)
 {
     const leat_config *config = &w->server->config;
-    return w->calls.count < (config->max_host_requests + config->workers - 1) / config->workers;
+    return w->n_requests < (config->max_host_requests + config->workers - 1) / config->workers;
 }
 
 static embed_call *new_call(embed_worker *w, leat_call *call)
@@ -170,7 +181,6 @@ static embed_call *new_call(embed_worker *w, leat_call *call)
     c->number = ++w->last_call;
     call->task_ = c;
     leat_deadline_init(&c->deadline);
-    leat_metrics_add(core_of(w)->metrics, LEAT_M_HOST_REQUESTS, 1);
     return c;
 }
 
@@ -213,6 +223,8 @@ static void on_answer(leat_worker_job *job, leat_worker *worker)
         verdict.json = (leat_slice){a->text, a->len};
     else if (a->code != LEAT_CODE_OK)
         verdict.failure.message = (leat_slice){a->text, a->len};
+    w->n_requests--;
+    leat_metrics_add(core_of(w)->metrics, LEAT_M_HOST_REQUESTS, -1);
     if (found != NULL)
         decide(LEAT_CONTAINER_OF(found, embed_call, entry), &verdict);
     free(a);
@@ -269,7 +281,7 @@ void leat_answer(leat_request *r, const char *json)
 void leat_refuse(leat_request *r, const char *code, const char *message)
 {
     leat_code known = LEAT_CODE_INTERNAL;
-    if (leat_code_parse(&known, code) < 0 || known == LEAT_CODE_OK)
+    if (code == NULL || leat_code_parse(&known, code) < 0 || known == LEAT_CODE_OK)
         known = LEAT_CODE_INTERNAL;
     send_answer(r, known, message);
 }
@@ -313,6 +325,8 @@ int leat_on_method(leat_server *s, const char *method, leat_request_fn on_reques
                    leat_error *error)
 {
     embed_check(!s->started, "leat_on_method", "only before leat_start");
+    if (method == NULL || on_request == NULL)
+        return embed_fail(error, "usage", "expected a method and a function");
     if (find_handler(s, LEAT_NATIVE_METHOD, leat_slice_of(method)) != NULL)
         return embed_fail(error, "usage", "method %s has a handler already", method);
     add_handler(s, LEAT_NATIVE_METHOD, on_request, arg)->name = leat_strdup(method);
@@ -325,6 +339,8 @@ int leat_on_publish(leat_server *s, const char *pattern, leat_request_fn on_requ
     char reason[200];
     leat_pattern *compiled = NULL;
     embed_check(!s->started, "leat_on_publish", "only before leat_start");
+    if (pattern == NULL || on_request == NULL)
+        return embed_fail(error, "usage", "expected a pattern and a function");
     if (leat_pattern_new(&compiled, leat_slice_of(pattern), false, reason, sizeof(reason)) < 0)
         return embed_fail(error, "usage", "pattern %s: %s", pattern, reason);
     add_handler(s, LEAT_NATIVE_PUBLISH, on_request, arg)->pattern = compiled;

@@ -121,12 +121,22 @@ static struct statement *new_statement(leat_server *server, const char *sql,
     return s;
 }
 
+/* What is published to one topic goes to one worker. */
+static size_t number_of(const char *topic)
+{
+    size_t sum = 5381;
+    for (; *topic != '\0'; topic++)
+        sum = sum * 33 + (unsigned char)*topic;
+    return sum;
+}
+
 static int begin(leat_server *server, struct statement *s, leat_done_fn on_done, void *arg,
                  leat_error *error)
 {
     s->on_done = on_done;
     s->arg = arg;
-    int err = embed_post(server, embed_worker_of(server, s->text), &s->job, error);
+    size_t worker = 0;
+    int err = embed_post(server, number_of(s->text), &worker, &s->job, error);
     if (err < 0)
         free(s);
     return err;

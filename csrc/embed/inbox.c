@@ -13,6 +13,7 @@
 int inbox_open(inbox *b)
 {
     leat_list_init(&b->items_);
+    atomic_init(&b->shut_, false);
     b->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (b->fd < 0)
         return uv_translate_sys_error(errno);
@@ -31,26 +32,55 @@ static void take_all(inbox *b, leat_list *out)
     pthread_mutex_unlock(&b->lock_);
 }
 
-void inbox_close(inbox *b)
+static int run_all(inbox *b)
 {
     leat_list all;
-    if (b->fd < 0)
-        return;
+    int n = 0;
     take_all(b, &all);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         inbox_item *item = LEAT_CONTAINER_OF(l, inbox_item, link_);
-        item->drop(item);
+        if (inbox_is_shut(b)) {
+            item->drop(item);
+        } else {
+            item->run(item);
+            n++;
+        }
     }
+    return n;
+}
+
+void inbox_close(inbox *b)
+{
+    if (b->fd < 0)
+        return;
+    inbox_shut(b);
+    run_all(b);
     close(b->fd);
     b->fd = -1;
     pthread_mutex_destroy(&b->lock_);
 }
 
-void inbox_wake(inbox *b)
+static void wake(inbox *b)
 {
     static const uint64_t one = 1;
     ssize_t put = write(b->fd, &one, sizeof(one)); /* full: it is readable anyway */
     (void)put;
+}
+
+void inbox_shut(inbox *b)
+{
+    atomic_store(&b->shut_, true);
+    wake(b);
+}
+
+void inbox_reopen(inbox *b)
+{
+    atomic_store(&b->shut_, false);
+}
+
+bool inbox_is_shut(inbox *b)
+{
+    return atomic_load(&b->shut_);
 }
 
 void inbox_put(inbox *b, inbox_item *item)
@@ -59,22 +89,14 @@ void inbox_put(inbox *b, inbox_item *item)
     bool was_empty = leat_list_empty(&b->items_);
     leat_list_push(&b->items_, &item->link_);
     if (was_empty)
-        inbox_wake(b);
+        wake(b);
     pthread_mutex_unlock(&b->lock_);
 }
 
 int inbox_run(inbox *b, int timeout_ms)
 {
     struct pollfd waits = {.fd = b->fd, .events = POLLIN};
-    leat_list all;
-    int n = 0;
     if (timeout_ms != 0)
         poll(&waits, 1, timeout_ms); /* a signal ends the wait early, which is no harm */
-    take_all(b, &all);
-    for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
-        inbox_item *item = LEAT_CONTAINER_OF(l, inbox_item, link_);
-        item->run(item);
-        n++;
-    }
-    return n;
+    return run_all(b);
 }

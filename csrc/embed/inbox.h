@@ -2,8 +2,8 @@
  * descriptor that is readable while something waits.
  *
  * Ownership  an item is embedded in an allocation of its sender, which belongs to the inbox from
- *            inbox_put on. `run` takes it over; at the end, `drop` does instead.
- * Threads    _put: any. _run: one at a time. _open, _close: when no other thread uses it.
+ *            inbox_put on. `run` takes it over; once the inbox is shut, `drop` does instead.
+ * Threads    _put, _shut: any. _run: one at a time. _open, _close: when no other thread uses it.
  * Units      milliseconds.
  * Errors     _open returns negative numbers (UV_E*).
  */
@@ -11,6 +11,8 @@
 #define LEAT_EMBED_INBOX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "base/list.h"
@@ -25,6 +27,7 @@ struct inbox_item {
 typedef struct inbox {
     pthread_mutex_t lock_;
     leat_list items_;
+    atomic_bool shut_;
     int fd;
 } inbox;
 
@@ -33,8 +36,12 @@ LEAT_MUST_CHECK int inbox_open(inbox *b);
 void inbox_close(inbox *b);
 
 void inbox_put(inbox *b, inbox_item *item);
-/* Makes a waiting inbox_run return. */
-void inbox_wake(inbox *b);
+/* Items are dropped from now on, even those of an inbox_run that is under way, but for the one that
+ * runs at this moment; a waiting inbox_run returns. */
+void inbox_shut(inbox *b);
+bool inbox_is_shut(inbox *b);
+/* Undoes it. */
+void inbox_reopen(inbox *b);
 
 /* Waits for an item for timeout_ms at most (-1: without end), then runs all that are there now.
  * Returns how many. */

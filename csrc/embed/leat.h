@@ -50,7 +50,7 @@ const char *leat_version(void);
 
 /* --- before the start --- */
 
-/* Makes a server that does nothing yet. Never NULL. */
+/* Makes a server that does nothing yet. NULL if the process has no descriptor left. */
 leat_server *leat_server_new(void);
 
 /* Sets one key of the configuration (docs/operations.md): leat_set(s, "listen", "127.0.0.1:8000",
@@ -74,8 +74,9 @@ void leat_use_own_thread(leat_server *s);
 typedef void (*leat_log_fn)(void *arg, int level, const char *line, size_t len);
 void leat_on_log(leat_server *s, leat_log_fn on_log, void *arg);
 
-/* Called once after leat_start. error NULL: the server listens at address ("127.0.0.1:40123"; ""
- * if it listens nowhere). Otherwise it has not started, and on_stopped does not follow. */
+/* Called once after leat_start, before any other callback but that of the log. error NULL: the
+ * server listens at address ("127.0.0.1:40123"; "" if it listens nowhere). Otherwise it has not
+ * started, and is over. */
 typedef void (*leat_ready_fn)(void *arg, const char *address, const leat_error *error);
 void leat_on_ready(leat_server *s, leat_ready_fn on_ready, void *arg);
 
@@ -100,8 +101,9 @@ void leat_reload(leat_server *s);
 
 /* Ends the server: it accepts nothing more, clients are told to come back elsewhere (drain_ms),
  * every subscription of the program gets `closed`, and every pending answer arrives. on_stopped
- * (may be NULL) is the last callback of all. A second call drains no longer. Does nothing on a
- * server that has not started: then on_stopped is not called. */
+ * (may be NULL) is called once, after all of that; at once, if the server is over already. A second
+ * call drains no longer; both functions are called. Does nothing before leat_start: then on_stopped
+ * is not called. */
 typedef void (*leat_stopped_fn)(void *arg);
 void leat_stop(leat_server *s, leat_stopped_fn on_stopped, void *arg);
 
