@@ -19,6 +19,7 @@
 #include "hub/broker.h"
 #include "hub/hub_anchor.h"
 #include "hub/hub_health.h"
+#include "hub/hub_held.h"
 #include "hub/hub_pending.h"
 #include "hub/hub_worker.h"
 #include "outbox/history.h"
@@ -60,6 +61,7 @@ typedef struct hub_topic {
     int64_t heard;          /* the highest seq that anything told of */
     int64_t announced;      /* the highest seq that was announced */
     hub_pending pending;    /* events beyond at.seq */
+    hub_held held;          /* signals that came behind such events; none while it is unplaced */
     bool lost;           /* an announcement was lost, or may have been: the events that the outbox
                             brings count as repaired */
     int64_t read_to;     /* the highest seq that a read, or the outbox, has seen */

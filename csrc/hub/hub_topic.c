@@ -45,6 +45,7 @@ static hub_topic *make_topic(leat_hub *h, leat_slice name)
     t->name = leat_memdup(name.at, name.len);
     t->at.seq = LEAT_HUB_UNKNOWN;
     t->at.revoked = LEAT_NEVER_REVOKED;
+    hub_held_init(&t->held);
     leat_list_init(&t->interests);
     leat_list_init(&t->want_link);
     leat_map_add(&h->topics, &t->entry, (leat_slice){t->name, name.len});
@@ -56,6 +57,7 @@ static void free_topic(hub_topic *t)
     leat_map_remove(&t->hub->topics, &t->entry);
     hub_want_forget(t);
     hub_pending_clear(&t->pending);
+    hub_held_clear(&t->held);
     free(t->epoch);
     free(t->name);
     free(t);
@@ -167,10 +169,20 @@ static char *full_epoch(const leat_hub *h, leat_slice announced)
     return leat_buf_detach(&b, NULL);
 }
 
+/* Gives the signals that came behind the event with that seq, or behind an earlier one. */
+static void give_held(hub_topic *t, int64_t seq)
+{
+    leat_event *signal;
+    while ((signal = hub_held_take(&t->held, seq)) != NULL)
+        hub_interest_give(t, signal, LEAT_HUB_SIGNAL);
+}
+
+/* The workers keep signals for who gets another snapshot. */
 static void reset(hub_topic *t, int reason)
 {
     forget_numbering(t);
     hub_interest_tell_reset(t, reason);
+    give_held(t, INT64_MAX);
 }
 
 void hub_topic_reset_all(leat_hub *h)
@@ -190,6 +202,7 @@ static void give_next(hub_topic *t, leat_event *e)
         t->at.revoked = t->at.seq;
     leat_metrics_add(t->hub->metrics, LEAT_M_EVENTS, 1);
     hub_interest_give(t, e, LEAT_HUB_EVENT);
+    give_held(t, t->at.seq);
 }
 
 /* Gives the event if it is the next one and the topic is not disputed. Otherwise keeps it. Takes
@@ -211,6 +224,8 @@ static void advance(hub_topic *t)
     while (t->standing == HUB_IN_ORDER &&
            (e = hub_pending_take(&t->pending, t->at.seq + 1)) != NULL)
         give_next(t, e);
+    if (t->standing == HUB_IN_ORDER) /* a dispute may have ended without another event */
+        give_held(t, t->at.seq);
     if (t->heard > t->at.seq || is_disputed(t))
         hub_want_next(t);
     else
@@ -312,13 +327,24 @@ static bool take_announced(hub_topic *t, const leat_announcement *a)
     return !is_disputed(t);
 }
 
+/* A signal overtakes no event that the hub has heard of, and comes past no revocation. */
+static void announce_signal(hub_topic *t, leat_event *signal)
+{
+    if (!is_placed(t) || (t->standing == HUB_IN_ORDER && t->heard <= t->at.seq)) {
+        hub_interest_give(t, signal, LEAT_HUB_SIGNAL);
+        return;
+    }
+    size_t n = hub_held_add(&t->held, signal, t->heard, t->hub->limits->hub_pending_bytes);
+    leat_metrics_add(t->hub->metrics, LEAT_M_SIGNALS_DROPPED, (int64_t)n);
+}
+
 bool hub_topic_announce(leat_hub *h, const leat_announcement *a)
 {
     hub_topic *t = hub_topic_find(h, a->topic);
     if (t == NULL)
         return true;
     if (a->kind == LEAT_ANNOUNCE_SIGNAL || a->kind == LEAT_ANNOUNCE_CONFLATING) {
-        hub_interest_give(t, event_of(t, a), LEAT_HUB_SIGNAL);
+        announce_signal(t, event_of(t, a));
         return true;
     }
     return !adopt_announced_epoch(t, a->epoch) || take_announced(t, a);

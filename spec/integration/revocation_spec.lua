@@ -207,6 +207,21 @@ describe("a revocation", function()
     assert.equal("revoked", client:expect("closed").code)
   end)
 
+  it("keeps signals out, too, while an event before it is fetched that was too large to announce", function()
+    for id = 1, 5 do
+      local client = s:connect { token = tostring(id) }
+      client:subscribe("room:2")
+      s.session:run(([[
+        begin; select leat.publish('room:2', to_jsonb(repeat('x', 9000))); select take('room:2', %d); commit;
+        select leat.signal('room:2', '"secret"'); select leat.signal('room:2', '"secret"', 'key')]]):format(id))
+
+      client:expect("event")
+      assert.equal("revoked", client:expect("closed").code)
+      assert.same({}, client:drain())
+      client:close()
+    end
+  end)
+
   it("holds the subscription while the handler cannot decide", function()
     local client = s:connect { token = "7" }
     local seq = client:subscribe("room:2").seq

@@ -35,6 +35,8 @@ static struct {
     uint64_t now;
     size_t n_resets;
     int last_reset;
+    size_t n_signals;
+    size_t n_given_before; /* events before the last signal */
 } seen;
 
 void hub_worker_tell_armed(hub_worker *w, leat_topic_life topic)
@@ -67,6 +69,9 @@ bool hub_worker_give(hub_worker *w, leat_hub_news_kind kind, uint64_t generation
     if (kind == LEAT_HUB_EVENT) {
         seen.given[seen.n_given++] = leat_event_seq(e);
         seen.last_kind = leat_event_kind_of(e);
+    } else {
+        seen.n_signals++;
+        seen.n_given_before = seen.n_given;
     }
     return true;
 }
@@ -172,6 +177,25 @@ static bool announce(world *w, const char *epoch, int64_t seq, bool with_data)
         .data = with_data ? leat_slice_of("{}") : (leat_slice){NULL, 0},
     };
     return hub_topic_announce(&w->hub, &a);
+}
+
+static void announce_kind(world *w, leat_announcement_kind kind, int64_t seq)
+{
+    leat_announcement a = {
+        .kind = kind,
+        .topic = leat_slice_of("t"),
+        .epoch = leat_slice_of("a"),
+        .seq = seq,
+        .data = leat_slice_of("null"),
+        .key = leat_slice_of("k"),
+    };
+    hub_topic_announce(&w->hub, &a);
+}
+
+static void assert_signals(size_t n, size_t n_given_before)
+{
+    assert_int_equal(n, seen.n_signals);
+    assert_int_equal(n_given_before, seen.n_given_before);
 }
 
 static void position(world *w, const char *epoch, int64_t seq)
@@ -384,6 +408,87 @@ static void test_fetches_what_was_too_large_to_announce(void **state)
     assert_given(1, 1);
     world *w = *state;
     assert_int_equal(0, leat_metrics_get(w->hub.metrics, LEAT_M_GAPS_REPAIRED));
+}
+
+static void test_gives_signals_behind_the_events_that_came_before_them(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 1, false);
+    announce_kind(*state, LEAT_ANNOUNCE_REVOKE, 2);
+    announce_kind(*state, LEAT_ANNOUNCE_SIGNAL, 0);
+    announce_kind(*state, LEAT_ANNOUNCE_CONFLATING, 0);
+    announce(*state, "a", 3, true);
+    announce_kind(*state, LEAT_ANNOUNCE_SIGNAL, 0);
+    assert_signals(0, 0);
+
+    answer(*state, "00000001-a", 1, 1);
+
+    assert_given(1, 3);
+    assert_signals(3, 3);
+    announce_kind(*state, LEAT_ANNOUNCE_SIGNAL, 0);
+    assert_signals(4, 3);
+}
+
+static void test_gives_signals_before_the_events_that_came_behind_them(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 1, false);
+    announce_kind(*state, LEAT_ANNOUNCE_SIGNAL, 0);
+
+    answer(*state, "00000001-a", 1, 3);
+
+    assert_given(1, 3);
+    assert_signals(1, 1);
+}
+
+static void test_gives_signals_once_a_dispute_is_settled(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 1, true);
+    announce(*state, "a", 1, true);
+    announce_kind(*state, LEAT_ANNOUNCE_SIGNAL, 0);
+    assert_signals(0, 0);
+
+    answer(*state, "00000001-a", 1, 1);
+
+    assert_signals(1, 1);
+}
+
+/* Whoever resyncs gets the newest of those that conflate, behind the snapshot. */
+static void test_gives_signals_behind_a_reset(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 1, false);
+    announce_kind(*state, LEAT_ANNOUNCE_CONFLATING, 0);
+
+    answer(*state, "00000001-a", 5, 9);
+
+    assert_int_equal(1, seen.n_resets);
+    assert_signals(1, 0);
+}
+
+static void test_keeps_signals_within_its_bytes(void **state)
+{
+    world *w = *state;
+    position(w, "00000001-a", 0);
+    w->limits.hub_pending_bytes = 1000;
+    announce(w, "a", 1, false);
+    for (int i = 0; i < 100; i++)
+        announce_kind(w, LEAT_ANNOUNCE_SIGNAL, 0);
+
+    answer(w, "00000001-a", 1, 1);
+
+    assert_in_range(seen.n_signals, 1, 10);
+    assert_int_equal(100 - seen.n_signals,
+                     leat_metrics_get(w->hub.metrics, LEAT_M_SIGNALS_DROPPED));
+}
+
+static void test_drops_signals_that_nobody_awaits_any_more(void **state)
+{
+    position(*state, "00000001-a", 0);
+    announce(*state, "a", 1, false);
+    announce_kind(*state, LEAT_ANNOUNCE_SIGNAL, 0); /* tear_down looks for what is left */
+    assert_signals(0, 0);
 }
 
 static void test_finds_a_lost_last_event(void **state)
@@ -616,6 +721,12 @@ int main(void)
         TEST(test_gives_what_is_too_large_without_its_data),
         TEST(test_holds_back_what_lies_behind_a_hole),
         TEST(test_fetches_what_was_too_large_to_announce),
+        TEST(test_gives_signals_behind_the_events_that_came_before_them),
+        TEST(test_gives_signals_before_the_events_that_came_behind_them),
+        TEST(test_gives_signals_once_a_dispute_is_settled),
+        TEST(test_gives_signals_behind_a_reset),
+        TEST(test_keeps_signals_within_its_bytes),
+        TEST(test_drops_signals_that_nobody_awaits_any_more),
         TEST(test_finds_a_lost_last_event),
         TEST(test_waits_for_the_announcement_when_a_read_is_ahead),
         TEST(test_starts_over_when_history_is_gone),
