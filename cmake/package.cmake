@@ -1,7 +1,7 @@
 # What `cmake --install` installs beside the binary, and the Debian package that CPack makes of it:
 #   cmake --preset package && cmake --build --preset package && cpack --config build/package/CPackConfig.cmake
 set(data ${CMAKE_INSTALL_DATADIR}/leat)
-install(DIRECTORY lua DESTINATION ${data} REGEX "/apps/.*/spec$" EXCLUDE)
+install(DIRECTORY lua DESTINATION ${data} REGEX "/apps/.*/(spec|node_modules|npm)$" EXCLUDE)
 install(DIRECTORY config/schema DESTINATION ${data}/config)
 install(DIRECTORY clients/js/src DESTINATION ${data}/clients/js)
 if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
