@@ -141,15 +141,20 @@ static int look_at_version(examination *x)
 static int look_at_schema(examination *x)
 {
     leat_buf why = LEAT_BUF_INIT;
-    char text[32];
-    int version = 0;
-    int err = leat_migrate_check(x->db, x->config->schema_dir, &version, &why);
+    char text[128];
+    int installed = 0, known = 0;
+    int err = leat_migrate_check(x->db, x->config->schema_dir, &installed, &known, &why);
     leat_buf_char(&why, '\0');
     if (err < 0)
         find(x, LEAT_SEVERITY_FATAL, why.at, "");
-    snprintf(text, sizeof(text), "version %d", version);
+    snprintf(text, sizeof(text), "version %d", installed);
     if (err == 0)
         x->doctor->on_fact(x->doctor->arg, "schema", text);
+    snprintf(text, sizeof(text),
+             "schema leat is at version %d, newer than this leat, which knows %d and works with it",
+             installed, known);
+    if (installed > known)
+        find(x, LEAT_SEVERITY_NOTE, text, "upgrade this leat when the others are");
     leat_buf_close(&why);
     return err;
 }

@@ -126,6 +126,8 @@ static int read_sql(leat_buf *out, const char *dir, const char *name, leat_buf *
 
 /* --- the database --- */
 
+#define NEWER "schema leat is at version %d, newer than this leat, which knows %d and works with it"
+
 static int refuse_newer(int installed, int known, leat_buf *error)
 {
     leat_buf_printf(
@@ -237,7 +239,34 @@ static int refuse_half(leat_pg_sync *db, leat_buf *error)
     return err;
 }
 
-/* Returns LEAT_ESCHEMA if these files cannot have made the installed schema. */
+/* Whether a schema that is newer than these files says that a server of theirs works with it
+ * (0010_upgrades.sql). */
+static int read_is_served(leat_pg_sync *db, int known, bool *is_served, leat_buf *error)
+{
+    leat_buf sql = LEAT_BUF_INIT, value = LEAT_BUF_INIT;
+    bool is_null = true;
+    int err = ask(db,
+                  "select 1 from pg_catalog.pg_attribute"
+                  " where attrelid = 'leat_internal.migration'::pg_catalog.regclass"
+                  " and attname = 'oldest_server'",
+                  &value, &is_null, error);
+    *is_served = false;
+    leat_buf_printf(&sql,
+                    "select oldest_server <= %d from leat_internal.migration"
+                    " order by version desc limit 1",
+                    known);
+    leat_buf_char(&sql, '\0');
+    if (err == 0 && !is_null) {
+        err = ask(db, sql.at, &value, &is_null, error);
+        *is_served = err == 0 && !is_null && strcmp(value.at, "t") == 0;
+    }
+    leat_buf_close(&sql);
+    leat_buf_close(&value);
+    return err;
+}
+
+/* Returns LEAT_ESCHEMA if the installed schema is neither one that these files can have made, nor a
+ * newer one that goes with them. */
 static int read_fitting_version(leat_pg_sync *db, const struct migrations *m, int *version,
                                 leat_buf *error)
 {
@@ -248,7 +277,10 @@ static int read_fitting_version(leat_pg_sync *db, const struct migrations *m, in
         err = refuse_other_files(db, m, error);
     if (err == 0 && *version > 0)
         err = refuse_half(db, error);
+    bool is_served = true;
     if (err == 0 && *version > m->count)
+        err = read_is_served(db, m->count, &is_served, error);
+    if (err == 0 && !is_served)
         err = refuse_newer(*version, m->count, error);
     return err;
 }
@@ -301,8 +333,11 @@ static int upgrade(leat_pg_sync *db, const char *dir, const struct migrations *m
             return err;
         leat_buf_printf(report, "applied %s\n", m->at[i].name);
     }
-    leat_buf_printf(report, "schema leat is at version %d%s\n", m->count,
-                    installed == m->count ? ", nothing to do" : "");
+    if (installed > m->count)
+        leat_buf_printf(report, NEWER "\n", installed, m->count);
+    else
+        leat_buf_printf(report, "schema leat is at version %d%s\n", m->count,
+                        installed == m->count ? ", nothing to do" : "");
     return 0;
 }
 
@@ -356,7 +391,9 @@ int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, leat_buf *report
     err = read_fitting_version(db, &m, &installed, error);
     for (int i = installed; i < m.count && err == 0; i++)
         err = plan_one(schema_dir, &m.at[i], report, error);
-    if (err == 0 && installed == m.count)
+    if (err == 0 && installed > m.count)
+        leat_buf_printf(report, NEWER "\n", installed, m.count);
+    else if (err == 0 && installed == m.count)
         leat_buf_printf(report, "schema leat is at version %d, nothing to do\n", installed);
     else if (err == 0)
         leat_buf_printf(report, "schema leat would go from version %d to %d\n", installed, m.count);
@@ -364,27 +401,28 @@ int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, leat_buf *report
     return err;
 }
 
-int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version, leat_buf *error)
+int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *installed, int *known,
+                       leat_buf *error)
 {
     struct migrations m;
+    int version = 0;
     int err = list_migrations(&m, schema_dir, error);
     if (err < 0)
         return err;
-    int known = m.count;
-    int installed = 0;
-    err = read_fitting_version(db, &m, &installed, error);
+    err = read_fitting_version(db, &m, &version, error);
     free_migrations(&m);
     if (err < 0)
         return err;
-    if (installed == known) {
-        *version = installed;
+    if (version >= m.count) {
+        *installed = version;
+        *known = m.count;
         return 0;
     }
-    if (installed == 0)
+    if (version == 0)
         leat_buf_text(error, "schema leat is not installed: run leat migrate");
     else
         leat_buf_printf(error, "schema leat is at version %d, this leat needs %d: run leat migrate",
-                        installed, known);
+                        version, m.count);
     return LEAT_ESCHEMA;
 }
 

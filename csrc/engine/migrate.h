@@ -26,10 +26,10 @@ LEAT_MUST_CHECK int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, l
 LEAT_MUST_CHECK int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, leat_buf *report,
                                       leat_buf *error);
 
-/* Returns 0 and writes *version if the installed schema is the one that belongs to the files, else
- * LEAT_ESCHEMA. */
-LEAT_MUST_CHECK int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *version,
-                                       leat_buf *error);
+/* Returns 0 and writes *installed and *known, the version of the files, if the installed schema
+ * belongs to the files, or is a newer one that says that it goes with them. Else LEAT_ESCHEMA. */
+LEAT_MUST_CHECK int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *installed,
+                                       int *known, leat_buf *error);
 
 /* Calls leat_internal.FUNCTION(role), for a function that grants rights. Appends a line to report.
  */

@@ -209,7 +209,7 @@ describe("leat", function()
     assert.matches("leat migrate", err, 1, true)
 
     leat({ "migrate" }, { LEAT_DATABASE_URL = empty.url })
-    empty.session:run("insert into leat_internal.migration (version, name) values (9000, '9000_future.sql')")
+    empty.session:run "insert into leat_internal.migration values (9000, '9000_future.sql', default, 8999)"
     for _, command in ipairs { args, { "migrate" } } do
       code, _, err = leat(command, { LEAT_DATABASE_URL = empty.url })
       assert.equal(1, code)
@@ -217,6 +217,21 @@ describe("leat", function()
       assert.matches("newer", err, 1, true)
     end
     empty:drop()
+  end)
+
+  it("works with a newer schema that says so", function()
+    local newer = postgres.database(fixtures.schema)
+    newer.session:run "insert into leat_internal.migration values (9000, '9000_future.sql')"
+
+    local code, out = leat({ "check", "--app", app }, { LEAT_DATABASE_URL = newer.url })
+    assert.equal(0, code, out)
+    assert.matches("note: schema leat is at version 9000, newer than this leat", out, 1, true)
+    code, out = leat({ "migrate" }, { LEAT_DATABASE_URL = newer.url })
+    assert.equal(0, code)
+    assert.matches("^schema leat is at version 9000, newer than this leat, which knows %d+ and works with it$", out)
+    local s = server.start { url = newer.url, app = app }
+    s:stop()
+    newer:drop()
   end)
 
   it("refuses a schema of before the first release, and says what to do", function()

@@ -12,7 +12,7 @@ local Stage = {}
 Stage.__index = Stage
 
 --- options: app (its text), schema (SQL), env (variables, or a function of the database that gives them), args,
---- log (see server), cluster (else the shared one),
+--- log (see server), cluster (else the shared one), binary (of another leat),
 --- public (texts by file name).
 function M.open(options)
   local self = setmetatable({ options = options, clients = {} }, Stage)
@@ -20,7 +20,8 @@ function M.open(options)
   self.app = self.folder .. "/app.lua"
   files.write(self.app, options.app)
   if options.public then files.write_all(self.folder .. "/public", options.public) end
-  self.db = options.cluster and options.cluster:database(options.schema) or postgres.database(options.schema)
+  self.db = options.cluster and options.cluster:database(options.schema)
+    or postgres.database(options.schema, options.binary)
   self.session = self.db.session
   self:serve(type(options.env) == "function" and options.env(self.db) or options.env)
   return self
@@ -31,6 +32,7 @@ function Stage:serve(variables)
   self.server = server.start {
     url = self.db.url,
     app = self.app,
+    binary = self.options.binary,
     env = variables,
     args = self.options.args,
     log = self.options.log,

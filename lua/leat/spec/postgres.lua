@@ -7,8 +7,8 @@ local process = require "leat.spec.process"
 
 local M = {}
 
-local function migrate(url)
-  local code, out, err = process.run(env.binary(), {
+local function migrate(url, binary)
+  local code, out, err = process.run(binary or env.binary(), {
     args = { "migrate" },
     env = { LEAT_DATABASE_URL = url },
   })
@@ -43,17 +43,18 @@ local function make_empty(url_of)
   return self
 end
 
---- A database with schema leat and the given SQL: { name, url, session }. url_of(name) says where.
-function M.database_at(url_of, schema)
+--- A database with schema leat and the given SQL: { name, url, session }. url_of(name) says where; binary, which may
+--- be nil, is another leat than the one that is tested.
+function M.database_at(url_of, schema, binary)
   local self = make_empty(url_of)
-  migrate(self.url)
+  migrate(self.url, binary)
   if schema then self.session:run(schema) end
   return self
 end
 
 --- One on the shared cluster.
-function M.database(schema)
-  return M.database_at(env.database_url, schema)
+function M.database(schema, binary)
+  return M.database_at(env.database_url, schema, binary)
 end
 
 --- A database on the shared cluster that has nothing in it.

@@ -1,0 +1,27 @@
+# The server of the schema before this one, for the spec of an upgrade.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # root and work are those of scripts/test
+
+# older_commit: the commit before the one that added the newest migration. Fails where the history is not at hand.
+older_commit() {
+  local newest
+  newest=$(git -C "$root" log -1 --diff-filter=A --format=%H -- config/schema 2>/dev/null) || return
+  [ -n "$newest" ] && git -C "$root" rev-parse --verify --quiet "$newest^"
+}
+
+# build_older: builds that commit's server, once, and exports its path. Without the history the variable stays unset, and
+# the spec says so.
+build_older() {
+  local commit dir=$work/older
+  commit=$(older_commit) || return 0
+  if [ "$(cat "$dir/commit" 2>/dev/null)" != "$commit" ]; then
+    rm -rf "$dir" && mkdir -p "$dir/source" || return
+    git -C "$root" archive "$commit" | tar -x -C "$dir/source" || return
+    step "configuring the older server" "$work/configure-older.log" \
+      cmake -S "$dir/source" --preset release
+    step "building the older server" "$work/build-older.log" \
+      cmake --build "$dir/source/build/release" --target leat
+    printf '%s' "$commit" >"$dir/commit"
+  fi
+  export LEAT_OLDER_BIN=$dir/source/build/release/csrc/app/leat
+}
