@@ -303,6 +303,10 @@ return {
   max_event_bytes = 2097152,
   -- Rows of one fetch from the outbox.
   history_events = 500,
+  -- One answer to `history` (Centrifugo's clients) has so many events at most, and so many bytes of them besides
+  -- the first one. A client asks again for what comes after them.
+  max_history_events = 1000,
+  max_history_bytes = 1048576,
   -- Events of one topic that may wait until a hole before them has been filled.
   hub_pending_bytes = 4194304,
   -- Events on their way to one worker (a thread). What does not fit is left out, and fetched from the

@@ -58,6 +58,8 @@ typedef struct leat_limits {
     size_t ring_bytes;         /* of one topic */
     size_t max_event_bytes;    /* a larger entry of the outbox is not held */
     size_t history_events;     /* rows of one fetch from the outbox */
+    size_t max_history_events; /* in one answer to a client's history */
+    size_t max_history_bytes;  /* of their data, but for the first one's */
     size_t hub_pending_bytes;  /* events of one topic that wait for a hole to be filled */
     size_t worker_mail_bytes;  /* events on their way from the hub to one worker */
     size_t max_signal_backlog; /* bytes queued for a client to whom conflating signals are sent */

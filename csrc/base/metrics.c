@@ -44,6 +44,11 @@ typedef struct series {
         "leat_handshakes_total", "counter", "outcome=\"" outcome "\"",                             \
             "Subscription handshakes that ended, by outcome."                                      \
     }
+#define HISTORIES(outcome)                                                                         \
+    {                                                                                              \
+        "leat_history_requests_total", "counter", "outcome=\"" outcome "\"",                       \
+            "Clients' requests for stored events, by what became of them."                         \
+    }
 #define CONFINED(by)                                                                               \
     {                                                                                              \
         "leat_confined", "gauge", "by=\"" by "\"",                                                 \
@@ -186,6 +191,11 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_RESYNCS_EPOCH] = RESYNCS("epoch"),
     [LEAT_M_RESYNCS_REQUESTED] = RESYNCS("requested"),
     [LEAT_M_RESYNCS_TOO_LARGE] = RESYNCS("too_large"),
+    [LEAT_M_HISTORIES_OK] = HISTORIES("ok"),
+    [LEAT_M_HISTORIES_CUT] = HISTORIES("cut"),
+    [LEAT_M_HISTORIES_LOST] = HISTORIES("lost"),
+    [LEAT_M_HISTORIES_REFUSED] = HISTORIES("refused"),
+    [LEAT_M_HISTORIES_FAILED] = HISTORIES("failed"),
     [LEAT_M_REAUTHORIZATIONS] =
         COUNTER("leat_reauthorizations_total", "Subscribe handlers run again for a subscription."),
     [LEAT_M_SLOT_WAITERS] = GAUGE("leat_turn_waiters",

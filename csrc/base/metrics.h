@@ -63,6 +63,11 @@ typedef enum leat_metric {
     LEAT_M_RESYNCS_EPOCH,
     LEAT_M_RESYNCS_REQUESTED,
     LEAT_M_RESYNCS_TOO_LARGE,
+    LEAT_M_HISTORIES_OK, /* leat_history_requests_total{outcome=...} */
+    LEAT_M_HISTORIES_CUT,
+    LEAT_M_HISTORIES_LOST,
+    LEAT_M_HISTORIES_REFUSED,
+    LEAT_M_HISTORIES_FAILED,
     LEAT_M_REAUTHORIZATIONS,  /* leat_reauthorizations_total */
     LEAT_M_SLOT_WAITERS,      /* leat_turn_waiters (gauge) */
     LEAT_M_LEFT_BEHIND,       /* leat_workers_left_behind_total */

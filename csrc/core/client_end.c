@@ -1,6 +1,7 @@
 /* client_end.c - ends what the client has, then its connection. */
 #include "core/client_end.h"
 
+#include "core/client_history.h"
 #include "core/client_request.h"
 #include "core/sub.h"
 #include "wire/close_code.h"
@@ -10,6 +11,8 @@ void client_end(leat_client *c)
     client_set_status(c, CLIENT_CLOSED); /* first: what ends now begins nothing new */
     leat_sub_close_all(&c->base);
     client_request_abandon_all(c);
+    if (c->foreign != NULL)
+        client_history_cancel_all(client_foreign_histories(c->foreign));
     client_foreign_free(c->foreign);
     c->foreign = NULL;
     leat_deadline_cancel(&c->timer);

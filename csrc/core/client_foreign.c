@@ -20,6 +20,7 @@ struct client_foreign {
     leat_buf rest;
     leat_list voids; /* void_topic; at most max_subscriptions */
     size_t n_voids;
+    leat_list histories;
     uint64_t pinged_ms;
 };
 
@@ -35,6 +36,7 @@ client_foreign *client_foreign_new(leat_core *core, void (*on_rest)(void *owner,
     f->pinged_ms = leat_loop_now(core->loop);
     leat_deadline_init(&f->turn);
     leat_list_init(&f->voids);
+    leat_list_init(&f->histories);
     return f;
 }
 
@@ -129,6 +131,13 @@ bool client_foreign_take_void(client_foreign *f, leat_slice topic)
         return false;
     free_void(f, v);
     return true;
+}
+
+/* --- history --- */
+
+leat_list *client_foreign_histories(client_foreign *f)
+{
+    return &f->histories;
 }
 
 /* --- pings --- */

@@ -31,6 +31,9 @@ void client_foreign_void(client_foreign *f, leat_slice topic);
 /* Returns true once after that. */
 bool client_foreign_take_void(client_foreign *f, leat_slice topic);
 
+/* The list of its client_history: requests for stored events under way. */
+leat_list *client_foreign_histories(client_foreign *f);
+
 /* Returns true if a ping is due, and counts it as sent. look_ms: when the next look may be. */
 bool client_foreign_take_ping(client_foreign *f, uint64_t look_ms);
 

@@ -7,6 +7,7 @@
 
 #include "core/admission.h"
 #include "core/client_end.h"
+#include "core/client_history.h"
 #include "core/client_identity.h"
 #include "core/client_request.h"
 #include "core/client_send.h"
@@ -193,6 +194,14 @@ static void publish(leat_client *c, const leat_message *m)
         client_send_error(&c->base, m->id, none, &why);
 }
 
+static void history(leat_client *c, const leat_message *m)
+{
+    if (c->codec->write_history != NULL)
+        client_history_begin(c, m, deadline_of(c, m));
+    else
+        refuse_message(c, m->id, LEAT_CODE_NOT_FOUND, "this protocol has no history");
+}
+
 static void dispatch(leat_client *c, const leat_message *m)
 {
     switch (m->op) {
@@ -212,6 +221,8 @@ static void dispatch(leat_client *c, const leat_message *m)
         request(c, m, m->token, none);
         return;
     case LEAT_OP_HISTORY:
+        history(c, m);
+        return;
     case LEAT_OP_ABSENT:
         refuse_message(c, m->id, LEAT_CODE_NOT_FOUND, "this server does not have that");
         return;

@@ -127,6 +127,15 @@ void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written)
     leat_peer_send(p, &out);
 }
 
+void client_send_history(leat_subscriber *to, leat_slice id, const leat_stored *stored,
+                         size_t data_len)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_peer *p = begin(to, &out, "history", data_len);
+    client_of(to)->codec->write_history(&out, id, stored);
+    leat_peer_send(p, &out);
+}
+
 void client_send_ping(leat_subscriber *to)
 {
     leat_buf out = LEAT_BUF_INIT;

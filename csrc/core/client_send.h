@@ -28,6 +28,9 @@ void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
 void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failure *failure);
 /* The client's identity is accepted, or renewed. */
 void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written);
+/* data_len: of the events, together. */
+void client_send_history(leat_subscriber *to, leat_slice id, const leat_stored *stored,
+                         size_t data_len);
 void client_send_ping(leat_subscriber *to);
 /* json.at == NULL: no data. */
 void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json, leat_slice written);

@@ -244,6 +244,38 @@ void leat_sub_reauthorize_expired(leat_subscriber *r, int64_t now_s)
     }
 }
 
+static bool refuse(leat_failure *why, leat_code code, const char *sentence)
+{
+    *why = (leat_failure){.code = code, .message = leat_slice_of(sentence)};
+    return false;
+}
+
+bool leat_sub_may_look_back(const leat_sub *s, leat_failure *why)
+{
+    if (s == NULL || sub_traits[s->state].asked)
+        return refuse(why, LEAT_CODE_FORBIDDEN, "not subscribed to this topic");
+    if (sub_traits[s->state].metric == LEAT_M_SUBS_AUTHORIZING || s->renumbered)
+        return refuse(why, LEAT_CODE_UNAVAILABLE, "the right to this topic is looked at again");
+    if (leat_hook_applies(&s->cursor.topic->hook))
+        return refuse(why, LEAT_CODE_NOT_FOUND, "the events of this topic are made when they come");
+    return true;
+}
+
+/* The events up to the cursor have been given, or are in a snapshot that was given. What comes
+ * after it may be shown, too, unless there is a revocation among it: the cursor is to come there
+ * first. */
+bool leat_sub_history_end(const leat_sub *s, const leat_named_position *head, int64_t *end,
+                          leat_failure *why)
+{
+    if (!leat_sub_may_look_back(s, why))
+        return false;
+    if (!leat_slice_equal(head->epoch, leat_epoch_text(s->cursor.topic->ring.epoch)))
+        return refuse(why, LEAT_CODE_UNAVAILABLE, "the topic's numbering has changed");
+    int64_t passed = s->cursor.next_seq - 1;
+    *end = head->revoked <= passed ? head->seq : passed;
+    return true;
+}
+
 int64_t leat_sub_next_expiry(const leat_subscriber *r)
 {
     int64_t first = 0;

@@ -51,6 +51,14 @@ void leat_sub_reauthorize_expired(leat_subscriber *r, int64_t now_s);
  * while its handler is deciding anyway. */
 int64_t leat_sub_next_expiry(const leat_subscriber *r);
 
+/* May the subscriber be shown stored events of the topic? s NULL: it is not subscribed. why is
+ * written if not. */
+bool leat_sub_may_look_back(const leat_sub *s, leat_failure *why);
+/* The same, now that the topic's position was read with them: the last of them that may be shown is
+ * *end. */
+bool leat_sub_history_end(const leat_sub *s, const leat_named_position *head, int64_t *end,
+                          leat_failure *why);
+
 /* What subscriptions do when their topic tells them something. */
 extern const leat_cursor_handler leat_sub_cursors;
 

@@ -229,6 +229,10 @@ static const leat_config_key keys[] = {
              "one event; a larger one is not kept in memory, and its topic's subscriptions resync"),
     SIZE_KEY("history_events", limits.history_events, 500, 1, 100000,
              "rows of one fetch from the outbox"),
+    SIZE_KEY("max_history_events", limits.max_history_events, 1000, 1, 100000,
+             "events in one answer to `history` (Centrifugo's clients)"),
+    SIZE_KEY("max_history_bytes", limits.max_history_bytes, MIB, KIB, 256 * MIB,
+             "bytes of these events, beyond which an answer has no further one"),
     SIZE_KEY("hub_pending_bytes", limits.hub_pending_bytes, 4 * MIB, 4 * KIB, 16 * GIB,
              "bytes of one topic's events that wait for an earlier event"),
     SIZE_KEY(

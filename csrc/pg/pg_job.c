@@ -14,6 +14,11 @@ void leat_pg_job_init(leat_pg_job *j)
     leat_pg_waiter_init(&j->waiter_);
 }
 
+void leat_pg_job_bill(leat_pg_job *j, leat_pg_bill bill)
+{
+    j->waiter_.bill = bill;
+}
+
 static leat_pg_param *copy_params(const leat_pg_param *params, int n_params)
 {
     size_t bytes = 0;

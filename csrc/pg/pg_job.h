@@ -23,7 +23,8 @@ typedef struct leat_pg_job leat_pg_job;
 typedef void (*leat_pg_job_cb)(leat_pg_job *j, leat_pg_result *res, int err);
 
 struct leat_pg_job {
-    leat_pg_waiter waiter_; /* its bill is Leat's own: a control read of no client */
+    leat_pg_waiter waiter_; /* its bill is Leat's own (a control read of no client), unless
+                               leat_pg_job_bill says otherwise */
     leat_pg_query query_;
     leat_pg_pool *pool_; /* non-NULL while the job runs */
     leat_pg_conn *conn_; /* leased, or NULL */
@@ -35,6 +36,8 @@ struct leat_pg_job {
 };
 
 void leat_pg_job_init(leat_pg_job *j);
+/* On whose account it runs; before it starts. */
+void leat_pg_job_bill(leat_pg_job *j, leat_pg_bill bill);
 
 /* Runs sql with the parameters. cb runs exactly once, and never from inside this call. */
 void leat_pg_job_start(leat_pg_job *j, leat_pg_pool *pool, const char *sql,

@@ -132,9 +132,12 @@ int centrifuge_message(const centrifuge_command *c, leat_message *out, leat_buf 
     out->token = c->token.len > 0 ? c->token : no_slice;
     out->data = c->data;
     out->params = op == LEAT_OP_SUBSCRIBE ? params_of(c, scratch) : c->data;
-    out->has_since = c->recovers && c->offset <= (uint64_t)LEAT_SEQ_MAX;
+    /* A position beyond all that there can be is no position at which a subscribe could begin, and
+     * none that a history could find. */
+    bool possible = c->offset <= (uint64_t)LEAT_SEQ_MAX;
+    out->has_since = c->recovers && (possible || op == LEAT_OP_HISTORY);
     out->since_epoch = c->epoch.at == NULL ? leat_slice_of("") : c->epoch;
-    out->since_seq = out->has_since ? (int64_t)c->offset : 0;
+    out->since_seq = possible ? (int64_t)c->offset : LEAT_SEQ_MAX;
     out->limit = c->limit;
     out->reverse = c->reverse;
     out->known = c->subs;

@@ -268,7 +268,32 @@ describe("the SDKs of Centrifuge", function()
     each(function(client) assert.equal(1, client:view(client.topic).snapshots) end)
   end)
 
-  pending("read the recent events of a topic: the server does not have history yet")
+  it("read the recent events of a topic", function()
+    start_all("alice")
+    subscribe_all()
+
+    each(function(client)
+      local function ask(options)
+        options["do"], options.channel = "history", client.topic
+        local answer = client:ask(options)
+        local shown = {}
+        for _, one in ipairs(answer.data or {}) do shown[#shown + 1] = ("%d:%s"):format(one.offset, one.data.body) end
+        return table.concat(shown, " "), answer
+      end
+
+      local all, answer = ask { limit = 10 }
+      assert.equal("1:1 2:2 3:3 4:4", all)
+      local since = { offset = 3, epoch = answer.epoch }
+      assert.equal("4:4", (ask { limit = 10, since = since }))
+      assert.equal("2:2 1:1", (ask { limit = 10, since = since, reverse = true }))
+      assert.equal("4:4 3:3", (ask { limit = 2, reverse = true }))
+      local position
+      all, position = ask { limit = 0 }
+      assert.same({ "", 4, answer.epoch }, { all, position.offset, position.epoch })
+      local _, lost = ask { limit = 1, since = { offset = 3, epoch = "another" } }
+      assert.equal(112, lost.code)
+    end)
+  end)
 
   it("unsubscribe and subscribe again", function()
     start_all("alice")

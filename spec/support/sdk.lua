@@ -4,7 +4,7 @@
 --   {"do":"connect","url":…,"token":…,"protobuf":true}   {"do":"token","token":…}: what the next request for one gets
 --   {"do":"subscribe","channel":…}   {"do":"unsubscribe","channel":…}   {"do":"disconnect"}
 --   {"do":"publish","id":1,"channel":…,"data":…}   {"do":"rpc","id":2,"method":…,"data":…}
---   {"do":"history","id":3,"channel":…,"limit":…}
+--   {"do":"history","id":3,"channel":…,"limit":…,"since":{"offset":…,"epoch":…},"reverse":true}
 -- From the program, what the SDK tells an application:
 --   {"on":"connecting"|"disconnected","code":…,"reason":…}   {"on":"connected","data":…}   {"on":"token_asked"}
 --   {"on":"subscribing"|"unsubscribed","channel":…,"code":…,"reason":…}

@@ -24,6 +24,8 @@ type step struct {
 	Method   string
 	ID       int
 	Limit    int32
+	Reverse  bool
+	Since    *centrifuge.StreamPosition
 	Data     json.RawMessage
 }
 
@@ -135,7 +137,13 @@ func subscribe(channel string) error {
 }
 
 func history(s step) {
-	result, err := client.History(context.Background(), s.Channel, centrifuge.WithHistoryLimit(s.Limit))
+	options := []centrifuge.HistoryOption{
+		centrifuge.WithHistoryLimit(s.Limit), centrifuge.WithHistoryReverse(s.Reverse),
+	}
+	if s.Since != nil {
+		options = append(options, centrifuge.WithHistorySince(s.Since))
+	}
+	result, err := client.History(context.Background(), s.Channel, options...)
 	found := []fields{}
 	for _, one := range result.Publications {
 		found = append(found, fields{"data": raw(one.Data), "offset": one.Offset})

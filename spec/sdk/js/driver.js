@@ -66,8 +66,8 @@ const acts = {
   rpc: ({ id, method, data }) => {
     answer(id, client.rpc(method, encode(data)), (result) => ({ data: decode(result.data) }));
   },
-  history: ({ id, channel, limit }) => {
-    answer(id, client.history(channel, { limit }), ({ publications, offset, epoch }) => ({
+  history: ({ id, channel, limit, since, reverse }) => {
+    answer(id, client.history(channel, { limit, since, reverse }), ({ publications, offset, epoch }) => ({
       data: publications.map((one) => ({ data: decode(one.data), offset: one.offset })), offset, epoch,
     }));
   },

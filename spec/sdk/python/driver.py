@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 
-from centrifuge import Client, ClientEventHandler, ReplyError, SubscriptionEventHandler
+from centrifuge import Client, ClientEventHandler, ReplyError, StreamPosition, SubscriptionEventHandler
 
 
 def tell(on, **what):
@@ -107,7 +107,10 @@ class Driver:
         return {"data": self.decode(result.data)}
 
     async def history(self, step):
-        result = await self.client.history(step["channel"], limit=step["limit"])
+        since = StreamPosition(**step["since"]) if "since" in step else None
+        result = await self.client.history(
+            step["channel"], limit=step["limit"], since=since, reverse=step.get("reverse", False)
+        )
         found = [{"data": self.decode(one.data), "offset": one.offset} for one in result.publications]
         return {"data": found, "offset": result.offset, "epoch": result.epoch}
 

@@ -212,6 +212,55 @@ static void passes_signals_to_those_who_are_current(void **state)
     assert_int_equal(1, core_fixture_metric(f, LEAT_M_SIGNALS_DROPPED));
 }
 
+/* A right that is in doubt shows nothing of the topic's past. */
+static void is_shown_history_while_it_has_the_right(void **state)
+{
+    static const struct {
+        sub_state state;
+        leat_code code;
+    } cases[] = {
+        {SUB_AUTHORIZING, LEAT_CODE_FORBIDDEN},
+        {SUB_READING, LEAT_CODE_FORBIDDEN},
+        {SUB_LIVE, LEAT_CODE_OK},
+        {SUB_CATCHING_UP, LEAT_CODE_OK},
+        {SUB_REREADING, LEAT_CODE_OK},
+        {SUB_WAITING_HANDLER_SLOT, LEAT_CODE_UNAVAILABLE},
+        {SUB_REAUTHORIZING, LEAT_CODE_UNAVAILABLE},
+        {SUB_HELD, LEAT_CODE_UNAVAILABLE},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        core_fixture *f = *state;
+        leat_failure why = {.code = LEAT_CODE_OK};
+        core_fixture_reach(f, cases[i].state);
+        bool may = leat_sub_may_look_back(core_fixture_sub(f), &why);
+        assert_int_equal(cases[i].code == LEAT_CODE_OK, may);
+        assert_int_equal(cases[i].code, why.code);
+        assert_int_equal(0, core_fixture_close(state));
+        assert_int_equal(0, core_fixture_open(state));
+    }
+}
+
+static void is_shown_no_history_beyond_a_revocation(void **state)
+{
+    core_fixture *f = *state;
+    leat_failure why;
+    int64_t end = 0;
+    core_fixture_reach(f, SUB_LIVE);
+    leat_sub *s = core_fixture_sub(f);
+    int64_t passed = s->cursor.next_seq - 1;
+    leat_named_position head = {leat_epoch_text(s->cursor.topic->ring.epoch), passed + 5, passed};
+    assert_true(leat_sub_history_end(s, &head, &end, &why));
+    assert_int_equal(passed + 5, end);
+    head.revoked = passed + 2;
+    assert_true(leat_sub_history_end(s, &head, &end, &why));
+    assert_int_equal(passed, end);
+    head.epoch = leat_slice_of("another");
+    assert_false(leat_sub_history_end(s, &head, &end, &why));
+    assert_int_equal(LEAT_CODE_UNAVAILABLE, why.code);
+    assert_false(leat_sub_may_look_back(NULL, &why));
+    assert_int_equal(LEAT_CODE_FORBIDDEN, why.code);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, core_fixture_open, core_fixture_close)
@@ -230,6 +279,8 @@ int main(void)
         TEST(asks_again_when_the_grant_of_its_stream_expires),
         TEST(takes_no_impossible_position),
         TEST(passes_signals_to_those_who_are_current),
+        TEST(is_shown_history_while_it_has_the_right),
+        TEST(is_shown_no_history_beyond_a_revocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

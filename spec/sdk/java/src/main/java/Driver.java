@@ -16,6 +16,7 @@ import io.github.centrifugal.centrifuge.DuplicateSubscriptionException;
 import io.github.centrifugal.centrifuge.EventListener;
 import io.github.centrifugal.centrifuge.HistoryOptions;
 import io.github.centrifugal.centrifuge.Options;
+import io.github.centrifugal.centrifuge.StreamPosition;
 import io.github.centrifugal.centrifuge.PublicationEvent;
 import io.github.centrifugal.centrifuge.ReplyError;
 import io.github.centrifugal.centrifuge.ServerPublicationEvent;
@@ -159,8 +160,14 @@ public final class Driver {
         known.subscribe();
     }
 
-    private static void history(int id, String channel, int limit) {
-        HistoryOptions options = new HistoryOptions.Builder().withLimit(limit).build();
+    private static void history(int id, String channel, JsonObject step) {
+        HistoryOptions.Builder builder = new HistoryOptions.Builder().withLimit(step.get("limit").getAsInt());
+        if (step.has("reverse")) builder.withReverse(step.get("reverse").getAsBoolean());
+        if (step.has("since")) {
+            JsonObject since = step.getAsJsonObject("since");
+            builder.withSince(new StreamPosition(since.get("offset").getAsLong(), since.get("epoch").getAsString()));
+        }
+        HistoryOptions options = builder.build();
         client.history(channel, options, (error, result) -> {
             if (refused(id, error)) return;
             answer(id, error, result, found -> found.getPublications().stream().map(one -> {
@@ -199,7 +206,7 @@ public final class Driver {
                 });
                 break;
             case "history":
-                history(id, channel, step.get("limit").getAsInt());
+                history(id, channel, step);
                 break;
             case "disconnect":
                 client.disconnect();
