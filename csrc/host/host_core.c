@@ -1,4 +1,4 @@
-/* host_core.c - the C half of require "leat.host" (lua/host/leat/host.lua): leat.h for Lua 5.4,
+/* host_core.c - the C half of require "leat.host" (host.lua): leat.h for Lua 5.4,
  * with JSON as text, and callbacks as calls of one Lua function, handler(kind, id, ...).
  *
  * Callbacks run in dispatch, on the Lua state that called it. An error of the handler is kept until
@@ -6,13 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <leat.h>
 #include <lua.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "embed/leat.h"
 
 #define HOST "leat.host.server"
 

@@ -200,6 +200,23 @@ int main(void)
       assert.equal(markdown.block(PAGE, "text lua output"), table.concat(lua(text, 0).out, "\n"))
     end)
 
+    -- Offline, so without the rocks that it depends on.
+    it("is made by luarocks", function()
+      if run("command -v luarocks", nil).code ~= 0 then return pending("luarocks is not installed") end
+      local rockspec = run("ls " .. env.root() .. "/packaging/*.rockspec", 0).out[1]
+      run("luarocks lint " .. rockspec, 0)
+      run("mkdir -p rock/csrc && cp -r " .. env.root() .. "/csrc/host rock/csrc/ && cp " .. rockspec .. " rock/", 0)
+
+      run("cd rock && luarocks --lua-version 5.4 --tree=tree make --deps-mode=none *.rockspec LEAT_DIR=" .. tree.prefix, 0)
+
+      files.write(folder .. "/version.lua",
+        "print(require('leat.host').version, package.searchpath('leat.host', package.path))")
+      local rocks = prefix:gsub(tree.prefix:gsub("%p", "%%%0") .. "/", folder .. "/rock/tree/")
+      local version, path = run(rocks .. "version.lua", 0).out[1]:match "^(%S+)\t(%S+)$"
+      assert.equal(folder .. "/rock/tree/share/lua/5.4/leat/host.lua", path)
+      assert.matches("/leat%-" .. version:gsub("%p", "%%%0") .. "%-%d+%.rockspec$", rockspec)
+    end)
+
     it("says what is wrong", function()
       local p = lua([[
 local host = require "leat.host"
