@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local loop = require "leat.spec.loop"
+local pg = require "leat.spec.pg"
 local ws = require "leat.spec.ws"
 
 local M = {}
@@ -160,9 +161,19 @@ function Subscription:closed(limit_ms)
   return self.client:await(function() return self.over end, "end of " .. self.topic, limit_ms)
 end
 
---- Fails if an event or a signal is there, or comes before the answer to a ping.
+-- The number of the last event that was committed.
+local function last_seq(self)
+  local session = pg.connect(self.client.server.url)
+  local seq = session:value("select seq from leat_internal.position(" .. session:quote(self.topic) .. ")")
+  session:close()
+  return tonumber(seq) or 0
+end
+
+--- Fails if an event or a signal is there that was not taken: what is committed until now has come.
 function Subscription:quiet()
-  self.client:round_trip()
+  local client, seq = self.client, last_seq(self)
+  client:await(function() return self.over or (self.seq or 0) >= seq end, "end of what was committed to " .. self.topic)
+  client:round_trip()
   for _, op in ipairs { "event", "signal" } do
     if #self.queues[op] > 0 then fail(self.client, "there is one more " .. op .. " of " .. self.topic, 2) end
   end
