@@ -207,7 +207,8 @@ int main(void)
       run("luarocks lint " .. rockspec, 0)
       run("mkdir -p rock/csrc && cp -r " .. env.root() .. "/csrc/host rock/csrc/ && cp " .. rockspec .. " rock/", 0)
 
-      run("cd rock && luarocks --lua-version 5.4 --tree=tree make --deps-mode=none *.rockspec LEAT_DIR=" .. tree.prefix, 0)
+      run("cd rock && luarocks --lua-version 5.4 --tree=tree make --deps-mode=none *.rockspec LEAT_DIR="
+        .. tree.prefix, 0)
 
       files.write(folder .. "/version.lua",
         "print(require('leat.host').version, package.searchpath('leat.host', package.path))")
