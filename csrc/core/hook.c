@@ -1,6 +1,7 @@
 /* hook.c - one hook runs at a time: push -> run_next -> on_hooked -> passed or failed -> run_next.
  *
- * Events of other kinds (revocations, skips) pass without the hook, but keep their place. If the
+ * Events of other kinds (revocations, skips) and signals pass without the hook, but keep their
+ * place. If the
  * hook is slower than the events come, up to ring_bytes of them wait. Beyond that the hook counts
  * as failed for all of them. */
 #include "core/hook.h"
@@ -57,22 +58,41 @@ static void give_up(leat_hook *h, int64_t seq)
     h->handler->failed(h, seq);
 }
 
-void leat_hook_push(leat_hook *h, leat_event *e)
+static bool has_room(const leat_hook *h, const leat_event *e)
 {
-    bool idle = leat_list_empty(&h->waiting_);
-    int64_t seq = leat_event_seq(e);
-    if (!idle && h->bytes_ + leat_event_bytes(e) > h->core->limits->ring_bytes) {
-        leat_event_unref(e);
-        give_up(h, seq);
-        return;
-    }
+    return h->bytes_ + leat_event_bytes(e) <= h->core->limits->ring_bytes;
+}
+
+static void add(leat_hook *h, leat_event *e)
+{
     hooked_event *he = leat_calloc(1, sizeof(*he));
     he->event = e;
     leat_list_push(&h->waiting_, &he->link);
     h->bytes_ += leat_event_bytes(e);
+}
+
+void leat_hook_push(leat_hook *h, leat_event *e)
+{
+    bool idle = leat_list_empty(&h->waiting_);
+    int64_t seq = leat_event_seq(e);
+    if (!idle && !has_room(h, e)) {
+        leat_event_unref(e);
+        give_up(h, seq);
+        return;
+    }
+    add(h, e);
     h->last_seq_ = seq;
     if (idle)
         run_next(h);
+}
+
+bool leat_hook_push_signal(leat_hook *h, leat_event *signal)
+{
+    LEAT_ASSERT(!leat_list_empty(&h->waiting_));
+    bool room = has_room(h, signal);
+    if (room)
+        add(h, signal);
+    return room;
 }
 
 /* Returns the first event that waits, owned. There must be one. */

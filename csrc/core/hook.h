@@ -21,7 +21,7 @@
 typedef struct leat_hook leat_hook;
 
 typedef struct leat_hook_handler {
-    /* The next event, as the hook has made it. Takes a reference. */
+    /* The next event, as the hook has made it, or a signal. Takes a reference. */
     void (*passed)(leat_hook *h, leat_event *e);
     /* The events up to seq cannot be shown. The events after it still follow. */
     void (*failed)(leat_hook *h, int64_t seq);
@@ -53,10 +53,13 @@ void leat_hook_scripts_changed(leat_hook *h);
 
 /* Takes e, the next event after all that were pushed. One hook runs at a time, in order. */
 void leat_hook_push(leat_hook *h, leat_event *e);
+/* While events wait: takes the signal, which passes behind them. Returns false if there is no room:
+ * the signal is still the caller's. */
+bool leat_hook_push_signal(leat_hook *h, leat_event *signal);
 /* True if events wait; *last_seq is the last one's. */
 bool leat_hook_waits(const leat_hook *h, int64_t *last_seq);
 
-/* Drops all events that wait, and ends the hook that runs. */
+/* Drops all events and signals that wait, and ends the hook that runs. */
 void leat_hook_stop(leat_hook *h);
 
 #endif

@@ -236,9 +236,24 @@ static void restart(leat_topic *t, int64_t head, int reason)
     }
 }
 
+/* Takes the reference. */
+static void tell_all(leat_topic *t, leat_event *e)
+{
+    const leat_cursor_handler *owners = core_of(t)->cursors;
+    for (leat_list *l = t->cursors_.next; l != &t->cursors_; l = l->next)
+        owners->signal(cursor_of(l), e);
+    for (leat_list *l = t->unreached_.next; l != &t->unreached_; l = l->next)
+        owners->signal(cursor_of(l), e);
+    leat_event_unref(e);
+}
+
 static void on_passed(leat_hook *h, leat_event *e)
 {
-    append(LEAT_CONTAINER_OF(h, leat_topic, hook), e);
+    leat_topic *t = LEAT_CONTAINER_OF(h, leat_topic, hook);
+    if (leat_event_kind_of(e) == LEAT_EVENT_SIGNAL)
+        tell_all(t, e);
+    else
+        append(t, e);
 }
 
 static void on_hook_failed(leat_hook *h, int64_t seq)
@@ -258,6 +273,12 @@ void leat_topic_on_armed(leat_core *core, leat_topic_life life)
         leat_list_push(&t->cursors_, l);
         core->cursors->armed(cursor_of(l));
     }
+}
+
+static bool is_hook_busy(const leat_topic *t)
+{
+    int64_t last_seq;
+    return leat_hook_waits(&t->hook, &last_seq);
 }
 
 /* The last event that has arrived: in the ring, or on its way through the hook. */
@@ -297,20 +318,10 @@ void leat_topic_on_event(leat_core *core, uint64_t generation, leat_event *e)
     LEAT_ASSERT(seq == last_arrived(t) + 1); /* what the hub gives is contiguous */
     leat_ring_note_event(&t->ring, e);
     bool hooked = leat_event_kind_of(e) == LEAT_EVENT_DATA && leat_hook_applies(&t->hook);
-    int64_t last_seq;
-    if (hooked || leat_hook_waits(&t->hook, &last_seq))
+    if (hooked || is_hook_busy(t))
         leat_hook_push(&t->hook, e);
     else
         append(t, e);
-}
-
-static void tell_all(leat_topic *t, leat_event *e)
-{
-    const leat_cursor_handler *owners = core_of(t)->cursors;
-    for (leat_list *l = t->cursors_.next; l != &t->cursors_; l = l->next)
-        owners->signal(cursor_of(l), e);
-    for (leat_list *l = t->unreached_.next; l != &t->unreached_; l = l->next)
-        owners->signal(cursor_of(l), e);
 }
 
 /* A cursor that has not taken the signal that was replaced never will. What every cursor had taken
@@ -336,14 +347,28 @@ static void conflate(leat_topic *t, leat_event *e)
     leat_metrics_add(core->metrics, LEAT_M_SIGNALS_CONFLATED, n_conflated);
 }
 
+/* A signal overtakes no event, not even one that is still in the hook. Takes the reference. */
+static void spread(leat_topic *t, leat_event *signal)
+{
+    if (!is_hook_busy(t)) {
+        tell_all(t, signal);
+    } else if (!leat_hook_push_signal(&t->hook, signal)) {
+        leat_event_unref(signal);
+        leat_metrics_add(core_of(t)->metrics, LEAT_M_SIGNALS_DROPPED, 1);
+    }
+}
+
 void leat_topic_on_signal(leat_core *core, uint64_t generation, leat_event *e)
 {
     leat_topic *t = find_life(core, (leat_topic_life){leat_event_topic(e), generation});
-    if (t != NULL && leat_event_key(e).at != NULL)
+    if (t == NULL) {
+        leat_event_unref(e);
+    } else if (leat_event_key(e).at != NULL) {
         conflate(t, e);
-    else if (t != NULL)
-        tell_all(t, e);
-    leat_event_unref(e);
+        leat_event_unref(e);
+    } else {
+        spread(t, e);
+    }
 }
 
 void leat_topic_give_signals(leat_cursor *c, bool (*give)(leat_cursor *c, leat_event *e))

@@ -86,10 +86,13 @@ static inline const leat_run *leat_topic_run(const leat_topic *t, int64_t next_s
     return several ? leat_runs_from(t->runs_, next_seq) : NULL;
 }
 
-/* True if there are conflating signals that the cursor has not taken. */
+/* True if there are conflating signals that the cursor has not taken, and that it may take: an
+ * event that is still in the hook comes first. The cursor is at the ring's head. */
 static inline bool leat_topic_has_signals(const leat_cursor *c)
 {
-    return c->topic->kept_ != NULL && c->topic->kept_->last > c->signal;
+    int64_t last_seq;
+    const leat_latest *kept = c->topic->kept_;
+    return kept != NULL && kept->last > c->signal && !leat_hook_waits(&c->topic->hook, &last_seq);
 }
 /* Gives those that the cursor has not taken, the oldest first, as long as give returns true. What
  * was given, and what kept_signal_bytes had no room for, counts as taken. give may not attach or

@@ -14,6 +14,7 @@ app:topic("hooked:{id:int}", {
   event = function(ctx, event, args)
     if event.data.fail then error("hook failed") end
     if event.data.deny then return leat.deny("forbidden") end
+    if event.data.wait then ctx.db:exec("select pg_sleep(0.1)") end
     if event.data.hang then ctx.db:exec("select pg_sleep(10)") end
     if event.data.loop then while true do end end
     local row = ctx.db:one("select id, word from words where id = $1", event.data.id)
@@ -60,6 +61,20 @@ describe("an event hook", function()
     s.session:run([[select leat.publish('hooked:1', '{"id": 1}') from generate_series(1, 200)]])
 
     for i = 1, 200 do assert.equal(seq + i, client:expect("event").seq) end
+  end)
+
+  it("is overtaken by no signal", function()
+    local client = s:connect()
+    client:subscribe("hooked:1")
+    s.session:publish("hooked:1", '{"id": 1, "wait": true}')
+    s.session:run([[
+      select leat.signal('hooked:1', '1'), leat.signal('hooked:1', '2', 'key'), leat.signal('hooked:1', '3')]])
+
+    client:expect("event")
+    local signals = {}
+    for i = 1, 3 do signals[i] = client:expect("signal").data end
+    table.sort(signals) -- those that conflate are kept apart from the others
+    assert.same({ 1, 2, 3 }, signals)
   end)
 
   for what, flag in pairs { ["fails"] = "fail", ["denies"] = "deny", ["hangs"] = "hang", ["never ends"] = "loop" } do

@@ -18,7 +18,7 @@ static struct {
     bool has_hook;
     leat_call *call; /* the hook that runs, or NULL */
     int n_cancelled;
-    int64_t passed[8]; /* seq, in order */
+    int64_t passed[16]; /* seq, in order */
     int n_passed;
     leat_event_kind last_kind;
     int64_t failed; /* 0: none has */
@@ -146,6 +146,43 @@ static void keeps_the_place_of_other_kinds(void **state)
     assert_int_equal(LEAT_EVENT_REVOKE, seen.last_kind);
 }
 
+static bool push_signal(world *w)
+{
+    leat_event *e = leat_v1_event(LEAT_EVENT_SIGNAL, leat_slice_of("t"), 0, leat_slice_of("1"));
+    bool pushed = leat_hook_push_signal(&w->hook, e);
+    if (!pushed)
+        leat_event_unref(e);
+    return pushed;
+}
+
+static void keeps_the_place_of_signals(void **state)
+{
+    world *w = *state;
+    int64_t last_seq = 0;
+    push(w, LEAT_EVENT_DATA, 1);
+    assert_true(push_signal(w));
+    assert_true(leat_hook_waits(&w->hook, &last_seq));
+    assert_int_equal(1, last_seq);
+    push(w, LEAT_EVENT_DATA, 2);
+    answer(shown);
+    assert_int_equal(2, seen.n_passed);
+    assert_int_equal(LEAT_EVENT_SIGNAL, seen.last_kind);
+    answer(shown);
+    assert_int_equal(3, seen.n_passed);
+}
+
+static void takes_no_signals_for_which_there_is_no_room(void **state)
+{
+    world *w = *state;
+    push(w, LEAT_EVENT_DATA, 1);
+    int n = 0;
+    while (push_signal(w))
+        assert_in_range(++n, 1, RING_BYTES);
+    assert_int_equal(0, seen.failed);
+    answer(shown);
+    assert_int_equal(1 + n, seen.n_passed);
+}
+
 static void makes_a_skip_of_nothing(void **state)
 {
     world *w = *state;
@@ -194,6 +231,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(passes_events_one_after_the_other),
         TEST(keeps_the_place_of_other_kinds),
+        TEST(keeps_the_place_of_signals),
+        TEST(takes_no_signals_for_which_there_is_no_room),
         TEST(makes_a_skip_of_nothing),
         TEST(shows_nothing_of_an_event_whose_hook_fails),
         TEST(gives_up_all_that_wait_when_they_are_too_many),

@@ -29,6 +29,9 @@ static struct {
     const leat_run *runs[N_SUBS]; /* what the cursors were offered, one each */
     size_t n_moved;
     bool hooked; /* the scripts have a hook */
+    bool hook_waits;
+    bool hook_is_full;
+    leat_event *in_hook;
     bool shares_forgotten;
     bool disarmed;
 } seen;
@@ -139,7 +142,16 @@ bool leat_hook_applies(leat_hook *h)
 bool leat_hook_waits(const leat_hook *h, int64_t *last_seq)
 {
     (void)h, (void)last_seq;
-    return false;
+    return seen.hook_waits;
+}
+
+bool leat_hook_push_signal(leat_hook *h, leat_event *signal)
+{
+    (void)h;
+    if (seen.hook_is_full)
+        return false;
+    seen.in_hook = signal;
+    return true;
 }
 
 void leat_hook_push(leat_hook *h, leat_event *e)
@@ -412,6 +424,32 @@ static void drops_events_and_signals_of_another_life(void **state)
     assert_int_equal(N_SUBS, seen.n_signals);
 }
 
+static void signal_all(world *w)
+{
+    leat_topic_on_signal(
+        &w->core, life(w).generation,
+        leat_v1_event(LEAT_EVENT_SIGNAL, leat_slice_of("t"), 0, leat_slice_of("1")));
+}
+
+static void gives_signals_behind_what_is_in_the_hook(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 0);
+    seen.hook_waits = true;
+    signal_all(w);
+    assert_int_equal(0, seen.n_signals);
+
+    w->topic->hook.handler->passed(&w->topic->hook, seen.in_hook);
+
+    assert_int_equal(N_SUBS, seen.n_signals);
+    expect_ring(w->topic, 1, 0);
+    seen.hook_is_full = true;
+    signal_all(w);
+    assert_int_equal(N_SUBS, seen.n_signals);
+    assert_int_equal(1, leat_metrics_get(w->core.metrics, LEAT_M_SIGNALS_DROPPED));
+}
+
 static void drops_its_oldest_beyond_the_count(void **state)
 {
     world *w = *state;
@@ -645,6 +683,7 @@ int main(void)
         TEST(knows_its_last_revocation),
         TEST(drops_what_comes_before_it_knows_where_it_stands),
         TEST(drops_events_and_signals_of_another_life),
+        TEST(gives_signals_behind_what_is_in_the_hook),
         TEST(drops_its_oldest_beyond_the_count),
         TEST(drops_its_oldest_beyond_the_bytes),
         TEST(holds_none_that_is_larger_than_the_ring),
