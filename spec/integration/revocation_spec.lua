@@ -201,7 +201,8 @@ describe("a revocation", function()
     shut:await()
     s.session:run "select take('hooked:1', 7)"
     s.session:run [[
-      select leat.signal('hooked:1', '"secret"'), leat.signal('hooked:1', '"secret"', 'key'), leat.signal('room:1', '1')]]
+      select leat.signal('hooked:1', '"secret"'), leat.signal('hooked:1', '"secret"', 'key'),
+        leat.signal('room:1', '1')]]
     other:expect("signal") -- so the others have arrived
     shut:open()
 
