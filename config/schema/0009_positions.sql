@@ -10,6 +10,9 @@
 --
 -- A session that sets leat.report to on gets them in a message, too, before the answer to its COMMIT. So a server
 -- knows them without asking. The message has severity INFO, which no setting of a client hides, and SQLSTATE LEAT0.
+-- A message cannot be taken back. So none is sent where the trigger runs within a savepoint or an exception block (after
+-- SET CONSTRAINTS ... IMMEDIATE), which may still be undone: only the setting has these positions, and the next message
+-- of the transaction, if there is one.
 
 set local search_path = pg_catalog, pg_temp;
 
@@ -53,9 +56,11 @@ create function leat_internal.lines_of_note(note text) returns text
   language sql immutable parallel safe
   return substr(note, strpos(note, E'\n') + 1);
 
-create function leat_internal.is_reporting() returns boolean
+-- writer: the xmin of a row that the trigger has written. It is the transaction's own id, unless a savepoint or an
+-- exception block is open.
+create function leat_internal.is_reporting(tx xid8, writer xid) returns boolean
   language sql stable
-  return current_setting('leat.report', true) = 'on';
+  return current_setting('leat.report', true) = 'on' and writer = xid(tx);
 
 create function leat_internal.report(note text) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -161,6 +166,7 @@ declare
   message pg_catalog.text;
   lines pg_catalog.text;
   note pg_catalog.text;
+  writer pg_catalog.xid;
   _ pg_catalog.text;
 begin
   if not leat_internal.is_pending(tg_relid) then
@@ -170,9 +176,9 @@ begin
     -- An upsert always uses the index. An UPDATE could get a sequential scan, depending on statistics.
     insert into leat.topic as t (name, epoch, seq) values (new.topic, '', 1)
       on conflict (name) do update set seq = t.seq operator(pg_catalog.+) 1
-      returning t.epoch, t.seq, (select s.history from leat_internal.secret s),
+      returning t.epoch, t.seq, t.xmin, (select s.history from leat_internal.secret s),
                 (select s.pads from leat_internal.secret s where s.relation operator(pg_catalog.=) s.tableoid)
-           into epoch, seq, history, pads;
+           into epoch, seq, writer, history, pads;
     if leat_internal.is_new(epoch) then
       epoch := leat_internal.adopt_epoch(new.topic);
     end if;
@@ -194,11 +200,12 @@ begin
       return null; -- an earlier row of the transaction has committed this one, too
     end if;
     lines := leat_internal.sequence_many(new.tx);
+    select t.xmin into writer from leat.topic t where t.name operator(pg_catalog.=) new.topic;
   end if;
 
   note := leat_internal.noted(new.tx, lines);
   _ := pg_catalog.set_config('leat.positions', note, false);
-  if leat_internal.is_reporting() then
+  if leat_internal.is_reporting(new.tx, writer) then
     _ := leat_internal.report(note);
   end if;
   if leat_internal.has_one_snapshot() then
@@ -223,7 +230,7 @@ end $$;
 revoke execute on function leat.last_position(text), leat_internal.max_positions(),
   leat_internal.position_line(text, bigint, text), leat_internal.topic_of_line(text),
   leat_internal.merged_note(text, text), leat_internal.noted(xid8, text), leat_internal.lines_of_note(text),
-  leat_internal.is_reporting(), leat_internal.report(text), leat_internal.sequence_many(xid8) from public;
+  leat_internal.is_reporting(xid8, xid), leat_internal.report(text), leat_internal.sequence_many(xid8) from public;
 
 do $$
 declare

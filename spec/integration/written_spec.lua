@@ -9,6 +9,13 @@ local stage = require "spec.support.stage"
 local SCHEMA = [[
   create table unique_later (n int unique deferrable initially deferred);
   create table notes (id int, body text);
+  create function undone() returns void language plpgsql as $$
+    begin
+      perform leat.publish('t:undone', '1');
+      set constraints all immediate;
+      raise exception 'no';
+    exception when raise_exception then null;
+    end $$;
 ]]
 
 local APP = [[
@@ -137,6 +144,8 @@ describe("the positions of what was published", function()
       assert_at({ "t:yes" }, run { transaction = true, sql = { "nested and refused", publishing "t:yes" } })
       assert.is_nil(run({ transaction = true, sql = { "nested and refused" } }).at)
       assert.is_nil(run({ transaction = true, catch = true, sql = { publishing "t:no", "select 1/0" } }).at)
+      assert.is_nil(run({ sql = { "select undone()" } }).at)
+      assert_at({ "t:kept" }, run { sql = { "select leat.publish('t:kept', '1'), undone()" } })
       -- The commit fails after the positions are known.
       local late = "with a as (select leat.publish('t:no', '1'))"
         .. " insert into unique_later select 1 from a, (values (1), (2)) v"
