@@ -12,22 +12,26 @@ install(FILES packaging/leat.service DESTINATION lib/systemd/system)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs PATTERN model EXCLUDE)
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
-# Manual pages; that of the configuration is made from the annotated file.
+# Manual pages; that of the configuration is made from the annotated file, that of the library from its header.
 find_program(LUA_PROGRAM NAMES lua5.4 lua REQUIRED)
 find_program(GZIP_PROGRAM gzip REQUIRED)
 set(man ${CMAKE_BINARY_DIR}/man)
 set(config_page ${man}/leat.lua.5)
+set(header ${CMAKE_SOURCE_DIR}/csrc/embed/leat.h)
+set(header_page ${man}/leat.h.3)
 set(compress ${GZIP_PROGRAM} -9nf)
-add_custom_command(OUTPUT ${man}/leat.1.gz ${config_page}.gz
+add_custom_command(OUTPUT ${man}/leat.1.gz ${config_page}.gz ${header_page}.gz
   COMMAND ${CMAKE_COMMAND} -E make_directory ${man}
   COMMAND ${CMAKE_COMMAND} -E copy ${CMAKE_SOURCE_DIR}/packaging/man/leat.1 ${man}/leat.1
   COMMAND ${LUA_PROGRAM} ${CMAKE_SOURCE_DIR}/scripts/make_man.lua ${CMAKE_SOURCE_DIR}/config/leat.lua > ${config_page}
-  COMMAND ${compress} ${man}/leat.1 ${config_page}
-  DEPENDS packaging/man/leat.1 scripts/make_man.lua config/leat.lua
+  COMMAND ${LUA_PROGRAM} ${CMAKE_SOURCE_DIR}/scripts/make_header_man.lua ${header} > ${header_page}
+  COMMAND ${compress} ${man}/leat.1 ${config_page} ${header_page}
+  DEPENDS packaging/man/leat.1 scripts/make_man.lua scripts/make_header_man.lua config/leat.lua ${header}
   VERBATIM)
-add_custom_target(man ALL DEPENDS ${man}/leat.1.gz ${config_page}.gz)
+add_custom_target(man ALL DEPENDS ${man}/leat.1.gz ${config_page}.gz ${header_page}.gz)
 install(FILES ${man}/leat.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${config_page}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+install(FILES ${header_page}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
 
 # The changelog and the licence, where Debian's policy wants them.
 set(changelog ${CMAKE_BINARY_DIR}/changelog.Debian)

@@ -70,6 +70,8 @@ typedef struct embed_worker {
     leat_map calls;      /* embed_call that wait for the program, by number */
     uint64_t last_call;
     size_t n_requests; /* that the program has not answered: more than calls, if some are over */
+    bool drains;       /* it was told to */
+    bool ends;         /* and told again: nothing waits for the program any more */
 } embed_worker;
 
 struct leat_server {
@@ -161,6 +163,8 @@ size_t embed_next_number(leat_server *s);
 embed_worker *embed_worker_on(leat_server *s, leat_worker *w);
 void embed_subs_end(embed_worker *w);           /* embed_sub_worker.c */
 leat_native *embed_calls_open(embed_worker *w); /* embed_call.c */
+/* Refuses what waits for the program, and what still comes for it. */
+void embed_calls_end(embed_worker *w);
 
 /* With the lock: the program gets the requests that came before it knew that the server is ready.
  */

@@ -20,7 +20,7 @@ typedef struct embed_call {
     embed_worker *worker;
     leat_call *call;
     leat_deadline deadline;
-    bool refused; /* there was no room: the program does not know of it */
+    const char *refusal; /* why the program gives no answer; NULL: it may */
 } embed_call;
 
 struct leat_request {
@@ -74,19 +74,31 @@ static void decide(embed_call *c, const leat_verdict *verdict)
     call->cb(call, verdict);
 }
 
-/* The deadline has passed, or there was never room. */
-static void on_deadline(leat_deadline *d)
+static void on_refusal(leat_deadline *d)
 {
     embed_call *c = LEAT_CONTAINER_OF(d, embed_call, deadline);
-    leat_core *core = core_of(c->worker);
-    leat_verdict verdict = {.failure = {.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true}};
-    if (c->refused)
-        verdict.failure = (leat_failure){
-            .code = LEAT_CODE_UNAVAILABLE,
-            .message = leat_slice_of("too much waits for an answer; try again later"),
-            .retry_after_ms = leat_admission_retry_ms(core),
-        };
+    leat_verdict verdict = {
+        .failure =
+            {
+                .code = LEAT_CODE_UNAVAILABLE,
+                .message = leat_slice_of(c->refusal),
+                .retry_after_ms = leat_admission_retry_ms(core_of(c->worker)),
+            },
+    };
     decide(c, &verdict);
+}
+
+/* On the next turn: an answer never comes from inside a request, nor from inside a drain. */
+static void refuse_soon(embed_call *c, const char *why)
+{
+    c->refusal = why;
+    leat_loop_after(core_of(c->worker)->loop, &c->deadline, 0, on_refusal);
+}
+
+static void on_deadline(leat_deadline *d)
+{
+    leat_verdict verdict = {.failure = {.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true}};
+    decide(LEAT_CONTAINER_OF(d, embed_call, deadline), &verdict);
 }
 
 static void cancel(leat_native *n, leat_call *call)
@@ -167,10 +179,16 @@ void embed_calls_begin(leat_server *s)
         inbox_put(&s->inbox, &LEAT_CONTAINER_OF(l, leat_request, link)->item);
 }
 
-static bool has_room(const embed_worker *w)
+static const char stopping[] = "the server is stopping";
+
+/* Returns why the program cannot be asked, or NULL. */
+static const char *refusal(const embed_worker *w)
 {
     const leat_config *config = &w->server->config;
-    return w->n_requests < (config->max_host_requests + config->workers - 1) / config->workers;
+    size_t share = (config->max_host_requests + config->workers - 1) / config->workers;
+    if (w->ends)
+        return stopping;
+    return w->n_requests < share ? NULL : "too much waits for an answer; try again later";
 }
 
 static embed_call *new_call(embed_worker *w, leat_call *call)
@@ -193,13 +211,13 @@ static bool take(leat_native *n, leat_native_kind kind, leat_call *call, leat_se
     if (h == NULL)
         return false;
     embed_call *c = new_call(w, call);
-    if (has_room(w)) {
+    const char *why = refusal(w);
+    if (why == NULL) {
         ask_program(w, c->number, new_request(h, session, name, body));
         leat_loop_at(core->loop, &c->deadline, deadline_ms, on_deadline);
-    } else { /* on the next turn: never from inside this call */
-        c->refused = true;
-        leat_metrics_add(core->metrics, LEAT_M_HOST_REFUSED, 1);
-        leat_loop_after(core->loop, &c->deadline, 0, on_deadline);
+    } else {
+        leat_metrics_add(core->metrics, LEAT_M_HOST_REFUSED, w->ends ? 0 : 1);
+        refuse_soon(c, why);
     }
     leat_map_add(&w->calls, &c->entry, number_key(&c->number));
     return true;
@@ -211,6 +229,14 @@ leat_native *embed_calls_open(embed_worker *w)
 {
     w->native.ops = &ops;
     return leat_list_empty(&w->server->handlers) ? NULL : &w->native;
+}
+
+void embed_calls_end(embed_worker *w)
+{
+    w->ends = true;
+    for (leat_map_entry *e = leat_map_next(&w->calls, NULL); e != NULL;
+         e = leat_map_next(&w->calls, e))
+        refuse_soon(LEAT_CONTAINER_OF(e, embed_call, entry), stopping);
 }
 
 static void on_answer(leat_worker_job *job, leat_worker *worker)

@@ -147,9 +147,14 @@ static leat_native *on_worker_opens(void *arg, leat_worker *worker)
     return embed_calls_open(w);
 }
 
+/* The second time, the program waits for nothing. */
 static void on_worker_drains(void *arg, leat_worker *worker)
 {
-    embed_subs_end(embed_worker_on(arg, worker));
+    embed_worker *w = embed_worker_on(arg, worker);
+    embed_subs_end(w);
+    if (w->drains)
+        embed_calls_end(w);
+    w->drains = true;
 }
 
 static int start_engine(leat_server *s, leat_engine *engine, leat_error *error)

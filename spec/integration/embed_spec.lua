@@ -38,11 +38,16 @@ describe("libleat", function()
     db:drop()
   end)
 
-  it("shows only the functions of leat.h", function()
-    local declared = {}
+  -- The header's comments name some functions with their arguments, too: each declared one is a function.
+  local function declared()
+    local names = {}
     for name in files.read(env.root() .. "/csrc/embed/leat.h"):gmatch("[%s%*](leat_[%w_]+)%([^*]") do
-      if not name:find("_fn$") then declared[name] = true end
+      if not name:find("_fn$") then names[name] = true end
     end
+    return names
+  end
+
+  it("shows only the functions of leat.h", function()
     local shared, static = {}, {}
     for name in table.concat(run("nm -D --defined-only tree/lib/libleat.so", 0).out, "\n"):gmatch(" T ([%w_]+)") do
       shared[name] = true
@@ -50,35 +55,55 @@ describe("libleat", function()
     for name in table.concat(run("nm -g --defined-only tree/lib/libleat.a", 0).out, "\n"):gmatch(" [TDBR] ([%w_]+)") do
       static[name] = true
     end
-    -- The header's comments name some functions with their arguments, too: each declared one is a function.
-    assert.same(declared, shared)
-    assert.same(declared, static)
+    assert.same(declared(), shared)
+    assert.same(declared(), static)
   end)
 
-  it("keeps the sizes of its structs", function()
-    files.write(folder .. "/sizes.c", [[
-#include <leat.h>
-#include <stdio.h>
-int main(void)
-{
-    printf("%d %zu %zu %zu %zu\n", LEAT_API_VERSION, sizeof(leat_error), sizeof(leat_at),
-           sizeof(leat_subscriber_callbacks), sizeof(leat_subscribe_options));
-    return 0;
-}
-]])
-    local p = run("cc -o sizes sizes.c $(pkg-config --cflags leat) && ./sizes", 0)
+  -- What a program has compiled into itself must stay: symbols and their version, values, sizes, places of members.
+  it("keeps its ABI", function()
+    local function at(struct, ...)
+      local line = '    printf("%%s %%zu\\n", "%s", %s(%s));\n'
+      local lines = { line:format(struct, "sizeof", struct) }
+      for _, member in ipairs { ... } do
+        lines[#lines + 1] = line:format(struct .. "." .. member, "offsetof", struct .. ", " .. member)
+      end
+      return table.concat(lines)
+    end
+    files.write(folder .. "/abi.c", "#include <leat.h>\n#include <stdio.h>\nint main(void)\n{\n"
+      .. '    printf("%d\\n%s\\n%s\\n%s\\n%s\\n", LEAT_API_VERSION, LEAT_SQL_PUBLISH, LEAT_SQL_SIGNAL, '
+      .. "LEAT_SQL_REVOKE, LEAT_SQL_RESYNC);\n"
+      .. at("leat_error", "code", "message", "retry_after_ms")
+      .. at("leat_at", "epoch", "seq")
+      .. at("leat_subscriber_callbacks", "size", "snapshot", "resumed", "event", "skip", "signal", "closed")
+      .. at("leat_subscribe_options", "size", "topic", "user", "params", "since_epoch", "since_seq", "timeout_ms",
+        "window_bytes")
+      .. "    return 0;\n}\n")
+    local p = run("cc -o abi abi.c $(pkg-config --cflags leat) && ./abi && "
+      .. "objdump -T tree/lib/libleat.so | awk '$NF ~ /^leat_/ { print $NF, $(NF - 1) }' | LC_ALL=C sort && "
+      .. "objdump -p tree/lib/libleat.so | awk '/SONAME/ { print $2 }'", 0)
 
-    assert.equal("1 512 16 56 56", p.out[1])
+    assert.equal(files.read(env.root() .. "/spec/embed/abi.txt"), table.concat(p.out, "\n") .. "\n")
+  end)
+
+  it("has a manual page that names every function", function()
+    local page = run("zcat tree/share/man/man3/leat.h.3.gz", 0):output()
+
+    for name in pairs(declared()) do assert.truthy(page:find("\n.Fn " .. name .. " ", 1, true), name) end
+  end)
+
+  it("has no function without a word on threads", function()
+    files.write(folder .. "/mute.h", (files.read(env.root() .. "/csrc/embed/leat.h")
+      :gsub("\n %* Threads: any. In callbacks: yes. %*/\nvoid leat_reload", " */\nvoid leat_reload")))
+    local p = run("lua5.4 " .. env.root() .. "/scripts/make_header_man.lua mute.h")
+
+    assert.equal(1, p.code)
+    assert.matches("leat_reload: its comment does not say on which threads", p:output())
   end)
 
   it("publishes, subscribes, is slow, is revoked", function()
     local p = host("talk", 0)
 
     assert.equal(24, #p.out, p:output())
-  end)
-
-  it("leaves nothing behind when servers start and stop", function()
-    host("life 8", 0)
   end)
 
   it("calls back on a thread of its own if asked to", function()

@@ -29,9 +29,9 @@ function M:place(prefix)
 end
 
 --- Runs a shell command in the folder, and fails unless it ends with the code `expected`, if that is given.
-function M:run(command, expected)
+function M:run(command, expected, limit_ms)
   local p = process.spawn("/bin/sh", { args = { "-c", command }, env = self.variables, cwd = self.folder })
-  loop.eventually(function() return not p:running() end, LIMIT_MS, command)
+  loop.eventually(function() return not p:running() end, limit_ms or LIMIT_MS, command)
   if expected then assert(p.code == expected, command .. "\n" .. p:output()) end
   return p
 end
