@@ -18,6 +18,9 @@ void centrifuge_proto_welcome(leat_buf *out, leat_slice id, const leat_welcome *
 void centrifuge_proto_error(leat_buf *out, leat_slice id, const leat_failure *failure);
 void centrifuge_proto_closed(leat_buf *out, leat_slice topic, const leat_failure *failure);
 void centrifuge_proto_ping(leat_buf *out);
+void centrifuge_proto_history(leat_buf *out, leat_slice id, const leat_stored *stored);
+void centrifuge_proto_subscribed(leat_buf *out, const leat_subscribed *sub);
+void centrifuge_proto_sub(leat_buf *out, const leat_subscribed *sub);
 leat_event *centrifuge_proto_event(leat_event *e);
 
 #endif

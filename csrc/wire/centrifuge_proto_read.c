@@ -12,13 +12,15 @@
 #include "wire/centrifuge_proto.h"
 #include "wire/centrifuge_proto.pb.h"
 #include "wire/json.h"
+#include "wire/leat_v1.h"
 
 /* From TEXT on, a field is bytes; before it, a number. */
-enum kind { ID, BOOL, INTEGER, OFFSET, TEXT, JSON, REQUEST, SINCE };
+enum kind { ID, BOOL, INTEGER, OFFSET, TEXT, JSON, REQUEST, SINCE, SUBS, SUB };
 
 struct parse {
     centrifuge_command command;
     bool has_request;
+    bool has_subs;
     size_t max_values;
     char *reason;
     size_t reason_size;
@@ -29,7 +31,7 @@ struct field {
     uint32_t tag;
     enum kind kind;
     size_t at;                 /* in the command: TEXT, JSON, BOOL, INTEGER, OFFSET */
-    const pb_msgdesc_t *inner; /* REQUEST, SINCE */
+    const pb_msgdesc_t *inner; /* REQUEST, SINCE, SUB */
     centrifuge_method method;  /* REQUEST */
 };
 
@@ -54,6 +56,10 @@ static const struct field fields[] = {
     {REQUEST_OF(refresh, RefreshRequest, CENTRIFUGE_REFRESH)},
     {REQUEST_OF(sub_refresh, SubRefreshRequest, CENTRIFUGE_SUB_REFRESH)},
     {FIELD(ConnectRequest, token, TEXT, token)},
+    {TAG(ConnectRequest, subs), SUBS, 0, NULL, CENTRIFUGE_PING},
+    {FIELD(ConnectRequest_SubsEntry, key, TEXT, name)},
+    {TAG(ConnectRequest_SubsEntry, value), SUB, 0, centrifuge_SubscribeRequest_fields,
+     CENTRIFUGE_PING},
     {FIELD(SubscribeRequest, channel, TEXT, channel)},
     {FIELD(SubscribeRequest, token, TEXT, token)},
     {FIELD(SubscribeRequest, recover, BOOL, recovers)},
@@ -73,7 +79,6 @@ static const struct field fields[] = {
     {FIELD(HistoryRequest, reverse, BOOL, reverse)},
     {FIELD(StreamPosition, offset, OFFSET, offset)},
     {FIELD(StreamPosition, epoch, TEXT, epoch)},
-    {FIELD(SendRequest, data, JSON, data)},
     {FIELD(RPCRequest, data, JSON, data)},
     {FIELD(RPCRequest, method, TEXT, name)},
     {FIELD(RefreshRequest, token, TEXT, token)},
@@ -174,11 +179,15 @@ static int read_fields(struct parse *p, const pb_msgdesc_t *of, pb_istream_t *fr
 
 static int take_request(struct parse *p, const struct field *f, pb_istream_t *from)
 {
+    leat_slice whole = {from->state, from->bytes_left};
     if (p->has_request && p->command.method != f->method)
         return fail(p, "a command holds one request");
     p->has_request = true;
     p->command.method = f->method;
-    return read_fields(p, f->inner, from);
+    int err = read_fields(p, f->inner, from);
+    if (p->has_subs)
+        p->command.subs = whole;
+    return err;
 }
 
 static int take_content(struct parse *p, const struct field *f, pb_istream_t *content)
@@ -193,6 +202,11 @@ static int take_content(struct parse *p, const struct field *f, pb_istream_t *co
         return take_request(p, f, content);
     case SINCE:
         p->command.recovers = true;
+        return read_fields(p, f->inner, content);
+    case SUBS: /* find_known looks into it */
+        p->has_subs = true;
+        return 0;
+    case SUB:
         return read_fields(p, f->inner, content);
     case ID:
     case BOOL:
@@ -291,6 +305,49 @@ static int read_frame(leat_message *out, leat_slice *frame, size_t max_values, l
     return err;
 }
 
+/* Takes the next item of the list `subs` off a ConnectRequest. Returns false if there is none. */
+static bool next_sub(pb_istream_t *from, leat_slice *item)
+{
+    pb_wire_type_t type = PB_WT_VARINT;
+    uint32_t tag = 0;
+    bool eof = false;
+    while (from->bytes_left > 0 && pb_decode_tag(from, &type, &tag, &eof)) {
+        pb_istream_t content;
+        if (tag == centrifuge_ConnectRequest_subs_tag && type == PB_WT_STRING) {
+            if (!pb_make_string_substream(from, &content))
+                return false;
+            *item = (leat_slice){content.state, content.bytes_left};
+            return pb_close_string_substream(from, &content);
+        }
+        if (!pb_skip_field(from, type))
+            return false;
+    }
+    return false;
+}
+
+/* known: the ConnectRequest. */
+static bool find_known(leat_slice known, leat_slice topic, leat_named_position *out,
+                       leat_buf *scratch)
+{
+    char reason[64];
+    pb_istream_t from = stream_of(known);
+    leat_slice item;
+    bool found = false;
+    (void)scratch;
+    while (next_sub(&from, &item)) {
+        struct parse p = {.max_values = SIZE_MAX, .reason = reason, .reason_size = sizeof(reason)};
+        pb_istream_t entry = stream_of(item);
+        const centrifuge_command *c = &p.command;
+        if (read_fields(&p, centrifuge_ConnectRequest_SubsEntry_fields, &entry) < 0 ||
+            !leat_slice_equal(c->name, topic) || !c->recovers || c->offset > LEAT_SEQ_MAX)
+            continue;
+        *out = (leat_named_position){.epoch = c->epoch.at == NULL ? leat_slice_of("") : c->epoch,
+                                     .seq = (int64_t)c->offset};
+        found = true;
+    }
+    return found;
+}
+
 const leat_codec leat_centrifuge_proto = {
     .name = LEAT_CENTRIFUGE_PROTO_SUBPROTOCOL,
     .binary = true,
@@ -306,6 +363,10 @@ const leat_codec leat_centrifuge_proto = {
     .write_error = centrifuge_proto_error,
     .write_closed = centrifuge_proto_closed,
     .write_ping = centrifuge_proto_ping,
+    .write_history = centrifuge_proto_history,
+    .write_subscribed = centrifuge_proto_subscribed,
+    .write_sub = centrifuge_proto_sub,
+    .find_known = find_known,
     .event = centrifuge_proto_event,
     .close_code = centrifuge_close_code,
 };

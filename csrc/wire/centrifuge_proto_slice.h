@@ -1,5 +1,5 @@
-/* centrifuge_proto_slice.h - how a text or bytes are written that the generated structs
- * (centrifuge_proto.proto) hold as a leat_slice.
+/* centrifuge_proto_slice.h - how a text, bytes and a list are written, which the generated
+ * structs (centrifuge_proto.proto) hold as a leat_slice.
  *
  * Ownership, threads, units, errors  nanopb's: false, and a sentence in the stream.
  */
@@ -10,8 +10,8 @@
 
 #include "base/slice.h"
 
-/* nanopb's callback for all fields of that type. An empty one is not written. It is for writing
- * only. */
+/* nanopb's callback for all fields of that type. An empty one is not written. A list is written as
+ * it is: it holds its items with their tags and lengths. It is for writing only. */
 bool centrifuge_proto_slice(pb_istream_t *from, pb_ostream_t *to, const pb_field_iter_t *field);
 
 #endif

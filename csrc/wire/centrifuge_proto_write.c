@@ -14,25 +14,35 @@ static const leat_slice none = {NULL, 0};
 bool centrifuge_proto_slice(pb_istream_t *from, pb_ostream_t *to, const pb_field_iter_t *field)
 {
     const leat_slice *slice = field->pData;
+    const pb_byte_t *bytes = (const pb_byte_t *)slice->at;
     if (from != NULL || to == NULL)
         return false;
     if (slice->len == 0)
         return true;
-    return pb_encode_tag_for_field(to, field) &&
-           pb_encode_string(to, (const pb_byte_t *)slice->at, slice->len);
+    if (PB_HTYPE(field->type) == PB_HTYPE_REPEATED)
+        return pb_write(to, bytes, slice->len);
+    return pb_encode_tag_for_field(to, field) && pb_encode_string(to, bytes, slice->len);
 }
 
-/* Appends a reply with its length before it. The size was asked for, so it fits. */
-static void put(leat_buf *out, const centrifuge_Reply *reply)
+/* Appends a message with its length before it; with a tag before that if it is an item of a list.
+ * The size was asked for, so it fits. */
+static void put_message(leat_buf *out, uint32_t tag, const pb_msgdesc_t *fields,
+                        const void *message)
 {
     enum { LONGEST_VARINT = 10 };
     size_t size = 0;
-    bool ok = pb_get_encoded_size(&size, centrifuge_Reply_fields, reply);
-    char *room = leat_buf_reserve(out, LONGEST_VARINT + size);
-    pb_ostream_t to = pb_ostream_from_buffer((pb_byte_t *)room, LONGEST_VARINT + size);
-    ok = ok && pb_encode_varint(&to, size) && pb_encode(&to, centrifuge_Reply_fields, reply);
+    bool ok = pb_get_encoded_size(&size, fields, message);
+    size_t room = 2 * LONGEST_VARINT + size;
+    pb_ostream_t to = pb_ostream_from_buffer((pb_byte_t *)leat_buf_reserve(out, room), room);
+    ok = ok && (tag == 0 || pb_encode_tag(&to, PB_WT_STRING, tag)) && pb_encode_varint(&to, size) &&
+         pb_encode(&to, fields, message);
     LEAT_ASSERT(ok);
     out->len += to.bytes_written;
+}
+
+static void put(leat_buf *out, const centrifuge_Reply *reply)
+{
+    put_message(out, 0, centrifuge_Reply_fields, reply);
 }
 
 static uint32_t number_of(const centrifuge_id *id)
@@ -55,6 +65,12 @@ static void put_error(leat_buf *out, const centrifuge_id *id, const centrifuge_e
              });
 }
 
+static void put_lost(leat_buf *out, const centrifuge_id *id)
+{
+    put_error(out, id,
+              &(centrifuge_error){CENTRIFUGE_ERROR_LOST, leat_slice_of(CENTRIFUGE_LOST), false});
+}
+
 static void put_end(leat_buf *out, leat_slice topic, uint32_t code, leat_slice reason)
 {
     put(out, &(centrifuge_Reply){
@@ -72,9 +88,7 @@ bool centrifuge_proto_snapshot(leat_buf *out, leat_slice id, leat_slice topic, l
         return false;
     }
     if (to.rejects) {
-        put_error(
-            out, &to,
-            &(centrifuge_error){CENTRIFUGE_ERROR_LOST, leat_slice_of(CENTRIFUGE_LOST), false});
+        put_lost(out, &to);
         return false;
     }
     put(out, &(centrifuge_Reply){
@@ -136,7 +150,8 @@ void centrifuge_proto_welcome(leat_buf *out, leat_slice id, const leat_welcome *
     put(out, &(centrifuge_Reply){
                  .id = number_of(&to),
                  .has_connect = connects,
-                 .connect = {client, version, expires, ttl, ping_s > 0 ? (uint32_t)ping_s : 1},
+                 .connect = {client, version, expires, ttl, welcome->subs,
+                             ping_s > 0 ? (uint32_t)ping_s : 1},
                  .has_refresh = !connects,
                  .refresh = {client, version, expires, ttl},
              });
@@ -161,6 +176,64 @@ void centrifuge_proto_closed(leat_buf *out, leat_slice topic, const leat_failure
 void centrifuge_proto_ping(leat_buf *out)
 {
     put(out, &(centrifuge_Reply){.id = 0});
+}
+
+/* --- subscriptions that the server makes --- */
+
+/* The push does not tell whether the client's position was taken: data does. */
+void centrifuge_proto_subscribed(leat_buf *out, const leat_subscribed *sub)
+{
+    put(out, &(centrifuge_Reply){
+                 .has_push = true,
+                 .push = {.channel = sub->topic,
+                          .has_subscribe = true,
+                          .subscribe = {.recoverable = true,
+                                        .positioned = true,
+                                        .epoch = centrifuge_epoch(sub->epoch, sub->stale),
+                                        .offset = (uint64_t)sub->seq,
+                                        .data = sub->data}},
+             });
+}
+
+void centrifuge_proto_sub(leat_buf *out, const leat_subscribed *sub)
+{
+    centrifuge_ConnectResult_SubsEntry entry = {
+        .key = sub->topic,
+        .has_value = true,
+        .value = {.recoverable = true,
+                  .positioned = true,
+                  .epoch = centrifuge_epoch(sub->epoch, sub->stale),
+                  .offset = (uint64_t)sub->seq,
+                  .was_recovering = sub->recovers,
+                  .recovered = sub->data.at == NULL,
+                  .data = sub->data},
+    };
+    put_message(out, centrifuge_ConnectResult_subs_tag, centrifuge_ConnectResult_SubsEntry_fields,
+                &entry);
+}
+
+/* --- history --- */
+
+void centrifuge_proto_history(leat_buf *out, leat_slice id, const leat_stored *stored)
+{
+    centrifuge_id to = centrifuge_read_id(id);
+    if (stored->lost) {
+        put_lost(out, &to);
+        return;
+    }
+    leat_buf list = LEAT_BUF_INIT;
+    for (size_t i = 0; i < stored->n; i++) {
+        const leat_stored_event *e = &stored->events[i];
+        centrifuge_Publication publication = {json_or_null(e->data), (uint64_t)e->seq};
+        put_message(&list, centrifuge_HistoryResult_publications_tag, centrifuge_Publication_fields,
+                    &publication);
+    }
+    put(out, &(centrifuge_Reply){
+                 .id = number_of(&to),
+                 .has_history = true,
+                 .history = {leat_buf_view(&list), stored->epoch, (uint64_t)stored->seq},
+             });
+    leat_buf_close(&list);
 }
 
 leat_event *centrifuge_proto_event(leat_event *e)
