@@ -95,7 +95,7 @@ describe("a chat", () => {
 
     const refusal = await alice.evaluate(async () => {
       const { connect } = await import("/leat/client.js");
-      const leat = connect("/ws?token=alice-token");
+      const leat = connect("/ws", { token: "alice-token" });
       return new Promise((resolve) => {
         leat.subscribe("chat:44", {
           snapshot: resolve,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { launch, leave, open } from "./support/browser.js";
+import { enter, launch, leave, open } from "./support/browser.js";
 import { startServer } from "./support/server.js";
 
 describe("the client with the token in the first message", () => {
@@ -61,6 +61,19 @@ describe("the client with the token in the first message", () => {
       assert.doesNotMatch(JSON.stringify([addresses, seen]), /alice-token/);
       await leave(page);
     }
+  });
+
+  it("is the example's, too, which sends its token in no address", async () => {
+    const addresses = [];
+    const page = await enter(browser, server, "alice-token", {
+      prepare: (page) => {
+        page.on("websocket", (socket) => addresses.push(socket.url()));
+        page.on("request", (request) => addresses.push(request.url().split("#")[0]));
+      },
+    });
+    assert.ok(addresses.some((address) => /ws:.*[/]ws[?]authenticate=message$/.test(address)), addresses.join(" "));
+    assert.doesNotMatch(addresses.join(" "), /alice-token/);
+    await leave(page);
   });
 
   it("stops when the token is refused", async () => {

@@ -48,7 +48,7 @@ describe("the gate", () => {
 
     const refusal = await bob.evaluate(async () => {
       const { connect } = await import("/leat/client.js");
-      const leat = connect("/ws?token=bob-token");
+      const leat = connect("/ws", { token: "bob-token" });
       await new Promise((resolve) => {
         leat.addEventListener("state", ({ detail }) => detail.state === "live" && resolve());
       });
@@ -67,7 +67,7 @@ describe("the gate", () => {
       const { connect } = await import("/leat/client.js");
       const { applyEvent } = await import("/js/chat-state.js");
       const watched = { chat: null, seq: 0 };
-      connect("/ws?token=carol-token").subscribe("chat:43", {
+      connect("/ws", { token: "carol-token" }).subscribe("chat:43", {
         snapshot: (chat, { seq }) => Object.assign(watched, { chat, seq }),
         event: (event, { seq }) =>
           Object.assign(watched, { chat: applyEvent(watched.chat, event), seq }),
@@ -90,7 +90,7 @@ describe("the gate", () => {
     const newcomer = await bob.evaluate(async () => {
       const { connect } = await import("/leat/client.js");
       return new Promise((resolve) => {
-        connect("/ws?token=dave-token").subscribe("chat:43", {
+        connect("/ws", { token: "dave-token" }).subscribe("chat:43", {
           snapshot: (chat, { seq }) => resolve({ chat, seq }),
           event() {},
         });

@@ -33,7 +33,7 @@ describe("the README's example", () => {
     await writeFile(join(folder, "public", "chat.js"), block(readme, "js"));
     await writeFile(
       join(folder, "public", "index.html"),
-      '<!doctype html><title>chat</title><body><script src="/chat.js"></script>',
+      '<!doctype html><title>chat</title><body><script type="module" src="/chat.js"></script>',
     );
     server = await startServer(join(folder, "app.lua"));
     browser = await launch();

@@ -194,21 +194,12 @@ end)
 -- Any answer tells a page that was asleep that its connection still lives.
 app:method("ping", function() return "pong" end)
 
-local function json_answer(value)
-  return {
-    status = 200,
-    headers = { ["content-type"] = "application/json", ["cache-control"] = "no-store" },
-    body = leat.encode(value),
-  }
-end
-
--- A browser does not tell a page why its WebSocket was refused. This route would be refused for the
--- same reason, and answers with a status: 401.
-app:route("GET /api/me", function(ctx) return json_answer(ctx.user) end)
-
 -- DEMO ONLY: everybody's name and token, so that the page can ask who you want to be.
 app:route("GET /api/users", function(ctx)
-  return json_answer(ctx.db:rows("select id, name, colour, token from users order by id limit 12"))
+  return {
+    headers = { ["cache-control"] = "no-store" },
+    body = ctx.db:rows("select id, name, colour, token from users order by id limit 12"),
+  }
 end, { public = true })
 
 return app

@@ -17,9 +17,8 @@ export class Session extends EventTarget {
 
   constructor(token) {
     super();
-    const query = new URLSearchParams({ token });
     this.token = token;
-    this.leat = connect(`/ws?${query}`, { check: `/api/me?${query}` });
+    this.leat = connect("/ws", { token });
     this.leat.addEventListener("state", ({ detail }) => {
       this.connection = { ...detail, wasLive: this.connection.wasLive || detail.state === "live" };
       if (detail.state === "live") queueMicrotask(() => this.#enter()); // once all have heard it
