@@ -43,7 +43,7 @@ export class Connection extends EventTarget {
   #cancelTimer = () => {};
   #cancelRenewal = () => {};
   #nextId = 1;
-  #requests = new Map(); // id -> { resolve, reject, timer }
+  #requests = new Map(); // id -> { resolve, reject, timer, subscribes: a topic's name }
   #topics = new Map(); // name -> Topic
   #stopWatching;
 
@@ -330,15 +330,16 @@ export class Connection extends EventTarget {
     const id = this.#nextId++;
     const text = JSON.stringify({ ...message, id }); // throws before anything waits for an answer
     onId?.(id);
-    const answer = this.#await(id, answerMs, () => this.#lose(0, "no answer"));
+    const subscribes = message.op === "subscribe" ? message.topic : null;
+    const answer = this.#await(id, answerMs, () => this.#lose(0, "no answer"), subscribes);
     this.#send(text, message.token && JSON.stringify({ ...message, id, token: "…" }));
     return answer;
   }
 
   // Rejects if the connection is lost before.
-  #await(id, ms, late) {
+  #await(id, ms, late, subscribes = null) {
     return new Promise((resolve, reject) => {
-      this.#requests.set(id, { resolve, reject, timer: setTimeout(late, ms) });
+      this.#requests.set(id, { resolve, reject, timer: setTimeout(late, ms), subscribes });
     });
   }
 
@@ -388,7 +389,9 @@ export class Connection extends EventTarget {
     const { op, id, code, retry_after_ms: retryAfterMs } = message;
     if (op === "ok") return this.#settle(id, message);
     if (op === "error") return this.#settle(id, new LeatError(code, message.message, retryAfterMs));
-    if (this.#topics.get(message.topic)?.receive(message)) this.#settle(id, message);
+    this.#topics.get(message.topic)?.receive(message);
+    // Also if that topic has been closed meanwhile.
+    if (id !== undefined && this.#requests.get(id)?.subscribes === message.topic) this.#settle(id, message);
   }
 }
 

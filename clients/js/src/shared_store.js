@@ -8,6 +8,7 @@ import { createStore } from "./store.js";
 
 const LINGER_MS = 1_000;
 const IDLE = Object.freeze({ state: "idle", stale: false, error: null });
+const CLOSED = Object.freeze({ ...IDLE, state: "closed" });
 const connections = new WeakMap(); // Connection -> Map(topic -> shared store)
 
 /**
@@ -20,32 +21,52 @@ export function sharedStore(connection, topic, reduce, { initial, ...options } =
   const stores = connections.get(connection);
   if (!stores.has(topic)) {
     const open = () => createStore(connection.subscribe(topic, null, options), reduce, initial);
-    stores.set(topic, share(open, initial, () => stores.delete(topic)));
+    stores.set(topic, share(stores, topic, connection, open, initial));
   }
   return stores.get(topic);
 }
 
-function share(open, initial, forget) {
+function share(stores, topic, connection, open, initial) {
   let store = null;
   let users = 0;
   let timer;
-  const end = () => {
-    forget();
-    store.close();
+  const forget = () => {
+    if (stores.get(topic) === self) stores.delete(topic);
+    store?.close();
+    store = null;
   };
-  return {
-    get: () => (store ? store.get() : initial),
-    status: () => store?.status() ?? IDLE,
-    apply: (...change) => store.apply(...change),
+  const linger = () => {
+    timer = setTimeout(forget, LINGER_MS);
+    timer.unref?.(); // a Node process may end
+  };
+  // Another one may have been made since this one was forgotten. Who still has this one shares that.
+  const other = () => (stores.get(topic) === self ? null : stores.get(topic));
+  const self = {
+    get() {
+      const current = other() ?? store;
+      return current ? current.get() : initial;
+    },
+    status: () =>
+      (other() ?? store)?.status() ?? (connection.state === "closed" ? CLOSED : IDLE),
+    // While nobody listens, there is nothing to show it in.
+    apply: async (data, send) => (other() ?? store)?.apply(data, send) ?? send(),
     subscribe(listener) {
+      if (other()) return other().subscribe(listener);
+      if (!store && connection.state === "closed") return () => {};
+      store ??= open();
+      stores.set(topic, self);
       clearTimeout(timer);
       users++;
-      store ??= open();
       const unsubscribe = store.subscribe(listener);
+      let isGone = false;
       return () => {
+        if (isGone) return;
+        isGone = true;
         unsubscribe();
-        if (--users === 0) timer = setTimeout(end, LINGER_MS);
+        if (--users === 0) linger();
       };
     },
   };
+  linger(); // it may be that nobody comes
+  return self;
 }

@@ -16,9 +16,17 @@
  * tabs get: the same place for everybody, without keeping any state.
  *
  * One worker is one user. Tabs of several users need workers of different names.
+ *
+ * A tab that is frozen, or was killed, does not say so. The worker asks each tab now and then, and
+ * lets go of one that is silent, so that nothing heaps up for it. If it comes back, it is told that
+ * its socket is gone, and opens another one.
  */
 
 import { connect } from "./client.js";
+
+const PING_MS = 20_000;
+const MAX_UNANSWERED = 3;
+const LET_GO = { code: 1006, reason: "the tab was silent" };
 
 /** In a tab. `options` as in connect(), without a token: the worker has it. */
 export function connectShared(worker, options = {}) {
@@ -28,6 +36,7 @@ export function connectShared(worker, options = {}) {
       const { port } = worker;
       const number = ++sockets; // a word about an earlier socket is not for this one
       port.onmessage = ({ data: [type, detail, of] }) => of === number && this[`on${type}`]?.(detail);
+      this.onping = () => port.postMessage(["pong"]);
       port.postMessage(["open", number]);
       this.onPageHide = () => this.close();
       globalThis.addEventListener?.("pagehide", this.onPageHide);
@@ -52,7 +61,8 @@ export function serveTabs(url, options) {
 /** What the worker does, for any kind of port. */
 export class TabHub {
   #connection;
-  #tabs = new Set();
+  #tabs = new Set(); // that want a socket
+  #pinger;
   #topics = new Map(); // name -> { topic, tabs: Map(tab -> id of its unanswered subscribe) }
 
   constructor(connection) {
@@ -63,36 +73,58 @@ export class TabHub {
   }
 
   add(port) {
-    const tab = { port, socket: 0, wantsOpen: false, isOpen: false };
-    this.#tabs.add(tab);
+    const tab = { port, socket: 0, isOpen: false, unanswered: 0 };
     port.onmessage = ({ data: [type, detail] }) => {
+      tab.unanswered = 0;
       if (type === "open") this.#open(tab, detail);
       else if (type === "close") this.#close(tab);
+      else if (type !== "message") return;
       else if (tab.isOpen) this.#take(tab, JSON.parse(detail));
+      else this.#tell(tab, "close", LET_GO);
     };
   }
 
   #open(tab, socket) {
+    this.#close(tab);
     tab.socket = socket;
-    tab.wantsOpen = true;
-    this.#follow(tab, { state: this.#connection.state });
+    this.#tabs.add(tab);
+    this.#pinger ??= setInterval(() => this.#ping(), PING_MS);
+    if (this.#connection.state === "refused") this.#connection.reconnect(); // somebody may have signed in
+    else this.#follow(tab, { state: this.#connection.state });
+  }
+
+  #ping() {
+    for (const tab of this.#tabs) {
+      if (tab.unanswered++ < MAX_UNANSWERED) this.#tell(tab, "ping");
+      else {
+        this.#close(tab);
+        this.#tell(tab, "close", LET_GO);
+      }
+    }
+  }
+
+  #tell(tab, type, detail = {}) {
+    tab.port.postMessage([type, detail, tab.socket]);
   }
 
   // A tab's socket is open as long as the connection is live.
   #follow(tab, { state, retryAt, reason = "" }) {
-    if (state === "live" && tab.wantsOpen && !tab.isOpen) {
+    if (state === "live" && !tab.isOpen) {
       tab.isOpen = true;
-      tab.port.postMessage(["open", {}, tab.socket]);
-    } else if (state !== "live" && state !== "connecting" && tab.wantsOpen) {
+      this.#tell(tab, "open");
+    } else if (state !== "live" && state !== "connecting") {
       const code = state === "refused" ? 4401 : 1006;
       const wait = retryAt ? `retry_after_ms=${Math.max(0, retryAt - Date.now())}` : reason;
       this.#close(tab);
-      tab.port.postMessage(["close", { code, reason: wait }, tab.socket]);
+      this.#tell(tab, "close", { code, reason: wait });
     }
   }
 
   #close(tab) {
-    tab.wantsOpen = tab.isOpen = false;
+    tab.isOpen = false;
+    tab.unanswered = 0;
+    this.#tabs.delete(tab);
+    if (this.#tabs.size === 0) this.#pinger = clearInterval(this.#pinger);
     for (const [name, { tabs }] of this.#topics) if (tabs.has(tab)) this.#leave(tab, name);
   }
 
@@ -130,6 +162,14 @@ export class TabHub {
       skip: ({ seq }) => each({ op: "skip", seq }),
       event: (data, { seq }) => each({ op: "event", seq, data }),
       signal: (data) => each({ op: "signal", data }),
+      error: (error) => {
+        if (error.code === "disconnected" || error.code === "out_of_order") return;
+        for (const [reader, asked] of tabs) {
+          if (asked === undefined) continue;
+          this.#leave(reader, name); // it is answered, and asks again
+          this.#send(reader, { op: "error", id: asked, topic: name, ...wire(error) });
+        }
+      },
       closed: (error) => {
         if (error.code === "closed") return;
         this.#topics.delete(name);
@@ -151,7 +191,7 @@ export class TabHub {
 
   #send(tab, message) {
     if (!tab.isOpen) return;
-    tab.port.postMessage(["message", { data: JSON.stringify(message) }, tab.socket]);
+    this.#tell(tab, "message", { data: JSON.stringify(message) });
   }
 }
 

@@ -13,6 +13,8 @@
  * While the connection is lost, or the topic resyncs, the last state stays: nothing flashes.
  */
 
+import { report } from "./error.js";
+
 // The event of a publish may come before the publish's own answer, which says which event it is.
 // So long changes wait for that answer, so that a message is not seen twice.
 const ANSWER_MS = 500;
@@ -36,7 +38,7 @@ export function createStore(topic, reduce, initial) {
   let shown = initial; // with the optimistic changes
   let status = { state: topic.state, stale: false, error: null };
 
-  const tell = () => [...listeners].forEach((listener) => listener());
+  const tell = () => [...listeners].forEach((listener) => attempt(listener));
   const set = (change) => {
     const same = Object.keys(change).every((key) => status[key] === change[key]);
     if (!same) status = { ...status, ...change };
@@ -45,13 +47,13 @@ export function createStore(topic, reduce, initial) {
     clearTimeout(timer);
     timer = null;
     for (const change of waiting.splice(0)) {
-      base = reduce(base, change);
+      attempt(() => (base = reduce(base, change)));
       if (change.type === "snapshot") set({ stale: change.at.stale });
     }
     shown = base;
     for (const mine of optimistic) {
       if (mine.at && topic.has(mine.at)) optimistic.delete(mine);
-      else shown = reduce(shown, { type: "event", data: mine.data });
+      else attempt(() => (shown = reduce(shown, { type: "event", data: mine.data })));
     }
     tell();
   };
@@ -60,7 +62,7 @@ export function createStore(topic, reduce, initial) {
     change(change) {
       waiting.push(change);
       const isAnswered = [...optimistic].every(({ at }) => at);
-      if (isAnswered || change.type === "snapshot") show();
+      if (isAnswered) show();
       else timer ??= setTimeout(show, ANSWER_MS);
     },
     state(state) {
@@ -103,4 +105,13 @@ export function createStore(topic, reduce, initial) {
     },
     close: () => topic.close(),
   };
+}
+
+// A mistake of the application's, in one change or listener, is reported and does not stop the others.
+function attempt(action) {
+  try {
+    action();
+  } catch (error) {
+    report(error);
+  }
 }

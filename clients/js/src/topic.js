@@ -154,15 +154,14 @@ export class Topic {
     this.#end(new LeatError("closed", "the connection was closed"));
   }
 
-  /** A message of this topic. Returns true if it answers the request with its id. */
+  /** A message of this topic. */
   receive(message) {
     const isAnswer = message.op === "snapshot" || message.op === "resumed";
     if (isAnswer && message.id !== undefined) {
       // An answer for a subscription that was closed before this one was made is not for us.
-      if (message.id !== this.#id) return false;
-    } else if (this.state !== "live") return false;
+      if (message.id !== this.#id) return;
+    } else if (this.state !== "live") return;
     this.#take(message);
-    return isAnswer;
   }
 
   // --- inside ---

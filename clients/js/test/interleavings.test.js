@@ -44,6 +44,20 @@ describe("a subscription", () => {
     assert.deepEqual([...server.socket.subscribed], []);
   });
 
+  it("that is closed while its answer is on its way does not cost the connection", async (t) => {
+    const { server, leat } = start(t);
+    await settle();
+    const late = [];
+    server.onMessage = (socket, message) => {
+      if (message.op === "subscribe") late.push(() => server.answer(socket, message));
+      else late.splice(0).forEach((answer) => answer()), server.answer(socket, message);
+    };
+    leat.subscribe("chat", {}).close();
+    await pass(t, 60_000);
+    assert.equal(leat.state, "live");
+    assert.equal(server.sockets.length, 1);
+  });
+
   it("can be made anew at once, though the server had no time for the end of the last one", async (t) => {
     const { server, leat } = start(t);
     const topic = leat.subscribe("chat", {});
