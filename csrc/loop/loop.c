@@ -6,7 +6,8 @@
  * is referenced. So a sweep that the last close callback schedules runs, too.
  *
  * on_idle runs sweeps of later turns, until their time is used up. An active idle handle makes uv
- * poll without waiting.
+ * poll without waiting. on_check begins with the sweeps that were left for the next turn: on_idle,
+ * which comes before polling, would run them ahead of what has arrived.
  */
 #include "loop/loop.h"
 
@@ -24,9 +25,11 @@ struct leat_loop {
     leat_watches *watches;
     leat_list sweeps;
     leat_list outputs; /* sweeps that come last */
-    uv_idle_t idle;    /* active while there are: */
+    leat_list next;    /* sweeps of the next turn */
+    uv_idle_t idle;    /* active while there are such, or: */
     leat_list later;   /* sweeps of later turns, the one that waits longest first */
     leat_random random;
+    uint64_t turn;
     int open_handles;
     void (*done)(void *arg);
     void *done_arg;
@@ -54,7 +57,11 @@ static void on_prepare(uv_prepare_t *prepare)
 
 static void on_check(uv_check_t *check)
 {
-    run_sweeps(check->data);
+    leat_loop *l = check->data;
+    l->turn++;
+    for (leat_list *link; (link = leat_list_shift(&l->next)) != NULL;)
+        leat_list_push(&l->sweeps, link);
+    run_sweeps(l);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -67,7 +74,8 @@ static void on_idle(uv_idle_t *idle)
         if (uv_hrtime() >= end_ns)
             return;
     }
-    uv_idle_stop(idle);
+    if (leat_list_empty(&l->next))
+        uv_idle_stop(idle);
 }
 
 int leat_loop_new(leat_loop **out, uv_loop_t *uv)
@@ -82,6 +90,7 @@ int leat_loop_new(leat_loop **out, uv_loop_t *uv)
     l->uv = uv;
     leat_list_init(&l->sweeps);
     leat_list_init(&l->outputs);
+    leat_list_init(&l->next);
     leat_list_init(&l->later);
     leat_random_init(&l->random);
 
@@ -124,7 +133,7 @@ static void on_closed(uv_handle_t *handle)
 void leat_loop_close(leat_loop *l, void (*done)(void *arg), void *arg)
 {
     LEAT_ASSERT(leat_list_empty(&l->sweeps) && leat_list_empty(&l->outputs) &&
-                leat_list_empty(&l->later));
+                leat_list_empty(&l->next) && leat_list_empty(&l->later));
     LEAT_ASSERT(l->open_handles == 0);
     l->done = done;
     l->done_arg = arg;
@@ -149,6 +158,11 @@ uint64_t leat_loop_now(const leat_loop *l)
 leat_deadline_queue *leat_loop_deadlines(leat_loop *l)
 {
     return l->deadlines;
+}
+
+uint64_t leat_loop_turn(const leat_loop *l)
+{
+    return l->turn;
 }
 
 leat_watches *leat_loop_watches(leat_loop *l)
@@ -195,12 +209,22 @@ void leat_sweep_schedule_output(leat_loop *l, leat_sweep *s)
     schedule(l, s, &l->outputs);
 }
 
-void leat_sweep_schedule_later(leat_loop *l, leat_sweep *s)
+static void schedule_idle(leat_loop *l, leat_sweep *s, leat_list *sweeps)
 {
     if (!leat_list_empty(&s->link_))
         return;
-    leat_list_push(&l->later, &s->link_);
+    leat_list_push(sweeps, &s->link_);
     uv_idle_start(&l->idle, on_idle);
+}
+
+void leat_sweep_schedule_later(leat_loop *l, leat_sweep *s)
+{
+    schedule_idle(l, s, &l->later);
+}
+
+void leat_sweep_schedule_next(leat_loop *l, leat_sweep *s)
+{
+    schedule_idle(l, s, &l->next);
 }
 
 void leat_sweep_cancel(leat_sweep *s)

@@ -38,6 +38,8 @@ uv_loop_t *leat_loop_uv(leat_loop *l);
 uint64_t leat_loop_now(const leat_loop *l);
 /* For tests that move the clock. Other code arms with the two functions below. */
 leat_deadline_queue *leat_loop_deadlines(leat_loop *l);
+/* Another number in each turn. */
+uint64_t leat_loop_turn(const leat_loop *l);
 leat_watches *leat_loop_watches(leat_loop *l);
 
 /* Arm d, as leat_deadline_arm does, for a time of the loop's clock, or for ms milliseconds from
@@ -60,6 +62,9 @@ void leat_sweep_schedule_output(leat_loop *l, leat_sweep *s);
  * and for which the others should not wait: a turn does so much of it as takes half a millisecond,
  * at least one, and the loop does not sleep while some is left. */
 void leat_sweep_schedule_later(leat_loop *l, leat_sweep *s);
+/* Runs s once at the end of the next turn, which begins without waiting. For the rest of work that
+ * has had its share of this turn: what has come for others meanwhile is handled first. */
+void leat_sweep_schedule_next(leat_loop *l, leat_sweep *s);
 void leat_sweep_cancel(leat_sweep *s);
 
 #endif

@@ -1,9 +1,11 @@
 /* task.c - leat_task_start -> (end of the turn) begin -> resume -> answer, or
  * resume -> begin_wait -> leat_task_wake -> resume -> ...
  *
- * No task runs inside the request for it, nor inside another task: all begin in one sweep. Whatever
- * may raise (decoding arguments, encoding results) runs on the coroutine, in run_handler around the
- * handler itself, so that one leat_vm_call protects all of it.
+ * No task runs inside the request for it, nor inside another task: all begin in one sweep. When
+ * very many have come at once, some wait for the next turns of the loop, and leave time for others.
+ *
+ * Whatever may raise (decoding arguments, encoding results) runs on the coroutine, in run_handler
+ * around the handler itself, so that one leat_vm_call protects all of it.
  *
  * A wait starts in begin_wait, and not where the handler called for it, because the yield may fail
  * on its way out (in a comparator of table.sort): then nothing must be under way. The ticket tells
@@ -27,6 +29,8 @@ enum {
     MAX_SPARE = 64,              /* ended tasks that are kept for the next */
     MAX_SPARE_BYTES = 16 * 1024, /* of a buffer of an ended task */
 };
+
+#define TURN_NS UINT64_C(1000000) /* of each turn of the loop, for tasks that begin */
 
 static void on_end_of_turn(leat_sweep *s);
 static void on_deadline(leat_deadline *d);
@@ -442,16 +446,37 @@ void leat_task_decide(leat_task *t)
     set_state(t, LEAT_TASK_DECIDED);
 }
 
+static void begin_or_answer(leat_task *t)
+{
+    if (t->state == LEAT_TASK_RUNNABLE)
+        begin(t);
+    else
+        answer(t);
+}
+
+/* False once the tasks have had their share of this turn. A turn may come here several times, as
+ * the end of a task is the beginning of others. */
+static bool has_time(leat_lua *lua, uint64_t *began_ns)
+{
+    uint64_t now_ns = uv_hrtime();
+    if (lua->turn != leat_loop_turn(lua->core->loop))
+        lua->spent_ns = 0;
+    lua->turn = leat_loop_turn(lua->core->loop);
+    lua->spent_ns += now_ns - *began_ns;
+    *began_ns = now_ns;
+    return lua->spent_ns < TURN_NS;
+}
+
 static void on_end_of_turn(leat_sweep *s)
 {
     leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, sweep);
+    uint64_t began_ns = uv_hrtime();
     leat_vm_hold(lua);
-    for (leat_list *link; (link = leat_list_shift(&lua->ready)) != NULL;) {
-        leat_task *t = LEAT_CONTAINER_OF(link, leat_task, link);
-        if (t->state == LEAT_TASK_RUNNABLE)
-            begin(t);
-        else
-            answer(t);
+    while (!leat_list_empty(&lua->ready) && has_time(lua, &began_ns))
+        begin_or_answer(LEAT_CONTAINER_OF(leat_list_shift(&lua->ready), leat_task, link));
+    if (!leat_list_empty(&lua->ready)) {
+        leat_sweep_cancel(s); /* a task that has begun may have scheduled it for this turn */
+        leat_sweep_schedule_next(lua->core->loop, s);
     }
     leat_vm_drop(lua);
 }

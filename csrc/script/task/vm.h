@@ -45,10 +45,12 @@ struct leat_lua {
     /* Tasks (task.c). */
     struct leat_task *running; /* its coroutine runs now; NULL: none does */
     uint64_t last_task_id;
-    leat_list ready; /* tasks to be begun at the end of this turn */
+    leat_list ready; /* tasks to be begun at the end of this turn, or of the next ones */
     leat_list spare; /* ended ones, with their coroutine, to be used again */
     size_t n_spare;
     leat_sweep sweep;
+    uint64_t turn;     /* of the loop, in which tasks began */
+    uint64_t spent_ns; /* in that turn */
 
     leat_list raws; /* open raw WebSockets (raw.c) */
     size_t n_raws;

@@ -172,6 +172,39 @@ static void later_sweeps_take_turns_and_leave_time_for_others(void **state)
     close_loop(&f);
 }
 
+static void on_a_goes_on(leat_sweep *s)
+{
+    struct fixture *f = LEAT_CONTAINER_OF(s, struct fixture, a);
+    if (f->a_runs++ < 2)
+        leat_sweep_schedule_next(f->loop, &f->a);
+}
+
+static void a_sweep_of_the_next_turn_comes_after_those_of_what_arrived(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_loop(&f, on_a_goes_on);
+    leat_sweep_init(&f.b, on_b_looks_at_a);
+
+    leat_sweep_schedule_next(f.loop, &f.a);
+    uv_run(&f.uv, UV_RUN_NOWAIT);
+    assert_int_equal(f.a_runs, 1);
+    uv_run(&f.uv, UV_RUN_NOWAIT);
+    assert_int_equal(f.a_runs, 2);
+    leat_sweep_schedule(f.loop, &f.b);
+    uv_run(&f.uv, UV_RUN_NOWAIT);
+    assert_int_equal(f.b_runs, 21);
+    assert_int_equal(f.a_runs, 3);
+    uv_run(&f.uv, UV_RUN_DEFAULT);
+    assert_int_equal(f.a_runs, 3);
+
+    leat_sweep_schedule_next(f.loop, &f.a);
+    leat_sweep_cancel(&f.a);
+    uv_run(&f.uv, UV_RUN_DEFAULT);
+    assert_int_equal(f.a_runs, 3);
+    close_loop(&f);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct fixture *f = timer->data;
@@ -223,6 +256,7 @@ int main(void)
         cmocka_unit_test(an_output_sweep_runs_after_the_others_of_the_turn),
         cmocka_unit_test(a_cancelled_sweep_does_not_run),
         cmocka_unit_test(later_sweeps_take_turns_and_leave_time_for_others),
+        cmocka_unit_test(a_sweep_of_the_next_turn_comes_after_those_of_what_arrived),
         cmocka_unit_test(a_sweep_scheduled_by_a_timer_runs_before_the_loop_waits),
         cmocka_unit_test(a_sweep_scheduled_by_the_last_close_callback_runs),
     };
