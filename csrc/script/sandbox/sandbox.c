@@ -25,6 +25,15 @@ enum {
     EXHAUSTED_PAUSE_MS = 1000, /* between two collections then */
 };
 
+/* The collector works in steps. With Lua's own numbers one step looks at some hundred thousand
+ * objects: everybody waits for it, for up to 100 ms. With these it takes less than a millisecond,
+ * and a cycle is still over long before the memory has doubled. */
+enum {
+    GC_PAUSE = 200,    /* per cent of the memory in use at which a cycle begins */
+    GC_STEP_WORK = 25, /* for each 16 bytes that were allocated */
+    GC_STEP_SIZE = 10, /* a step for each 2^10 bytes */
+};
+
 /* --- memory --- */
 
 /* Returns what the scripts may hold together if this run grows by so much. A run that takes much
@@ -69,19 +78,40 @@ size_t leat_sandbox_memory(const leat_sandbox *s)
     return s->memory;
 }
 
+static size_t room_of(const leat_sandbox *s)
+{
+    return s->max_memory > s->memory ? s->max_memory - s->memory : 0;
+}
+
+static size_t middle_of(const leat_sandbox *s)
+{
+    return s->memory + room_of(s) / 2;
+}
+
+static void collect_all(leat_sandbox *s, uint64_t now_ms)
+{
+    lua_gc(s->L, LUA_GCCOLLECT);
+    s->exhausted = room_of(s) < s->max_memory / EXHAUSTED_PART;
+    s->collected_ms = now_ms;
+    s->refused = false;
+    s->collect_at = middle_of(s);
+}
+
 void leat_sandbox_collect(leat_sandbox *s, uint64_t now_ms)
 {
+    if (middle_of(s) < s->collect_at)
+        s->collect_at = middle_of(s);
     if (!s->refused && s->memory < s->collect_at)
         return;
     /* A collection of a full heap takes long, and another one soon after it would free no more. */
     if (s->exhausted && now_ms - s->collected_ms < EXHAUSTED_PAUSE_MS)
         return;
-    lua_gc(s->L, LUA_GCCOLLECT);
-    size_t room = s->max_memory > s->memory ? s->max_memory - s->memory : 0;
-    s->collect_at = s->memory + room / 2;
-    s->exhausted = room < s->max_memory / EXHAUSTED_PART;
-    s->collected_ms = now_ms;
-    s->refused = false;
+    if (s->refused || room_of(s) < s->max_memory / EXHAUSTED_PART) {
+        collect_all(s, now_ms);
+        return;
+    }
+    lua_gc(s->L, LUA_GCRESTART); /* a cycle begins now, and goes on by steps */
+    s->collect_at = middle_of(s);
 }
 
 bool leat_sandbox_exhausted(const leat_sandbox *s)
@@ -141,6 +171,7 @@ int leat_sandbox_new(leat_sandbox **out, size_t memory_bytes, uint64_t budget_ms
         return LEAT_ENOMEM;
     }
     lua_atpanic(s->L, on_panic);
+    lua_gc(s->L, LUA_GCINC, GC_PAUSE, GC_STEP_WORK, GC_STEP_SIZE);
     *(leat_sandbox **)lua_getextraspace(s->L) = s;
     err = fill(s);
     if (err < 0) {

@@ -29,8 +29,9 @@ void leat_sandbox_free(leat_sandbox *s); /* NULL is allowed */
 lua_State *leat_sandbox_state(leat_sandbox *s);
 size_t leat_sandbox_memory(const leat_sandbox *s); /* bytes in use */
 
-/* Called between runs: collects all garbage if the last run was refused memory, or if the memory in
- * use comes near the limit. Unlike a collection within a run, it also calls finalizers. */
+/* Called between runs. Collects all garbage, and calls finalizers, if the last run was refused
+ * memory or if hardly any is left. Where only half of it is left, a collection begins that goes on
+ * in short steps while scripts run. */
 void leat_sandbox_collect(leat_sandbox *s, uint64_t now_ms);
 /* True if less than 1/16 of the memory was free after the last such collection: the scripts hold
  * the rest. */

@@ -38,7 +38,7 @@ typedef struct leat_sandbox {
     size_t memory; /* in use */
     size_t max_memory;
     size_t max_block;      /* the largest allocation within a run */
-    size_t collect_at;     /* memory in use from which a full collection between runs is worth it */
+    size_t collect_at;     /* memory in use at which a collection begins */
     uint64_t collected_ms; /* when the last full collection was */
     bool refused;          /* an allocation was refused since the last full collection */
     bool exhausted;        /* the last full collection freed hardly anything */

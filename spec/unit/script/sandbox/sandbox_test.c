@@ -501,6 +501,98 @@ static void the_coroutine_library_is_complete(void **state)
                    "truecloseddead");
 }
 
+/* --- the collector --- */
+
+static size_t memory_of(lua_State *L)
+{
+    return (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB);
+}
+
+/* [-1, +1]: a list that has the one on the top as its rest. */
+static void push_longer_list(lua_State *L)
+{
+    lua_createtable(L, 1, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
+}
+
+/* What one small allocation frees at most while the collector works through a large heap. */
+static size_t largest_step(lua_State *L)
+{
+    size_t most = 0;
+    for (int i = 0; i < 200000; i++) {
+        size_t before = memory_of(L);
+        lua_createtable(L, 0, 0);
+        lua_pop(L, 1);
+        size_t after = memory_of(L);
+        if (before > after && before - after > most)
+            most = before - after;
+    }
+    return most;
+}
+
+static void a_step_of_the_collector_is_short(void **state)
+{
+    leat_sandbox *s = *state;
+    lua_State *L = leat_sandbox_state(s);
+    for (int i = 0; i < 2; i++) { /* what lives, then what does not */
+        lua_gc(L, LUA_GCCOLLECT);
+        lua_pushnil(L);
+        for (int j = 1; j <= 100000; j++)
+            push_longer_list(L);
+    }
+    lua_pop(L, 1);
+
+    size_t most = largest_step(L);
+
+    assert_true(most > 0);
+    assert_in_range(most, 1, 256 * 1024);
+    lua_settop(L, 0);
+}
+
+static void allocate(lua_State *L, int times)
+{
+    for (int i = 0; i < times; i++) {
+        lua_createtable(L, 0, 0);
+        lua_pop(L, 1);
+    }
+}
+
+static void a_collection_that_memory_makes_due_goes_by_steps(void **state)
+{
+    leat_sandbox *s = *state;
+    lua_State *L = leat_sandbox_state(s);
+    lua_gc(L, LUA_GCSTOP); /* as if the next cycle were far away */
+    lua_pushnil(L);
+    while (leat_sandbox_memory(s) < MEMORY * 3 / 4)
+        push_longer_list(L);
+    lua_pop(L, 1);
+    size_t full = leat_sandbox_memory(s);
+
+    leat_sandbox_collect(s, 0);
+    assert_int_equal(leat_sandbox_memory(s), full);
+    allocate(L, 100000);
+
+    assert_true(leat_sandbox_memory(s) < MEMORY / 4);
+    assert_false(leat_sandbox_exhausted(s));
+}
+
+static void all_is_collected_when_hardly_any_memory_is_left(void **state)
+{
+    leat_sandbox *s = *state;
+    lua_State *L = leat_sandbox_state(s);
+    lua_gc(L, LUA_GCSTOP);
+    lua_pushnil(L);
+    while (leat_sandbox_memory(s) < MEMORY - MEMORY / 32)
+        push_longer_list(L);
+    lua_pop(L, 1);
+
+    leat_sandbox_collect(s, 0);
+
+    assert_true(leat_sandbox_memory(s) < MEMORY / 4);
+    assert_false(leat_sandbox_exhausted(s));
+}
+
 /* --- what there is and what not --- */
 
 static void takes_out_what_is_dangerous(void **state)
@@ -668,6 +760,9 @@ static void the_servers_variables_are_hidden(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        PATIENT(a_step_of_the_collector_is_short),
+        PATIENT(a_collection_that_memory_makes_due_goes_by_steps),
+        PATIENT(all_is_collected_when_hardly_any_memory_is_left),
         TEST(stops_loops),
         TEST(stops_what_catches_errors),
         TEST(stops_coroutines),
