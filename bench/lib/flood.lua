@@ -1,4 +1,5 @@
--- The latency of good clients while bad ones flood the server, which has its usual limits.
+-- The latency of good clients while bad ones flood the server, which has its usual limits. A plain NOTIFY is measured
+-- beside them: what it waits for, too, is the machine's doing and not the server's.
 local process = require "bench.lib.process"
 local servers = require "bench.lib.servers"
 
@@ -26,7 +27,8 @@ function M.measure(context, _, arguments)
   local server, how = servers.start.leat(context, { env = LIMITS })
   local flood = start_flood(context, arguments.flood, how.port)
   local args = { "clients=200", "rate=50", "events=400", "settle_ms=500", "pid=" .. server.pid,
-    "database=" .. context.database }
+    "database=" .. context.database, "listen=1" }
+  how.driver = "both" -- publishes, and notifies a plain listener
   for name, value in pairs(how) do
     args[#args + 1] = ("%s=%s"):format(name, value)
   end

@@ -162,7 +162,8 @@ return {
     load = {},
     vary = { "flood", "none", "connects", "malformed", "pings", "messages", "subscribes", "huge", "slow" },
     figure = { path = "events.latency.p99_us", unit = "µs, p99 from the publish to a good client" },
-    beside = { { "p50 µs", "events.latency.p50_us" }, { "CPU of the server", "events.busy" } },
+    beside = { { "p50 µs", "events.latency.p50_us" }, { "NOTIFY p50", "events.notify.p50_us" },
+      { "NOTIFY p99", "events.notify.p99_us" }, { "CPU of the server", "events.busy" } },
     replaced = { leat = flood.measure },
   },
   {
