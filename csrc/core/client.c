@@ -20,6 +20,7 @@
 #include "core/client_end.h"
 #include "core/client_identity.h"
 #include "core/client_message.h"
+#include "core/client_plan.h"
 #include "core/client_request.h"
 #include "core/client_round.h"
 #include "core/client_send.h"
@@ -54,6 +55,8 @@ static void awaits_signal(leat_subscriber *to)
 static bool takes_snapshot(const leat_subscriber *to, size_t bytes)
 {
     const leat_client *c = LEAT_CONTAINER_OF(to, const leat_client, base);
+    const client_welcome *w = c->foreign == NULL ? NULL : *client_foreign_welcome(c->foreign);
+    bytes += w == NULL ? 0 : w->bytes; /* they will be sent with it */
     return leat_peer_takes(c->peer, bytes) && client_round_has_room(to->core, bytes);
 }
 
@@ -259,6 +262,8 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     if (codec->event != NULL)
         become_foreign(c);
     arm_expiry(c, until_ms(session->expires_at));
+    if (transport == LEAT_TRANSPORT_WS)
+        client_plan_follow(c);
     return c;
 }
 

@@ -21,6 +21,7 @@ struct client_foreign {
     leat_list voids; /* void_topic; at most max_subscriptions */
     size_t n_voids;
     leat_list histories;
+    client_welcome *welcome;
     uint64_t pinged_ms;
 };
 
@@ -64,6 +65,7 @@ void client_foreign_free(client_foreign *f)
     count(f, -(int64_t)f->rest.len);
     leat_buf_close(&f->rest);
     leat_deadline_cancel(&f->turn);
+    client_welcome_free(f->welcome);
     while (f->n_voids > 0)
         free_void(f, oldest(f));
     free(f);
@@ -138,6 +140,13 @@ bool client_foreign_take_void(client_foreign *f, leat_slice topic)
 leat_list *client_foreign_histories(client_foreign *f)
 {
     return &f->histories;
+}
+
+/* --- the welcome --- */
+
+client_welcome **client_foreign_welcome(client_foreign *f)
+{
+    return &f->welcome;
 }
 
 /* --- pings --- */

@@ -11,6 +11,7 @@
 #ifndef LEAT_CORE_CLIENT_FOREIGN_H
 #define LEAT_CORE_CLIENT_FOREIGN_H
 
+#include "core/client_welcome.h"
 #include "core/core.h"
 
 typedef struct client_foreign client_foreign;
@@ -33,6 +34,9 @@ bool client_foreign_take_void(client_foreign *f, leat_slice topic);
 
 /* The list of its client_history: requests for stored events under way. */
 leat_list *client_foreign_histories(client_foreign *f);
+
+/* The welcome that is being put together; NULL if there is none. What is set is taken. */
+client_welcome **client_foreign_welcome(client_foreign *f);
 
 /* Returns true if a ping is due, and counts it as sent. look_ms: when the next look may be. */
 bool client_foreign_take_ping(client_foreign *f, uint64_t look_ms);

@@ -65,14 +65,13 @@ void client_identity_replace(leat_client *c, leat_session *session)
     leat_admission_join(&c->base);
 }
 
-void client_identity_accept(leat_client *c, leat_session *session)
+void client_identity_accept(leat_client *c)
 {
-    client_identity_replace(c, session);
     count(c, LEAT_M_AUTHENTICATED);
     leat_ws_peer_set_max_message(c->peer, 0);
     leat_conn_set_read_size(c->peer->conn, 0);
     client_set_status(c, CLIENT_OPEN);
-    c->base.ops->grant_expires(&c->base, session->expires_at);
+    c->base.ops->grant_expires(&c->base, c->base.session->expires_at);
 }
 
 /* A refusal is no fault of the server: it gets one line of the log and a counter. */

@@ -28,8 +28,8 @@ void client_identity_begin(leat_client *c, const leat_message *m, uint64_t deadl
 /* Makes the session, which it takes, that of the client, with what it allows. */
 void client_identity_replace(leat_client *c, leat_session *session);
 
-/* IDENTIFYING -> OPEN. Takes the session. */
-void client_identity_accept(leat_client *c, leat_session *session);
+/* IDENTIFYING -> OPEN, with the session that it has. */
+void client_identity_accept(leat_client *c);
 
 /* The client is not let in, and is closed. */
 void client_identity_refuse(leat_client *c, const leat_failure *why);

@@ -9,6 +9,7 @@
 #include "core/client_end.h"
 #include "core/client_history.h"
 #include "core/client_identity.h"
+#include "core/client_plan.h"
 #include "core/client_request.h"
 #include "core/client_send.h"
 #include "core/subscribe.h"
@@ -126,7 +127,8 @@ static void answer(leat_client *c, leat_op op, leat_slice id, const leat_verdict
     if (why.code == LEAT_CODE_OK) {
         if (renews) {
             renew_session(c, v->session);
-            client_send_welcome(&c->base, id, v->written);
+            client_send_welcome(&c->base, id, v->written, none);
+            client_plan_follow(c);
         } else {
             client_send_ok(&c->base, id, v->json, v->written);
         }
@@ -140,6 +142,18 @@ static void answer(leat_client *c, leat_op op, leat_slice id, const leat_verdict
 
 /* --- the first message of a client without an identity --- */
 
+/* The welcome of another protocol tells of the subscriptions that the server makes. */
+static void let_in(leat_client *c, leat_slice id)
+{
+    if (c->codec->write_sub != NULL) {
+        client_plan_welcome(c);
+        return;
+    }
+    client_identity_accept(c);
+    client_send_welcome(&c->base, id, none, none);
+    client_plan_follow(c);
+}
+
 static void answer_first(leat_client *c, leat_op op, leat_slice id, const leat_verdict *v)
 {
     (void)op;
@@ -150,8 +164,8 @@ static void answer_first(leat_client *c, leat_op op, leat_slice id, const leat_v
             (leat_failure){.code = LEAT_CODE_UNAUTHENTICATED, .message = leat_slice_of("expired")};
     }
     if (why.code == LEAT_CODE_OK) {
-        client_identity_accept(c, v->session);
-        client_send_welcome(&c->base, id, none);
+        client_identity_replace(c, v->session);
+        let_in(c, id);
     } else {
         answer_failure(c, id, &why);
         client_identity_refuse(c, &why);
@@ -166,6 +180,9 @@ static void first_message(leat_client *c, const leat_message *m, int err)
     if (err == 0 && m->op == LEAT_OP_AUTHENTICATE && m->timeout_ms <= max_ms) {
         uint64_t deadline_ms = deadline_of(c, m);
         if (leat_admission_request(c->base.core, deadline_ms, &full)) {
+            if (c->foreign != NULL)
+                *client_foreign_welcome(c->foreign) =
+                    client_welcome_new(m->id, m->known, deadline_ms);
             client_identity_begin(c, m, deadline_ms, answer_first);
         } else {
             client_send_error(&c->base, m->id, none, &full);

@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include "core/sub.h"
+
 static const leat_slice none = {NULL, 0};
 
 /* Opens a message without a position. */
@@ -23,11 +25,47 @@ static leat_peer *begin_at(leat_subscriber *to, leat_buf *out, const char *name,
     return p;
 }
 
+static void put_in_welcome(leat_client *c, client_welcome *w, leat_subscribed *sub)
+{
+    leat_buf out = LEAT_BUF_INIT, scratch = LEAT_BUF_INIT;
+    leat_named_position since;
+    if (c->codec->find_known != NULL)
+        sub->recovers =
+            c->codec->find_known(leat_buf_view(&w->known), sub->topic, &since, &scratch);
+    c->codec->write_sub(&out, sub);
+    client_welcome_put(w, sub->topic, &out);
+    leat_buf_close(&scratch);
+}
+
+/* Subscriptions that the server makes: the welcome tells of them, while it is put together. Returns
+ * false if the client's protocol has no word for them, or the client itself has asked. */
+static bool tell_subscribed(leat_subscriber *to, leat_slice id, leat_subscribed *sub)
+{
+    leat_client *c = client_of(to);
+    leat_buf out = LEAT_BUF_INIT;
+    if (id.at != NULL || c->codec->write_subscribed == NULL ||
+        !leat_sub_is_by_server(leat_sub_find(to, sub->topic)))
+        return false;
+    client_welcome *w = *client_foreign_welcome(c->foreign);
+    if (w != NULL) {
+        put_in_welcome(c, w, sub);
+        return true;
+    }
+    leat_peer *p = begin(to, &out, "subscribed", sub->data.len);
+    c->codec->write_subscribed(&out, sub);
+    leat_peer_send(p, &out);
+    return true;
+}
+
 bool client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
                           const leat_snapshot *snapshot)
 {
     leat_buf out = LEAT_BUF_INIT;
     const leat_position *at = &snapshot->position;
+    leat_subscribed sub = {
+        topic, leat_epoch_text(at->epoch), at->seq, snapshot->stale, false, snapshot->json};
+    if (tell_subscribed(to, id, &sub))
+        return true;
     leat_peer *p = begin_at(to, &out, "snapshot", at, snapshot->json.len);
     bool taken = client_of(to)->codec->write_snapshot(&out, id, topic, leat_epoch_text(at->epoch),
                                                       at->seq, snapshot->stale, snapshot->json);
@@ -41,6 +79,9 @@ void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
                          const leat_position *at)
 {
     leat_buf out = LEAT_BUF_INIT;
+    leat_subscribed sub = {topic, leat_epoch_text(at->epoch), at->seq, false, true, none};
+    if (tell_subscribed(to, id, &sub))
+        return;
     leat_peer *p = begin_at(to, &out, "resumed", at, 0);
     client_of(to)->codec->write_resumed(&out, id, topic, leat_epoch_text(at->epoch), at->seq);
     leat_peer_send(p, &out);
@@ -90,7 +131,13 @@ void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
 
 void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failure *failure)
 {
+    leat_client *c = client_of(to);
     leat_buf out = LEAT_BUF_INIT;
+    client_welcome *w = c->foreign == NULL ? NULL : *client_foreign_welcome(c->foreign);
+    if (w != NULL) { /* the client has not heard of it yet */
+        client_welcome_drop(w, topic);
+        return;
+    }
     leat_peer *p = begin(to, &out, "closed", failure->message.len);
     client_of(to)->codec->write_closed(&out, topic, failure);
     leat_peer_send(p, &out);
@@ -113,7 +160,7 @@ static uint64_t expires_s(const leat_session *session)
     return left_s > 0 ? (uint64_t)left_s : 1;
 }
 
-void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written)
+void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written, leat_slice subs)
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_welcome welcome = {
@@ -121,8 +168,9 @@ void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written)
         .expires_s = expires_s(to->session),
         .ping_ms = to->core->limits->ping_interval_ms,
         .written = written,
+        .subs = subs,
     };
-    leat_peer *p = begin(to, &out, "ok", 0);
+    leat_peer *p = begin(to, &out, "ok", subs.len);
     client_of(to)->codec->write_welcome(&out, id, &welcome);
     leat_peer_send(p, &out);
 }

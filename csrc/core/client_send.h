@@ -27,7 +27,7 @@ void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
                        const leat_failure *failure);
 void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failure *failure);
 /* The client's identity is accepted, or renewed. */
-void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written);
+void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written, leat_slice subs);
 /* data_len: of the events, together. */
 void client_send_history(leat_subscriber *to, leat_slice id, const leat_stored *stored,
                          size_t data_len);

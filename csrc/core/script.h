@@ -36,12 +36,20 @@ typedef struct leat_grant {
     bool has_refresh;
 } leat_grant;
 
+/* A topic that the connect handler subscribes its client to, once the client is let in. */
+typedef struct leat_planned {
+    struct leat_planned *next;
+    leat_slice topic;
+    leat_slice params; /* raw JSON; at == NULL: none */
+} leat_planned;
+
 /* Who a connection is: ctx.user and ctx.request. The script layer embeds it, too. */
 struct leat_session {
     uint64_t client;    /* its number in this worker; an identity that is renewed keeps it */
     leat_slice user_id; /* ctx.user.id as text; at == NULL if there is none */
     int64_t expires_at;
     const leat_terms *terms; /* NULL: the configuration's limits hold */
+    const leat_planned *plan;
 };
 
 /* Returns what the session's clients may have; `otherwise` is the configuration's. session may be

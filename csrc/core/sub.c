@@ -157,6 +157,7 @@ void leat_sub_begin(leat_subscriber *r, const leat_sub_request *request)
     s->subscriber = r;
     s->params = copy(request->params);
     s->grant = request->grant;
+    s->by_server = request->done != NULL;
     leat_list_init(&s->cursor.link);
     sub_work *w = sub_work_of(s);
     w->name = copy(request->topic);
@@ -242,6 +243,11 @@ void leat_sub_reauthorize_expired(leat_subscriber *r, int64_t now_s)
         if (at > 0 && at <= now_s)
             sub_happens_plainly(s, SUB_ON_IDENTITY);
     }
+}
+
+bool leat_sub_is_by_server(const leat_sub *s)
+{
+    return s != NULL && s->by_server;
 }
 
 static bool refuse(leat_failure *why, leat_code code, const char *sentence)

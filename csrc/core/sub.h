@@ -51,6 +51,9 @@ void leat_sub_reauthorize_expired(leat_subscriber *r, int64_t now_s);
  * while its handler is deciding anyway. */
 int64_t leat_sub_next_expiry(const leat_subscriber *r);
 
+/* True if a script asked for the subscription (`done`). s may be NULL. */
+bool leat_sub_is_by_server(const leat_sub *s);
+
 /* May the subscriber be shown stored events of the topic? s NULL: it is not subscribed. why is
  * written if not. */
 bool leat_sub_may_look_back(const leat_sub *s, leat_failure *why);

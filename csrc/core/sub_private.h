@@ -41,6 +41,7 @@ struct leat_sub {
     /* The topic has another numbering than when the handler began, so the handler runs before the
      * client gets anything of it. It is no state: a topic is renumbered in any state. */
     bool renumbered;
+    bool by_server; /* a script asked for it, not the client */
     struct sub_work *work;
 };
 

@@ -262,10 +262,32 @@ static void take_options(lua_State *L, leat_task *t)
     lua_settop(L, 3);
 }
 
+/* Called in a connect handler, whose client is nobody yet: notes the topic in t->extra, and the
+ * params behind it. [-0, +1, e] */
+static int plan(lua_State *L, leat_task *t, size_t topic_len)
+{
+    leat_work_connect *w = &t->work.connect;
+    leat_slice topic = {t->extra.at, topic_len};
+    leat_slice params = {t->extra.at + topic_len, t->extra.len - topic_len};
+    size_t most = t->lua->core->limits->allowance.max_subscriptions;
+    if (t->wait.question.epoch_len > 0)
+        luaL_error(L, "leat.subscribe: in connect there is no since: the client brings it");
+    if (w->n_planned >= most)
+        luaL_error(L, "leat.subscribe: connect asks for more topics than max_subscriptions");
+    leat_planned *p = leat_session_planned_new(topic, params);
+    *(w->plan == NULL ? &w->plan : &w->last->next) = p;
+    w->last = p;
+    w->n_planned++;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* leat.subscribe(ctx, topic [, opts]) -> true | nil, code, message       [-0, +1|+3, e] yields
  * Subscribes the client whose request this is to a topic, as if the client had asked: the handler
  * of the topic authorises, and the snapshot reaches the client without an id. opts: params, since =
  * { epoch, seq }.
+ *
+ * In a connect handler it returns at once: the subscription begins when the client has been let in.
  *
  * In a subscribe handler it does something else: it runs the subscribe handler of the other topic
  * in place of the running one, whose subscription this is. The grant of that handler counts, and
@@ -294,7 +316,7 @@ static int subscribe(lua_State *L)
                "control characters");
     if (t->kind->authorizes)
         return delegate(L, lua, t, topic);
-    if (t->call == NULL || t->call->subscriber == NULL)
+    if (!t->kind->plans && (t->call == NULL || t->call->subscriber == NULL))
         return luaL_error(
             L, "leat.subscribe: this handler runs for no client that could be subscribed");
     t->extra.len = t->wait.question.epoch_len = 0;
@@ -302,6 +324,8 @@ static int subscribe(lua_State *L)
     t->wait.question.topic_len = topic.len;
     t->wait.question.deadline_ms = c->deadline_ms;
     take_options(L, t);
+    if (t->kind->plans)
+        return plan(L, t, topic.len);
     return leat_task_wait(L, t, &subscribe_wait, after_subscribe);
 }
 

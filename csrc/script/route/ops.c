@@ -132,11 +132,14 @@ static void finish_connect(lua_State *L, leat_task *t)
     t->verdict.session = make_session(t, id, leat_buf_view(&t->out), expires_at);
     if (has_terms)
         leat_session_set_terms(t->verdict.session, &terms);
+    leat_session_take_plan(t->verdict.session, t->work.connect.plan);
+    t->work.connect.plan = NULL;
 }
 
 static void release_connect(leat_task *t)
 {
     leat_session_unref(t->verdict.session); /* NULL if it was handed over */
+    leat_session_plan_free(t->work.connect.plan);
 }
 
 /* The head of the request, or that of the session which is renewed, is the input; its path is the
@@ -167,7 +170,8 @@ static void start_connect(leat_script *s, leat_call *call, const leat_http_reque
 {
     leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, script);
     leat_task *t = leat_task_new(lua, kind_of(CONNECT), call, NULL, deadline_ms);
-    t->work.connect.client = old != NULL ? old->client : ++lua->core->last_client;
+    uint64_t client = old != NULL ? old->client : ++lua->core->last_client;
+    t->work.connect = (leat_work_connect){.client = client};
     t->db.bill.client = t->work.connect.client;
     give_head(t, request, remote, old, token);
     if (lua->catalog.connect != LEAT_CATALOG_NO_HANDLER) {
@@ -379,7 +383,7 @@ static const leat_task_kind kinds[] = {
     /*              name, label, what its statements are billed as, authorizes,
      *              push, finish, answer, release */
     [CONNECT]   = {"connect", "path", LEAT_PG_CONTROL, false,
-                   push_connect, finish_connect, leat_task_answer_call, release_connect},
+                   push_connect, finish_connect, leat_task_answer_call, release_connect, .plans = true},
     [SUBSCRIBE] = {"subscribe", "topic", LEAT_PG_CONTROL, true,
                    push_subscribe, finish_subscribe, answer_subscribe, release_subscribe},
     [REFRESH]   = {"refresh", "topic", LEAT_PG_CONTROL, false,

@@ -49,6 +49,31 @@ void leat_session_set_terms(leat_session *session, const leat_terms *terms)
     session->terms = own;
 }
 
+leat_planned *leat_session_planned_new(leat_slice topic, leat_slice params)
+{
+    leat_planned *p = leat_calloc(1, sizeof(*p) + topic.len + params.len);
+    char *at = (char *)(p + 1);
+    p->topic = (leat_slice){at, topic.len};
+    at = append(at, topic);
+    p->params = (leat_slice){params.len > 0 ? at : NULL, params.len};
+    append(at, params);
+    return p;
+}
+
+void leat_session_plan_free(leat_planned *plan)
+{
+    while (plan != NULL) {
+        leat_planned *next = plan->next;
+        free(plan);
+        plan = next;
+    }
+}
+
+void leat_session_take_plan(leat_session *session, leat_planned *plan)
+{
+    session->plan = plan;
+}
+
 leat_session *leat_session_ref(leat_session *session)
 {
     LEAT_CONTAINER_OF(session, struct session, base)->refs++;
@@ -61,6 +86,7 @@ void leat_session_unref(leat_session *session)
     if (s == NULL || --s->refs > 0)
         return;
     free((void *)s->base.terms);
+    leat_session_plan_free((leat_planned *)s->base.plan);
     free(s);
 }
 

@@ -24,6 +24,11 @@ leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice u
                                leat_slice head, int64_t expires_at);
 /* Sets the limits of a session that nobody else holds yet; copied. */
 void leat_session_set_terms(leat_session *session, const leat_terms *terms);
+/* Takes the plan, for a session that nobody else holds yet. */
+void leat_session_take_plan(leat_session *session, leat_planned *plan);
+/* Returns owned. The texts are copied. */
+leat_planned *leat_session_planned_new(leat_slice topic, leat_slice params);
+void leat_session_plan_free(leat_planned *plan); /* NULL is allowed */
 leat_session *leat_session_ref(leat_session *session);
 void leat_session_unref(leat_session *session); /* NULL is allowed */
 

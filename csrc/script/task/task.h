@@ -62,6 +62,7 @@ typedef struct leat_task_kind {
     void (*answer)(leat_task *t);
     /* Gives back what t->work and t->verdict still own. NULL: they own nothing. */
     void (*release)(leat_task *t);
+    bool plans; /* it is a connect handler: what leat.subscribe asks for begins later */
 } leat_task_kind;
 
 /* Something to wait for. It starts once the yield of the handler has arrived in task.c. */

@@ -18,7 +18,10 @@ struct leat_raw;
 
 /* connect */
 typedef struct leat_work_connect {
-    uint64_t client; /* the number of the connection, which has no session yet */
+    uint64_t client;    /* the number of the connection, which has no session yet */
+    leat_planned *plan; /* owned until the session takes it; in order */
+    leat_planned *last;
+    size_t n_planned;
 } leat_work_connect;
 
 /* subscribe */
