@@ -22,7 +22,8 @@ typedef struct broker_postgres {
     leat_announcement_seal *seal;
     bool trusting;    /* the seal's key was given since on_up, so it is the current one */
     uint64_t refused; /* announcements since the last log line about them */
-    uint64_t next_log_ms;
+    int sender_pid;   /* of the last of them */
+    leat_deadline next_log;
     leat_broker_handler handler;
     void *arg;
     void (*on_closed)(void *arg);
@@ -32,6 +33,7 @@ typedef struct broker_postgres {
 static void on_up(void *arg);
 static void on_down(void *arg, int err);
 static void on_notify(void *arg, const char *payload, int sender_pid);
+static void on_next_log(leat_deadline *d);
 static int trust(leat_broker *b, leat_slice key);
 static void close_broker(leat_broker *b, void (*done)(void *arg), void *arg);
 
@@ -51,6 +53,7 @@ int leat_broker_postgres_new(leat_broker **out, leat_loop *loop, leat_metrics *m
     b->broker.trust = trust;
     b->broker.close = close_broker;
     b->loop = loop;
+    leat_deadline_init(&b->next_log);
     b->metrics = metrics;
     b->seal = leat_announcement_seal_new();
     b->handler = *handler;
@@ -87,18 +90,36 @@ static void on_down(void *arg, int err)
     b->handler.on_down(b->arg);
 }
 
-/* Somebody may send very many: at most one log line is written every LOG_EVERY_MS. */
+static void write_refused(broker_postgres *b)
+{
+    if (b->refused > 0)
+        LEAT_LOG_WARN("broker", "announcements refused n=%" PRIu64 " sender_pid=%d", b->refused,
+                      b->sender_pid);
+    b->refused = 0;
+}
+
+static void log_refused(broker_postgres *b)
+{
+    write_refused(b);
+    leat_loop_after(b->loop, &b->next_log, LOG_EVERY_MS, on_next_log);
+}
+
+static void on_next_log(leat_deadline *d)
+{
+    broker_postgres *b = LEAT_CONTAINER_OF(d, broker_postgres, next_log);
+    if (b->refused > 0)
+        log_refused(b);
+}
+
+/* Somebody may send very many: the first one is logged at once, and all that follow are counted in
+ * one line every LOG_EVERY_MS. */
 static void refuse_announcement(broker_postgres *b, int sender_pid)
 {
-    uint64_t now_ms = leat_loop_now(b->loop);
     leat_metrics_add(b->metrics, LEAT_M_ANNOUNCEMENTS_REFUSED, 1);
     b->refused++;
-    if (now_ms >= b->next_log_ms) {
-        LEAT_LOG_WARN("broker", "announcements refused n=%" PRIu64 " sender_pid=%d", b->refused,
-                      sender_pid);
-        b->refused = 0;
-        b->next_log_ms = now_ms + LOG_EVERY_MS;
-    }
+    b->sender_pid = sender_pid;
+    if (!leat_deadline_armed(&b->next_log))
+        log_refused(b);
     b->handler.on_refused(b->arg);
 }
 
@@ -128,6 +149,8 @@ static void on_listener_closed(void *arg)
 static void close_broker(leat_broker *broker, void (*done)(void *arg), void *arg)
 {
     broker_postgres *b = LEAT_CONTAINER_OF(broker, broker_postgres, broker);
+    leat_deadline_cancel(&b->next_log);
+    write_refused(b);
     b->on_closed = done;
     b->on_closed_arg = arg;
     leat_pg_listener_close(b->listener, on_listener_closed, b);

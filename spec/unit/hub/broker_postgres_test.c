@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "hub/broker_postgres.h"
 
@@ -22,7 +23,7 @@ static struct {
 static const leat_pg_listener_handler *listener;
 static void *listener_arg;
 static int listener_fails;
-static uint64_t now_ms = 1;
+static leat_deadline *armed;
 static leat_slice key_given;
 static bool is_sealed;
 
@@ -43,10 +44,35 @@ void leat_pg_listener_close(leat_pg_listener *l, void (*done)(void *arg), void *
     done(arg);
 }
 
-uint64_t leat_loop_now(const leat_loop *l)
+void leat_deadline_init(leat_deadline *d)
 {
-    (void)l;
-    return now_ms;
+    d->cb_ = NULL;
+}
+
+void leat_deadline_cancel(leat_deadline *d)
+{
+    d->cb_ = NULL;
+    armed = NULL;
+}
+
+bool leat_deadline_armed(const leat_deadline *d)
+{
+    return d->cb_ != NULL;
+}
+
+void leat_loop_after(leat_loop *l, leat_deadline *d, uint64_t ms, leat_deadline_cb cb)
+{
+    (void)l, (void)ms;
+    d->cb_ = cb;
+    armed = d;
+}
+
+static void pass_time(void)
+{
+    leat_deadline *d = armed;
+    leat_deadline_cb cb = d->cb_;
+    leat_deadline_cancel(d);
+    cb(d);
 }
 
 leat_announcement_seal *leat_announcement_seal_new(void)
@@ -164,6 +190,52 @@ static void refuses_what_is_malformed_or_not_sealed(void **state)
     assert_int_equal(3, leat_metrics_get(metrics, LEAT_M_ANNOUNCEMENTS_REFUSED));
 }
 
+static void on_line(void *arg, leat_log_level level, const char *line, size_t len)
+{
+    uint64_t *counts = arg;
+    const char *n = strstr(line, " n=");
+    (void)level, (void)len;
+    counts[0]++;
+    counts[1] += n == NULL ? 0 : strtoull(n + 3, NULL, 10);
+}
+
+static void be_refused(int times)
+{
+    for (int i = 0; i < times; i++)
+        listener->on_notify(listener_arg, "bad", 42);
+}
+
+static void logs_each_refusal_in_few_lines(void **state)
+{
+    uint64_t counts[2] = {0}; /* of lines, and of refusals in them */
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_WARN, on_line, counts);
+    leat_log_bind(log);
+    connect_with_key(*state);
+
+    be_refused(1000);
+    assert_int_equal(counts[0], 1);
+    pass_time();
+    assert_int_equal(counts[0], 2);
+    assert_int_equal(counts[1], 1000);
+    be_refused(3);
+    assert_int_equal(counts[0], 2);
+    pass_time();
+    assert_int_equal(counts[1], 1003);
+    pass_time();
+    assert_int_equal(counts[0], 3);
+    assert_null(armed);
+
+    be_refused(5);
+    leat_broker *b = *state;
+    b->close(b, on_closed, NULL);
+    assert_int_equal(counts[1], 1008);
+    leat_log_bind(NULL);
+    leat_log_free(log);
+    seen.n_closed = 0;
+    assert_int_equal(0, leat_broker_postgres_new(&b, NULL, metrics, NULL, &handler, NULL));
+    *state = b;
+}
+
 /* The key that it had may be of another database by then. */
 static void ignores_all_until_it_is_given_a_key(void **state)
 {
@@ -203,6 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(passes_on_what_is_sealed),
         TEST(refuses_what_is_malformed_or_not_sealed),
+        TEST(logs_each_refusal_in_few_lines),
         TEST(ignores_all_until_it_is_given_a_key),
         TEST(trusts_no_key_across_a_lost_connection),
         cmocka_unit_test(is_not_made_without_a_listener),
