@@ -292,6 +292,8 @@ static const series table[LEAT_M_COUNT] = {
         COUNTER("leat_trimmed_events_total", "Events trimmed from the outbox."),
     [LEAT_M_TRIM_BACKLOG] = GAUGE("leat_trim_backlog_seconds",
                                   "Age of the oldest event that trimming has not looked at."),
+    [LEAT_M_OUTBOX_TOPICS] =
+        GAUGE("leat_outbox_topics", "Topics that the database has, as its planner estimates."),
     [LEAT_M_SIGNALS_DROPPED] =
         COUNTER("leat_signals_dropped_total", "Signals not sent to clients that did not read."),
     [LEAT_M_SIGNALS_CONFLATED] =

@@ -130,6 +130,7 @@ typedef enum leat_metric {
     LEAT_M_CONNECTIONS_REFUSED, /* leat_connections_refused_total: over max_connections */
     LEAT_M_TRIMMED_EVENTS,      /* leat_trimmed_events_total */
     LEAT_M_TRIM_BACKLOG,        /* leat_trim_backlog_seconds */
+    LEAT_M_OUTBOX_TOPICS,       /* leat_outbox_topics (gauge) */
     LEAT_M_SIGNALS_DROPPED,     /* leat_signals_dropped_total */
     LEAT_M_SIGNALS_CONFLATED,   /* leat_signals_conflated_total */
     LEAT_M_KEPT_SIGNAL_BYTES,   /* leat_kept_signal_bytes (gauge) */

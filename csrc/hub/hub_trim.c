@@ -57,10 +57,12 @@ static uint64_t pause_after(const leat_hub *h, const leat_trimmed *done)
 static void on_trimmed(leat_trim *t, const leat_trimmed *done, int err, const char *sqlstate)
 {
     leat_hub *h = LEAT_CONTAINER_OF(t, leat_hub, trim);
-    if (err < 0)
+    if (err < 0) {
         LEAT_LOG_WARN("hub", "trimming the outbox failed sqlstate=%s", sqlstate);
-    else
+    } else {
         leat_metrics_set(h->metrics, LEAT_M_TRIM_BACKLOG, done->backlog_s);
+        leat_metrics_set(h->metrics, LEAT_M_OUTBOX_TOPICS, done->topics);
+    }
     leat_metrics_add(h->metrics, LEAT_M_TRIMMED_EVENTS, done->events);
     trim_after(h, pause_after(h, done));
 }

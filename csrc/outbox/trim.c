@@ -8,13 +8,17 @@
 enum { BATCH = 1000 };
 
 /* With the age of the oldest event that leat_internal.trim had not looked at when the call began. A
- * call is bounded, and may find nothing to delete where much is left to look at. */
+ * call is bounded, and may find nothing to delete where much is left to look at. And with the
+ * number of topics, as the planner estimates it: counting them would take long if there are very
+ * many. */
 static const char sql[] =
     "select leat_internal.trim(make_interval(secs => $1::float8), $2::bigint, $3::int),"
     " coalesce(date_part('epoch', clock_timestamp() - ("
     "  select min(e.created_at) from leat.event e where e.created_at > coalesce("
     "   (select t.seen from leat_internal.trimming t where t.max_events = $2::bigint), "
-    "'-infinity'))), 0)";
+    "'-infinity'))), 0),"
+    " (select greatest(c.reltuples, 0)::bigint from pg_catalog.pg_class c"
+    "  where c.oid = 'leat.topic'::regclass)";
 
 static void on_trimmed(leat_pg_job *job, leat_pg_result *res, int err);
 
@@ -55,6 +59,7 @@ static void on_trimmed(leat_pg_job *job, leat_pg_result *res, int err)
     leat_trimmed done = {
         .events = strtoll(leat_pg_result_value(res, 0, 0).at, NULL, 10),
         .backlog_s = (int64_t)strtod(leat_pg_result_value(res, 0, 1).at, NULL),
+        .topics = strtoll(leat_pg_result_value(res, 0, 2).at, NULL, 10),
     };
     done.full = done.events >= BATCH;
     t->cb_(t, &done, 0, "");

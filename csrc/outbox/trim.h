@@ -20,6 +20,7 @@ typedef struct leat_trim leat_trim;
 typedef struct leat_trimmed {
     int64_t events;    /* deleted */
     int64_t backlog_s; /* age of the oldest event that had not been looked at; 0: none */
+    int64_t topics;    /* that the database has, roughly */
     bool full;         /* there may be more to delete */
 } leat_trimmed;
 

@@ -150,6 +150,7 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_connections_refused_total 0",
         "leat_trimmed_events_total 0",
         "leat_trim_backlog_seconds 0",
+        "leat_outbox_topics 0",
         "leat_signals_dropped_total 0",
         "leat_signals_conflated_total 0",
         "leat_kept_signal_bytes 0",
@@ -217,6 +218,11 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_fetch_failures_total{reason=\"other\"} 0",
         "leat_topics_unreadable 0",
         "leat_schema_problems 0",
+        "leat_history_requests_total{outcome=\"ok\"} 0",
+        "leat_history_requests_total{outcome=\"cut\"} 0",
+        "leat_history_requests_total{outcome=\"lost\"} 0",
+        "leat_history_requests_total{outcome=\"refused\"} 0",
+        "leat_history_requests_total{outcome=\"failed\"} 0",
     };
     leat_metrics_registry *r = leat_metrics_registry_new();
     leat_metrics_new(r);

@@ -85,9 +85,10 @@ static void counts_what_it_has_deleted(void **state)
 {
     (void)state;
     clock_fire(&hub.trim_deadline);
-    answer((leat_trimmed){.events = 12, .backlog_s = 3}, 0);
+    answer((leat_trimmed){.events = 12, .backlog_s = 3, .topics = 9}, 0);
     assert_int_equal(12, leat_metrics_get(hub.metrics, LEAT_M_TRIMMED_EVENTS));
     assert_int_equal(3, leat_metrics_get(hub.metrics, LEAT_M_TRIM_BACKLOG));
+    assert_int_equal(9, leat_metrics_get(hub.metrics, LEAT_M_OUTBOX_TOPICS));
     assert_int_equal(5000, clock_after);
 }
 

@@ -51,19 +51,20 @@ static void asks_within_its_deadline(void **state)
 static void says_what_it_has_deleted(void **state)
 {
     (void)state;
-    static const char *const values[] = {"3", "17.9"};
-    fake_job_answer(1, 2, values);
+    static const char *const values[] = {"3", "17.9", "1000000"};
+    fake_job_answer(1, 3, values);
     assert_int_equal(0, seen.err);
     assert_int_equal(3, seen.done.events);
     assert_int_equal(17, seen.done.backlog_s);
+    assert_int_equal(1000000, seen.done.topics);
     assert_false(seen.done.full);
 }
 
 static void says_that_there_may_be_more(void **state)
 {
     (void)state;
-    static const char *const values[] = {"1000", "0"};
-    fake_job_answer(1, 2, values);
+    static const char *const values[] = {"1000", "0", "1"};
+    fake_job_answer(1, 3, values);
     assert_true(seen.done.full);
 }
 
@@ -86,7 +87,7 @@ static void fails_without_an_answer(void **state)
 static void fails_without_a_row(void **state)
 {
     (void)state;
-    fake_job_answer(0, 2, NULL);
+    fake_job_answer(0, 3, NULL);
     assert_int_equal(LEAT_EBADMSG, seen.err);
 }
 
