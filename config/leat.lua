@@ -137,6 +137,12 @@ return {
   -- everybody see them: give them an address of their own.
   metrics_listen = "",
 
+  -- The Unix socket through which an operator looks inside (leat show, leat top, leat tail, leat publish): an absolute
+  -- path of at most 100 bytes. Only the user and the group of the server may use it. "off": there is none. Empty: the
+  -- file control in the folder that systemd makes for the service (RuntimeDirectory=), else none. A program that
+  -- embeds the server has no such socket.
+  control = "",
+
   -- "debug", "info", "warn" or "error". The log goes to the standard error, a line each.
   log_level = "info",
   -- "logfmt": time, level, subsystem, words, key=value. "json": the same as one object a line, for

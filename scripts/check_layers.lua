@@ -14,8 +14,8 @@ local RANK = {
   hub = 4, core = 4,
   script = 5, http = 5,
   engine = 6,
-  embed = 7, app = 7,
-  host = 8,
+  embed = 7, control = 7,
+  host = 8, app = 8,
 }
 
 -- The rooms of a layer, lowest first. Files in the layer's own directory are above its rooms.
@@ -31,7 +31,7 @@ local WRAPPED = {
   { "^libpq%-fe%.h$", { pg = true } },
   { "^llhttp", { wire = true } },
   { "^openssl/", { wire = true, net = true } },
-  { "^curl/", { fetch = true } },
+  { "^curl/", { fetch = true, app = true } },
   { "^zlib%.h$", { wire = true } },
   { "^pb", { wire = true } },
 }

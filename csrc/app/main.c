@@ -12,9 +12,11 @@
 #include "app/confine.h"
 #include "app/options.h"
 #include "app/serve.h"
+#include "app/show.h"
 #include "app/test.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/socket.h"
 #include "engine/check.h"
 #include "engine/config_load.h"
 #include "engine/home.h"
@@ -34,6 +36,9 @@ static const char usage[] =
     "       leat check   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
     "                    [--listen-url URL] [--json]\n"
     "       leat test    [--database URL] [FILE...]\n"
+    "       leat show    [summary|topics|topic NAME|clients|client ID|pool|watches|config|script|\n"
+    "                     postgres] [--by ORDER] [--limit N] [--user ID] [--json] [--control "
+    "PATH]\n"
     "       leat version\n"
     "\n"
     "serve    serves until SIGTERM, which drains; SIGHUP reloads the app\n"
@@ -44,6 +49,7 @@ static const char usage[] =
     "         --json for programs; exit code 2 if something is wrong, 0 if there are only "
     "warnings\n"
     "test     runs an application's specs against a scratch database\n"
+    "show     asks a running server, through its socket (key control)\n"
     "\n"
     "Exit codes: 0 stopped as asked, 1 a failure, 2 wrong usage or configuration.\n"
     "leat serve --help lists the configuration's keys.\n";
@@ -238,7 +244,7 @@ static int confine(leat_confinement *confinement, const leat_config *config, con
     return err;
 }
 
-static int serve_with_log(const leat_config *config, leat_confinement *confinement,
+static int serve_with_log(const leat_config *config, leat_confinement *confinement, int control,
                           address_file *address, leat_buf *error)
 {
     leat_log *log = leat_log_open(config->level, STDERR_FILENO, &config->log);
@@ -251,7 +257,7 @@ static int serve_with_log(const leat_config *config, leat_confinement *confineme
     raise_descriptor_limit(config);
     int err = leat_check_start(config, error);
     if (err == 0)
-        err = leat_serve(config, log, confinement, write_address, address, error);
+        err = leat_serve(config, log, confinement, control, write_address, address, error);
     bool is_read = leat_log_flush(log, LEAT_LOG_EXIT_MS);
     leat_log_bind(NULL);
     leat_log_free(log);
@@ -264,18 +270,35 @@ static int serve(const leat_config *config, const char *address_path, leat_buf *
 {
     address_file address = {.fresh = LEAT_BUF_INIT};
     leat_confinement confinement = {.landlock = 0};
+    leat_control_socket control = {-1, -1};
     if (leat_config_check_files(config, error) < 0)
         return fail(EXIT_USAGE, error);
     signal(SIGPIPE, SIG_IGN);
     int code = EXIT_FAILED;
     if (open_address(&address, address_path, error) < 0)
         fail(code, error);
+    else if (leat_control_socket_open(&control, config->control, error) < 0)
+        code = fail(EXIT_USAGE, error);
     else if (confine(&confinement, config, &address, error) < 0)
         code = fail(EXIT_USAGE, error);
     else
-        code = serve_with_log(config, &confinement, &address, error);
+        code = serve_with_log(config, &confinement, control.fd, &address, error);
+    leat_control_socket_close(&control);
     close_address(&address);
     return code;
+}
+
+/* --- what asks a running server --- */
+
+static int show(const leat_options *options, leat_buf *error)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    int err = leat_show(options, &out, error);
+    print(stdout, &out);
+    leat_buf_close(&out);
+    if (err < 0)
+        return fail(err == LEAT_ECONFIG ? EXIT_USAGE : EXIT_FAILED, error);
+    return EXIT_STOPPED;
 }
 
 static int run(const leat_options *options, leat_buf *error)
@@ -322,6 +345,8 @@ int main(int argc, char **argv)
             code = fail(EXIT_FAILED, &error);
     } else if (options.help || options.command == LEAT_OPTIONS_HELP) {
         code = help(&options);
+    } else if (options.command == LEAT_OPTIONS_SHOW) {
+        code = show(&options, &error);
     } else {
         code = run(&options, &error);
     }

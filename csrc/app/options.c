@@ -9,11 +9,11 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"serve", LEAT_OPTIONS_SERVE},       {"migrate", LEAT_OPTIONS_MIGRATE},
-    {"check", LEAT_OPTIONS_CHECK},       {"version", LEAT_OPTIONS_VERSION},
-    {"test", LEAT_OPTIONS_TEST},         {"help", LEAT_OPTIONS_HELP},
-    {"--version", LEAT_OPTIONS_VERSION}, {"--help", LEAT_OPTIONS_HELP},
-    {"-h", LEAT_OPTIONS_HELP},
+    {"serve", LEAT_OPTIONS_SERVE}, {"migrate", LEAT_OPTIONS_MIGRATE},
+    {"check", LEAT_OPTIONS_CHECK}, {"version", LEAT_OPTIONS_VERSION},
+    {"test", LEAT_OPTIONS_TEST},   {"show", LEAT_OPTIONS_SHOW},
+    {"help", LEAT_OPTIONS_HELP},   {"--version", LEAT_OPTIONS_VERSION},
+    {"--help", LEAT_OPTIONS_HELP}, {"-h", LEAT_OPTIONS_HELP},
 };
 
 struct option {
@@ -24,6 +24,9 @@ struct option {
 
 #define TAKES_DATABASE                                                                             \
     (1u << LEAT_OPTIONS_SERVE | 1u << LEAT_OPTIONS_MIGRATE | 1u << LEAT_OPTIONS_CHECK)
+#define TAKES_WORDS (1u << LEAT_OPTIONS_SHOW)
+#define TAKES_CONTROL TAKES_WORDS
+#define TAKES_JSON (1u << LEAT_OPTIONS_CHECK | TAKES_WORDS)
 #define TAKES_APP (1u << LEAT_OPTIONS_SERVE | 1u << LEAT_OPTIONS_CHECK)
 
 static const struct option options[] = {
@@ -35,13 +38,17 @@ static const struct option options[] = {
     {"--grant-server", offsetof(leat_options, grant_server), 1u << LEAT_OPTIONS_MIGRATE},
     {"--grant-publisher", offsetof(leat_options, grant_publisher), 1u << LEAT_OPTIONS_MIGRATE},
     {"--grant-watcher", offsetof(leat_options, grant_watcher), 1u << LEAT_OPTIONS_MIGRATE},
+    {"--control", offsetof(leat_options, control), TAKES_CONTROL},
+    {"--by", offsetof(leat_options, by), 1u << LEAT_OPTIONS_SHOW},
+    {"--limit", offsetof(leat_options, limit), 1u << LEAT_OPTIONS_SHOW},
+    {"--user", offsetof(leat_options, user), 1u << LEAT_OPTIONS_SHOW},
     {"--address-file", offsetof(leat_options, address_file), 1u << LEAT_OPTIONS_SERVE},
 };
 
 /* Options without a value. */
 static const struct option flags[] = {
     {"--plan", offsetof(leat_options, plan), 1u << LEAT_OPTIONS_MIGRATE},
-    {"--json", offsetof(leat_options, json), 1u << LEAT_OPTIONS_CHECK},
+    {"--json", offsetof(leat_options, json), TAKES_JSON},
 };
 
 static bool set_flag(leat_options *out, const char *arg)
@@ -76,17 +83,33 @@ static int parse_command(leat_options *out, const char *name, leat_buf *error)
             out->command = commands[i].command;
             return 0;
         }
-    leat_buf_printf(error, "unknown command %s: expected serve, migrate, check, test or version",
-                    name);
+    leat_buf_printf(
+        error, "unknown command %s: expected serve, migrate, check, show, test or version", name);
     return LEAT_ECONFIG;
+}
+
+/* A word, or an option without a value. Returns false if it is an option that has one. */
+static bool take_plain(leat_options *out, const char *arg)
+{
+    bool takes_words = (TAKES_WORDS & 1u << out->command) != 0;
+    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+        out->help = true;
+        return true;
+    }
+    if (set_flag(out, arg))
+        return true;
+    if (arg[0] == '-' || !takes_words || out->n_words == LEAT_OPTIONS_WORDS)
+        return false;
+    out->words[out->n_words++] = arg;
+    return true;
 }
 
 int leat_options_parse(leat_options *out, int argc, char **argv, leat_buf *error)
 {
     *out = (leat_options){.command = LEAT_OPTIONS_HELP};
     if (argc < 2) {
-        leat_buf_text(error,
-                      "a command is missing: expected serve, migrate, check, test or version");
+        leat_buf_text(
+            error, "a command is missing: expected serve, migrate, check, show, test or version");
         return LEAT_ECONFIG;
     }
     int err = parse_command(out, argv[1], error);
@@ -94,11 +117,7 @@ int leat_options_parse(leat_options *out, int argc, char **argv, leat_buf *error
     if (out->command == LEAT_OPTIONS_TEST)
         return err;
     for (int i = 2; i < argc && err == 0; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            out->help = true;
-            continue;
-        }
-        if (set_flag(out, argv[i]))
+        if (take_plain(out, argv[i]))
             continue;
         const char *value = NULL;
         const struct option *option = find_option(argv[i], out->command, &value);

@@ -7,6 +7,7 @@
 
 #include "app/memory.h"
 #include "app/service.h"
+#include "control/control.h"
 #include "engine/engine.h"
 
 /* So often the watchdog is fed in the time that it allows. */
@@ -17,6 +18,9 @@ enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, N_SIGNALS };
 struct process {
     leat_engine *server;
     leat_confinement *confinement;
+    leat_control *control; /* NULL: there is no operator's socket */
+    const leat_config *config;
+    int control_socket;
     leat_memory memory;
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t look;
@@ -98,6 +102,10 @@ static int open_handles(void *arg, leat_engine *server, uv_loop_t *loop)
     }
     for (int i = 0; i < N_SIGNALS && err == 0; i++)
         err = uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+    if (err == 0 && p->control_socket >= 0) {
+        p->control = leat_control_new(server, p->config, p->control_socket);
+        err = leat_control_open(p->control, loop);
+    }
     return err;
 }
 
@@ -108,6 +116,8 @@ static void close_handles(void *arg)
     uv_close((uv_handle_t *)&p->watchdog, NULL);
     for (int i = 0; i < N_SIGNALS; i++)
         uv_close((uv_handle_t *)&p->signals[i], NULL);
+    if (p->control != NULL)
+        leat_control_close(p->control);
 }
 
 static void on_stopping(void *arg)
@@ -130,10 +140,11 @@ static void run(leat_engine *server, leat_log *log)
     _exit(0); /* asked to, or waited long enough: threads still run, nothing can be freed */
 }
 
-int leat_serve(const leat_config *config, leat_log *log, leat_confinement *confinement,
+int leat_serve(const leat_config *config, leat_log *log, leat_confinement *confinement, int control,
                void (*on_start)(void *arg, const char *address), void *arg, leat_buf *error)
 {
-    struct process process = {.confinement = confinement};
+    struct process process = {
+        .confinement = confinement, .config = config, .control_socket = control};
     leat_engine_host host = {
         .arg = &process,
         .open = open_handles,
@@ -149,5 +160,6 @@ int leat_serve(const leat_config *config, leat_log *log, leat_confinement *confi
         run(server, log);
     }
     leat_engine_free(server);
+    leat_control_free(process.control);
     return err;
 }

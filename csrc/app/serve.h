@@ -16,10 +16,11 @@
 #include "base/log.h"
 #include "engine/config.h"
 
-/* Serves until SIGTERM or SIGINT, then drains; SIGHUP reloads the scripts. on_start is called with
- * the address once it serves. A second signal, or a drain that takes too long, ends the process. */
+/* Serves until SIGTERM or SIGINT, then drains; SIGHUP reloads the scripts. control: the operator's
+ * socket, which listens; -1: there is none. on_start is called with the address once it serves. A
+ * second signal, or a drain that takes too long, ends the process. */
 LEAT_MUST_CHECK int leat_serve(const leat_config *config, leat_log *log,
-                               leat_confinement *confinement,
+                               leat_confinement *confinement, int control,
                                void (*on_start)(void *arg, const char *address), void *arg,
                                leat_buf *error);
 

@@ -159,3 +159,24 @@ leat_map_entry *leat_map_next(const leat_map *m, const leat_map_entry *prev)
         i++;
     return i < m->n_buckets_ ? m->buckets_[i] : NULL;
 }
+
+/* The place is the first hash that was not met yet. A part ends with a bucket, and a bucket is a
+ * range of hashes; if there are fewer buckets since, one may hold hashes that were met. */
+bool leat_map_walk(const leat_map *m, uint64_t *place, size_t part,
+                   void (*each)(void *arg, leat_map_entry *e), void *arg)
+{
+    size_t n = 0;
+    if (m->n_buckets_ == 0)
+        return false;
+    unsigned shift = 64 - (unsigned)__builtin_ctzll(m->n_buckets_);
+    for (size_t i = bucket_of(*place, m->n_buckets_); i < m->n_buckets_; i++) {
+        for (leat_map_entry *e = m->buckets_[i]; e != NULL; e = e->next_, n++)
+            if (e->hash_ >= *place)
+                each(arg, e);
+        if (++n >= part && i + 1 < m->n_buckets_) {
+            *place = (uint64_t)(i + 1) << shift;
+            return true;
+        }
+    }
+    return false;
+}

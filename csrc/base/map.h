@@ -10,6 +10,7 @@
 #ifndef LEAT_BASE_MAP_H
 #define LEAT_BASE_MAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,5 +46,11 @@ void leat_map_remove(leat_map *m, leat_map_entry *e);
 /* Walks over the entries, in no particular order: pass NULL first, then the last entry, until it
  * returns NULL. To remove an entry during the walk, get the next one first. */
 leat_map_entry *leat_map_next(const leat_map *m, const leat_map_entry *prev);
+
+/* A walk in parts, between which the map may change. An entry that is there all the time is met
+ * exactly once. Goes over about `part` entries and buckets and calls each(arg, e), which may not
+ * change the map. *place is 0 at first. Returns false at the end of the walk. */
+bool leat_map_walk(const leat_map *m, uint64_t *place, size_t part,
+                   void (*each)(void *arg, leat_map_entry *e), void *arg);
 
 #endif

@@ -301,6 +301,10 @@ static const series table[LEAT_M_COUNT] = {
                 "Conflating signals that a newer one replaced before their client could take it."),
     [LEAT_M_KEPT_SIGNAL_BYTES] =
         GAUGE("leat_kept_signal_bytes", "Bytes of conflating signals kept for clients behind."),
+    [LEAT_M_CONTROL_REQUESTS] =
+        COUNTER("leat_control_requests_total", "Requests on the operator's socket."),
+    [LEAT_M_CONTROL_REFUSED] = COUNTER("leat_control_connections_refused_total",
+                                       "Connections to the operator's socket beyond its limit."),
     [LEAT_M_LOG_DROPPED_RATE] = LOG_DROPPED("rate"),
     [LEAT_M_LOG_DROPPED_FULL] = LOG_DROPPED("full"),
     [LEAT_M_LOG_DROPPED_FAILED] = LOG_DROPPED("failed"),

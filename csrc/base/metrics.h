@@ -134,6 +134,8 @@ typedef enum leat_metric {
     LEAT_M_SIGNALS_DROPPED,     /* leat_signals_dropped_total */
     LEAT_M_SIGNALS_CONFLATED,   /* leat_signals_conflated_total */
     LEAT_M_KEPT_SIGNAL_BYTES,   /* leat_kept_signal_bytes (gauge) */
+    LEAT_M_CONTROL_REQUESTS,    /* leat_control_requests_total */
+    LEAT_M_CONTROL_REFUSED,     /* leat_control_connections_refused_total */
     LEAT_M_LOG_DROPPED_RATE,    /* leat_log_lines_dropped_total{reason=...} */
     LEAT_M_LOG_DROPPED_FULL,
     LEAT_M_LOG_DROPPED_FAILED,

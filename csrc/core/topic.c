@@ -205,6 +205,7 @@ static void on_next_part(leat_deadline *d)
 static void append(leat_topic *t, leat_event *e)
 {
     leat_ring_append(&t->ring, e);
+    leat_busy_count(&t->busy_, leat_loop_now(core_of(t)->loop));
     t->n_new_++;
     if (t->n_cursors_ > 0)
         leat_sweep_schedule(core_of(t)->loop, &t->fan_out_);

@@ -16,6 +16,7 @@
 
 #include "base/event.h"
 #include "base/latest.h"
+#include "core/busy.h"
 #include "core/catch_up.h"
 #include "core/core.h"
 #include "core/hook.h"
@@ -40,7 +41,8 @@ typedef struct leat_topic {
     size_t n_new_; /* events since the last fan-out began */
     leat_sweep fan_out_;
     leat_deadline timer_; /* of the next part of a long fan-out, or of the topic's end */
-    bool again_;          /* events came while a fan-out was running: another round follows */
+    leat_busy busy_;
+    bool again_; /* events came while a fan-out was running: another round follows */
 } leat_topic;
 
 /* A place in the topic's events. Embedded in its owner. */

@@ -115,6 +115,9 @@ static const leat_config_key keys[] = {
         "metrics_listen", LEAT_KEY_ADDRESS, metrics_listen, "",
         "address and port for /metrics and the details of /readyz; empty: on listen, for loopback "
         "peers only"),
+    TEXT_KEY("control", LEAT_KEY_SOCKET, control, "",
+             "the Unix socket of leat show, leat top and their like: an absolute path; off: none; "
+             "empty: control in the folder that systemd gives the service, else none"),
     TEXT_KEY("log_level", LEAT_KEY_LEVEL, log_level, "info", "debug, info, warn or error"),
     TEXT_KEY("log_format", LEAT_KEY_FORMAT, log_format, "logfmt",
              "logfmt or json: how a line of the log is written"),

@@ -38,6 +38,7 @@ typedef struct leat_config {
     char *allowed_origins; /* "": the server's own; else a comma-separated list, "*" for any */
     leat_http_policy http;
     char *metrics_listen;  /* "": none */
+    char *control;         /* path of the operator's socket; "": none */
     char *tls_listen;      /* "": none */
     char *tls_certificate; /* comma-separated files, as are the keys */
     char *tls_key;
@@ -107,6 +108,7 @@ typedef enum leat_config_kind {
     LEAT_KEY_HEADER,   /* the value of an HTTP header */
     LEAT_KEY_PATH,     /* a path; made absolute if it comes from a file */
     LEAT_KEY_PATHS,    /* likewise, comma-separated */
+    LEAT_KEY_SOCKET,   /* an absolute path, or "off" */
     LEAT_KEY_ADDRESS,  /* "ADDRESS:PORT" */
     LEAT_KEY_NETWORKS, /* comma-separated addresses and networks */
     LEAT_KEY_HOSTS,    /* comma-separated names */
@@ -131,6 +133,9 @@ enum { LEAT_CONFIG_VARIABLE_MAX = 64 };
 
 /* What listen is if there is no plain listener. */
 #define LEAT_CONFIG_NO_LISTEN "none"
+
+/* The longest path of a socket: what the kernel takes, less an ending of ours. */
+enum { LEAT_CONFIG_SOCKET_MAX = 100 };
 
 /* All keys, in the order of config/leat.lua. */
 const leat_config_key *leat_config_keys(size_t *n);

@@ -27,6 +27,9 @@
 #define MESSAGES_PER_S UINT64_C(8)
 #define MESSAGES_AT_ONCE UINT64_C(32)
 
+/* The value of control for no socket at all. */
+#define NO_CONTROL "off"
+
 /* Where a value came from, for messages and for the meaning of relative paths. */
 struct source {
     leat_config *config;
@@ -111,6 +114,10 @@ static void expectation(leat_buf *out, const leat_config_key *key)
         break;
     case LEAT_KEY_PATHS:
         leat_buf_text(out, "a string (paths, separated by commas)");
+        break;
+    case LEAT_KEY_SOCKET:
+        leat_buf_printf(out, "an absolute path of at most %d bytes, or \"off\"",
+                        LEAT_CONFIG_SOCKET_MAX);
         break;
     case LEAT_KEY_ADDRESS:
         leat_buf_text(out, "a string \"ADDRESS:PORT\" with a numeric address");
@@ -232,6 +239,9 @@ static bool valid_text(leat_config *config, const leat_config_key *key, const ch
         return false;
     if (key->kind == LEAT_KEY_ADDRESS)
         return is_no_address(key, text) || leat_listener_parse(&addr, text) == 0;
+    if (key->kind == LEAT_KEY_SOCKET)
+        return len == 0 || strcmp(text, NO_CONTROL) == 0 ||
+               (text[0] == '/' && len <= LEAT_CONFIG_SOCKET_MAX);
     if (key->kind == LEAT_KEY_NETWORKS)
         return read_networks(config, key, text);
     if (key->kind == LEAT_KEY_HEADER)
@@ -553,10 +563,26 @@ static void leave_room_for_messages(leat_limits *limits)
     at_least(&limits->allowance.bytes.burst, MESSAGES_AT_ONCE * limits->max_message_bytes);
 }
 
+/* systemd names the folders that it has made for a service, separated by colons. */
+static void find_control(leat_config *config, const leat_config_sources *sources)
+{
+    leat_buf path = LEAT_BUF_INIT;
+    const char *folder = sources->getenv == NULL ? NULL : sources->getenv("RUNTIME_DIRECTORY");
+    bool is_open = config->control[0] == '\0' && folder != NULL && folder[0] == '/';
+    if (is_open)
+        leat_buf_printf(&path, "%.*s/control", (int)strcspn(folder, ":"), folder);
+    if (path.len > LEAT_CONFIG_SOCKET_MAX)
+        path.len = 0;
+    if (is_open || strcmp(config->control, NO_CONTROL) == 0)
+        leat_config_set_text(config, leat_config_find_key("control"), leat_buf_detach(&path, NULL));
+    leat_buf_close(&path);
+}
+
 static void derive(leat_config *config, const leat_config_sources *sources)
 {
     leave_room_for_messages(&config->limits);
     config->embedded = sources->embedded;
+    find_control(config, sources);
     if (sources->app_source != NULL)
         config->app_source = leat_strdup(sources->app_source);
     config->lua_dir = join(sources->home, "lua");

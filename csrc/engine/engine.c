@@ -209,6 +209,31 @@ leat_metrics *leat_engine_metrics(leat_engine *s)
     return s->own_metrics;
 }
 
+size_t leat_engine_n_workers(const leat_engine *s)
+{
+    return s->n_started;
+}
+
+leat_worker *leat_engine_worker(leat_engine *s, size_t i)
+{
+    return s->workers[i];
+}
+
+leat_hub *leat_engine_hub(leat_engine *s)
+{
+    return s->hub;
+}
+
+leat_metrics_registry *leat_engine_registry(leat_engine *s)
+{
+    return s->metrics;
+}
+
+bool leat_engine_serves(const leat_engine *s)
+{
+    return s->state == SERVING;
+}
+
 static bool workers_have_answered(const leat_engine *s)
 {
     for (size_t i = 0; i < s->n_started; i++)

@@ -19,6 +19,7 @@
 #include "base/metrics.h"
 #include "engine/config.h"
 #include "engine/host.h"
+#include "engine/worker.h"
 
 leat_engine *leat_engine_new(const leat_config *config, leat_log *log,
                              const leat_engine_host *host);
@@ -46,6 +47,14 @@ leat_metrics *leat_engine_metrics(leat_engine *s);
 
 /* Appends the text of all metrics, for Prometheus. Any thread. */
 void leat_engine_render_metrics(leat_engine *s, leat_buf *out);
+
+/* For those who look inside (control/). The workers that were started, as long as the engine lives:
+ * a job goes to one by leat_worker_do, which fails once the worker has ended. */
+size_t leat_engine_n_workers(const leat_engine *s);
+leat_worker *leat_engine_worker(leat_engine *s, size_t i);
+leat_hub *leat_engine_hub(leat_engine *s);
+leat_metrics_registry *leat_engine_registry(leat_engine *s);
+bool leat_engine_serves(const leat_engine *s); /* until it drains */
 
 /* The address it listens on, once it has started; "" if it has no listener. */
 const char *leat_engine_address(const leat_engine *s);

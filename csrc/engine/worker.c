@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/thread.h"
@@ -20,6 +21,7 @@
 #include "script/route/raw.h"
 #include "script/script.h"
 #include "wire/frame.h"
+#include "wire/json.h"
 
 /* How often raw connections are counted while they close: no callback tells when the last one is
  * gone. */
@@ -70,6 +72,10 @@ struct leat_worker {
     bool core_started;
     leat_list scripts; /* of loaded; the last is current */
     leat_lua *lua;     /* the current ones */
+    time_t loaded_at;  /* when they were */
+    size_t n_loads;
+    time_t refused_at; /* when others did not load, since then; 0: never */
+    leat_buf refused;  /* why */
     leat_http_options http_options;
     leat_http_side http;
     leat_tls_side *tls;              /* NULL: none */
@@ -157,6 +163,7 @@ void leat_worker_free(leat_worker *w)
     leat_deflate_free(w->core.deflate);
     leat_http_gzip_free(w->http.gzip);
     leat_buf_close(&w->start_error);
+    leat_buf_close(&w->refused);
     free(w);
 }
 
@@ -182,6 +189,11 @@ size_t leat_worker_index(const leat_worker *w)
 bool leat_worker_serves(const leat_worker *w)
 {
     return w->state == SERVING;
+}
+
+bool leat_worker_is_up(const leat_worker *w)
+{
+    return w->state < GOING_DOWN;
 }
 
 leat_core *leat_worker_core(leat_worker *w)
@@ -260,6 +272,9 @@ static int load_scripts(leat_worker *w, leat_buf *error)
     l->lua = lua;
     leat_list_push(&w->scripts, &l->link);
     w->lua = lua;
+    w->loaded_at = time(NULL);
+    w->n_loads++;
+    w->refused_at = 0;
     return 0;
 }
 
@@ -506,13 +521,33 @@ static void reload(leat_worker *w)
     leat_buf error = LEAT_BUF_INIT;
     if (load_scripts(w, &error) < 0) {
         log_script_error(&error);
-        leat_buf_close(&error);
+        leat_buf_close(&w->refused);
+        w->refused = error; /* its bytes, too */
+        w->refused_at = time(NULL);
         return;
     }
     leat_buf_close(&error);
     leat_core_set_script(&w->core, leat_lua_script(w->lua));
     LEAT_LOG_INFO("worker", "scripts reloaded");
     leat_lua_retire(old->lua, on_retired, old);
+}
+
+void leat_worker_describe_scripts(const leat_worker *w, leat_buf *json)
+{
+    size_t old = 0;
+    for (const leat_list *l = w->scripts.next; l != &w->scripts; l = l->next)
+        old++;
+    leat_buf_printf(json,
+                    "\"loaded_at\":%lld,\"loads\":%zu,\"old_versions\":%zu,\"memory_bytes\":%lld"
+                    ",\"errors\":%lld,\"budget_exceeded\":%lld",
+                    (long long)w->loaded_at, w->n_loads, old > 0 ? old - 1 : 0,
+                    (long long)leat_metrics_get(w->metrics, LEAT_M_SCRIPT_MEMORY),
+                    (long long)leat_metrics_get(w->metrics, LEAT_M_SCRIPT_ERRORS),
+                    (long long)leat_metrics_get(w->metrics, LEAT_M_SCRIPT_BUDGET));
+    if (w->refused_at == 0)
+        return;
+    leat_buf_printf(json, ",\"refused_at\":%lld,\"refused\":", (long long)w->refused_at);
+    leat_json_write_text(json, leat_buf_view(&w->refused));
 }
 
 /* --- draining --- */

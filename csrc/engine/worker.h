@@ -74,8 +74,12 @@ LEAT_MUST_CHECK bool leat_worker_do(leat_worker *w, leat_worker_job *job);
 /* On the worker's thread: */
 size_t leat_worker_index(const leat_worker *w);
 bool leat_worker_serves(const leat_worker *w); /* until it drains */
+bool leat_worker_is_up(const leat_worker *w);  /* its core and its pool are there */
 leat_core *leat_worker_core(leat_worker *w);
 leat_http_side *leat_worker_http(leat_worker *w);
+/* For an operator: appends members of a JSON object, the first one without a comma, about the
+ * worker's scripts: since when they serve, and why the last ones did not load. */
+void leat_worker_describe_scripts(const leat_worker *w, leat_buf *json);
 
 /* How many LEAT_WORKER_BEAT the worker has taken. Any thread. */
 unsigned leat_worker_beats(const leat_worker *w);

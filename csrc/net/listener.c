@@ -9,6 +9,7 @@
 #include "net/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -108,12 +109,10 @@ static int open_any(const struct sockaddr_storage *addr, bool reuse_port)
     return open_socket(&any, reuse_port);
 }
 
-int leat_listener_open(leat_listener **out, leat_loop *loop, const struct sockaddr_storage *addr,
-                       bool reuse_port, leat_listener_cb on_accept, void *arg)
+/* Takes the socket, also if it fails. */
+static int begin(leat_listener **out, leat_loop *loop, int fd, leat_listener_cb on_accept,
+                 void *arg)
 {
-    int fd = open_any(addr, reuse_port);
-    if (fd < 0)
-        return fd;
     leat_listener *l = leat_calloc(1, sizeof(*l));
     int err = uv_poll_init_socket(leat_loop_uv(loop), &l->poll, fd);
     if (err < 0) {
@@ -130,6 +129,20 @@ int leat_listener_open(leat_listener **out, leat_loop *loop, const struct sockad
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
     *out = l;
     return 0;
+}
+
+int leat_listener_open(leat_listener **out, leat_loop *loop, const struct sockaddr_storage *addr,
+                       bool reuse_port, leat_listener_cb on_accept, void *arg)
+{
+    int fd = open_any(addr, reuse_port);
+    return fd < 0 ? fd : begin(out, loop, fd, on_accept, arg);
+}
+
+int leat_listener_adopt(leat_listener **out, leat_loop *loop, int socket,
+                        leat_listener_cb on_accept, void *arg)
+{
+    int fd = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : begin(out, loop, fd, on_accept, arg);
 }
 
 static void on_pause_over(leat_deadline *d)

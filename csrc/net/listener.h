@@ -37,6 +37,10 @@ LEAT_MUST_CHECK int leat_listener_open(leat_listener **out, leat_loop *loop,
                                        const struct sockaddr_storage *addr, bool reuse_port,
                                        leat_listener_cb on_accept, void *arg);
 
+/* For a socket that listens already, is non-blocking, and stays the caller's. */
+LEAT_MUST_CHECK int leat_listener_adopt(leat_listener **out, leat_loop *loop, int socket,
+                                        leat_listener_cb on_accept, void *arg);
+
 /* Writes "127.0.0.1:40123", the address really bound. */
 void leat_listener_address(const leat_listener *l, char *out, size_t size);
 

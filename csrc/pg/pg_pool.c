@@ -10,6 +10,7 @@
  */
 #include "pg/pg_pool.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/backoff.h"
@@ -28,6 +29,7 @@ typedef struct member {
     leat_pg_pool *pool;
     leat_pg_conn *conn;
     enum state state;
+    uint64_t since_ms;   /* when it came into that state */
     leat_pg_lease lease; /* while LEASED or CLEANING */
     leat_deadline idle;
 } member;
@@ -70,6 +72,7 @@ static void set_state(member *m, enum state next)
     set_gauges(p, m->state, -1);
     set_gauges(p, next, 1);
     m->state = next;
+    m->since_ms = leat_loop_now(p->loop);
     leat_list_unlink(&m->link);
     leat_list_push(&p->members[next], &m->link);
     if (next == IDLE) {
@@ -168,6 +171,7 @@ static bool open_one(leat_pg_pool *p)
     }
     m->pool = p;
     m->state = CONNECTING;
+    m->since_ms = leat_loop_now(p->loop);
     leat_deadline_init(&m->idle);
     leat_list_push(&p->members[CONNECTING], &m->link);
     set_gauges(p, CONNECTING, 1);
@@ -420,4 +424,52 @@ void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg)
         stop_waiting(w);
         w->cb_(w, NULL, LEAT_ECLOSED);
     }
+}
+
+/* --- for an operator --- */
+
+static void describe_member(const member *m, const char *state, leat_buf *json)
+{
+    leat_pg_pool *p = m->pool;
+    uint64_t client = 0;
+    const char *kind = leat_pg_shares_holder(&m->lease, &client);
+    leat_buf_printf(json, "{\"state\":\"%s\",\"for_ms\":%" PRIu64, state,
+                    leat_loop_now(p->loop) - m->since_ms);
+    if (m->state != CONNECTING)
+        leat_buf_printf(json, ",\"pid\":%d", leat_pg_conn_backend_pid(m->conn));
+    if (kind != NULL)
+        leat_buf_printf(json, ",\"kind\":\"%s\"", kind);
+    if (client != 0)
+        leat_buf_printf(json, ",\"client\":%" PRIu64, client);
+    leat_buf_char(json, '}');
+}
+
+static void describe_members(const leat_pg_pool *p, leat_buf *json)
+{
+    static const struct {
+        enum state state;
+        const char *name;
+    } order[] = {
+        {LEASED, "busy"}, {CLEANING, "cleaning"}, {CONNECTING, "connecting"}, {IDLE, "idle"}};
+    size_t n = 0;
+    for (size_t i = 0; i < STATES; i++) {
+        const leat_list *all = &p->members[order[i].state];
+        for (leat_list *l = all->next; l != all && n < LEAT_PG_POOL_SHOWN; l = l->next, n++) {
+            if (n > 0)
+                leat_buf_char(json, ',');
+            describe_member(LEAT_CONTAINER_OF(l, member, link), order[i].name, json);
+        }
+    }
+}
+
+void leat_pg_pool_describe(const leat_pg_pool *p, leat_buf *json)
+{
+    leat_buf_printf(json,
+                    "\"size\":%zu,\"idle\":%zu,\"busy\":%zu,\"connecting\":%zu,\"waiters\":%zu"
+                    ",\"max_waiters\":%zu,\"wait_ms\":%" PRIu64 ",\"healthy\":%s,\"connections\":[",
+                    p->options->size, p->counts[IDLE], p->counts[LEASED] + p->counts[CLEANING],
+                    p->counts[CONNECTING], p->n_waiters, p->options->max_waiters,
+                    leat_pg_pool_wait_ms(p), p->healthy ? "true" : "false");
+    describe_members(p, json);
+    leat_buf_char(json, ']');
 }

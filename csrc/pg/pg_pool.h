@@ -78,6 +78,11 @@ void leat_pg_pool_release_reader(leat_pg_pool *p, leat_pg_conn *conn);
 /* True if the last attempt to reach the server succeeded. */
 bool leat_pg_pool_healthy(const leat_pg_pool *p);
 
+/* For an operator: appends members of a JSON object, the first one without a comma, about the pool
+ * and at most LEAT_PG_POOL_SHOWN of its connections, those first that are held. */
+enum { LEAT_PG_POOL_SHOWN = 100 };
+void leat_pg_pool_describe(const leat_pg_pool *p, leat_buf *json);
+
 /* Waiters get LEAT_ECLOSED from inside this call. Connections close, leased ones when they are
  * released. When all are gone, the pool is freed, and done runs. */
 void leat_pg_pool_close(leat_pg_pool *p, void (*done)(void *arg), void *arg);

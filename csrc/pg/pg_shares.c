@@ -360,3 +360,11 @@ leat_pg_place *leat_pg_shares_drain(leat_pg_shares *s)
     }
     return NULL;
 }
+
+const char *leat_pg_shares_holder(const leat_pg_lease *lease, uint64_t *client)
+{
+    if (lease->line_ == NULL)
+        return NULL;
+    memcpy(client, lease->line_->account->key, sizeof(*client));
+    return lease->line_->kind == LEAT_PG_CALL ? "call" : "control";
+}

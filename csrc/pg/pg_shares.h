@@ -77,4 +77,8 @@ size_t leat_pg_shares_ahead(const leat_pg_shares *s);
 /* Takes any place out of its line, for a pool that closes; NULL: nobody waits. */
 leat_pg_place *leat_pg_shares_drain(leat_pg_shares *s);
 
+/* Whose a lease is, for an operator: "control" or "call", and the number of the client, 0 for none.
+ * NULL: the lease is empty. */
+const char *leat_pg_shares_holder(const leat_pg_lease *lease, uint64_t *client);
+
 #endif

@@ -135,6 +135,43 @@ static void walks_on_while_entries_are_removed(void **state)
     free(items);
 }
 
+static void count_seen(void *arg, leat_map_entry *e)
+{
+    (void)arg;
+    ((item *)e)->seen++;
+}
+
+static void walks_in_parts_while_it_grows_and_shrinks(void **state)
+{
+    (void)state;
+    leat_map m;
+    leat_map_init(&m);
+    item *items = make_items(&m);
+    item *more = leat_calloc(MANY, sizeof(*more));
+    uint64_t place = 0;
+    size_t parts = 0;
+    for (bool goes_on = true; goes_on; parts++) {
+        goes_on = leat_map_walk(&m, &place, 100, count_seen, NULL);
+        for (int i = 0; parts == 3 && i < MANY; i++) {
+            snprintf(more[i].name, sizeof(more[i].name), "more%d", i);
+            leat_map_add(&m, &more[i].entry, leat_slice_of(more[i].name));
+        }
+        for (int i = 0; parts == 6 && i < MANY; i++) /* back, and beyond */
+            leat_map_remove(&m, &more[i].entry);
+        for (int i = MANY / 16; parts == 9 && i < MANY; i++) {
+            leat_map_remove(&m, &items[i].entry);
+            items[i].seen = 1;
+        }
+    }
+
+    assert_true(parts > 10);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(items[i].seen, 1);
+    leat_map_close(&m);
+    free(items);
+    free(more);
+}
+
 static void seeds_each_map_differently(void **state)
 {
     (void)state;
@@ -160,6 +197,7 @@ int main(void)
         cmocka_unit_test(forgets_what_was_removed_and_shrinks),
         cmocka_unit_test(walks_over_each_entry_once),
         cmocka_unit_test(walks_on_while_entries_are_removed),
+        cmocka_unit_test(walks_in_parts_while_it_grows_and_shrinks),
         cmocka_unit_test(seeds_each_map_differently),
     };
     return cmocka_run_group_tests_name("base/map", tests, NULL, NULL);

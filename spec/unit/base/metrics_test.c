@@ -154,6 +154,8 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_signals_dropped_total 0",
         "leat_signals_conflated_total 0",
         "leat_kept_signal_bytes 0",
+        "leat_control_requests_total 0",
+        "leat_control_connections_refused_total 0",
         "leat_log_lines_dropped_total{reason=\"rate\"} 0",
         "leat_log_lines_dropped_total{reason=\"full\"} 0",
         "leat_log_lines_dropped_total{reason=\"failed\"} 0",

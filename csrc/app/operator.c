@@ -1,0 +1,138 @@
+#include "app/operator.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "app/tree.h"
+
+#define SERVICE_SOCKET "/run/leat/control"
+
+enum { MAX_ANSWER = 64 << 20 };
+
+void leat_operator_path(leat_buf *out, const char *given)
+{
+    const char *variable = getenv("LEAT_CONTROL");
+    const char *folder = getenv("XDG_RUNTIME_DIR");
+    if (given == NULL && variable != NULL && variable[0] == '/')
+        given = variable;
+    if (given != NULL) {
+        leat_buf_text(out, given);
+    } else if (folder != NULL && folder[0] == '/') {
+        leat_buf_printf(out, "%s/leat/control", folder);
+        leat_buf_char(out, '\0');
+        out->len = access(out->at, F_OK) == 0 ? out->len - 1 : 0;
+    }
+    if (out->len == 0)
+        leat_buf_text(out, SERVICE_SOCKET);
+    leat_buf_char(out, '\0');
+}
+
+void leat_operator_add(leat_buf *target, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    bool first = target->len == 0 || memchr(target->at, '?', target->len) == NULL;
+    leat_buf_printf(target, "%c%s=", first ? '?' : '&', name);
+    for (const char *at = value; *at != '\0'; at++) {
+        if (isalnum((unsigned char)*at) || strchr("-._~", *at) != NULL)
+            leat_buf_char(target, *at);
+        else
+            leat_buf_printf(target, "%%%02X", (unsigned)(unsigned char)*at);
+    }
+}
+
+struct receiving {
+    CURL *easy;
+    const leat_operator_request *request;
+    leat_buf *answer;
+    bool ended; /* by on_piece */
+};
+
+static bool is_good(CURL *easy)
+{
+    long status = 0;
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    return status == 200;
+}
+
+static size_t on_bytes(char *bytes, size_t size, size_t n, void *arg)
+{
+    struct receiving *r = arg;
+    size_t len = size * n;
+    if (r->request->on_piece != NULL && is_good(r->easy)) {
+        r->ended = !r->request->on_piece(r->request->arg, (leat_slice){bytes, len});
+        return r->ended ? 0 : len;
+    }
+    if (r->answer->len + len > MAX_ANSWER)
+        return 0;
+    leat_buf_append(r->answer, bytes, len);
+    return len;
+}
+
+/* The server's own words, if it has any. */
+static int tell_refusal(const leat_buf *answer, leat_buf *error)
+{
+    leat_value *v = leat_tree_parse(leat_buf_view(answer));
+    const char *message = leat_tree_text(v, "message");
+    const char *problem = leat_tree_text(v, "error");
+    if (message[0] != '\0')
+        leat_buf_text(error, message);
+    else
+        leat_buf_text(error, problem[0] != '\0' ? problem : "the server refuses the request");
+    leat_tree_free(v);
+    return LEAT_EBADMSG;
+}
+
+static int tell_failure(const leat_operator_request *request, CURLcode code, CURL *easy,
+                        leat_buf *error)
+{
+    long number = 0;
+    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
+    leat_buf_printf(error, "no server answers at %s: %s", request->socket,
+                    number != 0 ? strerror((int)number) : curl_easy_strerror(code));
+    return LEAT_ECLOSED;
+}
+
+static void set_options(CURL *easy, const leat_operator_request *request, const char *url)
+{
+    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->socket);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    if (strcmp(request->method, "POST") == 0) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
+    }
+}
+
+int leat_operator_send(const leat_operator_request *request, leat_buf *answer, leat_buf *error)
+{
+    leat_buf url = LEAT_BUF_INIT;
+    CURL *easy = curl_easy_init();
+    LEAT_ASSERT(easy != NULL);
+    struct receiving r = {.easy = easy, .request = request, .answer = answer};
+    /* An Expect header would cost a second with large bodies; JSON is what is sent. */
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    headers = curl_slist_append(headers, "Content-Type: application/json");
+    leat_buf_printf(&url, "http://leat%s", request->target);
+    leat_buf_char(&url, '\0');
+    set_options(easy, request, url.at);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &r);
+    CURLcode code = curl_easy_perform(easy);
+    int err = 0;
+    if (code != CURLE_OK && !r.ended)
+        err = tell_failure(request, code, easy, error);
+    else if (!is_good(easy))
+        err = tell_refusal(answer, error);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(easy);
+    leat_buf_close(&url);
+    return err;
+}

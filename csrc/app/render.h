@@ -1,0 +1,18 @@
+/* render.h - an answer of the operator's socket as text for people: members, and aligned tables.
+ *
+ * Ownership  text is appended to the caller's buffer.
+ * Threads    the caller's.
+ * Units      a member's name tells its unit: _bytes, _ms, _s, _per_s, _at (seconds since 1970).
+ * Errors     none.
+ *
+ * It knows no question: what a server of another version tells is shown, too.
+ */
+#ifndef LEAT_APP_RENDER_H
+#define LEAT_APP_RENDER_H
+
+#include "app/tree.h"
+#include "base/buf.h"
+
+void leat_render(leat_buf *out, const leat_value *answer);
+
+#endif

@@ -1,0 +1,65 @@
+/* ask.h - one request on the operator's socket, and the questions that there are.
+ *
+ * Ownership  an ask belongs to its HTTP connection's task, and frees itself when it is answered or
+ *            cancelled.
+ * Threads    the loop of the control socket.
+ * Units      milliseconds; bytes.
+ * Errors     answered as JSON: {"code":…,"message":…}.
+ */
+#ifndef LEAT_CONTROL_ASK_H
+#define LEAT_CONTROL_ASK_H
+
+#include "control/look.h"
+#include "http/http_conn.h"
+
+typedef struct leat_ask leat_ask;
+
+/* A question by its name. */
+typedef struct leat_ask_kind {
+    const char *method; /* "GET" or "POST" */
+    const char *name;   /* the path without its slash */
+    const char *orders; /* names of the values of ?by=, separated by blanks, as in the enum; NULL:
+                           it has none */
+    bool needs_name;    /* ?name= is required */
+    bool needs_client;  /* ?client=WORKER-NUMBER is required; only that worker is asked */
+    bool needs_body;    /* JSON */
+    const leat_question *question; /* NULL: nothing is asked of the workers */
+    int only;                      /* the worker that is asked, or LEAT_LOOK_ALL */
+    /* The workers have answered. Returns false if it has begun another look, which is answered in
+     * its turn. NULL: the answer is written at once. */
+    bool (*go_on)(leat_ask *ask);
+    /* Appends the members of the answer, each with a comma before it. Returns the status. */
+    int (*write)(leat_ask *ask, leat_buf *json);
+} leat_ask_kind;
+
+/* What questions are about. */
+typedef struct leat_inside {
+    leat_engine *engine;
+    const leat_config *config;
+    leat_lookout *lookout;
+    uint64_t began_ns;
+} leat_inside;
+
+struct leat_ask {
+    leat_look look; /* first */
+    const leat_inside *inside;
+    leat_http_conn *conn;
+    const leat_ask_kind *kind;
+    leat_asked asked;
+    leat_topic_rows names; /* topics: those of the first look */
+    size_t total;
+    int step;
+};
+
+/* Answers the request, now or later. inside is borrowed until then. */
+void leat_ask_begin(const leat_inside *inside, leat_http_conn *conn);
+
+/* Appends ,"error":"TEXT" for each worker that could not answer its question. */
+void leat_ask_write_failures(const leat_ask *ask, leat_buf *json);
+
+extern const leat_ask_kind leat_ask_topics, leat_ask_topic;
+extern const leat_ask_kind leat_ask_clients, leat_ask_client;
+extern const leat_ask_kind leat_ask_summary, leat_ask_pool, leat_ask_config, leat_ask_script;
+extern const leat_ask_kind leat_ask_watches, leat_ask_postgres;
+
+#endif

@@ -1,0 +1,107 @@
+/* The socket gets its name when it listens already, by a rename: so who finds the file finds a
+ * server behind it. */
+#include "control/socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 128, OTHERS = 0117 /* what the umask takes away: 0660 is left */ };
+
+static int refuse(leat_buf *error, const char *path, const char *why)
+{
+    leat_buf_printf(error, "control = \"%s\": %s", path, why);
+    return LEAT_ECONFIG;
+}
+
+static struct sockaddr_un address_of(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+    return addr;
+}
+
+static int take_lock(leat_control_socket *s, const char *path, leat_buf *error)
+{
+    char name[sizeof(((struct sockaddr_un *)0)->sun_path) + 8];
+    snprintf(name, sizeof(name), "%s.lock", path);
+    s->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->lock < 0)
+        return refuse(error, path, strerror(errno));
+    if (flock(s->lock, LOCK_EX | LOCK_NB) < 0)
+        return refuse(error, path,
+                      errno == EWOULDBLOCK ? "another server has this socket" : strerror(errno));
+    return 0;
+}
+
+/* A program without our lock may listen there. */
+static bool is_alive(const char *path)
+{
+    struct sockaddr_un addr = address_of(path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool alive = fd >= 0 && (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 ||
+                             errno == EAGAIN || errno == EACCES);
+    if (fd >= 0)
+        close(fd);
+    return alive;
+}
+
+static int check_old(const char *path, leat_buf *error)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : refuse(error, path, strerror(errno));
+    if (!S_ISSOCK(st.st_mode))
+        return refuse(error, path, "the file is there and is no socket");
+    return is_alive(path) ? refuse(error, path, "another server has this socket") : 0;
+}
+
+/* Returns the error number, 0 if it listens. */
+static int listen_at(int fd, const char *path)
+{
+    char fresh[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    snprintf(fresh, sizeof(fresh), "%s.new", path);
+    struct sockaddr_un addr = address_of(fresh);
+    unlink(fresh);
+    mode_t before = umask(OTHERS);
+    int failed = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
+    umask(before);
+    if (failed < 0 || listen(fd, BACKLOG) < 0 || rename(fresh, path) < 0)
+        return errno;
+    return 0;
+}
+
+int leat_control_socket_open(leat_control_socket *out, const char *path, leat_buf *error)
+{
+    *out = (leat_control_socket){-1, -1};
+    if (path[0] == '\0')
+        return 0;
+    int err = take_lock(out, path, error);
+    if (err == 0)
+        err = check_old(path, error);
+    if (err == 0) {
+        out->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int failed = out->fd < 0 ? errno : listen_at(out->fd, path);
+        if (failed != 0)
+            err = refuse(error, path, strerror(failed));
+    }
+    if (err < 0)
+        leat_control_socket_close(out);
+    return err;
+}
+
+void leat_control_socket_close(leat_control_socket *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    if (s->lock >= 0)
+        close(s->lock);
+    *s = (leat_control_socket){-1, -1};
+}
