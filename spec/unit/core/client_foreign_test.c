@@ -67,13 +67,64 @@ static void closes_for_a_flood_within_a_frame(void **state)
     core_fixture_expect_close(f, LEAT_CLOSE_TOO_MANY);
 }
 
-static void gets_conflating_signals_that_are_not_old(void **state)
+static void reach_reading(void **state, core_fixture **f)
+{
+    open_client(state, f);
+    core_fixture_say(*f, "{\"id\":1,\"subscribe\":{\"channel\":\"t\"}}");
+    core_fixture_allow(*f);
+    core_fixture_arm(*f);
+}
+
+/* An SDK gives up after five seconds, and then its whole connection. */
+static void is_answered_within_four_seconds(void **state)
+{
+    core_fixture *f;
+    reach_reading(state, &f);
+    f->limits.control_timeout_ms = 5000;
+    assert_int_equal(4000, core_fixture_read(f)->deadline_ms - leat_loop_now(f->core.loop));
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+}
+
+/* Its own position would lead to the same resync again. */
+static void gets_a_snapshot_when_it_subscribes_anew_after_a_resync(void **state)
+{
+    core_fixture *f;
+    reach_reading(state, &f);
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+    f->conn.sent.len = 0;
+    core_fixture_event(f, LEAT_EVENT_RESYNC, 11, "null");
+    core_fixture_snapshot(f, "e", 11, LEAT_NEVER_REVOKED);
+    core_fixture_expect_sent(f, "\"unsubscribe\":{\"code\":2500");
+    assert_null(core_fixture_sub(f));
+
+    core_fixture_say(f, "{\"id\":2,\"subscribe\":{\"channel\":\"t\",\"recover\":true,\"offset\":10,"
+                        "\"epoch\":\"e\"}}");
+    core_fixture_allow(f);
+    core_fixture_expect_state(f, SUB_READING);
+    core_fixture_snapshot(f, "e", 11, LEAT_NEVER_REVOKED);
+    core_fixture_expect_sent(f, "{\"id\":2,\"subscribe\":{");
+}
+
+static void forgets_the_oldest_of_too_many_void_positions(void **state)
 {
     core_fixture *f;
     open_client(state, &f);
-    core_fixture_say(f, "{\"id\":1,\"subscribe\":{\"channel\":\"t\"}}");
-    core_fixture_allow(f);
-    core_fixture_arm(f);
+    client_foreign *foreign = f->client->foreign;
+    f->limits.allowance.max_subscriptions = 2;
+    client_foreign_void(foreign, leat_slice_of("a"));
+    client_foreign_void(foreign, leat_slice_of("b"));
+    client_foreign_void(foreign, leat_slice_of("b"));
+    client_foreign_void(foreign, leat_slice_of("c"));
+    assert_false(client_foreign_take_void(foreign, leat_slice_of("a")));
+    assert_true(client_foreign_take_void(foreign, leat_slice_of("b")));
+    assert_false(client_foreign_take_void(foreign, leat_slice_of("b")));
+    assert_true(client_foreign_take_void(foreign, leat_slice_of("c")));
+}
+
+static void gets_conflating_signals_that_are_not_old(void **state)
+{
+    core_fixture *f;
+    reach_reading(state, &f);
     core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
     assert_int_equal(0, f->conn.unsent_limit);
 
@@ -91,6 +142,9 @@ int main(void)
         TEST(looks_at_no_more_commands_than_it_may_ask),
         TEST(charges_each_command_of_a_frame),
         TEST(closes_for_a_flood_within_a_frame),
+        TEST(is_answered_within_four_seconds),
+        TEST(gets_a_snapshot_when_it_subscribes_anew_after_a_resync),
+        TEST(forgets_the_oldest_of_too_many_void_positions),
         TEST(gets_conflating_signals_that_are_not_old),
     };
     return cmocka_run_group_tests_name("client_foreign", tests, NULL, NULL);

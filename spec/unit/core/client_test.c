@@ -66,6 +66,24 @@ static void stops_reading_while_its_answers_are_not_taken(void **state)
     assert_true(f->conn.reading);
 }
 
+static void reads_no_more_while_much_waits_for_its_turn(void **state)
+{
+    static const char frame[] = "\x81\x8c\0\0\0\0{\"op\":\"fly\"}";
+    core_fixture *f;
+    leat_buf frames = LEAT_BUF_INIT;
+    open_client(state, &f);
+    for (int i = 0; i < 300; i++)
+        leat_buf_append(&frames, frame, sizeof(frame) - 1);
+    f->conn.handler->on_read(f->conn.owner, frames.at, frames.len);
+    leat_buf_close(&frames);
+    assert_true(leat_peer_received(f->client->peer) > 4096);
+    assert_false(f->conn.reading);
+
+    for (int i = 0; i < 300 && !f->conn.reading; i++)
+        core_fixture_round(f);
+    assert_true(f->conn.reading);
+}
+
 static void keeps_only_the_cursor_while_its_socket_is_full(void **state)
 {
     core_fixture *f = *state;
@@ -116,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(reads_no_more_than_it_may_ask),
         TEST(stops_reading_while_its_answers_are_not_taken),
+        TEST(reads_no_more_while_much_waits_for_its_turn),
         TEST(keeps_only_the_cursor_while_its_socket_is_full),
         TEST(is_closed_when_it_does_not_read),
         TEST(is_closed_when_its_answers_pile_up),

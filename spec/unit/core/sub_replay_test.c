@@ -211,6 +211,54 @@ static void keeps_them_from_who_may_be_revoked(void **state)
     core_fixture_expect_state(f, SUB_CLOSED);
 }
 
+/* A read of somebody else was faster than the announcement of the revocation. */
+static void keeps_them_from_who_is_behind_a_revocation_that_is_known(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    leat_position at = {leat_epoch_of(&f->core.epochs, leat_slice_of("e")), 12, 11};
+    assert_true(leat_ring_adopt(&core_fixture_topic(f)->ring, &at));
+    leat_epoch_unref(at.epoch);
+    core_fixture_conflating(f, "a", "[1]");
+    core_fixture_signal(f);
+    core_fixture_expect_silence(f);
+    core_fixture_expect_state(f, SUB_LIVE);
+
+    core_fixture_event(f, LEAT_EVENT_REVOKE, 11, "\"somebody else\"");
+    core_fixture_round(f);
+    assert_true(core_fixture_was_sent(f, "\"op\":\"skip\""));
+    core_fixture_expect_sent(f, "[1]");
+}
+
+/* Those that were sent before it was authorised are nothing for a subscription. */
+static void gives_none_that_were_sent_before_it_subscribed(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_lag(f);
+    core_fixture_conflating(f, "a", "[1]");
+    core_fixture_expect_silence(f);
+    core_fixture_say(f, "{\"op\":\"unsubscribe\",\"id\":2,\"topic\":\"t\"}");
+    core_fixture_drain(f);
+    core_fixture_say(f, "{\"op\":\"subscribe\",\"id\":3,\"topic\":\"t\"}");
+    core_fixture_allow(f);
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_expect_state(f, SUB_LIVE);
+    assert_false(core_fixture_was_sent(f, "[1]"));
+}
+
+static void keeps_none_that_all_have_taken(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    core_fixture_conflating(f, "a", "[1]");
+    int64_t bytes_of_one = core_fixture_metric(f, LEAT_M_KEPT_SIGNAL_BYTES);
+    assert_true(bytes_of_one > 0);
+    core_fixture_conflating(f, "b", "[2]");
+    core_fixture_conflating(f, "c", "[3]");
+    assert_int_equal(bytes_of_one, core_fixture_metric(f, LEAT_M_KEPT_SIGNAL_BYTES));
+}
+
 static void keeps_them_for_who_passes_again(void **state)
 {
     core_fixture *f = *state;
@@ -241,6 +289,9 @@ int main(void)
         TEST(gives_them_after_the_events_before_which_they_wait),
         TEST(gives_them_after_the_snapshot_that_is_being_read),
         TEST(keeps_them_from_who_may_be_revoked),
+        TEST(keeps_them_from_who_is_behind_a_revocation_that_is_known),
+        TEST(gives_none_that_were_sent_before_it_subscribed),
+        TEST(keeps_none_that_all_have_taken),
         TEST(keeps_them_for_who_passes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,8 @@ typedef struct owner {
     leat_peer *peer; /* NULL once it is gone */
     leat_buf got;    /* each message between brackets */
     int messages;
-    bool holds; /* after each message */
+    bool holds;   /* after each message */
+    bool lingers; /* 16 messages take longer than what peers share of a turn */
     int closes;
     int close_code;
     char reason[128];
@@ -35,6 +36,8 @@ static void on_message(void *arg, bool binary, leat_slice payload)
     leat_buf_char(&o->got, binary ? '(' : '[');
     leat_buf_slice(&o->got, payload);
     leat_buf_char(&o->got, binary ? ')' : ']');
+    for (uint64_t end = uv_hrtime() + 50000; o->lingers && uv_hrtime() < end;)
+        continue;
     if (o->holds)
         leat_peer_hold(o->peer);
 }
@@ -223,6 +226,19 @@ static void delivers_in_turn_what_a_busy_peer_sends(void **state)
     WS_FAR_END_UNTIL(&o.far, leat_peer_received(o.peer) > 0);
     assert_int_equal(o.messages, 5);
     WS_FAR_END_UNTIL(&o.far, o.messages == 6);
+    end(&o);
+}
+
+static void keeps_the_order_of_what_comes_while_others_wait(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    o.lingers = true;
+    say_messages(&o, 60);
+    WS_FAR_END_UNTIL(&o.far, o.messages > 0);
+    ws_far_end_say_text(&o.far, "last");
+    WS_FAR_END_UNTIL(&o.far, o.messages == 61);
+    assert_memory_equal("[m][last]", o.got.at + o.got.len - 9, 9);
     end(&o);
 }
 
@@ -911,6 +927,7 @@ int main(void)
         TEST(takes_bytes_from_behind_the_head),
         TEST(delivers_a_few_messages_at_once_and_the_others_in_turn),
         TEST(delivers_in_turn_what_a_busy_peer_sends),
+        TEST(keeps_the_order_of_what_comes_while_others_wait),
         TEST(holds_messages_back),
         TEST(pausing_delivers_what_was_read),
         TEST(tells_of_the_peers_close_frame),
