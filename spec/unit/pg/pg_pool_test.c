@@ -348,6 +348,30 @@ static void a_reader_that_failed_is_cleaned(void **state)
     close_pool(f, &t);
 }
 
+/* A lock outlives the transaction; RESET undoes settings. */
+static void a_reader_that_leaves_something_is_cleaned(void **state)
+{
+    static const char *const leaves[] = {"select pg_advisory_lock(7)", "reset all"};
+    static const char *const nothing_left =
+        "select 1 / (count(*) = 0)::int from pg_locks where locktype = 'advisory'"
+        " and pid = pg_backend_pid()";
+    pg_fixture *f = pg_fixture_use(state);
+    struct pool_test t;
+    struct caller c = {0};
+    open_pool(f, &t, 1);
+    for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+        acquire_now(f, &t, &c);
+        assert_int_equal(run(f, &c, "begin read only"), 0);
+        assert_int_equal(run(f, &c, leaves[i]), 0);
+        leat_pg_pool_release_reader(t.pool, c.conn);
+        assert_int_equal(gauge(f, LEAT_M_POOL_BUSY), 1);
+        acquire_now(f, &t, &c);
+        assert_int_equal(run(f, &c, nothing_left), 0);
+        release(&c);
+    }
+    close_pool(f, &t);
+}
+
 static void begin_and_read(struct caller *c, const char *sql)
 {
     leat_pg_conn_send(c->conn, "begin read only");
@@ -611,6 +635,7 @@ int main(void)
         PG_TEST(a_pending_query_is_forgotten_at_release),
         PG_TEST(a_readers_commit_is_not_waited_for),
         PG_TEST(a_reader_that_failed_is_cleaned),
+        PG_TEST(a_reader_that_leaves_something_is_cleaned),
         PG_TEST(readers_without_a_pause_leave_few_statements),
         PG_TEST(a_lost_connection_is_replaced),
         PG_TEST(an_idle_connection_that_is_lost_is_replaced),
