@@ -36,7 +36,7 @@ export class FakeServer {
         if (tells) this.onclose?.({ code, reason });
       }
       deliver(message) {
-        if (this.isOpen) this.onmessage?.({ data: JSON.stringify(message) });
+        if (this.isOpen && !this.isMute) this.onmessage?.({ data: JSON.stringify(message) });
       }
     };
   }
