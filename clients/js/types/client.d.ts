@@ -110,9 +110,13 @@ export interface Connection {
   ): Topic<S, E>;
   publish<T = any>(topic: string, data: unknown, options?: RequestOptions): Promise<Answer<T>>;
   call<T = any>(method: string, params?: unknown, options?: RequestOptions): Promise<Answer<T>>;
-  authenticate(token: string): Promise<void>;
+  /** Shows the server another token, for the same connection. */
+  authenticate(token: Token): Promise<void>;
+  /** Resolves when the connection is live; rejects if it is refused or closed before. */
   ready(): Promise<void>;
+  /** Connects now, or gives the connection up for a new one. Ends "refused", too. */
   reconnect(reason?: string): void;
+  /** Ends everything. Nothing runs afterwards. */
   close(): void;
   addEventListener<K extends keyof ConnectionEvents>(
     type: K,

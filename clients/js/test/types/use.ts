@@ -1,11 +1,11 @@
 /* What an application in strict TypeScript writes. It is only compiled. */
 
-import { connect, createStore, LeatError } from "@leat/client";
-import type { Position } from "@leat/client";
+import { connect, createStore, LeatError, positionsOf } from "@leat/client";
+import type { Connection, ConnectionState, Position, SharedStore, Store, Topic, TopicState } from "@leat/client";
 import { useConnection, useTopic } from "@leat/client/react";
-import { topicStore } from "@leat/client/svelte";
-import { useTopic as useVueTopic } from "@leat/client/vue";
-import { connectShared } from "@leat/client/shared_worker";
+import { connectionStore, topicStore } from "@leat/client/svelte";
+import { useConnection as useVueConnection, useTopic as useVueTopic } from "@leat/client/vue";
+import { connectShared, serveTabs } from "@leat/client/shared_worker";
 
 interface Message { id: number; body: string }
 type Event = { type: "message"; message: Message };
@@ -51,5 +51,43 @@ export function Component(): string {
 }
 
 topicStore(leat, "chat:1", (n: number = 0) => n + 1).subscribe(({ data }) => data?.toFixed());
+connectionStore(leat).subscribe((state: ConnectionState) => state.length);
 useVueTopic(leat, () => "chat:1", (n: number = 0) => n + 1).data.value?.toFixed();
+useVueConnection(leat).value satisfies ConnectionState;
 connectShared(new SharedWorker("/worker.js")).close();
+serveTabs(new URL("wss://example.org/ws"), { getToken: () => null });
+
+// Each member of a connection, a topic, a store and an error.
+export async function members(other: Connection, topic: Topic<string[], string>, store: Store<string[]>): Promise<void> {
+  await other.ready();
+  await other.authenticate("t");
+  await other.authenticate({ token: "t", expiresAt: Date.now() + 60_000 });
+  const { data } = await other.call<number>("count", { of: "chats" }, { timeoutMs: 2_000 });
+  data.toFixed();
+  other.subscribe("chat:4", null, { params: { since: "yesterday" }, timeoutMs: 1_000 }).attach({ signal: console.log });
+  other.reconnect("the user asked for it");
+  const listener = (): void => {};
+  other.addEventListener("message", ({ detail }) => console.log(detail.direction, detail.text));
+  other.removeEventListener("state", listener);
+  // @ts-expect-error a token is no number
+  await other.authenticate(42);
+
+  const written = positionsOf(await fetch("/chats/42", { method: "POST" }));
+  await topic.reached(written, { signal: AbortSignal.timeout(5_000) });
+  const isThere: boolean = topic.has({ epoch: "e", seq: 1 }) && topic.position?.seq === 1;
+  const state: TopicState = isThere ? topic.state : "idle";
+  console.log(topic.topic, state);
+
+  const stop = store.subscribe(listener);
+  const shared: SharedStore<string[]> = store;
+  const { stale, error } = shared.status();
+  console.log(shared.get().length, stale, error?.code, store.topic.state);
+  await store.apply("hello", async () => ({ at: written }));
+  stop();
+  store.close();
+  topic.close();
+  other.close();
+  const mistake = new LeatError("unavailable", "full", 500);
+  if (mistake.passing) console.log(mistake.code, mistake.message, mistake.retryAfterMs);
+  connect("/ws", { token: "t", check: "/me", WebSocket });
+}
