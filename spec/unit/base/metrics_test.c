@@ -225,11 +225,6 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_fetch_failures_total{reason=\"other\"} 0",
         "leat_topics_unreadable 0",
         "leat_schema_problems 0",
-        "leat_history_requests_total{outcome=\"ok\"} 0",
-        "leat_history_requests_total{outcome=\"cut\"} 0",
-        "leat_history_requests_total{outcome=\"lost\"} 0",
-        "leat_history_requests_total{outcome=\"refused\"} 0",
-        "leat_history_requests_total{outcome=\"failed\"} 0",
     };
     leat_metrics_registry *r = leat_metrics_registry_new();
     leat_metrics_new(r);
