@@ -243,7 +243,8 @@ return {
   -- message closes the connection with 1009.
   max_message_bytes = 65536,
   -- JSON values in one message of a client: each element and member, each list and object counts, since
-  -- reading them costs far more than their bytes. A message with more is answered "too_large".
+  -- reading them costs far more than their bytes. A number with an exponent, which Postgres writes out, counts
+  -- as one more for each 32 digits. A message with more is answered "too_large".
   max_message_values = 10000,
   -- Messages are compressed for clients that offer permessage-deflate, as browsers do: an event once for all
   -- of them, a snapshot for each. 1 is the fastest, 9 makes the smallest messages, 0 compresses none. Shorter

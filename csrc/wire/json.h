@@ -46,8 +46,8 @@ typedef struct leat_json_reader {
     leat_slice text;    /* of KEY, STRING and NUMBER; valid until the next call */
     uint32_t depth;
     uint32_t max_depth;
-    size_t
-        values_left; /* that may still begin; the text alone bounds them unless the caller does */
+    size_t values_left; /* that may still begin; the text alone bounds them unless the caller does.
+                           A number with an exponent counts as one more for each 32 digits of it */
     int state_;
     const char *token_; /* where the last value began */
     uint64_t is_array_[(LEAT_JSON_MAX_DEPTH + 63) / 64];

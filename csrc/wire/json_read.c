@@ -5,6 +5,11 @@
 
 #include "base/utf8.h"
 
+enum {
+    DIGITS_OF_A_VALUE = 32, /* a number with an exponent counts as a value for so many digits */
+    MAX_EXPONENT = 1 << 24, /* that is looked at */
+};
+
 enum state {
     WANT_VALUE,
     WANT_FIRST_ELEMENT, /* after '[' */
@@ -312,6 +317,25 @@ static const char *skip_digits(const char *at, const char *end)
     return at;
 }
 
+static int refuse_values(leat_json_reader *r)
+{
+    fail(r, r->at, "too many values");
+    return LEAT_ETOOLARGE;
+}
+
+/* "1e131000" has few bytes, and 131,000 digits where it is written out, as Postgres does. So it
+ * counts as many values. */
+static int spend_exponent(leat_json_reader *r, const char *digits, const char *end)
+{
+    size_t exponent = 0;
+    for (const char *at = digits; at < end && exponent < MAX_EXPONENT; at++)
+        exponent = exponent * 10 + (size_t)(*at - '0');
+    if (exponent / DIGITS_OF_A_VALUE > r->values_left)
+        return refuse_values(r);
+    r->values_left -= exponent / DIGITS_OF_A_VALUE;
+    return 0;
+}
+
 static int read_number(leat_json_reader *r)
 {
     const char *at = r->at;
@@ -333,7 +357,11 @@ static int read_number(leat_json_reader *r)
             at++;
         if (!is_digit(at, r->end))
             return fail(r, at, "malformed number");
+        const char *digits = at;
         at = skip_digits(at, r->end);
+        int err = spend_exponent(r, digits, at);
+        if (err < 0)
+            return err;
     }
     r->text = (leat_slice){r->at, (size_t)(at - r->at)};
     r->at = at;
@@ -375,10 +403,8 @@ static int read_value(leat_json_reader *r, leat_json_token *token, bool decode)
 {
     if (r->at == r->end)
         return fail(r, r->at, "expected a value");
-    if (r->values_left == 0) {
-        fail(r, r->at, "too many values");
-        return LEAT_ETOOLARGE;
-    }
+    if (r->values_left == 0)
+        return refuse_values(r);
     r->values_left--;
     r->token_ = r->at;
     if (*r->at == '{' || *r->at == '[') {

@@ -76,6 +76,19 @@ describe("a limit", function()
     for i = 1, 20 do assert.is_true(seen[i]) end
   end)
 
+  it("of values counts the digits that a number in few bytes would have in Postgres", function()
+    local client = s:connect { token = "alice" }
+    local function publish(numbers)
+      client:send_bytes(frame.encode { op = frame.TEXT,
+        payload = ('{"op":"publish","id":1,"topic":"room:11","data":{"body":"x","n":[%s]}}'):format(numbers) })
+    end
+
+    publish(("1e131000,"):rep(50) .. "1")
+    assert.equal("too_large", client:expect("error").code)
+    publish "1e400,1e-400"
+    client:expect "ok"
+  end)
+
   it("of bytes in a snapshot is answered too_large", function()
     s.session:run("insert into notes (room_id, body) select 4, repeat('x', 1000) from generate_series(1, 30)")
     local client = s:connect { token = "alice" }

@@ -375,6 +375,39 @@ static void skips_only_values(void **state)
     }
 }
 
+/* Reads all of the text, with room for so many values. */
+static int read_within(const char *text, size_t values)
+{
+    leat_json_reader r;
+    leat_json_token token = LEAT_JSON_NULL;
+    leat_buf scratch = LEAT_BUF_INIT;
+    leat_json_reader_init(&r, leat_slice_of(text), &scratch, 2);
+    r.values_left = values;
+    int err = 0;
+    do
+        err = leat_json_next(&r, &token);
+    while (err == 0 && token != LEAT_JSON_END);
+    leat_buf_close(&scratch);
+    return err;
+}
+
+static void counts_values_and_digits_that_are_not_written(void **state)
+{
+    (void)state;
+    assert_int_equal(read_within("[1,2]", 3), 0);
+    assert_int_equal(read_within("[1,2]", 2), LEAT_ETOOLARGE);
+    assert_int_equal(read_within("1e31", 1), 0);
+    assert_int_equal(read_within("1e32", 1), LEAT_ETOOLARGE);
+    assert_int_equal(read_within("1.5E-0032", 1), LEAT_ETOOLARGE);
+    assert_int_equal(read_within("1e+320", 11), 0);
+    assert_int_equal(read_within("[1e320,-0.1e-320]", 23), 0);
+    assert_int_equal(read_within("[1e320,-0.1e-320]", 22), LEAT_ETOOLARGE);
+    assert_int_equal(read_within("1e131000", 4094), 0);
+    assert_int_equal(read_within("1e131000", 4093), LEAT_ETOOLARGE);
+    assert_int_equal(read_within("1e99999999999999999999999999999999999", 100000), LEAT_ETOOLARGE);
+    assert_int_equal(read_within("[1e99999999999999999999,1e-99999999999999999999]", SIZE_MAX), 0);
+}
+
 static void tells_exact_integers(void **state)
 {
     (void)state;
@@ -417,6 +450,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_not),
         cmocka_unit_test(refuses_every_beginning_of_a_text),
         cmocka_unit_test(limits_the_depth),
+        cmocka_unit_test(counts_values_and_digits_that_are_not_written),
         cmocka_unit_test(remembers_what_is_open),
         cmocka_unit_test(plain_strings_are_not_copied),
         cmocka_unit_test(a_nul_may_be_escaped),
