@@ -5,10 +5,12 @@
 local BEGIN, END = "<!-- the table of the keys -->\n", "<!-- its end -->\n"
 
 local function make(help)
-  local lines = { "| key | default | bounds | meaning |", "| --- | --- | --- | --- |" }
+  local lines = { "| key | default | bounds | live | meaning |", "| --- | --- | --- | --- | --- |" }
   for key, default, facts, meaning in help:gmatch("\n  ([%w_.]+) = ([^\n]*)  %(([^)\n]*)%)\n      ([^\n]+)") do
-    local bounds = facts:match(", (.*)$") or ""
-    lines[#lines + 1] = ("| `%s` | `%s` | %s | %s |"):format(key, default, bounds, meaning:gsub("|", "\\|"))
+    local bounds = facts:match(", (%d+ to %d+)") or ""
+    local live = facts:find(", live", 1, true) and "yes" or ""
+    meaning = meaning:gsub("|", "\\|")
+    lines[#lines + 1] = ("| `%s` | `%s` | %s | %s | %s |"):format(key, default, bounds, live, meaning)
   end
   return table.concat(lines, "\n") .. "\n"
 end

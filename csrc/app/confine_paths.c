@@ -159,6 +159,8 @@ void leat_confine_paths_collect(leat_confine_paths *paths, const leat_config *co
         else if (keys[i].kind == LEAT_KEY_PATHS)
             add_list(paths, leat_config_text(config, &keys[i]));
     }
+    if (config->file != NULL)
+        leat_confine_paths_add(paths, config->file); /* a reload reads it again */
     leat_confine_paths_add(paths, config->lua_dir);
     leat_confine_paths_add(paths, config->schema_dir);
     leat_confine_paths_add(paths, config->client_dir);

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "control/socket.h"
 #include "engine/check.h"
+#include "engine/config_help.h"
 #include "engine/config_load.h"
 #include "engine/home.h"
 #include "engine/migrate.h"
@@ -72,7 +73,7 @@ static int help(const leat_options *options)
     if (options->command == LEAT_OPTIONS_SERVE) {
         leat_buf text = LEAT_BUF_INIT;
         leat_buf_text(&text, "\nKeys of the configuration file, their defaults and variables:\n\n");
-        leat_config_describe(&text);
+        leat_config_help(&text);
         print(stdout, &text);
         leat_buf_close(&text);
     }
@@ -212,9 +213,8 @@ static int open_address(address_file *a, const char *path, leat_buf *error)
     return a->file == NULL ? LEAT_ECONFIG : 0;
 }
 
-static void write_address(void *arg, const char *address)
+static void write_address(address_file *a, const char *address)
 {
-    address_file *a = arg;
     if (a->file == NULL)
         return;
     bool written = fprintf(a->file, "%s\n", address) > 0;
@@ -244,8 +244,33 @@ static int confine(leat_confinement *confinement, const leat_config *config, con
     return err;
 }
 
-static int serve_with_log(const leat_config *config, leat_confinement *confinement, int control,
-                          address_file *address, leat_buf *error)
+/* What `leat serve` hands on to the process that serves. */
+typedef struct serving {
+    const leat_options *options;
+    address_file address;
+    leat_control_socket control;
+} serving;
+
+static void on_start(void *arg, const char *address)
+{
+    serving *s = arg;
+    write_address(&s->address, address);
+}
+
+static int read_again(void *arg, leat_config *out, leat_buf *error)
+{
+    const serving *s = arg;
+    int err = load_config(out, s->options, error);
+    if (err < 0)
+        return err;
+    err = leat_config_check_files(out, error);
+    if (err < 0)
+        leat_config_free(out);
+    return err;
+}
+
+static int serve_with_log(const leat_config *config, leat_confinement *confinement, serving *s,
+                          leat_buf *error)
 {
     leat_log *log = leat_log_open(config->level, STDERR_FILENO, &config->log);
     if (log == NULL) {
@@ -255,9 +280,10 @@ static int serve_with_log(const leat_config *config, leat_confinement *confineme
     leat_log_set_format(log, config->format);
     leat_log_bind(log);
     raise_descriptor_limit(config);
+    leat_serve_options options = {config, log, confinement, s->control.fd, on_start, read_again, s};
     int err = leat_check_start(config, error);
     if (err == 0)
-        err = leat_serve(config, log, confinement, control, write_address, address, error);
+        err = leat_serve(&options, error);
     bool is_read = leat_log_flush(log, LEAT_LOG_EXIT_MS);
     leat_log_bind(NULL);
     leat_log_free(log);
@@ -266,25 +292,24 @@ static int serve_with_log(const leat_config *config, leat_confinement *confineme
     return is_read ? fail(EXIT_FAILED, error) : EXIT_FAILED; /* printing would wait for ever */
 }
 
-static int serve(const leat_config *config, const char *address_path, leat_buf *error)
+static int serve(const leat_config *config, const leat_options *options, leat_buf *error)
 {
-    address_file address = {.fresh = LEAT_BUF_INIT};
+    serving s = {.options = options, .address = {.fresh = LEAT_BUF_INIT}, .control = {-1, -1}};
     leat_confinement confinement = {.landlock = 0};
-    leat_control_socket control = {-1, -1};
     if (leat_config_check_files(config, error) < 0)
         return fail(EXIT_USAGE, error);
     signal(SIGPIPE, SIG_IGN);
     int code = EXIT_FAILED;
-    if (open_address(&address, address_path, error) < 0)
+    if (open_address(&s.address, options->address_file, error) < 0)
         fail(code, error);
-    else if (leat_control_socket_open(&control, config->control, error) < 0)
+    else if (leat_control_socket_open(&s.control, config->control, error) < 0)
         code = fail(EXIT_USAGE, error);
-    else if (confine(&confinement, config, &address, error) < 0)
+    else if (confine(&confinement, config, &s.address, error) < 0)
         code = fail(EXIT_USAGE, error);
     else
-        code = serve_with_log(config, &confinement, control.fd, &address, error);
-    leat_control_socket_close(&control);
-    close_address(&address);
+        code = serve_with_log(config, &confinement, &s, error);
+    leat_control_socket_close(&s.control);
+    close_address(&s.address);
     return code;
 }
 
@@ -308,7 +333,7 @@ static int run(const leat_options *options, leat_buf *error)
         return options->json ? refuse(error) : fail(EXIT_USAGE, error);
     int code = EXIT_FAILED;
     if (options->command == LEAT_OPTIONS_SERVE)
-        code = serve(&config, options->address_file, error);
+        code = serve(&config, options, error);
     else if (options->command == LEAT_OPTIONS_MIGRATE)
         code = migrate(&config, options, error);
     else

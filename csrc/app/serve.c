@@ -17,10 +17,9 @@ enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, N_SIGNALS };
 
 struct process {
     leat_engine *server;
+    const leat_serve_options *options;
     leat_confinement *confinement;
     leat_control *control; /* NULL: there is no operator's socket */
-    const leat_config *config;
-    int control_socket;
     leat_memory memory;
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t look;
@@ -68,11 +67,25 @@ static void on_watchdog(uv_timer_t *timer)
         LEAT_LOG_WARN("server", "a worker does not answer; the watchdog is not fed");
 }
 
+static void reload(struct process *p)
+{
+    leat_config fresh;
+    leat_buf error = LEAT_BUF_INIT;
+    if (p->options->read(p->options->arg, &fresh, &error) < 0) {
+        leat_buf_char(&error, '\0');
+        leat_engine_reload_failed(p->server, error.at);
+    } else {
+        leat_engine_reload(p->server, &fresh);
+        leat_config_free(&fresh);
+    }
+    leat_buf_close(&error);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct process *p = handle->data;
     if (number == SIGHUP) {
-        leat_engine_reload(p->server);
+        reload(p);
     } else if (p->draining) {
         leat_engine_force(p->server, "second_signal");
     } else {
@@ -102,8 +115,8 @@ static int open_handles(void *arg, leat_engine *server, uv_loop_t *loop)
     }
     for (int i = 0; i < N_SIGNALS && err == 0; i++)
         err = uv_signal_start(&p->signals[i], on_signal, numbers[i]);
-    if (err == 0 && p->control_socket >= 0) {
-        p->control = leat_control_new(server, p->config, p->control_socket);
+    if (err == 0 && p->options->control >= 0) {
+        p->control = leat_control_new(server, p->options->config, p->options->control);
         err = leat_control_open(p->control, loop);
     }
     return err;
@@ -140,11 +153,9 @@ static void run(leat_engine *server, leat_log *log)
     _exit(0); /* asked to, or waited long enough: threads still run, nothing can be freed */
 }
 
-int leat_serve(const leat_config *config, leat_log *log, leat_confinement *confinement, int control,
-               void (*on_start)(void *arg, const char *address), void *arg, leat_buf *error)
+int leat_serve(const leat_serve_options *options, leat_buf *error)
 {
-    struct process process = {
-        .confinement = confinement, .config = config, .control_socket = control};
+    struct process process = {.options = options, .confinement = options->confinement};
     leat_engine_host host = {
         .arg = &process,
         .open = open_handles,
@@ -152,12 +163,12 @@ int leat_serve(const leat_config *config, leat_log *log, leat_confinement *confi
         .stopping = on_stopping,
         .overdue = on_overdue,
     };
-    leat_engine *server = leat_engine_new(config, log, &host);
+    leat_engine *server = leat_engine_new(options->config, options->log, &host);
     int err = leat_engine_start(server, error);
     if (err == 0) {
         leat_service_tell(LEAT_SERVICE_READY);
-        on_start(arg, leat_engine_address(server));
-        run(server, log);
+        options->on_start(options->arg, leat_engine_address(server));
+        run(server, options->log);
     }
     leat_engine_free(server);
     leat_control_free(process.control);

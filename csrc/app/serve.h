@@ -16,12 +16,19 @@
 #include "base/log.h"
 #include "engine/config.h"
 
-/* Serves until SIGTERM or SIGINT, then drains; SIGHUP reloads the scripts. control: the operator's
- * socket, which listens; -1: there is none. on_start is called with the address once it serves. A
- * second signal, or a drain that takes too long, ends the process. */
-LEAT_MUST_CHECK int leat_serve(const leat_config *config, leat_log *log,
-                               leat_confinement *confinement, int control,
-                               void (*on_start)(void *arg, const char *address), void *arg,
-                               leat_buf *error);
+typedef struct leat_serve_options {
+    const leat_config *config;
+    leat_log *log;
+    leat_confinement *confinement;
+    int control; /* the operator's socket, which listens; -1: there is none */
+    void (*on_start)(void *arg, const char *address); /* it serves there */
+    /* Reads the configuration again, for a reload. The caller frees *out. */
+    int (*read)(void *arg, leat_config *out, leat_buf *error);
+    void *arg;
+} leat_serve_options;
+
+/* Serves until SIGTERM or SIGINT, then drains; SIGHUP reloads configuration, scripts and
+ * certificates. A second signal, or a drain that takes too long, ends the process. */
+LEAT_MUST_CHECK int leat_serve(const leat_serve_options *options, leat_buf *error);
 
 #endif

@@ -115,6 +115,11 @@ typedef struct series {
             "Lines that the log left out: too many of a kind, no room, or not to be written."      \
     }
 
+#define RELOADS(outcome)                                                                           \
+    {                                                                                              \
+        "leat_reloads_total", "counter", "outcome=\"" outcome "\"",                                \
+            "Reloads of the scripts, once a worker, by outcome."                                   \
+    }
 #define TLS_HANDSHAKES(kind)                                                                       \
     {                                                                                              \
         "leat_tls_handshakes_total", "counter", "kind=\"" kind "\"",                               \
@@ -220,6 +225,10 @@ static const series table[LEAT_M_COUNT] = {
     [LEAT_M_SCRIPT_BUDGET] = COUNTER("leat_script_budget_exceeded_total",
                                      "Script tasks stopped for computing too long."),
     [LEAT_M_SCRIPT_MEMORY] = GAUGE("leat_script_memory_bytes", "Memory held by scripts."),
+    [LEAT_M_RELOADS_OK] = RELOADS("ok"),
+    [LEAT_M_RELOADS_FAILED] = RELOADS("failed"),
+    [LEAT_M_RELOAD_FAILED] =
+        GAUGE("leat_reload_failed", "Workers whose last reload has failed and changed nothing."),
     [LEAT_M_JWT_OK] = JWT("ok"),
     [LEAT_M_JWT_MALFORMED] = JWT("malformed"),
     [LEAT_M_JWT_TOO_LARGE] = JWT("too_large"),

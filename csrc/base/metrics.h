@@ -82,8 +82,11 @@ typedef enum leat_metric {
     LEAT_M_SCRIPT_ERRORS,     /* leat_script_errors_total */
     LEAT_M_SCRIPT_BUDGET,     /* leat_script_budget_exceeded_total */
     LEAT_M_SCRIPT_MEMORY,     /* leat_script_memory_bytes (gauge) */
-    LEAT_M_JWT_OK,            /* leat_jwt_verifications_total{result=...} (counter): as the */
-    LEAT_M_JWT_MALFORMED,     /* leat_jwt_result of wire/jwt.h, in its order */
+    LEAT_M_RELOADS_OK,        /* leat_reloads_total{outcome=...} */
+    LEAT_M_RELOADS_FAILED,
+    LEAT_M_RELOAD_FAILED, /* leat_reload_failed (gauge): workers whose last one failed */
+    LEAT_M_JWT_OK,        /* leat_jwt_verifications_total{result=...} (counter): as the */
+    LEAT_M_JWT_MALFORMED, /* leat_jwt_result of wire/jwt.h, in its order */
     LEAT_M_JWT_TOO_LARGE,
     LEAT_M_JWT_ALGORITHM,
     LEAT_M_JWT_CRITICAL,

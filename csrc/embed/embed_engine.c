@@ -106,7 +106,7 @@ static void on_command(void *arg, leat_mail *mail)
     free(m);
     switch (what) {
     case RELOAD:
-        leat_engine_reload(s->engine);
+        leat_engine_reload(s->engine, NULL);
         break;
     case STOP:
         leat_engine_drain(s->engine);

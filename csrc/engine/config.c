@@ -377,32 +377,6 @@ void leat_config_free(leat_config *config)
     memset(config, 0, sizeof(*config));
 }
 
-/* As it stands in a configuration file. */
-static void print_default(leat_buf *out, const leat_config_key *key)
-{
-    if (leat_config_key_is_number(key))
-        leat_buf_printf(out, "%" PRIu64, key->number);
-    else if (key->kind == LEAT_KEY_BOOL)
-        leat_buf_text(out, key->number != 0 ? "true" : "false");
-    else
-        leat_buf_printf(out, "\"%s\"", key->text);
-}
-
-void leat_config_describe(leat_buf *out)
-{
-    for (size_t i = 0; i < N_KEYS; i++) {
-        const leat_config_key *key = &keys[i];
-        char variable[LEAT_CONFIG_VARIABLE_MAX];
-        leat_config_key_variable(key, variable);
-        leat_buf_printf(out, "  %s = ", key->name);
-        print_default(out, key);
-        leat_buf_printf(out, "  (%s", variable);
-        if (leat_config_key_is_number(key))
-            leat_buf_printf(out, ", %" PRIu64 " to %" PRIu64, key->min, key->max);
-        leat_buf_printf(out, ")\n      %s\n", key->help);
-    }
-}
-
 leat_tls_files leat_config_tls_files(const leat_config *config)
 {
     leat_tls_clients clients = LEAT_TLS_CLIENTS_UNASKED;

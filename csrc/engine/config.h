@@ -161,7 +161,4 @@ leat_tls_files leat_config_tls_files(const leat_config *config);
 void leat_config_set_defaults(leat_config *config);
 void leat_config_free(leat_config *config);
 
-/* Appends two lines for every key: its name, default, variable, bounds and meaning. */
-void leat_config_describe(leat_buf *out);
-
 #endif

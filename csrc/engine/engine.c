@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "engine/config_reload.h"
 #include "engine/worker.h"
 #include "hub/hub.h"
 #include "loop/mailbox.h"
@@ -41,6 +42,7 @@
 
 struct leat_engine {
     const leat_config *config;
+    leat_config_live live; /* what the last reload has made of it */
     leat_log *log;
     leat_metrics_registry *metrics;
     leat_metrics *own_metrics; /* of the main thread */
@@ -103,6 +105,7 @@ leat_engine *leat_engine_new(const leat_config *config, leat_log *log, const lea
 {
     leat_engine *s = leat_calloc(1, sizeof(*s));
     s->config = config;
+    s->live = (leat_config_live){config->limits, config->level};
     s->log = log;
     s->host = host;
     s->metrics = leat_metrics_registry_new();
@@ -417,15 +420,34 @@ static int start_workers(leat_engine *s, leat_buf *error)
 
 /* --- commands and the end --- */
 
-void leat_engine_reload(leat_engine *s)
+/* Each worker gets a copy of the limits. */
+static void post_reload(leat_engine *s, const char *refused)
+{
+    for (size_t i = 0; i < s->n_started; i++)
+        leat_worker_reload(s->workers[i], &s->live.limits, refused);
+}
+
+void leat_engine_reload(leat_engine *s, const leat_config *fresh)
 {
     if (s->state != SERVING)
         return;
     LEAT_LOG_INFO("server", "reloading");
+    if (fresh != NULL)
+        leat_config_take_over(&s->live, s->config, fresh);
+    leat_log_set_level(s->log, s->live.level);
     if (s->tls != NULL)
         leat_tls_store_look(s->tls);
-    for (size_t i = 0; i < s->n_started; i++)
-        leat_worker_post(s->workers[i], LEAT_WORKER_RELOAD);
+    post_reload(s, NULL);
+}
+
+void leat_engine_reload_failed(leat_engine *s, const char *why)
+{
+    char quoted[512];
+    if (s->state != SERVING)
+        return;
+    LEAT_LOG_ERROR("server", "configuration not read, nothing is reloaded err=%s",
+                   leat_log_quote(quoted, sizeof(quoted), why, strlen(why)));
+    post_reload(s, why);
 }
 
 void leat_engine_force(leat_engine *s, const char *reason)

@@ -31,8 +31,11 @@ LEAT_MUST_CHECK int leat_engine_start(leat_engine *s, leat_buf *error);
  * forced: threads still run then, and the caller must end the process. */
 LEAT_MUST_CHECK int leat_engine_run(leat_engine *s);
 
-/* Loads scripts and certificates anew. Does nothing once it drains. */
-void leat_engine_reload(leat_engine *s);
+/* Loads scripts and certificates anew, and takes over what it can of fresh (config_reload.h); NULL:
+ * the configuration is as before. Does nothing once it drains. */
+void leat_engine_reload(leat_engine *s, const leat_config *fresh);
+/* The configuration could not be read anew: /readyz?verbose tells why, one line. */
+void leat_engine_reload_failed(leat_engine *s, const char *why);
 /* Begins to drain; called again, drains no longer. */
 void leat_engine_drain(leat_engine *s);
 /* Returns from leat_engine_run at once. */

@@ -51,6 +51,7 @@ enum worker_state {
 struct leat_worker {
     leat_mail over; /* posted to home at the end */
     leat_worker_options options;
+    leat_limits limits; /* a copy: a reload changes it on this thread */
     bool reuse_port;
     char address[64];
     char tls_address[64];
@@ -74,8 +75,7 @@ struct leat_worker {
     leat_lua *lua;     /* the current ones */
     time_t loaded_at;  /* when they were */
     size_t n_loads;
-    time_t refused_at; /* when others did not load, since then; 0: never */
-    leat_buf refused;  /* why */
+    time_t refused_at; /* when the last reload failed (http.reload_failure); 0: it did not */
     leat_http_options http_options;
     leat_http_side http;
     leat_tls_side *tls;              /* NULL: none */
@@ -94,7 +94,6 @@ static void run_command(leat_worker_job *job, leat_worker *w);
 static void on_accept(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
 static void on_accept_tls(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
 static void on_accept_metrics(void *arg, uv_os_sock_t socket, const struct sockaddr_storage *peer);
-static void reload(leat_worker *w);
 static void drain(leat_worker *w);
 static void check_drained(void *arg);
 static void close_http(leat_worker *w);
@@ -109,6 +108,7 @@ leat_worker *leat_worker_new(const leat_worker_options *options)
 {
     leat_worker *w = leat_calloc(1, sizeof(*w));
     w->options = *options;
+    w->limits = options->config->limits;
     snprintf(w->name, sizeof(w->name), "leat worker %zu", options->index);
     w->pool_options = *options->pool;
     w->pool_options.pg.application_name = w->name;
@@ -162,8 +162,8 @@ void leat_worker_free(leat_worker *w)
     leat_tls_side_free(w->tls);
     leat_deflate_free(w->core.deflate);
     leat_http_gzip_free(w->http.gzip);
+    leat_buf_close(&w->http.reload_failure);
     leat_buf_close(&w->start_error);
-    leat_buf_close(&w->refused);
     free(w);
 }
 
@@ -274,7 +274,6 @@ static int load_scripts(leat_worker *w, leat_buf *error)
     w->lua = lua;
     w->loaded_at = time(NULL);
     w->n_loads++;
-    w->refused_at = 0;
     return 0;
 }
 
@@ -284,7 +283,7 @@ static void fill_core(leat_worker *w)
     w->core.metrics = w->metrics;
     w->core.pool = w->pool;
     w->core.hub = leat_hub_mailbox(w->options.hub);
-    w->core.limits = &w->options.config->limits;
+    w->core.limits = &w->limits;
     w->gate.fd = w->options.config->gates;
     w->core.gate = w->gate.fd == LEAT_GATE_NONE ? NULL : &w->gate;
     w->core.max_client_bytes = w->options.config->max_client_bytes / w->options.config->workers;
@@ -346,7 +345,7 @@ static void fill_http(leat_worker *w)
     w->http.core = &w->core;
     w->http.hub = w->options.hub;
     w->http.pool = w->pool;
-    w->http.limits = &w->options.config->limits;
+    w->http.limits = &w->limits;
     w->http.options = &w->http_options;
     w->http.addresses = w->options.addresses;
     const leat_http_policy *policy = &w->options.config->http;
@@ -481,9 +480,6 @@ static void run_command(leat_worker_job *job, leat_worker *w)
     case LEAT_WORKER_BEAT:
         atomic_fetch_add_explicit(&w->beats, 1, memory_order_relaxed);
         break;
-    case LEAT_WORKER_RELOAD:
-        reload(w);
-        break;
     case LEAT_WORKER_STOP:
         drain(w);
         break;
@@ -515,18 +511,31 @@ static void log_script_error(const leat_buf *error)
     }
 }
 
+/* What /readyz?verbose tells of the last reload. Takes why; an empty one: it went well. */
+static void note_reload(leat_worker *w, leat_buf *why)
+{
+    bool failed = why->len > 0;
+    size_t line = 0;
+    while (line < why->len && why->at[line] != '\n')
+        line++;
+    why->len = line;
+    leat_buf_close(&w->http.reload_failure);
+    w->http.reload_failure = *why;
+    w->refused_at = failed ? time(NULL) : 0;
+    leat_metrics_set(w->metrics, LEAT_M_RELOAD_FAILED, failed);
+    leat_metrics_add(w->metrics, failed ? LEAT_M_RELOADS_FAILED : LEAT_M_RELOADS_OK, 1);
+}
+
 static void reload(leat_worker *w)
 {
     struct loaded *old = LEAT_CONTAINER_OF(w->scripts.prev, struct loaded, link);
     leat_buf error = LEAT_BUF_INIT;
     if (load_scripts(w, &error) < 0) {
         log_script_error(&error);
-        leat_buf_close(&w->refused);
-        w->refused = error; /* its bytes, too */
-        w->refused_at = time(NULL);
+        note_reload(w, &error);
         return;
     }
-    leat_buf_close(&error);
+    note_reload(w, &error);
     leat_core_set_script(&w->core, leat_lua_script(w->lua));
     LEAT_LOG_INFO("worker", "scripts reloaded");
     leat_lua_retire(old->lua, on_retired, old);
@@ -544,10 +553,45 @@ void leat_worker_describe_scripts(const leat_worker *w, leat_buf *json)
                     (long long)leat_metrics_get(w->metrics, LEAT_M_SCRIPT_MEMORY),
                     (long long)leat_metrics_get(w->metrics, LEAT_M_SCRIPT_ERRORS),
                     (long long)leat_metrics_get(w->metrics, LEAT_M_SCRIPT_BUDGET));
-    if (w->refused_at == 0)
+    if (w->http.reload_failure.len == 0)
         return;
     leat_buf_printf(json, ",\"refused_at\":%lld,\"refused\":", (long long)w->refused_at);
-    leat_json_write_text(json, leat_buf_view(&w->refused));
+    leat_json_write_text(json, leat_buf_view(&w->http.reload_failure));
+}
+
+struct reload {
+    leat_worker_job job;
+    leat_limits limits;
+    leat_buf refused; /* empty: the configuration was read */
+};
+
+static void on_reload(leat_worker_job *job, leat_worker *w)
+{
+    struct reload *r = LEAT_CONTAINER_OF(job, struct reload, job);
+    leat_buf refused = r->refused;
+    leat_limits limits = r->limits;
+    free(r);
+    if (w->state != SERVING) {
+        leat_buf_close(&refused);
+    } else if (refused.len > 0) {
+        note_reload(w, &refused);
+    } else {
+        w->limits = limits;
+        reload(w);
+    }
+}
+
+void leat_worker_reload(leat_worker *w, const leat_limits *limits, const char *refused)
+{
+    struct reload *r = leat_calloc(1, sizeof(*r));
+    r->job.run = on_reload;
+    r->limits = *limits;
+    if (refused != NULL)
+        leat_buf_text(&r->refused, refused);
+    if (!leat_worker_do(w, &r->job)) {
+        leat_buf_close(&r->refused);
+        free(r);
+    }
 }
 
 /* --- draining --- */

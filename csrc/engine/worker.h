@@ -50,10 +50,9 @@ struct leat_worker_job {
 };
 
 typedef enum leat_worker_command {
-    LEAT_WORKER_RELOAD, /* load the scripts anew; if they do not load, the old ones stay */
-    LEAT_WORKER_BEAT,   /* show that the loop turns: leat_worker_beats counts it */
-    LEAT_WORKER_STOP,   /* drain: accept no new connections, close those of all clients, end. A
-                           second time: close them at once */
+    LEAT_WORKER_BEAT, /* show that the loop turns: leat_worker_beats counts it */
+    LEAT_WORKER_STOP, /* drain: accept no new connections, close those of all clients, end. A
+                         second time: close them at once */
 } leat_worker_command;
 
 leat_worker *leat_worker_new(const leat_worker_options *options);
@@ -67,6 +66,11 @@ const char *leat_worker_tls_address(const leat_worker *w);
 const char *leat_worker_metrics_address(const leat_worker *w);
 
 void leat_worker_post(leat_worker *w, leat_worker_command command);
+
+/* Takes the limits over, which are copied, and loads the scripts anew; if they do not load, the old
+ * ones stay. refused: the configuration could not be read, which is why neither is done; NULL: it
+ * was. Any thread. */
+void leat_worker_reload(leat_worker *w, const leat_limits *limits, const char *refused);
 /* Any thread. Returns false if the worker's thread takes no jobs any more: the job stays the
  * sender's. */
 LEAT_MUST_CHECK bool leat_worker_do(leat_worker *w, leat_worker_job *job);

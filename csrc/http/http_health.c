@@ -82,8 +82,9 @@ static const struct check checks[] = {
     {"outbox", check_outbox},     {"scripts", check_scripts},   {"server", check_server},
 };
 
-/* Appends "name: reason" for each check that fails. True if none does. */
-static bool run_checks(const leat_http_side *side, leat_buf *out)
+/* Appends "name: reason" for each check that fails, and "name: ok" for the others if it is verbose.
+ * True if none fails. */
+static bool run_checks(const leat_http_side *side, bool is_verbose, leat_buf *out)
 {
     bool ready = true;
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
@@ -93,10 +94,29 @@ static bool run_checks(const leat_http_side *side, leat_buf *out)
             leat_buf_printf(out, "%s: ", checks[i].name);
             leat_buf_slice(out, leat_buf_view(&reason));
             leat_buf_char(out, '\n');
+        } else if (is_verbose) {
+            leat_buf_printf(out, "%s: ok\n", checks[i].name);
         }
         leat_buf_close(&reason);
     }
     return ready;
+}
+
+/* A reload that failed has changed nothing: the server is as ready as before. */
+static void tell_reload(const leat_http_side *side, leat_buf *out)
+{
+    leat_slice failure = leat_buf_view(&side->reload_failure);
+    leat_buf_text(out, "reload: ");
+    if (failure.len > 0)
+        leat_buf_text(out, "failed, all is as before: ");
+    leat_buf_slice(out, failure.len > 0 ? failure : leat_slice_of("ok"));
+    leat_buf_char(out, '\n');
+}
+
+/* GET /readyz?verbose tells more, to whom details are told. */
+static bool wants_details(leat_http_conn *c)
+{
+    return sees_details(c) && leat_slice_is(leat_http_conn_request(c)->query, "verbose");
 }
 
 void leat_http_health_ready(leat_http_conn *c)
@@ -104,12 +124,15 @@ void leat_http_health_ready(leat_http_conn *c)
     if (refuse_other_methods(c))
         return;
     leat_buf body = LEAT_BUF_INIT;
-    bool ready = run_checks(leat_http_conn_side(c), &body);
+    bool is_verbose = wants_details(c);
+    bool ready = run_checks(leat_http_conn_side(c), is_verbose, &body);
+    if (is_verbose)
+        tell_reload(leat_http_conn_side(c), &body);
     if (!ready && !sees_details(c)) {
         body.len = 0;
         leat_buf_text(&body, "not ready\n");
     }
-    if (ready)
+    if (ready && !is_verbose)
         leat_buf_text(&body, "ok\n");
     leat_http_answer(c, ready ? 200 : 503, TEXT, ready ? NO_STORE : NO_STORE "Retry-After: 1\r\n",
                      leat_buf_view(&body));

@@ -75,6 +75,7 @@ typedef struct leat_http_side {
     leat_address_limit *addresses; /* the process's */
     leat_http_gzip *gzip;          /* NULL: nothing is compressed */
     leat_tls_side *tls;            /* NULL: tls_listen is not set */
+    leat_buf reload_failure;       /* one line: why the last reload failed; empty: it has not */
     bool draining;
     /* While draining: the last request has been answered; or all connections are gone. May be NULL.
      */

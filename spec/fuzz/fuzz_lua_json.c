@@ -55,6 +55,9 @@ static int open_codec(lua_State *L)
 
 /* --- whether two texts say the same --- */
 
+/* No text is so long that its digits make up for such a power of ten. */
+#define MAX_POWER 1000000000000L
+
 /* The significant digits, without zeros at either end; and the power of ten of the last one. */
 static leat_buf digits_of(leat_slice text, long *exponent)
 {
@@ -68,7 +71,8 @@ static leat_buf digits_of(leat_slice text, long *exponent)
             leat_buf power = LEAT_BUF_INIT;
             leat_buf_slice(&power, (leat_slice){text.at + i + 1, text.len - i - 1});
             leat_buf_char(&power, '\0');
-            *exponent += strtol(power.at, NULL, 10);
+            long n = strtol(power.at, NULL, 10);
+            *exponent += n > MAX_POWER ? MAX_POWER : n < -MAX_POWER ? -MAX_POWER : n;
             leat_buf_close(&power);
             break;
         }

@@ -3,6 +3,7 @@
 local files = require "spec.support.files"
 local gate = require "spec.support.gate"
 local http = require "spec.support.http"
+local loop = require "spec.support.loop"
 local stage = require "spec.support.stage"
 local tcp = require "spec.support.tcp"
 
@@ -116,5 +117,84 @@ describe("a reload", function()
     for i = 1, 10 do reload(app("again " .. i), "scripts reloaded") end
 
     assert.is_true(s:metrics().leat_script_memory_bytes < before * 2)
+  end)
+end)
+
+describe("a reload of the configuration", function()
+  local s, file
+
+  before_each(function()
+    file = files.folder() .. "/leat.lua"
+    files.write(file, "return { max_subscriptions = 2 }")
+    s = stage.open { app = app "one", args = { "--config", file },
+      log = { "key ", "configuration not read", "scripts not loaded" } }
+  end)
+  after_each(function()
+    s:close()
+    files.remove(file:match("^(.*)/"))
+  end)
+
+  local function reload(text, pattern)
+    local from = #s.server.log + 1
+    files.write(file, text)
+    s.server:send_signal("sighup")
+    s.server:await_log(pattern, from)
+  end
+
+  -- What the server tells of itself, once it is ready.
+  local function details()
+    return loop.eventually(function()
+      local answer = http.request(s.server, "/readyz?verbose")
+      return answer.status == 200 and answer.body
+    end, nil, "a server that is ready")
+  end
+
+  it("takes over what it can, for old clients, too, and names the others", function()
+    local client = s:connect()
+    client:subscribe("t")
+
+    reload("return { max_subscriptions = 1, log_level = 'debug', pool_size = 3, static_dir = '/tmp' }",
+      "scripts reloaded")
+
+    s.server:await_log("key taken over key=max_subscriptions value=1")
+    s.server:await_log("key taken over key=log_level value=debug")
+    s.server:await_log("WARN server key needs a restart key=pool_size")
+    s.server:await_log("WARN server key needs a restart key=static_dir")
+    assert.equal(0, s.server:count_log("key needs a restart key=max_"))
+    assert.equal("limit", client:ask({ op = "subscribe", id = 2, topic = "u" }, "error").code)
+  end)
+
+  it("takes back what the file says no more", function()
+    reload("return { max_inflight = 1 }", "key taken over key=max_inflight value=1")
+
+    reload("return {}", "key taken over key=max_inflight value=8")
+  end)
+
+  it("that fails changes nothing, and says why where an operator looks", function()
+    files.write(s.app, app "two")
+
+    reload("return {\n max_inflight = 0 }",
+      "configuration not read, nothing is reloaded err=.*leat.lua:2: max_inflight = 0")
+
+    assert.equal("one", s:connect():ask({ op = "call", id = 1, method = "version" }, "ok").data)
+    local body = details()
+    assert.matches("\nreload: failed, all is as before: [^\n]*max_inflight = 0: expected an integer", body)
+    assert.equal(1, s:metrics().leat_reload_failed)
+    assert.equal(1, s:metrics()['leat_reloads_total{outcome="failed"}'])
+
+    reload("return {}", "scripts reloaded")
+    assert.equal("database: ok\nlistener: ok\nhistory: ok\noutbox: ok\nscripts: ok\nserver: ok\n"
+      .. "reload: ok\n", details())
+    assert.equal(0, s:metrics().leat_reload_failed)
+    assert.equal("ok\n", http.request(s.server, "/readyz").body)
+  end)
+
+  it("whose script does not load says so there, too", function()
+    files.write(s.app, "return 5")
+
+    reload("return {}", "scripts not loaded")
+
+    local body = details()
+    assert.matches("\nreload: failed, all is as before: [^\n]*must end with 'return app'", body)
   end)
 end)
