@@ -8,6 +8,10 @@ app:connect(function(ctx, request)
   if name == "" or ctx.db:one("select from stranger where name = $1", name) then
     return leat.deny("unauthenticated", "this is nobody")
   end
+  -- The server subscribes a client to the lists that it follows.
+  for _, follow in ipairs(ctx.db:rows("select list from follow where name = $1", name)) do
+    leat.subscribe(ctx, "list:" .. follow.list)
+  end
   local id, seconds = name:match("^(%a+)%-(%d+)$")
   if not id then return { id = name } end
   local expiry = ctx.db:one("select extract(epoch from now())::bigint + $1::int as at", tonumber(seconds))

@@ -1,5 +1,6 @@
 create table item (id bigint generated always as identity primary key, list text not null, body text not null);
 create table banned (list text not null, name text not null);
+create table follow (name text not null, list text not null);
 create table stranger (name text primary key);
 insert into stranger values ('nobody');
 

@@ -37,20 +37,34 @@ static void put_in_welcome(leat_client *c, client_welcome *w, leat_subscribed *s
     leat_buf_close(&scratch);
 }
 
+/* Some SDKs do not look at a subscription that they have already: they are told of its end
+ * first, as a client is that is to subscribe anew. */
+static void put_end(leat_client *c, const leat_subscribed *sub)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_peer *p = begin(&c->base, &out, "closed", 0);
+    (void)c->codec->write_snapshot(&out, none, sub->topic, sub->epoch, sub->seq, false, none);
+    leat_peer_send(p, &out);
+}
+
 /* Subscriptions that the server makes: the welcome tells of them, while it is put together. Returns
  * false if the client's protocol has no word for them, or the client itself has asked. */
 static bool tell_subscribed(leat_subscriber *to, leat_slice id, leat_subscribed *sub)
 {
     leat_client *c = client_of(to);
     leat_buf out = LEAT_BUF_INIT;
-    if (id.at != NULL || c->codec->write_subscribed == NULL ||
-        !leat_sub_is_by_server(leat_sub_find(to, sub->topic)))
+    if (id.at != NULL || c->codec->write_subscribed == NULL)
+        return false;
+    const leat_sub *s = leat_sub_find(to, sub->topic);
+    if (!leat_sub_is_by_server(s))
         return false;
     client_welcome *w = *client_foreign_welcome(c->foreign);
     if (w != NULL) {
         put_in_welcome(c, w, sub);
         return true;
     }
+    if (!leat_sub_is_asked(s))
+        put_end(c, sub);
     leat_peer *p = begin(to, &out, "subscribed", sub->data.len);
     c->codec->write_subscribed(&out, sub);
     leat_peer_send(p, &out);

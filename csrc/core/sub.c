@@ -250,6 +250,11 @@ bool leat_sub_is_by_server(const leat_sub *s)
     return s != NULL && s->by_server;
 }
 
+bool leat_sub_is_asked(const leat_sub *s)
+{
+    return sub_traits[s->state].asked;
+}
+
 static bool refuse(leat_failure *why, leat_code code, const char *sentence)
 {
     *why = (leat_failure){.code = code, .message = leat_slice_of(sentence)};

@@ -53,6 +53,8 @@ int64_t leat_sub_next_expiry(const leat_subscriber *r);
 
 /* True if a script asked for the subscription (`done`). s may be NULL. */
 bool leat_sub_is_by_server(const leat_sub *s);
+/* True until the subscribe is answered, and within the call that answers it. */
+bool leat_sub_is_asked(const leat_sub *s);
 
 /* May the subscriber be shown stored events of the topic? s NULL: it is not subscribed. why is
  * written if not. */

@@ -129,6 +129,7 @@ describe("a subscription that the server makes", function()
     local client = lines.connect(s, { token = topic })
 
     s.session:run(("select leat.resync('%s')"):format(topic))
+    assert.same({ code = 2500, reason = "resync" }, client:push("unsubscribe").unsubscribe)
     local push = client:push("subscribe")
     assert.same({ topic, 1, "alice" }, { push.channel, push.subscribe.offset, push.subscribe.data.user })
 

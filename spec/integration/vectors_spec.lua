@@ -4,7 +4,8 @@ local protobuf = require "spec.support.protobuf"
 local stage = require "spec.support.stage"
 local vectors = require "spec.support.vectors"
 
-local CENTRIFUGE = { "centrifuge/connect.json", "centrifuge/subscribe.json", "centrifuge/requests.json" }
+local CENTRIFUGE = { "centrifuge/connect.json", "centrifuge/subscribe.json", "centrifuge/requests.json",
+  "centrifuge/history.json", "centrifuge/subs.json" }
 local LEAT_V1 = { "README.md", "leat.v1/connect.json", "leat.v1/subscribe.json", "leat.v1/resume.json",
   "leat.v1/requests.json", "leat.v1/refusals.json", "leat.v1/malformed.json" }
 

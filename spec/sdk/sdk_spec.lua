@@ -30,11 +30,13 @@ describe("the SDKs of Centrifuge", function()
     s:settle()
   end)
 
-  -- Starts every SDK, connected as `token`, each with a list of its own (.topic) that has had two items.
+  -- Starts every SDK, connected as `token` (a function makes it of the list's name), each with a list of its own
+  -- (.topic).
   local function start_all(token)
     for _, one in ipairs(SDKS) do
-      local client = sdk.start(one, ("ws://127.0.0.1:%d/connection/websocket"):format(wire.port), { token = token })
       topics = topics + 1
+      local own = type(token) == "function" and token(("s%d"):format(topics)) or token
+      local client = sdk.start(one, ("ws://127.0.0.1:%d/connection/websocket"):format(wire.port), { token = own })
       client.list, client.name, client.truth = ("s%d"):format(topics), one.name, {}
       client.topic = "list:" .. client.list
       clients[#clients + 1] = client
@@ -293,6 +295,28 @@ describe("the SDKs of Centrifuge", function()
       local _, lost = ask { limit = 1, since = { offset = 3, epoch = "another" } }
       assert.equal(112, lost.code)
     end)
+  end)
+
+  it("have subscriptions that the server makes, which recover", function()
+    start_all(function(list)
+      s.session:run(("insert into follow values ('of %s', '%s')"):format(list, list))
+      return "of " .. list
+    end)
+    each(function(client)
+      client:await("server_subscribed")
+      commit(client, 2)
+      client:shows(client.topic, client.truth)
+      assert.equal(1, client:view(client.topic).snapshots)
+      s.session:run(("select leat.resync('%s')"):format(client.topic))
+      client:eventually(function() return client:view(client.topic).snapshots == 2 end, "a fresh snapshot")
+    end)
+
+    wire:cut()
+    each(function(client) commit(client, 3) end)
+    wire:let_up()
+
+    assert_exact()
+    each(function(client) assert.equal(2, client:view(client.topic).snapshots) end)
   end)
 
   it("unsubscribe and subscribe again", function()

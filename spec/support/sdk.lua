@@ -63,6 +63,12 @@ function on:subscribed(event)
   for _, item in ipairs(type(event.data) == "table" and event.data or {}) do table.insert(view.list, item.body) end
 end
 
+-- A subscription that the server has made: with recovered, it goes on.
+function on:server_subscribed(event)
+  event.was_recovering = event.recovered
+  on.subscribed(self, event)
+end
+
 function on:publication(event)
   local view = view_of(self, event.channel)
   -- A signal is a publication without offset.
@@ -72,6 +78,8 @@ function on:publication(event)
     table.insert(view.list, event.data.body)
   end
 end
+
+on.server_publication = on.publication
 
 function on:subscribing(event)
   view_of(self, event.channel).is_live = false

@@ -170,12 +170,13 @@ public final class Driver {
         HistoryOptions options = builder.build();
         client.history(channel, options, (error, result) -> {
             if (refused(id, error)) return;
-            answer(id, error, result, found -> found.getPublications().stream().map(one -> {
+            Object[] found = result.getPublications().stream().map(one -> {
                 JsonObject publication = new JsonObject();
                 publication.add("data", decode(one.getData()));
                 publication.addProperty("offset", one.getOffset());
                 return publication;
-            }).toArray());
+            }).toArray();
+            tell("answer", "id", id, "data", found, "offset", result.getOffset(), "epoch", result.getEpoch());
         });
     }
 
