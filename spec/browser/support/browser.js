@@ -7,9 +7,11 @@ const LIMIT_MS = 15_000;
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
-export function launch() {
+/** withCache: with the back/forward cache, which playwright turns off. */
+export function launch({ withCache = false } = {}) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    ignoreDefaultArgs: withCache ? ["--disable-back-forward-cache"] : [],
     args: [
       "--headless",
       "--no-sandbox",
