@@ -20,7 +20,7 @@ typedef struct leat_gate {
     int fd; /* LEAT_GATE_NONE: given up */
 } leat_gate;
 
-/* Returns true if that descriptor is a socket that this process has inherited. */
+/* Returns true if that descriptor is a connected socket of this machine (AF_UNIX). */
 bool leat_gate_is_socket(int fd);
 
 /* Tells the test "POINT\tTOPIC\tDETAIL\n", and returns when the test has answered with one byte.

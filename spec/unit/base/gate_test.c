@@ -55,6 +55,11 @@ static void knows_a_socket_from_another_descriptor(void **state)
     assert_true(leat_gate_is_socket(ends[0]));
     assert_false(leat_gate_is_socket(pipes[0]));
     assert_false(leat_gate_is_socket(-1));
+    int alone = socket(AF_UNIX, SOCK_STREAM, 0), internet = socket(AF_INET, SOCK_STREAM, 0);
+    assert_false(leat_gate_is_socket(alone));
+    assert_false(leat_gate_is_socket(internet));
+    close(alone);
+    close(internet);
     for (int i = 0; i < 2; i++) {
         close(ends[i]);
         close(pipes[i]);
