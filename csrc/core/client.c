@@ -209,8 +209,8 @@ static void on_gone(void *owner, int err)
     core->script->ops->session_unref(c->base.session);
     leat_map_close(&c->base.subs);
     leat_list_unlink(&c->link);
-    if (--core->n_clients == 0)
-        leat_deadline_cancel(&core->round);
+    core->n_clients--;
+    client_round_end(core);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, -1);
     free(c);
     leat_core_check_empty(core);

@@ -2,7 +2,8 @@
  * turned while they are looked at. So a client costs no timer for what happens to few.
  *
  * What clients hold is counted by gauges as it comes and goes. Only when it is too much, all
- * clients are looked at, to find the one that holds most; it is closed, then the next one. */
+ * clients and holders are looked at, to find the one that holds most; it is closed, then the next
+ * one. */
 #include "core/client_round.h"
 
 #include "base/container_of.h"
@@ -25,6 +26,30 @@ void client_round_begin(leat_core *core)
 {
     if (!leat_deadline_armed(&core->round))
         leat_loop_after(core->loop, &core->round, ROUND_MS, on_round);
+}
+
+static bool is_needed(const leat_core *core)
+{
+    return core->n_clients > 0 || !leat_list_empty(&core->holders);
+}
+
+void client_round_end(leat_core *core)
+{
+    if (!is_needed(core))
+        leat_deadline_cancel(&core->round);
+}
+
+void client_round_join(leat_core *core, client_holder *h, leat_peer *peer)
+{
+    h->peer_ = peer;
+    leat_list_init(&h->link_);
+    leat_list_push(&core->holders, &h->link_);
+    client_round_begin(core);
+}
+
+void client_round_leave(client_holder *h)
+{
+    leat_list_unlink(&h->link_);
 }
 
 /* --- silence --- */
@@ -106,22 +131,57 @@ static leat_client *find_largest(const leat_core *core)
     return largest;
 }
 
-/* Each client costs a look at all of them, so the rest is left to the next round. */
+static size_t held_by_holder(const client_holder *h)
+{
+    return leat_peer_queued(h->peer_) + leat_peer_received(h->peer_);
+}
+
+static client_holder *find_largest_holder(const leat_core *core)
+{
+    client_holder *largest = NULL;
+    for (leat_list *l = core->holders.next; l != &core->holders; l = l->next) {
+        client_holder *h = LEAT_CONTAINER_OF(l, client_holder, link_);
+        if (largest == NULL || held_by_holder(h) > held_by_holder(largest))
+            largest = h;
+    }
+    return largest;
+}
+
+static void shed(leat_core *core, leat_peer *peer, int code, size_t bytes)
+{
+    leat_metrics_add(core->metrics, LEAT_M_LARGE_CLOSED, 1);
+    LEAT_LOG_WARN("client", "closed reason=memory limit=max_client_bytes remote=%s held=%zu",
+                  leat_peer_remote(peer), bytes);
+    leat_peer_shed(peer, code, "the server holds too much");
+}
+
+/* Returns how many bytes are free now; 0 if nobody holds enough. */
+static size_t close_one(leat_core *core)
+{
+    leat_client *c = find_largest(core);
+    client_holder *h = find_largest_holder(core);
+    size_t of_client = c == NULL ? 0 : held_by(c);
+    size_t of_holder = h == NULL ? 0 : held_by_holder(h);
+    if (of_client < LEAST_BYTES && of_holder < LEAST_BYTES)
+        return 0;
+    if (of_holder > of_client) {
+        shed(core, h->peer_, LEAT_CLOSE_TOO_SLOW, of_holder);
+        return of_holder;
+    }
+    client_end(c);
+    shed(core, c->peer, c->codec->close_code(LEAT_CLOSE_TOO_SLOW), of_client);
+    return of_client;
+}
+
+/* Each one costs a look at all of them, so the rest is left to the next round. */
 static void close_largest(leat_core *core)
 {
     size_t held = held_by_all(core);
     size_t enough = core->max_client_bytes - core->max_client_bytes / 8;
     for (int i = 0; i < ROUNDS && held > enough; i++) {
-        leat_client *c = find_largest(core);
-        size_t bytes = c == NULL ? 0 : held_by(c);
-        if (bytes < LEAST_BYTES)
+        size_t bytes = close_one(core);
+        if (bytes == 0)
             return;
-        leat_metrics_add(core->metrics, LEAT_M_LARGE_CLOSED, 1);
-        LEAT_LOG_WARN("client", "closed reason=memory limit=max_client_bytes remote=%s held=%zu",
-                      leat_peer_remote(c->peer), bytes);
-        client_end(c);
-        leat_peer_shed(c->peer, c->codec->close_code(LEAT_CLOSE_TOO_SLOW),
-                       "the server holds too much");
         held -= bytes < held ? bytes : held;
     }
 }
@@ -129,7 +189,7 @@ static void close_largest(leat_core *core)
 static void on_round(leat_deadline *d)
 {
     leat_core *core = LEAT_CONTAINER_OF(d, leat_core, round);
-    if (core->n_clients == 0)
+    if (!is_needed(core))
         return;
     look_at_some(core);
     if (!client_round_has_room(core, 0))

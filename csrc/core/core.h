@@ -53,6 +53,7 @@ typedef struct leat_core {
     leat_latest_store kept_signals; /* what topics keep of them */
     leat_list clients;              /* every leat_client */
     leat_deadline round;            /* the next look at some of them (client_round.h) */
+    leat_list holders;              /* connections that are no clients (client_round.h) */
     leat_list orphans;              /* requests that run on although their client has gone */
     size_t n_clients;
     size_t n_handshakes;  /* under way (admission.h) */

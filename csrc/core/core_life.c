@@ -48,6 +48,7 @@ int leat_core_start(leat_core *core)
     leat_latest_store_init(&core->kept_signals, core->limits->kept_signal_bytes, core->metrics);
     leat_deadline_init(&core->round);
     leat_list_init(&core->clients);
+    leat_list_init(&core->holders);
     leat_list_init(&core->orphans);
     leat_slots_init(&core->slots, core->limits->max_turns, core->metrics);
     core->n_clients = core->n_handshakes = 0;

@@ -6,6 +6,15 @@ local loop = require "spec.support.loop"
 local metrics = require "spec.support.metrics"
 local stage = require "spec.support.stage"
 
+local APP_WITH_SOCKET = [[
+  local leat = require "leat"
+  local app = leat.app()
+  app:connect(function() return { id = 1 } end)
+  app:method("size", function(_, params) return #params end)
+  app:websocket("/raw", { message = function() end })
+  return app
+]]
+
 describe("all rings together", function()
   it("hold no more than max_ring_bytes, and nothing is lost", function()
     local s = stage.open { app = fixtures.app, schema = fixtures.schema,
@@ -84,6 +93,43 @@ describe("all clients together", function()
     loop.eventually(function() return metrics.value(s.server, "leat_received_bytes") > 40000 end)
     client.tcp:abort()
     metrics.await(s.server, "leat_received_bytes", 0)
+  end)
+end)
+
+describe("the sockets that a script serves itself", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { app = APP_WITH_SOCKET, log = { "closed reason=memory" },
+      env = { LEAT_MAX_CLIENT_BYTES = 1048576, LEAT_MAX_MESSAGE_BYTES = 262144 } }
+  end)
+  lazy_teardown(function() s:close() end)
+
+  it("are closed if they hold most of max_client_bytes, and a client that holds little is not", function()
+    local client = s:connect { token = "x" }
+    local message = frame.encode { op = frame.TEXT, payload = '{"op":"call","id":1,"method":"size","params":"'
+      .. ("x"):rep(30000) .. '"}' }
+    client:send_bytes(message:sub(1, -2))
+    local large = {}
+    for i = 1, 10 do
+      large[i] = s:connect { token = "x", path = "/raw" }
+      large[i]:send_bytes(frame.encode { op = frame.TEXT, payload = ("x"):rep(200000) }:sub(1, 190000))
+    end
+
+    loop.eventually(function() return metrics.value(s.server, "leat_large_clients_closed_total") > 0 end)
+    loop.eventually(function() return metrics.value(s.server, "leat_received_bytes") <= 1048576 end)
+
+    client:send_bytes(message:sub(-1))
+    assert.equal(30000, client:expect("ok").data)
+    local closed = 0
+    for _, one in ipairs(large) do
+      if one:poll_frame(1) == nil and one.close_code then
+        assert.equal(4008, one.close_code)
+        closed = closed + 1
+      end
+    end
+    assert.equal(metrics.value(s.server, "leat_large_clients_closed_total"), closed)
+    s:settle()
   end)
 end)
 

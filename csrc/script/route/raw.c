@@ -104,6 +104,7 @@ static void on_gone(void *owner, int err)
 {
     (void)err;
     leat_raw *r = owner;
+    client_round_leave(&r->holder);
     leat_peer_free(r->peer);
     r->peer = NULL;
     leat_metrics_add(r->lua->core->metrics, LEAT_M_CONNECTIONS, -1);
@@ -283,6 +284,7 @@ void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_op
     r->peer = leat_ws_peer_new(opening, core->loop, core->limits, core->metrics, core->deflate,
                                &handler, r);
     leat_ws_peer_allow(r->peer, leat_session_allowance(session, &core->limits->allowance));
+    client_round_join(core, &r->holder, r->peer);
     put(r, LEAT_RAW_ITEM_OPEN, (leat_slice){NULL, 0}, false, 0);
     run_next(r);
 }

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "core/client_round.h"
 #include "core/script.h"
 #include "net/ws_peer.h"
 #include "script/task/task.h"
@@ -26,6 +27,7 @@ struct leat_raw {
     leat_lua *lua;
     const leat_catalog_route *route;
     leat_peer *peer; /* NULL once it is gone */
+    client_holder holder;
     leat_session *session;
     leat_buf head;
     bool ended_by_us;   /* we closed it: what the peer still says is not handled */

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "core/admission.h"
+#include "core/client_round.h"
 #include "core/subscribe.h"
 
 /* The fakes of the core are called by the scripts of whichever test runs. */
@@ -42,6 +43,18 @@ leat_code leat_subscribe_begin(leat_subscriber *to, const leat_sub_request *requ
         return why->code;
     }
     return LEAT_CODE_OK;
+}
+
+void client_round_join(leat_core *core, client_holder *h, leat_peer *peer)
+{
+    (void)core;
+    (void)peer;
+    leat_list_init(&h->link_);
+}
+
+void client_round_leave(client_holder *h)
+{
+    leat_list_unlink(&h->link_);
 }
 
 void leat_sub_forget(leat_subscriber *to, void *done_arg)
