@@ -119,6 +119,15 @@ return {
       { "connections a second", "handshakes.per_s" }, { "kB a connection", "memory.kb_each" } },
   },
   {
+    name = "protocols",
+    title = "1 topic × 1,000 subscribers, 50 events a second: leat.v1, and Centrifugo's protocol as JSON and as Protobuf",
+    servers = { "leat", "leat_json", "leat_protobuf" },
+    load = { clients = 1000, rate = 50, seconds = 4 },
+    figure = DELIVERY,
+    beside = { { "p50 µs", "events.latency.p50_us" }, { "p99 µs", "events.latency.p99_us" },
+      { "CPU µs a connection", "handshakes.cpu_us" }, { "kB a connection", "memory.kb_each" } },
+  },
+  {
     name = "handshake",
     title = "connect and subscribe, nothing is read, 64 at a time",
     servers = { "leat", "raw" },

@@ -54,6 +54,15 @@ local function leat(context, options)
   return server, { port = port, protocol = "leat", driver = "sql", target = context.database }
 end
 
+-- Leat, spoken to in Centrifugo's protocol.
+local function leat_as(protocol)
+  return function(context, options)
+    local server, how = leat(context, options)
+    how.protocol = protocol
+    return server, how
+  end
+end
+
 -- Makes a certificate, once, with a key of that kind. Returns its file and the key's.
 local function certificate(context)
   local path = context.work .. "/tls"
@@ -156,6 +165,8 @@ end
 
 M.start = {
   leat = leat,
+  leat_json = leat_as("centrifugo"),
+  leat_protobuf = leat_as("centrifugo-protobuf"),
   leat_tls = leat_tls,
   nginx = nginx,
   raw = raw("raw"),

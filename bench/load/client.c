@@ -77,7 +77,7 @@ static void send_message(const client *c, const protocol *words, const char *tex
     if (words->lines)
         send_bytes(c, text, n);
     else
-        send_frame(c, OP_TEXT, text, n);
+        send_frame(c, words->binary ? OP_BINARY : OP_TEXT, text, n);
 }
 
 static void subscribe_next(client *c, crowd *all)
@@ -146,7 +146,8 @@ static void on_message(client *c, crowd *all, const char *text, size_t n)
             start_subscribing(c, all);
         break;
     case MESSAGE_PING:
-        send_message(c, words, words->pong, strlen(words->pong));
+        if (words->pong != NULL)
+            send_message(c, words, words->pong, strlen(words->pong));
         break;
     case MESSAGE_REFUSAL:
         tool_fail("client %d is refused: %.*s", c->index, (int)(n < 300 ? n : 300), text);

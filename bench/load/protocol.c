@@ -88,6 +88,53 @@ static message_kind centrifugo_classify(const char *text, size_t length)
     return begins(text, length, "{}") ? MESSAGE_PING : MESSAGE_OTHER;
 }
 
+/* Of Centrifugo's protocol as Protobuf: each message has its length before it, and the first byte
+ * of a field tells its number and type. */
+static int proto_subscribe(char *out, size_t size, const char *topic, unsigned id,
+                           const position *since)
+{
+    int n = (int)strlen(topic);
+    int number = (int)id + 1;
+    (void)since;
+    return snprintf(out, size, "%c\x08%c%c\x2a%c\x0a%c%s", n + 7, (number & 127) | 128, number >> 7,
+                    n + 2, n, topic);
+}
+
+/* Has the id 1, and a name: an empty one would have a zero byte. */
+#define PROTO_CONNECT "\x07\x08\x01\x22\x03\x22\x01x"
+
+/* All bytes of a number but the last have the highest bit. */
+static size_t after_number(const char *text, size_t length, size_t at)
+{
+    while (at < length && (text[at] & 0x80) != 0)
+        at++;
+    return at < length ? at + 1 : length;
+}
+
+static message_kind proto_classify(const char *text, size_t length)
+{
+    enum { ID = 0x08, ERROR = 0x12, PUSH = 0x22, CONNECT = 0x2a, SUBSCRIBE = 0x32 };
+    size_t at = after_number(text, length, 0); /* the length */
+    if (at == length)
+        return MESSAGE_PING;
+    if (text[at] == ID)
+        at = after_number(text, length, at + 1);
+    if (at == length)
+        return MESSAGE_OTHER;
+    switch (text[at]) {
+    case PUSH:
+        return MESSAGE_EVENT;
+    case ERROR:
+        return MESSAGE_REFUSAL;
+    case CONNECT:
+        return MESSAGE_WELCOME;
+    case SUBSCRIBE:
+        return MESSAGE_SUBSCRIBED;
+    default:
+        return MESSAGE_OTHER;
+    }
+}
+
 static int nats_subscribe(char *out, size_t size, const char *topic, unsigned id,
                           const position *since)
 {
@@ -107,13 +154,15 @@ static message_kind nats_classify(const char *text, size_t length)
 }
 
 static const protocol protocols[] = {
-    {"leat", false, "/ws", NULL, NULL, leat_subscribe, leat_classify},
-    {"nchan", false, "/sub/%s", NULL, NULL, NULL, nchan_classify},
-    {"socketio", false, "/socket.io/?EIO=4&transport=websocket", "40", "3", socketio_subscribe,
-     socketio_classify},
-    {"centrifugo", false, "/connection/websocket", "{\"id\":1,\"connect\":{}}", "{}",
+    {"leat", false, false, "/ws", NULL, NULL, leat_subscribe, leat_classify},
+    {"nchan", false, false, "/sub/%s", NULL, NULL, NULL, nchan_classify},
+    {"socketio", false, false, "/socket.io/?EIO=4&transport=websocket", "40", "3",
+     socketio_subscribe, socketio_classify},
+    {"centrifugo", false, false, "/connection/websocket", "{\"id\":1,\"connect\":{}}", "{}",
      centrifugo_subscribe, centrifugo_classify},
-    {"nats", true, NULL, "CONNECT {\"verbose\":false,\"pedantic\":false}\r\n", "PONG\r\n",
+    {"centrifugo-protobuf", false, true, "/connection/websocket?cf_protocol=protobuf",
+     PROTO_CONNECT, NULL, proto_subscribe, proto_classify},
+    {"nats", true, false, NULL, "CONNECT {\"verbose\":false,\"pedantic\":false}\r\n", "PONG\r\n",
      nats_subscribe, nats_classify},
 };
 

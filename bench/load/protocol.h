@@ -30,9 +30,10 @@ typedef struct position {
 typedef struct protocol {
     const char *name;
     bool lines;        /* NATS over TCP; all others are WebSockets */
+    bool binary;       /* its WebSocket messages are */
     const char *path;  /* of the upgrade; a %s in it is the topic, and the upgrade subscribes */
     const char *hello; /* sent after the upgrade; its answer is awaited. Or NULL */
-    const char *pong;  /* the answer to MESSAGE_PING */
+    const char *pong;  /* the answer to MESSAGE_PING, or NULL */
     int (*subscribe)(char *out, size_t size, const char *topic, unsigned id, const position *since);
     message_kind (*classify)(const char *text, size_t length);
 } protocol;

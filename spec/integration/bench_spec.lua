@@ -36,7 +36,7 @@ describe("scripts/bench", function()
   end)
 
   it("measures each kind of scenario, and writes figures and pictures", function()
-    local names = { "fanout-1000", "topics-saturated", "handshake-reads", "resume", "latency", "stampede", "rates",
+    local names = { "fanout-1000", "topics-saturated", "handshake-reads", "resume", "latency", "stampede", "rates", "protocols",
       "compression" }
     local json = dir .. "/figures.json"
 
