@@ -141,8 +141,17 @@ typedef struct series {
             "Certificates that were loaded anew, or could not be."                                 \
     }
 
+#define CLIENTS(protocol)                                                                          \
+    {                                                                                              \
+        "leat_clients", "gauge", "protocol=\"" protocol "\"",                                      \
+            "WebSocket and SSE clients, by protocol. Raw sockets are none."                        \
+    }
+
 static const series table[LEAT_M_COUNT] = {
     [LEAT_M_CONNECTIONS] = GAUGE("leat_connections", "WebSocket and SSE clients."),
+    [LEAT_M_CLIENTS_LEAT] = CLIENTS("leat.v1"),
+    [LEAT_M_CLIENTS_JSON] = CLIENTS("centrifuge-json"),
+    [LEAT_M_CLIENTS_PROTO] = CLIENTS("centrifuge-protobuf"),
     [LEAT_M_SUBS_NEW] = SUBS("new"),
     [LEAT_M_SUBS_AUTHORIZING] = SUBS("authorizing"),
     [LEAT_M_SUBS_ARMING] = SUBS("arming"),

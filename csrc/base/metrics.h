@@ -18,8 +18,11 @@
  */
 typedef enum leat_metric {
     /* gauges and counters */
-    LEAT_M_CONNECTIONS, /* leat_connections (gauge): WebSocket and SSE clients */
-    LEAT_M_SUBS_NEW,    /* leat_subscriptions{state=...} (gauge), in enum order */
+    LEAT_M_CONNECTIONS,  /* leat_connections (gauge): WebSocket and SSE clients */
+    LEAT_M_CLIENTS_LEAT, /* leat_clients{protocol=...} (gauge) */
+    LEAT_M_CLIENTS_JSON,
+    LEAT_M_CLIENTS_PROTO,
+    LEAT_M_SUBS_NEW, /* leat_subscriptions{state=...} (gauge), in enum order */
     LEAT_M_SUBS_AUTHORIZING,
     LEAT_M_SUBS_ARMING,
     LEAT_M_SUBS_READING,

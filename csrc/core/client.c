@@ -212,6 +212,7 @@ static void on_gone(void *owner, int err)
     core->n_clients--;
     client_round_end(core);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, -1);
+    leat_metrics_add(core->metrics, c->codec->clients, -1);
     free(c);
     leat_core_check_empty(core);
 }
@@ -255,6 +256,7 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     core->n_clients++;
     client_round_begin(core);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
+    leat_metrics_add(core->metrics, codec->clients, 1);
     c->peer = open_peer(c, opening, transport);
     if (transport != LEAT_TRANSPORT_SSE)
         leat_ws_peer_allow(c->peer, leat_session_allowance(session, &core->limits->allowance));

@@ -279,6 +279,7 @@ const leat_codec leat_centrifuge_json = {
     .needs_id = true,
     .answer_ms = 4000, /* an SDK gives a command five seconds, then it drops the connection */
     .form = LEAT_FORM_SECOND,
+    .clients = LEAT_M_CLIENTS_JSON,
     .read = read_frame,
     .write_snapshot = centrifuge_json_snapshot,
     .write_resumed = centrifuge_json_resumed,

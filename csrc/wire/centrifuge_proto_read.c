@@ -355,6 +355,7 @@ const leat_codec leat_centrifuge_proto = {
     .needs_id = true,
     .answer_ms = 4000, /* as in leat_centrifuge_json */
     .form = LEAT_FORM_THIRD,
+    .clients = LEAT_M_CLIENTS_PROTO,
     .read = read_frame,
     .write_snapshot = centrifuge_proto_snapshot,
     .write_resumed = centrifuge_proto_resumed,

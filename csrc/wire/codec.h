@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/event.h"
 #include "base/failure.h"
+#include "base/metrics.h"
 #include "base/slice.h"
 #include "wire/frame.h"
 
@@ -91,6 +92,7 @@ typedef struct leat_codec {
     bool needs_id;      /* a request without an id cannot be told that it is wrong */
     uint64_t answer_ms; /* its clients wait no longer for an answer; 0: they say how long */
     leat_event_form form;
+    leat_metric clients; /* how many there are */
 
     /* Reads the first message of a frame and takes it off the frame's front; a frame that is empty
      * then had no more. scratch is emptied first. reason (size bytes) gets the sentence for the

@@ -254,6 +254,7 @@ static int close_code(int code)
 
 const leat_codec leat_v1_codec = {
     .name = LEAT_UPGRADE_SUBPROTOCOL,
+    .clients = LEAT_M_CLIENTS_LEAT,
     .read = read_frame,
     .write_snapshot = leat_v1_write_snapshot,
     .write_resumed = leat_v1_write_resumed,

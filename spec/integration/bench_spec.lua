@@ -36,8 +36,8 @@ describe("scripts/bench", function()
   end)
 
   it("measures each kind of scenario, and writes figures and pictures", function()
-    local names = { "fanout-1000", "topics-saturated", "handshake-reads", "resume", "latency", "stampede", "rates", "protocols",
-      "compression" }
+    local names = { "fanout-1000", "topics-saturated", "handshake-reads", "resume", "latency", "stampede", "rates",
+      "compression", "protocols" }
     local json = dir .. "/figures.json"
 
     local code, output = finished(bench("--quick", "--json", json, "--pictures", dir, table.unpack(names)))

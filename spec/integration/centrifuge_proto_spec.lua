@@ -112,6 +112,21 @@ describe("Centrifugo's protocol as Protobuf", function()
     assert.matches('{"a": [1, null, "é"]}', proto:poll_frame(10000).payload, 1, true)
   end)
 
+  it("is counted apart", function()
+    local function counted()
+      local list = {}
+      for i, protocol in ipairs { "leat.v1", "centrifuge-json", "centrifuge-protobuf" } do
+        list[i] = metrics.value(s.server, ('leat_clients{protocol="%s"}'):format(protocol))
+      end
+      return list
+    end
+    local clients = { s:connect {}, s:connect { path = PATH }, open(), connected(), connected() }
+    assert.same({ 1, 1, 3 }, counted())
+    for _, client in ipairs(clients) do client:close() end
+    s:settle()
+    assert.same({ 0, 0, 0 }, counted())
+  end)
+
   it("answers a mistake in a command whose id is known, and goes on", function()
     local client = connected()
     local before = metrics.value(s.server, "leat_bad_requests_total")

@@ -43,6 +43,7 @@ enum { N_COUNTERS = sizeof(counters) / sizeof(counters[0]) };
 
 static const char *const gauges[] = {
     "leat_connections ",
+    "leat_clients{",
     "leat_topics ",
     "leat_subscriptions{",
     "leat_pg_pool_connections{state=\"busy\"}",

@@ -40,6 +40,9 @@ end
 -- Gauges that a handshake raises, and that are 0 when there is no client.
 local RAISED = {
   "leat_connections",
+  'leat_clients{protocol="leat.v1"}',
+  'leat_clients{protocol="centrifuge-json"}',
+  'leat_clients{protocol="centrifuge-protobuf"}',
   "leat_topics",
   'leat_subscriptions{state="new"}',
   'leat_subscriptions{state="authorizing"}',

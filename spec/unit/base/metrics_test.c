@@ -74,6 +74,9 @@ static void renders_every_series_even_at_zero(void **state)
     (void)state;
     static const char *const lines[] = {
         "leat_connections 0",
+        "leat_clients{protocol=\"leat.v1\"} 0",
+        "leat_clients{protocol=\"centrifuge-json\"} 0",
+        "leat_clients{protocol=\"centrifuge-protobuf\"} 0",
         "leat_subscriptions{state=\"new\"} 0",
         "leat_subscriptions{state=\"authorizing\"} 0",
         "leat_subscriptions{state=\"arming\"} 0",
