@@ -120,7 +120,7 @@ return {
   },
   {
     name = "protocols",
-    title = "1 topic × 1,000 subscribers, 50 events a second: leat.v1, and Centrifugo's protocol as JSON and as Protobuf",
+    title = "1 topic × 1,000 subscribers, 50 events a second: leat.v1, Centrifugo's protocol as JSON, as Protobuf",
     servers = { "leat", "leat_json", "leat_protobuf" },
     load = { clients = 1000, rate = 50, seconds = 4 },
     figure = DELIVERY,
