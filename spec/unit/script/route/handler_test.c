@@ -158,6 +158,7 @@ static void a_script_that_computes_too_long_is_stopped(void **state)
 static void memory_has_a_cap(void **state)
 {
     script_fixture *f = *state;
+    f->budget_ms = 10000; /* a busy machine must not be the reason */
     script_fixture_load(f, "app:method('grow', function() local t = {}\n"
                            "  for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end end)\n"
                            "app:method('fine', function() return 1 end)");
@@ -212,6 +213,35 @@ static void many_calls_at_once_are_each_answered_once(void **state)
 }
 
 /* An answer's callback may ask again, with the same call: what the last event hook does. */
+/* Each of them computes for longer than a turn has for all of them. */
+static void many_that_begin_at_once_leave_turns_for_others(void **state)
+{
+    enum { CALLS = 5 };
+    script_fixture *f = *state;
+    script_fixture_load(f, "app:method('slow', function(ctx, n)\n"
+                           "  for i = 1, 100000 do local t = {} end\n"
+                           "  return n end)");
+    script_answer *a[CALLS];
+    for (int i = 0; i < CALLS; i++) {
+        a[i] = script_answer_new(f);
+        script_fixture_ops(f)->method(script_fixture_script(f), &a[i]->call, NULL,
+                                      leat_slice_of("slow"), leat_slice_of("1"),
+                                      script_fixture_deadline(f));
+    }
+
+    for (int turns = 1; turns <= CALLS; turns++) {
+        uv_run(&f->uv, UV_RUN_NOWAIT);
+        int done = 0;
+        for (int i = 0; i < CALLS; i++)
+            done += a[i]->done;
+        assert_true(done <= turns + 1); /* the first turn of the test has two ends */
+    }
+    for (int i = 0; i < CALLS; i++) {
+        SCRIPT_UNTIL(f, a[i]->done);
+        script_answer_free(a[i]);
+    }
+}
+
 static void ask_again(leat_call *call, const leat_verdict *v)
 {
     script_answer *a = call->data;
@@ -280,6 +310,7 @@ int main(void)
         TEST(memory_has_a_cap),
         TEST(the_log_is_quoted_and_sorted),
         TEST(many_calls_at_once_are_each_answered_once),
+        TEST(many_that_begin_at_once_leave_turns_for_others),
         TEST(a_call_can_be_used_again_in_its_callback),
         TEST(retiring_waits_for_the_last_task),
     };
