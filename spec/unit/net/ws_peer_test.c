@@ -725,6 +725,21 @@ static void pings_a_silent_peer_and_gives_it_up(void **state)
 }
 
 /* Its answers are not read, so it is not given up for them. */
+/* Nothing more is read of it meanwhile, so the answer is not seen. */
+static void gives_up_no_peer_that_waits_for_its_turn(void **state)
+{
+    enum { MANY = 2000 };
+    owner o;
+    leat_opening opening = {.conn = begin(&o, *state)};
+    o.limits.ping_interval_ms = o.limits.pong_timeout_ms = 2;
+    o.peer = leat_ws_peer_new(&opening, o.f->loop, &o.limits, o.f->metrics, NULL, &handler, &o);
+    o.lingers = true;
+    say_messages(&o, MANY);
+    WS_FAR_END_UNTIL(&o.far, o.gone);
+    assert_in_range(o.messages, MANY / 2, MANY);
+    end(&o);
+}
+
 static void pings_a_held_peer_without_giving_it_up(void **state)
 {
     owner o;
@@ -950,6 +965,7 @@ int main(void)
         TEST(closes_for_a_flood_of_pings),
         TEST(closes_for_a_flood_of_messages),
         TEST(pings_a_silent_peer_and_gives_it_up),
+        TEST(gives_up_no_peer_that_waits_for_its_turn),
         TEST(pings_a_held_peer_without_giving_it_up),
         TEST(frames_messages_of_any_size),
         TEST(is_full_until_the_socket_has_taken_all),
