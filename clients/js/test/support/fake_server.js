@@ -6,7 +6,7 @@
 export class FakeServer {
   sockets = [];
   tokens = []; // that came
-  accepts = true; // false: sockets close without opening
+  accepts = true; // false: sockets close without opening; null: they do neither
   onMessage = (socket, message) => this.answer(socket, message);
   topics = new Map(); // name -> { epoch, seq, log: [{ seq, data }] }
 
@@ -19,6 +19,7 @@ export class FakeServer {
         this.subscribed = new Set();
         server.sockets.push(this);
         queueMicrotask(() => {
+          if (server.accepts === null) return;
           if (!server.accepts) return this.end(1006, "");
           this.isOpen = true;
           this.onopen?.({});
