@@ -10,7 +10,7 @@
  *   closed       close() was called
  */
 
-import { backoff, later } from "./backoff.js";
+import { backoff, later, wanted } from "./backoff.js";
 import { LeatError } from "./error.js";
 import { Topic } from "./topic.js";
 import { expiryOf } from "./token.js";
@@ -139,7 +139,10 @@ export class Connection extends EventTarget {
     this.#cancelTimer();
     this.#setState("connecting");
     if (attempt !== this.#attempt) return; // by a listener
-    this.#cancelTimer = later(OPEN_MS, () => this.#lose(0, "no answer"));
+    this.#cancelTimer = later(OPEN_MS, () => {
+      this.#fetching = null; // if that is what does not come
+      this.#lose(0, "no answer");
+    });
     try {
       const token = await this.#token();
       if (attempt !== this.#attempt) return;
@@ -220,15 +223,14 @@ export class Connection extends EventTarget {
     if (this.state !== "live" && this.state !== "connecting") return;
     const wasLive = this.state === "live";
     if (wasLive && Date.now() - this.#liveSince > STEADY_MS) this.#failures = 0;
-    if (!wasLive && this.#socket === null) this.#fetching = null; // it came too late, or not at all
     // An expired token is replaced once; who is refused at once again has no good one.
     if (code === IDENTITY_REFUSED && (this.#refusals++ > 0 || !this.#options.getToken)) {
       this.#refusals = 0;
       return this.#leave("refused");
     }
 
-    const asked = /retry_after_ms=(\d+)/.exec(reason)?.[1];
-    const delay = Number(asked ?? backoff(this.#failures++));
+    const named = /retry_after_ms=(\d+)/.exec(reason)?.[1];
+    const delay = named ? wanted(named) : backoff(this.#failures++);
     this.#leave("waiting", { retryAt: Date.now() + delay, reason });
     const attempt = this.#attempt;
     if (this.state === "waiting") this.#cancelTimer = later(delay, () => this.#open());
@@ -300,7 +302,7 @@ export class Connection extends EventTarget {
     } catch (error) {
       if (attempt !== this.#attempt) return;
       if (error?.code === "unauthenticated") return this.#lose(IDENTITY_REFUSED, error.message);
-      const delay = 1_000 + (error?.retryAfterMs ?? 0) + backoff(this.#failures++);
+      const delay = 1_000 + wanted(error?.retryAfterMs) + backoff(this.#failures++);
       this.#cancelRenewal = later(delay, () => this.#renew());
     }
   }
@@ -353,7 +355,7 @@ export class Connection extends EventTarget {
       } catch (error) {
         if (!error.passing || error.code === "disconnected") return;
         const id = this.#nextId++;
-        const pause = error.retryAfterMs + backoff(failures);
+        const pause = wanted(error.retryAfterMs) + backoff(failures);
         try {
           await this.#await(id, pause, () => this.#settle(id));
         } catch {

@@ -9,7 +9,7 @@
  *   closed       it has ended: by close(), or by a decision of the server
  */
 
-import { backoff } from "./backoff.js";
+import { backoff, wanted } from "./backoff.js";
 import { LeatError, report } from "./error.js";
 
 const MAX_QUEUED = 1000; // changes that wait for a loop; more are replaced by a fresh snapshot
@@ -87,8 +87,7 @@ export class Topic {
         signal?.removeEventListener("abort", giveUp);
         settle(value);
       };
-      const asked = this.#asked;
-      const waiter = { position, asked, resolve: settling(resolve), reject: settling(reject) };
+      const waiter = { position, asked: this.#asked, resolve: settling(resolve), reject: settling(reject) };
       this.#reached.add(waiter);
       signal?.addEventListener("abort", giveUp);
       this.#doubtForeign();
@@ -222,13 +221,15 @@ export class Topic {
       default:
         return; // what a later protocol may add
     }
+    const attempt = this.#attempt;
     this.#call("error", new LeatError("out_of_order", `${op} ${seq} came after ${this.seq}`));
-    this.#startOver();
+    if (attempt === this.#attempt) this.#startOver();
   }
 
+  // A handler may close the topic: nothing is told after that.
   #tell(type, data, at) {
-    this.#call(type, data, at);
-    this.#call("change", { type, data, at });
+    if (this.state === "live") this.#call(type, data, at);
+    if (this.state === "live") this.#call("change", { type, data, at });
     if (type === "snapshot") this.#settleReached();
   }
 
@@ -299,9 +300,9 @@ export class Topic {
   #failed(error) {
     if (!error.passing) return this.#end(error);
     const attempt = this.#begin("waiting");
-    this.#call("error", error);
+    if (attempt === this.#attempt) this.#call("error", error);
     if (attempt !== this.#attempt || error.code === "disconnected") return;
-    this.#again(error.retryAfterMs + backoff(this.#failures++));
+    this.#again(wanted(error.retryAfterMs) + backoff(this.#failures++));
   }
 
   #begin(state) {

@@ -117,6 +117,31 @@ describe("a subscription", () => {
     assert.equal(topic.state, "closed");
   });
 
+  it("that a handler closes tells nothing more, and does not come back", async (t) => {
+    const { server, leat } = start(t);
+    server.commit("chat", "a");
+    await settle();
+    for (const [word, when] of [["state", "live"], ["snapshot"], ["event"], ["error"]]) {
+      const told = [];
+      const handlers = {};
+      for (const name of ["state", "snapshot", "event", "change", "error", "closed"]) {
+        handlers[name] = (value) => {
+          told.push(name);
+          if (name === word && (!when || value === when)) topic.close();
+        };
+      }
+      let topic = null;
+      topic = leat.subscribe("chat", handlers);
+      await settle();
+      server.commit("chat", "b");
+      server.socket.deliver({ op: "event", topic: "chat", seq: 99, data: "?" });
+      await pass(t, 2_000);
+      assert.equal(told.indexOf("closed"), told.length - 1, `${word}: ${told.join()}`);
+      assert.equal(topic.state, "closed", word);
+      assert.deepEqual([...server.socket.subscribed], [], word);
+    }
+  });
+
   it("whose first handler closes the connection is closed with it", async (t) => {
     const { leat } = start(t);
     await settle();
@@ -252,6 +277,25 @@ describe("a connection", () => {
     }
   });
 
+  it("does not wait for ever, nor hardly at all, if it is asked to wait for very long", async (t) => {
+    const { server, leat } = start(t);
+    await settle();
+    server.cut(1001, `retry_after_ms=${10 ** 15}`);
+    await pass(t, 599_000);
+    assert.equal(leat.state, "waiting");
+    await pass(t, 2_000);
+    assert.equal(leat.state, "live");
+
+    let asked = 0;
+    server.onMessage = (socket, { op, id }) => {
+      if (op === "subscribe") asked++;
+      socket.deliver({ op: "error", id, code: "unavailable", message: "", retry_after_ms: 10 ** 15 });
+    };
+    leat.subscribe("chat", {});
+    await pass(t, 500_000);
+    assert.equal(asked, 1);
+  });
+
   it("has nothing left to do after close(), wherever it was", async (t) => {
     const getToken = async () => ({ token: "t", expiresAt: Date.now() + 600_000 });
     const points = {
@@ -360,6 +404,8 @@ describe("a token", () => {
     await pass(t, 50_500); // the renewal has begun
     assert.equal(running, 1);
     server.cut();
+    await pass(t, 500);
+    leat.reconnect();
     await pass(t, 10_000);
     assert.equal(leat.state, "live");
     assert.equal(most, 1);
