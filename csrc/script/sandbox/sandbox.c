@@ -88,10 +88,15 @@ static size_t middle_of(const leat_sandbox *s)
     return s->memory + room_of(s) / 2;
 }
 
+static bool is_nearly_full(const leat_sandbox *s)
+{
+    return room_of(s) < s->max_memory / EXHAUSTED_PART;
+}
+
 static void collect_all(leat_sandbox *s, uint64_t now_ms)
 {
     lua_gc(s->L, LUA_GCCOLLECT);
-    s->exhausted = room_of(s) < s->max_memory / EXHAUSTED_PART;
+    s->exhausted = is_nearly_full(s);
     s->collected_ms = now_ms;
     s->refused = false;
     s->collect_at = middle_of(s);
@@ -101,12 +106,13 @@ void leat_sandbox_collect(leat_sandbox *s, uint64_t now_ms)
 {
     if (middle_of(s) < s->collect_at)
         s->collect_at = middle_of(s);
+    s->exhausted = s->exhausted && is_nearly_full(s);
     if (!s->refused && s->memory < s->collect_at)
         return;
     /* A collection of a full heap takes long, and another one soon after it would free no more. */
     if (s->exhausted && now_ms - s->collected_ms < EXHAUSTED_PAUSE_MS)
         return;
-    if (s->refused || room_of(s) < s->max_memory / EXHAUSTED_PART) {
+    if (s->refused || is_nearly_full(s)) {
         collect_all(s, now_ms);
         return;
     }

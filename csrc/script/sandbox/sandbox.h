@@ -33,8 +33,8 @@ size_t leat_sandbox_memory(const leat_sandbox *s); /* bytes in use */
  * memory or if hardly any is left. Where only half of it is left, a collection begins that goes on
  * in short steps while scripts run. */
 void leat_sandbox_collect(leat_sandbox *s, uint64_t now_ms);
-/* True if less than 1/16 of the memory was free after the last such collection: the scripts hold
- * the rest. */
+/* True if less than 1/16 of the memory was free after all was collected, and is free still: the
+ * scripts hold the rest. */
 bool leat_sandbox_exhausted(const leat_sandbox *s);
 
 #endif

@@ -593,6 +593,23 @@ static void all_is_collected_when_hardly_any_memory_is_left(void **state)
     assert_false(leat_sandbox_exhausted(s));
 }
 
+static void scripts_that_let_go_are_exhausted_no_longer(void **state)
+{
+    leat_sandbox *s = *state;
+    lua_State *L = leat_sandbox_state(s);
+    lua_pushnil(L);
+    while (leat_sandbox_memory(s) < MEMORY - MEMORY / 32)
+        push_longer_list(L);
+    leat_sandbox_collect(s, 0);
+    assert_true(leat_sandbox_exhausted(s));
+
+    lua_pop(L, 1);
+    lua_gc(L, LUA_GCCOLLECT); /* as the steps of some runs would */
+    leat_sandbox_collect(s, 1);
+
+    assert_false(leat_sandbox_exhausted(s));
+}
+
 /* --- what there is and what not --- */
 
 static void takes_out_what_is_dangerous(void **state)
@@ -763,6 +780,7 @@ int main(void)
         PATIENT(a_step_of_the_collector_is_short),
         PATIENT(a_collection_that_memory_makes_due_goes_by_steps),
         PATIENT(all_is_collected_when_hardly_any_memory_is_left),
+        PATIENT(scripts_that_let_go_are_exhausted_no_longer),
         TEST(stops_loops),
         TEST(stops_what_catches_errors),
         TEST(stops_coroutines),
