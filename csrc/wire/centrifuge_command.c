@@ -18,18 +18,29 @@ enum { FLAG_REJECTS = 2 };
 
 /* --- ids --- */
 
+/* What the second letter of an id says: a digit more than the first one for each of these. */
+enum { MARK = '0', MARK_TOKEN = 1, MARK_RECOVERS = 2, MARK_REJECTS = 4 };
+
+static char mark_of(const centrifuge_command *c)
+{
+    bool subscribes = c->method == CENTRIFUGE_SUBSCRIBE;
+    int mark = MARK;
+    if (c->token.len > 0 && (subscribes || c->method == CENTRIFUGE_CONNECT))
+        mark += MARK_TOKEN;
+    if (subscribes && c->recovers)
+        mark += MARK_RECOVERS;
+    if (subscribes && c->recovers && (c->flags & FLAG_REJECTS) != 0)
+        mark += MARK_REJECTS;
+    return (char)mark;
+}
+
 leat_slice centrifuge_write_id(const centrifuge_command *c, leat_buf *scratch)
 {
-    char mark = '-';
     size_t at = scratch->len;
     if (c->id == 0)
         return (leat_slice){NULL, 0};
-    if (c->method == CENTRIFUGE_CONNECT && c->token.len > 0)
-        mark = 't';
-    if (c->method == CENTRIFUGE_SUBSCRIBE && c->recovers)
-        mark = (c->flags & FLAG_REJECTS) != 0 ? 'x' : 'r';
     leat_buf_char(scratch, (char)('a' + (int)c->method));
-    leat_buf_char(scratch, mark);
+    leat_buf_char(scratch, mark_of(c));
     leat_buf_int(scratch, c->id);
     return (leat_slice){scratch->at + at, scratch->len - at};
 }
@@ -38,11 +49,12 @@ centrifuge_id centrifuge_read_id(leat_slice id)
 {
     if (id.len < 3)
         return (centrifuge_id){.number = leat_slice_of("0")};
+    int mark = id.at[1] - MARK;
     return (centrifuge_id){
         .method = (centrifuge_method)(id.at[0] - 'a'),
-        .has_token = id.at[1] == 't',
-        .recovers = id.at[1] == 'r' || id.at[1] == 'x',
-        .rejects = id.at[1] == 'x',
+        .has_token = (mark & MARK_TOKEN) != 0,
+        .recovers = (mark & MARK_RECOVERS) != 0,
+        .rejects = (mark & MARK_REJECTS) != 0,
         .number = {id.at + 2, id.len - 2},
     };
 }
@@ -204,11 +216,15 @@ centrifuge_error centrifuge_error_of(const centrifuge_id *id, const leat_failure
     };
 }
 
-uint32_t centrifuge_end_of(leat_code code)
+/* A client that is told that its right has expired subscribes again. If that is refused as expired,
+ * too, it asks for another token (number_of). */
+uint32_t centrifuge_end_of(const leat_failure *failure)
 {
-    enum { ENDED = 2000 };
-    bool passes = code == LEAT_CODE_UNAVAILABLE || code == LEAT_CODE_DEADLINE_EXCEEDED;
-    return passes ? CENTRIFUGE_END_RESYNC : ENDED;
+    enum { ENDED = 2000, EXPIRED = 2501 };
+    leat_code code = failure->code;
+    if (code == LEAT_CODE_UNAVAILABLE || code == LEAT_CODE_DEADLINE_EXCEEDED)
+        return CENTRIFUGE_END_RESYNC;
+    return leat_slice_is(failure->message, "expired") ? EXPIRED : ENDED;
 }
 
 /* From 3500 to 3999 a client does not come back. Below 3000 nothing of the protocol's own is said.

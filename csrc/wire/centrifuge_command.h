@@ -56,7 +56,7 @@ LEAT_MUST_CHECK int centrifuge_message(const centrifuge_command *c, leat_message
 /* What an answer answers. */
 typedef struct centrifuge_id {
     centrifuge_method method;
-    bool has_token; /* connect */
+    bool has_token; /* connect, subscribe */
     bool recovers;  /* subscribe: the client gave a position */
     bool rejects;   /* subscribe: it wants an error if that is gone */
     leat_slice number;
@@ -81,7 +81,7 @@ enum {
 };
 
 /* The code of an unsubscribe push: from 2500 on the client subscribes again. */
-uint32_t centrifuge_end_of(leat_code code);
+uint32_t centrifuge_end_of(const leat_failure *failure);
 
 int centrifuge_close_code(int code);
 

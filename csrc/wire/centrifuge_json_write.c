@@ -158,8 +158,7 @@ void centrifuge_json_error(leat_buf *out, leat_slice id, const leat_failure *fai
 
 void centrifuge_json_closed(leat_buf *out, leat_slice topic, const leat_failure *failure)
 {
-    put_end(out, topic, centrifuge_end_of(failure->code),
-            leat_slice_of(leat_code_name(failure->code)));
+    put_end(out, topic, centrifuge_end_of(failure), leat_slice_of(leat_code_name(failure->code)));
 }
 
 void centrifuge_json_ping(leat_buf *out)

@@ -169,8 +169,7 @@ void centrifuge_proto_error(leat_buf *out, leat_slice id, const leat_failure *fa
 
 void centrifuge_proto_closed(leat_buf *out, leat_slice topic, const leat_failure *failure)
 {
-    put_end(out, topic, centrifuge_end_of(failure->code),
-            leat_slice_of(leat_code_name(failure->code)));
+    put_end(out, topic, centrifuge_end_of(failure), leat_slice_of(leat_code_name(failure->code)));
 }
 
 void centrifuge_proto_ping(leat_buf *out)

@@ -69,9 +69,22 @@ local function describe(step)
   return cjson.encode(step):sub(1, 400)
 end
 
--- One message, which must be the head of one of the sequences: that sequence.
+-- Pings come whenever it is time for one.
+local function is_ping(message)
+  return type(message) == "table" and next(message) == nil
+end
+
+local function expects_ping(sequences)
+  for _, sequence in ipairs(sequences) do
+    if sequence[1] and is_ping(sequence[1].server) then return true end
+  end
+end
+
+-- One message, which must be the head of one of the sequences: that sequence. Pings that none of them has are passed
+-- over.
 local function take_one_of(self, sequences)
   local message = next_message(self)
+  while is_ping(message) and not expects_ping(sequences) do message = next_message(self) end
   local reasons = {}
   for _, sequence in ipairs(sequences) do
     local step = sequence[1]
@@ -197,7 +210,9 @@ function M.play(vector, stage, protocol)
   end
   if not self.client or self.client.status ~= 101 then return end
   act.ping(self, { ping = "the end" })
-  local rest = self.held[1] or self.client:waiting() > 0 and next_message(self)
+  local rest
+  while (self.held[1] or self.client:waiting() > 0) and (rest == nil or is_ping(rest)) do rest = next_message(self) end
+  rest = not is_ping(rest) and rest
   assert(not rest, rest and vector.name .. ": then came " .. cjson.encode(rest))
   self.client:close()
 end
