@@ -1,7 +1,8 @@
 --- A Leat server in a program in Lua 5.4. docs/embedding.md has a whole program.
 --
 -- host.start waits until the server is ready. Then callbacks run in server:dispatch(timeout_ms); where luv is loaded
--- before the start, its loop calls that. An error in a callback comes out of dispatch.
+-- before the start, its loop calls that. An error in a callback comes out of dispatch, when all callbacks that were due
+-- have run. Under luv it ends the program, as any error in a callback of luv does.
 
 local cjson = require "cjson"
 local core = require "leat.host_core"
@@ -48,11 +49,18 @@ end
 
 --- data: what the client gets; nil: nothing.
 function Request:answer(data)
-  self.server.core:answer(take(self), data ~= nil and cjson.encode(data) or nil)
+  local text, handle = data ~= nil and cjson.encode(data) or nil, take(self)
+  if not self.server.is_stopped then self.server.core:answer(handle, text) end
 end
 
 function Request:refuse(code, message)
-  self.server.core:refuse(take(self), code, message)
+  local handle = take(self)
+  if not self.server.is_stopped then self.server.core:refuse(handle, code, message) end
+end
+
+-- Nobody is left who could answer it.
+function Request:__gc()
+  if self.handle then self:refuse "internal" end
 end
 
 -- What the C half calls -----------------------------------------------------------------------------------------
@@ -99,7 +107,10 @@ function handlers.request(self, id, handle, name, data, user, user_id)
     server = self, handle = handle, name = name, data = cjson.decode(data),
     user = user and cjson.decode(user) or nil, user_id = user_id,
   }, Request)
-  self.waiting[id](request)
+  local ok, err = xpcall(self.waiting[id], debug.traceback, request)
+  if ok then return end
+  if request.handle then request:refuse "internal" end
+  error(err, 0)
 end
 
 -- Servers -------------------------------------------------------------------------------------------------------
@@ -162,13 +173,28 @@ function M.start(options)
   return self
 end
 
+-- The last callback has run.
+local function finish(self)
+  if self.is_free then return end
+  self.is_free = true
+  if self.poll then unwatch(self) end
+  self.core:free()
+end
+
 --- Waits for something to do, for timeout_ms at most (-1: without end), and calls the callbacks of what there is.
-function Server:dispatch(timeout_ms) return self.core:dispatch(timeout_ms or 0) end
+--- Returns how many; 0 from a server that has stopped.
+function Server:dispatch(timeout_ms)
+  if self.is_free then return 0 end
+  local ok, result = pcall(self.core.dispatch, self.core, timeout_ms or 0)
+  if self.is_stopped and not self.core:is_dispatching() then finish(self) end
+  return ok and result or error(result, 0)
+end
 
 --- The descriptor that is readable while there is something to dispatch.
 function Server:fd() return self.core:fd() end
 
 local function send(self, what, done, ...)
+  if self.is_free then return nil, "the server has stopped", "stopped" end
   local id = new_id(self, done or false)
   local ok, message, code = self.core:send(what, id, ...)
   if not ok then self.waiting[id] = nil end
@@ -188,6 +214,7 @@ function Server:resync(topic, done) return send(self, "resync", done, topic) end
 --- snapshot(data, at, is_stale), resumed(at), event(data, at), skip(at), signal(data) and closed(why), where at is
 --- { epoch, seq } and why { code, message }. Returns a subscription, or nil, a message and a code.
 function Server:subscribe(topic, options)
+  if self.is_free then return nil, "the server has stopped", "stopped" end
   local sub = setmetatable({ server = self, options = options }, Subscription)
   local id, since = new_id(self, sub), options.since or {}
   local handle, message, code = self.core:subscribe(id, topic, options.user and cjson.encode(options.user),
@@ -204,6 +231,7 @@ end
 --- closed then, or a descriptor, of which Leat takes a copy. bytes: all that was read from it, the whole head at least.
 --- Returns true, or nil, a message and a code: then nothing has happened.
 function Server:hand_over(socket, bytes)
+  if self.is_free then return nil, "the server has stopped", "stopped" end
   if type(socket) == "number" then return self.core:hand_over(socket, bytes) end
   socket:read_stop()
   local ok, message, code = self.core:hand_over(assert(socket:fileno()), bytes)
@@ -211,18 +239,25 @@ function Server:hand_over(socket, bytes)
   return ok, message, code
 end
 
-function Server:reload() self.core:reload() end
+function Server:reload()
+  if not self.is_free then self.core:reload() end
+end
 
---- The metrics as Prometheus reads them.
-function Server:metrics() return self.core:metrics() end
+--- The metrics as Prometheus reads them; nil from a server that has stopped.
+function Server:metrics() return not self.is_free and self.core:metrics() or nil end
 
---- Drains, calling the callbacks that are due, and frees the server. Waits for that; not to be called from a callback.
+--- Drains, and frees the server. Waits for that, and calls the callbacks that are due; the first error of one of them
+--- comes out of stop in the end. In a callback it does not wait: the server ends in later dispatches.
 function Server:stop()
-  if self.is_stopped then return end
-  if self.poll then unwatch(self) end
+  if self.is_free then return end
   self.core:stop()
-  while not self.is_stopped do self.core:dispatch(-1) end
-  self.core:free()
+  if self.core:is_dispatching() then return end
+  local failed, err
+  while not self.is_free do
+    local ok, why = pcall(self.dispatch, self, -1)
+    if not ok and not failed then failed, err = true, why end
+  end
+  if failed then error(err, 0) end
 end
 
 return M

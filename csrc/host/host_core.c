@@ -90,9 +90,8 @@ static int push_why(lua_State *L, const leat_error *error)
     return 3;
 }
 
-static void drop_tag(const struct tag *t)
+static void drop_tag(lua_State *L, const struct tag *t)
 {
-    lua_State *L = t->host->L;
     lua_getiuservalue(L, 1, USER_TAGS);
     lua_pushnil(L);
     lua_rawseti(L, -2, t->id);
@@ -129,7 +128,7 @@ static void on_done(void *arg, const leat_error *error)
     struct host *h = t->host;
     lua_State *L = begin_call(h, "done", t->id);
     int n = push_why(L, error);
-    drop_tag(t);
+    drop_tag(L, t);
     end_call(h, n);
 }
 
@@ -182,7 +181,7 @@ static void on_closed(void *arg, leat_subscription *sub, const leat_error *why)
     (void)sub;
     lua_State *L = begin_call(h, "closed", t->id);
     int n = push_why(L, why);
-    drop_tag(t);
+    drop_tag(L, t);
     end_call(h, n);
 }
 
@@ -294,6 +293,13 @@ static int host_dispatch(lua_State *L)
     return 1;
 }
 
+static int host_is_dispatching(lua_State *L)
+{
+    struct host *h = luaL_checkudata(L, 1, HOST);
+    lua_pushboolean(L, h->L != NULL);
+    return 1;
+}
+
 /* send(what, id, topic, data or subject, conflate) */
 static int host_send(lua_State *L)
 {
@@ -310,6 +316,8 @@ static int host_send(lua_State *L)
               : what == 1 ? leat_signal(h->server, topic, text, key, on_done, t, &error)
               : what == 2 ? leat_revoke(h->server, topic, text, on_done, t, &error)
                           : leat_resync(h->server, topic, on_done, t, &error);
+    if (err < 0)
+        drop_tag(L, t);
     return push_outcome(L, err, &error);
 }
 
@@ -333,8 +341,10 @@ static int host_subscribe(lua_State *L)
     };
     struct tag *t = new_tag(L, h, luaL_checkinteger(L, 2));
     leat_subscription *sub = leat_subscribe(h->server, &options, &callbacks, t, &error);
-    if (sub == NULL)
+    if (sub == NULL) {
+        drop_tag(L, t);
         return push_error(L, &error);
+    }
     lua_pushlightuserdata(L, sub);
     return 1;
 }
@@ -422,6 +432,7 @@ static const luaL_Reg methods[] = {
     {"start", host_start},
     {"fd", host_fd},
     {"dispatch", host_dispatch},
+    {"is_dispatching", host_is_dispatching},
     {"send", host_send},
     {"subscribe", host_subscribe},
     {"change", host_change},

@@ -149,8 +149,7 @@ local function moderate(room)
     event = function(data)
       if data.said then take_back(data.said) end
     end,
-    closed = function(why)
-      if why.code == "stopped" then return end
+    closed = function()
       local timer = uv.new_timer()
       timer:start(1000, 0, function()
         timer:close()
