@@ -49,6 +49,7 @@ app:topic("room:{id:int}", {
   end,
   publish = function(ctx, args, data)
     return ctx.db:transaction(function(db)
+      db:one("select from rooms where id = $1 for update", args.id) -- ids grow in the order of the events
       local note = db:one("insert into notes (room_id, body) values ($1, $2) returning id, body", args.id, data.body)
       db:exec("select leat.publish($1, $2)", "room:" .. args.id, note)
     end)

@@ -11,13 +11,14 @@ local pg = require "leat.spec.pg"
 local M = {}
 
 -- Whoever waits longer for a lock waits for a transaction that the spec itself holds open.
-local LOCK_MS = 300
+local LOCK_MS = 150
 local LOOK_MS = 50 -- how often Postgres is asked whether a handler waits for one
 
 local Commit = {}
 Commit.__index = Commit
 
---- number: its place in the list. env: note(who, text), url, writer() (a gated server and its client for a token).
+--- number: its place in the list. env: note(who, text), url, is_another_open(commit), writer() (a gated
+--- server and its client for a token; nil if each one stands with another commit).
 function M.new(env, number, what)
   return setmetatable({ env = env, who = "commit " .. number, what = what, steps = 0, state = "new" }, Commit)
 end
@@ -54,8 +55,11 @@ local function go_sql(self)
   if not ok then
     pcall(self.session.run, self.session, "rollback")
     self.state = "new"
-    if not is_wait(err) then error(self.who .. " failed: " .. tostring(err), 0) end
-    self.env.note(self.who, "has to wait for a lock: it comes later")
+    if not is_wait(err) and not self.env.is_another_open(self) then
+      error(self.who .. " failed: " .. tostring(err), 0)
+    end
+    self.env.note(self.who, is_wait(err) and "has to wait for a lock: it comes later"
+      or "fails, maybe for want of what is open: it comes later")
     return false
   end
   self.state = "done"
@@ -96,6 +100,7 @@ local function go_app(self)
     local answer = self.client.answers[self.id]
     self.env.note(self.who, answer.op == "error" and "is refused: " .. answer.code or "is answered")
     gates:want(nil)
+    self.writer.busy = nil
   end
   return self.state ~= "running"
 end
@@ -103,11 +108,14 @@ end
 local function begin_app(self, stop_after)
   local what = self.what
   self.writer, self.client = self.env.writer(what.token)
+  if not self.writer then return false end
+  self.writer.busy = true
   self.writer.gates:want(stops_of(self))
   self.steps, self.stop_after, self.state = 0, stop_after, "running"
   self.env.note(self.who, what.publish and "publishes to " .. what.publish or "calls " .. what.call)
   self.id = self.client:send(what.publish and { op = "publish", topic = what.publish, data = what.data }
     or { op = "call", method = what.call, params = what.params })
+  return true
 end
 
 -- Both -----------------------------------------------------------------------------------------------
@@ -117,14 +125,14 @@ function Commit:runs_handler()
   return type(self.what) ~= "function"
 end
 
---- Begins. It stands open after that many statements (nil: it runs to its end). Returns false if it waits for a lock.
+--- Begins. It stands open after that many statements (nil: it runs to its end). Returns false if it waits for a lock,
+--- or for a server that can run its handler.
 function Commit:begin(stop_after)
   if not self:runs_handler() then
     begin_sql(self, stop_after)
     return go_sql(self)
   end
-  begin_app(self, stop_after)
-  return go_app(self)
+  return begin_app(self, stop_after) and go_app(self)
 end
 
 --- Ends what is open, or tries again what had to wait. Returns false if it still waits.

@@ -35,34 +35,33 @@ local function check_options(options)
   end
 end
 
-local function wants_app(commits)
+-- How many servers run the handlers of commits. Two: one may stand with the commit that is open, while the other one
+-- runs the later commits.
+local function count_writers(commits)
+  local n = 0
   for _, what in ipairs(commits) do
-    if type(what) == "table" then return true end
+    if type(what) == "table" then n = n + 1 end
   end
-  return false
+  return math.min(n, 2)
 end
 
 -- The servers stay for the next every_interleaving of the same application.
 local function servers(served, commits)
   if not served.twin then
-    local main, writer = twin.new(served, true), nil
+    local main, writers = twin.new(served, true), {}
+    local function all(what)
+      main[what](main)
+      for _, writer in ipairs(writers) do writer[what](writer) end
+    end
     served.twin = {
-      main = function() return main end,
-      writer = function()
-        writer = writer or twin.new(served, false)
-        return writer
-      end,
-      settle = function()
-        main:settle()
-        if writer then writer:settle() end
-      end,
-      close = function()
-        main:close()
-        if writer then writer:close() end
-      end,
+      main = main,
+      writers = writers,
+      settle = function() all "settle" end,
+      close = function() all "close" end,
     }
   end
-  if wants_app(commits) then served.twin.writer() end
+  local writers = served.twin.writers
+  while #writers < count_writers(commits) do writers[#writers + 1] = twin.new(served, false) end
   return served.twin
 end
 
@@ -78,7 +77,7 @@ local function new_run(served, options)
     reads = { subscribe = {}, refresh = {}, snapshot = {} },
   }, Run)
   self.env = {
-    twin = self.servers.main(),
+    twin = self.servers.main,
     url = served.database.url,
     control = self.control,
     subscribe = options.subscribe,
@@ -86,8 +85,9 @@ local function new_run(served, options)
     apply = options.apply,
     start = options.start or function(data) return data end,
     writer = function(token)
-      local writer = self.servers.writer()
-      return writer, writer:client_of(token)
+      for _, writer in ipairs(self.servers.writers) do
+        if not writer.busy then return writer, writer:client_of(token) end
+      end
     end,
   }
   return self
@@ -100,12 +100,11 @@ local function differs(what, found, has, should)
 end
 
 -- What a client gets that subscribes now, at the ordinary server: its data; nil and a code if it is refused.
-local function subscribe_now(self, token)
-  local subscribe = self.options.subscribe
-  local client = self.served:client { token = token, headers = token == subscribe.token and subscribe.headers or nil }
+local function subscribe_now(self, who)
+  local client = self.served:client { token = who.token, headers = who.headers }
   local ok, refusal = client:try_connect()
   if not ok then return nil, refusal.code end
-  local _, id = client:begin(subscribe.topic, { params = subscribe.params })
+  local _, id = client:begin(self.options.subscribe.topic, { params = who.params })
   local answer = client:await(function() return client.answers[id] end, "answer to a subscribe")
   client:close()
   if answer.op == "error" then return nil, answer.code end
@@ -123,7 +122,7 @@ end
 local function judge_refused(self, outcome, truth, has_commits)
   if not DECISIONS[outcome] and outcome ~= "revoked" then return "the subscribe ends with " .. outcome end
   if truth ~= nil and not has_commits then
-    local _, code = subscribe_now(self, self.options.subscribe.token)
+    local _, code = subscribe_now(self, self.options.subscribe)
     return not code and "the subscribe is refused: " .. outcome or nil
   end
   return nil
@@ -131,7 +130,7 @@ end
 
 -- Compares a client that follows with the truth and with one that subscribes now.
 local function judge_live(self, state, truth)
-  local now, code = subscribe_now(self, self.options.subscribe.token)
+  local now, code = subscribe_now(self, self.options.subscribe)
   if code then
     return ("the client follows the topic, but one that subscribes now is refused: %s.\n"
       .. "The handler decided by something that neither `refresh` nor `snapshot` reads again, and no leat.revoke\n"
@@ -186,9 +185,9 @@ end
 local function try_way(self, way)
   local relay = self.env.twin.relay
   return try(self, function(t)
-    if way.fault and way.fault ~= "cut" then
+    if relay and relay.modes[way.fault] then
       relay.mode = way.fault
-      t:note("fault", "announcements: " .. way.fault)
+      t:note("fault", "announcements: " .. way.fault:gsub("_", " the "))
     end
     local ok, err = pcall(t.subscribe, t, way)
     local wrong = ok and judge(self, t, next(way) ~= nil) or not ok and err
@@ -206,7 +205,7 @@ local function learn_steps(self)
     local set = self.reads[stop.point]
     if set then relations.of(self.control, stop.detail, set) end
   end
-  self.n_positions = #t.stops + 1
+  self.n_positions = t.n_stops + 1
 end
 
 -- All commits after the answer: how many statements each one has.
@@ -258,69 +257,90 @@ local function judge_locked(self, t)
   return judge(self, t, false)
 end
 
-local function try_locked(self)
-  local names = relations.without(self.reads.refresh, {})
+-- Locks the tables once the topic is armed, until the read that waits for them is cancelled.
+local function locker(self, t, names)
+  return function(stop)
+    if stop.point ~= "STARTING" or t.locked then return end
+    t.locked = true
+    local gates, session = self.env.twin.gates, pg.connect(self.served.database.url)
+    session:run(("set lock_timeout = %d; begin; lock table %s in access exclusive mode"):format(LIMIT_MS,
+      table.concat(names, ", ")))
+    t:note("fault", "locks " .. table.concat(names, ", "))
+    gates:want(nil)
+    gates:pass()
+    local waited = loop.poll(function() return cancel_waiting(self) end, LIMIT_MS)
+    t:note("fault", waited and "the read is cancelled, and the lock is given back" or "nobody waits for the lock")
+    gates:want(t.wanted)
+    session:close()
+  end
+end
+
+local function try_locked(self, way)
+  local names, has_commits = relations.without(self.reads.refresh, {}), next(way) ~= nil
   if #names == 0 then return end
   try(self, function(t)
-    local locker
-    local function on_stop(stop)
-      if stop.point ~= "STARTING" or locker then return end
-      locker = pg.connect(self.served.database.url)
-      locker:run("begin; lock table " .. table.concat(names, ", ") .. " in access exclusive mode")
-      t:note("fault", "locks " .. table.concat(names, ", "))
-      self.env.twin.gates:want(nil)
-      self.env.twin.gates:pass()
-      local waited = loop.poll(function() return cancel_waiting(self) end, LIMIT_MS)
-      t:note("fault", waited and "the read is cancelled, and the lock is given back" or "nobody waits for the lock")
-      locker:close()
-    end
-    local ok, err = pcall(t.subscribe, t, {}, on_stop)
-    if locker then locker:close() end
+    local ok, err = pcall(t.subscribe, t, way, locker(self, t, names))
     if not ok then return err end
+    if has_commits then return judge(self, t, true) end
     return judge_locked(self, t)
   end)
 end
 
 -- Other viewers --------------------------------------------------------------------------------------
 
--- Tokens that the spec has used, and those in columns of that name.
-local function viewers(self)
-  local own, seen, list = self.options.subscribe.token, {}, {}
-  local function add(token)
-    if token ~= own and not seen[token] and #list < MAX_VIEWERS then
-      seen[token] = true
-      list[#list + 1] = token
-    end
-  end
-  for _, token in ipairs(self.options.viewers or {}) do add(token) end
-  if self.options.viewers then return list end
-  local used = {}
-  for token in pairs(self.served.tokens) do used[#used + 1] = token end
-  table.sort(used)
-  for _, token in ipairs(used) do add(token) end
+-- Tokens in columns of that name.
+local function stored_tokens(self)
+  local found = {}
   for _, row in ipairs(self.control:rows([[select format('select %I as token from %I.%I order by 1 limit 4', a.attname,
       n.nspname, c.relname) as sql from pg_attribute a join pg_class c on c.oid = a.attrelid
       join pg_namespace n on n.oid = c.relnamespace
       where a.attname = 'token' and c.relkind = 'r' and n.nspname !~ '^(pg_|leat|information_schema)']])) do
-    for _, found in ipairs(self.control:rows(row.sql)) do add(found.token) end
+    for _, stored in ipairs(self.control:rows(row.sql)) do found[#found + 1] = stored.token end
   end
+  return found
+end
+
+-- Who else may follow: { token, headers, params }. If the spec does not say: those whose tokens it has used, or which
+-- are stored; and, where the client has params, the same one without.
+local function viewers(self)
+  local own, seen, list = self.options.subscribe, {}, {}
+  local function add(token)
+    if token ~= own.token and not seen[token] and #list < MAX_VIEWERS then
+      seen[token] = true
+      list[#list + 1] = { token = token, params = own.params }
+    end
+  end
+  for _, viewer in ipairs(self.options.viewers or {}) do
+    if type(viewer) == "table" then list[#list + 1] = viewer else add(viewer) end
+  end
+  if self.options.viewers then return list end
+  if own.params then list[1] = { token = own.token, headers = own.headers } end
+  local used = {}
+  for token in pairs(self.served.tokens) do used[#used + 1] = token end
+  table.sort(used)
+  for _, token in ipairs(used) do add(token) end
+  for _, token in ipairs(stored_tokens(self)) do add(token) end
   return list
 end
 
-local function open_at_twin(self, t, token)
-  local subscribe = self.options.subscribe
-  local client = self.env.twin:client { token = token, headers = token == subscribe.token and subscribe.headers or nil }
+local function name_of(who)
+  local params = who.params and " with params " .. trial.show(who.params) or ""
+  return (who.token or "one without a token") .. params
+end
+
+local function open_at_twin(self, t, who)
+  local client = self.env.twin:client { token = who.token, headers = who.headers }
   if not client:try_connect() then return nil end
-  client.on_line = function(direction, text) t:note(token, direction .. " " .. text) end
-  local _, id = client:begin(subscribe.topic, { params = subscribe.params })
+  client.on_line = function(direction, text) t:note(name_of(who), direction .. " " .. text) end
+  local _, id = client:begin(self.options.subscribe.topic, { params = who.params })
   local answer = client:await(function() return client.answers[id] end, "answer to a subscribe")
   return answer.op ~= "error" and answer or nil
 end
 
-local function judge_beside(self, answer, token)
-  local now = subscribe_now(self, token)
+local function judge_beside(self, answer, who)
+  local now = subscribe_now(self, who)
   local found = compare.difference(answer.data, now)
-  return found and differs("beside another viewer, " .. token .. " gets what is not for it.\n"
+  return found and differs("beside another viewer, " .. name_of(who) .. " gets what is not for it.\n"
     .. "The snapshot depends on the viewer, and the key in `share` does not", found, "it gets", "alone, it gets") or nil
 end
 
@@ -335,18 +355,20 @@ end
 
 -- All of it ------------------------------------------------------------------------------------------
 
--- The simple ways come first. With a limit, each kind of ways loses the same part.
+-- The simple ways come first. With a limit, each kind of ways loses the same part, but for the few that show what
+-- commits do to each other.
 local function plan(self)
-  local n, list, total = #self.env.commits, {}, 0
+  local n, p, seed, list, total = #self.env.commits, self.n_positions, self.seed, {}, 0
   if n == 0 then return list end
-  local kinds = { ways.whole(n, self.n_positions), ways.open(self.steps, self.n_positions) }
-  if self.env.twin.relay then table.insert(kinds, 2, ways.faults(n, self.n_positions)) end
+  local overlapping, limit = ways.overlapping(self.steps, p), self.options.limit or math.huge
+  local kinds = { ways.whole(n, p), ways.open(self.steps, p), ways.locked(n, p) }
+  for _, kind in ipairs(kinds) do ways.shuffle(kind, seed) end
+  local faults = ways.faults(n, self.steps, p, seed, self.env.twin.relay ~= nil)
+  table.move(faults, 1, #faults, #kinds + 1, kinds)
   for _, kind in ipairs(kinds) do total = total + #kind end
-  local part = math.min(1, (self.options.limit or total) / total)
-  for _, kind in ipairs(kinds) do
-    ways.shuffle(kind, self.seed)
-    for i = 1, math.ceil(#kind * part) do list[#list + 1] = kind[i] end
-  end
+  local part = math.min(1, math.max(0, limit - #overlapping) / total)
+  table.move(overlapping, 1, math.min(#overlapping, limit), 1, list)
+  for _, kind in ipairs(kinds) do table.move(kind, 1, math.ceil(#kind * part), #list + 1, list) end
   return list
 end
 
@@ -355,21 +377,19 @@ local function run_all(self)
   check_refresh(self)
   learn_commits(self)
   self.learnt = true
-  try_locked(self)
-  local own = self.options.subscribe.token
-  if own then
-    for _, token in ipairs(viewers(self)) do
-      try_beside(self, token, own)
-      try_beside(self, own, token)
-    end
+  try_locked(self, {})
+  local own = self.options.subscribe
+  for _, viewer in ipairs(viewers(self)) do
+    try_beside(self, viewer, own)
+    try_beside(self, own, viewer)
   end
-  for _, way in ipairs(plan(self)) do try_way(self, way) end
+  for _, way in ipairs(plan(self)) do (way.locked and try_locked or try_way)(self, way) end
 end
 
 --- options: subscribe { topic, token, headers, params }, commits, apply(state, event), truth(db); optional
---- start(data) (the state from a snapshot), viewers (tokens of others), refresh_reads (tables that `refresh` may read
---- besides), limit (of the number of ways), seed, way. Returns { tried, seed }; fails at the first way that is not
---- exact.
+--- start(data) (the state from a snapshot), viewers (tokens of others, or { token, headers, params }), refresh_reads
+--- (tables that `refresh` may read besides), limit (of the number of ways), seed, way. Returns { tried, seed }; fails
+--- at the first way that is not exact.
 function M.run(served, options)
   check_options(options)
   local self = new_run(served, options)

@@ -27,7 +27,8 @@ function M.possible(url)
   return host ~= nil and (host:sub(1, 1) == "/" or host:sub(1, 3) == "%2F") and uv.fs_stat(socket_of(url)) ~= nil
 end
 
---- Stands in that folder. Its mode is "pass", "drop", "double" or "delay" (until the next one has gone).
+--- Stands in that folder. Its mode is "pass", "drop", "drop_first" (one), "double" or "delay" (until the next one has
+--- gone).
 function M.new(url, folder)
   local self = setmetatable({ target = socket_of(url), mode = "pass", pairs = {}, path = folder .. "/.s.PGSQL.5432" },
     Relay)
@@ -43,10 +44,16 @@ function M.new(url, folder)
 end
 
 local modes = {}
+Relay.modes = modes
 
 function modes.pass(_, message) return message end
 
 function modes.drop() return "" end
+
+function modes.drop_first(pair)
+  pair.relay.mode = "pass"
+  return ""
+end
 
 function modes.double(_, message) return message .. message end
 
@@ -81,7 +88,7 @@ local function close(pair)
 end
 
 function Relay:join(client)
-  local pair = { client = client, postgres = uv.new_pipe(false), rest = "" }
+  local pair = { relay = self, client = client, postgres = uv.new_pipe(false), rest = "" }
   self.pairs[#self.pairs + 1] = pair
   pair.postgres:connect(self.target, function(err)
     if err then return close(pair) end

@@ -7,7 +7,7 @@ local loop = require "leat.spec.loop"
 
 local M = {}
 
-local LIMIT_MS = 10000
+local LIMIT_MS = 30000 -- a listener that was cut comes back, and a fetch that was cut with it is repeated
 
 -- Where the server stops, in words. The states and reads that are not here make no difference to an application.
 local STOPS = {
@@ -31,6 +31,12 @@ function M.new(env)
     url = env.url, writer = env.writer,
     note = function(who, text) self:note(who, text) end,
     is_waiting = function(name) return self:is_waiting(name) end,
+    is_another_open = function(commit)
+      for _, other in ipairs(self.commits) do
+        if other ~= commit and other.state == "open" then return true end
+      end
+      return false
+    end,
   }
   for number, what in ipairs(env.commits) do self.commits[number] = commits.new(seen, number, what) end
   return self
@@ -72,44 +78,66 @@ end
 
 -- Commits --------------------------------------------------------------------------------------------
 
--- The server that runs the handlers of commits stands with the one that is open, and answers nobody meanwhile.
-local function is_writer_standing(self)
-  for _, commit in ipairs(self.commits) do
-    if commit.state == "open" and commit:runs_handler() then return true end
-  end
-  return false
-end
-
 -- Begins a commit, or goes on with it. Returns false if it has to wait.
-local function go_on(self, commit, stop_after)
+local function go_on(commit, stop_after)
   if commit.state ~= "new" then return commit:finish() end
-  if commit:runs_handler() and is_writer_standing(self) then return false end
   return commit:begin(stop_after)
 end
 
--- What had to wait is tried again.
-local function retry(self)
-  local waiting = self.waiting
-  self.waiting = {}
-  for _, commit in ipairs(waiting) do
-    if not go_on(self, commit) then self.waiting[#self.waiting + 1] = commit end
+local function count_done(self)
+  local n = 0
+  for _, commit in ipairs(self.commits) do
+    if commit.state == "done" then n = n + 1 end
   end
+  return n
+end
+
+-- What had to wait is tried again, once one more of those is done for which it may wait.
+local function retry(self)
+  local n, waiting = count_done(self), self.waiting
+  if #waiting == 0 or n == self.n_done then return end
+  self.waiting, self.n_done = {}, n
+  for _, commit in ipairs(waiting) do
+    if not go_on(commit) then self.waiting[#self.waiting + 1] = commit end
+  end
+end
+
+-- What may happen at a position besides.
+local FAULTS = {}
+
+function FAULTS.cut(self)
+  self:note("fault", "the listener's connection is cut")
+  self.env.twin.relay:cut()
+end
+
+local function entry(self, what, sql)
+  local control = self.env.control
+  self:note("fault", what)
+  control:run(sql:format(control:quote(self.env.subscribe.topic)))
+end
+
+function FAULTS.skip(self)
+  entry(self, "a right of somebody else is revoked", "select leat.revoke(%s, 'leat.spec: nobody')")
+end
+
+function FAULTS.resync(self)
+  entry(self, "everybody is to get a fresh snapshot", "select leat.resync(%s)")
 end
 
 local function perform(self, action)
   local commit = self.commits[action.commit]
-  if action.act == "cut" then
-    self:note("fault", "the listener's connection is cut")
-    self.env.twin.relay:cut()
-  elseif commit.state == "new" and #self.waiting > 0 or not go_on(self, commit, action.stop_after) then
+  if FAULTS[action.act] then
+    FAULTS[action.act](self)
+  elseif commit.state == "new" and #self.waiting > 0 or not go_on(commit, action.stop_after) then
+    if #self.waiting == 0 then self.n_done = count_done(self) end
     self.waiting[#self.waiting + 1] = commit -- they keep their order
   end
 end
 
 local function perform_all(self, actions)
-  if #self.waiting > 0 then retry(self) end
+  retry(self)
   for _, action in ipairs(actions or {}) do perform(self, action) end
-  if #self.waiting > 0 then retry(self) end
+  retry(self)
 end
 
 -- The server waits for a lock that a commit holds: that one ends now.
@@ -149,29 +177,38 @@ end
 --- Subscribes, with the actions of that way. on_stop(stop), if given, is called at each stop, too.
 function Trial:subscribe(way, on_stop)
   local gates, topic = self.env.twin.gates, self.env.subscribe.topic
-  gates:want(function(stop) return stop.topic == topic and STOPS[stop.point] ~= nil end)
+  self.wanted = function(stop) return stop.topic == topic and STOPS[stop.point] ~= nil end
+  gates:want(self.wanted)
   begin(self)
-  local n = 0
+  local n, left = 0, {}
+  for position, actions in pairs(way) do left[position] = actions end
   local stop = await_stop(self)
   while stop do
-    n = n + 1
+    -- If the server runs the handler anew, what is left has another chance at each position.
+    n = stop.point == "AUTHORIZING" and 1 or n + 1
+    self.n_stops = n
     note_stop(self, stop)
-    perform_all(self, way[n])
+    perform_all(self, left[n])
+    left[n] = nil
     if on_stop then on_stop(stop) end
     gates:pass()
     stop = await_stop(self)
   end
   gates:open()
   self.answer = self.client.answers[self.id]
-  local last = n
-  for position in pairs(way) do
-    if type(position) == "number" and position > last then last = position end
+  local positions = {}
+  for position in pairs(left) do
+    if type(position) == "number" then positions[#positions + 1] = position end
   end
-  for position = n + 1, last do perform_all(self, way[position]) end
+  table.sort(positions)
+  for _, position in ipairs(positions) do perform_all(self, left[position]) end
   for _, commit in ipairs(self.commits) do
     if commit.state == "open" or commit.state == "running" then commit:finish() end
   end
-  if #self.waiting > 0 then retry(self) end
+  repeat
+    local before = #self.waiting
+    retry(self)
+  until #self.waiting == 0 or #self.waiting == before
   if #self.waiting > 0 then error(self.waiting[1].who .. " waits for a lock that nobody gives back", 0) end
 end
 

@@ -53,6 +53,7 @@ end
 --- All clients go, and nothing of them is left.
 function Twin:settle()
   self.gates:open()
+  self.busy = nil
   for _, c in ipairs(self.clients) do c:close() end
   self.clients = {}
   metrics.await(self.process, "leat_topics", 0)
