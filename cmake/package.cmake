@@ -9,6 +9,7 @@ if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
 endif()
 install(FILES config/leat.lua DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/leat)
 install(FILES packaging/leat.service DESTINATION lib/systemd/system)
+install(FILES packaging/completion/leat DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs PATTERN model EXCLUDE)
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "app/confine.h"
+#include "app/follow.h"
 #include "app/options.h"
 #include "app/serve.h"
 #include "app/show.h"
 #include "app/test.h"
+#include "app/top.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/socket.h"
@@ -51,6 +53,9 @@ static const char usage[] =
     "warnings\n"
     "test     runs an application's specs against a scratch database\n"
     "show     asks a running server, through its socket (key control)\n"
+    "top      shows live how it fares; q ends it\n"
+    "tail     prints a topic's events with their positions, from now on or since one\n"
+    "publish  publishes an event through the server, and prints its position\n"
     "\n"
     "Exit codes: 0 stopped as asked, 1 a failure, 2 wrong usage or configuration.\n"
     "leat serve --help lists the configuration's keys.\n";
@@ -315,15 +320,42 @@ static int serve(const leat_config *config, const leat_options *options, leat_bu
 
 /* --- what asks a running server --- */
 
-static int show(const leat_options *options, leat_buf *error)
+static int ask(const leat_options *options, leat_buf *error)
 {
     leat_buf out = LEAT_BUF_INIT;
-    int err = leat_show(options, &out, error);
+    int err = 0;
+    if (options->command == LEAT_OPTIONS_SHOW)
+        err = leat_show(options, &out, error);
+    else if (options->command == LEAT_OPTIONS_PUBLISH)
+        err = leat_publish_once(options, &out, error);
+    else if (options->command == LEAT_OPTIONS_TAIL)
+        err = leat_tail(options, error);
+    else
+        err = leat_top(options, error);
     print(stdout, &out);
     leat_buf_close(&out);
     if (err < 0)
         return fail(err == LEAT_ECONFIG ? EXIT_USAGE : EXIT_FAILED, error);
     return EXIT_STOPPED;
+}
+
+static bool asks_server(const leat_options *options)
+{
+    switch (options->command) {
+    case LEAT_OPTIONS_SHOW:
+    case LEAT_OPTIONS_TAIL:
+    case LEAT_OPTIONS_PUBLISH:
+    case LEAT_OPTIONS_TOP:
+        return true;
+    case LEAT_OPTIONS_SERVE:
+    case LEAT_OPTIONS_MIGRATE:
+    case LEAT_OPTIONS_CHECK:
+    case LEAT_OPTIONS_TEST:
+    case LEAT_OPTIONS_VERSION:
+    case LEAT_OPTIONS_HELP:
+        break;
+    }
+    return false;
 }
 
 static int run(const leat_options *options, leat_buf *error)
@@ -370,8 +402,8 @@ int main(int argc, char **argv)
             code = fail(EXIT_FAILED, &error);
     } else if (options.help || options.command == LEAT_OPTIONS_HELP) {
         code = help(&options);
-    } else if (options.command == LEAT_OPTIONS_SHOW) {
-        code = show(&options, &error);
+    } else if (asks_server(&options)) {
+        code = ask(&options, &error);
     } else {
         code = run(&options, &error);
     }

@@ -9,11 +9,13 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"serve", LEAT_OPTIONS_SERVE}, {"migrate", LEAT_OPTIONS_MIGRATE},
-    {"check", LEAT_OPTIONS_CHECK}, {"version", LEAT_OPTIONS_VERSION},
-    {"test", LEAT_OPTIONS_TEST},   {"show", LEAT_OPTIONS_SHOW},
-    {"help", LEAT_OPTIONS_HELP},   {"--version", LEAT_OPTIONS_VERSION},
-    {"--help", LEAT_OPTIONS_HELP}, {"-h", LEAT_OPTIONS_HELP},
+    {"serve", LEAT_OPTIONS_SERVE},       {"migrate", LEAT_OPTIONS_MIGRATE},
+    {"check", LEAT_OPTIONS_CHECK},       {"version", LEAT_OPTIONS_VERSION},
+    {"test", LEAT_OPTIONS_TEST},         {"show", LEAT_OPTIONS_SHOW},
+    {"tail", LEAT_OPTIONS_TAIL},         {"publish", LEAT_OPTIONS_PUBLISH},
+    {"top", LEAT_OPTIONS_TOP},           {"help", LEAT_OPTIONS_HELP},
+    {"--version", LEAT_OPTIONS_VERSION}, {"--help", LEAT_OPTIONS_HELP},
+    {"-h", LEAT_OPTIONS_HELP},
 };
 
 struct option {
@@ -24,8 +26,8 @@ struct option {
 
 #define TAKES_DATABASE                                                                             \
     (1u << LEAT_OPTIONS_SERVE | 1u << LEAT_OPTIONS_MIGRATE | 1u << LEAT_OPTIONS_CHECK)
-#define TAKES_WORDS (1u << LEAT_OPTIONS_SHOW)
-#define TAKES_CONTROL TAKES_WORDS
+#define TAKES_WORDS (1u << LEAT_OPTIONS_SHOW | 1u << LEAT_OPTIONS_TAIL | 1u << LEAT_OPTIONS_PUBLISH)
+#define TAKES_CONTROL (TAKES_WORDS | 1u << LEAT_OPTIONS_TOP)
 #define TAKES_JSON (1u << LEAT_OPTIONS_CHECK | TAKES_WORDS)
 #define TAKES_APP (1u << LEAT_OPTIONS_SERVE | 1u << LEAT_OPTIONS_CHECK)
 
@@ -41,6 +43,8 @@ static const struct option options[] = {
     {"--control", offsetof(leat_options, control), TAKES_CONTROL},
     {"--by", offsetof(leat_options, by), 1u << LEAT_OPTIONS_SHOW},
     {"--limit", offsetof(leat_options, limit), 1u << LEAT_OPTIONS_SHOW},
+    {"--since", offsetof(leat_options, since), 1u << LEAT_OPTIONS_TAIL},
+    {"--interval", offsetof(leat_options, interval), 1u << LEAT_OPTIONS_TOP},
     {"--user", offsetof(leat_options, user), 1u << LEAT_OPTIONS_SHOW},
     {"--address-file", offsetof(leat_options, address_file), 1u << LEAT_OPTIONS_SERVE},
 };
@@ -83,8 +87,10 @@ static int parse_command(leat_options *out, const char *name, leat_buf *error)
             out->command = commands[i].command;
             return 0;
         }
-    leat_buf_printf(
-        error, "unknown command %s: expected serve, migrate, check, show, test or version", name);
+    leat_buf_printf(error,
+                    "unknown command %s: expected serve, migrate, check, test, show, top, tail, "
+                    "publish or version",
+                    name);
     return LEAT_ECONFIG;
 }
 
@@ -98,6 +104,10 @@ static bool take_plain(leat_options *out, const char *arg)
     }
     if (set_flag(out, arg))
         return true;
+    if (out->command == LEAT_OPTIONS_TOP && strcmp(arg, "--once") == 0) {
+        out->frames = 1;
+        return true;
+    }
     if (arg[0] == '-' || !takes_words || out->n_words == LEAT_OPTIONS_WORDS)
         return false;
     out->words[out->n_words++] = arg;
@@ -109,7 +119,8 @@ int leat_options_parse(leat_options *out, int argc, char **argv, leat_buf *error
     *out = (leat_options){.command = LEAT_OPTIONS_HELP};
     if (argc < 2) {
         leat_buf_text(
-            error, "a command is missing: expected serve, migrate, check, show, test or version");
+            error, "a command is missing: expected serve, migrate, check, test, show, top, tail, "
+                   "publish or version");
         return LEAT_ECONFIG;
     }
     int err = parse_command(out, argv[1], error);

@@ -20,6 +20,9 @@ typedef enum leat_options_command {
     LEAT_OPTIONS_CHECK,
     LEAT_OPTIONS_TEST,
     LEAT_OPTIONS_SHOW,
+    LEAT_OPTIONS_TAIL,
+    LEAT_OPTIONS_PUBLISH,
+    LEAT_OPTIONS_TOP,
     LEAT_OPTIONS_VERSION,
     LEAT_OPTIONS_HELP,
 } leat_options_command;
@@ -44,6 +47,9 @@ typedef struct leat_options {
     const char *by;
     const char *limit;
     const char *user;
+    const char *since;                     /* TAIL: a position */
+    const char *interval;                  /* TOP: seconds */
+    int frames;                            /* TOP: so many; 0: until q */
     const char *words[LEAT_OPTIONS_WORDS]; /* SHOW and its like: what is no option */
     size_t n_words;
     char **rest; /* TEST: all that follows the command, unread */

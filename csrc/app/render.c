@@ -54,7 +54,7 @@ static void write_date(leat_buf *out, double seconds)
     leat_buf_text(out, text);
 }
 
-static void render_number(leat_buf *out, const char *name, double n)
+void leat_render_number(leat_buf *out, const char *name, double n)
 {
     if (ends_with(name, "_bytes"))
         write_bytes(out, n);
@@ -111,7 +111,7 @@ static void write_value(leat_buf *out, const leat_value *v)
         leat_buf_text(out, v->text[0] == 't' ? "yes" : "no");
         break;
     case LEAT_VALUE_NUMBER:
-        render_number(out, v->key == NULL ? "" : v->key, strtod(v->text, NULL));
+        leat_render_number(out, v->key == NULL ? "" : v->key, strtod(v->text, NULL));
         break;
     case LEAT_VALUE_TEXT:
         write_text(out, v->text);

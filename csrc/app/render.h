@@ -15,4 +15,7 @@
 
 void leat_render(leat_buf *out, const leat_value *answer);
 
+/* Appends a number with the unit that the name tells: "1.5 MiB", "12.3", "2 min". */
+void leat_render_number(leat_buf *out, const char *name, double n);
+
 #endif

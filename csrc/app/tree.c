@@ -118,3 +118,26 @@ const char *leat_tree_text(const leat_value *v, const char *key)
     const leat_value *m = leat_tree_member(v, key);
     return m == NULL ? "" : m->text;
 }
+
+double leat_tree_number(const leat_value *v, const char *key)
+{
+    const leat_value *m = leat_tree_member(v, key);
+    return m == NULL || m->kind != LEAT_VALUE_NUMBER ? 0 : strtod(m->text, NULL);
+}
+
+leat_slice leat_tree_raw(leat_slice json, const char *key)
+{
+    leat_json_reader r;
+    leat_json_token token;
+    leat_slice raw = {NULL, 0};
+    leat_buf scratch = LEAT_BUF_INIT;
+    bool found = false;
+    leat_json_reader_init(&r, json, &scratch, LEAT_JSON_MAX_DEPTH);
+    bool good = leat_json_next(&r, &token) == 0 && token == LEAT_JSON_OBJECT_BEGIN;
+    while (good && !found && leat_json_next(&r, &token) == 0 && token == LEAT_JSON_KEY) {
+        found = leat_slice_is(r.text, key);
+        good = leat_json_skip(&r, &raw) == 0;
+    }
+    leat_buf_close(&scratch);
+    return good && found ? raw : (leat_slice){NULL, 0};
+}

@@ -38,5 +38,10 @@ void leat_tree_free(leat_value *v); /* NULL is harmless */
 const leat_value *leat_tree_member(const leat_value *v, const char *key);
 /* The member as a text; "" if it is absent or no scalar. */
 const char *leat_tree_text(const leat_value *v, const char *key);
+/* The member as a number; 0 likewise. */
+double leat_tree_number(const leat_value *v, const char *key);
+
+/* A member's JSON as it stands in the text of an object; at == NULL: there is none. */
+leat_slice leat_tree_raw(leat_slice json, const char *key);
 
 #endif

@@ -18,8 +18,9 @@ enum { USUAL_LIMIT = 20, MAX_LIMIT = 500 };
 #define NO_STORE "Cache-Control: no-store\r\n"
 
 static const leat_ask_kind *const kinds[] = {
-    &leat_ask_summary, &leat_ask_topics, &leat_ask_topic,  &leat_ask_clients, &leat_ask_client,
-    &leat_ask_pool,    &leat_ask_config, &leat_ask_script, &leat_ask_watches, &leat_ask_postgres,
+    &leat_ask_summary, &leat_ask_topics, &leat_ask_topic,  &leat_ask_clients,    &leat_ask_client,
+    &leat_ask_pool,    &leat_ask_config, &leat_ask_script, &leat_ask_watches,    &leat_ask_postgres,
+    &leat_ask_publish, &leat_ask_resync, &leat_ask_reload, &leat_ask_disconnect,
 };
 
 static void on_looked(leat_look *look);
@@ -179,6 +180,48 @@ static void on_looked(leat_look *look)
         answer(ask);
 }
 
+static void start(leat_ask *ask)
+{
+    if (ask->kind->question == NULL)
+        answer(ask);
+    else
+        leat_look_begin(&ask->look, ask->inside->lookout, ask->kind->question, &ask->asked,
+                        ask->only);
+}
+
+static void on_body(void *arg)
+{
+    leat_ask *ask = arg;
+    leat_http_conn *conn = ask->conn;
+    leat_slice body = leat_http_conn_request(conn)->body;
+    if (leat_json_validate(body, LEAT_JSON_MAX_DEPTH) < 0) {
+        free_ask(ask);
+        refuse(conn, 400, "bad_request", "the data is not JSON");
+        return;
+    }
+    ask->asked.data = leat_memdup(body.at, body.len);
+    start(ask);
+}
+
+static void begin(leat_ask *ask, const leat_http_request *r)
+{
+    leat_http_conn *conn = ask->conn;
+    const char *problem = read_parameters(ask, r, &ask->only);
+    if (problem == NULL && ask->kind->needs_body && !r->has_body)
+        problem = "expected JSON as the body";
+    if (problem != NULL) {
+        free_ask(ask);
+        refuse(conn, 400, "bad_request", problem);
+        return;
+    }
+    leat_http_conn_set_task(conn,
+                            (leat_http_task){.cancel = on_cancel, .on_body = on_body, .arg = ask});
+    if (ask->kind->needs_body)
+        leat_http_conn_read_body(conn);
+    else
+        start(ask);
+}
+
 void leat_ask_begin(const leat_inside *inside, leat_http_conn *conn)
 {
     const leat_http_request *r = leat_http_conn_request(conn);
@@ -192,20 +235,10 @@ void leat_ask_begin(const leat_inside *inside, leat_http_conn *conn)
         return;
     }
     leat_ask *ask = leat_calloc(1, sizeof(*ask));
-    int only = kind->only;
     ask->inside = inside;
     ask->conn = conn;
     ask->kind = kind;
+    ask->only = kind->only;
     ask->look.done = on_looked;
-    const char *problem = read_parameters(ask, r, &only);
-    if (problem != NULL) {
-        free_ask(ask);
-        refuse(conn, 400, "bad_request", problem);
-        return;
-    }
-    leat_http_conn_set_task(conn, (leat_http_task){.cancel = on_cancel, .arg = ask});
-    if (kind->question == NULL)
-        answer(ask);
-    else
-        leat_look_begin(&ask->look, inside->lookout, kind->question, &ask->asked, only);
+    begin(ask, r);
 }

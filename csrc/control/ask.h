@@ -22,7 +22,7 @@ typedef struct leat_ask_kind {
                            it has none */
     bool needs_name;    /* ?name= is required */
     bool needs_client;  /* ?client=WORKER-NUMBER is required; only that worker is asked */
-    bool needs_body;    /* JSON */
+    bool needs_body;    /* JSON, which becomes asked.data */
     const leat_question *question; /* NULL: nothing is asked of the workers */
     int only;                      /* the worker that is asked, or LEAT_LOOK_ALL */
     /* The workers have answered. Returns false if it has begun another look, which is answered in
@@ -49,6 +49,7 @@ struct leat_ask {
     leat_topic_rows names; /* topics: those of the first look */
     size_t total;
     int step;
+    int only; /* the worker that is asked, or LEAT_LOOK_ALL */
 };
 
 /* Answers the request, now or later. inside is borrowed until then. */
@@ -61,5 +62,6 @@ extern const leat_ask_kind leat_ask_topics, leat_ask_topic;
 extern const leat_ask_kind leat_ask_clients, leat_ask_client;
 extern const leat_ask_kind leat_ask_summary, leat_ask_pool, leat_ask_config, leat_ask_script;
 extern const leat_ask_kind leat_ask_watches, leat_ask_postgres;
+extern const leat_ask_kind leat_ask_publish, leat_ask_resync, leat_ask_reload, leat_ask_disconnect;
 
 #endif

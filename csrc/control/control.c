@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/ask.h"
+#include "control/tail.h"
 #include "http/http_server.h"
 #include "net/listener.h"
 
@@ -97,7 +98,8 @@ static void on_request(leat_http_conn *conn)
 {
     leat_control *c = LEAT_CONTAINER_OF(leat_http_conn_side(conn), leat_control, side);
     leat_metrics_add(c->side.metrics, LEAT_M_CONTROL_REQUESTS, 1);
-    leat_ask_begin(&c->inside, conn);
+    if (!leat_tail_begin(c->inside.engine, conn))
+        leat_ask_begin(&c->inside, conn);
 }
 
 /* The log names who did something. */

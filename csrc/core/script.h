@@ -50,6 +50,7 @@ struct leat_session {
     int64_t expires_at;
     const leat_terms *terms; /* NULL: the configuration's limits hold */
     const leat_planned *plan;
+    bool is_operator; /* may follow every topic: no handler decides, and snapshots are null */
 };
 
 /* Returns what the session's clients may have; `otherwise` is the configuration's. session may be

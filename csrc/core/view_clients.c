@@ -164,7 +164,7 @@ bool leat_view_clients(leat_core *core, leat_client_walk *walk)
 
 /* --- one client --- */
 
-static leat_client *find(leat_core *core, uint64_t number)
+leat_client *leat_view_find_client(leat_core *core, uint64_t number)
 {
     for (leat_list *l = core->clients.next; l != &core->clients; l = l->next) {
         leat_client *c = LEAT_CONTAINER_OF(l, leat_client, link);
@@ -189,7 +189,7 @@ static void write_sub(const leat_sub *s, leat_buf *json)
 
 bool leat_view_client(leat_core *core, size_t worker, uint64_t number, leat_buf *json)
 {
-    leat_client *c = find(core, number);
+    leat_client *c = leat_view_find_client(core, number);
     size_t n = 0;
     if (c == NULL)
         return false;

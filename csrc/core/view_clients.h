@@ -67,6 +67,9 @@ bool leat_view_clients(leat_core *core, leat_client_walk *walk);
 enum { LEAT_VIEW_SUBSCRIPTIONS = 200 };
 bool leat_view_client(leat_core *core, size_t worker, uint64_t number, leat_buf *json);
 
+/* Borrowed; NULL: there is no such client. */
+struct leat_client *leat_view_find_client(leat_core *core, uint64_t number);
+
 /* Appends a row's members, the first one without a comma. */
 void leat_client_row_write(const leat_client_row *row, leat_buf *json);
 

@@ -95,6 +95,7 @@ suite_package() {
   check "the package is installed" install_in_debian "$old"
   check "leat version" in_debian leat version
   check "the manual pages are there" test -s "$work/debian/usr/share/man/man1/leat.1.gz"
+  check "bash completes" test -s "$work/debian/usr/share/bash-completion/completions/leat"
   check "leat migrate" in_debian leat migrate --database "$debian_url"
   check "the example's tables" psql -qX -v ON_ERROR_STOP=1 -d "$debian_url_here" -f lua/apps/chat/schema.sql
   check "the service starts without rights" serve_in_debian

@@ -38,6 +38,11 @@ leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice u
     return &s->base;
 }
 
+void leat_session_make_operator(leat_session *session)
+{
+    session->is_operator = true;
+}
+
 /* Few sessions have terms, so these are a block of their own, with the tenant's name at its end. */
 void leat_session_set_terms(leat_session *session, const leat_terms *terms)
 {

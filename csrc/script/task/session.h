@@ -22,6 +22,8 @@
 /* user_id.at == NULL: none; user_json.at == NULL: no user. head: packed. All are copied. */
 leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice user_json,
                                leat_slice head, int64_t expires_at);
+/* For a session that nobody else holds yet. */
+void leat_session_make_operator(leat_session *session);
 /* Sets the limits of a session that nobody else holds yet; copied. */
 void leat_session_set_terms(leat_session *session, const leat_terms *terms);
 /* Takes the plan, for a session that nobody else holds yet. */

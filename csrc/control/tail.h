@@ -1,0 +1,20 @@
+/* tail.h - `tail`: the connection goes to a worker, and becomes a client that follows one topic.
+ *
+ * Ownership  the connection leaves the control. The client is the worker's, as every client.
+ * Threads    leat_tail_begin: the loop of the control socket.
+ * Units      seq.
+ * Errors     answered as JSON, before the stream begins.
+ *
+ * The stream is that of a stream route (Server-Sent Events). The operator is authorised by the
+ * socket: no handler runs, and a snapshot has no data, only its position.
+ */
+#ifndef LEAT_CONTROL_TAIL_H
+#define LEAT_CONTROL_TAIL_H
+
+#include "engine/engine.h"
+#include "http/http_conn.h"
+
+/* Takes the request over if it asks for that: GET /tail?name=TOPIC[&epoch=EPOCH&seq=SEQ]. */
+bool leat_tail_begin(leat_engine *engine, leat_http_conn *conn);
+
+#endif
