@@ -140,10 +140,11 @@ typedef void (*leat_stopped_fn)(void *arg);
  * Threads: any. In callbacks: yes. */
 void leat_stop(leat_server *s, leat_stopped_fn on_stopped, void *arg);
 
-/* Ends the server, if it still runs, without a drain; waits for its threads, which takes moments,
- * and no longer than database_connect_timeout_ms while it starts at a database that does not
- * answer; frees it. No callback is called any more, but for one that runs on Leat's own thread at
- * this moment, for which it waits. Requests that were not answered are freed, too. NULL is allowed.
+/* Ends the server, if it still runs, without a drain; waits for its threads; frees it. That takes
+ * moments, or, where the database does not answer, no longer than control_timeout_ms and
+ * database_connect_timeout_ms together. No callback is called any more, but for one that runs on
+ * Leat's own thread at this moment, for which it waits. Requests that were not answered are freed,
+ * too. NULL is allowed.
  * Threads: the host thread; no other may be in a function of this server. In callbacks: no. */
 void leat_server_free(leat_server *s);
 

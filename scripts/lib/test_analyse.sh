@@ -39,9 +39,10 @@ beyond_tsan='^(script_sandbox|script_load)$'
 # and is too slow for what script_sandbox measures.
 beyond_valgrind='^(wire_json_write|script_lua_json|script_lua_row|http_file|script_sandbox|net_listener)$'
 # What crosses threads: the hub and its workers, certificates, keys and files that other threads read, starts and ends.
-threaded_specs=(catch_up concurrency drain gzip handshake jwks reload revocation tls tls_flows tls_reload)
+threaded_specs=(catch_up concurrency drain embed_storm gzip handshake jwks reload revocation tls tls_flows tls_reload)
 
 # The unit tests with the thread sanitizer and under valgrind, and the specs of several threads with the thread sanitizer.
+# Programs that embed the library have both.
 # Unit tests run one at a time: some look at the queries of the whole cluster.
 suite_sanitizers() {
   build tsan
@@ -57,4 +58,7 @@ suite_sanitizers() {
   specs=("${specs[@]/%/_spec.lua}")
   LEAT_BIN=$root/build/tsan/csrc/app/leat busted --lua=lua5.4 --output=TAP --pattern=_spec%.lua$ \
     "${specs[@]}"
+  LEAT_BIN=$root/build/valgrind/csrc/app/leat EMBED_ROUNDS=6 \
+    EMBED_UNDER='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99' \
+    busted --lua=lua5.4 --output=TAP spec/integration/embed_storm_spec.lua
 }

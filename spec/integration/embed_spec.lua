@@ -100,16 +100,6 @@ describe("libleat", function()
     assert.matches("leat_reload: its comment does not say on which threads", p:output())
   end)
 
-  it("publishes, subscribes, is slow, is revoked", function()
-    local p = host("talk", 0)
-
-    assert.equal(24, #p.out, p:output())
-  end)
-
-  it("calls back on a thread of its own if asked to", function()
-    host("own", 0)
-  end)
-
   it("ends a process that breaks a rule", function()
     for name, says in pairs {
       nested = "leat: leat_dispatch: not from a callback",
