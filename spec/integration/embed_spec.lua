@@ -172,13 +172,28 @@ describe("libleat", function()
     end)
   end)
 
-  it("runs the program of docs/embedding.md", function()
-    files.write(folder .. "/room.c", markdown.block(PAGE, "c room.c"))
+  -- Builds and runs it in a new database, as the page says.
+  local function assert_room(program)
+    files.write(folder .. "/room.c", program)
     local fresh = postgres.database()
     local p = run("DATABASE_URL='" .. fresh.url .. "' && " .. markdown.block(PAGE, "sh build"):gsub("\n", " && "), 0)
     fresh:drop()
 
     assert.equal(markdown.block(PAGE, "text output"), table.concat(p.out, "\n"))
+  end
+
+  it("runs the program of docs/embedding.md", function()
+    assert_room(markdown.block(PAGE, "c room.c"))
+  end)
+
+  it("runs it in the other loops of that page", function()
+    for _, name in ipairs { "c tick", "c epoll" } do
+      local include, loop_text = markdown.block(PAGE, name):match("^(#include [^\n]+\n)(.*)$")
+      local program = markdown.block(PAGE, "c room.c")
+      local first, last = program:find("    struct pollfd leat.-\n    }\n")
+
+      assert_room(include .. program:sub(1, first - 1) .. loop_text .. "\n" .. program:sub(last + 1))
+    end
   end)
 
   describe("leat.host", function()
