@@ -1,4 +1,3 @@
-#!/usr/bin/env lua5.4
 -- The lounge: a chat, and this program is all of its backend. Its own HTTP server (http.lua) has the page, signs people
 -- in, and takes what they say. Leat runs inside, for what is to be seen at once by everybody: a WebSocket that arrives
 -- here is handed over to it. And the program itself reads along, as the moderator.
