@@ -48,9 +48,9 @@ static const struct {
      "0804 2a0e 0a0163 42097b2261223a5b315d7d", "subscribe id=<4> topic=<c> params=<{\"a\":[1]}>"},
     {"{\"id\":4,\"subscribe\":{\"channel\":\"c\",\"token\":\"t\\\"\\u0001B\",\"data\":5}}",
      "0804 2a0c 0a0163 120474220142 420135",
-     "subscribe id=<4> topic=<c> params=<{\"token\":\"t\\\"\\u0001B\",\"data\":5}>"},
+     "subscribe id=<4 token> topic=<c> params=<{\"token\":\"t\\\"\\u0001B\",\"data\":5}>"},
     {"{\"id\":4,\"subscribe\":{\"channel\":\"c\",\"token\":\"t\"}}", "0804 2a06 0a0163 120174",
-     "subscribe id=<4> topic=<c> params=<{\"token\":\"t\"}>"},
+     "subscribe id=<4 token> topic=<c> params=<{\"token\":\"t\"}>"},
     {"{\"id\":4,\"subscribe\":{\"channel\":\"c\",\"type\":1}}", "0804 2a05 0a0163 7801",
      "absent id=<4>"},
 
