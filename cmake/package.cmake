@@ -5,6 +5,7 @@ set(data ${CMAKE_INSTALL_DATADIR}/leat)
 install(DIRECTORY lua DESTINATION ${data} COMPONENT common REGEX "/apps/.*/(spec|node_modules|npm)$" EXCLUDE)
 install(DIRECTORY config/schema DESTINATION ${data}/config COMPONENT common)
 install(DIRECTORY clients/js/src DESTINATION ${data}/clients/js COMPONENT common)
+install(DIRECTORY packaging/prometheus packaging/grafana DESTINATION ${data} COMPONENT common)
 if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(CMAKE_INSTALL_SYSCONFDIR /etc) # as GNUInstallDirs has it in CMAKE_INSTALL_FULL_SYSCONFDIR
 endif()

@@ -149,6 +149,7 @@ typedef struct series {
 
 static const series table[LEAT_M_COUNT] = {
     [LEAT_M_CONNECTIONS] = GAUGE("leat_connections", "WebSocket and SSE clients."),
+    [LEAT_M_MAX_CONNECTIONS] = GAUGE("leat_max_connections", "The key max_connections."),
     [LEAT_M_CLIENTS_LEAT] = CLIENTS("leat.v1"),
     [LEAT_M_CLIENTS_JSON] = CLIENTS("centrifuge-json"),
     [LEAT_M_CLIENTS_PROTO] = CLIENTS("centrifuge-protobuf"),

@@ -18,8 +18,9 @@
  */
 typedef enum leat_metric {
     /* gauges and counters */
-    LEAT_M_CONNECTIONS,  /* leat_connections (gauge): WebSocket and SSE clients */
-    LEAT_M_CLIENTS_LEAT, /* leat_clients{protocol=...} (gauge) */
+    LEAT_M_CONNECTIONS,     /* leat_connections (gauge): WebSocket and SSE clients */
+    LEAT_M_MAX_CONNECTIONS, /* leat_max_connections (gauge) */
+    LEAT_M_CLIENTS_LEAT,    /* leat_clients{protocol=...} (gauge) */
     LEAT_M_CLIENTS_JSON,
     LEAT_M_CLIENTS_PROTO,
     LEAT_M_SUBS_NEW, /* leat_subscriptions{state=...} (gauge), in enum order */

@@ -110,6 +110,8 @@ leat_engine *leat_engine_new(const leat_config *config, leat_log *log, const lea
     s->host = host;
     s->metrics = leat_metrics_registry_new();
     s->own_metrics = leat_metrics_new(s->metrics);
+    leat_metrics_set(s->own_metrics, LEAT_M_MAX_CONNECTIONS,
+                     (int64_t)config->limits.max_connections);
     leat_log_count_in(log, leat_metrics_new(s->metrics));
     s->addresses = leat_address_limit_new(&(leat_address_limits){
         .connections = connections_of_address(config),

@@ -74,6 +74,7 @@ static void renders_every_series_even_at_zero(void **state)
     (void)state;
     static const char *const lines[] = {
         "leat_connections 0",
+        "leat_max_connections 0",
         "leat_clients{protocol=\"leat.v1\"} 0",
         "leat_clients{protocol=\"centrifuge-json\"} 0",
         "leat_clients{protocol=\"centrifuge-protobuf\"} 0",
