@@ -14,6 +14,7 @@ need_for_test() {
     need '' libclang-rt-dev
   need pkill procps
   need pgbouncer pgbouncer
+  need promtool prometheus
   need openssl openssl
   need readelf binutils
   need c++ g++
