@@ -1,5 +1,5 @@
--- The alerts of packaging/prometheus: each is provoked once, at a real server that a real Prometheus watches. Those that
--- take hours are provoked with made-up series.
+-- The alerts of packaging/prometheus: each is provoked once, at a real server that a real Prometheus watches. Those
+-- that take hours are provoked with made-up series.
 
 local cjson = require "cjson"
 local env = require "spec.support.env"
@@ -79,7 +79,8 @@ scrape_configs:
     local pair = tls.certificate(folder, "soon", { days = 2 })
     local variables = tls.variables(pair)
     for name, value in pairs { LEAT_WORKERS = 1, LEAT_POOL_SIZE = 2, LEAT_MAX_CONNECTIONS = 20,
-      LEAT_COMPARE_INTERVAL_MS = 200, LEAT_SLOW_CLIENT_TIMEOUT_MS = 500, LEAT_MAX_SEND_BUFFER_BYTES = 4096 } do variables[name] = value end
+      LEAT_COMPARE_INTERVAL_MS = 200, LEAT_SLOW_CLIENT_TIMEOUT_MS = 500,
+      LEAT_MAX_SEND_BUFFER_BYTES = 4096 } do variables[name] = value end
     s = stage.open { app = fixtures.app:gsub("return app%s*$", [[
       app:method("boom", function() error "boom" end)
       return app]]), schema = fixtures.schema, log = { "WARN", "ERROR" } }
