@@ -40,6 +40,8 @@ static bool is_placed(const hub_topic *t)
     return t->at.seq != LEAT_HUB_UNKNOWN;
 }
 
+/* A topic can be HUB_ASKED_NEXT although nothing is scheduled: a fetch does not start while the hub
+ * is not ready. So it is scheduled again. */
 void hub_want_next(hub_topic *t)
 {
     switch (t->query) {
@@ -50,6 +52,8 @@ void hub_want_next(hub_topic *t)
         leat_sweep_schedule(t->hub->loop, &t->hub->want.start);
         break;
     case HUB_ASKED_NEXT:
+        leat_sweep_schedule(t->hub->loop, &t->hub->want.start);
+        break;
     case HUB_ASKED:
     case HUB_ASKED_TOO_EARLY:
         break;

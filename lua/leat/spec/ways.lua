@@ -73,13 +73,13 @@ function M.overlapping(steps, n_positions)
   return ways
 end
 
--- The same actions, and one more amid those of a position; the listener is cut before them.
+-- The same actions, and one more amid those of a position.
 local function with_act(way, position, act)
   local made = {}
   for at, actions in pairs(way) do made[at] = table.move(actions, 1, #actions, 1, {}) end
   if act then
     made[position] = made[position] or {}
-    table.insert(made[position], act == "cut" and 1 or #made[position] // 2 + 1, { act = act })
+    table.insert(made[position], #made[position] // 2 + 1, { act = act })
   end
   return made
 end
@@ -100,7 +100,7 @@ local function fault_ways(n_commits, n_positions, others, fault, is_act)
   local ways = {}
   for position = n_positions, 1, -1 do
     ways[#ways + 1] = with_act(together(n_commits, position), position, is_act and fault)
-    for _, list in ipairs(fault ~= "cut" and others or {}) do
+    for _, list in ipairs(others) do
       if list[position] then ways[#ways + 1] = with_act(list[position], position, is_act and fault) end
     end
   end
@@ -110,8 +110,7 @@ end
 
 --- Announcements are dropped, doubled or delayed; or, at one position, the listener is cut, everybody gets a fresh
 --- snapshot, or somebody else loses a right. A list for each of these: the commits are all at one position, or, chosen
---- by the seed, as in M.whole and M.open (but for a cut, which has the first only). with_modes: announcements can be
---- meddled with.
+--- by the seed, as in M.whole and M.open. with_modes: announcements can be meddled with.
 function M.faults(n_commits, steps, n_positions, seed, with_modes)
   local lists, others = {}, { M.whole(n_commits, n_positions), M.open(steps, n_positions) }
   local function add(fault, is_act)

@@ -355,6 +355,26 @@ static void fetches_nothing_before_the_hub_is_ready(void **state)
     assert_int_equal(HUB_ASKED_NEXT, w->topic.query);
 }
 
+/* A topic was wanted while the broker was away; no probe is due when it is back. */
+static void fetches_what_was_wanted_before_the_hub_was_ready(void **state)
+{
+    world *w = *state;
+    hub_want_probe(&w->hub);
+    turn(w);
+    answer(0);
+    w->hub.phase = HUB_UNCONNECTED;
+    hub_want_next(&w->topic);
+    turn(w);
+    assert_null(asked);
+
+    w->hub.phase = HUB_READY;
+    hub_want_probe(&w->hub);
+    hub_want_all(&w->hub);
+    turn(w);
+
+    assert_int_equal(HUB_ASKED, w->topic.query);
+}
+
 /* Nothing that was heard is missing, so what the outbox has is a repair. */
 static void counts_what_it_brings_unheard_of_as_lost(void **state)
 {
@@ -394,6 +414,7 @@ int main(void)
         TEST(ignores_rows_of_what_is_not_wanted_any_more),
         TEST(has_the_history_confirmed_where_a_read_tells),
         TEST(fetches_nothing_before_the_hub_is_ready),
+        TEST(fetches_what_was_wanted_before_the_hub_was_ready),
         TEST(counts_what_it_brings_unheard_of_as_lost),
         TEST(compares_all_topics_now_and_then),
     };
