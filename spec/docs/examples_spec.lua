@@ -32,18 +32,18 @@ describe("the README's live chat", function()
 
   it("is what its JavaScript takes it for", function()
     local js = markdown.block(ROOT .. "README.md", "js")
-    local path = js:match("location%.host}(/ws[^`]*)`")
-    local alice, other = s:connect { path = path }, s:connect { path = path }
+    local token, topic = js:match 'token: "([^"]+)"', js:match 'subscribe%("([^"]+)"'
+    local alice, other = s:connect { token = token }, s:connect { token = token }
 
-    local snapshot = alice:ask({ op = "subscribe", id = 1, topic = "chat:1" }, "snapshot")
+    local snapshot = alice:ask({ op = "subscribe", id = 1, topic = topic }, "snapshot")
     assert.same({}, snapshot.data)
-    other:subscribe("chat:1")
-    alice:send { op = "publish", id = 2, topic = "chat:1", data = { body = "hello" } }
+    other:subscribe(topic)
+    alice:send { op = "publish", id = 2, topic = topic, data = { body = "hello" } }
 
     local event = other:expect("event")
     assert.same({ "Alice", "hello" }, { event.data.author, event.data.body })
-    local late = s:connect { path = path }
-    local message = late:subscribe("chat:1").data[1]
+    local late = s:connect { token = token }
+    local message = late:subscribe(topic).data[1]
     assert.same(event.data, message)
   end)
 
