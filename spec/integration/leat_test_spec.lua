@@ -2,6 +2,7 @@
 
 local env = require "spec.support.env"
 local files = require "spec.support.files"
+local installed = require "spec.support.installed"
 local loop = require "spec.support.loop"
 local process = require "spec.support.process"
 
@@ -71,6 +72,31 @@ describe("leat test", function()
 
     assert.equal(143, p:wait(30000))
     assert.is_false(files.exists(cluster))
+  end)
+
+  it("runs where it is installed, for an ordinary user, and needs nothing of a build tree", function()
+    local tree = installed.install {}
+    finally(function() tree:remove() end)
+    files.write_all(tree.folder .. "/application", { ["app.lua"] = APP, ["spec/a_spec.lua"] = SPEC })
+    tree:run("chmod -R a+rX .", 0)
+    local somebody = tree:run("id -u", 0):output():match("^0") and "runuser -u nobody -- " or ""
+
+    local command = 'cd application && %senv -i PATH="$PATH" HOME=/tmp %s/bin/leat test --output=TAP spec'
+    local p = tree:run(command:format(somebody, tree.prefix), 1)
+
+    local output = p:output()
+    assert.matches("\nok 2 ", output)
+    assert.matches("\nnot ok 3 ", output)
+    assert.is_false(files.exists(assert(output:match("cluster (/%S+)"))))
+  end)
+
+  it("says where a spec cannot be read", function()
+    files.write(folder .. "/broken_spec.lua", "describe('x', function()")
+
+    local p = process.spawn(env.binary(), { args = { "test", "broken_spec.lua" }, cwd = folder, env = {} })
+
+    assert.is_true(p:wait(60000) ~= 0)
+    assert.matches("broken_spec.lua:1: 'end' expected", (p:output():gsub("\27%[[%d;]*m", "")), 1, true)
   end)
 
   it("says what is missing", function()
