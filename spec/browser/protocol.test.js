@@ -37,11 +37,15 @@ describe("the client", () => {
       });
   }
 
-  /** Answers in the server's place: answer(message, socket) for each message of the client. */
+  /** Answers in the server's place: answer(message, socket) for each message of the client but the token. */
   function playing(answer) {
     return (page) =>
       page.routeWebSocket(/\/ws\?/, (socket) => {
-        socket.onMessage((text) => answer(JSON.parse(text), socket));
+        socket.onMessage((text) => {
+          const message = JSON.parse(text);
+          if (message.op === "authenticate") send(socket, { op: "ok", id: message.id });
+          else answer(message, socket);
+        });
       });
   }
 
