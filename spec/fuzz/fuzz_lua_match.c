@@ -119,11 +119,9 @@ static void compare(lua_State *L, int ours, int theirs, const struct call *c)
         CHECK(status == LUA_ERRRUN);
         return;
     }
+    if (status != LUA_OK && is_about_pattern(lua_tostring(L, middle)))
+        return; /* Lua's own may try for ever before it comes to the malformed part, or never */
     int their_status = answer(L, theirs, c);
-    if (status != LUA_OK && their_status == LUA_OK) {
-        CHECK(is_about_pattern(lua_tostring(L, middle)));
-        return;
-    }
     CHECK(status == their_status);
     if (status != LUA_OK)
         return;
