@@ -11,7 +11,7 @@
 --
 -- Only files whose content differs are written, so that the next build of the copy compiles only those.
 
-local PARTS = { "CMakeLists.txt", "cmake", "csrc", "bench", "config", "lua", "spec/torture" }
+local PARTS = { "CMakeLists.txt", "cmake", "csrc", "bench", "config", "lua", "packaging", "spec/torture" }
 
 local root = assert(arg[1], "takes the root of the sources")
 

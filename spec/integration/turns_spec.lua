@@ -47,7 +47,7 @@ describe("a turn", function()
     local other = pg.connect(s.db.url)
     other:run "begin; lock flag in access exclusive mode"
     for id = 1, 30 do
-      s:connect({ token = "2" }):send { op = "subscribe", id = 1, topic = "bad:" .. id, timeout_ms = 400 }
+      s:connect({ token = "2" }):send { op = "subscribe", id = 1, topic = "bad:" .. id, timeout_ms = 1500 }
     end
     loop.eventually(function() return s:metrics().leat_turn_waiters > 10 end)
 
