@@ -34,6 +34,25 @@ app:topic("room:{id:int}", {
   end,
 })
 
+-- The same three reads in two round trips: the snapshot reads the room again, in one batch with the rest.
+app:topic("batch:{id:int}", {
+  subscribe = function(ctx, args)
+    local room = ctx.db:one("select id, title from rooms where id = $1", args.id)
+    if not room then
+      return leat.deny("not_found")
+    end
+    return leat.subscribe_authorized(ctx, room, {
+      snapshot = function(db, row)
+        local rooms, notes = db:batch {
+          { "select id, title from rooms where id = $1", row.id },
+          { "select id, body from notes where room_id = $1 order by id", row.id },
+        }
+        return rooms[1] and { title = rooms[1].title, notes = notes } or leat.deny("not_found")
+      end,
+    })
+  end,
+})
+
 -- One read for all who come at the same time: the snapshot is the topic's, not the viewer's.
 app:topic("shared:{id:int}", {
   subscribe = function(ctx, args)

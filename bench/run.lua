@@ -8,6 +8,7 @@ local cjson = require "cjson"
 local uv = require "luv"
 
 local options_of = require "bench.lib.options"
+local postgres_cost = require "bench.lib.postgres_cost"
 local process = require "bench.lib.process"
 local report = require "bench.lib.report"
 local scenarios = require "bench.lib.scenarios"
@@ -146,8 +147,13 @@ local function measure(context, scenario, arguments, name)
     scenario.before(context, arguments)
   end
   local server, how = servers.start[name](context, { env = scenario.env, past = scenario.past, pipe = false })
-  local out, why = process.run(context.bin .. "/bench_load",
-    { core = context.load_core, args = load_arguments(scenario, arguments, how, server.pid, context) })
+  local function load()
+    return process.run(context.bin .. "/bench_load",
+      { core = context.load_core, args = load_arguments(scenario, arguments, how, server.pid, context),
+        limit_ms = scenario.limit_ms })
+  end
+  local results, postgres_us = postgres_cost.of(context, false, load)
+  local out, why = results[1], results[2]
   process.stop(server)
   if server.beside then
     process.stop(server.beside)
@@ -156,7 +162,9 @@ local function measure(context, scenario, arguments, name)
     local _, log = process.output(server)
     error(("%s: %s%s"):format(name, why, log:sub(-1000)), 0)
   end
-  return cjson.decode(out)
+  local figures = cjson.decode(out)
+  figures.postgres = { cpu_us = postgres_us / arguments.clients }
+  return figures
 end
 
 -- Of a curve, --quick measures the two ends.

@@ -22,8 +22,9 @@ if(LEAT_HARDEN AND NOT LEAT_SANITIZE AND NOT LEAT_COVERAGE)
   # -U first: some distributions' compilers define it themselves.
   target_compile_options(leat_hardening INTERFACE
     $<${optimised}:-U_FORTIFY_SOURCE> $<${optimised}:-D_FORTIFY_SOURCE=${fortify}>)
+  # -fno-plt: functions of libraries are bound at the start (-z now), so each is called by its address.
   foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
-               -ftrivial-auto-var-init=zero)
+               -ftrivial-auto-var-init=zero -fno-plt)
     string(MAKE_C_IDENTIFIER "LEAT_HAS${flag}" known)
     check_c_compiler_flag(${flag} ${known})
     if(${known})

@@ -16,7 +16,7 @@ return {
   listen = "127.0.0.1:8080",
 
   -- The address and port to serve on with TLS 1.2 and 1.3, beside the one above or instead of it, for instance
-  -- ":443". Empty: none. docs/operations.md, "TLS", tells how to get and renew certificates.
+  -- ":443". Empty: none. docs/operations/secure.md, "TLS", tells how to get and renew certificates.
   tls_listen = "",
   -- PEM files, separated by commas. Each has a certificate, and behind it those that lead to its authority
   -- (an ACME client's fullchain.pem). A client gets the certificate for the host name that it asks for, a
@@ -143,7 +143,21 @@ return {
   -- embeds the server has no such socket.
   control = "",
 
-  -- "debug", "info", "warn" or "error". The log goes to the standard error, a line each.
+  -- The console: a page that shows how the server fares, and the same questions as JSON (docs/console.md).
+  -- An address and port, for instance "127.0.0.1:8090", or the absolute path of a Unix socket, which then
+  -- only the user and the group of the server may use. Empty: there is no console.
+  console_listen = "",
+  -- The secret that the console asks for: at least 16 visible ASCII characters. Without one, whoever reaches
+  -- the address is let in; so the server does not start without one if other machines reach it. Better set
+  -- by the environment (LEAT_CONSOLE_TOKEN) than written here, if others may read this file.
+  console_token = "",
+  -- The names by which browsers ask for the console, separated by commas, for instance that of a reverse
+  -- proxy: others are answered 421, so that no page of the internet can make its own name point to it.
+  -- Empty: only IP addresses and names of this machine.
+  console_hosts = "",
+
+  -- "debug", "info", "warn" or "error", and behind it levels of subsystems: "info,sub=debug,http=warn"
+  -- (docs/logs.md lists them). The log goes to the standard error, a line each.
   log_level = "info",
   -- "logfmt": time, level, subsystem, words, key=value. "json": the same as one object a line, for
   -- programs that collect logs.
@@ -158,13 +172,17 @@ return {
   -- does not fit is dropped, and a line says how many were.
   log_buffer_bytes = 1048576,
 
-  -- Threads that serve, each with a loop, a Lua state, and database connections of its own.
-  workers = 1,
+  -- Threads that serve, each with a loop, a Lua state, and database connections of its own. "auto": one
+  -- for each core that the server may use, but no more than half of pool_size: a worker with a single
+  -- connection can keep none for handshakes. The cores that a container's quota allows are not
+  -- counted: set their number there.
+  workers = "auto",
 
   --------------------------------------------------------------------------------------------------
   -- The database
 
-  -- Connections of one worker, at most; they are opened when needed.
+  -- Connections of all workers together, at most; they are opened when needed. They are shared out
+  -- among the workers, and each has one at least.
   pool_size = 10,
   -- Requests of one worker that may wait for a connection; further ones get "unavailable" at once.
   pool_max_waiters = 10000,
@@ -204,6 +222,15 @@ return {
   max_connections_per_address = 0,
   connection_rate_per_address = 1000,
   connection_burst_per_address = 5000,
+  -- HTTP requests that all connections of one address make, for files, routes and upgrades: so many a second in the
+  -- long run, and so many at once. One more is answered 429 with Retry-After, before a handler runs.
+  request_rate_per_address = 500,
+  request_burst_per_address = 5000,
+  -- Subscribes of all clients of one address, likewise. The burst is enough for 256 clients that come back at once with
+  -- 256 subscriptions each. One more is answered "rate_limited" with retry_after_ms, before its handler runs. Where
+  -- peers on this machine may have more connections than others, these two rates do not bound them.
+  subscribe_rate_per_address = 200,
+  subscribe_burst_per_address = 65536,
   -- A WebSocket client may ask (/ws?authenticate=message) to bring its token in its first message, and not in the URL
   -- or a header. That message has so many bytes at most, and so long to arrive; there are so many such clients at once,
   -- shared out evenly among the workers, and a further one is answered 503. 0: none may do that (403).
@@ -218,6 +245,11 @@ return {
   -- deadline.
   max_handshakes = 10000,
   max_handshakes_per_user = 2500,
+  -- Bounds of that retry_after_ms. It is the time in which the pool serves those who wait now (their number, by the
+  -- pace at which connections have come free lately), and a part of it more, at random, up to as much again. If
+  -- nobody waits, or the pace is not known yet, the time is one second.
+  retry_after_min_ms = 100,
+  retry_after_max_ms = 30000,
   -- Publishes of one user to one topic, on one worker: so many a second in the long run, and so many at
   -- once. One more is answered "rate_limited" with retry_after_ms. A client without a user is one of its
   -- own here.
@@ -340,6 +372,10 @@ return {
   trim_interval_ms = 5000,
   -- How long a topic that has lost its last subscriber stays in memory.
   topic_linger_ms = 5000,
+  -- true: a statement of a handler carries the id of its request (traceparent or X-Request-Id) as a
+  -- comment, for Postgres' log and pg_stat_activity. Such a statement is parsed and planned anew
+  -- each time; so this is for looking for something, and not for always (docs/logs.md).
+  sql_request_id = false,
 
   --------------------------------------------------------------------------------------------------
   -- Tokens (leat.jwt)

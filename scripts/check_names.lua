@@ -15,6 +15,8 @@ local FOREIGN = {
   UV_EACCES = "libuv",
   array_out = "PostgreSQL",
   lua_Alloc = "Lua",
+  sd_listen_fds = "libsystemd",
+  sd_notify = "libsystemd",
 }
 
 local M = {}

@@ -2,9 +2,11 @@
  *
  *   flood port=N kind=KIND [connections=N] [addresses=N] [topic=bare:0]
  *
- * KIND: connects, malformed, pings, messages, subscribes, huge, slow (subscribes to topic, and
- * never reads). The connections come from 127.0.1.1, 127.0.1.2, … A connection that is closed is
- * opened again. It runs until it is killed, and prints "flooding" once all have been opened.
+ * KIND: connects, malformed, tls (ClientHellos; each connection ends with the server's answer),
+ * pings, messages, subscribes, reads (subscribes to rooms that do not exist), huge, slow
+ * (subscribes to topic, and never reads). The connections come from 127.0.1.1, 127.0.1.2, … A
+ * connection that is closed is opened again. It runs until it is killed, and prints "flooding" once
+ * all have been opened.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -75,6 +77,23 @@ static void add_text(flood *f, const char *text)
     add_frame(f, 1, text, strlen(text));
 }
 
+/* Makes a ClientHello of TLS 1.3 (RFC 8446 section 4.1.2). Its share of X25519 is the base point of
+ * the curve, and its random bytes are zeros: that is good enough for an answer. */
+static void make_client_hello(flood *f)
+{
+    static const char head[] = "\x16\x03\x01\x00\x78\x01\x00\x00\x74\x03\x03"; /* 32 bytes random */
+    static const char rest[] = "\x00\x00\x06\x13\x01\xc0\x2b\xc0\x2f\x01\x00\x00\x45" /* ciphers */
+                               "\x00\x0a\x00\x04\x00\x02\x00\x1d"                     /* groups */
+                               "\x00\x0d\x00\x08\x00\x06\x04\x03\x08\x04\x04\x01" /* signatures */
+                               "\x00\x2b\x00\x03\x02\x03\x04"                     /* versions */
+                               "\x00\x33\x00\x26\x00\x24\x00\x1d\x00\x20\x09";    /* the share */
+    char *at = f->block;
+    memset(at, 0, BLOCK_BYTES);
+    memcpy(at, head, sizeof(head) - 1);
+    memcpy(at + sizeof(head) - 1 + 32, rest, sizeof(rest) - 1);
+    f->block_len = sizeof(head) - 1 + 32 + sizeof(rest) - 1 + 31;
+}
+
 static void add_subscribe(flood *f, const char *topic)
 {
     char text[128];
@@ -87,7 +106,9 @@ static void make_block(flood *f)
 {
     char topic[64];
     f->block_len = 0;
-    if (is(f, "slow")) {
+    if (is(f, "tls")) {
+        make_client_hello(f);
+    } else if (is(f, "slow")) {
         add_subscribe(f, f->topic);
     } else if (is(f, "huge")) {
         static char text[60000];
@@ -95,11 +116,11 @@ static void make_block(flood *f)
         add_frame(f, 1, text, sizeof(text));
     } else {
         for (int i = 0; i < 100; i++) {
-            snprintf(topic, sizeof(topic), "bare:%llu",
+            snprintf(topic, sizeof(topic), "%s:%llu", is(f, "reads") ? "room" : "bare",
                      1000 + (unsigned long long)f->subscribed++ % 1000000);
             if (is(f, "pings"))
                 add_frame(f, 9, "x", 1);
-            else if (is(f, "subscribes"))
+            else if (is(f, "subscribes") || is(f, "reads"))
                 add_subscribe(f, topic);
             else
                 add_text(f, "{\"op\":\"fly\"}");
@@ -140,13 +161,18 @@ static void greet(flood *f, int i)
         "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     static const char garbage[] = "GET / HTTP/1.1\r\nHost : x\r\n\r\n";
-    bool malformed = is(f, "malformed");
+    const char *request = is(f, "malformed") ? garbage : upgrade;
+    size_t len = strlen(request);
     if (is(f, "connects")) {
         close_one(f, i);
         return;
     }
-    if (write(f->sockets[i].fd, malformed ? garbage : upgrade,
-              strlen(malformed ? garbage : upgrade)) < 0) {
+    if (is(f, "tls")) {
+        make_block(f);
+        request = f->block;
+        len = f->block_len;
+    }
+    if (write(f->sockets[i].fd, request, len) < 0) {
         close_one(f, i);
         return;
     }
@@ -159,7 +185,7 @@ static void hear(flood *f, int i)
 {
     char bytes[BLOCK_BYTES];
     ssize_t n = read(f->sockets[i].fd, bytes, sizeof(bytes));
-    if (n == 0 || (n < 0 && errno != EAGAIN) || is(f, "malformed")) {
+    if (n == 0 || (n < 0 && errno != EAGAIN) || is(f, "malformed") || is(f, "tls")) {
         close_one(f, i);
     } else if (n > 0 && f->states[i] == GREETING) {
         f->states[i] = FLOODING;

@@ -16,11 +16,16 @@
 --   metrics          counters of Leat, whose growth is among the results
 --   picture          of a curve: the axes' names, the figure's scale, whether x is logarithmic
 --   rounds           if not the usual number
+--   limit_ms         how long the load may take, if not ten minutes
 --   optional         runs only if it is named
+local cjson = require "cjson"
+
 local compression = require "bench.lib.compression"
+local console = require "bench.lib.console"
 local inside = require "bench.lib.inside"
 local process = require "bench.lib.process"
 local flood = require "bench.lib.flood"
+local postgres_cost = require "bench.lib.postgres_cost"
 local publishing = require "bench.lib.publishing"
 
 local LATENCY = { { "p50 µs", "events.latency.p50_us" }, { "p99 µs", "events.latency.p99_us" } }
@@ -31,11 +36,16 @@ local TOOK = { { "a second", "handshakes.per_s" }, { "p50 µs", "handshakes.took
 
 -- The bare libpq program takes the place of the server and its clients.
 local function pipeline(context, _, arguments)
-  return process.run(context.bin .. "/bench_pipeline", {
-    core = context.server_core,
-    args = { "database=" .. context.database, "handshakes=" .. arguments.clients, "connections=10",
-      "rooms=" .. arguments.topics },
-  })
+  local results, us = postgres_cost.of(context, true, function()
+    return process.run(context.bin .. "/bench_pipeline", {
+      core = context.server_core,
+      args = { "database=" .. context.database, "handshakes=" .. arguments.clients, "connections=10",
+        "rooms=" .. arguments.topics },
+    })
+  end)
+  local figures = cjson.decode(results[1] or error(results[2], 0))
+  figures.postgres = { cpu_us = us / arguments.clients }
+  return cjson.encode(figures)
 end
 
 -- Events of long ago, of topics that nobody has, for the server to trim while live ones flow.
@@ -128,6 +138,14 @@ return {
       { "CPU µs a connection", "handshakes.cpu_us" }, { "kB a connection", "memory.kb_each" } },
   },
   {
+    name = "protocols-saturated",
+    title = "1 topic × 1,000 subscribers, a backlog of 500 events: leat.v1, Centrifugo's protocol as JSON, as Protobuf",
+    servers = { "leat", "leat_json", "leat_protobuf" },
+    load = { clients = 1000, events = 500, per_commit = 10, backlog = 1 },
+    figure = DELIVERY,
+    beside = { { "busy", "events.busy" }, { "waiting", "events.waiting" } },
+  },
+  {
     name = "handshake",
     title = "connect and subscribe, nothing is read, 64 at a time",
     servers = { "leat", "raw" },
@@ -141,10 +159,11 @@ return {
     name = "handshake-reads",
     title = "connect and subscribe with three reads, beside a bare pipelined libpq program with the same statements",
     servers = { "leat", "pipeline" },
-    load = { clients = 3000, topics = 100, topic = "room:" },
+    load = { clients = 3000, topics = 100 },
+    vary = { "topic", "room:", "batch:" },
     figure = { path = "handshakes.per_s", unit = "a second", more_is_better = true },
     against = { pipeline = 0.7 },
-    beside = { { "CPU µs", "handshakes.cpu_us" } },
+    beside = { { "CPU µs", "handshakes.cpu_us" }, { "Postgres µs", "postgres.cpu_us" } },
     replaced = { pipeline = pipeline },
   },
   {
@@ -169,11 +188,23 @@ return {
     title = "1 topic × 200 good clients, 50 events a second, while 200 bad ones flood the server",
     servers = { "leat" },
     load = {},
-    vary = { "flood", "none", "connects", "malformed", "pings", "messages", "subscribes", "huge", "slow" },
+    vary = { "flood", "none", "connects", "malformed", "tls", "pings", "messages", "subscribes", "reads", "huge",
+      "slow" },
     figure = { path = "events.latency.p99_us", unit = "µs, p99 from the publish to a good client" },
     beside = { { "p50 µs", "events.latency.p50_us" }, { "NOTIFY p50", "events.notify.p50_us" },
       { "NOTIFY p99", "events.notify.p99_us" }, { "CPU of the server", "events.busy" } },
     replaced = { leat = flood.measure },
+  },
+  {
+    name = "console",
+    title = "1,000 topics × 10 of 10,000 clients, 100 events a second, with a page of the console open or not",
+    servers = { "leat" },
+    load = { clients = 10000, topics = 1000, rate = 100, seconds = 20 },
+    vary = { "console", "closed", "open" },
+    figure = { path = "events.latency.p50_us", unit = "µs, p50 from the publish to a client" },
+    beside = { { "p99 µs", "events.latency.p99_us" }, { "µs of CPU a delivery", "events.cpu_us" },
+      { "CPU of the server", "events.busy" } },
+    replaced = { leat = console.measure },
   },
   {
     name = "publishing",
@@ -270,23 +301,30 @@ return {
     name = "history",
     title = "latency while that many old events are trimmed: 1 topic × 100 subscribers, 100 events a second",
     servers = { "leat" },
-    load = { clients = 100, rate = 100, seconds = 8 },
+    load = { clients = 100, rate = 100, seconds = 8, listen = 1, driver = "both" },
     vary = { "history", 0, 10000, 100000, 1000000 },
     before = fill_history,
     figure = { path = "events.latency.p99_us", unit = "µs, 99 % of the deliveries" },
-    beside = { { "p50 µs", "events.latency.p50_us" }, { "max µs", "events.latency.max_us" },
-      { "CPU µs", "events.cpu_us" } },
+    beside = { { "p50 µs", "events.latency.p50_us" }, { "NOTIFY p50", "events.notify.p50_us" },
+      { "NOTIFY p99", "events.notify.p99_us" }, { "CPU µs", "events.cpu_us" },
+      { "trimmed", "metrics.leat_trimmed_events_total" } },
+    metrics = "leat_trimmed_events_total",
     env = { LEAT_TRIM_INTERVAL_MS = 500 },
     picture = { x = "old events", y = "ms until 99 % have a live one", scale = 0.001, log = true },
     rounds = 1,
   },
   {
     name = "churn",
-    title = "200,000 clients connect, subscribe and leave: what stays in memory",
+    title = "a million clients connect, subscribe and leave, 64 at a time: resident kB after each tenth of them",
     servers = { "leat" },
-    load = { clients = 200000, leave = 1, settle_ms = 7000 },
-    figure = { path = "memory.rss_kb", unit = "resident kB afterwards" },
-    beside = { { "base kB", "memory.base_rss_kb" }, { "CPU µs each", "handshakes.cpu_us" } },
+    load = { clients = 1000000, leave = 1, addresses = 100, settle_ms = 7000 },
+    figure = { path = "memory.grown_kb", unit = "kB from the first tenth to the last" },
+    most = 1024,
+    limit_ms = 3600000,
+    beside = { { "base", "memory.base_rss_kb" }, { "1", "memory.parts_kb.1" }, { "2", "memory.parts_kb.2" },
+      { "3", "memory.parts_kb.3" }, { "4", "memory.parts_kb.4" }, { "5", "memory.parts_kb.5" },
+      { "6", "memory.parts_kb.6" }, { "7", "memory.parts_kb.7" }, { "8", "memory.parts_kb.8" },
+      { "9", "memory.parts_kb.9" }, { "10", "memory.parts_kb.10" }, { "7 s later", "memory.rss_kb" } },
     rounds = 1,
     optional = true,
   },

@@ -12,6 +12,10 @@ local LEAT = {
   LEAT_MAX_CONNECTIONS_PER_ADDRESS = 100000,
   LEAT_CONNECTION_RATE_PER_ADDRESS = 1000000,
   LEAT_CONNECTION_BURST_PER_ADDRESS = 1000000,
+  LEAT_REQUEST_RATE_PER_ADDRESS = 1000000,
+  LEAT_REQUEST_BURST_PER_ADDRESS = 1000000,
+  LEAT_SUBSCRIBE_RATE_PER_ADDRESS = 1000000,
+  LEAT_SUBSCRIBE_BURST_PER_ADDRESS = 1000000,
   LEAT_MAX_SUBSCRIPTIONS = 1000,
 }
 
@@ -80,7 +84,7 @@ local function leat_tls(context, options)
   env.LEAT_TLS_LISTEN = "127.0.0.1:" .. port
   env.LEAT_TLS_CERTIFICATE, env.LEAT_TLS_KEY = certificate(context)
   local server, how = leat(context, { env = env, wrapper = options.wrapper })
-  how.port, how.tls = port, 1
+  how.plain_port, how.port, how.tls = how.port, port, 1
   return server, how
 end
 

@@ -52,6 +52,15 @@ static void miss_events(run *r)
     crowd_idle(&r->crowd, r->plan.settle_ms);
 }
 
+/* They come in tenths, so that it shows whether memory still grows. */
+static void let_come_and_go(run *r)
+{
+    for (int i = 0; i < REPORT_PARTS; i++) {
+        crowd_connect(&r->crowd, (int)((long)r->plan.clients * (i + 1) / REPORT_PARTS));
+        process_read_memory(r->plan.pid, &r->report.parts[i]);
+    }
+}
+
 static void connect_all(run *r)
 {
     report *out = &r->report;
@@ -59,6 +68,8 @@ static void connect_all(run *r)
         miss_events(r);
     metrics_read(&out->metrics_before, &r->plan);
     report_sample(&out->start, &r->plan);
+    if (r->plan.leave)
+        let_come_and_go(r);
     crowd_connect(&r->crowd, r->plan.clients);
     if (r->plan.missed > 0)
         crowd_until(&r->crowd, has_all_missed, "resuming");

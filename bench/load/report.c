@@ -89,15 +89,27 @@ static void print_handshakes(const report *r)
     printf(",\"caught_up\":%lu}", (unsigned long)r->crowd->caught_up);
 }
 
+/* What still grows when the first tenth has come and gone is a leak. */
+static void print_parts(const report *r)
+{
+    printf(",\"parts_kb\":{");
+    for (int i = 0; i < REPORT_PARTS; i++)
+        printf("%s\"%d\":%ld", i > 0 ? "," : "", i + 1, r->parts[i].resident_kb);
+    printf("},\"grown_kb\":%ld", r->parts[REPORT_PARTS - 1].resident_kb - r->parts[0].resident_kb);
+}
+
 static void print_memory(const report *r)
 {
     const process_memory *before = &r->start.memory, *after = &r->settled.memory;
     double subscriptions = (double)r->crowd->subscribed * r->plan->subscriptions;
     printf(",\"memory\":{\"base_rss_kb\":%ld,\"base_pss_kb\":%ld,\"rss_kb\":%ld,\"pss_kb\":%ld,"
-           "\"kb_each\":%.4f,\"kb_a_subscription\":%.4f}",
+           "\"kb_each\":%.4f,\"kb_a_subscription\":%.4f",
            before->resident_kb, before->proportional_kb, after->resident_kb, after->proportional_kb,
            (double)(after->resident_kb - before->resident_kb) / r->crowd->subscribed,
            (double)(after->resident_kb - before->resident_kb) / subscriptions);
+    if (r->plan->leave)
+        print_parts(r);
+    printf("}");
 }
 
 static void print_events(const report *r)

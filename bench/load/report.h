@@ -21,6 +21,8 @@ typedef struct sample {
     process_memory memory;
 } sample;
 
+enum { REPORT_PARTS = 10 };
+
 typedef struct report {
     const plan *plan;
     const crowd *crowd;
@@ -28,6 +30,7 @@ typedef struct report {
     const publisher *publisher;
     const listener *listener; /* or NULL */
     sample start, connected, settled, before_events, after_events;
+    process_memory parts[REPORT_PARTS]; /* if clients leave: when each tenth of them has come */
     metrics metrics_before, metrics_after;
 } report;
 

@@ -41,6 +41,27 @@ app:topic("list:{name}", {
   end,
 })
 
+-- The same texts for who has a ticket: the token of the subscription. A ticket is the seconds for which it is good
+-- from each time it is looked at ("60"); or the second at which it ends ("until:1800000000"), as a real one has it; or
+-- "late".
+app:topic("ticket:{name}", {
+  subscribe = function(ctx, args)
+    local ticket = (ctx.params or {}).token
+    if ticket == "late" then return leat.deny("unauthenticated", "expired") end
+    local seconds, at = math.tointeger(tonumber(ticket)), math.tointeger((ticket or ""):match("^until:(%d+)$"))
+    if not (seconds or at) then return leat.deny("forbidden", "no such ticket") end
+    local expiry = ctx.db:one("select coalesce($2, now + $1::int) as at, $2 <= now as is_past"
+      .. " from (select extract(epoch from now())::bigint) clock (now)", seconds, at)
+    if expiry.is_past then return leat.deny("unauthenticated", "expired") end
+    return leat.subscribe_authorized(ctx, args, {
+      snapshot = function(db, list)
+        return db:rows("select body from item where list = $1 order by id", list.name)
+      end,
+      expires_at = expiry.at,
+    })
+  end,
+})
+
 -- Events, and nothing to begin with. Nobody can publish here.
 app:topic("news:{name}", {
   subscribe = function(ctx, args)

@@ -10,6 +10,12 @@ create function add_item(list text, body text) returns void language sql as $$
   select leat.publish('list:' || list, jsonb_build_object('body', body));
 $$;
 
+-- Adds a text to a list that is read with a ticket, and says so.
+create function add_ticketed(list text, body text) returns void language sql as $$
+  insert into item (list, body) values (list, body);
+  select leat.publish('ticket:' || list, jsonb_build_object('body', body));
+$$;
+
 -- Takes a right away, and ends the subscriptions that rest on it.
 create function ban(list text, name text) returns void language sql as $$
   insert into banned values (list, name);

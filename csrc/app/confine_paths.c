@@ -164,6 +164,7 @@ void leat_confine_paths_collect(leat_confine_paths *paths, const leat_config *co
     leat_confine_paths_add(paths, config->lua_dir);
     leat_confine_paths_add(paths, config->schema_dir);
     leat_confine_paths_add(paths, config->client_dir);
+    leat_confine_paths_add(paths, config->web_dir);
     leat_pg_files(config->database_url, on_pg_file, paths);
     leat_pg_files(config->listen_url, on_pg_file, paths);
 }

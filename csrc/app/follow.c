@@ -166,8 +166,12 @@ static int follow_once(struct tail *t, const char *socket, leat_buf *error)
     leat_buf_char(&target, '\0');
     t->state = SILENT;
     t->line.len = t->data.len = t->op.len = t->id.len = 0;
-    leat_operator_request request = {
-        .socket = socket, .method = "GET", .target = target.at, .on_piece = on_piece, .arg = t};
+    leat_operator_request request = {.socket = socket,
+                                     .method = "GET",
+                                     .target = target.at,
+                                     .head_ms = TIMEOUT_MS,
+                                     .on_piece = on_piece,
+                                     .arg = t};
     int err = leat_operator_send(&request, &answer, error);
     leat_buf_close(&target);
     leat_buf_close(&answer);

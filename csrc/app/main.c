@@ -13,6 +13,7 @@
 #include "app/follow.h"
 #include "app/options.h"
 #include "app/serve.h"
+#include "app/service.h"
 #include "app/show.h"
 #include "app/test.h"
 #include "app/top.h"
@@ -39,9 +40,13 @@ static const char usage[] =
     "       leat check   [--config FILE] [--app FILE] [--listen ADDR:PORT] [--database URL]\n"
     "                    [--listen-url URL] [--json]\n"
     "       leat test    [--database URL] [FILE...]\n"
-    "       leat show    [summary|topics|topic NAME|clients|client ID|pool|watches|config|script|\n"
-    "                     postgres] [--by ORDER] [--limit N] [--user ID] [--json] [--control "
-    "PATH]\n"
+    "       leat show    [summary|ready|topics|topic NAME|clients|client ID|pool|watches|config|\n"
+    "                     script|handlers|patterns|statements|postgres] [--by ORDER] [--limit N]\n"
+    "                    [--user ID] [--json] [--config FILE] [--control PATH]\n"
+    "       leat top     [--once] [--interval SECONDS] [--json] [--config FILE] [--control PATH]\n"
+    "       leat tail    TOPIC [--since EPOCH:SEQ] [--json] [--config FILE] [--control PATH]\n"
+    "       leat publish TOPIC JSON [--json] [--config FILE] [--control PATH]\n"
+    "       leat log     [LEVELS] [--json] [--config FILE] [--control PATH]\n"
     "       leat version\n"
     "\n"
     "serve    serves until SIGTERM, which drains; SIGHUP reloads the app\n"
@@ -56,6 +61,7 @@ static const char usage[] =
     "top      shows live how it fares; q ends it\n"
     "tail     prints a topic's events with their positions, from now on or since one\n"
     "publish  publishes an event through the server, and prints its position\n"
+    "log      tells the levels of a running server's log, or sets them until its next reload\n"
     "\n"
     "Exit codes: 0 stopped as asked, 1 a failure, 2 wrong usage or configuration.\n"
     "leat serve --help lists the configuration's keys.\n";
@@ -144,12 +150,31 @@ static int migrate(const leat_config *config, const leat_options *options, leat_
     return err < 0 ? fail(EXIT_FAILED, error) : EXIT_STOPPED;
 }
 
-/* A configuration that cannot be used is a finding, too. */
+/* A configuration that cannot be used is a finding, too: one for each line. */
 static void report_failure(leat_check_report *report, leat_buf *error)
 {
     leat_doctor doctor = leat_check_report_doctor(report);
+    char *rest = NULL;
     leat_buf_char(error, '\0');
-    doctor.on_finding(doctor.arg, &(leat_finding){LEAT_SEVERITY_FATAL, error->at, ""});
+    for (char *line = strtok_r(error->at, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest))
+        doctor.on_finding(doctor.arg, &(leat_finding){LEAT_SEVERITY_FATAL, line,
+                                                      "correct it; man leat.lua, and leat serve "
+                                                      "--help, describe each key"});
+}
+
+/* Each line of the error is a mistake of its own. */
+static int fail_config(const leat_buf *error)
+{
+    leat_slice rest = leat_buf_view(error);
+    while (rest.len > 0) {
+        const char *end = memchr(rest.at, '\n', rest.len);
+        size_t len = end == NULL ? rest.len : (size_t)(end - rest.at);
+        fprintf(stderr, "leat: %.*s\n", (int)len, rest.at);
+        rest.at += len + (end != NULL);
+        rest.len -= len + (end != NULL);
+    }
+    return EXIT_USAGE;
 }
 
 /* There is no configuration to check anything else by. */
@@ -254,6 +279,8 @@ typedef struct serving {
     const leat_options *options;
     address_file address;
     leat_control_socket control;
+    leat_engine_sockets sockets;
+    leat_control_socket console;
 } serving;
 
 static void on_start(void *arg, const char *address)
@@ -277,15 +304,26 @@ static int read_again(void *arg, leat_config *out, leat_buf *error)
 static int serve_with_log(const leat_config *config, leat_confinement *confinement, serving *s,
                           leat_buf *error)
 {
-    leat_log *log = leat_log_open(config->level, STDERR_FILENO, &config->log);
+    leat_log *log = leat_log_open(LEAT_LOG_LEVEL_INFO, STDERR_FILENO, &config->log);
     if (log == NULL) {
         leat_buf_text(error, "cannot start: no thread for the log");
         return fail(EXIT_FAILED, error);
     }
+    leat_log_set_levels(log, &config->levels);
     leat_log_set_format(log, config->format);
     leat_log_bind(log);
     raise_descriptor_limit(config);
-    leat_serve_options options = {config, log, confinement, s->control.fd, on_start, read_again, s};
+    leat_serve_options options = {
+        .config = config,
+        .log = log,
+        .confinement = confinement,
+        .control = s->control.fd,
+        .console = s->console.fd,
+        .sockets = &s->sockets,
+        .on_start = on_start,
+        .read = read_again,
+        .arg = s,
+    };
     int err = leat_check_start(config, error);
     if (err == 0)
         err = leat_serve(&options, error);
@@ -297,9 +335,25 @@ static int serve_with_log(const leat_config *config, leat_confinement *confineme
     return is_read ? fail(EXIT_FAILED, error) : EXIT_FAILED; /* printing would wait for ever */
 }
 
+/* What another server has now, it may not have at the next attempt: the code is EXIT_FAILED then.
+ */
+static int open_operators_doors(serving *s, const leat_config *config, int *code, leat_buf *error)
+{
+    int err = leat_control_socket_open(&s->control, "control", config->control, error);
+    if (err == 0)
+        err =
+            leat_control_socket_open(&s->console, "console_listen", config->console_listen, error);
+    if (err < 0)
+        *code = err == UV_EADDRINUSE ? EXIT_FAILED : EXIT_USAGE;
+    return err;
+}
+
 static int serve(const leat_config *config, const leat_options *options, leat_buf *error)
 {
-    serving s = {.options = options, .address = {.fresh = LEAT_BUF_INIT}, .control = {-1, -1}};
+    serving s = {.options = options,
+                 .address = {.fresh = LEAT_BUF_INIT},
+                 .control = {-1, -1},
+                 .console = {-1, -1}};
     leat_confinement confinement = {.landlock = 0};
     if (leat_config_check_files(config, error) < 0)
         return fail(EXIT_USAGE, error);
@@ -307,12 +361,15 @@ static int serve(const leat_config *config, const leat_options *options, leat_bu
     int code = EXIT_FAILED;
     if (open_address(&s.address, options->address_file, error) < 0)
         fail(code, error);
-    else if (leat_control_socket_open(&s.control, config->control, error) < 0)
+    else if (leat_service_sockets(&s.sockets, config, error) < 0)
         code = fail(EXIT_USAGE, error);
+    else if (open_operators_doors(&s, config, &code, error) < 0)
+        fail(code, error);
     else if (confine(&confinement, config, &s.address, error) < 0)
         code = fail(EXIT_USAGE, error);
     else
         code = serve_with_log(config, &confinement, &s, error);
+    leat_control_socket_close(&s.console);
     leat_control_socket_close(&s.control);
     close_address(&s.address);
     return code;
@@ -323,8 +380,8 @@ static int serve(const leat_config *config, const leat_options *options, leat_bu
 static int ask(const leat_options *options, leat_buf *error)
 {
     leat_buf out = LEAT_BUF_INIT;
-    int err = 0;
-    if (options->command == LEAT_OPTIONS_SHOW)
+    int err;
+    if (options->command == LEAT_OPTIONS_SHOW || options->command == LEAT_OPTIONS_LOG)
         err = leat_show(options, &out, error);
     else if (options->command == LEAT_OPTIONS_PUBLISH)
         err = leat_publish_once(options, &out, error);
@@ -339,6 +396,28 @@ static int ask(const leat_options *options, leat_buf *error)
     return EXIT_STOPPED;
 }
 
+/* With --config, the socket is that of the configuration, unless --control names another one. */
+static int find_and_ask(const leat_options *options, leat_buf *error)
+{
+    leat_config config;
+    leat_options with_socket = *options;
+    if (options->config == NULL || options->control != NULL)
+        return ask(options, error);
+    if (load_config(&config, options, error) < 0)
+        return fail_config(error);
+    with_socket.control = config.control;
+    int code = EXIT_USAGE;
+    if (config.control[0] != '\0') {
+        code = ask(&with_socket, error);
+    } else {
+        leat_buf_printf(error, "%s: the key control names no socket; name it with --control",
+                        options->config);
+        code = fail(code, error);
+    }
+    leat_config_free(&config);
+    return code;
+}
+
 static bool asks_server(const leat_options *options)
 {
     switch (options->command) {
@@ -346,6 +425,7 @@ static bool asks_server(const leat_options *options)
     case LEAT_OPTIONS_TAIL:
     case LEAT_OPTIONS_PUBLISH:
     case LEAT_OPTIONS_TOP:
+    case LEAT_OPTIONS_LOG:
         return true;
     case LEAT_OPTIONS_SERVE:
     case LEAT_OPTIONS_MIGRATE:
@@ -362,7 +442,7 @@ static int run(const leat_options *options, leat_buf *error)
 {
     leat_config config;
     if (load_config(&config, options, error) < 0)
-        return options->json ? refuse(error) : fail(EXIT_USAGE, error);
+        return options->json ? refuse(error) : fail_config(error);
     int code = EXIT_FAILED;
     if (options->command == LEAT_OPTIONS_SERVE)
         code = serve(&config, options, error);
@@ -403,7 +483,7 @@ int main(int argc, char **argv)
     } else if (options.help || options.command == LEAT_OPTIONS_HELP) {
         code = help(&options);
     } else if (asks_server(&options)) {
-        code = ask(&options, &error);
+        code = find_and_ask(&options, &error);
     } else {
         code = run(&options, &error);
     }

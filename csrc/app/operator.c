@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -50,7 +51,15 @@ struct receiving {
     const leat_operator_request *request;
     leat_buf *answer;
     bool ended; /* by on_piece */
+    uint64_t began_ms;
 };
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static bool is_good(CURL *easy)
 {
@@ -73,6 +82,16 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *arg)
     return len;
 }
 
+/* libcurl asks once a second at least. Ends the request if the head of its answer is too late. */
+static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    const struct receiving *r = arg;
+    long status = 0;
+    (void)a, (void)b, (void)c, (void)d;
+    curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status == 0 && now_ms() - r->began_ms > r->request->head_ms;
+}
+
 /* The server's own words, if it has any. */
 static int tell_refusal(const leat_buf *answer, leat_buf *error)
 {
@@ -92,8 +111,11 @@ static int tell_failure(const leat_operator_request *request, CURLcode code, CUR
 {
     long number = 0;
     curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
+    bool is_late = code == CURLE_ABORTED_BY_CALLBACK || code == CURLE_OPERATION_TIMEDOUT;
     leat_buf_printf(error, "no server answers at %s: %s", request->socket,
-                    number != 0 ? strerror((int)number) : curl_easy_strerror(code));
+                    is_late       ? "no answer in time"
+                    : number != 0 ? strerror((int)number)
+                                  : curl_easy_strerror(code));
     return LEAT_ECLOSED;
 }
 
@@ -116,7 +138,7 @@ int leat_operator_send(const leat_operator_request *request, leat_buf *answer, l
     leat_buf url = LEAT_BUF_INIT;
     CURL *easy = curl_easy_init();
     LEAT_ASSERT(easy != NULL);
-    struct receiving r = {.easy = easy, .request = request, .answer = answer};
+    struct receiving r = {.easy = easy, .request = request, .answer = answer, .began_ms = now_ms()};
     /* An Expect header would cost a second with large bodies; JSON is what is sent. */
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
     headers = curl_slist_append(headers, "Content-Type: application/json");
@@ -125,6 +147,11 @@ int leat_operator_send(const leat_operator_request *request, leat_buf *answer, l
     set_options(easy, request, url.at);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &r);
+    if (request->head_ms > 0) {
+        curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &r);
+        curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    }
     CURLcode code = curl_easy_perform(easy);
     int err = 0;
     if (code != CURLE_OK && !r.ended)

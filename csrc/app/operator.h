@@ -25,6 +25,7 @@ typedef struct leat_operator_request {
     const char *target;  /* "/topics?limit=10" */
     const char *body;    /* NULL: none */
     uint64_t timeout_ms; /* 0: none */
+    uint64_t head_ms;    /* until the head of the answer has come; 0: no limit of its own */
     /* Called for each piece of the answer in place of appending it; returns false to end it. */
     bool (*on_piece)(void *arg, leat_slice piece);
     void *arg;

@@ -9,13 +9,13 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"serve", LEAT_OPTIONS_SERVE},       {"migrate", LEAT_OPTIONS_MIGRATE},
-    {"check", LEAT_OPTIONS_CHECK},       {"version", LEAT_OPTIONS_VERSION},
-    {"test", LEAT_OPTIONS_TEST},         {"show", LEAT_OPTIONS_SHOW},
-    {"tail", LEAT_OPTIONS_TAIL},         {"publish", LEAT_OPTIONS_PUBLISH},
-    {"top", LEAT_OPTIONS_TOP},           {"help", LEAT_OPTIONS_HELP},
-    {"--version", LEAT_OPTIONS_VERSION}, {"--help", LEAT_OPTIONS_HELP},
-    {"-h", LEAT_OPTIONS_HELP},
+    {"serve", LEAT_OPTIONS_SERVE}, {"migrate", LEAT_OPTIONS_MIGRATE},
+    {"check", LEAT_OPTIONS_CHECK}, {"version", LEAT_OPTIONS_VERSION},
+    {"test", LEAT_OPTIONS_TEST},   {"show", LEAT_OPTIONS_SHOW},
+    {"tail", LEAT_OPTIONS_TAIL},   {"publish", LEAT_OPTIONS_PUBLISH},
+    {"log", LEAT_OPTIONS_LOG},     {"top", LEAT_OPTIONS_TOP},
+    {"help", LEAT_OPTIONS_HELP},   {"--version", LEAT_OPTIONS_VERSION},
+    {"--help", LEAT_OPTIONS_HELP}, {"-h", LEAT_OPTIONS_HELP},
 };
 
 struct option {
@@ -26,13 +26,15 @@ struct option {
 
 #define TAKES_DATABASE                                                                             \
     (1u << LEAT_OPTIONS_SERVE | 1u << LEAT_OPTIONS_MIGRATE | 1u << LEAT_OPTIONS_CHECK)
-#define TAKES_WORDS (1u << LEAT_OPTIONS_SHOW | 1u << LEAT_OPTIONS_TAIL | 1u << LEAT_OPTIONS_PUBLISH)
+#define TAKES_WORDS                                                                                \
+    (1u << LEAT_OPTIONS_SHOW | 1u << LEAT_OPTIONS_TAIL | 1u << LEAT_OPTIONS_PUBLISH |              \
+     1u << LEAT_OPTIONS_LOG)
 #define TAKES_CONTROL (TAKES_WORDS | 1u << LEAT_OPTIONS_TOP)
-#define TAKES_JSON (1u << LEAT_OPTIONS_CHECK | TAKES_WORDS)
+#define TAKES_JSON (1u << LEAT_OPTIONS_CHECK | TAKES_CONTROL)
 #define TAKES_APP (1u << LEAT_OPTIONS_SERVE | 1u << LEAT_OPTIONS_CHECK)
 
 static const struct option options[] = {
-    {"--config", offsetof(leat_options, config), TAKES_DATABASE},
+    {"--config", offsetof(leat_options, config), TAKES_DATABASE | TAKES_CONTROL},
     {"--database", offsetof(leat_options, database), TAKES_DATABASE},
     {"--listen-url", offsetof(leat_options, listen_url), TAKES_DATABASE},
     {"--app", offsetof(leat_options, app), TAKES_APP},
@@ -89,7 +91,7 @@ static int parse_command(leat_options *out, const char *name, leat_buf *error)
         }
     leat_buf_printf(error,
                     "unknown command %s: expected serve, migrate, check, test, show, top, tail, "
-                    "publish or version",
+                    "publish, log or version",
                     name);
     return LEAT_ECONFIG;
 }
@@ -120,7 +122,7 @@ int leat_options_parse(leat_options *out, int argc, char **argv, leat_buf *error
     if (argc < 2) {
         leat_buf_text(
             error, "a command is missing: expected serve, migrate, check, test, show, top, tail, "
-                   "publish or version");
+                   "publish, log or version");
         return LEAT_ECONFIG;
     }
     int err = parse_command(out, argv[1], error);

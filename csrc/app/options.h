@@ -23,6 +23,7 @@ typedef enum leat_options_command {
     LEAT_OPTIONS_TAIL,
     LEAT_OPTIONS_PUBLISH,
     LEAT_OPTIONS_TOP,
+    LEAT_OPTIONS_LOG,
     LEAT_OPTIONS_VERSION,
     LEAT_OPTIONS_HELP,
 } leat_options_command;

@@ -64,18 +64,23 @@ void leat_render_number(leat_buf *out, const char *name, double n)
         write_seconds(out, n / 1000);
     else if (ends_with(name, "_s") || ends_with(name, "_seconds"))
         write_seconds(out, n);
-    else if (ends_with(name, "_at"))
+    else if (ends_with(name, "_at") && strcmp(name, "looked_at") != 0) /* which is a count */
         write_date(out, n);
     else
         leat_buf_printf(out, "%.15g", n);
 }
 
 /* Control characters would move the cursor of a terminal. */
+static void write_shown(leat_buf *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        leat_buf_char(out, iscntrl((unsigned char)text[i]) ? ' ' : text[i]);
+}
+
 static void write_text(leat_buf *out, const char *text)
 {
     size_t len = strlen(text);
-    for (size_t i = 0; i < len && i < MAX_CELL; i++)
-        leat_buf_char(out, iscntrl((unsigned char)text[i]) ? ' ' : text[i]);
+    write_shown(out, text, len < MAX_CELL ? len : MAX_CELL);
     if (len > MAX_CELL)
         leat_buf_text(out, "...");
 }
@@ -149,9 +154,10 @@ static void pad(leat_buf *out, size_t n)
 
 /* --- tables --- */
 
+/* An array of objects, or an object of objects: then the rows have names. */
 static bool is_table(const leat_value *v)
 {
-    return v->kind == LEAT_VALUE_ARRAY && v->first != NULL && v->first->kind == LEAT_VALUE_OBJECT;
+    return v->kind >= LEAT_VALUE_ARRAY && v->first != NULL && v->first->kind == LEAT_VALUE_OBJECT;
 }
 
 struct table {
@@ -159,25 +165,56 @@ struct table {
     size_t widths[MAX_COLUMNS];
     bool right[MAX_COLUMNS];
     size_t n;
+    bool named;
+    size_t name_width; /* of the rows */
 };
 
-static void add_column(struct table *t, const leat_value *cell)
+/* Another row may have a table there (write_inner_tables), and this one an empty list. */
+static bool has_inner_table(const leat_value *rows, const char *key)
+{
+    for (const leat_value *row = rows->first; row != NULL; row = row->next) {
+        const leat_value *cell = leat_tree_member(row, key);
+        if (cell != NULL && is_table(cell))
+            return true;
+    }
+    return false;
+}
+
+static void add_column(struct table *t, const leat_value *rows, const leat_value *cell)
 {
     for (size_t i = 0; i < t->n; i++)
         if (strcmp(t->keys[i], cell->key) == 0)
             return;
-    if (t->n == MAX_COLUMNS || is_table(cell))
+    if (t->n == MAX_COLUMNS || (t->named && cell->kind == LEAT_VALUE_ARRAY) ||
+        has_inner_table(rows, cell->key))
         return;
     t->keys[t->n] = cell->key;
     t->right[t->n] = cell->kind == LEAT_VALUE_NUMBER;
     t->widths[t->n++] = strlen(cell->key);
 }
 
+static void measure_names(struct table *t, const leat_value *rows)
+{
+    t->named = rows->kind == LEAT_VALUE_OBJECT;
+    for (const leat_value *row = rows->first; t->named && row != NULL; row = row->next)
+        t->name_width = strlen(row->key) > t->name_width ? strlen(row->key) : t->name_width;
+}
+
+/* The first column; "" is its title. */
+static void write_name(leat_buf *out, const struct table *t, const char *name)
+{
+    if (!t->named)
+        return;
+    write_title(out, name, false);
+    pad(out, t->name_width - strlen(name) + 2);
+}
+
 static void measure(struct table *t, const leat_value *rows)
 {
+    measure_names(t, rows);
     for (const leat_value *row = rows->first; row != NULL; row = row->next)
         for (const leat_value *cell = row->first; cell != NULL; cell = cell->next)
-            add_column(t, cell);
+            add_column(t, rows, cell);
     for (const leat_value *row = rows->first; row != NULL; row = row->next)
         for (size_t i = 0; i < t->n; i++) {
             leat_buf text = LEAT_BUF_INIT;
@@ -207,6 +244,7 @@ static void render_table(leat_buf *out, const leat_value *rows)
     struct table t = {.n = 0};
     leat_buf text = LEAT_BUF_INIT;
     measure(&t, rows);
+    write_name(out, &t, "");
     for (size_t i = 0; i < t.n; i++) {
         text.len = 0;
         write_title(&text, t.keys[i], true);
@@ -214,6 +252,7 @@ static void render_table(leat_buf *out, const leat_value *rows)
     }
     leat_buf_char(out, '\n');
     for (const leat_value *row = rows->first; row != NULL; row = row->next) {
+        write_name(out, &t, row->key);
         for (size_t i = 0; i < t.n; i++) {
             const leat_value *cell = leat_tree_member(row, t.keys[i]);
             text.len = 0;
@@ -265,6 +304,23 @@ static size_t widest_key(const leat_value *answer)
     return widest;
 }
 
+static bool is_list_of_texts(const leat_value *v)
+{
+    return v->kind == LEAT_VALUE_ARRAY && v->first != NULL && v->first->kind == LEAT_VALUE_TEXT;
+}
+
+/* One below the other, each as a whole: sentences that say what is wrong. */
+static void write_texts(leat_buf *out, const leat_value *list, size_t indent)
+{
+    for (const leat_value *m = list->first; m != NULL; m = m->next) {
+        if (m != list->first) {
+            leat_buf_char(out, '\n');
+            pad(out, indent);
+        }
+        write_shown(out, m->text, strlen(m->text));
+    }
+}
+
 static bool write_members(leat_buf *out, const leat_value *answer)
 {
     size_t widest = widest_key(answer);
@@ -277,6 +333,8 @@ static bool write_members(leat_buf *out, const leat_value *answer)
         pad(out, widest - strlen(m->key) + 2);
         if (is_empty)
             leat_buf_text(out, "none");
+        else if (is_list_of_texts(m))
+            write_texts(out, m, widest + 2);
         else
             write_value(out, m);
         leat_buf_char(out, '\n');

@@ -19,7 +19,7 @@ struct process {
     leat_engine *server;
     const leat_serve_options *options;
     leat_confinement *confinement;
-    leat_control *control; /* NULL: there is no operator's socket */
+    leat_control *control; /* NULL: there is neither an operator's socket nor a console */
     leat_memory memory;
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t look;
@@ -72,8 +72,13 @@ static void reload(struct process *p)
     leat_config fresh;
     leat_buf error = LEAT_BUF_INIT;
     if (p->options->read(p->options->arg, &fresh, &error) < 0) {
-        leat_buf_char(&error, '\0');
-        leat_engine_reload_failed(p->server, error.at);
+        leat_buf why = LEAT_BUF_INIT;
+        for (size_t i = 0; i < error.len; i++)
+            leat_buf_append(&why, error.at[i] == '\n' ? "; " : &error.at[i],
+                            error.at[i] == '\n' ? 2 : 1);
+        leat_buf_char(&why, '\0');
+        leat_engine_reload_failed(p->server, why.at);
+        leat_buf_close(&why);
     } else {
         leat_engine_reload(p->server, &fresh);
         leat_config_free(&fresh);
@@ -94,9 +99,10 @@ static void on_signal(uv_signal_t *handle, int number)
     }
 }
 
+static const int signal_numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
 static int open_handles(void *arg, leat_engine *server, uv_loop_t *loop)
 {
-    static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     struct process *p = arg;
     int err = 0;
     p->server = server;
@@ -114,21 +120,25 @@ static int open_handles(void *arg, leat_engine *server, uv_loop_t *loop)
         p->signals[i].data = p;
     }
     for (int i = 0; i < N_SIGNALS && err == 0; i++)
-        err = uv_signal_start(&p->signals[i], on_signal, numbers[i]);
-    if (err == 0 && p->options->control >= 0) {
-        p->control = leat_control_new(server, p->options->config, p->options->control);
+        err = uv_signal_start(&p->signals[i], on_signal, signal_numbers[i]);
+    if (err == 0 && (p->options->control >= 0 || p->options->console >= 0)) {
+        p->control =
+            leat_control_new(server, p->options->config, p->options->control, p->options->console);
         err = leat_control_open(p->control, loop);
     }
     return err;
 }
 
+/* A signal that comes while the process ends, its work done, does not change the exit code. */
 static void close_handles(void *arg)
 {
     struct process *p = arg;
     uv_close((uv_handle_t *)&p->look, NULL);
     uv_close((uv_handle_t *)&p->watchdog, NULL);
-    for (int i = 0; i < N_SIGNALS; i++)
+    for (int i = 0; i < N_SIGNALS; i++) {
         uv_close((uv_handle_t *)&p->signals[i], NULL);
+        signal(signal_numbers[i], SIG_IGN);
+    }
     if (p->control != NULL)
         leat_control_close(p->control);
 }
@@ -162,10 +172,13 @@ int leat_serve(const leat_serve_options *options, leat_buf *error)
         .close = close_handles,
         .stopping = on_stopping,
         .overdue = on_overdue,
+        .sockets = options->sockets,
     };
     leat_engine *server = leat_engine_new(options->config, options->log, &host);
     int err = leat_engine_start(server, error);
     if (err == 0) {
+        if (process.control != NULL)
+            leat_control_tell(process.control);
         leat_service_tell(LEAT_SERVICE_READY);
         options->on_start(options->arg, leat_engine_address(server));
         run(server, options->log);

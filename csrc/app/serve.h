@@ -15,12 +15,15 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "engine/config.h"
+#include "engine/host.h"
 
 typedef struct leat_serve_options {
     const leat_config *config;
     leat_log *log;
     leat_confinement *confinement;
     int control; /* the operator's socket, which listens; -1: there is none */
+    int console; /* the console's likewise */
+    const leat_engine_sockets *sockets;               /* of the service manager; may be none */
     void (*on_start)(void *arg, const char *address); /* it serves there */
     /* Reads the configuration again, for a reload. The caller frees *out. */
     int (*read)(void *arg, leat_config *out, leat_buf *error);

@@ -13,9 +13,10 @@ struct question {
 };
 
 static const struct question questions[] = {
-    {"summary", NULL},    {"topics", NULL},   {"topic", "name"}, {"clients", NULL},
-    {"client", "client"}, {"pool", NULL},     {"watches", NULL}, {"config", NULL},
-    {"script", NULL},     {"postgres", NULL},
+    {"summary", NULL},  {"ready", NULL},      {"topics", NULL},   {"topic", "name"},
+    {"clients", NULL},  {"client", "client"}, {"pool", NULL},     {"watches", NULL},
+    {"config", NULL},   {"script", NULL},     {"postgres", NULL}, {"handlers", NULL},
+    {"patterns", NULL}, {"statements", NULL},
 };
 
 static const struct question *find(const char *name)
@@ -32,8 +33,9 @@ static int write_target(leat_buf *target, const leat_options *options, leat_buf 
     const struct question *q = find(name);
     size_t expected = q != NULL && q->parameter != NULL ? 2 : 1;
     if (q == NULL || options->n_words > expected || (expected == 2 && options->n_words < 2)) {
-        leat_buf_text(error, "expected: leat show summary, topics, topic NAME, clients, client ID, "
-                             "pool, watches, config, script or postgres");
+        leat_buf_text(error,
+                      "expected: leat show summary, ready, topics, topic NAME, clients, client ID, "
+                      "pool, watches, config, script, handlers, patterns, statements or postgres");
         return LEAT_ECONFIG;
     }
     leat_buf_printf(target, "/%s", q->name);
@@ -61,14 +63,32 @@ static int show(leat_buf *out, const leat_buf *answer, bool json, leat_buf *erro
     return error->len > 0 ? LEAT_EBADMSG : 0;
 }
 
+/* `leat log [LEVELS]` */
+static int write_log_target(leat_buf *target, const leat_options *options, leat_buf *error)
+{
+    if (options->n_words > 1) {
+        leat_buf_text(error, "expected: leat log, or leat log LEVELS, as in info,pg=debug");
+        return LEAT_ECONFIG;
+    }
+    leat_buf_text(target, options->n_words > 0 ? "/log_level" : "/log");
+    leat_operator_add(target, "name", options->n_words > 0 ? options->words[0] : NULL);
+    leat_buf_char(target, '\0');
+    return 0;
+}
+
 int leat_show(const leat_options *options, leat_buf *out, leat_buf *error)
 {
     leat_buf socket = LEAT_BUF_INIT, target = LEAT_BUF_INIT, answer = LEAT_BUF_INIT;
     leat_operator_path(&socket, options->control);
-    int err = write_target(&target, options, error);
+    bool is_log = options->command == LEAT_OPTIONS_LOG;
+    bool sets = is_log && options->n_words > 0;
+    int err =
+        is_log ? write_log_target(&target, options, error) : write_target(&target, options, error);
     if (err == 0) {
-        leat_operator_request request = {
-            .socket = socket.at, .method = "GET", .target = target.at, .timeout_ms = TIMEOUT_MS};
+        leat_operator_request request = {.socket = socket.at,
+                                         .method = sets ? "POST" : "GET",
+                                         .target = target.at,
+                                         .timeout_ms = TIMEOUT_MS};
         err = leat_operator_send(&request, &answer, error);
     }
     if (err == 0)

@@ -309,6 +309,22 @@ static int watch(struct top *t, int interval_ms, bool once, leat_buf *error)
     return err;
 }
 
+/* For programs: the answer to `summary` as it comes, a line each. */
+static int print_summaries(const char *socket, int interval_ms, bool once, leat_buf *error)
+{
+    int err = 0;
+    do {
+        leat_buf answer = LEAT_BUF_INIT;
+        leat_operator_request request = {
+            .socket = socket, .method = "GET", .target = "/summary", .timeout_ms = TIMEOUT_MS};
+        err = leat_operator_send(&request, &answer, error);
+        if (err == 0)
+            fwrite(answer.at, 1, answer.len, stdout);
+        leat_buf_close(&answer);
+    } while (err == 0 && fflush(stdout) == 0 && !once && wait_for_key(interval_ms, false));
+    return err;
+}
+
 int leat_top(const leat_options *options, leat_buf *error)
 {
     leat_buf socket = LEAT_BUF_INIT;
@@ -317,7 +333,9 @@ int leat_top(const leat_options *options, leat_buf *error)
         return interval_ms;
     leat_operator_path(&socket, options->control);
     struct top t = {.socket = socket.at, .screen = options->frames == 0 && isatty(STDOUT_FILENO)};
-    int err = watch(&t, interval_ms, options->frames == 1, error);
+    bool once = options->frames == 1;
+    int err = options->json ? print_summaries(socket.at, interval_ms, once, error)
+                            : watch(&t, interval_ms, once, error);
     free_sample(&t.now);
     free_sample(&t.before);
     leat_buf_close(&socket);

@@ -30,30 +30,6 @@ char *leat_buf_reserve(leat_buf *b, size_t extra)
     return b->at + b->len;
 }
 
-void leat_buf_append(leat_buf *b, const void *bytes, size_t len)
-{
-    if (len == 0)
-        return;
-    memcpy(leat_buf_reserve(b, len), bytes, len);
-    b->len += len;
-}
-
-void leat_buf_text(leat_buf *b, const char *text)
-{
-    leat_buf_append(b, text, strlen(text));
-}
-
-void leat_buf_slice(leat_buf *b, leat_slice s)
-{
-    leat_buf_append(b, s.at, s.len);
-}
-
-void leat_buf_char(leat_buf *b, char c)
-{
-    *leat_buf_reserve(b, 1) = c;
-    b->len++;
-}
-
 void leat_buf_int(leat_buf *b, int64_t n)
 {
     char digits[20];

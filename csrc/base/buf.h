@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/slice.h"
 
@@ -29,10 +30,30 @@ void leat_buf_close(leat_buf *b);
  * adds the number of bytes to b->len. */
 char *leat_buf_reserve(leat_buf *b, size_t extra);
 
-void leat_buf_append(leat_buf *b, const void *bytes, size_t len);
-void leat_buf_text(leat_buf *b, const char *text);
-void leat_buf_slice(leat_buf *b, leat_slice s);
-void leat_buf_char(leat_buf *b, char c);
+static inline void leat_buf_append(leat_buf *b, const void *bytes, size_t len)
+{
+    if (len == 0)
+        return;
+    memcpy(len <= b->cap - b->len ? b->at + b->len : leat_buf_reserve(b, len), bytes, len);
+    b->len += len;
+}
+
+static inline void leat_buf_text(leat_buf *b, const char *text)
+{
+    leat_buf_append(b, text, strlen(text));
+}
+
+static inline void leat_buf_slice(leat_buf *b, leat_slice s)
+{
+    leat_buf_append(b, s.at, s.len);
+}
+
+static inline void leat_buf_char(leat_buf *b, char c)
+{
+    *(b->len < b->cap ? b->at + b->len : leat_buf_reserve(b, 1)) = c;
+    b->len++;
+}
+
 void leat_buf_int(leat_buf *b, int64_t n);
 void leat_buf_printf(leat_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

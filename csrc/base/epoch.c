@@ -44,5 +44,5 @@ void leat_epoch_unref(leat_epoch *e)
 
 leat_slice leat_epoch_text(const leat_epoch *e)
 {
-    return e == NULL ? (leat_slice){NULL, 0} : e->entry.key;
+    return e == NULL ? (leat_slice){NULL, 0} : leat_map_key(&e->entry);
 }

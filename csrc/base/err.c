@@ -144,7 +144,7 @@ const char *leat_code_sentence(leat_code code)
     case LEAT_CODE_DEADLINE_EXCEEDED:
         return "the deadline passed";
     case LEAT_CODE_UNAVAILABLE:
-        return "the database cannot be read now";
+        return "the database is not available now";
     case LEAT_CODE_TOO_LARGE:
         return "too large";
     case LEAT_CODE_INTERNAL:

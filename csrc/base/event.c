@@ -14,6 +14,7 @@ struct leat_event {
     _Atomic(leat_event *) forms[LEAT_EVENT_FORMS];
     leat_event_kind kind;
     int64_t seq;
+    int64_t at_us;
     uint32_t topic_len; /* bytes holds the topic, then the frame */
     uint32_t frame_len;
     uint32_t payload_at; /* offset in the frame; data_at, too */
@@ -77,6 +78,11 @@ char *leat_event_frame_room(leat_event *e)
     return e->bytes + e->topic_len;
 }
 
+void leat_event_set_at(leat_event *e, int64_t at_us)
+{
+    e->at_us = at_us;
+}
+
 leat_event *leat_event_ref(leat_event *e)
 {
     atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
@@ -136,6 +142,11 @@ int64_t leat_event_seq(const leat_event *e)
     return e->seq;
 }
 
+int64_t leat_event_at(const leat_event *e)
+{
+    return e->at_us;
+}
+
 leat_slice leat_event_frame(const leat_event *e)
 {
     return (leat_slice){e->bytes + e->topic_len, e->frame_len};
@@ -156,4 +167,15 @@ size_t leat_event_bytes(const leat_event *e)
     size_t hidden_len = e->data_at == e->frame_len ? e->data_len : 0;
     size_t key_len = e->key_len == no_key ? 0 : e->key_len;
     return sizeof(*e) + e->topic_len + e->frame_len + hidden_len + key_len;
+}
+
+size_t leat_event_form_bytes(const leat_event *e)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < LEAT_EVENT_FORMS; i++) {
+        const leat_event *form = leat_event_in_form(e, (leat_event_form)i);
+        if (form != NULL && form != e)
+            bytes += leat_event_bytes(form) + leat_event_form_bytes(form);
+    }
+    return bytes;
 }

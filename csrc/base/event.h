@@ -3,7 +3,7 @@
  * Ownership  reference-counted: _new returns one reference, _ref adds one, _unref drops one and
  *            frees at the last. Immutable after _new.
  * Threads    references may be taken and dropped on any thread.
- * Units      bytes; seq counts from 1.
+ * Units      bytes; seq counts from 1; microseconds where a comment says so.
  * Errors     none (sizes are bounded by the caller).
  *
  * One block holds the topic, then the WebSocket frame: header, `{"op":"event","topic":…,"seq":…,
@@ -46,6 +46,9 @@ leat_event *leat_event_new(leat_event_kind kind, leat_slice topic, int64_t seq, 
 leat_event *leat_event_new_conflating(leat_slice topic, leat_slice key, size_t frame_len,
                                       size_t payload_at, size_t data_at, size_t data_len);
 char *leat_event_frame_room(leat_event *e);
+/* When the event's transaction put it into the log, in microseconds since 1970 by Postgres' clock;
+ * 0, as at first: not known. Before the event is shared. */
+void leat_event_set_at(leat_event *e, int64_t at_us);
 
 leat_event *leat_event_ref(leat_event *e);
 void leat_event_unref(leat_event *e);
@@ -69,9 +72,11 @@ leat_slice leat_event_topic(const leat_event *e);
 /* at == NULL: it is no conflating signal. */
 leat_slice leat_event_key(const leat_event *e);
 int64_t leat_event_seq(const leat_event *e);
+int64_t leat_event_at(const leat_event *e);         /* as it was set */
 leat_slice leat_event_frame(const leat_event *e);   /* the bytes for a WebSocket client */
 leat_slice leat_event_payload(const leat_event *e); /* the JSON message in it */
 leat_slice leat_event_data(const leat_event *e);    /* the JSON text of data in it */
-size_t leat_event_bytes(const leat_event *e);       /* its memory */
+size_t leat_event_bytes(const leat_event *e);       /* its memory, without its forms */
+size_t leat_event_form_bytes(const leat_event *e);  /* that of its forms, and of theirs */
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef LEAT_BASE_LIMITS_H
 #define LEAT_BASE_LIMITS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,7 +41,9 @@ typedef struct leat_limits {
     uint64_t control_timeout_ms;
     uint64_t max_timeout_ms; /* of a caller's own deadline */
     size_t max_connections;
-    size_t max_handshakes;     /* of one worker, not yet answered */
+    size_t max_handshakes;       /* of one worker, not yet answered */
+    uint64_t retry_after_min_ms; /* what a client that is told `unavailable` is to wait */
+    uint64_t retry_after_max_ms;
     size_t max_inflight;       /* requests of one client that are not yet answered */
     size_t max_message_bytes;  /* one message of a client */
     size_t max_message_values; /* JSON values in it */
@@ -76,6 +79,7 @@ typedef struct leat_limits {
     uint64_t jwks_min_interval_ms; /* between two fetches because of an unknown key */
     uint64_t jwks_timeout_ms;      /* of one fetch */
     size_t jwks_max_bytes;         /* of one fetched document */
+    bool sql_request_id;           /* statements of scripts carry the request's id, unprepared */
     uint64_t topic_linger_ms;      /* how long a topic without subscribers keeps its ring */
 } leat_limits;
 

@@ -30,7 +30,8 @@ enum {
 };
 
 struct leat_log {
-    atomic_int min_level;
+    atomic_uchar levels[LEAT_LOG_SUBSYSTEM_COUNT]; /* as leat_log_levels */
+    atomic_uchar lowest;                           /* of them: most lines are below it */
     atomic_int format;
     leat_log_sink sink; /* NULL: the writer */
     void *arg;
@@ -45,6 +46,7 @@ struct leat_log {
 };
 
 static _Thread_local leat_log *bound;
+static _Thread_local char about[sizeof(" request=") + LEAT_LOG_REQUEST_MAX]; /* or "" */
 
 static const char *const level_names[] = {
     [LEAT_LOG_LEVEL_DEBUG] = "DEBUG",
@@ -66,7 +68,8 @@ static uint64_t now_ms(void)
 leat_log *leat_log_new(leat_log_level min_level, leat_log_sink sink, void *arg)
 {
     leat_log *log = leat_calloc(1, sizeof(*log));
-    atomic_init(&log->min_level, (int)min_level);
+    leat_log_levels levels = leat_log_levels_all(min_level);
+    leat_log_set_levels(log, &levels);
     atomic_init(&log->format, LEAT_LOG_FORMAT_LOGFMT);
     log->sink = sink;
     log->arg = arg;
@@ -101,9 +104,14 @@ void leat_log_count_in(leat_log *log, leat_metrics *metrics)
     pthread_mutex_unlock(&log->lock);
 }
 
-void leat_log_set_level(leat_log *log, leat_log_level min_level)
+void leat_log_set_levels(leat_log *log, const leat_log_levels *levels)
 {
-    atomic_store_explicit(&log->min_level, (int)min_level, memory_order_relaxed);
+    unsigned char lowest = LEAT_LOG_LEVEL_ERROR;
+    for (int i = 0; i < LEAT_LOG_SUBSYSTEM_COUNT; i++) {
+        atomic_store_explicit(&log->levels[i], levels->of[i], memory_order_relaxed);
+        lowest = levels->of[i] < lowest ? levels->of[i] : lowest;
+    }
+    atomic_store_explicit(&log->lowest, lowest, memory_order_relaxed);
 }
 
 void leat_log_set_format(leat_log *log, leat_log_format format)
@@ -122,22 +130,21 @@ int leat_log_format_parse(leat_log_format *format, const char *name)
     return 0;
 }
 
-int leat_log_level_parse(leat_log_level *level, const char *name)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(names[i], name) == 0) {
-            *level = (leat_log_level)i;
-            return 0;
-        }
-    }
-    return LEAT_EBADMSG;
-}
-
 void leat_log_bind(leat_log *log)
 {
     bound = log;
     leat_assert_bind(log == NULL ? NULL : log_assertion);
+}
+
+void leat_log_about(leat_slice request)
+{
+    static const char key[] = " request=";
+    about[0] = '\0';
+    if (request.at == NULL || request.len > LEAT_LOG_REQUEST_MAX)
+        return;
+    memcpy(about, key, sizeof(key) - 1);
+    memcpy(about + sizeof(key) - 1, request.at, request.len);
+    about[sizeof(key) - 1 + request.len] = '\0';
 }
 
 /* --- one line --- */
@@ -184,8 +191,13 @@ static size_t print_logfmt(char line[MAX_LINE], leat_log_level level, const char
     int text_len = vsnprintf(line + len, MAX_LINE - len, format, args);
     if (text_len > 0)
         len += (size_t)text_len;
-    if (len >= MAX_LINE)
+    size_t about_len = strlen(about);
+    if (len + about_len < MAX_LINE) {
+        memcpy(line + len, about, about_len + 1);
+        len += about_len;
+    } else if (len >= MAX_LINE) {
         len = cut(line, text_at);
+    }
     blank_controls(line + text_at, len - text_at);
     return len;
 }
@@ -254,7 +266,7 @@ static void report_left_out(leat_log *log, uint64_t now, bool all)
 {
     leat_log_limit_report r;
     while (leat_log_limit_take(log->limit, now, all, &r)) {
-        if (r.level >= atomic_load_explicit(&log->min_level, memory_order_relaxed) &&
+        if (r.level >= atomic_load_explicit(&log->lowest, memory_order_relaxed) &&
             !write_own(log, (leat_log_level)r.level, "lines left out phrase=\"%s\" lines=%" PRIu64,
                        r.phrase, r.lines))
             log->dropped++;
@@ -286,9 +298,14 @@ static void deliver(leat_log *log, leat_log_level level, const char *line, size_
     count(log, LEAT_M_LOG_DROPPED_FULL, 1);
 }
 
-static bool is_wanted(const leat_log *log, leat_log_level level)
+/* Most lines that are not wanted end at the first comparison. */
+static bool is_wanted(const leat_log *log, leat_log_level level, const char *subsystem)
 {
-    return log != NULL && (int)level >= atomic_load_explicit(&log->min_level, memory_order_relaxed);
+    if (log == NULL || (int)level < atomic_load_explicit(&log->lowest, memory_order_relaxed))
+        return false;
+    int place = leat_log_levels_place(subsystem);
+    return place == LEAT_LOG_SUBSYSTEM_COUNT ||
+           (int)level >= atomic_load_explicit(&log->levels[place], memory_order_relaxed);
 }
 
 /* Returns true if the line may be written; otherwise counts it as left out. */
@@ -317,13 +334,23 @@ static void write_line(leat_log *log, leat_log_level level, const char *subsyste
 void leat_log_write(leat_log_level level, const char *subsystem, const char *format, ...)
 {
     leat_log *log = bound;
-    if (!is_wanted(log, level) ||
+    if (!is_wanted(log, level, subsystem) ||
         !admit(log, &(leat_log_limit_line){(uintptr_t)format, format, (int)level, false,
                                            is_urgent(level)}))
         return;
     va_list args;
     va_start(args, format);
     write_line(log, level, subsystem, format, args);
+    va_end(args);
+}
+
+void leat_log_write_always(const char *subsystem, const char *format, ...)
+{
+    if (bound == NULL)
+        return;
+    va_list args;
+    va_start(args, format);
+    write_line(bound, LEAT_LOG_LEVEL_INFO, subsystem, format, args);
     va_end(args);
 }
 
@@ -349,7 +376,7 @@ void leat_log_write_text(leat_log_level level, const char *subsystem, const char
                          const char *line)
 {
     leat_log *log = bound;
-    if (is_wanted(log, level) &&
+    if (is_wanted(log, level, subsystem) &&
         admit(log, &(leat_log_limit_line){hash_of(message), message, (int)level, true,
                                           is_urgent(level)}))
         write_admitted(log, level, subsystem, "%s", line);

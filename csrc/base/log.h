@@ -21,14 +21,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/log_levels.h"
 #include "base/metrics.h"
-
-typedef enum leat_log_level {
-    LEAT_LOG_LEVEL_DEBUG,
-    LEAT_LOG_LEVEL_INFO,
-    LEAT_LOG_LEVEL_WARN,
-    LEAT_LOG_LEVEL_ERROR,
-} leat_log_level;
+#include "base/slice.h"
 
 /* How a line is written: as text, or as a JSON object (log_json.h). */
 typedef enum leat_log_format {
@@ -68,7 +63,8 @@ enum { LEAT_LOG_EXIT_MS = 2000 };
  * not count them. */
 void leat_log_count_in(leat_log *log, leat_metrics *metrics);
 
-void leat_log_set_level(leat_log *log, leat_log_level min_level);
+/* From the next line on. */
+void leat_log_set_levels(leat_log *log, const leat_log_levels *levels);
 
 /* From the next line on. */
 void leat_log_set_format(leat_log *log, leat_log_format format);
@@ -76,11 +72,14 @@ void leat_log_set_format(leat_log *log, leat_log_format format);
 /* Returns 0 and writes *format, or LEAT_EBADMSG: "logfmt", "json". */
 LEAT_MUST_CHECK int leat_log_format_parse(leat_log_format *format, const char *name);
 
-/* Returns 0 and writes *level, or LEAT_EBADMSG: "debug", "info", "warn", "error". */
-LEAT_MUST_CHECK int leat_log_level_parse(leat_log_level *level, const char *name);
-
 /* Binds the calling thread to the log; NULL: to none. */
 void leat_log_bind(leat_log *log);
+
+/* What this thread logs from now on is about the request with that id: its lines end with
+ * request=ID. Copied, without quotes, at most LEAT_LOG_REQUEST_MAX bytes; at == NULL: about none.
+ */
+enum { LEAT_LOG_REQUEST_MAX = 64 };
+void leat_log_about(leat_slice request);
 
 /* Writes text into out (size bytes, always terminated) as a value that is safe in a line: bare if
  * it needs no quotes, else in double quotes with \n, \" and \xNN escapes. A text that is too long
@@ -90,6 +89,11 @@ const char *leat_log_quote(char *out, size_t size, const char *text, size_t len)
 /* The format's constant phrase is the line's kind: it must be a literal. */
 void leat_log_write(leat_log_level level, const char *subsystem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Writes a line of the level info whatever the levels are, and however many lines there were: that
+ * somebody has changed the levels. */
+void leat_log_write_always(const char *subsystem, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Writes a line whose kind is not a phrase of the source but an application's message. */
 void leat_log_write_text(leat_log_level level, const char *subsystem, const char *message,

@@ -1,414 +1,24 @@
-/* metrics.c - counters of each thread, summed when they are rendered.
+/* metrics.c - counters of each thread, summed when somebody asks.
  *
  * Only its own thread writes a counter. So counting is a relaxed load and a relaxed store, without
- * a locked instruction in the fan-out. Rendering adds up the threads' counters; what it reads may
- * be a few counts old, but never half written.
+ * a locked instruction in the fan-out. Whoever adds up the threads' counters may read some that are
+ * a few counts old, but none that is half written.
  */
 #include "base/metrics.h"
 
-#include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "base/list.h"
 #include "base/mem.h"
+#include "base/metrics_private.h"
 
-typedef struct series {
-    const char *name;
-    const char *type;
-    const char *label; /* NULL: none */
-    const char *help;
-} series;
-
-#define GAUGE(name, help)                                                                          \
-    {                                                                                              \
-        name, "gauge", NULL, help                                                                  \
-    }
-#define COUNTER(name, help)                                                                        \
-    {                                                                                              \
-        name, "counter", NULL, help                                                                \
-    }
-#define SUBS(state)                                                                                \
-    {                                                                                              \
-        "leat_subscriptions", "gauge", "state=\"" state "\"", "Subscriptions by state."            \
-    }
-#define POOL(state)                                                                                \
-    {                                                                                              \
-        "leat_pg_pool_connections", "gauge", "state=\"" state "\"",                                \
-            "Connections of the Postgres pools by state."                                          \
-    }
-#define HANDSHAKES(outcome)                                                                        \
-    {                                                                                              \
-        "leat_handshakes_total", "counter", "outcome=\"" outcome "\"",                             \
-            "Subscription handshakes that ended, by outcome."                                      \
-    }
-#define HISTORIES(outcome)                                                                         \
-    {                                                                                              \
-        "leat_history_requests_total", "counter", "outcome=\"" outcome "\"",                       \
-            "Clients' requests for stored events, by what became of them."                         \
-    }
-#define CONFINED(by)                                                                               \
-    {                                                                                              \
-        "leat_confined", "gauge", "by=\"" by "\"",                                                 \
-            "1 if the process has given up rights by this mechanism of the kernel."                \
-    }
-#define FETCH_FAILURES(reason)                                                                     \
-    {                                                                                              \
-        "leat_fetch_failures_total", "counter", "reason=\"" reason "\"",                           \
-            "Reads of the outbox, or of a position in it, that failed."                            \
-    }
-#define ADDRESSES(limit)                                                                           \
-    {                                                                                              \
-        "leat_addresses_refused_total", "counter", "limit=\"" limit "\"",                          \
-            "Connections refused because their address has too many, or opens them too fast."      \
-    }
-#define AUTHENTICATIONS(outcome)                                                                   \
-    {                                                                                              \
-        "leat_authentications_total", "counter", "outcome=\"" outcome "\"",                        \
-            "First messages with a token, by what became of their client."                         \
-    }
-#define LIMITED(limit)                                                                             \
-    {                                                                                              \
-        "leat_rate_limited_total", "counter", "limit=\"" limit "\"",                               \
-            "Times that a client sent more than its rate allows."                                  \
-    }
-#define SHED(limit)                                                                                \
-    {                                                                                              \
-        "leat_handshakes_shed_total", "counter", "limit=\"" limit "\"",                            \
-            "Handshakes refused at once, because too many were under way or waited."               \
-    }
-#define SUBS_REFUSED(limit)                                                                        \
-    {                                                                                              \
-        "leat_subscriptions_refused_total", "counter", "limit=\"" limit "\"",                      \
-            "Subscriptions refused because there were too many."                                   \
-    }
-#define IDLE(limit)                                                                                \
-    {                                                                                              \
-        "leat_idle_clients_closed_total", "counter", "limit=\"" limit "\"",                        \
-            "Clients closed because they said nothing and waited for nothing."                     \
-    }
-#define RESYNCS(reason)                                                                            \
-    {                                                                                              \
-        "leat_resyncs_total", "counter", "reason=\"" reason "\"",                                  \
-            "Snapshots sent to live subscriptions, by reason."                                     \
-    }
-#define HELD_BACK(reason)                                                                          \
-    {                                                                                              \
-        "leat_pg_pool_held_back_total", "counter", "reason=\"" reason "\"",                        \
-            "Times that a caller waited because a share of the pool was used up."                  \
-    }
-#define JWT(result)                                                                                \
-    {                                                                                              \
-        "leat_jwt_verifications_total", "counter", "result=\"" result "\"",                        \
-            "Tokens that leat.jwt.verify looked at, by result."                                    \
-    }
-#define JWKS_FETCHES(outcome)                                                                      \
-    {                                                                                              \
-        "leat_jwks_fetches_total", "counter", "outcome=\"" outcome "\"",                           \
-            "Fetches of the keys of a URL, by outcome."                                            \
-    }
-#define LOG_DROPPED(reason)                                                                        \
-    {                                                                                              \
-        "leat_log_lines_dropped_total", "counter", "reason=\"" reason "\"",                        \
-            "Lines that the log left out: too many of a kind, no room, or not to be written."      \
-    }
-
-#define RELOADS(outcome)                                                                           \
-    {                                                                                              \
-        "leat_reloads_total", "counter", "outcome=\"" outcome "\"",                                \
-            "Reloads of the scripts, once a worker, by outcome."                                   \
-    }
-#define TLS_HANDSHAKES(kind)                                                                       \
-    {                                                                                              \
-        "leat_tls_handshakes_total", "counter", "kind=\"" kind "\"",                               \
-            "TLS handshakes that have succeeded."                                                  \
-    }
-#define TLS_FAILURES(reason)                                                                       \
-    {                                                                                              \
-        "leat_tls_handshake_failures_total", "counter", "reason=\"" reason "\"",                   \
-            "TLS handshakes that have failed, by reason."                                          \
-    }
-#define TLS_CONNECTIONS(encryption)                                                                \
-    {                                                                                              \
-        "leat_tls_connections", "gauge", "encryption=\"" encryption "\"",                          \
-            "Open TLS connections, by who encrypts what is sent."                                  \
-    }
-#define TLS_RELOADS(outcome)                                                                       \
-    {                                                                                              \
-        "leat_tls_reloads_total", "counter", "outcome=\"" outcome "\"",                            \
-            "Certificates that were loaded anew, or could not be."                                 \
-    }
-
-#define CLIENTS(protocol)                                                                          \
-    {                                                                                              \
-        "leat_clients", "gauge", "protocol=\"" protocol "\"",                                      \
-            "WebSocket and SSE clients, by protocol. Raw sockets are none."                        \
-    }
-
-static const series table[LEAT_M_COUNT] = {
-    [LEAT_M_CONNECTIONS] = GAUGE("leat_connections", "WebSocket and SSE clients."),
-    [LEAT_M_MAX_CONNECTIONS] = GAUGE("leat_max_connections", "The key max_connections."),
-    [LEAT_M_CLIENTS_LEAT] = CLIENTS("leat.v1"),
-    [LEAT_M_CLIENTS_JSON] = CLIENTS("centrifuge-json"),
-    [LEAT_M_CLIENTS_PROTO] = CLIENTS("centrifuge-protobuf"),
-    [LEAT_M_SUBS_NEW] = SUBS("new"),
-    [LEAT_M_SUBS_AUTHORIZING] = SUBS("authorizing"),
-    [LEAT_M_SUBS_ARMING] = SUBS("arming"),
-    [LEAT_M_SUBS_READING] = SUBS("reading"),
-    [LEAT_M_SUBS_REPLAYING] = SUBS("replaying"),
-    [LEAT_M_SUBS_LIVE] = SUBS("live"),
-    [LEAT_M_TOPICS] = GAUGE("leat_topics", "Topics held in memory."),
-    [LEAT_M_POOL_IDLE] = POOL("idle"),
-    [LEAT_M_POOL_BUSY] = POOL("busy"),
-    [LEAT_M_POOL_CONNECTING] = POOL("connecting"),
-    [LEAT_M_POOL_WAITERS] =
-        GAUGE("leat_pg_pool_waiters", "Callers waiting for a connection of the Postgres pools."),
-    [LEAT_M_POOL_HELD_CLIENT] = HELD_BACK("client"),
-    [LEAT_M_POOL_HELD_USER] = HELD_BACK("user"),
-    [LEAT_M_POOL_HELD_RESERVE] = HELD_BACK("reserve"),
-    [LEAT_M_POOL_REFUSED] = COUNTER("leat_pg_pool_refused_total",
-                                    "Callers refused because too many waited for a connection."),
-    [LEAT_M_POOL_CANCELS] =
-        COUNTER("leat_pg_cancels_total", "Queries cancelled at the server past their deadline."),
-    [LEAT_M_LISTENER_CONNECTED] =
-        GAUGE("leat_listener_connected", "1 while the LISTEN connection is up."),
-    [LEAT_M_LISTENER_RECONNECTS] =
-        COUNTER("leat_listener_reconnects_total", "Reconnects of the LISTEN connection."),
-    [LEAT_M_HANDSHAKES_OK] = HANDSHAKES("ok"),
-    [LEAT_M_HANDSHAKES_RESUMED] = HANDSHAKES("resumed"),
-    [LEAT_M_HANDSHAKES_REFUSED] = HANDSHAKES("refused"),
-    [LEAT_M_HANDSHAKES_DEADLINE] = HANDSHAKES("deadline_exceeded"),
-    [LEAT_M_HANDSHAKES_UNAVAILABLE] = HANDSHAKES("unavailable"),
-    [LEAT_M_HANDSHAKES_INTERNAL] = HANDSHAKES("internal"),
-    [LEAT_M_HANDSHAKES_GONE] = HANDSHAKES("gone"),
-    [LEAT_M_HANDSHAKES_UNDER_WAY] =
-        GAUGE("leat_handshakes_under_way", "Subscribes and requests for scripts, unanswered."),
-    [LEAT_M_HANDSHAKES_SHED_ALL] = SHED("all"),
-    [LEAT_M_HANDSHAKES_SHED_WAIT] = SHED("wait"),
-    [LEAT_M_HANDSHAKES_SHED_USER] = SHED("user"),
-    [LEAT_M_HANDSHAKES_SHED_TENANT] = SHED("tenant"),
-    [LEAT_M_SUBS_REFUSED_CLIENT] = SUBS_REFUSED("client"),
-    [LEAT_M_SUBS_REFUSED_USER] = SUBS_REFUSED("user"),
-    [LEAT_M_SUBS_REFUSED_TENANT] = SUBS_REFUSED("tenant"),
-    [LEAT_M_SNAPSHOT_READS] = COUNTER("leat_snapshot_reads_total", "Snapshot reads begun."),
-    [LEAT_M_STALE_SNAPSHOTS] =
-        COUNTER("leat_stale_snapshots_total", "Snapshots composed from the authorised row because "
-                                              "it could not be read again."),
-    [LEAT_M_EVENTS] = COUNTER("leat_events_total", "Events received, once each."),
-    [LEAT_M_DELIVERIES] = COUNTER("leat_deliveries_total", "Events sent, once a recipient."),
-    [LEAT_M_GAPS_REPAIRED] =
-        COUNTER("leat_gaps_repaired_total", "Holes in a topic filled from the outbox."),
-    [LEAT_M_RESYNCS_STALE] = RESYNCS("stale"),
-    [LEAT_M_RESYNCS_HISTORY] = RESYNCS("history"),
-    [LEAT_M_RESYNCS_HOOK] = RESYNCS("hook"),
-    [LEAT_M_RESYNCS_EPOCH] = RESYNCS("epoch"),
-    [LEAT_M_RESYNCS_REQUESTED] = RESYNCS("requested"),
-    [LEAT_M_RESYNCS_TOO_LARGE] = RESYNCS("too_large"),
-    [LEAT_M_HISTORIES_OK] = HISTORIES("ok"),
-    [LEAT_M_HISTORIES_CUT] = HISTORIES("cut"),
-    [LEAT_M_HISTORIES_LOST] = HISTORIES("lost"),
-    [LEAT_M_HISTORIES_REFUSED] = HISTORIES("refused"),
-    [LEAT_M_HISTORIES_FAILED] = HISTORIES("failed"),
-    [LEAT_M_REAUTHORIZATIONS] =
-        COUNTER("leat_reauthorizations_total", "Subscribe handlers run again for a subscription."),
-    [LEAT_M_SLOT_WAITERS] = GAUGE("leat_turn_waiters",
-                                  "Subscriptions waiting for a database slot to renew themselves."),
-    [LEAT_M_LEFT_BEHIND] = COUNTER(
-        "leat_workers_left_behind_total",
-        "Times that a topic's events were kept from a worker, since too much waited for it."),
-    [LEAT_M_SLOW_CLOSED] =
-        COUNTER("leat_slow_clients_closed_total", "Clients closed because they did not read."),
-    [LEAT_M_RING_BYTES] = GAUGE("leat_ring_bytes", "Bytes of recent events held in memory."),
-    [LEAT_M_RECEIVED_BYTES] =
-        GAUGE("leat_received_bytes", "Bytes that clients have sent and that are held for them."),
-    [LEAT_M_LARGE_CLOSED] =
-        COUNTER("leat_large_clients_closed_total", "Clients closed because of max_client_bytes."),
-    [LEAT_M_IDLE_CLOSED_FIRST] = IDLE("first_message"),
-    [LEAT_M_IDLE_CLOSED] = IDLE("idle"),
-    [LEAT_M_RING_EVICTED] = COUNTER("leat_ring_evicted_events_total",
-                                    "Events that left memory because of max_ring_bytes."),
-    [LEAT_M_SEND_BUFFER_BYTES] =
-        GAUGE("leat_send_buffer_bytes", "Bytes accepted for sending and not yet taken."),
-    [LEAT_M_SCRIPT_ERRORS] = COUNTER("leat_script_errors_total", "Errors raised by scripts."),
-    [LEAT_M_SCRIPT_BUDGET] = COUNTER("leat_script_budget_exceeded_total",
-                                     "Script tasks stopped for computing too long."),
-    [LEAT_M_SCRIPT_MEMORY] = GAUGE("leat_script_memory_bytes", "Memory held by scripts."),
-    [LEAT_M_RELOADS_OK] = RELOADS("ok"),
-    [LEAT_M_RELOADS_FAILED] = RELOADS("failed"),
-    [LEAT_M_RELOAD_FAILED] =
-        GAUGE("leat_reload_failed", "Workers whose last reload has failed and changed nothing."),
-    [LEAT_M_JWT_OK] = JWT("ok"),
-    [LEAT_M_JWT_MALFORMED] = JWT("malformed"),
-    [LEAT_M_JWT_TOO_LARGE] = JWT("too_large"),
-    [LEAT_M_JWT_ALGORITHM] = JWT("algorithm"),
-    [LEAT_M_JWT_CRITICAL] = JWT("critical"),
-    [LEAT_M_JWT_TYPE] = JWT("type"),
-    [LEAT_M_JWT_KEY] = JWT("key"),
-    [LEAT_M_JWT_SIGNATURE] = JWT("signature"),
-    [LEAT_M_JWT_EXPIRED] = JWT("expired"),
-    [LEAT_M_JWT_NOT_YET_VALID] = JWT("not_yet_valid"),
-    [LEAT_M_JWT_ISSUER] = JWT("issuer"),
-    [LEAT_M_JWT_AUDIENCE] = JWT("audience"),
-    [LEAT_M_JWT_SUBJECT] = JWT("subject"),
-    [LEAT_M_JWT_CLAIM] = JWT("claim"),
-    [LEAT_M_JWT_UNAVAILABLE] = JWT("unavailable"),
-    [LEAT_M_JWKS_FETCHES_OK] = JWKS_FETCHES("ok"),
-    [LEAT_M_JWKS_FETCHES_FAILED] = JWKS_FETCHES("failed"),
-    [LEAT_M_JWKS_AGE] =
-        GAUGE("leat_jwks_age_seconds", "Age of the oldest keys of a URL at the last fetch."),
-    [LEAT_M_HTTP_REQUESTS] = COUNTER("leat_http_requests_total", "HTTP requests received."),
-    [LEAT_M_ADDRESS_TOO_MANY] = ADDRESSES("connections"),
-    [LEAT_M_ADDRESS_TOO_FAST] = ADDRESSES("rate"),
-    [LEAT_M_ORIGINS_REFUSED] =
-        COUNTER("leat_origins_refused_total", "Requests of web pages whose origin is not allowed."),
-    [LEAT_M_HOSTS_REFUSED] =
-        COUNTER("leat_hosts_refused_total", "Requests for a host that is not allowed."),
-    [LEAT_M_PROXY_HEADERS_REFUSED] =
-        COUNTER("leat_proxy_headers_refused_total",
-                "Connections closed because no PROXY header came, or a malformed one."),
-    [LEAT_M_UNAUTHENTICATED] =
-        GAUGE("leat_unauthenticated", "WebSocket clients whose first message, with the token, "
-                                      "is awaited or looked at."),
-    [LEAT_M_AUTHENTICATED] = AUTHENTICATIONS("ok"),
-    [LEAT_M_AUTHENTICATION_REFUSED] = AUTHENTICATIONS("refused"),
-    [LEAT_M_AUTHENTICATION_LATE] = AUTHENTICATIONS("late"),
-    [LEAT_M_AUTHENTICATION_FULL] = AUTHENTICATIONS("full"),
-    [LEAT_M_HTTP_SHED] =
-        COUNTER("leat_http_shed_total",
-                "Requests answered 503 because max_guest_bytes or max_request_bytes was reached."),
-    [LEAT_M_HOST_REQUESTS] =
-        GAUGE("leat_host_requests",
-              "Calls and publishes that wait for the program that embeds the server."),
-    [LEAT_M_HOST_REFUSED] = COUNTER("leat_host_requests_refused_total",
-                                    "Calls and publishes refused because of max_host_requests."),
-    [LEAT_M_GUEST_BYTES] =
-        GAUGE("leat_guest_bytes", "Bytes held for HTTP connections whose caller is not let in."),
-    [LEAT_M_REQUEST_BYTES] =
-        GAUGE("leat_request_bytes", "Bytes held for HTTP requests whose caller was let in."),
-    [LEAT_M_GZIP_CACHE_BYTES] =
-        GAUGE("leat_gzip_cache_bytes", "Bytes of compressed files kept in memory."),
-    [LEAT_M_GZIP_NO_ROOM] = COUNTER("leat_gzip_no_room_total",
-                                    "Files sent uncompressed because gzip_cache_bytes is reached."),
-    [LEAT_M_HTTP_REJECTED] = COUNTER("leat_http_rejected_total",
-                                     "HTTP requests that were malformed, too large or too slow."),
-    [LEAT_M_PROTOCOL_ERRORS] =
-        COUNTER("leat_protocol_errors_total", "Connections closed for breaking RFC 6455."),
-    [LEAT_M_LIMITED_MESSAGES] = LIMITED("messages"),
-    [LEAT_M_LIMITED_BYTES] = LIMITED("bytes"),
-    [LEAT_M_LIMITED_CONTROLS] = LIMITED("controls"),
-    [LEAT_M_LIMITED_PUBLISHES] = LIMITED("publishes"),
-    [LEAT_M_FLOODS_CLOSED] = COUNTER("leat_flooding_clients_closed_total",
-                                     "Clients closed because they sent far too much."),
-    [LEAT_M_MESSAGES_TOO_LARGE] =
-        COUNTER("leat_messages_too_large_total", "Messages refused over max_message_values."),
-    [LEAT_M_BAD_REQUESTS] =
-        COUNTER("leat_bad_requests_total", "Messages answered with bad_request."),
-    [LEAT_M_CONNECTIONS_REFUSED] =
-        COUNTER("leat_connections_refused_total", "Connections refused over max_connections."),
-    [LEAT_M_TRIMMED_EVENTS] =
-        COUNTER("leat_trimmed_events_total", "Events trimmed from the outbox."),
-    [LEAT_M_TRIM_BACKLOG] = GAUGE("leat_trim_backlog_seconds",
-                                  "Age of the oldest event that trimming has not looked at."),
-    [LEAT_M_OUTBOX_TOPICS] =
-        GAUGE("leat_outbox_topics", "Topics that the database has, as its planner estimates."),
-    [LEAT_M_SIGNALS_DROPPED] =
-        COUNTER("leat_signals_dropped_total", "Signals not sent to clients that did not read."),
-    [LEAT_M_SIGNALS_CONFLATED] =
-        COUNTER("leat_signals_conflated_total",
-                "Conflating signals that a newer one replaced before their client could take it."),
-    [LEAT_M_KEPT_SIGNAL_BYTES] =
-        GAUGE("leat_kept_signal_bytes", "Bytes of conflating signals kept for clients behind."),
-    [LEAT_M_CONTROL_REQUESTS] =
-        COUNTER("leat_control_requests_total", "Requests on the operator's socket."),
-    [LEAT_M_CONTROL_REFUSED] = COUNTER("leat_control_connections_refused_total",
-                                       "Connections to the operator's socket beyond its limit."),
-    [LEAT_M_LOG_DROPPED_RATE] = LOG_DROPPED("rate"),
-    [LEAT_M_LOG_DROPPED_FULL] = LOG_DROPPED("full"),
-    [LEAT_M_LOG_DROPPED_FAILED] = LOG_DROPPED("failed"),
-    [LEAT_M_TLS_FULL] = TLS_HANDSHAKES("full"),
-    [LEAT_M_TLS_RESUMED] = TLS_HANDSHAKES("resumed"),
-    [LEAT_M_TLS_UNDER_WAY] =
-        GAUGE("leat_tls_handshakes_under_way", "TLS handshakes that have not ended yet."),
-    [LEAT_M_TLS_FAILED_TIMEOUT] = TLS_FAILURES("timeout"),
-    [LEAT_M_TLS_FAILED_CROWDED] = TLS_FAILURES("crowded"),
-    [LEAT_M_TLS_FAILED_GONE] = TLS_FAILURES("gone"),
-    [LEAT_M_TLS_FAILED_PLAIN] = TLS_FAILURES("plain_http"),
-    [LEAT_M_TLS_FAILED_VERSION] = TLS_FAILURES("version"),
-    [LEAT_M_TLS_FAILED_CIPHER] = TLS_FAILURES("cipher"),
-    [LEAT_M_TLS_FAILED_ALPN] = TLS_FAILURES("alpn"),
-    [LEAT_M_TLS_FAILED_CLIENT] = TLS_FAILURES("client_certificate"),
-    [LEAT_M_TLS_FAILED_ALERT] = TLS_FAILURES("alert"),
-    [LEAT_M_TLS_FAILED_OTHER] = TLS_FAILURES("other"),
-    [LEAT_M_TLS_IN_PROCESS] = TLS_CONNECTIONS("process"),
-    [LEAT_M_TLS_IN_KERNEL] = TLS_CONNECTIONS("kernel"),
-    [LEAT_M_TLS_RELOADS_OK] = TLS_RELOADS("ok"),
-    [LEAT_M_TLS_RELOADS_FAILED] = TLS_RELOADS("failed"),
-    [LEAT_M_TLS_EXPIRY] =
-        GAUGE("leat_tls_certificate_expiry_seconds",
-              "When the first of the certificates expires, in seconds since the epoch; 0: none."),
-    [LEAT_M_ANNOUNCEMENTS_REFUSED] =
-        COUNTER("leat_announcements_refused_total",
-                "Notifications on the channel that no function of schema leat wrote."),
-    [LEAT_M_FETCH_FAILURES_HIDDEN] = FETCH_FAILURES("hidden"),
-    [LEAT_M_FETCH_FAILURES_MISSING] = FETCH_FAILURES("missing"),
-    [LEAT_M_FETCH_FAILURES_UNCONFIRMED] = FETCH_FAILURES("unconfirmed"),
-    [LEAT_M_FETCH_FAILURES_DENIED] = FETCH_FAILURES("denied"),
-    [LEAT_M_FETCH_FAILURES_DEADLINE] = FETCH_FAILURES("deadline"),
-    [LEAT_M_FETCH_FAILURES_UNAVAILABLE] = FETCH_FAILURES("unavailable"),
-    [LEAT_M_FETCH_FAILURES_OTHER] = FETCH_FAILURES("other"),
-    [LEAT_M_CONFINED_LANDLOCK] = CONFINED("landlock"),
-    [LEAT_M_CONFINED_SECCOMP] = CONFINED("seccomp"),
-    [LEAT_M_SYSTEM_CALLS_REFUSED] =
-        COUNTER("leat_system_calls_refused_total",
-                "System calls that the process made though a server does not need them."),
-    [LEAT_M_SCHEMA_PROBLEMS] = GAUGE("leat_schema_problems",
-                                     "Errors and warnings that leat_internal.problems() tells of."),
-    [LEAT_M_TOPICS_UNREADABLE] = GAUGE(
-        "leat_topics_unreadable", "Topics whose events the outbox does not give up at present."),
+/* Of the histograms, in seconds. */
+static const double bounds[] = {
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 };
 
-static const series histogram_table[LEAT_H_COUNT] = {
-    [LEAT_H_HANDSHAKE] = {"leat_handshake_seconds", "histogram", NULL,
-                          "From a subscribe request to its answer."},
-    [LEAT_H_QUERY] = {"leat_query_seconds", "histogram", NULL,
-                      "Time from sending a query to its answer."},
-};
-
-typedef struct bound {
-    double seconds;
-    const char *text;
-} bound;
-
-static const bound bounds[] = {
-    {0.0001, "0.0001"}, {0.00025, "0.00025"}, {0.0005, "0.0005"}, {0.001, "0.001"},
-    {0.0025, "0.0025"}, {0.005, "0.005"},     {0.01, "0.01"},     {0.025, "0.025"},
-    {0.05, "0.05"},     {0.1, "0.1"},         {0.25, "0.25"},     {0.5, "0.5"},
-    {1, "1"},           {2.5, "2.5"},         {5, "5"},           {10, "10"},
-};
-
-enum {
-    N_BOUNDS = sizeof(bounds) / sizeof(bounds[0]),
-};
-
-typedef _Atomic int64_t cell;
-
-typedef struct histogram {
-    cell buckets[N_BOUNDS + 1]; /* each counts its own range; the last one: above all bounds */
-    cell sum_ns;
-} histogram;
-
-struct leat_metrics {
-    leat_list link;
-    cell values[LEAT_M_COUNT];
-    histogram histograms[LEAT_H_COUNT];
-};
-
-struct leat_metrics_registry {
-    pthread_mutex_t lock; /* protects the list, not the values */
-    leat_list all;
-};
+enum { N_BOUNDS = LEAT_METRICS_BOUNDS };
+_Static_assert(sizeof(bounds) / sizeof(bounds[0]) == N_BOUNDS, "one row for each bound");
 
 leat_metrics_registry *leat_metrics_registry_new(void)
 {
@@ -419,13 +29,29 @@ leat_metrics_registry *leat_metrics_registry_new(void)
     return r;
 }
 
+static void free_labelled(leat_metrics_registry *r)
+{
+    for (int family = 0; family < LEAT_LABELLED_FAMILIES; family++) {
+        for (leat_list *l = r->all.next; l != &r->all; l = l->next) {
+            leat_metrics *m = leat_metrics_of(l);
+            for (size_t i = 0; i < m->labelled[family].n; i++)
+                free(m->labelled[family].sets[i]);
+            free(m->labelled[family].sets);
+        }
+        for (size_t i = 0; i < r->names[family].n; i++)
+            free(r->names[family].texts[i]);
+        free(r->names[family].texts);
+    }
+}
+
 void leat_metrics_registry_free(leat_metrics_registry *r)
 {
     if (r == NULL)
         return;
     leat_list *link = NULL;
+    free_labelled(r);
     while ((link = leat_list_shift(&r->all)) != NULL)
-        free(LEAT_CONTAINER_OF(link, leat_metrics, link));
+        free(leat_metrics_of(link));
     pthread_mutex_destroy(&r->lock);
     free(r);
 }
@@ -433,18 +59,19 @@ void leat_metrics_registry_free(leat_metrics_registry *r)
 leat_metrics *leat_metrics_new(leat_metrics_registry *r)
 {
     leat_metrics *m = leat_calloc(1, sizeof(*m));
+    m->registry = r;
     pthread_mutex_lock(&r->lock);
     leat_list_push(&r->all, &m->link);
     pthread_mutex_unlock(&r->lock);
     return m;
 }
 
-static int64_t load(const cell *c)
+static int64_t load(const _Atomic int64_t *c)
 {
     return atomic_load_explicit(c, memory_order_relaxed);
 }
 
-static void add(cell *c, int64_t n)
+static void add(_Atomic int64_t *c, int64_t n)
 {
     atomic_store_explicit(c, load(c) + n, memory_order_relaxed);
 }
@@ -455,24 +82,36 @@ void leat_metrics_add(leat_metrics *m, leat_metric id, int64_t n)
     add(&m->values[id], n);
 }
 
+void leat_metrics_add_error(leat_metrics *m, leat_code code)
+{
+    LEAT_ASSERT(code > LEAT_CODE_OK && code < LEAT_CODE_COUNT);
+    int id = (int)LEAT_M_ERRORS_BAD_REQUEST + (int)code - (int)LEAT_CODE_BAD_REQUEST;
+    leat_metrics_add(m, (leat_metric)id, 1);
+}
+
 void leat_metrics_set(leat_metrics *m, leat_metric id, int64_t value)
 {
     LEAT_ASSERT((unsigned)id < LEAT_M_COUNT);
     atomic_store_explicit(&m->values[id], value, memory_order_relaxed);
 }
 
-void leat_metrics_observe(leat_metrics *m, leat_histogram id, double seconds)
+void leat_metrics_observe_in(leat_metrics_cells *cells, double seconds)
 {
-    LEAT_ASSERT((unsigned)id < LEAT_H_COUNT);
     if (!(seconds > 0)) /* the clock went back, or NaN */
         seconds = 0;
     if (seconds > 1e6)
         seconds = 1e6;
     size_t i = 0;
-    while (i < N_BOUNDS && seconds > bounds[i].seconds)
+    while (i < N_BOUNDS && seconds > bounds[i])
         i++;
-    add(&m->histograms[id].buckets[i], 1);
-    add(&m->histograms[id].sum_ns, (int64_t)(seconds * 1e9 + 0.5));
+    add(&cells->ranges_[i], 1);
+    add(&cells->sum_ns_, (int64_t)(seconds * 1e9 + 0.5));
+}
+
+void leat_metrics_observe(leat_metrics *m, leat_histogram id, double seconds)
+{
+    LEAT_ASSERT((unsigned)id < LEAT_H_COUNT);
+    leat_metrics_observe_in(&m->histograms[id], seconds);
 }
 
 int64_t leat_metrics_get(const leat_metrics *m, leat_metric id)
@@ -486,7 +125,7 @@ static int64_t value_of(const leat_metrics_registry *r, leat_metric id)
     int64_t sum = 0;
     int64_t largest = 0;
     for (leat_list *l = r->all.next; l != &r->all; l = l->next) {
-        int64_t value = load(&LEAT_CONTAINER_OF(l, leat_metrics, link)->values[id]);
+        int64_t value = load(&leat_metrics_of(l)->values[id]);
         sum += value;
         largest = value > largest ? value : largest;
     }
@@ -502,53 +141,54 @@ int64_t leat_metrics_sum(leat_metrics_registry *r, leat_metric id)
     return sum;
 }
 
-static void render_head(leat_buf *out, const series *s)
+void leat_metrics_add_counts(const leat_metrics_cells *cells, leat_metrics_counts *sum)
 {
-    leat_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", s->name, s->help, s->name, s->type);
+    for (size_t i = 0; i <= N_BOUNDS; i++)
+        sum->ranges[i] += load(&cells->ranges_[i]);
+    sum->sum_ns += load(&cells->sum_ns_);
 }
 
-static void render_series(const leat_metrics_registry *r, leat_metric id, leat_buf *out)
+static void count(const leat_metrics_registry *r, leat_histogram id, leat_metrics_counts *out)
 {
-    const series *s = &table[id];
-    bool first = id == 0 || strcmp(table[id - 1].name, s->name) != 0;
-    if (first)
-        render_head(out, s);
-    leat_buf_text(out, s->name);
-    if (s->label != NULL)
-        leat_buf_printf(out, "{%s}", s->label);
-    leat_buf_printf(out, " %" PRId64 "\n", value_of(r, id));
+    *out = (leat_metrics_counts){.sum_ns = 0};
+    for (leat_list *l = r->all.next; l != &r->all; l = l->next)
+        leat_metrics_add_counts(&leat_metrics_of(l)->histograms[id], out);
 }
 
-static void render_histogram(const leat_metrics_registry *r, leat_histogram id, leat_buf *out)
+void leat_metrics_count(leat_metrics_registry *r, leat_histogram id, leat_metrics_counts *out)
 {
-    int64_t counts[N_BOUNDS + 1] = {0};
-    int64_t sum_ns = 0;
-    for (leat_list *l = r->all.next; l != &r->all; l = l->next) {
-        const histogram *h = &LEAT_CONTAINER_OF(l, leat_metrics, link)->histograms[id];
-        for (size_t i = 0; i <= N_BOUNDS; i++)
-            counts[i] += load(&h->buckets[i]);
-        sum_ns += load(&h->sum_ns);
-    }
-    const char *name = histogram_table[id].name;
-    render_head(out, &histogram_table[id]);
-    int64_t total = 0;
-    for (size_t i = 0; i <= N_BOUNDS; i++) {
-        total += counts[i];
-        leat_buf_printf(out, "%s_bucket{le=\"%s\"} %" PRId64 "\n", name,
-                        i < N_BOUNDS ? bounds[i].text : "+Inf", total);
-    }
-    /* The count is the sum of the buckets, so that both agree although other threads count. */
-    leat_buf_printf(out, "%s_sum %" PRId64 ".%09" PRId64 "\n", name, sum_ns / 1000000000,
-                    sum_ns % 1000000000);
-    leat_buf_printf(out, "%s_count %" PRId64 "\n", name, total);
-}
-
-void leat_metrics_render(leat_metrics_registry *r, leat_buf *out)
-{
+    LEAT_ASSERT((unsigned)id < LEAT_H_COUNT);
     pthread_mutex_lock(&r->lock);
-    for (unsigned i = 0; i < LEAT_M_COUNT; i++)
-        render_series(r, (leat_metric)i, out);
-    for (unsigned i = 0; i < LEAT_H_COUNT; i++)
-        render_histogram(r, (leat_histogram)i, out);
+    count(r, id, out);
     pthread_mutex_unlock(&r->lock);
+}
+
+double leat_metrics_bound(size_t i)
+{
+    LEAT_ASSERT(i < N_BOUNDS);
+    return bounds[i];
+}
+
+int64_t leat_metrics_total(const leat_metrics_counts *counts)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i <= N_BOUNDS; i++)
+        total += counts->ranges[i];
+    return total;
+}
+
+double leat_metrics_quantile(const leat_metrics_counts *counts, double q)
+{
+    double total = (double)leat_metrics_total(counts);
+    if (total <= 0)
+        return -1;
+    double rank = q * total;
+    for (size_t i = 0; i < N_BOUNDS; i++) {
+        double n = (double)counts->ranges[i];
+        double from = i == 0 ? 0 : bounds[i - 1];
+        if (n > 0 && rank <= n)
+            return from + (bounds[i] - from) * (rank / n);
+        rank -= n;
+    }
+    return bounds[N_BOUNDS - 1];
 }

@@ -18,9 +18,12 @@ enum { USUAL_LIMIT = 20, MAX_LIMIT = 500 };
 #define NO_STORE "Cache-Control: no-store\r\n"
 
 static const leat_ask_kind *const kinds[] = {
-    &leat_ask_summary, &leat_ask_topics, &leat_ask_topic,  &leat_ask_clients,    &leat_ask_client,
-    &leat_ask_pool,    &leat_ask_config, &leat_ask_script, &leat_ask_watches,    &leat_ask_postgres,
-    &leat_ask_publish, &leat_ask_resync, &leat_ask_reload, &leat_ask_disconnect,
+    &leat_ask_summary,    &leat_ask_ready,     &leat_ask_topics,     &leat_ask_topic,
+    &leat_ask_clients,    &leat_ask_client,    &leat_ask_pool,       &leat_ask_config,
+    &leat_ask_script,     &leat_ask_watches,   &leat_ask_postgres,   &leat_ask_publish,
+    &leat_ask_resync,     &leat_ask_reload,    &leat_ask_disconnect, &leat_ask_history,
+    &leat_ask_log,        &leat_ask_log_level, &leat_ask_handlers,   &leat_ask_patterns,
+    &leat_ask_statements,
 };
 
 static void on_looked(leat_look *look);
@@ -84,7 +87,9 @@ static const char *read_order(leat_ask *ask, leat_slice query)
     int place = by == NULL ? 0 : ask->kind->orders == NULL ? -1 : place_of(ask->kind->orders, by);
     free(by);
     ask->asked.order = place < 0 ? 0 : place;
-    return place < 0 ? "by: unknown order" : NULL;
+    if (place >= 0)
+        return NULL;
+    return ask->kind->orders == NULL ? "by: this question has no orders" : ask->kind->order_problem;
 }
 
 static const char *read_limit(leat_ask *ask, leat_slice query)
@@ -222,10 +227,11 @@ static void begin(leat_ask *ask, const leat_http_request *r)
         start(ask);
 }
 
-void leat_ask_begin(const leat_inside *inside, leat_http_conn *conn)
+void leat_ask_begin(const leat_inside *inside, leat_http_conn *conn, leat_slice path,
+                    const char *door)
 {
     const leat_http_request *r = leat_http_conn_request(conn);
-    const leat_ask_kind *kind = find_kind(r->path);
+    const leat_ask_kind *kind = find_kind(path);
     if (kind == NULL) {
         refuse(conn, 404, "not_found", "there is no such question");
         return;
@@ -237,6 +243,7 @@ void leat_ask_begin(const leat_inside *inside, leat_http_conn *conn)
     leat_ask *ask = leat_calloc(1, sizeof(*ask));
     ask->inside = inside;
     ask->conn = conn;
+    ask->door = door;
     ask->kind = kind;
     ask->only = kind->only;
     ask->look.done = on_looked;

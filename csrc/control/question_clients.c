@@ -56,7 +56,7 @@ static int write_clients(leat_ask *ask, leat_buf *json)
 const leat_ask_kind leat_ask_clients = {
     .method = "GET",
     .name = "clients",
-    .orders = "queued subscriptions silent", /* as leat_client_order */
+    LEAT_ASK_ORDERS("queued subscriptions silent"), /* as leat_client_order */
     .question = &first,
     .only = LEAT_LOOK_ALL,
     .write = write_clients,

@@ -23,7 +23,8 @@ static void log_topic(const leat_ask *ask, const char *what)
 {
     char topic[300];
     leat_log_quote(topic, sizeof(topic), ask->asked.name, strlen(ask->asked.name));
-    LEAT_LOG_INFO("control", "done by an operator action=%s topic=%s by=%s", what, topic, who(ask));
+    LEAT_LOG_INFO("control", "done by an operator action=%s topic=%s by=%s door=%s", what, topic,
+                  who(ask), ask->door);
 }
 
 /* The part of the worker that was asked, if it has answered. */
@@ -175,12 +176,52 @@ const leat_ask_kind leat_ask_resync = {
     .write = write_resynced,
 };
 
+/* --- the level of the log --- */
+
+static int write_levels(leat_ask *ask, leat_buf *json)
+{
+    leat_log_levels levels = leat_engine_log_levels(ask->inside->engine);
+    leat_buf_text(json, ",\"levels\":\"");
+    leat_log_levels_write(&levels, json);
+    leat_buf_char(json, '"');
+    return 200;
+}
+
+const leat_ask_kind leat_ask_log = {
+    .method = "GET",
+    .name = "log",
+    .only = LEAT_LOOK_ALL,
+    .write = write_levels,
+};
+
+static int set_levels(leat_ask *ask, leat_buf *json)
+{
+    leat_log_levels levels;
+    if (ask->asked.name == NULL || leat_log_levels_parse(&levels, ask->asked.name) < 0) {
+        leat_buf_text(json, ",\"error\":\"name: expected levels, as in info,pg=debug\"");
+        return 400;
+    }
+    leat_engine_set_log_levels(ask->inside->engine, &levels);
+    leat_log_write_always("control",
+                          "done by an operator action=log_level levels=\"%s\" by=%s door=%s",
+                          ask->asked.name, who(ask), ask->door);
+    return write_levels(ask, json);
+}
+
+const leat_ask_kind leat_ask_log_level = {
+    .method = "POST",
+    .name = "log_level",
+    .only = LEAT_LOOK_ALL,
+    .write = set_levels,
+};
+
 /* --- reload --- */
 
 static int reload(leat_ask *ask, leat_buf *json)
 {
     (void)json;
-    LEAT_LOG_INFO("control", "done by an operator action=reload by=%s", who(ask));
+    LEAT_LOG_INFO("control", "done by an operator action=reload by=%s door=%s", who(ask),
+                  ask->door);
     kill(getpid(), SIGHUP); /* the process reads its configuration again, too */
     return 200;
 }
@@ -214,8 +255,9 @@ static int write_disconnected(leat_ask *ask, leat_buf *json)
         leat_buf_text(json, ",\"code\":\"not_found\",\"message\":\"there is no such client\"");
         return 404;
     }
-    LEAT_LOG_INFO("control", "done by an operator action=disconnect client=%d-%" PRIu64 " by=%s",
-                  ask->only, ask->asked.number, who(ask));
+    LEAT_LOG_INFO("control",
+                  "done by an operator action=disconnect client=%d-%" PRIu64 " by=%s door=%s",
+                  ask->only, ask->asked.number, who(ask), ask->door);
     return 200;
 }
 

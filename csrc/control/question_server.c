@@ -1,14 +1,17 @@
-/* question_server.c - `summary`, `pool`, `script`, `config`: how the server fares as a whole. */
+/* question_server.c - `summary`, `ready`, `pool`, `script`, `config`: how the server fares as a
+ * whole. */
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/process_metrics.h"
 #include "control/ask.h"
+#include "control/figures.h"
+#include "http/http_health.h"
 #include "pg/pg_show.h"
 #include "wire/json.h"
 
-enum { TIMEOUT_MS = 1000 };
+enum { TIMEOUT_MS = 1000, MAX_STATEMENTS = 100 };
 
 /* Writes {"worker":N,…} for each worker that has answered, with what it has appended to its json.
  */
@@ -37,99 +40,101 @@ static leat_work describe_worker(leat_part *part, leat_worker *w)
 {
     const leat_core *core = leat_worker_core(w);
     leat_buf_printf(&part->json,
-                    "\"state\":\"%s\",\"clients\":%zu,\"topics\":%zu,\"ring_bytes\":%zu"
-                    ",\"handshakes\":%zu",
+                    "\"state\":\"%s\",\"clients\":%zu,\"topics\":%" PRIu32 ",\"ring_bytes\":%zu"
+                    ",\"handshakes\":%zu,\"mail_bytes\":%zu",
                     leat_worker_serves(w) ? "serving" : "draining", core->n_clients,
-                    core->topics.count, core->ring_bytes, core->n_handshakes);
+                    core->topics.count, core->ring_bytes, core->n_handshakes,
+                    leat_hub_link_mail_bytes(core->link));
+    if (leat_worker_is_up(w)) {
+        (void)leat_http_health_check(leat_worker_http(w), &part->failure);
+        leat_http_health_tell_reload(leat_worker_http(w), &part->failure);
+    }
     return LEAT_WORK_DONE;
 }
 
 static const leat_question each_worker = {describe_worker, TIMEOUT_MS};
 
-struct figure {
-    const char *name;
-    leat_metric first, last; /* their sum */
-};
-
-#define ONE(name, id)                                                                              \
-    {                                                                                              \
-        name, id, id                                                                               \
-    }
-
-/* Names end in _total where they only grow, and rates can be made of them. */
-static const struct figure figures[] = {
-    ONE("connections", LEAT_M_CONNECTIONS),
-    {"subscriptions", LEAT_M_SUBS_NEW, LEAT_M_SUBS_LIVE},
-    ONE("subscriptions_live", LEAT_M_SUBS_LIVE),
-    ONE("topics", LEAT_M_TOPICS),
-    ONE("handshakes_under_way", LEAT_M_HANDSHAKES_UNDER_WAY),
-    ONE("pool_idle", LEAT_M_POOL_IDLE),
-    ONE("pool_busy", LEAT_M_POOL_BUSY),
-    ONE("pool_connecting", LEAT_M_POOL_CONNECTING),
-    ONE("pool_waiters", LEAT_M_POOL_WAITERS),
-    ONE("ring_bytes", LEAT_M_RING_BYTES),
-    ONE("send_buffer_bytes", LEAT_M_SEND_BUFFER_BYTES),
-    ONE("received_bytes", LEAT_M_RECEIVED_BYTES),
-    ONE("script_bytes", LEAT_M_SCRIPT_MEMORY),
-    ONE("guest_bytes", LEAT_M_GUEST_BYTES),
-    ONE("request_bytes", LEAT_M_REQUEST_BYTES),
-    ONE("topics_unreadable", LEAT_M_TOPICS_UNREADABLE),
-    ONE("schema_problems", LEAT_M_SCHEMA_PROBLEMS),
-    ONE("trim_backlog_seconds", LEAT_M_TRIM_BACKLOG),
-    ONE("events_total", LEAT_M_EVENTS),
-    ONE("deliveries_total", LEAT_M_DELIVERIES),
-    ONE("snapshots_total", LEAT_M_SNAPSHOT_READS),
-    ONE("stale_snapshots_total", LEAT_M_STALE_SNAPSHOTS),
-    ONE("gaps_repaired_total", LEAT_M_GAPS_REPAIRED),
-    {"resyncs_total", LEAT_M_RESYNCS_STALE, LEAT_M_RESYNCS_TOO_LARGE},
-    {"handshakes_total", LEAT_M_HANDSHAKES_OK, LEAT_M_HANDSHAKES_GONE},
-    {"handshakes_good_total", LEAT_M_HANDSHAKES_OK, LEAT_M_HANDSHAKES_RESUMED},
-    ONE("handshakes_refused_total", LEAT_M_HANDSHAKES_REFUSED),
-    ONE("handshakes_late_total", LEAT_M_HANDSHAKES_DEADLINE),
-    ONE("handshakes_unavailable_total", LEAT_M_HANDSHAKES_UNAVAILABLE),
-    ONE("handshakes_internal_total", LEAT_M_HANDSHAKES_INTERNAL),
-    {"handshakes_shed_total", LEAT_M_HANDSHAKES_SHED_ALL, LEAT_M_HANDSHAKES_SHED_TENANT},
-    ONE("slow_clients_closed_total", LEAT_M_SLOW_CLOSED),
-    ONE("script_errors_total", LEAT_M_SCRIPT_ERRORS),
-    ONE("http_requests_total", LEAT_M_HTTP_REQUESTS),
-    ONE("bad_requests_total", LEAT_M_BAD_REQUESTS),
-    ONE("connections_refused_total", LEAT_M_CONNECTIONS_REFUSED),
-    ONE("listener_reconnects_total", LEAT_M_LISTENER_RECONNECTS),
-};
-
-static void write_figures(leat_metrics_registry *registry, leat_buf *json)
+/* Returns the line that begins at that place, without its end. */
+static leat_slice line_at(const leat_buf *lines, size_t at)
 {
-    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        int64_t sum = 0;
-        for (unsigned id = figures[i].first; id <= (unsigned)figures[i].last; id++)
-            sum += leat_metrics_sum(registry, (leat_metric)id);
-        leat_buf_printf(json, ",\"%s\":%" PRId64, figures[i].name, sum);
+    const char *from = lines->at + at;
+    return (leat_slice){from, (size_t)((const char *)memchr(from, '\n', lines->len - at) - from)};
+}
+
+static bool has_line(const leat_buf *lines, leat_slice wanted)
+{
+    for (size_t at = 0; at < lines->len;) {
+        leat_slice line = line_at(lines, at);
+        if (line.len == wanted.len && memcmp(line.at, wanted.at, line.len) == 0)
+            return true;
+        at += line.len + 1;
+    }
+    return false;
+}
+
+static void add_new_lines(leat_buf *lines, const leat_buf *more)
+{
+    for (size_t at = 0; at < more->len;) {
+        leat_slice line = line_at(more, at);
+        if (!has_line(lines, line)) {
+            leat_buf_slice(lines, line);
+            leat_buf_char(lines, '\n');
+        }
+        at += line.len + 1;
     }
 }
 
-static void write_problem(leat_hub *hub, leat_hub_part part, const char *name, const char **comma,
-                          leat_buf *json)
+/* Appends what the workers have told is wrong, each line once. */
+static void gather_problems(const leat_ask *ask, leat_buf *lines)
 {
-    leat_buf reason = LEAT_BUF_INIT;
-    leat_buf text = LEAT_BUF_INIT;
-    if (!leat_hub_check(hub, part, &reason)) {
-        leat_buf_printf(&text, "%s: %.*s", name, (int)reason.len, reason.at);
-        leat_buf_text(json, *comma);
-        leat_json_write_text(json, leat_buf_view(&text));
-        *comma = ",";
-    }
-    leat_buf_close(&reason);
-    leat_buf_close(&text);
+    for (size_t i = 0; i < ask->look.n_parts; i++)
+        if (ask->look.parts[i] != NULL && ask->look.parts[i]->answered)
+            add_new_lines(lines, &ask->look.parts[i]->failure);
 }
 
-static void write_problems(leat_hub *hub, leat_buf *json)
+/* As an array of texts. */
+static void write_problems(const leat_buf *lines, leat_buf *json)
 {
-    const char *comma = "";
     leat_buf_text(json, ",\"problems\":[");
-    write_problem(hub, LEAT_HUB_LISTENER, "listener", &comma, json);
-    write_problem(hub, LEAT_HUB_HISTORY, "history", &comma, json);
-    write_problem(hub, LEAT_HUB_OUTBOX, "outbox", &comma, json);
+    for (size_t at = 0; at < lines->len;) {
+        leat_slice line = line_at(lines, at);
+        leat_buf_text(json, at > 0 ? "," : "");
+        leat_json_write_text(json, line);
+        at += line.len + 1;
+    }
     leat_buf_char(json, ']');
+}
+
+/* They keep no server from serving, so they are not among the reasons of /readyz. */
+static void tell_schema_problems(leat_metrics_registry *registry, leat_buf *lines)
+{
+    int64_t n = leat_metrics_sum(registry, LEAT_M_SCHEMA_PROBLEMS);
+    if (n > 0)
+        leat_buf_printf(lines,
+                        "schema: %" PRId64 " wrong: leat show watches, or the console's view "
+                        "Postgres, says what, and what to do\n",
+                        n);
+}
+
+static void write_all_problems(const leat_ask *ask, leat_buf *json)
+{
+    leat_buf lines = LEAT_BUF_INIT;
+    gather_problems(ask, &lines);
+    tell_schema_problems(leat_engine_registry(ask->inside->engine), &lines);
+    write_problems(&lines, json);
+    leat_buf_close(&lines);
+}
+
+static void write_errors(leat_metrics_registry *registry, leat_buf *json)
+{
+    leat_buf_text(json, ",\"errors\":{");
+    for (int code = LEAT_CODE_BAD_REQUEST; code < LEAT_CODE_COUNT; code++) {
+        int id = (int)LEAT_M_ERRORS_BAD_REQUEST + code - (int)LEAT_CODE_BAD_REQUEST;
+        leat_buf_printf(json, "%s\"%s\":%" PRId64, code > (int)LEAT_CODE_BAD_REQUEST ? "," : "",
+                        leat_code_name((leat_code)code),
+                        leat_metrics_sum(registry, (leat_metric)id));
+    }
+    leat_buf_char(json, '}');
 }
 
 static int write_summary(leat_ask *ask, leat_buf *json)
@@ -142,8 +147,10 @@ static int write_summary(leat_ask *ask, leat_buf *json)
         LEAT_VERSION, (int)getpid(), leat_engine_serves(engine) ? "serving" : "draining",
         (int64_t)(uv_hrtime() - ask->inside->began_ns) / 1000000000, leat_process_resident_bytes());
     leat_json_write_text(json, leat_slice_of(leat_engine_address(engine)));
-    write_problems(leat_engine_hub(engine), json);
-    write_figures(leat_engine_registry(engine), json);
+    write_all_problems(ask, json);
+    leat_figures_write(leat_engine_registry(engine), json);
+    write_errors(leat_engine_registry(engine), json);
+    leat_recent_write(ask->inside->recent, json);
     write_workers(ask, json);
     return 200;
 }
@@ -156,6 +163,68 @@ const leat_ask_kind leat_ask_summary = {
     .write = write_summary,
 };
 
+/* --- ready --- */
+
+static leat_work describe_readiness(leat_part *part, leat_worker *w)
+{
+    if (!leat_worker_is_up(w))
+        leat_buf_text(&part->failure, "server: stops\n");
+    else
+        (void)leat_http_health_check(leat_worker_http(w), &part->failure);
+    return LEAT_WORK_DONE;
+}
+
+static const leat_question each_readiness = {describe_readiness, TIMEOUT_MS};
+
+/* A worker that does not answer serves nobody. */
+static bool all_ready(const leat_ask *ask)
+{
+    for (size_t i = 0; i < ask->look.n_parts; i++)
+        if (ask->look.parts[i] == NULL || !ask->look.parts[i]->answered ||
+            ask->look.parts[i]->failure.len > 0)
+            return false;
+    return true;
+}
+
+/* For people: all problems in one line. */
+static void write_message(leat_buf *lines, leat_buf *json)
+{
+    leat_buf message = LEAT_BUF_INIT;
+    if (lines->len == 0)
+        leat_buf_text(lines, "a worker does not answer\n");
+    leat_buf_text(&message, "not ready");
+    for (size_t at = 0; at < lines->len;) {
+        leat_slice line = line_at(lines, at);
+        leat_buf_text(&message, at == 0 ? ": " : "; ");
+        leat_buf_slice(&message, line);
+        at += line.len + 1;
+    }
+    leat_buf_text(json, ",\"message\":");
+    leat_json_write_text(json, leat_buf_view(&message));
+    leat_buf_close(&message);
+}
+
+static int write_readiness(leat_ask *ask, leat_buf *json)
+{
+    bool ready = all_ready(ask);
+    leat_buf lines = LEAT_BUF_INIT;
+    gather_problems(ask, &lines);
+    leat_buf_printf(json, ",\"ready\":%s", ready ? "true" : "false");
+    write_problems(&lines, json);
+    if (!ready)
+        write_message(&lines, json);
+    leat_buf_close(&lines);
+    return ready ? 200 : 503;
+}
+
+const leat_ask_kind leat_ask_ready = {
+    .method = "GET",
+    .name = "ready",
+    .question = &each_readiness,
+    .only = LEAT_LOOK_ALL,
+    .write = write_readiness,
+};
+
 /* --- pool --- */
 
 static leat_work describe_pool(leat_part *part, leat_worker *w)
@@ -166,7 +235,7 @@ static leat_work describe_pool(leat_part *part, leat_worker *w)
 
 static const leat_question each_pool = {describe_pool, TIMEOUT_MS};
 
-static int write_pools(leat_ask *ask, leat_buf *json)
+static int write_each(leat_ask *ask, leat_buf *json)
 {
     write_workers(ask, json);
     return 200;
@@ -177,7 +246,45 @@ const leat_ask_kind leat_ask_pool = {
     .name = "pool",
     .question = &each_pool,
     .only = LEAT_LOOK_ALL,
-    .write = write_pools,
+    .write = write_each,
+};
+
+/* --- statements --- */
+
+static void write_statement(const leat_tally_entry *e, leat_buf *json)
+{
+    leat_buf_text(json, "{\"statement\":");
+    leat_json_write_text(json, leat_slice_of(e->text));
+    leat_buf_printf(json,
+                    ",\"count\":%" PRIu64 ",\"errors\":%" PRIu64
+                    ",\"total_ms\":%.3f,\"longest_ms\":%.3f}",
+                    e->count, e->errors, (double)e->total_ns / 1e6, (double)e->longest_ns / 1e6);
+}
+
+/* Those that took most of the time, since the start. */
+static leat_work describe_statements(leat_part *part, leat_worker *w)
+{
+    const leat_tally_entry *first[MAX_STATEMENTS];
+    size_t limit = part->asked.limit < MAX_STATEMENTS ? part->asked.limit : MAX_STATEMENTS;
+    size_t n = leat_tally_first(leat_worker_statements(w), first, limit);
+    leat_buf_text(&part->json, "\"statements\":[");
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            leat_buf_char(&part->json, ',');
+        write_statement(first[i], &part->json);
+    }
+    leat_buf_char(&part->json, ']');
+    return LEAT_WORK_DONE;
+}
+
+static const leat_question each_statements = {describe_statements, TIMEOUT_MS};
+
+const leat_ask_kind leat_ask_statements = {
+    .method = "GET",
+    .name = "statements",
+    .question = &each_statements,
+    .only = LEAT_LOOK_ALL,
+    .write = write_each,
 };
 
 /* --- script --- */
@@ -208,19 +315,12 @@ const leat_ask_kind leat_ask_script = {
 
 /* --- config --- */
 
-static bool is_database(const leat_config_key *key)
-{
-    return strcmp(key->name, "database_url") == 0 || strcmp(key->name, "listen_url") == 0;
-}
-
 static bool write_value(const leat_config *config, const leat_config_key *key, leat_buf *json)
 {
     const char *member = (const char *)config + key->offset;
     if (leat_config_key_is_number(key)) {
-        uint64_t n = key->kind == LEAT_KEY_SIZE ? *(const size_t *)(const void *)member
-                                                : *(const uint64_t *)(const void *)member;
-        leat_buf_printf(json, "%" PRIu64, n);
-        return n != key->number;
+        leat_buf_printf(json, "%" PRIu64, leat_config_number(config, key));
+        return !leat_config_is_usual(config, key);
     }
     if (key->kind == LEAT_KEY_BOOL) {
         bool yes = *(const bool *)(const void *)member;
@@ -229,7 +329,9 @@ static bool write_value(const leat_config *config, const leat_config_key *key, l
     }
     const char *text = leat_config_text(config, key);
     leat_buf shown = LEAT_BUF_INIT;
-    if (is_database(key))
+    if (key->kind == LEAT_KEY_SECRET)
+        leat_buf_text(&shown, text[0] == '\0' ? "" : "(not shown)");
+    else if (key->kind == LEAT_KEY_DATABASE)
         leat_pg_show_conninfo(&shown, text);
     else
         leat_buf_text(&shown, text);

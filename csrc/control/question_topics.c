@@ -138,7 +138,7 @@ static int write_topics(leat_ask *ask, leat_buf *json)
 const leat_ask_kind leat_ask_topics = {
     .method = "GET",
     .name = "topics",
-    .orders = "busiest largest subscribers", /* as leat_topic_order */
+    LEAT_ASK_ORDERS("busiest largest subscribers"), /* as leat_topic_order */
     .question = &first,
     .only = LEAT_LOOK_ALL,
     .go_on = go_on,

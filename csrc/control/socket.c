@@ -13,12 +13,29 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/listener.h"
+
+#define TAKEN "another server has this socket"
+
 enum { BACKLOG = 128, OTHERS = 0117 /* what the umask takes away: 0660 is left */ };
 
-static int refuse(leat_buf *error, const char *path, const char *why)
+/* Whose socket it is, for messages. */
+struct wanted {
+    const char *key;
+    const char *path;
+};
+
+static int refuse(leat_buf *error, const struct wanted *w, const char *why)
 {
-    leat_buf_printf(error, "control = \"%s\": %s", path, why);
+    leat_buf_printf(error, "%s = \"%s\": %s", w->key, w->path, why);
     return LEAT_ECONFIG;
+}
+
+/* That passes when the other one has stopped. */
+static int refuse_taken(leat_buf *error, const struct wanted *w, const char *why)
+{
+    (void)refuse(error, w, why);
+    return UV_EADDRINUSE;
 }
 
 static struct sockaddr_un address_of(const char *path)
@@ -28,17 +45,16 @@ static struct sockaddr_un address_of(const char *path)
     return addr;
 }
 
-static int take_lock(leat_control_socket *s, const char *path, leat_buf *error)
+static int take_lock(leat_control_socket *s, const struct wanted *w, leat_buf *error)
 {
     char name[sizeof(((struct sockaddr_un *)0)->sun_path) + 8];
-    snprintf(name, sizeof(name), "%s.lock", path);
+    snprintf(name, sizeof(name), "%s.lock", w->path);
     s->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (s->lock < 0)
-        return refuse(error, path, strerror(errno));
-    if (flock(s->lock, LOCK_EX | LOCK_NB) < 0)
-        return refuse(error, path,
-                      errno == EWOULDBLOCK ? "another server has this socket" : strerror(errno));
-    return 0;
+        return refuse(error, w, strerror(errno));
+    if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    return errno == EWOULDBLOCK ? refuse_taken(error, w, TAKEN) : refuse(error, w, strerror(errno));
 }
 
 /* A program without our lock may listen there. */
@@ -53,14 +69,14 @@ static bool is_alive(const char *path)
     return alive;
 }
 
-static int check_old(const char *path, leat_buf *error)
+static int check_old(const struct wanted *w, leat_buf *error)
 {
     struct stat st;
-    if (lstat(path, &st) < 0)
-        return errno == ENOENT ? 0 : refuse(error, path, strerror(errno));
+    if (lstat(w->path, &st) < 0)
+        return errno == ENOENT ? 0 : refuse(error, w, strerror(errno));
     if (!S_ISSOCK(st.st_mode))
-        return refuse(error, path, "the file is there and is no socket");
-    return is_alive(path) ? refuse(error, path, "another server has this socket") : 0;
+        return refuse(error, w, "the file is there and is no socket");
+    return is_alive(w->path) ? refuse_taken(error, w, TAKEN) : 0;
 }
 
 /* Returns the error number, 0 if it listens. */
@@ -78,20 +94,42 @@ static int listen_at(int fd, const char *path)
     return 0;
 }
 
-int leat_control_socket_open(leat_control_socket *out, const char *path, leat_buf *error)
+static int open_path(leat_control_socket *out, const struct wanted *w, leat_buf *error)
 {
-    *out = (leat_control_socket){-1, -1};
-    if (path[0] == '\0')
-        return 0;
-    int err = take_lock(out, path, error);
+    int err = take_lock(out, w, error);
     if (err == 0)
-        err = check_old(path, error);
+        err = check_old(w, error);
     if (err == 0) {
         out->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        int failed = out->fd < 0 ? errno : listen_at(out->fd, path);
+        int failed = out->fd < 0 ? errno : listen_at(out->fd, w->path);
         if (failed != 0)
-            err = refuse(error, path, strerror(failed));
+            err = refuse(error, w, strerror(failed));
     }
+    return err;
+}
+
+static int open_address(leat_control_socket *out, const struct wanted *w, leat_buf *error)
+{
+    struct sockaddr_storage addr;
+    int fd = leat_listener_parse(&addr, w->path) < 0 ? UV_EINVAL : leat_listener_socket(&addr);
+    if (fd == UV_EADDRINUSE)
+        return refuse_taken(error, w, uv_strerror(fd));
+    if (fd < 0)
+        return refuse(error, w, uv_strerror(fd));
+    out->fd = fd;
+    return 0;
+}
+
+int leat_control_socket_open(leat_control_socket *out, const char *key, const char *place,
+                             leat_buf *error)
+{
+    struct wanted w = {key, place};
+    *out = (leat_control_socket){-1, -1};
+    int err = 0;
+    if (place[0] == '/')
+        err = open_path(out, &w, error);
+    else if (place[0] != '\0')
+        err = open_address(out, &w, error);
     if (err < 0)
         leat_control_socket_close(out);
     return err;

@@ -19,6 +19,7 @@ struct tail {
     char *topic;
     char *epoch; /* NULL: from now on */
     int64_t seq;
+    int64_t ends_s; /* 0: never */
 };
 
 static void free_tail(struct tail *t)
@@ -31,13 +32,13 @@ static void free_tail(struct tail *t)
 
 /* --- on the worker --- */
 
-static leat_session *new_session(leat_core *core)
+static leat_session *new_session(leat_core *core, int64_t ends_s)
 {
     leat_slice none = {NULL, 0};
     leat_buf head = LEAT_BUF_INIT;
     leat_head_repack(&head, NULL, none);
     leat_session *session =
-        leat_session_new(++core->last_client, none, none, leat_buf_view(&head), 0);
+        leat_session_new(core->loop, ++core->last_client, none, none, leat_buf_view(&head), ends_s);
     leat_session_make_operator(session);
     leat_buf_close(&head);
     return session;
@@ -50,8 +51,8 @@ static void follow(const struct tail *t, leat_core *core, leat_conn *conn)
     leat_conn_set_remote(conn, t->remote);
     leat_conn_send_owned(conn, &head);
     leat_opening opening = {.conn = conn, .rest = LEAT_BUF_INIT};
-    leat_client *client =
-        leat_client_new(core, &opening, LEAT_TRANSPORT_SSE, &leat_v1_codec, new_session(core));
+    leat_client *client = leat_client_new(core, &opening, LEAT_TRANSPORT_SSE, &leat_v1_codec,
+                                          new_session(core, t->ends_s));
     leat_sub_request request = {
         .topic = leat_slice_of(t->topic),
         .deadline_ms = leat_loop_now(core->loop) + core->limits->control_timeout_ms,
@@ -70,7 +71,7 @@ static void on_worker(leat_worker_job *job, leat_worker *w)
     bool room = leat_worker_serves(w) && core->n_clients < core->limits->max_connections;
     if (!room)
         close(t->fd);
-    else if (leat_conn_new(&conn, core->loop, core->metrics, t->fd, &peer) == 0)
+    else if (leat_conn_new(&conn, &core->net, t->fd, &peer) == 0)
         follow(t, core, conn);
     free_tail(t);
 }
@@ -145,12 +146,13 @@ static const char *read_request(struct tail *t, const leat_http_request *r)
     return good ? NULL : reason;
 }
 
-bool leat_tail_begin(leat_engine *engine, leat_http_conn *c)
+bool leat_tail_begin(leat_engine *engine, leat_http_conn *c, leat_slice path, int64_t ends_s)
 {
     const leat_http_request *r = leat_http_conn_request(c);
-    if (!leat_slice_is(r->path, "/tail") || !leat_slice_is(r->method, "GET"))
+    if (!leat_slice_is(path, "/tail") || !leat_slice_is(r->method, "GET"))
         return false;
     struct tail *t = leat_calloc(1, sizeof(*t));
+    t->ends_s = ends_s;
     const char *problem = read_request(t, r);
     if (problem == NULL) {
         hand_over(t, engine, c);

@@ -9,7 +9,6 @@
 
 enum {
     USUAL_RETRY_MS = 1000,
-    LEAST_RETRY_MS = 100,
     TURNS = 2, /* of a handshake at the pool: the handler's read, and the snapshot's */
 };
 
@@ -24,7 +23,7 @@ static const leat_allowance *allowance_of(const leat_subscriber *to)
  * is for publishing alone. */
 static const leat_account *user_of(const leat_subscriber *to)
 {
-    return to->session->user_id.at != NULL ? to->user : NULL;
+    return leat_session_user_id(to->session).at != NULL ? to->user : NULL;
 }
 
 static void add_subscriptions(leat_account *a, int64_t n)
@@ -49,8 +48,9 @@ static leat_account *open_tenant(leat_core *core, const leat_session *session)
 
 static leat_account *open_user(leat_core *core, const leat_session *session)
 {
-    return session->user_id.at != NULL
-               ? leat_account_open(&core->accounts, LEAT_ACCOUNT_USER, session->user_id)
+    return leat_session_user_id(session).at != NULL
+               ? leat_account_open(&core->accounts, LEAT_ACCOUNT_USER,
+                                   leat_session_user_id(session))
                : NULL;
 }
 
@@ -110,14 +110,21 @@ void leat_admission_over(leat_core *core, leat_subscriber *to)
 
 /* --- refusals --- */
 
+/* The jitter may double the estimate. So half of the longest time bounds the estimate itself: even
+ * those who are told to wait as long as anybody is do not all come back at once. */
 uint32_t leat_admission_retry_ms(leat_core *core)
 {
+    const leat_limits *limits = core->limits;
     uint64_t ms = leat_pg_pool_wait_ms(core->pool);
     if (ms == 0)
         ms = USUAL_RETRY_MS;
-    else if (ms < LEAST_RETRY_MS)
-        ms = LEAST_RETRY_MS;
-    return (uint32_t)(ms + leat_random_below(leat_loop_random(core->loop), ms));
+    if (ms < limits->retry_after_min_ms)
+        ms = limits->retry_after_min_ms;
+    if (ms > limits->retry_after_max_ms / 2)
+        ms = limits->retry_after_max_ms / 2;
+    ms += leat_random_below(leat_loop_random(core->loop), ms);
+    leat_metrics_observe(core->metrics, LEAT_H_RETRY_AFTER, (double)ms / 1e3);
+    return (uint32_t)ms;
 }
 
 /* Names the limit in the log, and who has reached it. */
@@ -157,7 +164,7 @@ static bool has_account_room(leat_core *core, const leat_session *session, const
     const leat_allowance *allowance = leat_session_allowance(session, &core->limits->allowance);
     if (user != NULL && user->subscriptions >= allowance->max_subscriptions_per_user)
         return refuse_subscription(core, LEAT_M_SUBS_REFUSED_USER, "max_subscriptions_per_user",
-                                   session->user_id, refusal,
+                                   leat_session_user_id(session), refusal,
                                    "too many subscriptions of this user");
     if (tenant != NULL && tenant->subscriptions >= session->terms->tenant_max_subscriptions)
         return refuse_subscription(core, LEAT_M_SUBS_REFUSED_TENANT, "tenant.max_subscriptions",
@@ -195,7 +202,7 @@ static bool has_handshake_room(const leat_subscriber *to, leat_failure *refusal)
     const leat_account *tenant = to->tenant;
     if (user != NULL && user->handshakes >= allowance_of(to)->max_handshakes_per_user)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_USER, "max_handshakes_per_user",
-                                to->session->user_id, refusal);
+                                leat_session_user_id(to->session), refusal);
     if (tenant != NULL && tenant->handshakes >= to->session->terms->tenant_max_handshakes)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_TENANT, "tenant.max_handshakes",
                                 to->session->terms->tenant, refusal);
@@ -207,11 +214,28 @@ bool leat_admission_subscribe(const leat_subscriber *to, uint64_t deadline_ms,
 {
     if (to->subs.count >= allowance_of(to)->max_subscriptions)
         return refuse_subscription(to->core, LEAT_M_SUBS_REFUSED_CLIENT, "max_subscriptions",
-                                   to->session->user_id, refusal,
+                                   leat_session_user_id(to->session), refusal,
                                    "too many subscriptions on this connection");
     return has_account_room(to->core, to->session, user_of(to), to->tenant, refusal) &&
            has_handshake_room(to, refusal) &&
            leat_admission_request(to->core, deadline_ms, refusal);
+}
+
+/* Many clients may wait behind one address: with jitter, they do not all come back at once. */
+bool leat_admission_ask(leat_subscriber *to, leat_failure *refusal)
+{
+    const char *address = "";
+    uint64_t wait_ms = to->ops->asks == NULL ? 0 : to->ops->asks(to, &address);
+    if (wait_ms == 0)
+        return true;
+    uint32_t retry_ms = leat_admission_retry_ms(to->core);
+    leat_failure why = {
+        .code = LEAT_CODE_RATE_LIMITED,
+        .message = leat_slice_of("too many subscribes from this address"),
+        .retry_after_ms = wait_ms > retry_ms ? (uint32_t)wait_ms : retry_ms,
+    };
+    return refuse(to->core, LEAT_M_LIMITED_SUBSCRIBES, "subscribe_rate_per_address",
+                  leat_slice_of(address), refusal, why);
 }
 
 /* --- publishing --- */
@@ -263,6 +287,6 @@ bool leat_admission_publish(leat_subscriber *to, leat_slice topic, leat_failure 
         .message = leat_slice_of("too many publishes"),
         .retry_after_ms = (uint32_t)(wait_ms < UINT32_MAX ? wait_ms : UINT32_MAX),
     };
-    return wait_ms == 0 ||
-           refuse(to->core, LEAT_M_LIMITED_PUBLISHES, limit, to->session->user_id, refusal, why);
+    return wait_ms == 0 || refuse(to->core, LEAT_M_LIMITED_PUBLISHES, limit,
+                                  leat_session_user_id(to->session), refusal, why);
 }

@@ -29,6 +29,8 @@ bool leat_admission_subscribe(const leat_subscriber *to, uint64_t deadline_ms,
 bool leat_admission_request(leat_core *core, uint64_t deadline_ms, leat_failure *refusal);
 /* May the session have one more stream, which is one subscription? */
 bool leat_admission_stream(leat_core *core, const leat_session *session, leat_failure *refusal);
+/* Counts a subscribe of the subscriber's address, if there may be one now. */
+bool leat_admission_ask(leat_subscriber *to, leat_failure *refusal);
 /* Counts a publish, if there may be one now. */
 bool leat_admission_publish(leat_subscriber *to, leat_slice topic, leat_failure *refusal);
 
@@ -40,7 +42,9 @@ void leat_admission_under_way(leat_core *core, leat_subscriber *to);
 void leat_admission_over(leat_core *core, leat_subscriber *to);
 
 /* When somebody who is told `unavailable` should come back: when those who wait now have been
- * served, or in a second. With jitter, so that not all come back together. */
+ * served; if nobody waits, or the pace is not known, in a second. With jitter, so that not all come
+ * back together: it is between the estimate and twice the estimate. Bounded by retry_after_min_ms
+ * and retry_after_max_ms. */
 uint32_t leat_admission_retry_ms(leat_core *core);
 
 #endif

@@ -21,6 +21,7 @@
 #include "core/client_identity.h"
 #include "core/client_message.h"
 #include "core/client_plan.h"
+#include "core/client_renewal.h"
 #include "core/client_request.h"
 #include "core/client_round.h"
 #include "core/client_send.h"
@@ -85,13 +86,24 @@ static uint64_t until_expiry_ms(const leat_client *c)
     return earlier(until_ms(c->base.session->expires_at), until_ms(leat_sub_next_expiry(&c->base)));
 }
 
+/* Milliseconds until a client that drains is looked at, if nothing expires. */
+static uint64_t drain_look_ms(const leat_client *c)
+{
+    uint64_t now_ms = leat_loop_now(c->base.core->loop);
+    const client_timer *t = c->timer;
+    if (now_ms < t->drain_at_ms)
+        return t->drain_at_ms - now_ms;
+    return now_ms < t->drain_until_ms ? earlier(t->drain_until_ms - now_ms, DRAIN_LOOK_MS) : 0;
+}
+
 /* in_ms: when the first expiry is; UINT64_MAX: never. */
 static void arm_expiry(leat_client *c, uint64_t in_ms)
 {
-    if (c->status != CLIENT_OPEN || in_ms == UINT64_MAX)
+    bool drains = c->status == CLIENT_DRAINING;
+    if (!drains && (c->status != CLIENT_OPEN || in_ms == UINT64_MAX))
         return;
-    uint64_t look_ms = in_ms < LOOK_AGAIN_MS ? in_ms : LOOK_AGAIN_MS;
-    leat_loop_after(c->base.core->loop, &c->timer, look_ms > 0 ? look_ms : 1, on_timer);
+    uint64_t look_ms = earlier(in_ms, drains ? drain_look_ms(c) : LOOK_AGAIN_MS);
+    client_arm_timer(c, look_ms > 0 ? look_ms : 1, on_timer);
 }
 
 /* The subscription itself does not know of the new grant yet. */
@@ -99,6 +111,12 @@ static void on_grant_expires(leat_subscriber *to, int64_t at_s)
 {
     leat_client *c = client_of(to);
     arm_expiry(c, earlier(until_expiry_ms(c), until_ms(at_s)));
+}
+
+static uint64_t on_asks(leat_subscriber *to, const char **address)
+{
+    *address = leat_peer_remote(client_of(to)->peer);
+    return leat_peer_use(client_of(to)->peer, LEAT_ADDRESS_SUBSCRIBE);
 }
 
 static void end_stream(leat_subscriber *to, leat_code code)
@@ -117,6 +135,7 @@ static const leat_subscriber_ops subscriber_ops = {
     .takes_signal = takes_signal,
     .awaits_signal = awaits_signal,
     .takes_snapshot = takes_snapshot,
+    .asks = on_asks,
     .answered = on_answered,
     .grant_expires = on_grant_expires,
     .stream_ended = end_stream,
@@ -129,16 +148,30 @@ static bool foreign_takes_more(const leat_subscriber *to)
     return leat_peer_is_open(c->peer) && c->guest == NULL;
 }
 
+static void on_granted(leat_subscriber *to, leat_slice topic, int64_t until_s)
+{
+    client_renewal_granted(client_of(to), topic, until_s);
+}
+
+static void foreign_closed(leat_subscriber *to, leat_slice topic, const leat_failure *failure)
+{
+    client_send_closed(to, topic, failure);
+    client_renewal_ended(client_of(to), topic);
+}
+
 static const leat_subscriber_ops foreign_ops = {
     .snapshot = client_send_snapshot,
     .resumed = client_send_resumed,
     .event = client_send_event_form,
+    .run = client_send_run,
     .refused = client_send_error,
-    .closed = client_send_closed,
+    .granted = on_granted,
+    .closed = foreign_closed,
     .takes_more = foreign_takes_more,
     .takes_signal = takes_signal,
     .awaits_signal = awaits_signal,
     .takes_snapshot = takes_snapshot,
+    .asks = on_asks,
     .answered = on_answered,
     .grant_expires = on_grant_expires,
     .stream_ended = end_stream,
@@ -149,7 +182,7 @@ static const leat_subscriber_ops foreign_ops = {
 static void on_message(void *owner, bool binary, leat_slice payload)
 {
     leat_client *c = owner;
-    if (binary != c->codec->binary) {
+    if (binary != c->base.codec->binary) {
         client_close(c, LEAT_CLOSE_UNSUPPORTED,
                      binary ? "this protocol is text messages"
                             : "this protocol is binary messages");
@@ -162,12 +195,14 @@ static void on_message(void *owner, bool binary, leat_slice payload)
 }
 
 /* A frame's messages that had to wait. The frame was counted when its first message was. */
-static void on_rest(void *owner, leat_slice frame)
+static bool on_rest(void *owner, leat_slice frame)
 {
     leat_client *c = owner;
+    leat_ws_peer_begin_turn(c->peer);
     if (leat_ws_peer_charge_message(c->peer))
         client_messages(c, frame);
     client_update_flow(c);
+    return c->status != CLIENT_CLOSED;
 }
 
 /* Repeats the code and the reason (RFC 6455 §5.5.1). */
@@ -212,8 +247,8 @@ static void on_gone(void *owner, int err)
     core->n_clients--;
     client_round_end(core);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, -1);
-    leat_metrics_add(core->metrics, c->codec->clients, -1);
-    free(c);
+    leat_metrics_add(core->metrics, c->base.codec->clients, -1);
+    leat_pool_give(leat_loop_pool(core->loop), c);
     leat_core_check_empty(core);
 }
 
@@ -225,32 +260,30 @@ static leat_peer *open_peer(leat_client *c, leat_opening *opening, leat_transpor
 {
     leat_core *core = c->base.core;
     if (transport != LEAT_TRANSPORT_SSE)
-        return leat_ws_peer_new(opening, core->loop, core->limits, core->metrics, core->deflate,
-                                &peer_handler, c);
+        return leat_ws_peer_new(opening, &core->net, &peer_handler, c);
     leat_buf_close(&opening->rest); /* a request whose answer never ends has nothing behind it */
-    return leat_sse_peer_new(opening->conn, core->loop, core->limits, &peer_handler, c);
+    return leat_sse_peer_new(opening->conn, &core->net, &peer_handler, c);
 }
 
 static void become_foreign(leat_client *c)
 {
     c->base.ops = &foreign_ops;
     c->foreign = client_foreign_new(c->base.core, on_rest, c);
-    if (c->codec->binary)
+    if (c->base.codec->binary)
         leat_ws_peer_set_binary(c->peer);
 }
 
 leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transport transport,
                              const leat_codec *codec, leat_session *session)
 {
-    leat_client *c = leat_calloc(1, sizeof(*c));
+    leat_client *c = leat_pool_take(leat_loop_pool(core->loop), sizeof(*c));
     c->base.ops = &subscriber_ops;
     c->base.core = core;
-    c->codec = codec;
+    c->base.codec = codec;
     c->base.session = session;
     c->base.is_stream = transport != LEAT_TRANSPORT_WS;
     leat_map_init(&c->base.subs);
     leat_list_init(&c->requests);
-    leat_deadline_init(&c->timer);
     c->heard_ms = leat_loop_now(core->loop);
     leat_list_push(&core->clients, &c->link);
     core->n_clients++;
@@ -293,30 +326,26 @@ static void close_draining(leat_client *c)
     client_close(c, LEAT_CLOSE_GOING_AWAY, reason);
 }
 
-static void look_at_drain(leat_client *c)
+static bool drain_is_over(const leat_client *c)
 {
-    leat_loop *loop = c->base.core->loop;
-    uint64_t now_ms = leat_loop_now(loop);
-    if (now_ms >= c->drain_until_ms || c->base.n_inflight == 0) {
-        close_draining(c);
-        return;
-    }
-    uint64_t left_ms = c->drain_until_ms - now_ms;
-    leat_loop_after(loop, &c->timer, left_ms < DRAIN_LOOK_MS ? left_ms : DRAIN_LOOK_MS, on_timer);
+    uint64_t now_ms = leat_loop_now(c->base.core->loop);
+    bool due = now_ms >= c->timer->drain_at_ms && c->base.n_inflight == 0;
+    return due || now_ms >= c->timer->drain_until_ms;
 }
 
 static void on_timer(leat_deadline *d)
 {
-    leat_client *c = LEAT_CONTAINER_OF(d, leat_client, timer);
-    switch (c->status) {
+    leat_client *c = client_of_timer(d);
+    switch ((client_status)c->status) {
     case CLIENT_OPEN:
+    case CLIENT_DRAINING:
         leat_sub_reauthorize_expired(&c->base, (int64_t)time(NULL));
-        arm_expiry(c, until_expiry_ms(c));
         if (until_ms(c->base.session->expires_at) == 0)
             client_close(c, LEAT_CLOSE_EXPIRED, "identity expired");
-        return;
-    case CLIENT_DRAINING:
-        look_at_drain(c);
+        else if (c->status == CLIENT_DRAINING && drain_is_over(c))
+            close_draining(c);
+        else
+            arm_expiry(c, until_expiry_ms(c));
         return;
     case CLIENT_GUEST: /* has a callback of its own */
     case CLIENT_IDENTIFYING:
@@ -336,12 +365,15 @@ static void drain(leat_client *c, uint64_t deadline_ms)
         return;
     }
     client_set_status(c, CLIENT_DRAINING);
-    c->drain_until_ms = deadline_ms;
-    if (deadline_ms <= now_ms)
+    if (deadline_ms <= now_ms) {
         close_draining(c);
-    else
-        leat_loop_after(loop, &c->timer,
-                        leat_random_below(leat_loop_random(loop), deadline_ms - now_ms), on_timer);
+        return;
+    }
+    client_arm_timer(c, 0, on_timer);
+    c->timer->drain_at_ms =
+        now_ms + leat_random_below(leat_loop_random(loop), deadline_ms - now_ms);
+    c->timer->drain_until_ms = deadline_ms;
+    arm_expiry(c, until_expiry_ms(c));
 }
 
 void leat_client_drain_all(leat_core *core, uint64_t deadline_ms)

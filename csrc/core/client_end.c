@@ -2,6 +2,7 @@
 #include "core/client_end.h"
 
 #include "core/client_history.h"
+#include "core/client_renewal.h"
 #include "core/client_request.h"
 #include "core/sub.h"
 #include "wire/close_code.h"
@@ -11,11 +12,13 @@ void client_end(leat_client *c)
     client_set_status(c, CLIENT_CLOSED); /* first: what ends now begins nothing new */
     leat_sub_close_all(&c->base);
     client_request_abandon_all(c);
-    if (c->foreign != NULL)
+    if (c->foreign != NULL) {
         client_history_cancel_all(client_foreign_histories(c->foreign));
+        client_renewal_cancel_all(client_foreign_renewals(c->foreign));
+    }
     client_foreign_free(c->foreign);
     c->foreign = NULL;
-    leat_deadline_cancel(&c->timer);
+    client_cancel_timer(c);
 }
 
 void client_close(leat_client *c, int code, const char *reason)
@@ -23,7 +26,7 @@ void client_close(leat_client *c, int code, const char *reason)
     if (c->status == CLIENT_CLOSED)
         return;
     client_end(c);
-    leat_peer_close(c->peer, c->codec->close_code(code), reason);
+    leat_peer_close(c->peer, c->base.codec->close_code(code), reason);
 }
 
 int client_close_code(leat_code code)

@@ -1,4 +1,5 @@
-/* client_foreign.c - on_turn hands over the rest of a frame. */
+/* client_foreign.c - on_turn hands over the rest of a frame: what is not looked at then stays where
+ * it is, because a frame may have many thousands of messages. */
 #include "core/client_foreign.h"
 
 #include <stdlib.h>
@@ -14,20 +15,23 @@ typedef struct void_topic {
 
 struct client_foreign {
     leat_core *core;
-    void (*on_rest)(void *owner, leat_slice frame);
+    bool (*on_rest)(void *owner, leat_slice frame);
     void *owner;
-    leat_deadline turn;
+    leat_sweep turn;
     leat_buf rest;
-    leat_list voids; /* void_topic; at most max_subscriptions */
+    size_t done;      /* bytes at the front of the rest that were looked at */
+    leat_buf *handed; /* within on_rest: what it looks at; else NULL */
+    leat_list voids;  /* void_topic; at most max_subscriptions */
     size_t n_voids;
     leat_list histories;
+    leat_list renewals;
     client_welcome *welcome;
     uint64_t pinged_ms;
 };
 
-static void on_turn(leat_deadline *d);
+static void on_turn(leat_sweep *s);
 
-client_foreign *client_foreign_new(leat_core *core, void (*on_rest)(void *owner, leat_slice frame),
+client_foreign *client_foreign_new(leat_core *core, bool (*on_rest)(void *owner, leat_slice frame),
                                    void *owner)
 {
     client_foreign *f = leat_calloc(1, sizeof(*f));
@@ -35,9 +39,10 @@ client_foreign *client_foreign_new(leat_core *core, void (*on_rest)(void *owner,
     f->on_rest = on_rest;
     f->owner = owner;
     f->pinged_ms = leat_loop_now(core->loop);
-    leat_deadline_init(&f->turn);
+    leat_sweep_init(&f->turn, on_turn);
     leat_list_init(&f->voids);
     leat_list_init(&f->histories);
+    leat_list_init(&f->renewals);
     return f;
 }
 
@@ -62,9 +67,9 @@ void client_foreign_free(client_foreign *f)
 {
     if (f == NULL)
         return;
-    count(f, -(int64_t)f->rest.len);
+    count(f, -(int64_t)client_foreign_waiting(f));
     leat_buf_close(&f->rest);
-    leat_deadline_cancel(&f->turn);
+    leat_sweep_cancel(&f->turn);
     client_welcome_free(f->welcome);
     while (f->n_voids > 0)
         free_void(f, oldest(f));
@@ -75,28 +80,37 @@ void client_foreign_free(client_foreign *f)
 
 void client_foreign_keep(client_foreign *f, leat_slice frame)
 {
-    leat_buf_slice(&f->rest, frame);
-    count(f, (int64_t)frame.len);
+    if (f->handed != NULL) {
+        f->rest = *f->handed;
+        f->done = f->rest.len - frame.len;
+        *f->handed = LEAT_BUF_INIT;
+    } else {
+        leat_buf_slice(&f->rest, frame);
+    }
+    count(f, (int64_t)f->rest.cap);
 }
 
 size_t client_foreign_waiting(const client_foreign *f)
 {
-    return f == NULL ? 0 : f->rest.len;
+    return f == NULL ? 0 : f->rest.cap;
 }
 
 void client_foreign_go_on(client_foreign *f)
 {
-    if (!leat_deadline_armed(&f->turn))
-        leat_loop_after(f->core->loop, &f->turn, 0, on_turn);
+    leat_sweep_schedule_later(f->core->loop, &f->turn);
 }
 
-static void on_turn(leat_deadline *d)
+static void on_turn(leat_sweep *s)
 {
-    client_foreign *f = LEAT_CONTAINER_OF(d, client_foreign, turn);
+    client_foreign *f = LEAT_CONTAINER_OF(s, client_foreign, turn);
     leat_buf frame = f->rest;
+    leat_slice left = {frame.at + f->done, frame.len - f->done};
     f->rest = LEAT_BUF_INIT;
-    count(f, -(int64_t)frame.len);
-    f->on_rest(f->owner, leat_buf_view(&frame));
+    f->done = 0;
+    f->handed = &frame;
+    count(f, -(int64_t)frame.cap);
+    if (f->on_rest(f->owner, left))
+        f->handed = NULL;
     leat_buf_close(&frame);
 }
 
@@ -135,11 +149,16 @@ bool client_foreign_take_void(client_foreign *f, leat_slice topic)
     return true;
 }
 
-/* --- history --- */
+/* --- requests --- */
 
 leat_list *client_foreign_histories(client_foreign *f)
 {
     return &f->histories;
+}
+
+leat_list *client_foreign_renewals(client_foreign *f)
+{
+    return &f->renewals;
 }
 
 /* --- the welcome --- */

@@ -16,16 +16,19 @@
 
 typedef struct client_foreign client_foreign;
 
-/* on_rest gets the rest of a frame, borrowed. It may free what it belongs to. */
-client_foreign *client_foreign_new(leat_core *core, void (*on_rest)(void *owner, leat_slice frame),
+/* on_rest gets the rest of a frame, borrowed. It returns false if it has freed what it belongs to.
+ */
+client_foreign *client_foreign_new(leat_core *core, bool (*on_rest)(void *owner, leat_slice frame),
                                    void *owner);
 void client_foreign_free(client_foreign *f);
 
-/* Keeps the messages of a frame that cannot be looked at yet. on_rest gets them in a turn after
- * client_foreign_go_on. */
+/* Keeps the messages of a frame that cannot be looked at yet, or have had their share of the turn.
+ * on_rest gets them in a turn after client_foreign_go_on, when it is the client's turn. Within
+ * on_rest, they are the end of what it got. */
 void client_foreign_keep(client_foreign *f, leat_slice frame);
 void client_foreign_go_on(client_foreign *f);
-size_t client_foreign_waiting(const client_foreign *f); /* bytes */
+/* Bytes that are held for them, those that were looked at included; 0: none waits. */
+size_t client_foreign_waiting(const client_foreign *f);
 
 /* The client's position in the topic is void: its next subscribe gets a snapshot. */
 void client_foreign_void(client_foreign *f, leat_slice topic);
@@ -34,6 +37,9 @@ bool client_foreign_take_void(client_foreign *f, leat_slice topic);
 
 /* The list of its client_history: requests for stored events under way. */
 leat_list *client_foreign_histories(client_foreign *f);
+
+/* The list of its client_renewal: requests to renew the right to a topic under way. */
+leat_list *client_foreign_renewals(client_foreign *f);
 
 /* The welcome that is being put together; NULL if there is none. What is set is taken. */
 client_welcome **client_foreign_welcome(client_foreign *f);

@@ -23,7 +23,7 @@ static void count(leat_client *c, leat_metric outcome)
 
 static void on_late(leat_deadline *d)
 {
-    leat_client *c = LEAT_CONTAINER_OF(d, leat_client, timer);
+    leat_client *c = client_of_timer(d);
     count(c, LEAT_M_AUTHENTICATION_LATE);
     LEAT_LOG_INFO("client", "closed reason=no_token remote=%s", leat_peer_remote(c->peer));
     client_close(c, LEAT_CLOSE_DEADLINE, "no token came in time");
@@ -39,14 +39,14 @@ void client_identity_await(leat_client *c, void (*on_end)(void *arg), void *arg)
     leat_metrics_add(core->metrics, LEAT_M_UNAUTHENTICATED, 1);
     leat_ws_peer_set_max_message(c->peer, core->limits->max_first_message_bytes);
     leat_conn_set_read_size(c->peer->conn, GUEST_READ_BYTES);
-    leat_loop_after(core->loop, &c->timer, core->limits->authenticate_timeout_ms, on_late);
+    client_arm_timer(c, core->limits->authenticate_timeout_ms, on_late);
 }
 
 void client_identity_begin(leat_client *c, const leat_message *m, uint64_t deadline_ms,
                            client_answer_cb answer)
 {
     client_set_status(c, CLIENT_IDENTIFYING);
-    leat_deadline_cancel(&c->timer); /* the handler has a deadline of its own */
+    client_cancel_timer(c); /* the handler has a deadline of its own */
     client_request_new(c, m, m->token, (leat_slice){NULL, 0}, deadline_ms, answer);
 }
 
@@ -80,7 +80,11 @@ void client_identity_refuse(leat_client *c, const leat_failure *why)
     leat_code code = why->code;
     int close_code = leat_failure_is_expiry(why) ? LEAT_CLOSE_EXPIRED : client_close_code(code);
     count(c, LEAT_M_AUTHENTICATION_REFUSED);
-    LEAT_LOG_INFO("client", "refused code=%s remote=%s", leat_code_name(code),
+    leat_slice message =
+        why->message.len > 0 ? why->message : leat_slice_of(leat_code_sentence(code));
+    char quoted[128];
+    LEAT_LOG_INFO("client", "refused code=%s why=%s remote=%s", leat_code_name(code),
+                  leat_log_quote(quoted, sizeof(quoted), message.at, message.len),
                   leat_peer_remote(c->peer));
     client_close(c, close_code == LEAT_CLOSE_NORMAL ? LEAT_CLOSE_IDENTITY : close_code,
                  leat_code_name(code));

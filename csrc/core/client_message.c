@@ -10,6 +10,7 @@
 #include "core/client_history.h"
 #include "core/client_identity.h"
 #include "core/client_plan.h"
+#include "core/client_renewal.h"
 #include "core/client_request.h"
 #include "core/client_send.h"
 #include "core/subscribe.h"
@@ -23,8 +24,8 @@ static uint64_t deadline_of(const leat_client *c, const leat_message *m)
     uint64_t now_ms = leat_loop_now(c->base.core->loop);
     uint64_t own_ms = m->timeout_ms > 0 ? now_ms + m->timeout_ms : LEAT_DEADLINE_NEVER;
     uint64_t fallback_ms = c->base.core->limits->control_timeout_ms;
-    if (c->codec->answer_ms > 0 && c->codec->answer_ms < fallback_ms)
-        fallback_ms = c->codec->answer_ms;
+    if (c->base.codec->answer_ms > 0 && c->base.codec->answer_ms < fallback_ms)
+        fallback_ms = c->base.codec->answer_ms;
     return leat_control_deadline(own_ms, now_ms, fallback_ms);
 }
 
@@ -47,7 +48,7 @@ static void refuse_message(leat_client *c, leat_slice id, leat_code code, const 
     if (code == LEAT_CODE_BAD_REQUEST)
         leat_metrics_add(c->base.core->metrics, LEAT_M_BAD_REQUESTS, 1);
     leat_failure failure = {.code = code, .message = leat_slice_of(message)};
-    if (id.at == NULL && c->codec->needs_id)
+    if (id.at == NULL && c->base.codec->needs_id)
         client_close(c, LEAT_CLOSE_UNSUPPORTED, message);
     else
         client_send_error(&c->base, id, none, &failure);
@@ -82,6 +83,8 @@ static void unsubscribe(leat_client *c, const leat_message *m)
         return;
     }
     leat_sub_unsubscribe(s);
+    if (c->foreign != NULL)
+        client_renewal_ended(c, m->topic);
     client_send_ok(&c->base, m->id, none, none);
     if (c->base.is_stream)
         client_close(c, LEAT_CLOSE_NORMAL, "unsubscribed");
@@ -145,7 +148,7 @@ static void answer(leat_client *c, leat_op op, leat_slice id, const leat_verdict
 /* The welcome of another protocol tells of the subscriptions that the server makes. */
 static void let_in(leat_client *c, leat_slice id)
 {
-    if (c->codec->write_sub != NULL) {
+    if (c->base.codec->write_sub != NULL) {
         client_plan_welcome(c);
         return;
     }
@@ -213,10 +216,18 @@ static void publish(leat_client *c, const leat_message *m)
 
 static void history(leat_client *c, const leat_message *m)
 {
-    if (c->codec->write_history != NULL)
+    if (c->base.codec->write_history != NULL)
         client_history_begin(c, m, deadline_of(c, m));
     else
         refuse_message(c, m->id, LEAT_CODE_NOT_FOUND, "this protocol has no history");
+}
+
+static void renew(leat_client *c, const leat_message *m)
+{
+    if (c->base.codec->with_token != NULL)
+        client_renewal_begin(c, m, deadline_of(c, m));
+    else
+        refuse_message(c, m->id, LEAT_CODE_NOT_FOUND, "this protocol renews no rights");
 }
 
 static void dispatch(leat_client *c, const leat_message *m)
@@ -239,6 +250,9 @@ static void dispatch(leat_client *c, const leat_message *m)
         return;
     case LEAT_OP_HISTORY:
         history(c, m);
+        return;
+    case LEAT_OP_RENEW:
+        renew(c, m);
         return;
     case LEAT_OP_ABSENT:
         refuse_message(c, m->id, LEAT_CODE_NOT_FOUND, "this server does not have that");
@@ -267,7 +281,7 @@ static void client_message(leat_client *c, leat_slice *frame)
     leat_message m;
     char reason[256];
     size_t max_values = c->base.core->limits->max_message_values;
-    int err = c->codec->read(&m, frame, max_values, &scratch, reason, sizeof(reason));
+    int err = c->base.codec->read(&m, frame, max_values, &scratch, reason, sizeof(reason));
     if (!check_rate(c, m.id)) {
         leat_buf_close(&scratch);
         return;
@@ -289,7 +303,7 @@ void client_messages(leat_client *c, leat_slice frame)
 {
     client_message(c, &frame);
     while (frame.len > 0 && c->status != CLIENT_CLOSED) {
-        if (!client_may_ask(c)) {
+        if (!client_may_ask(c) || leat_ws_peer_had_turn(c->peer)) {
             client_foreign_keep(c->foreign, frame);
             return;
         }

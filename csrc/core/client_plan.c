@@ -56,8 +56,8 @@ static leat_named_position known_position(const leat_client *c, leat_slice topic
     const client_welcome *w = *client_foreign_welcome(c->foreign);
     leat_named_position since = {.seq = 0};
     scratch->len = 0;
-    if (c->codec->find_known != NULL)
-        (void)c->codec->find_known(leat_buf_view(&w->known), topic, &since, scratch);
+    if (c->base.codec->find_known != NULL)
+        (void)c->base.codec->find_known(leat_buf_view(&w->known), topic, &since, scratch);
     return since;
 }
 

@@ -76,6 +76,7 @@ static void start(client_request *r)
     case LEAT_OP_SUBSCRIBE:
     case LEAT_OP_UNSUBSCRIBE:
     case LEAT_OP_HISTORY:
+    case LEAT_OP_RENEW:
     case LEAT_OP_ABSENT:
     case LEAT_OP_NOTHING:
         break;

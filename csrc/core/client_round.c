@@ -65,8 +65,8 @@ static void close_idle(leat_client *c, leat_metric counter, const char *limit, c
 /* A ping that is due before the next look is sent now. */
 static void ping(leat_client *c, uint64_t now_ms)
 {
-    if (c->status == CLIENT_OPEN &&
-        client_foreign_take_ping(c->foreign, now_ms + CLIENT_ROUND_TIME_MS))
+    bool is_served = c->status == CLIENT_OPEN || c->status == CLIENT_DRAINING;
+    if (is_served && client_foreign_take_ping(c->foreign, now_ms + CLIENT_ROUND_TIME_MS))
         client_send_ping(&c->base);
 }
 
@@ -169,7 +169,7 @@ static size_t close_one(leat_core *core)
         return of_holder;
     }
     client_end(c);
-    shed(core, c->peer, c->codec->close_code(LEAT_CLOSE_TOO_SLOW), of_client);
+    shed(core, c->peer, c->base.codec->close_code(LEAT_CLOSE_TOO_SLOW), of_client);
     return of_client;
 }
 

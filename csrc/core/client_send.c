@@ -2,7 +2,8 @@
  * leat_peer_send. Events are sent by reference: they were encoded once, for all. */
 #include "core/client_send.h"
 
-#include <time.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "core/sub.h"
 
@@ -29,10 +30,10 @@ static void put_in_welcome(leat_client *c, client_welcome *w, leat_subscribed *s
 {
     leat_buf out = LEAT_BUF_INIT, scratch = LEAT_BUF_INIT;
     leat_named_position since;
-    if (c->codec->find_known != NULL)
+    if (c->base.codec->find_known != NULL)
         sub->recovers =
-            c->codec->find_known(leat_buf_view(&w->known), sub->topic, &since, &scratch);
-    c->codec->write_sub(&out, sub);
+            c->base.codec->find_known(leat_buf_view(&w->known), sub->topic, &since, &scratch);
+    c->base.codec->write_sub(&out, sub);
     client_welcome_put(w, sub->topic, &out);
     leat_buf_close(&scratch);
 }
@@ -43,7 +44,7 @@ static void put_end(leat_client *c, const leat_subscribed *sub)
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_peer *p = begin(&c->base, &out, "closed", 0);
-    (void)c->codec->write_snapshot(&out, none, sub->topic, sub->epoch, sub->seq, false, none);
+    (void)c->base.codec->write_snapshot(&out, none, sub);
     leat_peer_send(p, &out);
 }
 
@@ -53,7 +54,7 @@ static bool tell_subscribed(leat_subscriber *to, leat_slice id, leat_subscribed 
 {
     leat_client *c = client_of(to);
     leat_buf out = LEAT_BUF_INIT;
-    if (id.at != NULL || c->codec->write_subscribed == NULL)
+    if (id.at != NULL || c->base.codec->write_subscribed == NULL)
         return false;
     const leat_sub *s = leat_sub_find(to, sub->topic);
     if (!leat_sub_is_by_server(s))
@@ -66,9 +67,14 @@ static bool tell_subscribed(leat_subscriber *to, leat_slice id, leat_subscribed 
     if (!leat_sub_is_asked(s))
         put_end(c, sub);
     leat_peer *p = begin(to, &out, "subscribed", sub->data.len);
-    c->codec->write_subscribed(&out, sub);
+    c->base.codec->write_subscribed(&out, sub);
     leat_peer_send(p, &out);
     return true;
+}
+
+static uint64_t right_expires_s(const leat_subscriber *to, leat_slice topic)
+{
+    return leat_sub_expires_s(leat_sub_find(to, topic), client_next_second());
 }
 
 bool client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
@@ -77,12 +83,17 @@ bool client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
     leat_buf out = LEAT_BUF_INIT;
     const leat_position *at = &snapshot->position;
     leat_subscribed sub = {
-        topic, leat_epoch_text(at->epoch), at->seq, snapshot->stale, false, snapshot->json};
+        .topic = topic,
+        .epoch = leat_epoch_text(at->epoch),
+        .seq = at->seq,
+        .stale = snapshot->stale,
+        .data = snapshot->json,
+        .expires_s = right_expires_s(to, topic),
+    };
     if (tell_subscribed(to, id, &sub))
         return true;
     leat_peer *p = begin_at(to, &out, "snapshot", at, snapshot->json.len);
-    bool taken = client_of(to)->codec->write_snapshot(&out, id, topic, leat_epoch_text(at->epoch),
-                                                      at->seq, snapshot->stale, snapshot->json);
+    bool taken = to->codec->write_snapshot(&out, id, &sub);
     leat_peer_send(p, &out);
     if (!taken && id.at == NULL) /* its position, which led to this, would lead here again */
         client_foreign_void(client_of(to)->foreign, topic);
@@ -93,11 +104,17 @@ void client_send_resumed(leat_subscriber *to, leat_slice id, leat_slice topic,
                          const leat_position *at)
 {
     leat_buf out = LEAT_BUF_INIT;
-    leat_subscribed sub = {topic, leat_epoch_text(at->epoch), at->seq, false, true, none};
+    leat_subscribed sub = {
+        .topic = topic,
+        .epoch = leat_epoch_text(at->epoch),
+        .seq = at->seq,
+        .recovers = true,
+        .expires_s = right_expires_s(to, topic),
+    };
     if (tell_subscribed(to, id, &sub))
         return;
     leat_peer *p = begin_at(to, &out, "resumed", at, 0);
-    client_of(to)->codec->write_resumed(&out, id, topic, leat_epoch_text(at->epoch), at->seq);
+    to->codec->write_resumed(&out, id, &sub);
     leat_peer_send(p, &out);
 }
 
@@ -117,13 +134,14 @@ void client_send_event(leat_subscriber *to, leat_event *e, const leat_epoch *epo
 
 bool client_send_run(leat_subscriber *to, const leat_run *run)
 {
-    return leat_peer_send_joined(client_of(to)->peer, run->joined, run->longest);
+    bool shows = leat_event_frame(run->joined).len > 0;
+    return !shows || leat_peer_send_joined(client_of(to)->peer, run->joined, run->longest);
 }
 
 void client_send_event_form(leat_subscriber *to, leat_event *e, const leat_epoch *epoch)
 {
     leat_client *c = client_of(to);
-    leat_event *form = leat_codec_event(c->codec, e);
+    leat_event *form = leat_codec_event(c->base.codec, e);
     if (form != e)
         send_event(c, e, form, epoch);
 }
@@ -133,13 +151,14 @@ void client_send_error(leat_subscriber *to, leat_slice id, leat_slice topic,
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_failure told = *failure;
+    leat_metrics_add_error(to->core->metrics, failure->code);
     if (told.message.len == 0)
         told.message = leat_slice_of(leat_code_sentence(told.code));
     leat_peer *p = begin(to, &out, "error", told.message.len);
     if (topic.at == NULL)
-        client_of(to)->codec->write_error(&out, id, &told);
+        to->codec->write_error(&out, id, &told);
     else
-        client_of(to)->codec->write_topic_error(&out, topic, &told);
+        to->codec->write_topic_error(&out, topic, &told);
     leat_peer_send(p, &out);
 }
 
@@ -152,8 +171,9 @@ void client_send_closed(leat_subscriber *to, leat_slice topic, const leat_failur
         client_welcome_drop(w, topic);
         return;
     }
+    leat_metrics_add_error(to->core->metrics, failure->code);
     leat_peer *p = begin(to, &out, "closed", failure->message.len);
-    client_of(to)->codec->write_closed(&out, topic, failure);
+    to->codec->write_closed(&out, topic, failure);
     leat_peer_send(p, &out);
 }
 
@@ -161,31 +181,31 @@ void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json, leat_sl
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_peer *p = begin(to, &out, "ok", json.len + written.len);
-    client_of(to)->codec->write_ok(&out, id, json, written);
+    to->codec->write_ok(&out, id, json, written);
     leat_peer_send(p, &out);
 }
 
 /* In so many seconds the identity expires; 0: never. */
 static uint64_t expires_s(const leat_session *session)
 {
-    int64_t left_s = session->expires_at - (int64_t)time(NULL);
-    if (session->expires_at == 0)
-        return 0;
-    return left_s > 0 ? (uint64_t)left_s : 1;
+    return session->expires_at == 0 ? 0 : client_seconds_until(session->expires_at);
 }
 
 void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written, leat_slice subs)
 {
     leat_buf out = LEAT_BUF_INIT;
+    char client[40];
+    snprintf(client, sizeof(client), "%" PRIu64 "-%016" PRIx64, to->session->client,
+             to->core->mark);
     leat_welcome welcome = {
-        .client = to->session->client,
+        .client = leat_slice_of(client),
         .expires_s = expires_s(to->session),
         .ping_ms = to->core->limits->ping_interval_ms,
         .written = written,
         .subs = subs,
     };
     leat_peer *p = begin(to, &out, "ok", subs.len);
-    client_of(to)->codec->write_welcome(&out, id, &welcome);
+    to->codec->write_welcome(&out, id, &welcome);
     leat_peer_send(p, &out);
 }
 
@@ -194,7 +214,15 @@ void client_send_history(leat_subscriber *to, leat_slice id, const leat_stored *
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_peer *p = begin(to, &out, "history", data_len);
-    client_of(to)->codec->write_history(&out, id, stored);
+    to->codec->write_history(&out, id, stored);
+    leat_peer_send(p, &out);
+}
+
+void client_send_renewed(leat_subscriber *to, leat_slice id, uint64_t expires_s)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_peer *p = begin(to, &out, "renewed", 0);
+    to->codec->write_renewed(&out, id, expires_s);
     leat_peer_send(p, &out);
 }
 
@@ -202,6 +230,6 @@ void client_send_ping(leat_subscriber *to)
 {
     leat_buf out = LEAT_BUF_INIT;
     leat_peer *p = begin(to, &out, "ping", 0);
-    client_of(to)->codec->write_ping(&out);
+    to->codec->write_ping(&out);
     leat_peer_send(p, &out);
 }

@@ -8,8 +8,24 @@
 #ifndef LEAT_CORE_CLIENT_SEND_H
 #define LEAT_CORE_CLIENT_SEND_H
 
+#include <time.h>
+
 #include "base/failure.h"
 #include "core/client_state.h"
+
+/* The second that has begun is over: a client that is told how long a token is good for is never
+ * told too much. */
+static inline int64_t client_next_second(void)
+{
+    return (int64_t)time(NULL) + 1;
+}
+
+/* Whole seconds until then, and at least one, because none would mean for ever. */
+static inline uint64_t client_seconds_until(int64_t at_s)
+{
+    int64_t left_s = at_s - client_next_second();
+    return left_s > 0 ? (uint64_t)left_s : 1;
+}
 
 /* False if the client was told to subscribe anew instead. */
 bool client_send_snapshot(leat_subscriber *to, leat_slice id, leat_slice topic,
@@ -31,6 +47,8 @@ void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written,
 /* data_len: of the events, together. */
 void client_send_history(leat_subscriber *to, leat_slice id, const leat_stored *stored,
                          size_t data_len);
+/* The right to a topic ends in so many seconds; 0: never. */
+void client_send_renewed(leat_subscriber *to, leat_slice id, uint64_t expires_s);
 void client_send_ping(leat_subscriber *to);
 /* json.at == NULL: no data. */
 void client_send_ok(leat_subscriber *to, leat_slice id, leat_slice json, leat_slice written);

@@ -42,9 +42,28 @@ void client_set_status(leat_client *c, client_status next)
         leat_admission_under_way(c->base.core, NULL);
     else if (c->status == CLIENT_IDENTIFYING)
         leat_admission_over(c->base.core, NULL);
-    c->status = next;
+    c->status = (uint8_t)next;
     if (ends)
         end_guest(c);
+}
+
+void client_arm_timer(leat_client *c, uint64_t in_ms, leat_deadline_cb on_time)
+{
+    leat_loop *loop = c->base.core->loop;
+    if (c->timer == NULL) {
+        c->timer = leat_pool_take(leat_loop_pool(loop), sizeof(*c->timer));
+        c->timer->client = c;
+        leat_deadline_init(&c->timer->at);
+    }
+    leat_loop_after(loop, &c->timer->at, in_ms, on_time);
+}
+
+void client_cancel_timer(leat_client *c)
+{
+    if (c->timer != NULL)
+        leat_deadline_cancel(&c->timer->at);
+    leat_pool_give(leat_loop_pool(c->base.core->loop), c->timer);
+    c->timer = NULL;
 }
 
 bool client_may_ask(const leat_client *c)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/container_of.h"
 #include "base/list.h"
 #include "core/client_foreign.h"
 #include "core/subscriber.h"
@@ -24,7 +25,7 @@ typedef enum client_status {
     CLIENT_OPEN,
     CLIENT_GUEST,       /* nobody knows who it is: its first message must bring a token */
     CLIENT_IDENTIFYING, /* the connect handler looks at that token; further messages wait */
-    CLIENT_DRAINING,    /* the server stops: the client is closed by drain_until_ms */
+    CLIENT_DRAINING,    /* the server stops: the client is closed by a deadline (client_timer) */
     CLIENT_CLOSED,      /* all that it had has ended; the close handshake goes on */
 } client_status;
 
@@ -34,21 +35,27 @@ typedef struct client_guest {
     void *arg;
 } client_guest;
 
+/* Most clients wait for no time at all. */
+typedef struct client_timer {
+    leat_deadline at;
+    struct leat_client *client;
+    uint64_t drain_at_ms;    /* DRAINING: it is closed then, unless something is unanswered */
+    uint64_t drain_until_ms; /* DRAINING: it is closed by then */
+} client_timer;
+
 typedef struct leat_client {
     leat_subscriber base; /* must be first (client_of). Subscriptions know no more of it */
     leat_list link;       /* in core->clients */
     leat_peer *peer;
-    const leat_codec *codec; /* its protocol */
-    leat_list requests;      /* client_request: publish, call, authenticate under way */
-    size_t request_bytes;    /* what they hold */
-    leat_deadline timer;     /* OPEN: the first expiry; GUEST: its last moment; DRAINING: the next
-                                look */
-    client_foreign *foreign; /* NULL: its protocol is leat.v1 */
-    client_guest *guest;     /* GUEST and IDENTIFYING; else NULL */
-    uint64_t drain_until_ms; /* DRAINING: it is closed by then */
-    uint64_t heard_ms;       /* when its last message came, or when it was opened */
-    client_status status;
-    bool has_spoken; /* a message has come */
+    leat_list requests;         /* client_request: publish, call, authenticate under way */
+    struct client_timer *timer; /* OPEN: the first expiry; GUEST: its last moment; DRAINING:
+                                   its end, or the first expiry. NULL: it waits for no time */
+    client_foreign *foreign;    /* NULL: its protocol is leat.v1 */
+    client_guest *guest;        /* GUEST and IDENTIFYING; else NULL */
+    uint64_t heard_ms;          /* when its last message came, or when it was opened */
+    uint32_t request_bytes;     /* what the requests hold */
+    uint8_t status;             /* a client_status */
+    bool has_spoken;            /* a message has come */
 } leat_client;
 
 static inline leat_client *client_of(leat_subscriber *s)
@@ -59,6 +66,16 @@ static inline leat_client *client_of(leat_subscriber *s)
 /* The only way to change the status. A client that has an identity, or is closed, is no guest any
  * more: whoever wants to know is told. */
 void client_set_status(leat_client *c, client_status next);
+
+/* Calls on_time, in whose deadline client_of_timer finds the client, after so many milliseconds. A
+ * client has one such time: the last one counts. */
+void client_arm_timer(leat_client *c, uint64_t in_ms, leat_deadline_cb on_time);
+void client_cancel_timer(leat_client *c);
+
+static inline leat_client *client_of_timer(leat_deadline *d)
+{
+    return LEAT_CONTAINER_OF(d, client_timer, at)->client;
+}
 
 /* True if the client's next message may be looked at. */
 bool client_may_ask(const leat_client *c);

@@ -16,15 +16,18 @@
 #include "base/latest.h"
 #include "base/limits.h"
 #include "base/list.h"
+#include "base/log_series.h"
 #include "base/map.h"
 #include "base/metrics.h"
+#include "core/last_errors.h"
 #include "core/script.h"
 #include "core/slot.h"
 #include "fetch/key_store.h"
 #include "loop/loop.h"
 #include "mail/hub_link.h"
+#include "net/net.h"
+#include "outbox/positions.h"
 #include "pg/pg_pool.h"
-#include "wire/deflate.h"
 
 typedef struct leat_core {
     /* Set by the worker before leat_core_start. */
@@ -33,8 +36,8 @@ typedef struct leat_core {
     leat_pg_pool *pool;
     leat_mailbox *hub; /* the hub's mailbox */
     const leat_limits *limits;
-    leat_key_store *keys;  /* of URLs; NULL: none can be fetched */
-    leat_deflate *deflate; /* NULL: messages are never compressed */
+    leat_key_store *keys; /* of URLs; NULL: none can be fetched */
+    leat_net net;         /* its `deflate`; leat_core_start fills in the rest */
     size_t
         max_client_bytes;  /* what all clients may make the server hold; 0: as much as they like */
     size_t max_ring_bytes; /* of all topics; 0: no bound, which only tests use */
@@ -44,6 +47,7 @@ typedef struct leat_core {
 
     /* The core's own. */
     leat_hub_link *link;
+    leat_positions *positions;                 /* of snapshots that read nothing else */
     const struct leat_cursor_handler *cursors; /* what the owners of cursors do (topic.h) */
     leat_map topics;                           /* leat_topic by name */
     leat_map epochs;                /* every epoch that is in use in this worker (epoch.h) */
@@ -58,13 +62,16 @@ typedef struct leat_core {
     size_t n_clients;
     size_t n_handshakes;  /* under way (admission.h) */
     uint64_t last_client; /* the last number given to a session's client */
+    uint64_t mark;        /* at random: tells its clients from those of other workers and servers */
     uint64_t generations; /* the last number given to a topic's life */
     uint64_t numberings;  /* the last number given to a numbering (ring.h) */
     char history[64]; /* what the epochs of positions begin with, up to the last "-"; "" before the
                          first */
-    uint64_t histories; /* how often `history` has changed */
-    leat_slots slots;   /* for subscriptions that ask the database for their own sake */
-    bool confirmed;     /* the hub's last word is LEAT_HUB_CONFIRMED */
+    uint64_t histories;           /* how often `history` has changed */
+    leat_last_errors last_errors; /* of the scripts */
+    leat_log_series unread;       /* positions that could not be read */
+    leat_slots slots;             /* for subscriptions that ask the database for their own sake */
+    bool confirmed;               /* the hub's last word is LEAT_HUB_CONFIRMED */
     bool draining;
     void (*on_empty)(void *arg); /* the last client is gone, while draining */
     void *on_empty_arg;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "core/client.h"
 #include "core/client_request.h"
 #include "core/sub.h"
@@ -41,6 +42,9 @@ static void on_news(void *arg, leat_hub_news *news)
 
 int leat_core_start(leat_core *core)
 {
+    core->net.loop = core->loop;
+    core->net.metrics = core->metrics;
+    core->net.limits = core->limits;
     leat_map_init(&core->topics);
     leat_map_init(&core->epochs);
     leat_map_init(&core->accounts);
@@ -51,14 +55,16 @@ int leat_core_start(leat_core *core)
     leat_list_init(&core->holders);
     leat_list_init(&core->orphans);
     leat_slots_init(&core->slots, core->limits->max_turns, core->metrics);
+    leat_random_bytes(&core->mark, sizeof(core->mark));
     core->n_clients = core->n_handshakes = 0;
     core->draining = core->confirmed = false;
     core->generations = core->numberings = core->histories = 0;
     core->history[0] = '\0';
     core->on_empty = NULL;
     core->cursors = &leat_sub_cursors;
-    return leat_hub_link_open(&core->link, core->hub, core->limits->worker_mail_bytes,
-                              leat_loop_uv(core->loop), on_news, core);
+    core->positions = leat_positions_new(core->pool, core->loop);
+    return leat_hub_link_open(&core->link, core->hub, core->limits->worker_mail_bytes, core->loop,
+                              core->metrics, on_news, core);
 }
 
 void leat_core_set_script(leat_core *core, leat_script *script)
@@ -66,7 +72,7 @@ void leat_core_set_script(leat_core *core, leat_script *script)
     core->script = script;
     for (leat_map_entry *e = leat_map_next(&core->topics, NULL); e != NULL;
          e = leat_map_next(&core->topics, e))
-        leat_hook_scripts_changed(&LEAT_CONTAINER_OF(e, leat_topic, entry)->hook);
+        leat_topic_scripts_changed(LEAT_CONTAINER_OF(e, leat_topic, entry));
 }
 
 void leat_core_drain(leat_core *core, void (*done)(void *arg), void *arg)
@@ -86,10 +92,12 @@ void leat_core_stop(leat_core *core, void (*done)(void *arg), void *arg)
     leat_deadline_cancel(&core->round);
     client_request_cancel_orphans(core);
     leat_topic_free_all(core);
+    leat_positions_free(core->positions);
     leat_map_close(&core->topics);
     LEAT_ASSERT(core->epochs.count == 0);
     leat_map_close(&core->epochs);
     LEAT_ASSERT(core->accounts.count == 0 && core->n_handshakes == 0);
     leat_map_close(&core->accounts);
+    leat_last_errors_close(&core->last_errors);
     leat_hub_link_close(core->link, done, arg);
 }

@@ -140,12 +140,15 @@ static void on_hooked(leat_call *call, const leat_verdict *v)
     leat_hook *h = call->data;
     leat_event *raw = shift(h);
     int64_t seq = leat_event_seq(raw);
+    int64_t at_us = leat_event_at(raw);
     leat_event_unref(raw);
     if (v->failure.code != LEAT_CODE_OK) {
         h->handler->failed(h, seq);
     } else {
         leat_event_kind kind = v->json.at == NULL ? LEAT_EVENT_SKIP : LEAT_EVENT_DATA;
-        h->handler->passed(h, leat_v1_event(kind, h->topic, seq, v->json));
+        leat_event *made = leat_v1_event(kind, h->topic, seq, v->json);
+        leat_event_set_at(made, at_us);
+        h->handler->passed(h, made);
     }
     run_next(h);
 }

@@ -6,22 +6,26 @@
  * position fails, the attempt fails, whatever the refresh says.
  *
  * Without a refresh, the snapshot begins at once, and a connection is acquired when it wants to
- * read (on_wanted). If it never does, on_composed takes the position of the ring, or acquires a
- * connection for the position alone, which needs no transaction.
+ * read (on_wanted). If it never does, on_composed takes the position of the ring, or asks for it
+ * together with other reads (on_told); that needs no transaction.
  *
  * fail_attempt gives the connection back and, if there is time, tries again. The fallback to the
  * authorised row is another attempt, without the refresh. Only a failure that may pass is worth
  * another attempt: a mistake in the script's SQL is answered at once. */
 #include "core/read.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/backoff.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/log_series.h"
 #include "base/mem.h"
 #include "core/admission.h"
 #include "outbox/history.h"
+#include "outbox/positions.h"
 
 enum { BACKOFF_MIN_MS = 25, BACKOFF_MAX_MS = 1000 };
 
@@ -48,12 +52,14 @@ struct leat_read {
     read_state state;
     unsigned attempts;
     leat_failure last_failure; /* of the attempts so far; without a message */
+    uint64_t queued_ns;        /* how long its handlers have waited for their turns */
     leat_pg_waiter waiter;
     leat_pg_conn *conn;  /* leased, or NULL */
     bool in_transaction; /* BEGIN was sent on it */
     leat_pg_query begin;
     leat_pg_query position;
-    leat_call call; /* the refresh or the snapshot */
+    leat_position_ask ask; /* COMPOSED, without a connection */
+    leat_call call;        /* the refresh or the snapshot */
     leat_deadline backoff;
     leat_position at; /* no epoch until it is in; a reference */
     leat_buf json;    /* COMPOSED: the snapshot */
@@ -63,6 +69,7 @@ static void begin(leat_read *r);
 static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err);
 static void on_begun(leat_pg_query *q, leat_pg_result *res, int err);
 static void on_position(leat_pg_query *q, leat_pg_result *res, int err);
+static void on_told(leat_position_ask *a, const leat_position_answer *answer);
 static void on_refreshed(leat_call *call, const leat_verdict *v);
 static void on_wanted(leat_call *call);
 static void on_composed(leat_call *call, const leat_verdict *v);
@@ -73,7 +80,7 @@ static void succeed(leat_read *r, leat_slice json);
 leat_read *leat_read_start(const leat_ring *ring, leat_grant *grant, leat_read_need need,
                            uint64_t deadline_ms, leat_read_cb cb, void *arg)
 {
-    leat_read *r = leat_calloc(1, sizeof(*r));
+    leat_read *r = leat_pool_take(leat_loop_pool(ring->core->loop), sizeof(*r));
     r->core = ring->core;
     r->ring = ring;
     r->grant = grant;
@@ -83,8 +90,9 @@ leat_read *leat_read_start(const leat_ring *ring, leat_grant *grant, leat_read_n
     r->arg = arg;
     r->last_failure = (leat_failure){.code = LEAT_CODE_DEADLINE_EXCEEDED, .read_failed = true};
     leat_pg_waiter_init(&r->waiter);
+    leat_position_ask_init(&r->ask);
     leat_deadline_init(&r->backoff);
-    r->waiter.data = r->begin.data = r->position.data = r->call.data = r;
+    r->ask.data = r->waiter.data = r->begin.data = r->position.data = r->call.data = r;
     begin(r);
     return r;
 }
@@ -98,7 +106,7 @@ static void forget_position(leat_read *r)
 static void free_read(leat_read *r)
 {
     leat_buf_close(&r->json);
-    free(r);
+    leat_pool_give(leat_loop_pool(r->core->loop), r);
 }
 
 /* Stops all that the attempt has under way, and gives the connection back. The pool cleans it. */
@@ -106,6 +114,7 @@ static void abandon_attempt(leat_read *r)
 {
     r->core->script->ops->cancel(&r->call);
     leat_pg_waiter_cancel(&r->waiter);
+    leat_positions_cancel(&r->ask);
     leat_deadline_cancel(&r->backoff);
     if (r->conn != NULL) {
         leat_pg_conn_forget(&r->begin);
@@ -124,6 +133,11 @@ void leat_read_cancel(leat_read *r)
     free_read(r);
 }
 
+static uint64_t queued_ns(const leat_read *r)
+{
+    return r->queued_ns + r->waiter.waited_ns;
+}
+
 /* Answers without a snapshot. */
 static void fail(leat_read *r, leat_failure failure)
 {
@@ -131,6 +145,7 @@ static void fail(leat_read *r, leat_failure failure)
     if (failure.code == LEAT_CODE_UNAVAILABLE && failure.retry_after_ms == 0)
         outcome.failure.retry_after_ms = leat_admission_retry_ms(r->core);
     abandon_attempt(r);
+    outcome.queued_ns = queued_ns(r);
     r->cb(r, &outcome, r->arg);
     free_read(r);
 }
@@ -168,9 +183,16 @@ static void on_backoff(leat_deadline *d)
         begin(r);
 }
 
+/* A handshake has begun with its handler. It goes on before others begin. */
+static leat_pg_kind kind_of(const leat_read *r)
+{
+    bool goes_on = r->need == LEAT_READ_FIRST || r->need == LEAT_READ_SHARED;
+    return goes_on ? LEAT_PG_STARTED : LEAT_PG_CONTROL;
+}
+
 static void acquire(leat_read *r)
 {
-    r->waiter.bill = leat_session_bill(r->grant->session, LEAT_PG_CONTROL);
+    r->waiter.bill = leat_session_bill(r->grant->session, kind_of(r));
     leat_pg_pool_acquire(r->core->pool, &r->waiter, r->deadline_ms, on_conn);
 }
 
@@ -231,8 +253,7 @@ static void on_conn(leat_pg_waiter *w, leat_pg_conn *conn, int err)
         return;
     }
     r->conn = conn;
-    if (r->state != READ_COMPOSED)
-        err = begin_transaction(r);
+    err = begin_transaction(r);
     if (err == 0)
         err = ask_position(r);
     if (err < 0) {
@@ -253,29 +274,56 @@ static void on_begun(leat_pg_query *q, leat_pg_result *res, int err)
         fail_attempt(r, failure_of(err));
 }
 
-static void on_position(leat_pg_query *q, leat_pg_result *res, int err)
+static void take_position(leat_read *r, const leat_position_answer *told)
 {
-    leat_read *r = q->data;
-    if (err == 0 && leat_pg_result_rows(res) != 1)
-        err = LEAT_EMISSING;
-    if (err == 0 && leat_slice_is(leat_pg_result_value(res, 0, 3), "t"))
-        err = LEAT_EHIDDEN;
-    if (err < 0) {
-        const char *sqlstate = res == NULL ? "" : leat_pg_result_sqlstate(res);
-        LEAT_LOG_WARN("read", "position not read sqlstate=%s err=%s", sqlstate, leat_err_name(err));
-        leat_history_count_failure(r->core->metrics, err, sqlstate);
-        leat_hub_link_read_refused(r->core->link, sqlstate);
-        fail_attempt(r, failure_of(err));
+    if (told->err < 0) {
+        char phrase[64];
+        snprintf(phrase, sizeof(phrase), "position not read sqlstate=%s", told->sqlstate);
+        leat_log_series_warn(&r->core->unread, leat_loop_now(r->core->loop), "read", phrase,
+                             told->reason);
+        leat_history_count_failure(r->core->metrics, told->err, told->sqlstate);
+        leat_hub_link_read_refused(r->core->link, told->sqlstate);
+        fail_attempt(r, failure_of(told->err));
         return;
     }
     r->at = (leat_position){
-        .epoch = leat_epoch_of(&r->core->epochs, leat_pg_result_value(res, 0, 0)),
-        .seq = strtoll(leat_pg_result_value(res, 0, 1).at, NULL, 10),
-        .revoked = strtoll(leat_pg_result_value(res, 0, 2).at, NULL, 10),
+        .epoch = leat_epoch_of(&r->core->epochs, told->at.epoch),
+        .seq = told->at.seq,
+        .revoked = told->at.revoked,
     };
     leat_gate_stop(r->core->gate, "position", r->ring->life.name, NULL);
     if (r->state == READ_COMPOSED)
         succeed(r, leat_buf_view(&r->json));
+}
+
+static void on_position(leat_pg_query *q, leat_pg_result *res, int err)
+{
+    if (err == 0 && leat_pg_result_rows(res) != 1)
+        err = LEAT_EMISSING;
+    if (err == 0 && leat_slice_is(leat_pg_result_value(res, 0, 3), "t"))
+        err = LEAT_EHIDDEN;
+    leat_position_answer told = {
+        .err = err,
+        .reason = err == LEAT_EPG_SERVER ? leat_pg_result_message(res) : leat_err_name(err),
+        .sqlstate = res == NULL ? "" : leat_pg_result_sqlstate(res),
+    };
+    if (err == 0)
+        told.at = (leat_named_position){
+            .epoch = leat_pg_result_value(res, 0, 0),
+            .seq = strtoll(leat_pg_result_value(res, 0, 1).at, NULL, 10),
+            .revoked = strtoll(leat_pg_result_value(res, 0, 2).at, NULL, 10),
+        };
+    take_position(q->data, &told);
+}
+
+static void on_told(leat_position_ask *a, const leat_position_answer *answer)
+{
+    leat_read *r = a->data;
+    r->queued_ns += answer->queued_ns;
+    if (answer->refused)
+        fail(r, failure_of(answer->err));
+    else
+        take_position(r, answer);
 }
 
 /* The refresh could not read: go on with the row in hand, in a transaction of its own. */
@@ -296,6 +344,7 @@ static void on_refreshed(leat_call *call, const leat_verdict *v)
     leat_read *r = call->data;
     leat_code code = v->failure.code;
     bool failed = v->failure.read_failed || code == LEAT_CODE_DEADLINE_EXCEEDED;
+    r->queued_ns += v->queued_ns;
     if (code == LEAT_CODE_OK) {
         compose(r);
     } else if (failed && r->need == LEAT_READ_FRESH) {
@@ -337,6 +386,7 @@ static void succeed(leat_read *r, leat_slice json)
 {
     leat_read_outcome outcome = {
         .snapshot = {.position = r->at, .stale = r->stale, .json = json},
+        .queued_ns = queued_ns(r),
     };
     give_back(r);
     r->cb(r, &outcome, r->arg);
@@ -358,6 +408,7 @@ static bool take_position_of_ring(leat_read *r)
 static void on_composed(leat_call *call, const leat_verdict *v)
 {
     leat_read *r = call->data;
+    r->queued_ns += v->queued_ns;
     leat_gate_stop(r->core->gate, "composed", r->ring->life.name, leat_code_name(v->failure.code));
     if (v->failure.code != LEAT_CODE_OK && !v->failure.read_failed) {
         fail(r, v->failure);
@@ -369,6 +420,7 @@ static void on_composed(leat_call *call, const leat_verdict *v)
         leat_buf_slice(&r->json, v->json); /* belongs to the verdict */
         r->state = READ_COMPOSED;
         if (r->conn == NULL)
-            acquire(r);
+            leat_positions_ask(r->core->positions, &r->ask, r->ring->life.name, r->deadline_ms,
+                               on_told);
     }
 }

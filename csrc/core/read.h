@@ -4,7 +4,7 @@
  * Ownership  a read belongs to its starter until its callback ran or it was cancelled; the grant
  *            and the ring are borrowed until then. What the callback gets is borrowed during it.
  * Threads    loop thread only.
- * Units      absolute milliseconds.
+ * Units      absolute milliseconds; nanoseconds (_ns).
  * Errors     an outcome with a code, always, by the deadline.
  *
  * Each attempt is one REPEATABLE READ READ ONLY transaction on one connection. A re-read (refresh)
@@ -31,7 +31,8 @@
 typedef struct leat_read leat_read;
 
 typedef enum leat_read_need {
-    LEAT_READ_FIRST, /* for a client that has no snapshot of the topic */
+    LEAT_READ_FIRST,  /* for a client that has no snapshot of the topic */
+    LEAT_READ_SHARED, /* for such a client, and for others that join */
     LEAT_READ_LATER,
     LEAT_READ_FRESH, /* what a stale snapshot is to be replaced by: a failing refresh fails the read
                       */
@@ -40,6 +41,7 @@ typedef enum leat_read_need {
 typedef struct leat_read_outcome {
     leat_failure failure;   /* read_failed: it was no decision */
     leat_snapshot snapshot; /* LEAT_CODE_OK */
+    uint64_t queued_ns;     /* how long it waited for connections, and the handlers for turns */
 } leat_read_outcome;
 
 /* The read is finished; a commit of its transaction may go on behind it. */

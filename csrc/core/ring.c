@@ -1,7 +1,8 @@
 /* ring.c - the position of a topic, and an array of events whose index is the seq modulo its size.
  *
  * A read's position (leat_ring_adopt) or the hub's (leat_ring_note_position) sets the epoch.
- * leat_ring_append puts the next event behind the head and drops the oldest ones to make room. */
+ * leat_ring_append puts the next event behind the head and drops the oldest ones to make room. The
+ * array comes with the first event and goes with the last. */
 #include "core/ring.h"
 
 #include <stdlib.h>
@@ -21,38 +22,38 @@ void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life,
         .on_renumbered = on_renumbered,
         .head = LEAT_RING_UNKNOWN,
     };
-    leat_list_init(&r->link_);
 }
 
-static size_t index_of(const leat_ring *r, int64_t seq)
+static leat_ring_slot *slot_of(leat_ring_store *s, int64_t seq)
 {
-    return (size_t)seq & (r->cap_ - 1);
+    return &s->slots_[(size_t)seq & (s->cap_ - 1)];
 }
 
 static void count_bytes(leat_ring *r, int64_t change)
 {
-    r->bytes_ += (size_t)change;
+    r->store_->bytes_ += (size_t)change;
     r->core->ring_bytes += (size_t)change;
     leat_metrics_add(r->core->metrics, LEAT_M_RING_BYTES, change);
 }
 
 static void drop_oldest(leat_ring *r)
 {
-    LEAT_ASSERT(r->events_ != NULL);
-    leat_event *e = r->events_[index_of(r, r->head - (int64_t)r->count_ + 1)];
-    r->count_--;
-    count_bytes(r, -(int64_t)leat_event_bytes(e));
-    leat_event_unref(e);
+    leat_ring_store *s = r->store_;
+    leat_ring_slot oldest = *slot_of(s, r->head - (int64_t)s->count_ + 1);
+    s->count_--;
+    count_bytes(r, -(int64_t)oldest.bytes);
+    leat_event_unref(oldest.event);
 }
 
 static void clear(leat_ring *r)
 {
-    while (r->count_ > 0)
+    if (r->store_ == NULL)
+        return;
+    while (r->store_->count_ > 0)
         drop_oldest(r);
-    leat_list_unlink(&r->link_);
-    free(r->events_);
-    r->events_ = NULL;
-    r->cap_ = 0;
+    leat_list_unlink(&r->store_->link_);
+    free(r->store_);
+    r->store_ = NULL;
 }
 
 void leat_ring_close(leat_ring *r)
@@ -143,22 +144,31 @@ void leat_ring_restart(leat_ring *r, int64_t head, bool another_epoch)
 
 static void grow(leat_ring *r)
 {
-    size_t cap = r->cap_ == 0 ? FIRST_CAP : r->cap_ * 2;
-    leat_event **events = leat_calloc(cap, sizeof(*events));
-    for (size_t i = 0; i < r->count_; i++) {
+    leat_ring_store *old = r->store_;
+    size_t cap = old == NULL ? FIRST_CAP : old->cap_ * 2;
+    leat_ring_store *s = leat_calloc(1, sizeof(*s) + cap * sizeof(s->slots_[0]));
+    leat_list_init(&s->link_);
+    s->ring_ = r;
+    s->cap_ = cap;
+    r->store_ = s;
+    if (old == NULL)
+        return;
+    s->count_ = old->count_;
+    s->bytes_ = old->bytes_;
+    for (size_t i = 0; i < old->count_; i++) {
         int64_t seq = r->head - (int64_t)i;
-        events[(size_t)seq & (cap - 1)] = r->events_[index_of(r, seq)];
+        *slot_of(s, seq) = *slot_of(old, seq);
     }
-    free(r->events_);
-    r->events_ = events;
-    r->cap_ = cap;
+    leat_list_unlink(&old->link_);
+    free(old);
 }
 
 static bool is_full(const leat_ring *r, size_t more_bytes)
 {
     const leat_limits *limits = r->core->limits;
-    return r->count_ > 0 &&
-           (r->count_ >= limits->ring_events || r->bytes_ + more_bytes > limits->ring_bytes);
+    const leat_ring_store *s = r->store_;
+    return s != NULL && s->count_ > 0 &&
+           (s->count_ >= limits->ring_events || s->bytes_ + more_bytes > limits->ring_bytes);
 }
 
 static bool asks_for_snapshot(const leat_event *e)
@@ -173,15 +183,15 @@ static void make_room_for_all(leat_ring *r)
     leat_core *core = r->core;
     if (core->max_ring_bytes == 0)
         return;
-    leat_list_unlink(&r->link_);
-    leat_list_push(&core->rings, &r->link_);
+    leat_list_unlink(&r->store_->link_);
+    leat_list_push(&core->rings, &r->store_->link_);
     while (core->ring_bytes > core->max_ring_bytes) {
-        leat_ring *silent = LEAT_CONTAINER_OF(core->rings.next, leat_ring, link_);
-        if (silent == r && r->count_ == 1)
+        leat_ring *silent = LEAT_CONTAINER_OF(core->rings.next, leat_ring_store, link_)->ring_;
+        if (silent == r && r->store_->count_ == 1)
             return; /* the event that has just come */
         drop_oldest(silent);
         leat_metrics_add(core->metrics, LEAT_M_RING_EVICTED, 1);
-        if (silent->count_ == 0)
+        if (silent->store_->count_ == 0)
             clear(silent);
     }
 }
@@ -200,17 +210,29 @@ void leat_ring_append(leat_ring *r, leat_event *e)
         leat_event_unref(e);
         return;
     }
-    if (r->count_ == r->cap_)
+    if (r->store_ == NULL || r->store_->count_ == r->store_->cap_)
         grow(r);
     r->head++;
-    r->events_[index_of(r, r->head)] = e;
-    r->count_++;
+    *slot_of(r->store_, r->head) = (leat_ring_slot){e, bytes};
+    r->store_->count_++;
     count_bytes(r, (int64_t)bytes);
     make_room_for_all(r);
+}
+
+void leat_ring_charge_forms(leat_ring *r, const leat_event *e)
+{
+    int64_t seq = leat_event_seq(e);
+    if (leat_ring_event(r, seq) != e)
+        return;
+    leat_ring_slot *slot = slot_of(r->store_, seq);
+    size_t bytes = leat_event_bytes(e) + leat_event_form_bytes(e);
+    if (bytes != slot->bytes)
+        count_bytes(r, (int64_t)bytes - (int64_t)slot->bytes);
+    slot->bytes = bytes;
 }
 
 bool leat_ring_leads_on(const leat_ring *r, int64_t next_seq)
 {
     return r->core->confirmed && r->head != LEAT_RING_UNKNOWN &&
-           next_seq > r->head - (int64_t)r->count_ && next_seq <= r->head + 1;
+           next_seq > r->head - (int64_t)leat_ring_count(r) && next_seq <= r->head + 1;
 }

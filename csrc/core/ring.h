@@ -22,7 +22,23 @@
 
 #define LEAT_RING_UNKNOWN (-1)
 
+typedef struct leat_ring_slot {
+    leat_event *event;
+    size_t bytes; /* of the event and of its forms, as far as they are counted */
+} leat_ring_slot;
+
 typedef struct leat_ring leat_ring;
+
+/* The events of a ring that has any. */
+typedef struct leat_ring_store {
+    leat_list link_; /* in core->rings */
+    leat_ring *ring_;
+    size_t cap_; /* a power of two */
+    size_t count_;
+    size_t bytes_;
+    leat_ring_slot slots_[];
+} leat_ring_store;
+
 struct leat_ring {
     leat_core *core;
     leat_topic_life life; /* of the topic, towards the hub; its name is owned by the topic */
@@ -36,13 +52,18 @@ struct leat_ring {
     int64_t seen;           /* highest seq in this numbering that a read or the hub has seen */
     int64_t revoked;        /* highest seq of a revocation, likewise; or LEAT_NEVER_REVOKED */
     int64_t resynced;       /* last event of this numbering that asks for a snapshot; 0: none */
-    /* private */
-    leat_list link_; /* in core->rings, while it has events */
-    leat_event **events_;
-    size_t cap_; /* a power of two, or 0 */
-    size_t count_;
-    size_t bytes_;
+    leat_ring_store *store_; /* NULL: it has no events */
 };
+
+static inline size_t leat_ring_count(const leat_ring *r)
+{
+    return r->store_ == NULL ? 0 : r->store_->count_;
+}
+
+static inline size_t leat_ring_bytes(const leat_ring *r)
+{
+    return r->store_ == NULL ? 0 : r->store_->bytes_;
+}
 
 /* An empty ring at an unknown position. */
 void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life,
@@ -69,10 +90,15 @@ void leat_ring_append(leat_ring *r, leat_event *e);
 /* The event with that seq, borrowed; NULL if the ring does not hold it. */
 static inline leat_event *leat_ring_event(const leat_ring *r, int64_t seq)
 {
-    if (seq > r->head || seq <= r->head - (int64_t)r->count_)
+    const leat_ring_store *s = r->store_;
+    if (s == NULL || seq > r->head || seq <= r->head - (int64_t)s->count_)
         return NULL;
-    return r->events_[(size_t)seq & (r->cap_ - 1)];
+    return s->slots_[(size_t)seq & (s->cap_ - 1)].event;
 }
+
+/* The event may have got forms since it was appended: their bytes count, too. An event that the
+ * ring does not hold costs it nothing. */
+void leat_ring_charge_forms(leat_ring *r, const leat_event *e);
 
 /* True if a cursor at next_seq can go on from the ring alone: the ring holds everything from there
  * to its head, and the database is known to have the history that the ring is of. */

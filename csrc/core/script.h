@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/failure.h"
+#include "base/labelled.h"
 #include "base/limits.h"
 #include "base/slice.h"
 #include "core/route.h"
@@ -31,10 +32,17 @@ typedef struct leat_subscriber leat_subscriber;
  * script layer embeds it in a struct of its own. */
 typedef struct leat_grant {
     struct leat_session *session; /* held: who it was made for, and on whose account it reads */
-    leat_slice share;             /* at == NULL: the snapshot is this viewer's own */
     int64_t expires_at;
+    const char *share_; /* see leat_grant_share */
+    uint32_t share_len_;
     bool has_refresh;
 } leat_grant;
+
+/* The key of the reads that it shares; at == NULL: the snapshot is this viewer's own. */
+static inline leat_slice leat_grant_share(const leat_grant *g)
+{
+    return (leat_slice){g->share_, g->share_len_};
+}
 
 /* A topic that the connect handler subscribes its client to, once the client is let in. */
 typedef struct leat_planned {
@@ -45,13 +53,28 @@ typedef struct leat_planned {
 
 /* Who a connection is: ctx.user and ctx.request. The script layer embeds it, too. */
 struct leat_session {
-    uint64_t client;    /* its number in this worker; an identity that is renewed keeps it */
-    leat_slice user_id; /* ctx.user.id as text; at == NULL if there is none */
+    uint64_t client; /* its number in this worker; an identity that is renewed keeps it */
     int64_t expires_at;
     const leat_terms *terms; /* NULL: the configuration's limits hold */
     const leat_planned *plan;
+    const char *user_id_; /* see leat_session_user_id */
+    const char *request_id_;
+    uint32_t user_id_len_;
+    uint8_t request_id_len_;
     bool is_operator; /* may follow every topic: no handler decides, and snapshots are null */
 };
+
+/* ctx.user.id as text; at == NULL if there is none. */
+static inline leat_slice leat_session_user_id(const leat_session *session)
+{
+    return (leat_slice){session->user_id_, session->user_id_len_};
+}
+
+/* Of the request that opened it (wire/request_id.h). */
+static inline leat_slice leat_session_request_id(const leat_session *session)
+{
+    return (leat_slice){session->request_id_, session->request_id_len_};
+}
 
 /* Returns what the session's clients may have; `otherwise` is the configuration's. session may be
  * NULL. */
@@ -66,7 +89,7 @@ static inline leat_pg_bill leat_session_bill(const leat_session *session, leat_p
 {
     if (session == NULL)
         return (leat_pg_bill){.kind = kind};
-    return (leat_pg_bill){kind, session->client, session->user_id};
+    return (leat_pg_bill){kind, session->client, leat_session_user_id(session)};
 }
 
 typedef struct leat_verdict {
@@ -74,6 +97,7 @@ typedef struct leat_verdict {
                               handler let the failure of a read pass uncaught. */
     leat_session *session; /* connect: owned by the asker from here on */
     leat_grant *grant;     /* authorize: likewise */
+    uint64_t queued_ns;    /* how long the handler waited for its turn, and for connections */
     leat_slice written;    /* publish, method: the positions of what was published (wire/written.h).
                               Borrowed. */
     leat_slice json; /* snapshot, publish, method, event: the encoded result; at == NULL: nothing.
@@ -122,6 +146,9 @@ typedef struct leat_script_ops {
     bool (*has_event_hook)(leat_script *s, leat_slice topic);
     void (*event)(leat_script *s, leat_call *call, leat_slice topic, int64_t seq, leat_slice data,
                   uint64_t deadline_ms);
+
+    /* The counters of the topic's pattern (leat_labelled_pattern); NULL: no pattern matches. */
+    leat_labelled *(*pattern_counts)(leat_script *s, leat_slice topic);
 
     void (*cancel)(leat_call *call); /* harmless if nothing is pending */
     /* The scripts stay until drop, even if a reload replaces them. For whoever calls more than one

@@ -123,8 +123,9 @@ static void lead(leat_share *s)
     if (s->read != NULL || leat_list_empty(&s->waiters))
         return;
     leat_share_wait *first = LEAT_CONTAINER_OF(s->waiters.next, leat_share_wait, link_);
-    s->read = leat_read_start(s->shares->ring, first->grant_, LEAT_READ_LATER, first->deadline_ms_,
-                              on_read, s);
+    leat_read_need need = first->need_ == LEAT_READ_FIRST ? LEAT_READ_SHARED : LEAT_READ_LATER;
+    s->read =
+        leat_read_start(s->shares->ring, first->grant_, need, first->deadline_ms_, on_read, s);
 }
 
 void leat_share_wait_init(leat_share_wait *w)
@@ -142,8 +143,26 @@ static void take_off(leat_share_wait *w)
     w->share_ = NULL;
 }
 
-static void read_alone(leat_share_wait *w, const leat_ring *ring, const leat_share_ask *ask)
+bool leat_share_is_for_all(const leat_share_ask *ask)
 {
+    return leat_grant_share(ask->grant).at != NULL && ask->need != LEAT_READ_FRESH;
+}
+
+static void fill(leat_share_wait *w, const leat_ring *ring, const leat_share_ask *ask,
+                 leat_share_cb cb)
+{
+    w->grant_ = ask->grant;
+    w->need_ = ask->need;
+    w->least_seq = ask->least_seq;
+    w->deadline_ms_ = ask->deadline_ms;
+    w->core_ = ring->core;
+    w->cb_ = cb;
+}
+
+void leat_share_alone(leat_share_wait *w, const leat_ring *ring, const leat_share_ask *ask,
+                      leat_share_cb cb)
+{
+    fill(w, ring, ask, cb);
     w->own_ = leat_read_start(ring, ask->grant, ask->need, ask->deadline_ms, on_own_read, w);
 }
 
@@ -151,16 +170,9 @@ void leat_share_join(leat_share_wait *w, leat_shares *shares, const leat_share_a
                      leat_share_cb cb)
 {
     leat_loop *loop = shares->ring->core->loop;
-    w->grant_ = ask->grant;
-    w->least_seq = ask->least_seq;
-    w->deadline_ms_ = ask->deadline_ms;
-    w->core_ = shares->ring->core;
-    w->cb_ = cb;
-    if (ask->grant->share.at == NULL || ask->need == LEAT_READ_FRESH) {
-        read_alone(w, shares->ring, ask);
-        return;
-    }
-    leat_share *s = use_share(shares, ask->grant->share);
+    LEAT_ASSERT(leat_share_is_for_all(ask));
+    fill(w, shares->ring, ask, cb);
+    leat_share *s = use_share(shares, leat_grant_share(ask->grant));
     w->share_ = s;
     leat_list_push(&s->waiters, &w->link_);
     leat_loop_at(loop, &w->deadline_, ask->deadline_ms, on_deadline);

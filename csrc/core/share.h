@@ -52,6 +52,7 @@ struct leat_share_wait {
     leat_share *share_; /* NULL: it waits for none */
     leat_read *own_;    /* NULL: it reads nothing for itself */
     leat_grant *grant_;
+    leat_read_need need_;
     leat_core *core_;
     uint64_t deadline_ms_;
     leat_deadline deadline_; /* of a wait for a share */
@@ -60,9 +61,14 @@ struct leat_share_wait {
 
 void leat_share_wait_init(leat_share_wait *w);
 
-/* Waits for a snapshot of the topic. cb runs once, never from inside this call. */
+/* True if what the ask wants may be read for others, too. */
+bool leat_share_is_for_all(const leat_share_ask *ask);
+/* Wait for a snapshot of the topic: a shared one, or one for this waiter alone. cb runs once, never
+ * from inside these calls. */
 void leat_share_join(leat_share_wait *w, leat_shares *shares, const leat_share_ask *ask,
                      leat_share_cb cb);
+void leat_share_alone(leat_share_wait *w, const leat_ring *ring, const leat_share_ask *ask,
+                      leat_share_cb cb);
 /* Harmless if not waiting. */
 void leat_share_leave(leat_share_wait *w);
 

@@ -31,7 +31,7 @@ sub_work *sub_work_of(leat_sub *s)
 {
     if (s->work != NULL)
         return s->work;
-    sub_work *w = leat_calloc(1, sizeof(*w));
+    sub_work *w = leat_pool_take(sub_pool(s), sizeof(*w));
     w->sub = s;
     w->seen.history = sub_core(s)->histories; /* a later one sets `renumbered` */
     leat_deadline_init(&w->deadline);
@@ -46,6 +46,24 @@ static void on_deadline(leat_deadline *d)
     sub_happens_plainly(LEAT_CONTAINER_OF(d, sub_work, deadline)->sub, SUB_ON_DEADLINE);
 }
 
+static void end_stage(sub_asked *a, sub_stage stage)
+{
+    uint64_t now_ns = uv_hrtime();
+    a->spent_ns[stage] += now_ns - a->stage_ns;
+    a->stage_ns = now_ns;
+}
+
+void sub_has_queued(leat_sub *s, uint64_t ns)
+{
+    sub_asked *a = s->work->asked;
+    if (a == NULL || ns == 0)
+        return;
+    uint64_t stage_ns = uv_hrtime() - a->stage_ns;
+    ns = ns < stage_ns ? ns : stage_ns; /* a shared read may have begun before it was joined */
+    a->spent_ns[SUB_STAGE_QUEUE] += ns;
+    a->stage_ns += ns;
+}
+
 /* Ends what the state has under way. */
 static void leave(leat_sub *s, sub_state next)
 {
@@ -54,6 +72,8 @@ static void leave(leat_sub *s, sub_state next)
     sub_work *w = s->work;
     if (w == NULL)
         return;
+    if (w->asked != NULL && from->stage != to->stage)
+        end_stage(w->asked, from->stage);
     if (from->leave != NULL)
         from->leave(s);
     leat_deadline_cancel(&w->deadline);
@@ -141,11 +161,11 @@ static leat_position position_of(leat_core *core, const leat_named_position *sin
 
 static sub_asked *make_asked(leat_core *core, const leat_sub_request *request)
 {
-    sub_asked *a = leat_calloc(1, sizeof(*a));
+    sub_asked *a = leat_pool_take(leat_loop_pool(core->loop), sizeof(*a));
     a->id = copy(request->id);
     a->since = position_of(core, &request->since);
     a->deadline_ms = request->deadline_ms;
-    a->started_ns = uv_hrtime();
+    a->started_ns = a->stage_ns = uv_hrtime();
     a->done = request->done;
     a->done_arg = request->done_arg;
     return a;
@@ -153,7 +173,7 @@ static sub_asked *make_asked(leat_core *core, const leat_sub_request *request)
 
 void leat_sub_begin(leat_subscriber *r, const leat_sub_request *request)
 {
-    leat_sub *s = leat_calloc(1, sizeof(*s));
+    leat_sub *s = leat_pool_take(leat_loop_pool(r->core->loop), sizeof(*s));
     s->subscriber = r;
     s->params = copy(request->params);
     s->grant = request->grant;
@@ -245,6 +265,35 @@ void leat_sub_reauthorize_expired(leat_subscriber *r, int64_t now_s)
     }
 }
 
+leat_slice leat_sub_params(const leat_sub *s)
+{
+    return leat_slice_of(s->params);
+}
+
+bool leat_sub_renew(leat_sub *s, leat_slice params)
+{
+    leat_subscriber *r = s->subscriber;
+    size_t before = leat_sub_params(s).len;
+    if (r->params_bytes - before + params.len > r->core->limits->max_message_bytes)
+        return false;
+    char *kept = copy(params);
+    free(s->params);
+    s->params = kept;
+    r->params_bytes += params.len - before;
+    leat_metrics_add(r->core->metrics, LEAT_M_RECEIVED_BYTES,
+                     (int64_t)params.len - (int64_t)before);
+    sub_happens_plainly(s, SUB_ON_IDENTITY);
+    return true;
+}
+
+uint64_t leat_sub_expires_s(const leat_sub *s, int64_t now_s)
+{
+    int64_t at_s = s == NULL || s->grant == NULL ? 0 : s->grant->expires_at;
+    if (at_s <= 0)
+        return 0;
+    return at_s > now_s ? (uint64_t)(at_s - now_s) : 1;
+}
+
 bool leat_sub_is_by_server(const leat_sub *s)
 {
     return s != NULL && s->by_server;
@@ -267,7 +316,7 @@ bool leat_sub_may_look_back(const leat_sub *s, leat_failure *why)
         return refuse(why, LEAT_CODE_FORBIDDEN, "not subscribed to this topic");
     if (sub_traits[s->state].metric == LEAT_M_SUBS_AUTHORIZING || s->renumbered)
         return refuse(why, LEAT_CODE_UNAVAILABLE, "the right to this topic is looked at again");
-    if (leat_hook_applies(&s->cursor.topic->hook))
+    if (leat_topic_is_hooked(s->cursor.topic))
         return refuse(why, LEAT_CODE_NOT_FOUND, "the events of this topic are made when they come");
     return true;
 }
@@ -342,17 +391,28 @@ const leat_cursor_handler leat_sub_cursors = {
 
 /* ---- Acts that belong to several states. ---- */
 
+static void note_replayed(leat_sub *s)
+{
+    sub_work *w = s->work;
+    if (w->answered_ns > 0)
+        leat_metrics_observe(sub_core(s)->metrics, LEAT_H_STAGE_REPLAY,
+                             (double)(uv_hrtime() - w->answered_ns) / 1e9);
+    w->answered_ns = 0;
+}
+
 /* A LIVE subscription at the head keeps its struct and nothing else, unless the client's snapshot
  * is stale. */
 sub_event sub_settle(leat_sub *s, sub_news *news)
 {
     (void)news;
+    if (s->work != NULL)
+        note_replayed(s);
     sub_give_latest(s);
     if (s->stale) {
         sub_renew(s);
         return SUB_ON_NOTHING;
     }
-    free(s->work);
+    leat_pool_give(sub_pool(s), s->work);
     s->work = NULL;
     return SUB_ON_NOTHING;
 }

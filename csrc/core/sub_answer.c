@@ -38,12 +38,44 @@ static leat_metric outcome_of(leat_code code)
     return LEAT_M_HANDSHAKES_REFUSED;
 }
 
+/* A stage that was left out does not count; `queue` does, if it could have been. */
+static void count_stages(const sub_asked *a, leat_metrics *m)
+{
+    static const leat_histogram histograms[SUB_STAGES] = {
+        [SUB_STAGE_AUTHORISE] = LEAT_H_STAGE_AUTHORISE,
+        [SUB_STAGE_ARM] = LEAT_H_STAGE_ARM,
+        [SUB_STAGE_READ] = LEAT_H_STAGE_READ,
+    };
+    const uint64_t *spent_ns = a->spent_ns;
+    for (int i = SUB_STAGE_AUTHORISE; i < SUB_STAGES; i++)
+        if (spent_ns[i] > 0)
+            leat_metrics_observe(m, histograms[i], (double)spent_ns[i] / 1e9);
+    if (spent_ns[SUB_STAGE_AUTHORISE] > 0 || spent_ns[SUB_STAGE_READ] > 0)
+        leat_metrics_observe(m, LEAT_H_STAGE_QUEUE, (double)spent_ns[SUB_STAGE_QUEUE] / 1e9);
+}
+
+static void count_outcome(const leat_sub *s, leat_metric outcome)
+{
+    leat_core *core = sub_core(s);
+    leat_labelled *counts = s->cursor.topic != NULL
+                                ? s->cursor.topic->counts
+                                : core->script->ops->pattern_counts(core->script, sub_name(s));
+    int by_pattern = (int)LEAT_L_HANDSHAKES_OK + (int)outcome - (int)LEAT_M_HANDSHAKES_OK;
+    leat_metrics_add(core->metrics, outcome, 1);
+    leat_labelled_add(counts, (leat_labelled_metric)by_pattern, 1);
+}
+
+/* The state is left already, so its stage has ended. */
 static void count(leat_sub *s, leat_metric outcome)
 {
     leat_metrics *m = sub_core(s)->metrics;
-    double seconds = (double)(uv_hrtime() - s->work->asked->started_ns) / 1e9;
-    leat_metrics_add(m, outcome, 1);
-    leat_metrics_observe(m, LEAT_H_HANDSHAKE, seconds);
+    const sub_asked *a = s->work->asked;
+    uint64_t now_ns = uv_hrtime();
+    count_outcome(s, outcome);
+    leat_metrics_observe(m, LEAT_H_HANDSHAKE, (double)(now_ns - a->started_ns) / 1e9);
+    count_stages(a, m);
+    if (outcome == LEAT_M_HANDSHAKES_OK || outcome == LEAT_M_HANDSHAKES_RESUMED)
+        s->work->answered_ns = now_ns;
 }
 
 void sub_release_asked(leat_sub *s)
@@ -52,7 +84,7 @@ void sub_release_asked(leat_sub *s)
     sub_asked *a = s->work->asked;
     free(a->id);
     leat_epoch_unref(a->since.epoch);
-    free(a);
+    leat_pool_give(sub_pool(s), a);
     s->work->asked = NULL;
     r->n_inflight--;
     leat_admission_over(r->core, r);
@@ -103,9 +135,11 @@ static void keep_failure(leat_sub *s, const leat_failure *failure, sub_news *new
     last->failure.message = leat_slice_of(last->text);
     if (s->subscriber->is_stream)
         last->stream = s->subscriber;
+    leat_log_about(leat_session_request_id(s->subscriber->session));
     LEAT_LOG_INFO("sub", "ended topic=%s code=%s",
                   leat_log_quote(topic, sizeof(topic), sub_name(s).at, sub_name(s).len),
                   leat_code_name(failure->code));
+    leat_log_about((leat_slice){NULL, 0});
 }
 
 /* Sends the error to the client, unless a script asked: then the script is told instead. */
@@ -157,7 +191,7 @@ sub_event sub_answer_closed(leat_sub *s, sub_news *news)
         .code = LEAT_CODE_BAD_REQUEST,
         .message = leat_slice_of("unsubscribed before it was answered"),
     };
-    leat_metrics_add(sub_core(s)->metrics, LEAT_M_HANDSHAKES_GONE, 1);
+    count_outcome(s, LEAT_M_HANDSHAKES_GONE);
     if (!news->tell)
         return SUB_ON_NOTHING;
     tell_error(s, none, &failure);
@@ -198,8 +232,8 @@ sub_event sub_bury(leat_sub *s, sub_news *news)
     leat_metrics_add(r->core->metrics, LEAT_M_RECEIVED_BYTES, -(int64_t)params_len);
     if (s->work != NULL)
         free(s->work->name);
-    free(s->work);
     free(s->params);
-    free(s);
+    leat_pool_give(sub_pool(s), s->work);
+    leat_pool_give(leat_loop_pool(r->core->loop), s);
     return SUB_ON_NOTHING;
 }

@@ -3,7 +3,7 @@
  * Ownership  a leat_sub belongs to its subscriber's map and frees itself when it ends. sub_work
  *            belongs to the subscription, and exists in every state but a settled LIVE.
  * Threads    loop thread only.
- * Units      absolute milliseconds; seq.
+ * Units      absolute milliseconds; nanoseconds (_ns), of uv_hrtime; seq.
  * Errors     none.
  *
  * A settled subscription is its struct and nothing else: what any other state needs hangs from
@@ -51,6 +51,8 @@ typedef struct sub_asked {
     leat_position since; /* where the client is, with a reference; `revoked` is not known */
     uint64_t deadline_ms;
     uint64_t started_ns;
+    uint64_t stage_ns; /* when the stage began; later by what it has spent in the queue */
+    uint64_t spent_ns[SUB_STAGES];
     leat_subscribed_cb done;
     void *done_arg;
 } sub_asked;
@@ -76,6 +78,7 @@ typedef struct sub_work {
     leat_slot slot;                  /* of the states whose trait says so, and of the renewal */
     sub_renewal renewal;             /* of the states whose trait says so */
     leat_topic_mark seen;            /* the moment at which the handler last began */
+    uint64_t answered_ns;            /* of a subscribe, until the cursor is at the head; or 0 */
     unsigned attempts;               /* how many failed in a row, of the handler or of the read */
 } sub_work;
 
@@ -106,6 +109,8 @@ struct sub_news {
 void sub_happens(leat_sub *s, sub_event event, sub_news *news);
 void sub_happens_plainly(leat_sub *s, sub_event event); /* without any news */
 sub_work *sub_work_of(leat_sub *s);                     /* made if need be */
+/* ns of what the stage has lasted so far were spent in a queue. */
+void sub_has_queued(leat_sub *s, uint64_t ns);
 sub_event sub_settle(leat_sub *s, sub_news *news);
 sub_event sub_wait_for_slot(leat_sub *s, sub_news *news);
 sub_event sub_count_attempt(leat_sub *s, sub_news *news);
@@ -113,12 +118,17 @@ uint64_t sub_retry_deadline(const leat_sub *s);
 
 static inline leat_slice sub_name(const leat_sub *s)
 {
-    return s->entry.key;
+    return leat_map_key(&s->entry);
 }
 
 static inline leat_core *sub_core(const leat_sub *s)
 {
     return s->subscriber->core;
+}
+
+static inline leat_pool *sub_pool(const leat_sub *s)
+{
+    return leat_loop_pool(sub_core(s)->loop);
 }
 
 /* The time on the loop's clock that many milliseconds from now. */

@@ -22,7 +22,11 @@ static void read_snapshot(leat_sub *s, leat_read_need need, uint64_t deadline_ms
         .need = need,
         .deadline_ms = deadline_ms,
     };
-    leat_share_join(wait, &s->cursor.topic->shares, &ask, on_read);
+    leat_topic *t = s->cursor.topic;
+    if (leat_share_is_for_all(&ask))
+        leat_share_join(wait, leat_topic_shares(t), &ask, on_read);
+    else
+        leat_share_alone(wait, &t->ring, &ask, on_read);
 }
 
 sub_event sub_read_first(leat_sub *s, sub_news *news)
@@ -71,6 +75,7 @@ static void on_read(leat_share_wait *wait, const leat_read_outcome *o)
 {
     leat_sub *s = wait->data;
     sub_news news = {.snapshot = &o->snapshot, .failure = o->failure};
+    sub_has_queued(s, o->queued_ns);
     bool same_numbering = o->failure.code == LEAT_CODE_OK &&
                           leat_ring_adopt(&s->cursor.topic->ring, &o->snapshot.position);
     sub_happens(s, event_of(s, o, same_numbering), &news);

@@ -13,11 +13,23 @@ static bool takes_more(const leat_sub *s)
     return s->subscriber->ops->takes_more(s->subscriber);
 }
 
+/* n events up to seq. */
+static void count_given(const leat_sub *s, int64_t seq, int64_t n)
+{
+    leat_topic_given(s->cursor.topic, seq);
+    leat_labelled_add(s->cursor.topic->counts, LEAT_L_DELIVERIES, n);
+    leat_metrics_add(sub_core(s)->metrics, LEAT_M_DELIVERIES, n);
+}
+
 static void give(leat_sub *s, leat_event *e)
 {
-    s->subscriber->ops->event(s->subscriber, e, s->cursor.topic->ring.epoch);
+    leat_ring *ring = &s->cursor.topic->ring;
+    s->subscriber->ops->event(s->subscriber, e, ring->epoch);
+    if (leat_subscriber_encoder(s->subscriber) != NULL ||
+        leat_event_in_form(e, LEAT_FORM_COMPRESSED) != NULL)
+        leat_ring_charge_forms(ring, e);
     s->cursor.next_seq = leat_event_seq(e) + 1;
-    leat_metrics_add(sub_core(s)->metrics, LEAT_M_DELIVERIES, 1);
+    count_given(s, leat_event_seq(e), 1);
 }
 
 /* Gives the client the event at its cursor, unless that stops the cursor. */
@@ -39,12 +51,14 @@ static sub_event deliver(leat_sub *s, leat_event *e, sub_news *news)
  * there is none, or the client takes its events one by one. */
 static bool give_run(leat_sub *s)
 {
-    const leat_run *run = leat_topic_run(s->cursor.topic, s->cursor.next_seq);
     leat_subscriber *r = s->subscriber;
-    if (run == NULL || r->ops->run == NULL || !r->ops->run(r, run))
+    const leat_run *run = r->ops->run == NULL ? NULL
+                                              : leat_topic_run(s->cursor.topic, s->cursor.next_seq,
+                                                               leat_subscriber_encoder(r));
+    if (run == NULL || !r->ops->run(r, run))
         return false;
     s->cursor.next_seq = run->last + 1;
-    leat_metrics_add(sub_core(s)->metrics, LEAT_M_DELIVERIES, run->last - run->first + 1);
+    count_given(s, run->last, run->last - run->first + 1);
     return true;
 }
 
@@ -58,7 +72,7 @@ sub_event sub_move_cursor(leat_sub *s, sub_news *news)
             continue;
         leat_event *e = leat_ring_event(&t->ring, s->cursor.next_seq);
         if (e == NULL) /* what the outbox holds has not passed the hook */
-            return leat_hook_applies(&t->hook) ? SUB_ON_GONE : SUB_ON_GAP;
+            return leat_topic_is_hooked(t) ? SUB_ON_GONE : SUB_ON_GAP;
         sub_event met = deliver(s, e, news);
         if (met != SUB_ON_NOTHING)
             return met;
@@ -86,7 +100,7 @@ static void on_caught_up(leat_catch_up_wait *wait, const leat_caught *caught)
     leat_sub *s = wait->data;
     sub_news news = {.caught = caught};
     /* New scripts may have a hook. */
-    bool leads_on = caught->n > 0 && !leat_hook_applies(&s->cursor.topic->hook);
+    bool leads_on = caught->n > 0 && !leat_topic_is_hooked(s->cursor.topic);
     sub_happens(s, leads_on ? SUB_ON_CAUGHT_UP : SUB_ON_GONE, &news);
 }
 

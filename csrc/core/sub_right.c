@@ -74,6 +74,7 @@ static void on_authorized(leat_call *call, const leat_verdict *v)
 {
     leat_sub *s = call->data;
     sub_news news = {.verdict = v, .failure = v->failure};
+    sub_has_queued(s, v->queued_ns);
     sub_event event = event_of(v);
     if (event == SUB_ON_AUTHORIZED && is_past(v->grant->expires_at)) {
         sub_core(s)->script->ops->grant_free(v->grant);
@@ -92,8 +93,11 @@ sub_event sub_take_grant(leat_sub *s, sub_news *news)
         sub_core(s)->script->ops->grant_free(s->grant);
     s->grant = news->verdict->grant;
     s->work->attempts = 0;
+    const leat_subscriber_ops *ops = s->subscriber->ops;
     if (s->grant->expires_at > 0)
-        s->subscriber->ops->grant_expires(s->subscriber, s->grant->expires_at);
+        ops->grant_expires(s->subscriber, s->grant->expires_at);
+    if (ops->granted != NULL)
+        ops->granted(s->subscriber, sub_name(s), s->grant->expires_at);
     return SUB_ON_NOTHING;
 }
 
@@ -107,7 +111,7 @@ static bool concerns(const leat_sub *s, leat_slice subject_json)
     leat_json_reader_init(&r, subject_json, &scratch, 1);
     bool match = true; /* if it cannot be read, the handler runs once too often */
     if (leat_json_next(&r, &token) == 0 && token == LEAT_JSON_STRING)
-        match = leat_slice_equal(r.text, s->subscriber->session->user_id);
+        match = leat_slice_equal(r.text, leat_session_user_id(s->subscriber->session));
     leat_buf_close(&scratch);
     return match;
 }

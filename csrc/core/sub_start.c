@@ -13,7 +13,7 @@ static void attach(leat_sub *s)
 {
     leat_topic *t = leat_topic_get(sub_core(s), sub_name(s));
     leat_topic_attach(t, &s->cursor);
-    s->entry.key = leat_topic_name(t); /* the same bytes; one copy of them is enough */
+    leat_map_move_key(&s->entry, leat_topic_name(t)); /* one copy of the bytes is enough */
     free(s->work->name);
     s->work->name = NULL;
 }
@@ -48,7 +48,7 @@ sub_event sub_choose_start(leat_sub *s, sub_news *news)
     if (since->epoch != NULL && since->epoch == t->ring.epoch &&
         leat_ring_leads_on(&t->ring, since->seq + 1))
         return resumable(s, t->ring.revoked); /* the ring has it all: nothing is read */
-    if (since->epoch == NULL || leat_hook_applies(&t->hook))
+    if (since->epoch == NULL || leat_topic_is_hooked(t))
         return SUB_ON_SNAPSHOT_DUE;
     return SUB_ON_UNCERTAIN;
 }
@@ -97,7 +97,7 @@ static void on_history(leat_history *h, int err, int n_rows, void *arg)
     leat_sub *s = arg;
     sub_event event = SUB_ON_SNAPSHOT_DUE;
     s->work->of.history = NULL;
-    if (err == 0 && n_rows > 0 && !leat_hook_applies(&s->cursor.topic->hook)) {
+    if (err == 0 && n_rows > 0 && !leat_topic_is_hooked(s->cursor.topic)) {
         leat_history_row first = leat_history_row_at(h, 0);
         event = event_of(s, &first);
     }

@@ -77,6 +77,17 @@ typedef enum sub_state { SUB_STATES(SUB_ENUM) SUB_STATE_COUNT } sub_state;
 typedef enum sub_event { SUB_ON_NOTHING, SUB_EVENTS(SUB_ENUM) SUB_EVENT_COUNT } sub_event;
 #undef SUB_ENUM
 
+/* What the time of a subscribe goes into. `queue` is the part of the next and of the last one in
+ * which nothing was done for it: the handler waited for its turn, or a read for a connection. */
+typedef enum sub_stage {
+    SUB_STAGE_NONE,
+    SUB_STAGE_QUEUE,
+    SUB_STAGE_AUTHORISE,
+    SUB_STAGE_ARM,
+    SUB_STAGE_READ,
+    SUB_STAGES,
+} sub_stage;
+
 /* The act of a rule, or the entry of a state. Returns the event that happens next, or
  * SUB_ON_NOTHING. */
 typedef sub_event (*sub_act)(leat_sub *s, sub_news *news);

@@ -29,8 +29,9 @@ typedef struct sub_trait {
     void (*leave)(leat_sub *s);              /* ends it; harmless if it has ended; NULL: nothing */
     uint64_t (*deadline)(const leat_sub *s); /* armed once it is entered; NULL: none */
     bool asked;                              /* the subscribe is not yet answered */
-    bool slot;   /* takes a database slot, or keeps the one that is taken */
-    bool renews; /* a stale snapshot may be replaced in it (sub_renewal.c) */
+    sub_stage stage; /* what the time in it counts as, while it is not yet answered */
+    bool slot;       /* takes a database slot, or keeps the one that is taken */
+    bool renews;     /* a stale snapshot may be replaced in it (sub_renewal.c) */
 } sub_trait;
 
 extern const sub_trait sub_traits[SUB_STATE_COUNT];

@@ -28,7 +28,8 @@ static bool check(const leat_subscriber *to, const leat_sub_request *request, le
 leat_code leat_subscribe_begin(leat_subscriber *to, const leat_sub_request *request,
                                leat_failure *why)
 {
-    if (!check(to, request, why))
+    bool by_client = request->done == NULL;
+    if (!check(to, request, why) || (by_client && !leat_admission_ask(to, why)))
         return why->code;
     leat_sub_begin(to, request);
     return LEAT_CODE_OK;

@@ -20,6 +20,7 @@
 #include "core/run.h"
 #include "core/script.h"
 #include "core/snapshot.h"
+#include "wire/codec.h"
 
 typedef struct leat_subscriber leat_subscriber;
 typedef struct leat_sub leat_sub;
@@ -43,6 +44,9 @@ typedef struct leat_subscriber_ops {
     /* The answer to a subscribe: no. topic is absent if the answer need not name it. */
     void (*refused)(leat_subscriber *to, leat_slice id, leat_slice topic,
                     const leat_failure *failure);
+    /* The handler has allowed the subscription, at first or again, until until_s (seconds since
+     * 1970; 0: for ever). NULL: this subscriber need not know. */
+    void (*granted)(leat_subscriber *to, leat_slice topic, int64_t until_s);
     /* The server ended a subscription that was answered before. */
     void (*closed)(leat_subscriber *to, leat_slice topic, const leat_failure *failure);
 
@@ -56,6 +60,9 @@ typedef struct leat_subscriber_ops {
     /* True if a snapshot of that size may be sent. */
     bool (*takes_snapshot)(const leat_subscriber *to, size_t bytes);
 
+    /* Counts a subscribe of the subscriber's address. Returns 0, or in how many milliseconds there
+     * may be one; then *address is it. NULL: it has none. */
+    uint64_t (*asks)(leat_subscriber *to, const char **address);
     /* A subscribe was answered, or has ended without an answer. */
     void (*answered)(leat_subscriber *to);
     /* The subscription has a grant that expires at at_s, in seconds since 1970. */
@@ -66,15 +73,22 @@ typedef struct leat_subscriber_ops {
 
 struct leat_subscriber {
     const leat_subscriber_ops *ops;
+    const leat_codec *codec; /* its protocol; NULL: it is in this process */
     leat_core *core;
     leat_session *session;
     struct leat_account *user;   /* what its user has on this worker; NULL: it has none */
     struct leat_account *tenant; /* likewise */
     leat_map subs;               /* leat_sub by topic */
     uint32_t n_handshakes;       /* subscribes that are not yet answered */
-    size_t n_inflight;           /* requests and subscribes that are not yet answered */
-    size_t params_bytes;         /* what subscriptions hold */
+    uint32_t n_inflight;         /* requests and subscribes that are not yet answered */
+    uint32_t params_bytes;       /* what subscriptions hold */
     bool is_stream;              /* it has one subscription, and ends with it */
 };
+
+/* The protocol that encodes events of its own; NULL: the subscriber takes them as they are. */
+static inline const leat_codec *leat_subscriber_encoder(const leat_subscriber *s)
+{
+    return s->codec != NULL && s->codec->event != NULL ? s->codec : NULL;
+}
 
 #endif

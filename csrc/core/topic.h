@@ -7,7 +7,10 @@
  * Errors     none.
  *
  * A cursor takes event N if and only if N is its next_seq: there is no other queue and nothing to
- * filter. The topic does not know what a cursor is part of: it calls core->cursors. */
+ * filter. The topic does not know what a cursor is part of: it calls core->cursors.
+ *
+ * There may be very many topics in which nothing ever happens. So what an event, a signal, a shared
+ * read or the end of a topic needs is a struct of its own, its flow. */
 #ifndef LEAT_CORE_TOPIC_H
 #define LEAT_CORE_TOPIC_H
 
@@ -15,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/event.h"
+#include "base/labelled.h"
 #include "base/latest.h"
 #include "core/busy.h"
 #include "core/catch_up.h"
@@ -26,24 +30,40 @@
 
 typedef struct leat_topic {
     leat_map_entry entry; /* in core->topics; key: name */
-    char *name;
     leat_ring ring;
+    leat_labelled *counts; /* of its pattern; NULL: the scripts have no pattern for it */
+    /* private */
+    leat_list cursors_;            /* leat_cursor by link: those that this round has reached */
+    struct leat_topic_flow *flow_; /* NULL: nothing has happened yet */
+    uint32_t n_cursors_;
+    bool armed; /* the hub listens for it */
+    char name[];
+} leat_topic;
+
+/* Events behind `after`, up to `last`. */
+typedef struct leat_round {
+    int64_t after;
+    int64_t last;
+} leat_round;
+
+typedef struct leat_topic_flow {
+    leat_topic *topic;
     leat_hook hook;
     leat_shares shares;
-    bool armed; /* the hub listens for it */
-    /* private */
-    leat_latest *kept_;       /* conflating signals; NULL: there never were any */
-    leat_catch_up *catch_up_; /* NULL until a cursor has fallen off the ring */
-    leat_list cursors_;       /* leat_cursor by link: those that this round has reached */
-    leat_list unreached_;     /* likewise: those that are still to be reached */
-    leat_runs *runs_;         /* while a fan-out of several events goes on; else NULL */
-    size_t n_cursors_;
-    size_t n_new_; /* events since the last fan-out began */
-    leat_sweep fan_out_;
-    leat_deadline timer_; /* of the next part of a long fan-out, or of the topic's end */
-    leat_busy busy_;
-    bool again_; /* events came while a fan-out was running: another round follows */
-} leat_topic;
+    leat_catch_up *catch_up; /* NULL until a cursor has fallen off the ring */
+    leat_latest *kept;       /* conflating signals; NULL: there never were any */
+    leat_list unreached;     /* cursors that are still to be reached by this round */
+    leat_runs *runs;         /* while a fan-out of several events goes on; else NULL */
+    size_t n_new;            /* events since the last fan-out began */
+    leat_sweep fan_out;
+    leat_deadline timer; /* of the next part of a long fan-out, or of the topic's end */
+    leat_busy busy;
+    bool again;       /* events came while a fan-out was running: another round follows */
+    leat_round round; /* those that the fan-out is for */
+    leat_round timed; /* those of which it is noted, in `timing`, how long they took */
+    int64_t given;    /* the last event that a cursor has given to its owner */
+    leat_sweep timing;
+} leat_topic_flow;
 
 /* A place in the topic's events. Embedded in its owner. */
 typedef struct leat_cursor {
@@ -67,6 +87,9 @@ typedef struct leat_cursor_handler {
     void (*renumbered)(leat_cursor *c);
 } leat_cursor_handler;
 
+/* Other scripts, with other patterns. */
+void leat_topic_scripts_changed(leat_topic *t);
+
 /* The topic of that name, made if need be; the hub is then asked to listen for it. */
 leat_topic *leat_topic_get(leat_core *core, leat_slice name);
 
@@ -77,15 +100,23 @@ void leat_topic_detach(leat_cursor *c);
 /* The topic's name. */
 static inline leat_slice leat_topic_name(const leat_topic *t)
 {
-    return t->entry.key;
+    return leat_map_key(&t->entry);
+}
+
+/* The owner of a cursor has taken the event, and all before it. */
+static inline void leat_topic_given(leat_topic *t, int64_t seq)
+{
+    if (t->flow_ != NULL && seq > t->flow_->given)
+        t->flow_->given = seq;
 }
 
 /* Several events from next_seq on, in one block; NULL: the cursor takes them one by one. Borrowed
- * until the caller returns. */
-static inline const leat_run *leat_topic_run(const leat_topic *t, int64_t next_seq)
+ * until the caller returns. codec: as of leat_runs_from. */
+static inline const leat_run *leat_topic_run(const leat_topic *t, int64_t next_seq,
+                                             const leat_codec *codec)
 {
-    bool several = t->runs_ != NULL && next_seq < t->ring.head;
-    return several ? leat_runs_from(t->runs_, next_seq) : NULL;
+    bool several = t->flow_ != NULL && t->flow_->runs != NULL && next_seq < t->ring.head;
+    return several ? leat_runs_from(t->flow_->runs, next_seq, codec) : NULL;
 }
 
 /* True if there are conflating signals that the cursor has not taken, and that it may take: an
@@ -93,8 +124,9 @@ static inline const leat_run *leat_topic_run(const leat_topic *t, int64_t next_s
 static inline bool leat_topic_has_signals(const leat_cursor *c)
 {
     int64_t last_seq;
-    const leat_latest *kept = c->topic->kept_;
-    return kept != NULL && kept->last > c->signal && !leat_hook_waits(&c->topic->hook, &last_seq);
+    const leat_topic_flow *f = c->topic->flow_;
+    return f != NULL && f->kept != NULL && f->kept->last > c->signal &&
+           !leat_hook_waits(&f->hook, &last_seq);
 }
 /* Gives those that the cursor has not taken, the oldest first, as long as give returns true. What
  * was given, and what kept_signal_bytes had no room for, counts as taken. give may not attach or
@@ -103,6 +135,10 @@ void leat_topic_give_signals(leat_cursor *c, bool (*give)(leat_cursor *c, leat_e
 
 /* Fetches the events that the ring no longer holds (catch_up.h); made if need be. */
 leat_catch_up *leat_topic_catch_up(leat_topic *t);
+/* Its shared reads. */
+leat_shares *leat_topic_shares(leat_topic *t);
+/* True if the current scripts have an `event` hook for the topic (hook.h). */
+bool leat_topic_is_hooked(leat_topic *t);
 
 /* A moment. All events of the topic up to seq were committed then, so each read that starts later
  * sees them. numbering 0: nothing is known of the topic. history: core->histories. */

@@ -12,7 +12,9 @@
 #include "core/sub_table.h"
 #include "wire/json.h"
 
-enum { PART = 500 };
+/* So many at a time, until the time of a part is over. */
+enum { PIECE = 16 };
+#define PART_NS UINT64_C(100000)
 
 /* --- rows --- */
 
@@ -103,13 +105,13 @@ static const char *status_name(client_status status)
 /* Cut at a character's end. */
 static void copy_user(const leat_session *session, char out[96])
 {
-    size_t len = session == NULL ? 0 : session->user_id.len;
+    size_t len = session == NULL ? 0 : leat_session_user_id(session).len;
     if (len > 95)
         len = 95;
-    while (len > 0 && !leat_utf8_valid(session->user_id.at, len))
+    while (len > 0 && !leat_utf8_valid(leat_session_user_id(session).at, len))
         len--;
     if (len > 0)
-        memcpy(out, session->user_id.at, len);
+        memcpy(out, leat_session_user_id(session).at, len);
     out[len] = '\0';
 }
 
@@ -120,7 +122,7 @@ static leat_client_row row_of(const leat_client *c, size_t worker)
     leat_client_row row = {
         .worker = worker,
         .number = s->session == NULL ? 0 : s->session->client,
-        .protocol = s->is_stream ? "stream" : c->codec->name,
+        .protocol = s->is_stream ? "stream" : c->base.codec->name,
         .status = status_name(c->status),
         .subscriptions = s->subs.count,
         .inflight = s->n_inflight,
@@ -137,28 +139,35 @@ static leat_client_row row_of(const leat_client *c, size_t worker)
 static bool is_wanted(const leat_client_walk *walk, const leat_client *c)
 {
     const leat_session *session = c->base.session;
-    return walk->user == NULL || (session != NULL && session->user_id.at != NULL &&
-                                  leat_slice_is(session->user_id, walk->user));
+    return walk->user == NULL || (session != NULL && leat_session_user_id(session).at != NULL &&
+                                  leat_slice_is(leat_session_user_id(session), walk->user));
 }
 
 /* The list is turned, as in client_round.c: the first one becomes the last one. */
+static void meet_first(leat_core *core, leat_client_walk *walk)
+{
+    leat_list *link = leat_list_shift(&core->clients);
+    walk->left = link == NULL ? 0 : walk->left - 1;
+    if (link == NULL)
+        return;
+    leat_list_push(&core->clients, link);
+    leat_client *c = LEAT_CONTAINER_OF(link, leat_client, link);
+    walk->total++;
+    if (!is_wanted(walk, c))
+        return;
+    leat_client_row row = row_of(c, walk->worker);
+    leat_client_rows_add(walk->rows, &row);
+}
+
 bool leat_view_clients(leat_core *core, leat_client_walk *walk)
 {
+    uint64_t end_ns = uv_hrtime() + PART_NS;
     if (!walk->begun)
         walk->left = core->n_clients;
     walk->begun = true;
-    for (int i = 0; i < PART && walk->left > 0; i++, walk->left--) {
-        leat_list *link = leat_list_shift(&core->clients);
-        if (link == NULL)
-            return false;
-        leat_list_push(&core->clients, link);
-        leat_client *c = LEAT_CONTAINER_OF(link, leat_client, link);
-        walk->total++;
-        if (!is_wanted(walk, c))
-            continue;
-        leat_client_row row = row_of(c, walk->worker);
-        leat_client_rows_add(walk->rows, &row);
-    }
+    while (walk->left > 0 && uv_hrtime() < end_ns)
+        for (int i = 0; i < PIECE && walk->left > 0; i++)
+            meet_first(core, walk);
     return walk->left > 0;
 }
 
@@ -177,7 +186,7 @@ leat_client *leat_view_find_client(leat_core *core, uint64_t number)
 static void write_sub(const leat_sub *s, leat_buf *json)
 {
     leat_buf_text(json, "{\"topic\":");
-    leat_json_write_text(json, s->entry.key);
+    leat_json_write_text(json, leat_map_key(&s->entry));
     leat_buf_printf(json, ",\"state\":\"%s\",\"stale\":%s", sub_traits[s->state].name,
                     s->stale ? "true" : "false");
     const leat_topic *t = s->cursor.topic;

@@ -10,7 +10,9 @@
 #include "core/topic.h"
 #include "wire/json.h"
 
-enum { PART = 2000 };
+/* So many at a time, until the time of a part is over. */
+enum { PIECE = 32 };
+#define PART_NS UINT64_C(100000)
 
 /* --- rows --- */
 
@@ -93,9 +95,9 @@ static leat_topic_row row_of(leat_topic *t, uint64_t now_ms)
         .name = t->name,
         .head = t->ring.head,
         .subscribers = t->n_cursors_,
-        .ring_events = t->ring.count_,
-        .ring_bytes = t->ring.bytes_,
-        .events_per_s = leat_busy_rate(t->busy_, now_ms),
+        .ring_events = leat_ring_count(&t->ring),
+        .ring_bytes = leat_ring_bytes(&t->ring),
+        .events_per_s = t->flow_ == NULL ? 0 : leat_busy_rate(t->flow_->busy, now_ms),
     };
     leat_slice epoch =
         t->ring.epoch == NULL ? (leat_slice){NULL, 0} : leat_epoch_text(t->ring.epoch);
@@ -120,7 +122,11 @@ static void meet(void *arg, leat_map_entry *e)
 bool leat_view_topics(leat_core *core, leat_topic_walk *walk)
 {
     struct walking w = {walk, leat_loop_now(core->loop)};
-    return leat_map_walk(&core->topics, &walk->place, PART, meet, &w);
+    uint64_t end_ns = uv_hrtime() + PART_NS;
+    bool more = true;
+    while (more && uv_hrtime() < end_ns)
+        more = leat_map_walk(&core->topics, &walk->place, PIECE, meet, &w);
+    return more;
 }
 
 static leat_topic *find(leat_core *core, const char *name)
@@ -166,7 +172,8 @@ static void write_states(leat_topic *t, leat_buf *json)
 {
     struct states s = {.seen = 0};
     count_states(&s, &t->cursors_, t->ring.head);
-    count_states(&s, &t->unreached_, t->ring.head);
+    if (t->flow_ != NULL)
+        count_states(&s, &t->flow_->unreached, t->ring.head);
     leat_buf_printf(json, ",\"looked_at\":%zu,\"stale\":%zu,\"lag\":%" PRId64 ",\"states\":{",
                     s.seen, s.stale, s.lag);
     bool first = true;

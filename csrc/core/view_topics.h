@@ -5,7 +5,7 @@
  * Units      bytes; times a second; seq.
  * Errors     none.
  *
- * A walk is made in parts, so that many topics hold up the loop for less than a millisecond at a
+ * A walk is made in parts, so that many topics hold up the loop for a tenth of a millisecond at a
  * time.
  */
 #ifndef LEAT_CORE_VIEW_TOPICS_H

@@ -165,7 +165,7 @@ int leat_start(leat_server *s, leat_error *error)
     check_before_start(s, "leat_start");
     if (embed_config_load(s, error) < 0)
         return -1;
-    s->log = log_box_open(&s->box, s->config.level);
+    s->log = log_box_open(&s->box, &s->config.levels);
     open_workers(s);
     s->host_thread = pthread_self();
     s->started = true;

@@ -146,15 +146,15 @@ static leat_request *new_request(const embed_handler *h, const leat_session *ses
                                  leat_slice name, leat_slice body)
 {
     leat_slice user = leat_session_user(session);
-    leat_request *r =
-        leat_calloc(1, sizeof(*r) + name.len + body.len + user.len + session->user_id.len + 4);
+    leat_request *r = leat_calloc(1, sizeof(*r) + name.len + body.len + user.len +
+                                         leat_session_user_id(session).len + 4);
     char *at = r->text;
     r->item = (inbox_item){.run = tell_request, .drop = drop_request};
     r->handler = h;
     r->name = put_text(&at, name);
     r->data = put_text(&at, body);
     r->user = put_text(&at, user);
-    r->user_id = put_text(&at, session->user_id);
+    r->user_id = put_text(&at, leat_session_user_id(session));
     return r;
 }
 

@@ -219,8 +219,10 @@ static leat_session *new_session(leat_core *core, const struct beginning *b)
 {
     leat_buf head = LEAT_BUF_INIT;
     leat_head_repack(&head, NULL, (leat_slice){NULL, 0});
+    /* The program may take what comes of a subscription, and release it, after the worker has
+     * ended. */
     leat_session *session =
-        leat_session_new(++core->last_client, b->user_id, b->user, leat_buf_view(&head), 0);
+        leat_session_new(NULL, ++core->last_client, b->user_id, b->user, leat_buf_view(&head), 0);
     leat_buf_close(&head);
     return session;
 }

@@ -64,7 +64,10 @@ static void on_line(void *arg, leat_log_level level, const char *line, size_t le
     put_line(b, level, line, len);
 }
 
-leat_log *log_box_open(log_box *b, leat_log_level level)
+leat_log *log_box_open(log_box *b, const leat_log_levels *levels)
 {
-    return leat_log_new(b->on_log != NULL ? level : LEAT_LOG_LEVEL_ERROR, on_line, b);
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_ERROR, on_line, b);
+    if (b->on_log != NULL)
+        leat_log_set_levels(log, levels);
+    return log;
 }

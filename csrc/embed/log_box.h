@@ -26,6 +26,6 @@ typedef struct log_box {
 } log_box;
 
 /* Returns owned. */
-leat_log *log_box_open(log_box *b, leat_log_level level);
+leat_log *log_box_open(log_box *b, const leat_log_levels *levels);
 
 #endif

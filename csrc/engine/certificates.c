@@ -57,7 +57,7 @@ static int look_at_pair(const leat_doctor *doctor, const leat_tls_files *files,
     int err =
         leat_tls_identity_load(&identity, pair, files->client_ca, files->clients, tickets, &error);
     if (err < 0) {
-        find(doctor, LEAT_SEVERITY_FATAL, &error, "");
+        find(doctor, LEAT_SEVERITY_FATAL, &error, "correct tls_certificate, tls_key or the files");
     } else {
         look_at_time(doctor, pair->certificate, identity.not_after_s);
         look_at_rights(doctor, pair->key);
@@ -76,7 +76,7 @@ int leat_certificates_examine(const leat_config *config, const leat_doctor *doct
         return 0;
     int err = leat_tls_pairs_parse(&pairs, files.certificates, files.keys, &error);
     if (err < 0) {
-        find(doctor, LEAT_SEVERITY_FATAL, &error, "");
+        find(doctor, LEAT_SEVERITY_FATAL, &error, "correct tls_certificate and tls_key");
         return err;
     }
     for (size_t i = 0; i < pairs.n; i++) {

@@ -2,10 +2,12 @@
 
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "engine/certificates.h"
 #include "engine/check_app.h"
+#include "engine/config_near.h"
 #include "engine/doctor.h"
 
 /* Descriptors that are no clients: the database, files, the loops' own. */
@@ -31,12 +33,37 @@ static void look_at_descriptors(const leat_config *config, const leat_doctor *do
     leat_buf_close(&problem);
 }
 
+/* A variable that a typing mistake has made one of no key. Others that begin so are somebody
+ * else's. */
+static void look_at_variables(const leat_doctor *doctor)
+{
+    for (char **at = environ; *at != NULL; at++) {
+        leat_buf name = LEAT_BUF_INIT, problem = LEAT_BUF_INIT;
+        char right[LEAT_CONFIG_VARIABLE_MAX];
+        leat_buf_append(&name, *at, strcspn(*at, "="));
+        leat_buf_char(&name, '\0');
+        const leat_config_key *key = leat_config_near_variable(name.at);
+        if (key != NULL) {
+            leat_config_key_variable(key, right);
+            leat_buf_printf(&problem,
+                            "the environment variable %s is of no key; the one of key %s is %s",
+                            name.at, key->name, right);
+            leat_buf_char(&problem, '\0');
+            doctor->on_finding(doctor->arg, &(leat_finding){LEAT_SEVERITY_WARNING, problem.at,
+                                                            "correct its name, or remove it"});
+        }
+        leat_buf_close(&problem);
+        leat_buf_close(&name);
+    }
+}
+
 void leat_check_run(const leat_config *config, leat_check_report *report)
 {
     leat_doctor doctor = leat_check_report_doctor(report);
     leat_app_statements statements;
     doctor.on_fact(doctor.arg, "configuration",
                    config->file != NULL ? config->file : "no file: defaults and the environment");
+    look_at_variables(&doctor);
     look_at_descriptors(config, &doctor);
     int app_err = leat_check_app(config, &doctor, &statements);
     int tls_err = leat_certificates_examine(config, &doctor);

@@ -66,7 +66,7 @@ static int load(examination *x, leat_loop *loop, leat_metrics *metrics)
     leat_buf problem = LEAT_BUF_INIT;
     int err = leat_lua_new(&lua, &options, &problem);
     if (err < 0) {
-        find(x, LEAT_SEVERITY_FATAL, &problem, "");
+        find(x, LEAT_SEVERITY_FATAL, &problem, "mend the application: it does not load");
         return err;
     }
     leat_lua_overlaps(lua, on_overlap, x);

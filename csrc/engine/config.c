@@ -64,9 +64,9 @@ static const leat_config_key keys[] = {
              "makes room"),
     U64_KEY("tls_check_interval_ms", tls_check_interval_ms, 2000, 10, DAY_MS,
             "how often the files of the certificates are looked at"),
-    TEXT_KEY("database_url", LEAT_KEY_TEXT, database_url, "",
+    TEXT_KEY("database_url", LEAT_KEY_DATABASE, database_url, "",
              "the database, as a URL or key=value; empty: libpq's defaults"),
-    TEXT_KEY("listen_url", LEAT_KEY_TEXT, listen_url, "",
+    TEXT_KEY("listen_url", LEAT_KEY_DATABASE, listen_url, "",
              "the same database without a pooler in transaction mode, for LISTEN, the outbox and "
              "leat migrate; empty: database_url"),
     TEXT_KEY("app", LEAT_KEY_PATH, app, "", "the application's Lua file; empty: the example"),
@@ -118,7 +118,17 @@ static const leat_config_key keys[] = {
     TEXT_KEY("control", LEAT_KEY_SOCKET, control, "",
              "the Unix socket of leat show, leat top and their like: an absolute path; off: none; "
              "empty: control in the folder that systemd gives the service, else none"),
-    TEXT_KEY("log_level", LEAT_KEY_LEVEL, log_level, "info", "debug, info, warn or error"),
+    TEXT_KEY("console_listen", LEAT_KEY_PLACE, console_listen, "",
+             "address and port of the console (/console), or the absolute path of a Unix socket; "
+             "empty: none"),
+    TEXT_KEY("console_token", LEAT_KEY_SECRET, console_token, "",
+             "secret that the console asks for; empty: none, which only an address of this machine "
+             "or a Unix socket may have"),
+    TEXT_KEY("console_hosts", LEAT_KEY_HOSTS, console_hosts, "",
+             "comma-separated names that the console is asked for; empty: only addresses and local "
+             "names"),
+    TEXT_KEY("log_level", LEAT_KEY_LEVEL, log_level, "info",
+             "debug, info, warn or error, and behind it levels of subsystems: info,pg=debug"),
     TEXT_KEY("log_format", LEAT_KEY_FORMAT, log_format, "logfmt",
              "logfmt or json: how a line of the log is written"),
     U64_KEY("log_rate", log.rate, 10, 1, 1000000, "log lines of one kind a second"),
@@ -127,8 +137,11 @@ static const leat_config_key keys[] = {
             "bytes of all log lines a second; errors have the same amount for themselves"),
     SIZE_KEY("log_buffer_bytes", log.buffer_bytes, MIB, 64 * KIB, GIB,
              "log lines that wait to be written; lines beyond that are dropped"),
-    SIZE_KEY("workers", workers, 1, 1, 64, "worker threads"),
-    SIZE_KEY("pool_size", pool_size, 10, 1, 1000, "database connections of one worker"),
+    {"workers", LEAT_KEY_COUNT, offsetof(leat_config, workers), NULL, 0, 1, 64,
+     "worker threads; auto: one for each core that the server may use, and no more than half of "
+     "pool_size (in a program that embeds the server: one)"},
+    SIZE_KEY("pool_size", pool_size, 10, 1, 1000,
+             "database connections of all workers, shared out among them; each has one at least"),
     SIZE_KEY("pool_max_waiters", pool_max_waiters, 10000, 1, 1000000,
              "requests of one worker that may wait for a connection"),
     SIZE_KEY("pool_client_percent", pool_client_percent, 30, 1, 100,
@@ -154,6 +167,10 @@ static const leat_config_key keys[] = {
              "max_connections for peers on this machine"),
     RATE_KEYS("connection_", "_per_address", connection_rate_per_address, 1000, 5000, 1000000,
               "new connections of one address"),
+    RATE_KEYS("request_", "_per_address", request_rate_per_address, 500, 5000, 1000000,
+              "HTTP requests of one address"),
+    RATE_KEYS("subscribe_", "_per_address", subscribe_rate_per_address, 200, 65536, 1000000,
+              "subscribes of one address"),
     SIZE_KEY("max_subscriptions", limits.allowance.max_subscriptions, 256, 1, 1000000,
              "subscriptions of one client"),
     SIZE_KEY("max_subscriptions_per_user", limits.allowance.max_subscriptions_per_user, 20000, 1,
@@ -162,6 +179,10 @@ static const leat_config_key keys[] = {
              "subscribes, and requests for scripts, of one worker that are not yet answered"),
     SIZE_KEY("max_handshakes_per_user", limits.allowance.max_handshakes_per_user, 2500, 1, 10000000,
              "subscribes of one user, on one worker, that are not yet answered"),
+    U64_KEY("retry_after_min_ms", limits.retry_after_min_ms, 100, 1, 1000,
+            "the shortest time after which somebody who is told \"unavailable\" is to try again"),
+    U64_KEY("retry_after_max_ms", limits.retry_after_max_ms, 30000, 2000, 1200000,
+            "the longest such time, with its jitter"),
     RATE_KEYS("publish_", "_per_user", limits.allowance.publishes, 200, 2000, 1000000,
               "publishes of one user to one topic, on one worker"),
     SIZE_KEY("max_inflight", limits.max_inflight, 8, 1, 100000,
@@ -257,6 +278,9 @@ static const leat_config_key keys[] = {
             "how often the outbox is trimmed"),
     U64_KEY("drain_ms", limits.drain_ms, 5000, 0, 3600000,
             "time over which a stopping server spreads the close of its connections"),
+    BOOL_KEY(
+        "sql_request_id", limits.sql_request_id, false,
+        "statements of handlers carry the id of the request as a comment, and are not prepared"),
     U64_KEY("topic_linger_ms", limits.topic_linger_ms, 5000, 0, DAY_MS,
             "how long a topic without subscribers keeps its events in memory"),
     SIZE_KEY("max_token_bytes", limits.max_token_bytes, 16 * KIB, 256, MIB,
@@ -303,7 +327,7 @@ const leat_config_key *leat_config_find_key(const char *name)
 
 bool leat_config_key_is_number(const leat_config_key *key)
 {
-    return key->kind == LEAT_KEY_SIZE || key->kind == LEAT_KEY_U64;
+    return key->kind == LEAT_KEY_SIZE || key->kind == LEAT_KEY_U64 || key->kind == LEAT_KEY_COUNT;
 }
 
 bool leat_config_key_is_text(const leat_config_key *key)
@@ -321,10 +345,35 @@ void leat_config_key_variable(const leat_config_key *key, char out[LEAT_CONFIG_V
 void leat_config_set_number(leat_config *config, const leat_config_key *key, uint64_t n)
 {
     char *at = (char *)config + key->offset;
-    if (key->kind == LEAT_KEY_SIZE)
-        *(size_t *)(void *)at = (size_t)n;
-    else
+    if (key->kind == LEAT_KEY_U64)
         *(uint64_t *)(void *)at = n;
+    else
+        *(size_t *)(void *)at = (size_t)n;
+}
+
+uint64_t leat_config_number(const leat_config *config, const leat_config_key *key)
+{
+    const char *at = (const char *)config + key->offset;
+    return key->kind == LEAT_KEY_U64 ? *(const uint64_t *)(const void *)at
+                                     : *(const size_t *)(const void *)at;
+}
+
+bool leat_config_is_usual(const leat_config *config, const leat_config_key *key)
+{
+    uint64_t usual = key->kind == LEAT_KEY_COUNT ? config->usual_workers : key->number;
+    return leat_config_number(config, key) == usual;
+}
+
+size_t leat_config_pool_size(const leat_config *config, size_t index)
+{
+    size_t share = config->pool_size / config->workers;
+    size_t rest = config->pool_size % config->workers;
+    return share > 0 ? share + (index < rest) : 1;
+}
+
+size_t leat_config_pool_sizes(const leat_config *config)
+{
+    return config->pool_size > config->workers ? config->pool_size : config->workers;
 }
 
 void leat_config_set_bool(leat_config *config, const leat_config_key *key, bool b)
@@ -350,7 +399,8 @@ const char *leat_config_text(const leat_config *config, const leat_config_key *k
 
 void leat_config_set_defaults(leat_config *config)
 {
-    *config = (leat_config){.level = LEAT_LOG_LEVEL_INFO, .gates = LEAT_GATE_NONE};
+    *config =
+        (leat_config){.levels = leat_log_levels_all(LEAT_LOG_LEVEL_INFO), .gates = LEAT_GATE_NONE};
     for (size_t i = 0; i < N_KEYS; i++) {
         if (leat_config_key_is_number(&keys[i]))
             leat_config_set_number(config, &keys[i], keys[i].number);
@@ -367,6 +417,7 @@ void leat_config_free(leat_config *config)
         if (leat_config_key_is_text(&keys[i]))
             free(*text_at(config, &keys[i]));
     leat_host_list_close(&config->hosts);
+    leat_host_list_close(&config->console_names);
     leat_networks_close(&config->trusted);
     leat_networks_close(&config->introducing);
     free(config->app_source);
@@ -374,6 +425,7 @@ void leat_config_free(leat_config *config)
     free(config->lua_dir);
     free(config->schema_dir);
     free(config->client_dir);
+    free(config->web_dir);
     memset(config, 0, sizeof(*config));
 }
 

@@ -37,10 +37,14 @@ typedef struct leat_config {
     char *centrifuge_path; /* "": none */
     char *allowed_origins; /* "": the server's own; else a comma-separated list, "*" for any */
     leat_http_policy http;
-    char *metrics_listen;  /* "": none */
-    char *control;         /* path of the operator's socket; "": none */
-    char *tls_listen;      /* "": none */
-    char *tls_certificate; /* comma-separated files, as are the keys */
+    char *metrics_listen;         /* "": none */
+    char *control;                /* path of the operator's socket; "": none */
+    char *console_listen;         /* address, or path of a Unix socket; "": none */
+    char *console_token;          /* "": none is asked for */
+    char *console_hosts;          /* "": see config/leat.lua */
+    leat_host_list console_names; /* console_hosts, parsed */
+    char *tls_listen;             /* "": none */
+    char *tls_certificate;        /* comma-separated files, as are the keys */
     char *tls_key;
     char *tls_client_ca; /* "": clients are not asked for a certificate */
     bool tls_client_required;
@@ -55,12 +59,15 @@ typedef struct leat_config {
     leat_networks introducing; /* proxy_protocol_from, parsed */
     size_t max_connections_per_address;
     leat_rate connection_rate_per_address;
+    leat_rate request_rate_per_address;
+    leat_rate subscribe_rate_per_address;
     char *log_level;
-    leat_log_level level; /* log_level, parsed */
+    leat_log_levels levels; /* log_level, parsed */
     char *log_format;
     leat_log_format format; /* log_format, parsed */
     leat_log_limits log;
     size_t workers;
+    size_t usual_workers; /* what "auto" comes to */
     size_t pool_size;
     size_t pool_max_waiters;
     size_t pool_reserve_percent;
@@ -98,18 +105,23 @@ typedef struct leat_config {
     char *lua_dir;    /* where lua/leat/ lies */
     char *schema_dir; /* where the migrations lie */
     char *client_dir; /* where the JavaScript client lies */
+    char *web_dir;    /* where the console's page lies */
 } leat_config;
 
 typedef enum leat_config_kind {
     LEAT_KEY_SIZE,     /* a number; the member is a size_t */
     LEAT_KEY_U64,      /* a number; the member is a uint64_t */
+    LEAT_KEY_COUNT,    /* likewise a size_t; or "auto", which is 0 until the values are derived */
     LEAT_KEY_BOOL,     /* true or false; the member is a bool */
     LEAT_KEY_TEXT,     /* any string */
+    LEAT_KEY_DATABASE, /* a connection string of libpq, which may hold a password */
     LEAT_KEY_HEADER,   /* the value of an HTTP header */
     LEAT_KEY_PATH,     /* a path; made absolute if it comes from a file */
     LEAT_KEY_PATHS,    /* likewise, comma-separated */
     LEAT_KEY_SOCKET,   /* an absolute path, or "off" */
     LEAT_KEY_ADDRESS,  /* "ADDRESS:PORT" */
+    LEAT_KEY_PLACE,    /* likewise, or the absolute path of a Unix socket */
+    LEAT_KEY_SECRET,   /* a secret of at least LEAT_CONFIG_SECRET_MIN characters; shown nowhere */
     LEAT_KEY_NETWORKS, /* comma-separated addresses and networks */
     LEAT_KEY_HOSTS,    /* comma-separated names */
     LEAT_KEY_ORIGINS,  /* comma-separated origins */
@@ -131,11 +143,16 @@ typedef struct leat_config_key {
 
 enum { LEAT_CONFIG_VARIABLE_MAX = 64 };
 
+#define LEAT_CONFIG_AUTO "auto"
+
 /* What listen is if there is no plain listener. */
 #define LEAT_CONFIG_NO_LISTEN "none"
 
 /* The longest path of a socket: what the kernel takes, less an ending of ours. */
 enum { LEAT_CONFIG_SOCKET_MAX = 100 };
+
+/* The shortest secret. */
+enum { LEAT_CONFIG_SECRET_MIN = 16 };
 
 /* All keys, in the order of config/leat.lua. */
 const leat_config_key *leat_config_keys(size_t *n);
@@ -151,8 +168,17 @@ void leat_config_set_number(leat_config *config, const leat_config_key *key, uin
 void leat_config_set_bool(leat_config *config, const leat_config_key *key, bool b);
 void leat_config_set_text(leat_config *config, const leat_config_key *key, char *text);
 
+/* The number of a key that is one, and whether it is the default. */
+uint64_t leat_config_number(const leat_config *config, const leat_config_key *key);
+bool leat_config_is_usual(const leat_config *config, const leat_config_key *key);
+
 /* The text of a key that is no number. */
 const char *leat_config_text(const leat_config *config, const leat_config_key *key);
+
+/* Database connections of the worker of that index: its share of pool_size, at least one. */
+size_t leat_config_pool_size(const leat_config *config, size_t index);
+/* Of all workers. */
+size_t leat_config_pool_sizes(const leat_config *config);
 
 /* The files that the TLS listener is to use. Borrows from the configuration. */
 leat_tls_files leat_config_tls_files(const leat_config *config);

@@ -8,7 +8,9 @@
 /* As it stands in a configuration file. */
 static void print_default(leat_buf *out, const leat_config_key *key)
 {
-    if (leat_config_key_is_number(key))
+    if (key->kind == LEAT_KEY_COUNT)
+        leat_buf_text(out, "\"" LEAT_CONFIG_AUTO "\"");
+    else if (leat_config_key_is_number(key))
         leat_buf_printf(out, "%" PRIu64, key->number);
     else if (key->kind == LEAT_KEY_BOOL)
         leat_buf_text(out, key->number != 0 ? "true" : "false");

@@ -41,7 +41,8 @@ typedef struct leat_config_sources {
     const char *app_source; /* the text of the app; NULL: `app` is its file */
 } leat_config_sources;
 
-/* Loads all sources. On an error *out is empty and needs no freeing. */
+/* Loads all sources. On an error *out is empty and needs no freeing; error has a line for each
+ * mistake. */
 LEAT_MUST_CHECK int leat_config_load(leat_config *out, const leat_config_sources *sources,
                                      leat_buf *error);
 

@@ -13,6 +13,8 @@ static const char *const live_keys[] = {
     "max_subscriptions_per_user",
     "max_handshakes",
     "max_handshakes_per_user",
+    "retry_after_min_ms",
+    "retry_after_max_ms",
     "publish_rate_per_user",
     "publish_burst_per_user",
     "max_inflight",
@@ -45,17 +47,10 @@ bool leat_config_key_is_live(const leat_config_key *key)
     return false;
 }
 
-static uint64_t number(const leat_config *config, const leat_config_key *key)
-{
-    const char *at = (const char *)config + key->offset;
-    return key->kind == LEAT_KEY_SIZE ? *(const size_t *)(const void *)at
-                                      : *(const uint64_t *)(const void *)at;
-}
-
 static bool is_same(const leat_config *a, const leat_config *b, const leat_config_key *key)
 {
     if (leat_config_key_is_number(key))
-        return number(a, key) == number(b, key);
+        return leat_config_number(a, key) == leat_config_number(b, key);
     if (key->kind == LEAT_KEY_BOOL)
         return *((const char *)a + key->offset) == *((const char *)b + key->offset);
     return strcmp(leat_config_text(a, key), leat_config_text(b, key)) == 0;
@@ -63,8 +58,8 @@ static bool is_same(const leat_config *a, const leat_config *b, const leat_confi
 
 static void take_number(leat_config *now, const leat_config *fresh, const leat_config_key *key)
 {
-    uint64_t n = number(fresh, key);
-    if (number(now, key) == n)
+    uint64_t n = leat_config_number(fresh, key);
+    if (leat_config_number(now, key) == n)
         return;
     leat_config_set_number(now, key, n);
     LEAT_LOG_INFO("server", "key taken over key=%s value=%" PRIu64, key->name, n);
@@ -84,7 +79,7 @@ void leat_config_take_over(leat_config_live *live, const leat_config *started,
             LEAT_LOG_WARN("server", "key needs a restart key=%s", keys[i].name);
     }
     live->limits = now.limits;
-    if (live->level != fresh->level)
+    if (memcmp(&live->levels, &fresh->levels, sizeof(live->levels)) != 0)
         LEAT_LOG_WARN("server", "key taken over key=log_level value=%s", fresh->log_level);
-    live->level = fresh->level;
+    live->levels = fresh->levels;
 }

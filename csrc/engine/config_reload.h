@@ -19,7 +19,7 @@ bool leat_config_key_is_live(const leat_config_key *key);
 /* What a server runs with. At its start that is its configuration. */
 typedef struct leat_config_live {
     leat_limits limits;
-    leat_log_level level;
+    leat_log_levels levels;
 } leat_config_live;
 
 /* Takes the live keys of fresh over into live. Logs each key that has another value: what it is

@@ -93,7 +93,7 @@ static int find_rows(examination *x, leat_pg_sync *db, const char *sql)
     leat_buf why = LEAT_BUF_INIT;
     int err = leat_pg_sync_rows(db, sql, timeout(x), on_row, x, &why);
     if (err < 0)
-        fail(x, err, "the database cannot be examined", &why, "");
+        fail(x, err, "the database cannot be examined", &why, "look at the log of Postgres");
     leat_buf_close(&why);
     return err;
 }
@@ -106,9 +106,11 @@ static int connect_to(examination *x, leat_pg_sync **out, const char *url, const
     int err =
         leat_pg_sync_open(out, url, APPLICATION_NAME, x->config->database_connect_timeout_ms, &why);
     if (err < 0) {
-        char doing[64];
+        char doing[64], remedy[128];
         snprintf(doing, sizeof(doing), "cannot connect to the database (%s)", key);
-        fail(x, err, doing, &why, "");
+        snprintf(remedy, sizeof(remedy), "start Postgres, or correct %s; psql tries the same way",
+                 key);
+        fail(x, err, doing, &why, remedy);
     }
     leat_buf_close(&why);
     return err;
@@ -124,7 +126,7 @@ static int look_at_version(examination *x)
         err = ask(x, x->db, "select 'PostgreSQL ' || current_setting('server_version')", &value,
                   &why);
     if (err < 0) {
-        fail(x, err, "the database does not answer", &why, "");
+        fail(x, err, "the database does not answer", &why, "look at the log of Postgres");
     } else {
         x->doctor->on_fact(x->doctor->arg, "database", value.at);
         snprintf(problem, sizeof(problem), "%.60s is not supported", value.at);
@@ -138,6 +140,17 @@ static int look_at_version(examination *x)
     return err;
 }
 
+/* What leat migrate and leat serve say ends with what to do. */
+static void find_schema(examination *x, char *why)
+{
+    char *remedy = strstr(why, ": run ");
+    if (remedy == NULL)
+        remedy = strstr(why, ": use ");
+    if (remedy != NULL)
+        *remedy = '\0';
+    find(x, LEAT_SEVERITY_FATAL, why, remedy == NULL ? "look at the log of Postgres" : remedy + 2);
+}
+
 static int look_at_schema(examination *x)
 {
     leat_buf why = LEAT_BUF_INIT;
@@ -146,7 +159,7 @@ static int look_at_schema(examination *x)
     int err = leat_migrate_check(x->db, x->config->schema_dir, &installed, &known, &why);
     leat_buf_char(&why, '\0');
     if (err < 0)
-        find(x, LEAT_SEVERITY_FATAL, why.at, "");
+        find_schema(x, why.at);
     snprintf(text, sizeof(text), "version %d", installed);
     if (err == 0)
         x->doctor->on_fact(x->doctor->arg, "schema", text);
@@ -309,6 +322,29 @@ static int look_at_listener(examination *x)
     return err;
 }
 
+/* Publishes, up to the trigger that numbers the event, and takes all of it back. A role that may
+ * not publish is no finding: then the application's roles do. */
+static int look_at_publishing(examination *x)
+{
+    static const char sql[] = "begin; do $$ begin perform leat.publish('leat check', 'null'); "
+                              "exception when insufficient_privilege then null; end $$; "
+                              "set constraints all immediate";
+    leat_buf why = LEAT_BUF_INIT;
+    leat_buf problem = LEAT_BUF_INIT;
+    if (leat_pg_sync_exec(x->session, sql, timeout(x), &why) < 0) {
+        leat_buf_printf(&problem, "publishing fails: %.*s", (int)why.len, why.at);
+        leat_buf_char(&problem, '\0');
+        find(x, LEAT_SEVERITY_ERROR, problem.at, "mend this in Postgres: nobody can publish");
+    }
+    why.len = 0;
+    int err = leat_pg_sync_exec(x->session, "rollback", timeout(x), &why);
+    if (err < 0)
+        fail(x, err, "a transaction is not taken back", &why, "look at Postgres's log");
+    leat_buf_close(&why);
+    leat_buf_close(&problem);
+    return err;
+}
+
 static int look_at_role(examination *x)
 {
     return find_rows(x, x->db, leat_doctor_role_sql);
@@ -317,7 +353,7 @@ static int look_at_role(examination *x)
 /* The hub's three connections are the listener, and two for repair and trimming. */
 static int look_at_settings(examination *x)
 {
-    size_t wanted = x->config->workers * x->config->pool_size + 3;
+    size_t wanted = leat_config_pool_sizes(x->config) + 3;
     leat_buf sql = LEAT_BUF_INIT;
     leat_buf_printf(&sql, "with wanted (connections, max_ms) as (values (%zu, %llu::bigint)),",
                     wanted, (unsigned long long)x->config->limits.max_timeout_ms);
@@ -332,7 +368,7 @@ int leat_doctor_examine(const leat_config *config, const leat_doctor *doctor)
 {
     static int (*const steps[])(examination * x) = {
         look_at_version,  look_at_role,     look_at_schema, look_at_position, look_at_session,
-        look_at_problems, look_at_settings, look_at_pool,   look_at_listener};
+        look_at_problems, look_at_settings, look_at_pool,   look_at_listener, look_at_publishing};
     examination x = {.config = config, .doctor = doctor};
     int err = connect_to(&x, &x.db, config->database_url, "database_url");
     if (err == 0)

@@ -1,8 +1,13 @@
-/* The server's course: leat_engine_start starts the hub's thread and then one worker after the
- * other, because the others listen on the port that the first one got. leat_engine_run runs the
- * loop, on which the host has handles of its own. leat_engine_drain tells every worker to stop.
- * Each worker sends a mail when it has ended (on_mail); after the last one the handles are closed
- * and the loop ends.
+/* The server's course: leat_engine_start starts the hub and then one worker after the other,
+ * because the others listen on the port that the first one got. leat_engine_run runs the loop, on
+ * which the host has handles of its own. leat_engine_drain tells every worker to stop. Each worker
+ * sends a mail when it has ended (on_mail); after the last one the handles are closed and the loop
+ * ends.
+ *
+ * Each worker has a thread. Of several workers, none waits for the scripts of another one, so the
+ * hub has a thread of its own then. A single worker shares its thread with the hub, unless its
+ * scripts may compute for seconds: an event costs no wake-up of another thread, and nobody else
+ * would be served while the worker's scripts compute.
  */
 #include "engine/engine.h"
 
@@ -17,28 +22,19 @@
 
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/metrics_text.h"
 #include "engine/config_reload.h"
+#include "engine/doorman.h"
+#include "engine/layer_options.h"
 #include "engine/worker.h"
 #include "hub/hub.h"
 #include "loop/mailbox.h"
 #include "net/listener.h"
-#include "wire/announcement.h"
 
-#define LISTENER_NAME "leat listener"
-#define REPAIR_NAME "leat repair"
-#define POOL_CLEAN_TIMEOUT_MS 5000
-#define MAX_BACKOFF_MS 2000
-#define HUB_POOL_SIZE 2
-#define HUB_STATEMENTS 16
-#define KEEPALIVE_MS 5000
-#define KEEPALIVE_TIMEOUT_MS 5000
+/* Scripts that may compute for longer do not share their thread with the hub. */
+#define SHARED_BUDGET_MS 1000
 /* Added to the timeouts of the clients' close handshakes. */
 #define DRAIN_RESERVE_MS 2000
-/* A query's result in memory is somewhat larger than the JSON made of it. */
-#define RESULT_PER_SNAPSHOT 4
-
-/* What max_connections_per_address = 0 means. */
-#define USUAL_CONNECTIONS_PER_ADDRESS 256
 
 struct leat_engine {
     const leat_config *config;
@@ -53,16 +49,19 @@ struct leat_engine {
     unsigned n_beats; /* that each worker was asked for */
     uv_timer_t tls_look;
     leat_hub *hub;
-    leat_pg_pool_options pool;
+    leat_loop_thread *hub_thread;
     struct sockaddr_storage addr;
     struct sockaddr_storage metrics_addr;
     struct sockaddr_storage tls_addr;
     leat_address_limit *addresses;
-    leat_tls_store *tls; /* NULL: tls_listen is not set */
+    leat_tls_store *tls;   /* NULL: tls_listen is not set */
+    leat_doorman *doorman; /* NULL: the workers listen themselves */
     leat_worker **workers;
+    leat_loop_thread **threads; /* of the workers; the only one of them is the hub's as well */
     size_t n_started;
     size_t n_over;
-    enum { BUILT_NOTHING, BUILT_LOOP, BUILT_HANDLES, BUILT_HUB } built; /* the last one that is */
+    enum { BUILT_NOTHING, BUILT_LOOP, BUILT_HANDLES } built; /* the last one that is */
+    enum { DOORS_NONE, DOORS_OPEN, DOORS_SHUT } doors;       /* the doorman's */
     enum { SERVING, DRAINING, FORCED } state;
 };
 
@@ -71,30 +70,9 @@ static void close_handles(leat_engine *s);
 static int open_tls(leat_engine *s, leat_buf *error);
 static int start_hub(leat_engine *s);
 static int start_workers(leat_engine *s, leat_buf *error);
+static int open_doorman(leat_engine *s);
 static void on_mail(void *arg, leat_mail *mail);
 static void stop_workers(leat_engine *s);
-
-/* Returns a share of the pool, at least one connection. */
-static size_t share_of(const leat_config *config, size_t percent)
-{
-    size_t n = config->pool_size * percent / 100;
-    return n > 0 ? n : 1;
-}
-
-static size_t connections_of_address(const leat_config *config)
-{
-    return config->max_connections_per_address > 0 ? config->max_connections_per_address
-                                                   : USUAL_CONNECTIONS_PER_ADDRESS;
-}
-
-/* A peer on this machine may be a proxy that is not in trusted_proxies: it stands for many. */
-static size_t connections_of_this_machine(const leat_config *config)
-{
-    size_t half = config->limits.max_connections / 2;
-    return config->max_connections_per_address == 0 && half > USUAL_CONNECTIONS_PER_ADDRESS
-               ? half
-               : connections_of_address(config);
-}
 
 static bool has_plain(const leat_engine *s)
 {
@@ -105,7 +83,7 @@ leat_engine *leat_engine_new(const leat_config *config, leat_log *log, const lea
 {
     leat_engine *s = leat_calloc(1, sizeof(*s));
     s->config = config;
-    s->live = (leat_config_live){config->limits, config->level};
+    s->live = (leat_config_live){config->limits, config->levels};
     s->log = log;
     s->host = host;
     s->metrics = leat_metrics_registry_new();
@@ -113,29 +91,10 @@ leat_engine *leat_engine_new(const leat_config *config, leat_log *log, const lea
     leat_metrics_set(s->own_metrics, LEAT_M_MAX_CONNECTIONS,
                      (int64_t)config->limits.max_connections);
     leat_log_count_in(log, leat_metrics_new(s->metrics));
-    s->addresses = leat_address_limit_new(&(leat_address_limits){
-        .connections = connections_of_address(config),
-        .local_connections = connections_of_this_machine(config),
-        .opening = config->connection_rate_per_address,
-    });
+    leat_address_limits limits = leat_layer_options_address(config);
+    s->addresses = leat_address_limit_new(&limits);
     s->workers = leat_calloc(config->workers, sizeof(*s->workers));
-    s->pool = (leat_pg_pool_options){
-        .pg =
-            {
-                .conninfo = config->database_url,
-                .max_statements = config->max_statements,
-                .connect_timeout_ms = config->database_connect_timeout_ms,
-                .max_result_bytes = config->limits.max_snapshot_bytes * RESULT_PER_SNAPSHOT,
-            },
-        .size = config->pool_size,
-        .max_waiters = config->pool_max_waiters,
-        .reserve = config->pool_size > 1 ? share_of(config, config->pool_reserve_percent) : 0,
-        .per_client = share_of(config, config->pool_client_percent),
-        .per_user = share_of(config, config->pool_user_percent),
-        .idle_timeout_ms = config->pool_idle_timeout_ms,
-        .clean_timeout_ms = POOL_CLEAN_TIMEOUT_MS,
-        .max_backoff_ms = MAX_BACKOFF_MS,
-    };
+    s->threads = leat_calloc(config->workers, sizeof(*s->threads));
     return s;
 }
 
@@ -148,6 +107,8 @@ int leat_engine_start(leat_engine *s, leat_buf *error)
         err = start_hub(s);
     if (err == 0)
         err = start_workers(s, error);
+    if (err == 0)
+        err = open_doorman(s);
     if (err < 0) {
         if (error->len == 0)
             leat_buf_printf(error, "cannot start: %s",
@@ -184,19 +145,28 @@ int leat_engine_run(leat_engine *s)
     return 0;
 }
 
+/* The workers have ended, as far as they were started. The hub may close then. */
+static void end_threads(leat_engine *s)
+{
+    for (size_t i = 0; i < s->config->workers; i++)
+        if (s->threads[i] != NULL && s->threads[i] != s->hub_thread)
+            leat_loop_thread_end(s->threads[i]);
+    if (s->hub != NULL)
+        leat_hub_stop(s->hub);
+    if (s->hub_thread != NULL)
+        leat_loop_thread_end(s->hub_thread);
+}
+
 void leat_engine_free(leat_engine *s)
 {
-    for (size_t i = 0; i < s->config->workers; i++) {
-        if (i < s->n_started)
-            leat_worker_join(s->workers[i]);
+    end_threads(s);
+    for (size_t i = 0; i < s->config->workers; i++)
         if (s->workers[i] != NULL)
             leat_worker_free(s->workers[i]);
-    }
-    if (s->built >= BUILT_HUB)
-        leat_hub_stop(s->hub);
     if (s->hub != NULL)
         leat_hub_free(s->hub);
     leat_mailbox_free(s->mailbox);
+    leat_doorman_free(s->doorman);
     if (s->built >= BUILT_LOOP)
         LEAT_ASSERT(uv_loop_close(&s->uv) == 0);
     leat_log_count_in(s->log, NULL);
@@ -204,6 +174,7 @@ void leat_engine_free(leat_engine *s)
     leat_tls_store_free(s->tls);
     leat_metrics_registry_free(s->metrics);
     free(s->workers);
+    free(s->threads);
     free(s);
 }
 
@@ -222,11 +193,6 @@ size_t leat_engine_n_workers(const leat_engine *s)
 leat_worker *leat_engine_worker(leat_engine *s, size_t i)
 {
     return s->workers[i];
-}
-
-leat_hub *leat_engine_hub(leat_engine *s)
-{
-    return s->hub;
 }
 
 leat_metrics_registry *leat_engine_registry(leat_engine *s)
@@ -299,35 +265,29 @@ static int open_tls(leat_engine *s, leat_buf *error)
     return err;
 }
 
+/* What the hub waits for must not come too late because scripts compute. */
+static bool shares_thread(const leat_engine *s)
+{
+    return s->config->workers == 1 && s->config->script_budget_ms <= SHARED_BUDGET_MS;
+}
+
+static int make_hub(leat_engine *s)
+{
+    leat_hub_options options = leat_layer_options_hub(s->config);
+    options.metrics = s->metrics;
+    options.loop = leat_loop_thread_loop(s->hub_thread);
+    int err = leat_hub_new(&s->hub, &options);
+    return err < 0 ? err : leat_hub_start(s->hub);
+}
+
+/* A thread that it shares is started by the worker. */
 static int start_hub(leat_engine *s)
 {
-    leat_hub_options options = {
-        .limits = &s->config->limits,
-        .pool = s->pool,
-        .listener =
-            {
-                .pg = s->pool.pg,
-                .channel = LEAT_ANNOUNCEMENT_CHANNEL,
-                .max_backoff_ms = MAX_BACKOFF_MS,
-                .keepalive_ms = KEEPALIVE_MS,
-                .keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
-            },
-        .log = s->log,
-        .metrics = s->metrics,
-    };
-    options.pool.size = HUB_POOL_SIZE;
-    options.pool.pg.conninfo = options.listener.pg.conninfo = s->config->listen_url;
-    options.pool.pg.application_name = REPAIR_NAME;
-    options.listener.pg.application_name = LISTENER_NAME;
-    options.listener.pg.max_statements = options.pool.pg.max_statements = HUB_STATEMENTS;
-    options.pool.reserve = 0;             /* the hub has no handshakes */
-    options.pool.pg.max_result_bytes = 0; /* the hub bounds its fetches itself */
-    int err = leat_hub_new(&s->hub, &options);
-    if (err < 0)
-        return err;
-    err = leat_hub_start(s->hub);
+    int err = leat_loop_thread_new(&s->hub_thread);
     if (err == 0)
-        s->built = BUILT_HUB;
+        err = make_hub(s);
+    if (err == 0 && !shares_thread(s))
+        err = leat_loop_thread_start(s->hub_thread, "leat-hub", s->log, NULL, NULL);
     return err;
 }
 
@@ -349,6 +309,16 @@ static int probe(const struct sockaddr_storage *addr)
     return err;
 }
 
+/* Returns the address of the first socket that the host has for that door; NULL: it has none. */
+static const struct sockaddr_storage *address_of_host(const leat_engine *s, leat_http_door door)
+{
+    const leat_engine_sockets *sockets = s->host->sockets;
+    for (size_t i = 0; sockets != NULL && i < sockets->count; i++)
+        if (sockets->at[i].door == door)
+            return &sockets->at[i].addr;
+    return NULL;
+}
+
 static int start_worker(leat_engine *s, size_t i, leat_buf *error)
 {
     leat_worker_options options = {
@@ -362,21 +332,36 @@ static int start_worker(leat_engine *s, size_t i, leat_buf *error)
         .addr = has_plain(s) ? &s->addr : NULL,
         .tls_addr = s->tls != NULL ? &s->tls_addr : NULL,
         .tls = s->tls,
-        .pool = &s->pool,
+        .has_doorman =
+            {
+                [LEAT_HTTP_DOOR_PUBLIC] = address_of_host(s, LEAT_HTTP_DOOR_PUBLIC) != NULL,
+                [LEAT_HTTP_DOOR_TLS] = address_of_host(s, LEAT_HTTP_DOOR_TLS) != NULL,
+            },
+        .pool = leat_layer_options_pool(s->config, i),
         .host = s->host,
         .home = s->mailbox,
     };
+    if (shares_thread(s))
+        s->threads[i] = s->hub_thread;
+    int err = s->threads[i] == NULL ? leat_loop_thread_new(&s->threads[i]) : 0;
+    if (err < 0)
+        return err;
     s->workers[i] = leat_worker_new(&options);
-    int err = leat_worker_start(s->workers[i], s->config->workers > 1, error);
+    err = leat_worker_start(s->workers[i], s->threads[i], s->config->workers > 1, error);
     if (err == 0)
         s->n_started++;
     return err;
 }
 
 /* Nobody else may have the address, if several sockets of ours are to share it. */
-static int parse_address(const leat_engine *s, struct sockaddr_storage *out, const char *text,
-                         leat_buf *error)
+static int parse_address(const leat_engine *s, struct sockaddr_storage *out, leat_http_door door,
+                         const char *text, leat_buf *error)
 {
+    const struct sockaddr_storage *of_host = address_of_host(s, door);
+    if (of_host != NULL) {
+        *out = *of_host;
+        return 0;
+    }
     int err = leat_listener_parse(out, text);
     if (err < 0 || s->config->workers == 1)
         return err;
@@ -390,9 +375,9 @@ static int parse_addresses(leat_engine *s, leat_buf *error)
 {
     int err = 0;
     if (has_plain(s))
-        err = parse_address(s, &s->addr, s->config->listen, error);
+        err = parse_address(s, &s->addr, LEAT_HTTP_DOOR_PUBLIC, s->config->listen, error);
     if (err == 0 && s->tls != NULL)
-        err = parse_address(s, &s->tls_addr, s->config->tls_listen, error);
+        err = parse_address(s, &s->tls_addr, LEAT_HTTP_DOOR_TLS, s->config->tls_listen, error);
     if (err == 0 && s->config->metrics_listen[0] != '\0')
         err = leat_listener_parse(&s->metrics_addr, s->config->metrics_listen);
     return err;
@@ -420,6 +405,17 @@ static int start_workers(leat_engine *s, leat_buf *error)
     return err;
 }
 
+static int open_doorman(leat_engine *s)
+{
+    const leat_engine_sockets *sockets = s->host->sockets;
+    if (sockets == NULL || sockets->count == 0)
+        return 0;
+    LEAT_LOG_INFO("server", "sockets of the service manager n=%zu", sockets->count);
+    int err = leat_doorman_open(&s->doorman, &s->uv, sockets, s->workers, s->n_started);
+    s->doors = s->doorman != NULL ? DOORS_OPEN : DOORS_NONE;
+    return err;
+}
+
 /* --- commands and the end --- */
 
 /* Each worker gets a copy of the limits. */
@@ -436,10 +432,21 @@ void leat_engine_reload(leat_engine *s, const leat_config *fresh)
     LEAT_LOG_INFO("server", "reloading");
     if (fresh != NULL)
         leat_config_take_over(&s->live, s->config, fresh);
-    leat_log_set_level(s->log, s->live.level);
+    leat_log_set_levels(s->log, &s->live.levels);
     if (s->tls != NULL)
         leat_tls_store_look(s->tls);
     post_reload(s, NULL);
+}
+
+void leat_engine_set_log_levels(leat_engine *s, const leat_log_levels *levels)
+{
+    s->live.levels = *levels;
+    leat_log_set_levels(s->log, levels);
+}
+
+leat_log_levels leat_engine_log_levels(const leat_engine *s)
+{
+    return s->live.levels;
 }
 
 void leat_engine_reload_failed(leat_engine *s, const char *why)
@@ -465,9 +472,14 @@ static void on_drain_deadline(uv_timer_t *timer)
     s->host->overdue(s->host->arg);
 }
 
+/* The workers stop after they have got what the doorman has accepted. */
 static void stop_workers(leat_engine *s)
 {
     s->state = DRAINING;
+    if (s->doors == DOORS_OPEN) {
+        s->doors = DOORS_SHUT;
+        leat_doorman_close(s->doorman);
+    }
     s->host->stopping(s->host->arg);
     for (size_t i = 0; i < s->n_started; i++)
         leat_worker_post(s->workers[i], LEAT_WORKER_STOP);

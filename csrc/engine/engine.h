@@ -48,6 +48,10 @@ bool leat_engine_beat(leat_engine *s);
 /* For the host's own metrics, written by the server's thread only. */
 leat_metrics *leat_engine_metrics(leat_engine *s);
 
+/* Until the configuration is read again. The engine's thread. */
+void leat_engine_set_log_levels(leat_engine *s, const leat_log_levels *levels);
+leat_log_levels leat_engine_log_levels(const leat_engine *s);
+
 /* Appends the text of all metrics, for Prometheus. Any thread. */
 void leat_engine_render_metrics(leat_engine *s, leat_buf *out);
 
@@ -55,7 +59,6 @@ void leat_engine_render_metrics(leat_engine *s, leat_buf *out);
  * a job goes to one by leat_worker_do, which fails once the worker has ended. */
 size_t leat_engine_n_workers(const leat_engine *s);
 leat_worker *leat_engine_worker(leat_engine *s, size_t i);
-leat_hub *leat_engine_hub(leat_engine *s);
 leat_metrics_registry *leat_engine_registry(leat_engine *s);
 bool leat_engine_serves(const leat_engine *s); /* until it drains */
 

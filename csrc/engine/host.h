@@ -12,9 +12,23 @@
 #include <uv.h>
 
 #include "core/native.h"
+#include "http/http_side.h"
 
 typedef struct leat_engine leat_engine;
 typedef struct leat_worker leat_worker;
+
+enum { LEAT_ENGINE_MAX_SOCKETS = 16 };
+
+/* Sockets that listen already (leat_listener_take_over). The host opened them and keeps them, so
+ * they listen on when the engine has ended. */
+typedef struct leat_engine_sockets {
+    struct {
+        leat_http_door door; /* LEAT_HTTP_DOOR_PUBLIC in place of `listen`, _TLS of `tls_listen` */
+        int fd;
+        struct sockaddr_storage addr;
+    } at[LEAT_ENGINE_MAX_SOCKETS];
+    size_t count;
+} leat_engine_sockets;
 
 typedef struct leat_engine_host {
     void *arg;
@@ -31,6 +45,7 @@ typedef struct leat_engine_host {
     leat_native *(*worker_opens)(void *arg, leat_worker *w);
     /* The worker drains: what the program has on it must end now. */
     void (*worker_drains)(void *arg, leat_worker *w);
+    const leat_engine_sockets *sockets; /* NULL: the engine opens its own */
 } leat_engine_host;
 
 #endif

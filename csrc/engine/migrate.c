@@ -426,6 +426,19 @@ int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *installed,
     return LEAT_ESCHEMA;
 }
 
+int leat_migrate_known(const char *schema_dir)
+{
+    struct migrations m;
+    leat_buf error = LEAT_BUF_INIT;
+    int known = MAX_MIGRATIONS;
+    if (list_migrations(&m, schema_dir, &error) == 0) {
+        known = m.count;
+        free_migrations(&m);
+    }
+    leat_buf_close(&error);
+    return known;
+}
+
 int leat_migrate_grant(leat_pg_sync *db, const char *function, const char *role, leat_buf *report,
                        leat_buf *error)
 {

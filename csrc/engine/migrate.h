@@ -31,6 +31,10 @@ LEAT_MUST_CHECK int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, 
 LEAT_MUST_CHECK int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *installed,
                                        int *known, leat_buf *error);
 
+/* Returns the version of the newest file; if the files cannot be read, a version that no schema has
+ * passed. */
+int leat_migrate_known(const char *schema_dir);
+
 /* Calls leat_internal.FUNCTION(role), for a function that grants rights. Appends a line to report.
  */
 LEAT_MUST_CHECK int leat_migrate_grant(leat_pg_sync *db, const char *function, const char *role,

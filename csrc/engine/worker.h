@@ -1,9 +1,9 @@
 /* worker.h - one thread: a loop, the scripts, a pool of database connections, a listening socket
  * and its clients.
  *
- * Ownership  the worker owns all of that; the server owns the worker.
- * Threads    _new, _start, _join, _free: the server's thread. _post: any. Everything else happens
- *            on the worker's own.
+ * Ownership  the worker owns all of that but the loop; the server owns the worker.
+ * Threads    _new, _start, _free: the server's thread. _post: any. Everything else happens on the
+ *            worker's own.
  * Units      none.
  * Errors     _start returns the error that kept the worker from serving, with a message; the only
  *            call that is allowed then is _free.
@@ -20,6 +20,7 @@
 #include "engine/host.h"
 #include "http/http_side.h"
 #include "hub/hub.h"
+#include "loop/loop_thread.h"
 #include "loop/mailbox.h"
 #include "net/address_limit.h"
 #include "net/tls_store.h"
@@ -30,11 +31,12 @@ typedef struct leat_worker_options {
     leat_log *log;
     leat_metrics_registry *registry;
     leat_hub *hub;
-    size_t index;                     /* of the worker, from 0 */
-    const leat_pg_pool_options *pool; /* copied, under a name of its own */
+    size_t index;              /* of the worker, from 0 */
+    leat_pg_pool_options pool; /* its share; copied, under a name of its own */
     leat_address_limit *addresses;
     const struct sockaddr_storage *addr;         /* NULL: no plain listener */
     const struct sockaddr_storage *tls_addr;     /* NULL: none with TLS */
+    bool has_doorman[LEAT_HTTP_DOORS];           /* who listens there in the worker's place */
     leat_tls_store *tls;                         /* NULL likewise */
     const struct sockaddr_storage *metrics_addr; /* metrics_listen is this worker's; else NULL */
     const leat_engine_host *host;                /* told when the worker opens and drains */
@@ -57,8 +59,9 @@ typedef enum leat_worker_command {
 
 leat_worker *leat_worker_new(const leat_worker_options *options);
 
-/* Starts the thread and waits until it accepts connections. */
-LEAT_MUST_CHECK int leat_worker_start(leat_worker *w, bool reuse_port, leat_buf *error);
+/* Starts the thread and waits until the worker accepts connections. */
+LEAT_MUST_CHECK int leat_worker_start(leat_worker *w, leat_loop_thread *thread, bool reuse_port,
+                                      leat_buf *error);
 
 /* The addresses really bound, "127.0.0.1:40123", once started. */
 const char *leat_worker_address(const leat_worker *w);
@@ -80,6 +83,8 @@ size_t leat_worker_index(const leat_worker *w);
 bool leat_worker_serves(const leat_worker *w); /* until it drains */
 bool leat_worker_is_up(const leat_worker *w);  /* its core and its pool are there */
 leat_core *leat_worker_core(leat_worker *w);
+const leat_tally *
+leat_worker_statements(const leat_worker *w); /* the database's, and their times */
 leat_http_side *leat_worker_http(leat_worker *w);
 /* For an operator: appends members of a JSON object, the first one without a comma, about the
  * worker's scripts: since when they serve, and why the last ones did not load. */
@@ -88,8 +93,7 @@ void leat_worker_describe_scripts(const leat_worker *w, leat_buf *json);
 /* How many LEAT_WORKER_BEAT the worker has taken. Any thread. */
 unsigned leat_worker_beats(const leat_worker *w);
 
-/* Waits for the end of the thread. To be called after the mail to home. */
-void leat_worker_join(leat_worker *w);
+/* After the mail to home, and the end of the thread. */
 void leat_worker_free(leat_worker *w);
 
 #endif

@@ -1,8 +1,10 @@
-/* worker_end.c - a worker drains: the listener closes, clients get their close messages, requests
- * under way are answered. When all of that is over (worker_check_drained), the worker is taken down
- * in reverse order: worker_take_down, stop_core, retire_scripts, close_keys, close_pool,
- * close_mailbox, close_loop. Each of these starts the next one when it is done. A set-up that fails
- * takes the same way and leaves out what was never made.
+/* worker_end.c - a worker stops. First it settles: the listeners close, and those who were accepted
+ * last get the answer to their first request, as if nothing had happened. Then it drains: clients
+ * get their close messages, requests under way are answered. When all of that is over
+ * (worker_check_drained), the worker is taken down in reverse order: worker_take_down, stop_core,
+ * retire_scripts, close_keys, close_pool, close_mailbox. Each of these starts the next one when it
+ * is done, and the last one calls worker_on_ended. A set-up that fails takes the same way and
+ * leaves out what was never made.
  */
 #include <stdlib.h>
 
@@ -12,16 +14,75 @@
 #include "script/route/raw.h"
 #include "wire/frame.h"
 
-/* How often raw connections are counted while they close: no callback tells when the last one is
- * gone. */
-#define RAW_CHECK_MS 20
+/* How often it looks whether it has settled, and whether raw connections are gone: no callback
+ * tells either. */
+#define LOOK_MS 20
+/* The most that settling takes; drain_ms, if that is less. */
+#define SETTLE_MS 1000
 
+static void drain(leat_worker *w);
 static void stop_core(leat_worker *w);
 static void retire_scripts(void *arg);
 static void close_keys(leat_worker *w);
 static void close_pool(void *arg);
 static void close_mailbox(void *arg);
-static void close_loop(void *arg);
+
+/* --- settling --- */
+
+static void close_listener(leat_listener **listener)
+{
+    if (*listener != NULL)
+        leat_listener_close(*listener, NULL, NULL);
+    *listener = NULL;
+}
+
+static void settle(leat_worker *w);
+
+static void on_settle_look(leat_deadline *d)
+{
+    settle(LEAT_CONTAINER_OF(d, leat_worker, look));
+}
+
+static void settle(leat_worker *w)
+{
+    bool all_answered = w->http.n_awaited + w->http.n_arrivals == 0;
+    if (all_answered || leat_loop_now(w->loop) >= w->settle_until_ms)
+        drain(w);
+    else
+        leat_loop_after(w->loop, &w->look, LOOK_MS, on_settle_look);
+}
+
+/* Draining again ends it at once. With nobody to send away it has ended already. */
+static void end_drain(leat_worker *w)
+{
+    if (w->state == WORKER_DRAINING)
+        drain(w);
+}
+
+void worker_stop(leat_worker *w)
+{
+    uint64_t drain_ms = w->limits.drain_ms;
+    switch (w->state) {
+    case WORKER_SERVING:
+        w->state = WORKER_SETTLING;
+        close_listener(&w->listener);
+        close_listener(&w->tls_listener);
+        w->settle_until_ms = leat_loop_now(w->loop) + (drain_ms < SETTLE_MS ? drain_ms : SETTLE_MS);
+        settle(w);
+        return;
+    case WORKER_SETTLING:
+        drain(w);
+        end_drain(w);
+        return;
+    case WORKER_DRAINING:
+        end_drain(w);
+        return;
+    case WORKER_DRAINED:
+    case WORKER_GOING_DOWN:
+    case WORKER_RETIRING:
+        return;
+    }
+}
 
 /* --- draining --- */
 
@@ -45,28 +106,20 @@ static size_t count_raw(leat_worker *w, bool close_all)
     return count;
 }
 
-static void close_listener(leat_listener **listener)
-{
-    if (*listener != NULL)
-        leat_listener_close(*listener, NULL, NULL);
-    *listener = NULL;
-}
-
-void worker_drain(leat_worker *w)
+static void drain(leat_worker *w)
 {
     w->state = WORKER_DRAINING;
     w->http.draining = true;
-    close_listener(&w->listener);
-    close_listener(&w->tls_listener);
+    leat_deadline_cancel(&w->look);
     count_raw(w, true);
     if (w->options.host->worker_drains != NULL)
         w->options.host->worker_drains(w->options.host->arg, w);
     leat_core_drain(&w->core, on_core_drained, w);
 }
 
-static void on_raw_check(leat_deadline *d)
+static void on_raw_look(leat_deadline *d)
 {
-    worker_check_drained(LEAT_CONTAINER_OF(d, leat_worker, raw_check));
+    worker_check_drained(LEAT_CONTAINER_OF(d, leat_worker, look));
 }
 
 /* Called whenever a connection or a request has ended. */
@@ -81,7 +134,7 @@ void worker_check_drained(void *arg)
     if (w->state != WORKER_DRAINED || w->http.n_busy > 0)
         return;
     if (count_raw(w, false) > 0) {
-        leat_loop_after(w->loop, &w->raw_check, RAW_CHECK_MS, on_raw_check);
+        leat_loop_after(w->loop, &w->look, LOOK_MS, on_raw_look);
         return;
     }
     worker_take_down(w);
@@ -96,7 +149,7 @@ void worker_take_down(leat_worker *w)
     close_listener(&w->metrics_listener);
     close_listener(&w->tls_listener); /* open only if the set-up has failed after it */
     w->http.draining = true;          /* then on_quiet is called when the last connection is gone */
-    leat_deadline_cancel(&w->raw_check);
+    leat_deadline_cancel(&w->look);
     leat_http_server_close(&w->http);
     if (w->http.n_conns == 0)
         stop_core(w);
@@ -157,14 +210,7 @@ static void close_mailbox(void *arg)
 {
     leat_worker *w = arg;
     if (w->mailbox != NULL)
-        leat_mailbox_close(w->mailbox, close_loop, w);
+        leat_mailbox_close(w->mailbox, worker_on_ended, w);
     else
-        close_loop(w);
-}
-
-static void close_loop(void *arg)
-{
-    leat_worker *w = arg;
-    if (w->loop != NULL)
-        leat_loop_close(w->loop, NULL, NULL);
+        worker_on_ended(w);
 }

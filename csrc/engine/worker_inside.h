@@ -28,6 +28,7 @@ struct worker_load {
 /* In the order of a worker's life. A set-up that fails goes from the first to WORKER_GOING_DOWN. */
 typedef enum worker_state {
     WORKER_SERVING,    /* or setting up */
+    WORKER_SETTLING,   /* told to stop: the doors are shut; who came in last gets an answer */
     WORKER_DRAINING,   /* clients get their close messages */
     WORKER_DRAINED,    /* all clients of the core are gone; other requests are still answered */
     WORKER_GOING_DOWN, /* HTTP connections are closed, then the core */
@@ -42,17 +43,16 @@ struct leat_worker {
     char address[64];
     char tls_address[64];
     char metrics_address[64];
-    uv_thread_t thread;
-    uv_sem_t started;
+    uv_sem_t started; /* posted when it serves, or, if it cannot, when nothing of it is left */
     int start_err;
     leat_buf start_error;
 
-    uv_loop_t uv;
     leat_loop *loop;
     leat_metrics *metrics;
     leat_mailbox *mailbox;
     char name[32]; /* of its connections */
     leat_pg_pool_options pool_options;
+    leat_tally statements; /* of the pool's connections */
     leat_pg_pool *pool;
     leat_core core;
     leat_gate gate;
@@ -60,6 +60,7 @@ struct leat_worker {
     leat_list scripts; /* of worker_load; the last is current */
     leat_lua *lua;     /* the current ones */
     time_t loaded_at;  /* when they were */
+    uint64_t code;     /* leat_lua_code, after they were */
     size_t n_loads;
     time_t refused_at; /* when the last reload failed (http.reload_failure); 0: it did not */
     leat_http_options http_options;
@@ -68,12 +69,14 @@ struct leat_worker {
     leat_listener *listener;         /* NULL: none */
     leat_listener *tls_listener;     /* NULL: none */
     leat_listener *metrics_listener; /* NULL: none */
-    leat_deadline raw_check;
+    leat_deadline look;              /* while it settles, and while raw connections close */
+    uint64_t settle_until_ms;
     worker_state state;
     atomic_uint beats;
 };
 
-/* Makes everything, from the loop to the listener. Returns the error that keeps it from serving. */
+/* Makes everything, from the mailbox to the listener. Returns the error that keeps it from serving.
+ */
 LEAT_MUST_CHECK int worker_set_up(leat_worker *w);
 /* Loads the scripts, which are the current ones then; or writes why not. */
 LEAT_MUST_CHECK int worker_load_scripts(leat_worker *w, leat_buf *error);
@@ -81,13 +84,15 @@ LEAT_MUST_CHECK int worker_load_scripts(leat_worker *w, leat_buf *error);
 /* A job has come (worker_thread.c). */
 void worker_on_mail(void *arg, leat_mail *mail);
 
-/* Begins to drain; called again, ends at once. */
-void worker_drain(leat_worker *w);
+/* Shuts the doors, settles and drains; called again, ends at once. */
+void worker_stop(leat_worker *w);
 /* Called whenever a connection or a request has ended. arg: the worker. */
 void worker_check_drained(void *arg);
 /* Takes the worker down, whatever of it was made. */
 void worker_take_down(leat_worker *w);
 /* Scripts have lost their last user. arg: their worker_load. */
 void worker_on_retired(void *arg);
+/* Nothing of the worker is left on the loop (worker_thread.c). arg: the worker. */
+void worker_on_ended(void *arg);
 
 #endif

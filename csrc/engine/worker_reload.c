@@ -1,26 +1,12 @@
 /* worker_reload.c - leat_worker_reload -> on_reload, on the worker: other limits, other scripts.
  * The old scripts go on until nothing uses them any more (worker_on_retired). */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "engine/worker_inside.h"
 #include "wire/json.h"
-
-/* Logs each line of the message, which contains the traceback, as a line of its own. */
-static void log_script_error(const leat_buf *error)
-{
-    const char *at = error->at;
-    const char *end = at + error->len;
-    while (at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        size_t len = newline == NULL ? (size_t)(end - at) : (size_t)(newline - at);
-        char quoted[512];
-        LEAT_LOG_ERROR("worker", "scripts not loaded, the old ones stay err=%s",
-                       leat_log_quote(quoted, sizeof(quoted), at, len));
-        at += len + 1;
-    }
-}
 
 /* What /readyz?verbose tells of the last reload. Takes why; an empty one: it went well. */
 static void note_reload(leat_worker *w, leat_buf *why)
@@ -42,13 +28,15 @@ static void reload(leat_worker *w)
     struct worker_load *old = LEAT_CONTAINER_OF(w->scripts.prev, struct worker_load, link);
     leat_buf error = LEAT_BUF_INIT;
     if (worker_load_scripts(w, &error) < 0) {
-        log_script_error(&error);
+        char quoted[2048];
+        LEAT_LOG_ERROR("worker", "scripts not loaded, the old ones stay err=%s",
+                       leat_log_quote(quoted, sizeof(quoted), error.at, error.len));
         note_reload(w, &error);
         return;
     }
     note_reload(w, &error);
     leat_core_set_script(&w->core, leat_lua_script(w->lua));
-    LEAT_LOG_INFO("worker", "scripts reloaded");
+    LEAT_LOG_INFO("worker", "scripts reloaded version=%016" PRIx64, w->code);
     leat_lua_retire(old->lua, worker_on_retired, old);
 }
 
@@ -58,12 +46,15 @@ void leat_worker_describe_scripts(const leat_worker *w, leat_buf *json)
     for (const leat_list *l = w->scripts.next; l != &w->scripts; l = l->next)
         old++;
     leat_buf_printf(json,
-                    "\"loaded_at\":%lld,\"loads\":%zu,\"old_versions\":%zu,\"memory_bytes\":%lld"
+                    "\"loaded_at\":%lld,\"loads\":%zu,\"version\":\"%016" PRIx64
+                    "\",\"old_versions\":%zu,\"memory_bytes\":%lld"
                     ",\"errors\":%lld,\"budget_exceeded\":%lld",
-                    (long long)w->loaded_at, w->n_loads, old > 0 ? old - 1 : 0,
+                    (long long)w->loaded_at, w->n_loads, w->code, old > 0 ? old - 1 : 0,
                     (long long)leat_metrics_get(w->metrics, LEAT_M_SCRIPT_MEMORY),
                     (long long)leat_metrics_get(w->metrics, LEAT_M_SCRIPT_ERRORS),
                     (long long)leat_metrics_get(w->metrics, LEAT_M_SCRIPT_BUDGET));
+    leat_buf_text(json, ",\"last_errors\":");
+    leat_last_errors_write(&w->core.last_errors, json);
     if (w->http.reload_failure.len == 0)
         return;
     leat_buf_printf(json, ",\"refused_at\":%lld,\"refused\":", (long long)w->refused_at);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/worker_inside.h"
 #include "http/http_server.h"
+#include "net/address.h"
 
 int worker_load_scripts(leat_worker *w, leat_buf *error)
 {
@@ -28,6 +29,7 @@ int worker_load_scripts(leat_worker *w, leat_buf *error)
     leat_list_push(&w->scripts, &l->link);
     w->lua = lua;
     w->loaded_at = time(NULL);
+    w->code = leat_lua_code(lua);
     w->n_loads++;
     return 0;
 }
@@ -45,8 +47,8 @@ static void fill_core(leat_worker *w)
     w->core.max_ring_bytes = w->options.config->max_ring_bytes / w->options.config->workers;
     w->core.keys = leat_key_store_new(w->loop, w->metrics, w->core.limits);
     if (w->options.config->compression_level > 0)
-        w->core.deflate = leat_deflate_new((int)w->options.config->compression_level,
-                                           w->options.config->compression_min_bytes);
+        w->core.net.deflate = leat_deflate_new((int)w->options.config->compression_level,
+                                               w->options.config->compression_min_bytes);
 }
 
 /* True if no other machine can connect to that address; or if there is none. TLS needs no such
@@ -103,6 +105,7 @@ static void fill_http(leat_worker *w)
     w->http.limits = &w->limits;
     w->http.options = &w->http_options;
     w->http.addresses = w->options.addresses;
+    w->http.accept = leat_accept_new();
     const leat_http_policy *policy = &w->options.config->http;
     if (policy->gzip_level > 0)
         w->http.gzip = leat_http_gzip_new(w->loop, w->metrics, (int)policy->gzip_level,
@@ -145,6 +148,10 @@ static int open_listener(leat_worker *w)
 {
     if (w->options.addr == NULL)
         return 0;
+    if (w->options.has_doorman[LEAT_HTTP_DOOR_PUBLIC]) {
+        leat_address_format(w->options.addr, w->address, sizeof(w->address));
+        return 0;
+    }
     int err =
         leat_listener_open(&w->listener, w->loop, w->options.addr, w->reuse_port, on_accept, w);
     if (err < 0)
@@ -166,6 +173,10 @@ static int open_tls_listener(leat_worker *w)
                                    .max_handshakes = share,
                                });
     w->http.tls = w->tls;
+    if (w->options.has_doorman[LEAT_HTTP_DOOR_TLS]) {
+        leat_address_format(w->options.tls_addr, w->tls_address, sizeof(w->tls_address));
+        return 0;
+    }
     int err = leat_listener_open(&w->tls_listener, w->loop, w->options.tls_addr, w->reuse_port,
                                  on_accept_tls, w);
     if (err < 0)
@@ -200,9 +211,7 @@ int worker_set_up(leat_worker *w)
 {
     leat_list_init(&w->http.conns);
     leat_list_init(&w->http.arrivals);
-    int err = leat_loop_new(&w->loop, &w->uv);
-    if (err == 0)
-        err = leat_mailbox_new(&w->mailbox, &w->uv, worker_on_mail, w);
+    int err = leat_mailbox_new(&w->mailbox, leat_loop_uv(w->loop), worker_on_mail, w);
     if (err == 0)
         err = leat_pg_pool_new(&w->pool, w->loop, w->metrics, &w->pool_options);
     if (err == 0) {

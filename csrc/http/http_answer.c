@@ -35,11 +35,21 @@ static void write_refusal(leat_buf *body, const char *first, const char *code, l
     leat_buf_char(body, '}');
 }
 
+/* The operator's socket has no core: its users are no clients. */
+static void count_error(leat_http_conn *c, const char *name)
+{
+    leat_code code;
+    const leat_http_side *side = leat_http_conn_side(c);
+    if (side->core != NULL && leat_code_parse(&code, name) == 0)
+        leat_metrics_add_error(side->metrics, code);
+}
+
 void leat_http_answer_refusal(leat_http_conn *c, int status, const char *code, leat_slice message,
                               uint32_t retry_after_ms, const char *extra_headers)
 {
     leat_buf body = LEAT_BUF_INIT;
     leat_buf headers = LEAT_BUF_INIT;
+    count_error(c, code);
     write_refusal(&body, "", code, message, retry_after_ms);
     leat_buf_text(&headers, "Cache-Control: no-store\r\n");
     if (retry_after_ms > 0)
@@ -67,6 +77,7 @@ void leat_http_answer_refusal_sse(leat_http_conn *c, const char *code, leat_slic
     leat_buf out = LEAT_BUF_INIT;
     if (message.at == NULL)
         message = leat_slice_of("not now, try again");
+    count_error(c, code);
     leat_http_answer_sse_head(c, &out);
     leat_buf_printf(&out, "retry: %u\n", (unsigned)retry_after_ms);
     leat_sse_write_prefix(&out, "error", (leat_slice){NULL, 0}, 0);

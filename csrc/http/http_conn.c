@@ -36,7 +36,7 @@ leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
                                    const leat_http_peer *peer, leat_http_door door,
                                    void (*on_request)(leat_http_conn *c))
 {
-    leat_http_conn *c = leat_calloc(1, sizeof(*c));
+    leat_http_conn *c = leat_pool_take(leat_loop_pool(side->loop), sizeof(*c));
     c->side = side;
     c->conn = conn;
     c->peer = *peer;
@@ -47,6 +47,7 @@ leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
     leat_sweep_init(&c->sweep, on_end_of_turn);
     leat_list_push(&side->conns, &c->link);
     side->n_conns++;
+    side->n_awaited++;
     if (door == LEAT_HTTP_DOOR_METRICS)
         side->n_metrics++;
     leat_conn_set_read_size(conn, LEAT_HTTP_CONN_READ_BYTES);
@@ -76,6 +77,11 @@ leat_http_side *leat_http_conn_side(leat_http_conn *c)
 const leat_http_request *leat_http_conn_request(leat_http_conn *c)
 {
     return leat_http_parser_request(c->parser);
+}
+
+leat_address_slot *leat_http_conn_address(leat_http_conn *c)
+{
+    return leat_conn_address(c->conn);
 }
 
 const char *leat_http_conn_remote(leat_http_conn *c)
@@ -127,12 +133,27 @@ static bool is_busy(leat_http_conn_state state)
            state == LEAT_HTTP_CONN_PIECES || state == LEAT_HTTP_CONN_UNSENT;
 }
 
+/* An answer has begun, or there will be none. */
+static bool is_past_awaiting(leat_http_conn_state state)
+{
+    return state != LEAT_HTTP_CONN_HEAD && state != LEAT_HTTP_CONN_BUSY &&
+           state != LEAT_HTTP_CONN_BODY;
+}
+
+static void end_awaiting(leat_http_conn *c, leat_http_conn_standing standing)
+{
+    c->standing = standing;
+    c->side->n_awaited--;
+}
+
 void leat_http_conn_set_state(leat_http_conn *c, leat_http_conn_state next)
 {
     if (is_busy(c->state) && !is_busy(next))
         c->side->n_busy--;
     else if (!is_busy(c->state) && is_busy(next))
         c->side->n_busy++;
+    if (c->standing == LEAT_HTTP_CONN_AWAITED && is_past_awaiting(next))
+        end_awaiting(c, LEAT_HTTP_CONN_ANSWERED);
     c->state = next;
 }
 
@@ -180,11 +201,11 @@ static void on_end_of_turn(leat_sweep *s)
     side->n_conns--;
     if (c->door == LEAT_HTTP_DOOR_METRICS)
         side->n_metrics--;
-    if (c->turned_away)
+    if (c->standing == LEAT_HTTP_CONN_TURNED_AWAY)
         side->n_turned_away--;
     leat_http_parser_free(c->parser);
     leat_buf_close(&c->input);
-    free(c);
+    leat_pool_give(leat_loop_pool(side->loop), c);
     leat_http_conn_tell_quiet(side);
 }
 
@@ -214,7 +235,8 @@ leat_conn *leat_http_conn_detach(leat_http_conn *c, leat_buf *rest)
         leat_buf_append(rest, c->input.at + c->input_at, c->input.len - c->input_at);
     let_go(c);
     leat_conn_set_read_size(conn, 0);
-    leat_conn_set_unsent_limit(conn, 0);
+    if (c->bounded)
+        leat_conn_set_unsent_limit(conn, 0);
     leat_conn_read_start(conn);
     return conn;
 }
@@ -240,8 +262,9 @@ void leat_http_conn_finish(leat_http_conn *c)
 
 void leat_http_conn_turn_away(leat_http_conn *c, leat_slice answer, uint64_t linger_ms)
 {
+    leat_http_conn_bound_unsent(c);
     leat_conn_send_copy(c->conn, answer);
-    c->turned_away = true;
+    end_awaiting(c, LEAT_HTTP_CONN_TURNED_AWAY);
     c->side->n_turned_away++;
     finish(c, linger_ms);
 }

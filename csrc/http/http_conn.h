@@ -52,6 +52,8 @@ leat_http_side *leat_http_conn_side(leat_http_conn *c);
 const leat_http_request *leat_http_conn_request(leat_http_conn *c);
 /* The client's address: the peer's, or the one that a trusted proxy names. */
 const char *leat_http_conn_remote(leat_http_conn *c);
+/* The address that the connection counts for; NULL: none, as with a Unix socket. */
+leat_address_slot *leat_http_conn_address(leat_http_conn *c);
 const leat_http_peer *leat_http_conn_peer(const leat_http_conn *c);
 leat_http_door leat_http_conn_door(const leat_http_conn *c);
 

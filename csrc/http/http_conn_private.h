@@ -35,6 +35,12 @@ typedef enum leat_http_conn_state {
     LEAT_HTTP_CONN_GONE,      /* closed or detached: freed at the end of the turn */
 } leat_http_conn_state;
 
+typedef enum leat_http_conn_standing {
+    LEAT_HTTP_CONN_AWAITED,     /* the answer to its first request has not begun */
+    LEAT_HTTP_CONN_ANSWERED,    /* it has, or there is none */
+    LEAT_HTTP_CONN_TURNED_AWAY, /* it is here only to be told 503 */
+} leat_http_conn_standing;
+
 struct leat_http_conn {
     leat_http_side *side;
     leat_list link;
@@ -51,10 +57,11 @@ struct leat_http_conn {
     leat_http_peer peer;
     leat_http_door door;
     leat_http_conn_state state;
+    leat_http_conn_standing standing;
     leat_http_pot pot;
-    bool parsing;     /* leat_http_conn_parse is on the stack */
-    bool turned_away; /* it is here only to be told 503 */
-    bool shared;      /* the answer under way may be read by pages of other origins */
+    bool parsing; /* leat_http_conn_parse is on the stack */
+    bool bounded; /* leat_http_conn_bound_unsent was called */
+    bool shared;  /* the answer under way may be read by pages of other origins */
 };
 
 /* --- http_conn.c --- */
@@ -94,6 +101,10 @@ void leat_http_conn_shed(leat_http_conn *c);
 
 /* --- http_conn_send.c --- */
 
+/* Before the first answer: from now on the kernel holds little of what it has not yet sent. A peer
+ * may not cost much memory until it is known. An upgrade is no such answer: it needs no system
+ * call. */
+void leat_http_conn_bound_unsent(leat_http_conn *c);
 void leat_http_conn_on_drain(void *owner);
 
 #endif

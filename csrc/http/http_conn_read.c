@@ -52,6 +52,7 @@ static void reject(leat_http_conn *c, int status)
                              false, false);
     leat_buf_close(&lines);
     leat_buf_close(&body);
+    leat_http_conn_bound_unsent(c);
     leat_conn_send_owned(c->conn, &out);
     leat_http_conn_finish(c);
 }

@@ -11,9 +11,18 @@
 
 /* Unsent bytes beyond which the next pipelined request waits. */
 #define MAX_UNSENT 65536
+/* The kernel's part of them: as much again. */
+#define KERNEL_UNSENT 65536
 
 static void on_flush_check(leat_deadline *d);
 static void on_stall_check(leat_deadline *d);
+
+void leat_http_conn_bound_unsent(leat_http_conn *c)
+{
+    if (!c->bounded)
+        leat_conn_set_unsent_limit(c->conn, KERNEL_UNSENT);
+    c->bounded = true;
+}
 
 /* --- after the answer --- */
 
@@ -63,6 +72,7 @@ static void go_on(leat_http_conn *c, bool keep_alive)
 
 void leat_http_conn_end_request(leat_http_conn *c, leat_buf *answer, bool keep_alive)
 {
+    leat_http_conn_bound_unsent(c);
     leat_conn_send_owned(c->conn, answer);
     go_on(c, keep_alive);
 }
@@ -71,6 +81,7 @@ void leat_http_conn_end_request(leat_http_conn *c, leat_buf *answer, bool keep_a
 
 void leat_http_conn_begin_pieces(leat_http_conn *c, leat_buf *head)
 {
+    leat_http_conn_bound_unsent(c);
     leat_conn_send_owned(c->conn, head);
     leat_http_conn_set_state(c, LEAT_HTTP_CONN_PIECES);
 }

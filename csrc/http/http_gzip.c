@@ -71,7 +71,7 @@ static void count(leat_http_form *form, size_t bytes)
 
 static size_t fixed_bytes(const leat_http_form *form)
 {
-    return sizeof(*form) + form->entry.key.len;
+    return sizeof(*form) + leat_map_key(&form->entry).len;
 }
 
 static void drop(leat_http_form *form)

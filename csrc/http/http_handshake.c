@@ -5,6 +5,7 @@
  * began with see it through, whatever a reload brings. */
 #include "http/http_handshake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -19,6 +20,7 @@
 #include "http/http_stream.h"
 #include "wire/centrifuge.h"
 #include "wire/leat_v1.h"
+#include "wire/request_id.h"
 #include "wire/upgrade.h"
 
 #define WEBSOCKET_ONLY "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -198,8 +200,8 @@ static void set_deadline(struct handshake *h)
 static struct handshake *make(leat_http_conn *c, const leat_route_match *match, enum goal goal,
                               const leat_upgrade *upgrade)
 {
-    struct handshake *h = leat_calloc(1, sizeof(*h));
     leat_http_side *side = leat_http_conn_side(c);
+    struct handshake *h = leat_pool_take(leat_loop_pool(side->loop), sizeof(*h));
     h->conn = c;
     h->side = side;
     h->script = side->core->script;
@@ -255,7 +257,7 @@ static void free_handshake(struct handshake *h)
     leat_buf_close(&h->epoch);
     h->script->ops->drop(h->script);
     leat_admission_over(h->side->core, NULL);
-    free(h);
+    leat_pool_give(leat_loop_pool(h->side->loop), h);
 }
 
 static void on_cancel(void *arg)
@@ -267,14 +269,22 @@ static void on_cancel(void *arg)
     free_handshake(h);
 }
 
-/* A refusal is no fault of the server: it gets one line of the log and a counter. */
-static void log_refusal(const struct handshake *h, leat_code code, int status)
+/* A refusal is no fault of the server: it gets one line of the log and a counter. Of an identity it
+ * says why; other messages may repeat what the client sent. */
+static void log_refusal(const struct handshake *h, leat_code code, int status, leat_slice message)
 {
     leat_slice path = leat_http_conn_request(h->conn)->path;
-    char quoted[160];
-    LEAT_LOG_INFO("http", "refused path=%s status=%d code=%s remote=%s",
+    char quoted[160], reason[128], why[160] = "";
+    if (message.len == 0)
+        message = leat_slice_of(leat_code_sentence(code));
+    if (code == LEAT_CODE_UNAUTHENTICATED)
+        snprintf(why, sizeof(why), " why=%s",
+                 leat_log_quote(reason, sizeof(reason), message.at, message.len));
+    leat_log_about(leat_request_id(leat_http_conn_request(h->conn)));
+    LEAT_LOG_INFO("http", "refused path=%s status=%d code=%s%s remote=%s",
                   leat_log_quote(quoted, sizeof(quoted), path.at, path.len), status,
-                  leat_code_name(code), leat_http_conn_remote(h->conn));
+                  leat_code_name(code), why, leat_http_conn_remote(h->conn));
+    leat_log_about((leat_slice){NULL, 0});
 }
 
 static void refuse(struct handshake *h, int status, leat_code code, leat_slice message,
@@ -284,7 +294,7 @@ static void refuse(struct handshake *h, int status, leat_code code, leat_slice m
     if ((status == 503 || status == 429) && retry_after_ms == 0)
         retry_after_ms = leat_admission_retry_ms(h->side->core);
     leat_metrics_add(h->side->metrics, leat_http_refusal_metric(code), 1);
-    log_refusal(h, code, status);
+    log_refusal(h, code, status, message);
     bool comes_back = h->goal == GOAL_STREAM_SSE && retry_after_ms > 0 &&
                       leat_http_stream_is_event_source(leat_http_conn_request(c));
     if (comes_back)
@@ -429,9 +439,9 @@ static leat_opening switch_protocols(struct handshake *h, const char *subprotoco
 {
     leat_buf head = LEAT_BUF_INIT;
     leat_deflate_terms terms = h->upgrade.deflate;
-    if (h->side->core->deflate == NULL)
+    if (h->side->core->net.deflate == NULL)
         terms.window_bits = 0;
-    leat_upgrade_write_accept(&head, h->upgrade.key, subprotocol,
+    leat_upgrade_write_accept(&head, h->side->accept, h->upgrade.key, subprotocol,
                               terms.window_bits > 0 ? &terms : NULL);
     leat_opening opening = leave_http(h, &head);
     opening.window_bits = terms.window_bits;

@@ -1,5 +1,6 @@
 #include "http/http_health.h"
 
+#include "base/metrics_text.h"
 #include "base/process_metrics.h"
 #include "http/http_answer.h"
 
@@ -45,7 +46,9 @@ static bool check_database(const leat_http_side *side, leat_buf *reason)
 {
     if (leat_pg_pool_healthy(side->pool))
         return true;
-    leat_buf_text(reason, "down");
+    leat_slice why = leat_pg_pool_failure(side->pool);
+    leat_buf_text(reason, why.len > 0 ? "down: " : "down");
+    leat_buf_slice(reason, why);
     return false;
 }
 
@@ -64,6 +67,11 @@ static bool check_outbox(const leat_http_side *side, leat_buf *reason)
     return leat_hub_check(side->hub, LEAT_HUB_OUTBOX, reason);
 }
 
+static bool check_schema(const leat_http_side *side, leat_buf *reason)
+{
+    return leat_hub_check(side->hub, LEAT_HUB_SCHEMA, reason);
+}
+
 static bool check_scripts(const leat_http_side *side, leat_buf *reason)
 {
     return side->core->script->routes->can_run(side->core->script, reason);
@@ -79,7 +87,8 @@ static bool check_server(const leat_http_side *side, leat_buf *reason)
 
 static const struct check checks[] = {
     {"database", check_database}, {"listener", check_listener}, {"history", check_history},
-    {"outbox", check_outbox},     {"scripts", check_scripts},   {"server", check_server},
+    {"outbox", check_outbox},     {"schema", check_schema},     {"scripts", check_scripts},
+    {"server", check_server},
 };
 
 /* Appends "name: reason" for each check that fails, and "name: ok" for the others if it is verbose.
@@ -102,15 +111,22 @@ static bool run_checks(const leat_http_side *side, bool is_verbose, leat_buf *ou
     return ready;
 }
 
+bool leat_http_health_check(const leat_http_side *side, leat_buf *lines)
+{
+    return run_checks(side, false, lines);
+}
+
 /* A reload that failed has changed nothing: the server is as ready as before. */
-static void tell_reload(const leat_http_side *side, leat_buf *out)
+void leat_http_health_tell_reload(const leat_http_side *side, leat_buf *lines)
 {
     leat_slice failure = leat_buf_view(&side->reload_failure);
-    leat_buf_text(out, "reload: ");
-    if (failure.len > 0)
-        leat_buf_text(out, "failed, all is as before: ");
-    leat_buf_slice(out, failure.len > 0 ? failure : leat_slice_of("ok"));
-    leat_buf_char(out, '\n');
+    if (failure.len > 0) {
+        leat_buf_text(lines, "reload: failed, all is as before: ");
+        leat_buf_slice(lines, failure);
+        leat_buf_char(lines, '\n');
+    }
+    if (side->tls != NULL)
+        leat_tls_side_tell(side->tls, lines);
 }
 
 /* GET /readyz?verbose tells more, to whom details are told. */
@@ -126,8 +142,11 @@ void leat_http_health_ready(leat_http_conn *c)
     leat_buf body = LEAT_BUF_INIT;
     bool is_verbose = wants_details(c);
     bool ready = run_checks(leat_http_conn_side(c), is_verbose, &body);
+    size_t len = body.len;
     if (is_verbose)
-        tell_reload(leat_http_conn_side(c), &body);
+        leat_http_health_tell_reload(leat_http_conn_side(c), &body);
+    if (is_verbose && body.len == len)
+        leat_buf_text(&body, "reload: ok\n");
     if (!ready && !sees_details(c)) {
         body.len = 0;
         leat_buf_text(&body, "not ready\n");

@@ -15,6 +15,13 @@ static bool is_probe(leat_slice path)
            leat_slice_is(path, "/metrics");
 }
 
+/* The console is more than a page of the same network should get at. */
+static bool is_local(leat_http_door door, leat_slice host)
+{
+    return door == LEAT_HTTP_DOOR_OPERATOR ? leat_host_list_is_own(host)
+                                           : leat_host_list_is_local(host);
+}
+
 static bool is_allowed(leat_http_conn *c, leat_slice host)
 {
     const leat_http_options *o = leat_http_conn_side(c)->options;
@@ -24,7 +31,7 @@ static bool is_allowed(leat_http_conn *c, leat_slice host)
         return true;
     if (open && !o->local_only[door])
         return true;
-    return (open || is_probe(leat_http_conn_request(c)->path)) && leat_host_list_is_local(host);
+    return (open || is_probe(leat_http_conn_request(c)->path)) && is_local(door, host);
 }
 
 bool leat_http_host_check(leat_http_conn *c)

@@ -1,11 +1,15 @@
 #include "http/http_route.h"
 
+#include "base/log.h"
 #include "http/http_answer.h"
 #include "http/http_handshake.h"
 #include "http/http_headers.h"
 #include "http/http_health.h"
 #include "http/http_host.h"
 #include "http/http_static.h"
+#include "http/http_stream.h"
+
+enum { LEAST_RETRY_MS = 1000 };
 
 struct endpoint {
     const char *path;
@@ -120,9 +124,7 @@ static void answer(leat_http_conn *c)
         answer_by_path(c);
 }
 
-/* Counts a request that a trusted proxy passes on for its client. False if the client has too many
- * connections: that is answered. */
-static bool identify(leat_http_conn *c)
+bool leat_http_route_identify(leat_http_conn *c)
 {
     if (!leat_http_conn_peer(c)->trusted)
         return true;
@@ -134,8 +136,34 @@ static bool identify(leat_http_conn *c)
     return false;
 }
 
+/* An EventSource gives up for good on any status but 200. */
+static void refuse_too_fast(leat_http_conn *c, uint64_t wait_ms)
+{
+    uint32_t retry_ms = wait_ms < LEAST_RETRY_MS ? LEAST_RETRY_MS : (uint32_t)wait_ms;
+    leat_slice message = leat_slice_of("too many requests from this address");
+    leat_metrics_add(leat_http_conn_side(c)->metrics, LEAT_M_LIMITED_REQUESTS, 1);
+    LEAT_LOG_INFO("http", "refused limit=request_rate_per_address remote=%s",
+                  leat_http_conn_remote(c));
+    if (leat_http_stream_is_event_source(leat_http_conn_request(c)))
+        leat_http_answer_refusal_sse(c, "rate_limited", message, retry_ms);
+    else
+        leat_http_answer_refusal(c, 429, "rate_limited", message, retry_ms, NULL);
+}
+
+/* Before anything is done for the request: no handler runs, and no file is opened. */
+static bool may_ask(leat_http_conn *c)
+{
+    leat_address_slot *slot = leat_http_conn_address(c);
+    uint64_t now_ms = leat_loop_now(leat_http_conn_side(c)->loop);
+    uint64_t wait_ms =
+        slot == NULL ? 0 : leat_address_limit_use(slot, LEAT_ADDRESS_REQUEST, now_ms);
+    if (wait_ms > 0)
+        refuse_too_fast(c, wait_ms);
+    return wait_ms == 0;
+}
+
 void leat_http_route(leat_http_conn *c)
 {
-    if (identify(c) && leat_http_host_check(c))
+    if (leat_http_route_identify(c) && may_ask(c) && leat_http_host_check(c))
         answer(c);
 }

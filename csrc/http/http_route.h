@@ -13,4 +13,8 @@
 
 void leat_http_route(leat_http_conn *c);
 
+/* Counts a request that a trusted proxy passes on for its client. Returns false if the client has
+ * too many connections: that is answered. */
+bool leat_http_route_identify(leat_http_conn *c);
+
 #endif

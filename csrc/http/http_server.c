@@ -41,7 +41,7 @@ static leat_http_conn *take(leat_http_side *side, const leat_http_newcomer *n,
                             leat_address_slot *slot)
 {
     leat_conn *conn = NULL;
-    int err = leat_conn_new(&conn, side->loop, side->metrics, n->socket, n->addr);
+    int err = leat_conn_new(&conn, &side->core->net, n->socket, n->addr);
     if (err < 0) {
         LEAT_LOG_WARN("http", "connection not taken err=%s", uv_err_name(err));
         if (slot != NULL)
@@ -117,7 +117,8 @@ void leat_http_server_accept(leat_http_side *side, uv_os_sock_t socket,
     case LEAT_HTTP_DOOR_METRICS:
         accept_metrics(side, &n);
         break;
-    case LEAT_HTTP_DOOR_HOST: /* these are handed over */
+    case LEAT_HTTP_DOOR_OPERATOR: /* the control takes these itself */
+    case LEAT_HTTP_DOOR_HOST:     /* these are handed over */
     case LEAT_HTTP_DOORS:
         break;
     }

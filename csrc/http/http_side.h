@@ -25,6 +25,7 @@
 #include "net/tls_side.h"
 #include "pg/pg_pool.h"
 #include "wire/http.h"
+#include "wire/upgrade.h"
 
 /* The pot in which a connection's bytes are counted. */
 typedef enum leat_http_pot {
@@ -36,9 +37,10 @@ typedef enum leat_http_pot {
 /* The listener through which a connection came. */
 typedef enum leat_http_door {
     LEAT_HTTP_DOOR_PUBLIC,
-    LEAT_HTTP_DOOR_TLS,     /* tls_listen: likewise, behind TLS */
-    LEAT_HTTP_DOOR_METRICS, /* metrics_listen: health and metrics, and nothing else */
-    LEAT_HTTP_DOOR_HOST,    /* the HTTP server of the program around us: one request */
+    LEAT_HTTP_DOOR_TLS,      /* tls_listen: likewise, behind TLS */
+    LEAT_HTTP_DOOR_METRICS,  /* metrics_listen: health and metrics, and nothing else */
+    LEAT_HTTP_DOOR_OPERATOR, /* the control's: its socket, and the console */
+    LEAT_HTTP_DOOR_HOST,     /* the HTTP server of the program around us: one request */
     LEAT_HTTP_DOORS,
 } leat_http_door;
 
@@ -75,7 +77,8 @@ typedef struct leat_http_side {
     leat_address_limit *addresses; /* the process's */
     leat_http_gzip *gzip;          /* NULL: nothing is compressed */
     leat_tls_side *tls;            /* NULL: tls_listen is not set */
-    leat_buf reload_failure;       /* one line: why the last reload failed; empty: it has not */
+    leat_accept *accept;
+    leat_buf reload_failure; /* one line: why the last reload failed; empty: it has not */
     bool draining;
     /* While draining: the last request has been answered; or all connections are gone. May be NULL.
      */
@@ -88,6 +91,7 @@ typedef struct leat_http_side {
     leat_list conns;
     size_t n_conns;             /* that have not been handed on */
     size_t n_busy;              /* of these, with a request that is not yet answered */
+    size_t n_awaited;           /* of these, without an answer so far */
     size_t n_turned_away;       /* of these, only to be told 503 */
     size_t n_metrics;           /* of these, at the door of metrics_listen */
     size_t n_unauthenticated;   /* WebSocket clients that bring their token in the first message */

@@ -24,6 +24,8 @@ typedef struct leat_broker_handler {
      * be missing. */
     void (*on_up)(void *arg);
     void (*on_down)(void *arg);
+    /* Why it is down, before on_down and whenever it cannot connect. why is borrowed. */
+    void (*on_trouble)(void *arg, const char *why);
     /* Leat's own SQL functions wrote the announcement. */
     void (*on_announce)(void *arg, const leat_announcement *a);
     /* A notification arrived that those functions did not write, or wrote under another key. */

@@ -1,8 +1,8 @@
 /* broker_postgres.c - the listener's notifications, checked and parsed.
  *
- * on_up and on_down pass the listener's state on. on_notify reads a payload as the functions of
- * schema leat write it. Every role may NOTIFY on every channel. So a payload that is not of that
- * form, or does not carry the MAC of its sender, is counted, and goes no further.
+ * on_up, on_down and on_trouble pass the listener's state on. on_notify reads a payload as the
+ * functions of schema leat write it. Every role may NOTIFY on every channel. So a payload that is
+ * not of that form, or does not carry the MAC of its sender, is counted, and goes no further.
  */
 #include "hub/broker_postgres.h"
 
@@ -32,12 +32,13 @@ typedef struct broker_postgres {
 
 static void on_up(void *arg);
 static void on_down(void *arg, int err);
+static void on_trouble(void *arg, const char *why);
 static void on_notify(void *arg, const char *payload, int sender_pid);
 static void on_next_log(leat_deadline *d);
 static int trust(leat_broker *b, leat_slice key);
 static void close_broker(leat_broker *b, void (*done)(void *arg), void *arg);
 
-static const leat_pg_listener_handler listener_handler = {on_up, on_down, on_notify};
+static const leat_pg_listener_handler listener_handler = {on_up, on_down, on_trouble, on_notify};
 
 static void free_broker(broker_postgres *b)
 {
@@ -88,6 +89,12 @@ static void on_down(void *arg, int err)
     (void)err; /* the listener has logged it */
     b->trusting = false;
     b->handler.on_down(b->arg);
+}
+
+static void on_trouble(void *arg, const char *why)
+{
+    broker_postgres *b = arg;
+    b->handler.on_trouble(b->arg, why);
 }
 
 static void write_refused(broker_postgres *b)

@@ -1,10 +1,8 @@
-/* hub.c - the hub's thread: its loop, its broker, its mailbox.
+/* hub.c - the hub's broker, and its mailbox.
  *
- * leat_hub_start runs run_thread. on_up, on_down, on_announce and on_refused come from the broker,
- * on_mail from the workers and, for STOP, from the server. stop_parts closes one part after the
- * other. When the last handle is gone the loop ends, and the join of leat_hub_stop returns. A hub
- * that was never started, or could not be, closes in the same way within leat_hub_free, without a
- * thread.
+ * on_up, on_down, on_trouble, on_announce and on_refused come from the broker, on_mail from the
+ * workers and, for STOP, from the server. stop_parts closes one part after the other, the mailbox
+ * at last. A hub that was never started, or could not be, closes in the same way.
  */
 #include "hub/hub.h"
 
@@ -12,7 +10,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/thread.h"
 #include "hub/broker_postgres.h"
 #include "hub/hub_attend.h"
 #include "hub/hub_interest.h"
@@ -26,13 +23,14 @@
 
 static void on_up(void *arg);
 static void on_down(void *arg);
+static void on_trouble(void *arg, const char *why);
 static void on_announce(void *arg, const leat_announcement *a);
 static void on_refused(void *arg);
 static void stop_parts(leat_hub *h);
 static void on_mail(void *arg, leat_mail *mail);
-static void run_thread(void *arg);
 
-static const leat_broker_handler broker_handler = {on_up, on_down, on_announce, on_refused};
+static const leat_broker_handler broker_handler = {on_up, on_down, on_trouble, on_announce,
+                                                   on_refused};
 
 int leat_hub_new(leat_hub **out, const leat_hub_options *options)
 {
@@ -40,23 +38,20 @@ int leat_hub_new(leat_hub **out, const leat_hub_options *options)
     h->limits = options->limits;
     h->pool_options = options->pool;
     h->listener_options = options->listener;
-    h->log = options->log;
+    h->schema_version = options->schema_version;
+    h->loop = options->loop;
     h->metrics = leat_metrics_new(options->metrics);
+    h->memory = leat_loop_pool(h->loop);
     leat_map_init(&h->topics);
+    leat_map_init(&h->epochs);
     leat_list_init(&h->workers);
     int err = hub_health_init(&h->health);
     if (err < 0)
         goto fail_hub;
-    err = uv_loop_init(&h->uv);
+    /* The mailbox is there before the loop runs, so that workers may post from the first moment. */
+    err = leat_mailbox_new(&h->mailbox, leat_loop_uv(h->loop), on_mail, h);
     if (err < 0)
         goto fail_health;
-    err = leat_loop_new(&h->loop, &h->uv);
-    if (err < 0)
-        goto fail_uv;
-    /* The mailbox exists before the thread, so that workers may post from the first moment. */
-    err = leat_mailbox_new(&h->mailbox, &h->uv, on_mail, h);
-    if (err < 0)
-        goto fail_loop;
     hub_attend_init(h);
     hub_repair_init(h);
     hub_trim_init(h);
@@ -64,15 +59,11 @@ int leat_hub_new(leat_hub **out, const leat_hub_options *options)
     *out = h;
     return 0;
 
-fail_loop:
-    leat_loop_close(h->loop, NULL, NULL);
-    uv_run(&h->uv, UV_RUN_DEFAULT);
-fail_uv:
-    uv_loop_close(&h->uv);
 fail_health:
     hub_health_close(&h->health);
 fail_hub:
     leat_map_close(&h->topics);
+    leat_map_close(&h->epochs);
     free(h);
     return err;
 }
@@ -88,36 +79,20 @@ int leat_hub_start(leat_hub *h)
     hub_repair_start(h);
     hub_trim_start(h);
     hub_problems_start(h);
-    err = uv_thread_create(&h->thread, run_thread, h);
-    h->started = err == 0;
-    return err;
-}
-
-static void run_thread(void *arg)
-{
-    leat_hub *h = arg;
-    leat_thread_name("leat-hub");
-    leat_log_bind(h->log);
-    uv_run(&h->uv, UV_RUN_DEFAULT);
-    leat_log_bind(NULL);
+    return 0;
 }
 
 void leat_hub_stop(leat_hub *h)
 {
-    leat_worker_mail_post(h->mailbox, leat_worker_mail_new(LEAT_WORKER_STOP, NULL));
-    uv_thread_join(&h->thread);
+    leat_worker_mail *m = leat_worker_mail_new(LEAT_WORKER_STOP, NULL);
+    LEAT_ASSERT(leat_mailbox_post(h->mailbox, &m->mail)); /* nothing else closes it */
 }
 
 void leat_hub_free(leat_hub *h)
 {
-    if (!h->started) {
-        stop_parts(h);
-        uv_run(&h->uv, UV_RUN_DEFAULT);
-    }
-    int err = uv_loop_close(&h->uv);
-    LEAT_ASSERT(err == 0);
     leat_mailbox_free(h->mailbox);
     leat_map_close(&h->topics);
+    leat_map_close(&h->epochs);
     hub_health_close(&h->health);
     free(h->fingerprint);
     free(h);
@@ -135,7 +110,9 @@ bool leat_hub_check(leat_hub *h, leat_hub_part part, leat_buf *reason)
 
 static void on_up(void *arg)
 {
-    hub_attend_start(arg);
+    leat_hub *h = arg;
+    hub_health_set_trouble(&h->health, LEAT_HUB_LISTENER, NULL);
+    hub_attend_start(h);
 }
 
 static void on_down(void *arg)
@@ -143,6 +120,12 @@ static void on_down(void *arg)
     leat_hub *h = arg;
     hub_attend_stop(h);
     hub_phase_set(h, HUB_UNCONNECTED);
+}
+
+static void on_trouble(void *arg, const char *why)
+{
+    leat_hub *h = arg;
+    hub_health_set_trouble(&h->health, LEAT_HUB_LISTENER, why);
 }
 
 /* True if the announcement is of another history than the hub's. Then the history was renewed and
@@ -178,21 +161,10 @@ static void close_worker(hub_worker *w)
     hub_worker_close(w);
 }
 
-static void on_loop_closed(void *arg)
-{
-    (void)arg;
-}
-
-static void on_mailbox_closed(void *arg)
-{
-    leat_hub *h = arg;
-    leat_loop_close(h->loop, on_loop_closed, h);
-}
-
 static void on_pool_closed(void *arg)
 {
     leat_hub *h = arg;
-    leat_mailbox_close(h->mailbox, on_mailbox_closed, h);
+    leat_mailbox_close(h->mailbox, NULL, NULL);
 }
 
 static void on_broker_closed(void *arg)

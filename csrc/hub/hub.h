@@ -2,8 +2,8 @@
  * in order: what is missing is fetched from the outbox.
  *
  * Ownership  a leat_hub belongs to the server.
- * Threads    the hub runs a loop and a thread of its own. leat_hub_new, _start, _stop: the
- *            server's main thread.
+ * Threads    that of the loop on which the hub is made. Before the loop runs: leat_hub_new, _start.
+ *            After it has ended: _free. Any: _stop, _mailbox, _check.
  * Units      milliseconds.
  * Errors     _new and _start return negative errors; after that the hub heals by itself.
  */
@@ -29,15 +29,17 @@ typedef struct leat_hub_options {
     const leat_limits *limits;
     leat_pg_pool_options pool;         /* the hub's own small pool: repair, comparison, trimming */
     leat_pg_listener_options listener; /* broker "postgres" */
-    leat_log *log;
+    int schema_version;                /* the newest one that this server knows */
     leat_metrics_registry *metrics;
+    leat_loop *loop;
 } leat_hub_options;
 
 /* options are copied; what they point at is borrowed for the hub's lifetime. */
 LEAT_MUST_CHECK int leat_hub_new(leat_hub **out, const leat_hub_options *options);
-/* Starts the hub's thread. */
+/* Makes all that the hub works with. If that fails, leat_hub_stop is to be called as well. */
 LEAT_MUST_CHECK int leat_hub_start(leat_hub *h);
-/* Ends the thread and waits for it; all links must be closed. */
+/* Tells the hub to close; all links must be closed. Nothing of it is left on the loop then, once
+ * that has turned. */
 void leat_hub_stop(leat_hub *h);
 void leat_hub_free(leat_hub *h);
 

@@ -6,9 +6,10 @@
  * database. It returns the history and the timeline of all positions from now on. If one of them
  * has changed, every topic begins anew. It also returns the key of the announcements.
  *
- * call -> on_answer -> adopt, or call_after with back-off. The hub is HUB_UNCONFIRMED from
- * hub_attend_start, or hub_attend_unconfirmed, until adopt. hub_attend_check calls while the hub is
- * ready, and the work goes on in the meantime.
+ * call -> on_schema -> on_answer -> adopt, or call_after with back-off. The hub is HUB_UNCONFIRMED
+ * from hub_attend_start, or hub_attend_unconfirmed, until adopt. hub_attend_check calls while the
+ * hub is ready, and the work goes on in the meantime. While the schema needs a newer server,
+ * nothing is confirmed: what attend does there, and what events mean, is not known.
  */
 #include "hub/hub_attend.h"
 
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "hub/hub_phase.h"
+#include "hub/hub_schema.h"
 #include "hub/hub_topic.h"
 #include "hub/hub_want.h"
 
@@ -45,6 +47,7 @@ enum column {
 };
 
 static void on_time(leat_deadline *d);
+static void on_schema(leat_pg_job *job, leat_pg_result *res, int err);
 static void on_answer(leat_pg_job *job, leat_pg_result *res, int err);
 
 void hub_attend_init(leat_hub *h)
@@ -80,6 +83,13 @@ static void call(leat_hub *h)
     hub_attend *a = &h->attend;
     a->state = HUB_ATTEND_CALLED;
     a->called_ms = leat_loop_now(h->loop);
+    leat_pg_job_start(&a->job, h->pool, hub_schema_sql, NULL, 0,
+                      a->called_ms + h->limits->control_timeout_ms, on_schema);
+}
+
+static void attend(leat_hub *h)
+{
+    hub_attend *a = &h->attend;
     leat_buf anchors = LEAT_BUF_INIT;
     hub_anchor_write(&h->anchors, &anchors);
     leat_pg_param params[] = {param_of(h->fingerprint), param_of(h->history),
@@ -239,6 +249,22 @@ static void call_failed(leat_hub *h, const char *why)
     call_after(h, leat_backoff_next(&a->backoff, leat_loop_random(h->loop)));
 }
 
+/* Asks for the schema again later. Nothing is confirmed until then. */
+static void wait_for_schema(leat_hub *h)
+{
+    hub_phase_set(h, HUB_UNCONFIRMED);
+    call_after(h, leat_backoff_next(&h->attend.backoff, leat_loop_random(h->loop)));
+}
+
+static void on_schema(leat_pg_job *job, leat_pg_result *res, int err)
+{
+    leat_hub *h = LEAT_CONTAINER_OF(job, leat_hub, attend.job);
+    if (hub_schema_is_too_new(h, res, err))
+        wait_for_schema(h);
+    else
+        attend(h);
+}
+
 static void on_answer(leat_pg_job *job, leat_pg_result *res, int err)
 {
     leat_hub *h = LEAT_CONTAINER_OF(job, leat_hub, attend.job);
@@ -249,6 +275,10 @@ static void on_answer(leat_pg_job *job, leat_pg_result *res, int err)
         err = take_key(h, leat_pg_result_value(res, 0, COL_KEY));
     if (err < 0) {
         call_failed(h, leat_pg_job_reason(res, err));
+        return;
+    }
+    if (h->schema_too_new) { /* hub_problems has found it out in the meantime */
+        wait_for_schema(h);
         return;
     }
     h->attend.state = HUB_ATTEND_RESTS;

@@ -33,9 +33,9 @@ bool hub_health_check(hub_health *h, leat_hub_part part, leat_buf *reason)
 {
     size_t len = reason->len;
     uv_mutex_lock(&h->lock_);
-    leat_buf_text(reason, h->troubles_[part]);
     if (part == LEAT_HUB_LISTENER && h->phase_ == HUB_UNCONNECTED)
-        leat_buf_text(reason, "down");
+        leat_buf_text(reason, h->troubles_[part][0] != '\0' ? "down: " : "down");
+    leat_buf_text(reason, h->troubles_[part]);
     if (part == LEAT_HUB_HISTORY && h->phase_ != HUB_READY && reason->len == len)
         leat_buf_text(reason, "not confirmed yet");
     uv_mutex_unlock(&h->lock_);

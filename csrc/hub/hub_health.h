@@ -26,13 +26,14 @@ typedef enum leat_hub_part {
     LEAT_HUB_LISTENER, /* announcements arrive */
     LEAT_HUB_HISTORY,  /* the database has been asked whether its history is still the same */
     LEAT_HUB_OUTBOX,   /* events can be read */
+    LEAT_HUB_SCHEMA,   /* it is one that this server can use */
     LEAT_HUB_PARTS,
 } leat_hub_part;
 
 typedef struct hub_health {
     uv_mutex_t lock_; /* of all below */
     hub_phase phase_;
-    char troubles_[LEAT_HUB_PARTS][160]; /* "": none */
+    char troubles_[LEAT_HUB_PARTS][320]; /* "": none */
 } hub_health;
 
 LEAT_MUST_CHECK int hub_health_init(hub_health *h);

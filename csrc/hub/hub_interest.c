@@ -3,13 +3,11 @@
  * given. Of conflating signals the newest is kept for it (give_kept). */
 #include "hub/hub_interest.h"
 
-#include <stdlib.h>
-
 #include "base/mem.h"
 
 hub_interest *hub_interest_new(hub_topic *t, hub_worker *w, uint64_t generation)
 {
-    hub_interest *i = leat_calloc(1, sizeof(*i));
+    hub_interest *i = leat_pool_take(t->hub->memory, sizeof(*i));
     i->topic = t;
     i->worker = w;
     i->generation = generation;
@@ -23,7 +21,7 @@ void hub_interest_free(hub_interest *i)
     leat_list_unlink(&i->topic_link);
     leat_list_unlink(&i->worker_link);
     leat_latest_free(i->kept);
-    free(i);
+    leat_pool_give(i->topic->hub->memory, i);
 }
 
 hub_interest *hub_interest_find(const hub_topic *t, const hub_worker *w, uint64_t generation)
@@ -38,7 +36,7 @@ hub_interest *hub_interest_find(const hub_topic *t, const hub_worker *w, uint64_
 
 static leat_topic_life life_of(const hub_interest *i)
 {
-    return (leat_topic_life){i->topic->entry.key, i->generation};
+    return (leat_topic_life){leat_map_key(&i->topic->entry), i->generation};
 }
 
 /* Returns false if there is no room, but will be. A signal that does not fit although there is room
@@ -68,8 +66,10 @@ static void give_kept(hub_interest *i)
 static void follow(hub_interest *i)
 {
     i->state = HUB_INTEREST_FOLLOWS;
-    if (i->topic->at.seq != LEAT_HUB_UNKNOWN)
-        hub_worker_tell_begin(i->worker, life_of(i), &i->topic->at);
+    const leat_position *at = &i->topic->at;
+    leat_named_position named = {leat_epoch_text(at->epoch), at->seq, at->revoked};
+    if (at->seq != LEAT_HUB_UNKNOWN)
+        hub_worker_tell_begin(i->worker, life_of(i), &named);
     give_kept(i);
 }
 

@@ -2,7 +2,9 @@
  * they do not always fire (pg_restore --disable-triggers does it). leat_internal.problems() knows
  * of it. What it says is logged when it changes, and counted.
  *
- * on_time -> on_problems, and again after compare_interval_ms.
+ * The schema can become too new for this server in the same way, which is asked first.
+ *
+ * on_time -> on_schema -> on_problems, and again after compare_interval_ms.
  */
 #include "hub/hub_problems.h"
 
@@ -10,6 +12,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "hub/hub_attend.h"
+#include "hub/hub_schema.h"
 
 enum { NOT_READY_MS = 500, LOGGED_AT_ONCE = 10 };
 
@@ -17,6 +21,7 @@ static const char sql[] = "select p.severity, p.problem, p.remedy from leat_inte
                           " where p.severity operator(pg_catalog.<>) 'note'::pg_catalog.text";
 
 static void on_time(leat_deadline *d);
+static void on_schema(leat_pg_job *job, leat_pg_result *res, int err);
 static void on_problems(leat_pg_job *job, leat_pg_result *res, int err);
 
 void hub_problems_init(leat_hub *h)
@@ -42,14 +47,31 @@ void hub_problems_stop(leat_hub *h)
     leat_buf_close(&h->problems.logged);
 }
 
+static void ask(leat_hub *h, const char *question, leat_pg_job_cb cb)
+{
+    uint64_t deadline_ms = leat_loop_now(h->loop) + h->limits->control_timeout_ms;
+    leat_pg_job_start(&h->problems.job, h->pool, question, NULL, 0, deadline_ms, cb);
+}
+
 static void on_time(leat_deadline *d)
 {
     leat_hub *h = LEAT_CONTAINER_OF(d, leat_hub, problems.deadline);
-    uint64_t deadline_ms = leat_loop_now(h->loop) + h->limits->control_timeout_ms;
     if (h->phase == HUB_READY)
-        leat_pg_job_start(&h->problems.job, h->pool, sql, NULL, 0, deadline_ms, on_problems);
+        ask(h, hub_schema_sql, on_schema);
     else
         ask_after(h, NOT_READY_MS);
+}
+
+/* If it is too new, the calls of attend ask on. */
+static void on_schema(leat_pg_job *job, leat_pg_result *res, int err)
+{
+    leat_hub *h = LEAT_CONTAINER_OF(job, leat_hub, problems.job);
+    if (!hub_schema_is_too_new(h, res, err)) {
+        ask(h, sql, on_problems);
+        return;
+    }
+    hub_attend_unconfirmed(h);
+    ask_after(h, NOT_READY_MS);
 }
 
 static void log_problem(const leat_pg_result *res, int row)

@@ -73,7 +73,7 @@ static void ask_for_wanted(leat_hub *h, leat_history *f)
     while (leat_history_count(f) < BATCH_TOPICS && (t = hub_want_take(h)) != NULL) {
         if (t->heard == t->at.seq) /* nothing was known to be missing */
             t->lost = true;
-        leat_history_ask(f, t->entry.key, t->at.seq);
+        leat_history_ask(f, leat_map_key(&t->entry), t->at.seq);
     }
     if (leat_history_count(f) == 0) /* a probe: where the topic stands, and no event of it */
         leat_history_ask(f, leat_slice_of(PROBE_TOPIC), LEAT_SEQ_MAX);

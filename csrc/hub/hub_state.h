@@ -50,24 +50,29 @@ typedef enum hub_query {
     HUB_ASKED_TOO_EARLY,   /* it asks, but may have looked too early: the next one will ask again */
 } hub_query;
 
+/* What waits until something that came before it is given. */
+typedef struct hub_waiting {
+    hub_pending pending; /* events beyond at.seq */
+    hub_held held;       /* signals that came behind such events; none while it is unplaced */
+} hub_waiting;
+
 typedef struct hub_topic {
-    leat_map_entry entry; /* in hub->topics; its key points at name */
+    leat_map_entry entry; /* in hub->topics; its key is name */
     leat_hub *hub;
-    char *name;
-    hub_standing standing;
-    hub_query query;
-    char *epoch; /* the epoch of all below, as clients see it; NULL while it is unknown */
-    leat_named_position at; /* what was given to the workers last: seq, or LEAT_HUB_UNKNOWN */
-    int64_t heard;          /* the highest seq that anything told of */
-    int64_t announced;      /* the highest seq that was announced */
-    hub_pending pending;    /* events beyond at.seq */
-    hub_held held;          /* signals that came behind such events; none while it is unplaced */
-    bool lost;           /* an announcement was lost, or may have been: the events that the outbox
-                            brings count as repaired */
-    int64_t read_to;     /* the highest seq that a read, or the outbox, has seen */
-    uint64_t read_ms;    /* when one of them last saw the topic */
-    leat_list interests; /* hub_interest by topic_link */
-    leat_list want_link; /* in hub->want.next or .shortly, or in none (hub_query says which) */
+    leat_position at;     /* what was given to the workers last: seq, or LEAT_HUB_UNKNOWN. epoch: of
+                             all below; held, NULL while it is unknown */
+    int64_t heard;        /* the highest seq that anything told of */
+    int64_t announced;    /* the highest seq that was announced */
+    int64_t read_to;      /* the highest seq that a read, or the outbox, has seen */
+    uint64_t read_ms;     /* when one of them last saw the topic */
+    hub_waiting *waiting; /* NULL: nothing has had to wait */
+    leat_list interests;  /* hub_interest by topic_link */
+    leat_list want_link;  /* in hub->want.next or .shortly, or in none (hub_query says which) */
+    uint8_t standing;     /* a hub_standing */
+    uint8_t query;        /* a hub_query */
+    bool lost;            /* an announcement was lost, or may have been: the events that the outbox
+                             brings count as repaired */
+    char name[];
 } hub_topic;
 
 typedef enum hub_interest_state {
@@ -142,28 +147,29 @@ struct leat_hub {
     const leat_limits *limits;
     leat_pg_pool_options pool_options;
     leat_pg_listener_options listener_options;
-    leat_log *log;
     leat_metrics *metrics;
-    uv_loop_t uv;
     leat_loop *loop;
-    uv_thread_t thread;
-    bool started; /* there is a thread, whose loop leat_hub_stop ends */
     leat_mailbox *mailbox;
     leat_pg_pool *pool;
     leat_broker *broker;
     hub_phase phase;
     hub_health health;
     leat_list workers; /* hub_worker by hub_link */
+    leat_pool *memory; /* the loop's, for topics and interests */
     leat_map topics;   /* hub_topic by name */
+    leat_map epochs;   /* of these topics */
     hub_anchors anchors;
-    char timeline[9];  /* as leat_internal.attend said last; "": it was not called yet */
-    char history[9];   /* likewise */
-    char *fingerprint; /* likewise; NULL before */
+    char timeline[9];    /* as leat_internal.attend said last; "": it was not called yet */
+    char history[9];     /* likewise */
+    char *fingerprint;   /* likewise; NULL before */
+    int schema_version;  /* the newest one that this server knows */
+    bool schema_too_new; /* the database has one that needs a newer server (hub_schema.h) */
     hub_want want;
     hub_repair repair;
     hub_attend attend;
     hub_problems problems;
     leat_deadline trim_deadline; /* the next batch of trimming */
+    uint64_t trim_began_ms;      /* the last one */
     leat_trim trim;
 };
 

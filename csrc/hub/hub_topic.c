@@ -40,12 +40,11 @@ hub_topic *hub_topic_find(leat_hub *h, leat_slice name)
 
 static hub_topic *make_topic(leat_hub *h, leat_slice name)
 {
-    hub_topic *t = leat_calloc(1, sizeof(*t));
+    hub_topic *t = leat_pool_take(h->memory, sizeof(*t) + name.len);
     t->hub = h;
-    t->name = leat_memdup(name.at, name.len);
+    memcpy(t->name, name.at, name.len);
     t->at.seq = LEAT_HUB_UNKNOWN;
     t->at.revoked = LEAT_NEVER_REVOKED;
-    hub_held_init(&t->held);
     leat_list_init(&t->interests);
     leat_list_init(&t->want_link);
     leat_map_add(&h->topics, &t->entry, (leat_slice){t->name, name.len});
@@ -56,11 +55,13 @@ static void free_topic(hub_topic *t)
 {
     leat_map_remove(&t->hub->topics, &t->entry);
     hub_want_forget(t);
-    hub_pending_clear(&t->pending);
-    hub_held_clear(&t->held);
-    free(t->epoch);
-    free(t->name);
-    free(t);
+    if (t->waiting != NULL) {
+        hub_pending_clear(&t->waiting->pending);
+        hub_held_clear(&t->waiting->held);
+        free(t->waiting);
+    }
+    leat_epoch_unref(t->at.epoch);
+    leat_pool_give(t->hub->memory, t);
 }
 
 void hub_topic_arm(leat_hub *h, hub_worker *w, leat_topic_life life)
@@ -125,12 +126,30 @@ static void dispute(hub_topic *t)
     t->standing = is_placed(t) ? HUB_DISPUTED : HUB_UNPLACED_DISPUTED;
 }
 
-/* Takes over the text. */
-static void set_epoch(hub_topic *t, char *epoch)
+static void set_epoch(hub_topic *t, leat_slice text)
 {
-    free(t->epoch);
-    t->epoch = epoch;
-    t->at.epoch = epoch == NULL ? (leat_slice){NULL, 0} : leat_slice_of(epoch);
+    leat_epoch_unref(t->at.epoch);
+    t->at.epoch = text.at == NULL ? NULL : leat_epoch_of(&t->hub->epochs, text);
+}
+
+static bool has_epoch(const hub_topic *t, leat_slice text)
+{
+    return leat_slice_equal(leat_epoch_text(t->at.epoch), text);
+}
+
+static hub_waiting *waiting_of(hub_topic *t)
+{
+    if (t->waiting == NULL) {
+        t->waiting = leat_calloc(1, sizeof(*t->waiting));
+        hub_held_init(&t->waiting->held);
+    }
+    return t->waiting;
+}
+
+/* Takes the reference. */
+static void let_wait(hub_topic *t, leat_event *e)
+{
+    hub_pending_add(&waiting_of(t)->pending, e, t->hub->limits->hub_pending_bytes);
 }
 
 /* Forgets all that is known of the topic, because something was told of another numbering. It is
@@ -138,14 +157,15 @@ static void set_epoch(hub_topic *t, char *epoch)
  */
 static void forget_numbering(hub_topic *t)
 {
-    hub_pending_clear(&t->pending);
+    if (t->waiting != NULL)
+        hub_pending_clear(&t->waiting->pending);
     t->standing = HUB_UNPLACED;
     t->at.seq = LEAT_HUB_UNKNOWN;
     t->at.revoked = LEAT_NEVER_REVOKED;
     t->heard = t->announced = 0;
     t->lost = false;
     t->read_to = 0;
-    set_epoch(t, NULL);
+    set_epoch(t, (leat_slice){NULL, 0});
     hub_want_forget(t);
     hub_want_next(t);
 }
@@ -154,26 +174,27 @@ static void forget_numbering(hub_topic *t)
  * with the timeline before it ("TTTTTTTT-E"). */
 static bool is_announced_epoch(const hub_topic *t, leat_slice announced)
 {
-    leat_slice full = t->at.epoch;
+    leat_slice full = leat_epoch_text(t->at.epoch);
     return full.len == announced.len + TIMELINE_PART &&
            memcmp(full.at + TIMELINE_PART, announced.at, announced.len) == 0 &&
            memcmp(full.at, t->hub->timeline, TIMELINE_PART - 1) == 0;
 }
 
-static char *full_epoch(const leat_hub *h, leat_slice announced)
+static void set_announced_epoch(hub_topic *t, leat_slice announced)
 {
-    leat_buf b = LEAT_BUF_INIT;
-    leat_buf_text(&b, h->timeline);
-    leat_buf_char(&b, '-');
-    leat_buf_slice(&b, announced);
-    return leat_buf_detach(&b, NULL);
+    leat_buf full = LEAT_BUF_INIT;
+    leat_buf_text(&full, t->hub->timeline);
+    leat_buf_char(&full, '-');
+    leat_buf_slice(&full, announced);
+    set_epoch(t, leat_buf_view(&full));
+    leat_buf_close(&full);
 }
 
 /* Gives the signals that came behind the event with that seq, or behind an earlier one. */
 static void give_held(hub_topic *t, int64_t seq)
 {
     leat_event *signal;
-    while ((signal = hub_held_take(&t->held, seq)) != NULL)
+    while (t->waiting != NULL && (signal = hub_held_take(&t->waiting->held, seq)) != NULL)
         hub_interest_give(t, signal, LEAT_HUB_SIGNAL);
 }
 
@@ -212,7 +233,7 @@ static void give_or_keep(hub_topic *t, leat_event *e)
     if (leat_event_seq(e) == t->at.seq + 1 && t->standing == HUB_IN_ORDER)
         give_next(t, e);
     else
-        hub_pending_add(&t->pending, e, t->hub->limits->hub_pending_bytes);
+        let_wait(t, e);
 }
 
 /* Gives the waiting events that are next, then asks for those that are missing. */
@@ -221,8 +242,8 @@ static void advance(hub_topic *t)
     if (!is_placed(t))
         return;
     leat_event *e;
-    while (t->standing == HUB_IN_ORDER &&
-           (e = hub_pending_take(&t->pending, t->at.seq + 1)) != NULL)
+    while (t->standing == HUB_IN_ORDER && t->waiting != NULL &&
+           (e = hub_pending_take(&t->waiting->pending, t->at.seq + 1)) != NULL)
         give_next(t, e);
     if (t->standing == HUB_IN_ORDER) /* a dispute may have ended without another event */
         give_held(t, t->at.seq);
@@ -256,9 +277,11 @@ static leat_event *event_of(const hub_topic *t, const leat_announcement *a)
     bool oversize = a->kind == LEAT_ANNOUNCE_EVENT && a->data.len > t->hub->limits->max_event_bytes;
     if (a->kind == LEAT_ANNOUNCE_CONFLATING)
         return leat_v1_conflating(a->topic, a->key, a->data);
-    if (oversize)
-        return leat_v1_event(LEAT_EVENT_OVERSIZE, a->topic, a->seq, leat_slice_of("null"));
-    return leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
+    leat_event *e =
+        oversize ? leat_v1_event(LEAT_EVENT_OVERSIZE, a->topic, a->seq, leat_slice_of("null"))
+                 : leat_v1_event(kind_of(a->kind), a->topic, a->seq, a->data);
+    leat_event_set_at(e, a->at);
+    return e;
 }
 
 /* A read, or the outbox, has seen the topic at seq. */
@@ -296,15 +319,15 @@ static void note_heard(hub_topic *t, int64_t seq)
  * placed and has another epoch: then the outbox is asked which of the two is true. */
 static bool adopt_announced_epoch(hub_topic *t, leat_slice epoch)
 {
-    if (t->epoch != NULL && is_announced_epoch(t, epoch))
+    if (t->at.epoch != NULL && is_announced_epoch(t, epoch))
         return true;
     if (is_placed(t)) {
         hub_want_again(t);
         return false;
     }
-    if (t->epoch != NULL)
+    if (t->at.epoch != NULL)
         forget_numbering(t);
-    set_epoch(t, full_epoch(t->hub, epoch));
+    set_announced_epoch(t, epoch);
     return true;
 }
 
@@ -334,7 +357,8 @@ static void announce_signal(hub_topic *t, leat_event *signal)
         hub_interest_give(t, signal, LEAT_HUB_SIGNAL);
         return;
     }
-    size_t n = hub_held_add(&t->held, signal, t->heard, t->hub->limits->hub_pending_bytes);
+    size_t n =
+        hub_held_add(&waiting_of(t)->held, signal, t->heard, t->hub->limits->hub_pending_bytes);
     leat_metrics_add(t->hub->metrics, LEAT_M_SIGNALS_DROPPED, (int64_t)n);
 }
 
@@ -359,12 +383,13 @@ static int64_t later(int64_t a, int64_t b)
 
 static void place(hub_topic *t, const leat_named_position *at)
 {
-    if (t->epoch != NULL && !leat_slice_equal(t->at.epoch, at->epoch))
+    if (t->at.epoch != NULL && !has_epoch(t, at->epoch))
         forget_numbering(t);
-    if (t->epoch == NULL)
-        set_epoch(t, leat_memdup(at->epoch.at, at->epoch.len));
+    if (t->at.epoch == NULL)
+        set_epoch(t, at->epoch);
     t->standing = is_disputed(t) ? HUB_DISPUTED : HUB_IN_ORDER;
-    t->at.seq = hub_pending_reaches_back(&t->pending, at->seq);
+    t->at.seq =
+        t->waiting == NULL ? at->seq : hub_pending_reaches_back(&t->waiting->pending, at->seq);
     t->at.revoked = at->revoked;
     t->heard = later(t->heard, at->seq);
     note_read(t, at->seq);
@@ -381,7 +406,7 @@ void hub_topic_position(leat_hub *h, leat_slice name, const leat_named_position 
         return;
     if (!is_placed(t))
         place(t, at);
-    else if (!leat_slice_equal(t->at.epoch, at->epoch))
+    else if (!has_epoch(t, at->epoch))
         hub_want_again(t); /* the outbox knows which of the two is true */
     else if (at->seq > t->heard)
         hub_want_shortly(t); /* its announcement is most likely on its way */
@@ -391,11 +416,12 @@ void hub_topic_position(leat_hub *h, leat_slice name, const leat_named_position 
 
 void hub_topic_fetched(hub_topic *t, const leat_history_row *row)
 {
-    if (!row->has_event || row->seq <= t->at.seq || !leat_slice_equal(t->at.epoch, row->head.epoch))
+    if (!row->has_event || row->seq <= t->at.seq || !has_epoch(t, row->head.epoch))
         return; /* of another numbering: hub_topic_fetched_all sees to it */
-    leat_event *e = leat_v1_event(row->kind, t->entry.key, row->seq, row->data);
+    leat_event *e = leat_v1_event(row->kind, leat_map_key(&t->entry), row->seq, row->data);
+    leat_event_set_at(e, row->at);
     if (row->seq != t->at.seq + 1) {
-        hub_pending_add(&t->pending, e, t->hub->limits->hub_pending_bytes);
+        let_wait(t, e);
         return;
     }
     if (t->lost)
@@ -405,7 +431,7 @@ void hub_topic_fetched(hub_topic *t, const leat_history_row *row)
 
 static bool is_of_other_numbering(const hub_topic *t, const leat_history_row *last)
 {
-    return !leat_slice_equal(t->at.epoch, last->head.epoch) || last->head.seq < last->after;
+    return !has_epoch(t, last->head.epoch) || last->head.seq < last->after;
 }
 
 /* True if the outbox no longer has the event that is next. */

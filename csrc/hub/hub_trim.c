@@ -3,14 +3,21 @@
  */
 #include "hub/hub_trim.h"
 
+#include <string.h>
+
 #include "base/log.h"
+
+/* After a full batch, the pause is four times as long as the batch took: trimming takes a fifth of
+ * a session's time, as long as a batch takes no more than 125 ms. Beyond that it takes more, so
+ * that it does not fall behind. */
+enum { PAUSE_FACTOR = 4, LEAST_PAUSE_MS = 20, MOST_PAUSE_MS = 500 };
 
 /* Every call looks at the events of the last ten seconds once more. So there is a backlog only if
  * an event that is older than BACKLOG_S was not looked at. */
-enum { FULL_BATCH_MS = 20, BACKLOG_MS = 200, BACKLOG_S = 15 };
+enum { BACKLOG_MS = 200, BACKLOG_S = 15 };
 
 static void on_time(leat_deadline *d);
-static void on_trimmed(leat_trim *t, const leat_trimmed *done, int err, const char *sqlstate);
+static void on_trimmed(leat_trim *t, const leat_trimmed *done, int err, const char *why);
 
 void hub_trim_init(leat_hub *h)
 {
@@ -42,23 +49,34 @@ static void on_time(leat_deadline *d)
         trim_after(h, limits->trim_interval_ms);
         return;
     }
+    h->trim_began_ms = leat_loop_now(h->loop);
     leat_trim_start(&h->trim, h->pool, limits->retention_s, limits->retention_events,
-                    leat_loop_now(h->loop) + limits->control_timeout_ms, on_trimmed);
+                    h->trim_began_ms + limits->control_timeout_ms, on_trimmed);
+}
+
+static uint64_t pause_of_batch(uint64_t took_ms)
+{
+    uint64_t ms = PAUSE_FACTOR * took_ms;
+    if (ms < LEAST_PAUSE_MS)
+        return LEAST_PAUSE_MS;
+    return ms < MOST_PAUSE_MS ? ms : MOST_PAUSE_MS;
 }
 
 static uint64_t pause_after(const leat_hub *h, const leat_trimmed *done)
 {
     uint64_t interval_ms = h->limits->trim_interval_ms;
     if (done->full)
-        return FULL_BATCH_MS;
+        return pause_of_batch(leat_loop_now(h->loop) - h->trim_began_ms);
     return done->backlog_s > BACKLOG_S && interval_ms > BACKLOG_MS ? BACKLOG_MS : interval_ms;
 }
 
-static void on_trimmed(leat_trim *t, const leat_trimmed *done, int err, const char *sqlstate)
+static void on_trimmed(leat_trim *t, const leat_trimmed *done, int err, const char *why)
 {
     leat_hub *h = LEAT_CONTAINER_OF(t, leat_hub, trim);
     if (err < 0) {
-        LEAT_LOG_WARN("hub", "trimming the outbox failed sqlstate=%s", sqlstate);
+        char quoted[256];
+        LEAT_LOG_WARN("hub", "trimming the outbox failed err=%s",
+                      leat_log_quote(quoted, sizeof(quoted), why, strlen(why)));
     } else {
         leat_metrics_set(h->metrics, LEAT_M_TRIM_BACKLOG, done->backlog_s);
         leat_metrics_set(h->metrics, LEAT_M_OUTBOX_TOPICS, done->topics);

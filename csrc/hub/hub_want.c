@@ -28,7 +28,7 @@ static void set_query(hub_topic *t, hub_query query)
 {
     hub_want *want = &t->hub->want;
     leat_list_unlink(&t->want_link);
-    t->query = query;
+    t->query = (uint8_t)query;
     if (query == HUB_ASKED_NEXT)
         leat_list_push(&want->next, &t->want_link);
     else if (query == HUB_ASKED_SHORTLY)
@@ -44,7 +44,7 @@ static bool is_placed(const hub_topic *t)
  * is not ready. So it is scheduled again. */
 void hub_want_next(hub_topic *t)
 {
-    switch (t->query) {
+    switch ((hub_query)t->query) {
     case HUB_NOT_ASKED:
     case HUB_ASKED_WHEN_PLACED:
     case HUB_ASKED_SHORTLY:

@@ -13,6 +13,7 @@ hub_worker *hub_worker_new(leat_loop *loop, leat_line *line, size_t kept_bytes,
     hub_worker *w = leat_calloc(1, sizeof(*w));
     w->loop = loop;
     w->line = line;
+    w->metrics = metrics;
     line->hub_end = w;
     leat_latest_store_init(&w->kept, kept_bytes, metrics);
     leat_list_init(&w->hub_link);
@@ -35,7 +36,9 @@ static void send_unsent(hub_worker *w)
 {
     leat_hub_mail *m = w->unsent;
     w->unsent = NULL;
-    leat_hub_mail_post(w->line->worker, m);
+    /* The worker takes them off: the sum over all threads is what is on its way. */
+    leat_metrics_add(w->metrics, LEAT_M_MAIL_BYTES, (int64_t)m->bytes);
+    leat_hub_mail_post(w->line, m);
 }
 
 static void on_turn_end(leat_sweep *s)

@@ -19,6 +19,7 @@ typedef struct hub_worker {
     leat_list interests; /* hub_interest by worker_link */
     leat_loop *loop;
     leat_line *line;
+    leat_metrics *metrics;
     leat_latest_store kept; /* what is kept for the worker while it is behind */
     leat_hub_mail *unsent;  /* NULL: nothing was said in this turn */
     leat_sweep send;

@@ -29,6 +29,7 @@ struct leat_loop {
     uv_idle_t idle;    /* active while there are such, or: */
     leat_list later;   /* sweeps of later turns, the one that waits longest first */
     leat_random random;
+    leat_pool *pool;
     uint64_t turn;
     int open_handles;
     void (*done)(void *arg);
@@ -88,6 +89,7 @@ int leat_loop_new(leat_loop **out, uv_loop_t *uv)
     if (err < 0)
         goto no_deadlines;
     l->uv = uv;
+    l->pool = leat_pool_new(LEAT_PLAIN_POOL);
     leat_list_init(&l->sweeps);
     leat_list_init(&l->outputs);
     leat_list_init(&l->next);
@@ -120,6 +122,7 @@ static void drop_handle(void *arg)
         return;
     void (*done)(void *) = l->done;
     void *done_arg = l->done_arg;
+    leat_pool_free(l->pool);
     free(l);
     if (done != NULL)
         done(done_arg);
@@ -178,6 +181,11 @@ void leat_loop_at(leat_loop *l, leat_deadline *d, uint64_t at_ms, leat_deadline_
 void leat_loop_after(leat_loop *l, leat_deadline *d, uint64_t ms, leat_deadline_cb cb)
 {
     leat_deadline_arm(l->deadlines, d, uv_now(l->uv) + ms, cb);
+}
+
+leat_pool *leat_loop_pool(leat_loop *l)
+{
+    return l->pool;
 }
 
 leat_random *leat_loop_random(leat_loop *l)

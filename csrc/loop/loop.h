@@ -1,6 +1,7 @@
 /* loop.h - a uv loop, whose clock is read once a turn, with work at the end of a turn.
  *
- * Ownership  the thread owns the uv loop; leat_loop_close frees what leat_loop_new added.
+ * Ownership  the thread owns the uv loop; leat_loop_close frees what leat_loop_new added. By then
+ *            all objects of its pool have been given back.
  * Threads    loop thread only.
  * Units      milliseconds of the loop's monotonic clock.
  * Errors     negative UV_E*.
@@ -8,12 +9,14 @@
 #ifndef LEAT_LOOP_LOOP_H
 #define LEAT_LOOP_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <uv.h>
 
 #include "base/err.h"
 #include "base/list.h"
+#include "base/pool.h"
 #include "base/random.h"
 #include "loop/deadline.h"
 #include "loop/watch.h"
@@ -47,6 +50,9 @@ leat_watches *leat_loop_watches(leat_loop *l);
 void leat_loop_at(leat_loop *l, leat_deadline *d, uint64_t at_ms, leat_deadline_cb cb);
 void leat_loop_after(leat_loop *l, leat_deadline *d, uint64_t ms, leat_deadline_cb cb);
 
+/* For objects of which the loop's thread has very many. */
+leat_pool *leat_loop_pool(leat_loop *l);
+
 /* For jitter: the loop's own generator, seeded from the system when the loop was made. */
 leat_random *leat_loop_random(leat_loop *l);
 
@@ -65,6 +71,10 @@ void leat_sweep_schedule_later(leat_loop *l, leat_sweep *s);
 /* Runs s once at the end of the next turn, which begins without waiting. For the rest of work that
  * has had its share of this turn: what has come for others meanwhile is handled first. */
 void leat_sweep_schedule_next(leat_loop *l, leat_sweep *s);
+static inline bool leat_sweep_is_scheduled(const leat_sweep *s)
+{
+    return !leat_list_empty(&s->link_);
+}
 void leat_sweep_cancel(leat_sweep *s);
 
 #endif

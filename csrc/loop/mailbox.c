@@ -1,7 +1,7 @@
 /* mailbox.c - leat_mailbox_post appends to `posted` under the lock and wakes the loop. on_async
  * moves all messages at once to `taken`, which only the receiving thread uses, and delivers them
- * from there. leat_mailbox_close delivers from the same list, even if a receiver calls it in the
- * middle of a delivery; this keeps the order.
+ * from there. leat_mailbox_post_here appends to `taken` itself. leat_mailbox_close delivers from
+ * the same list, even if a receiver calls it in the middle of a delivery; this keeps the order.
  */
 #include "loop/mailbox.h"
 
@@ -14,6 +14,7 @@ struct leat_mailbox {
     leat_mailbox_cb cb;
     void *arg;
     leat_list taken;
+    leat_sweep here; /* delivers what was posted on the receiving loop */
     void (*done)(void *arg);
     void *done_arg;
     bool closed; /* the handle is gone */
@@ -51,6 +52,11 @@ static void on_async(uv_async_t *async)
     deliver(m);
 }
 
+static void on_turn_end(leat_sweep *s)
+{
+    deliver(LEAT_CONTAINER_OF(s, leat_mailbox, here));
+}
+
 int leat_mailbox_new(leat_mailbox **out, uv_loop_t *uv, leat_mailbox_cb cb, void *arg)
 {
     leat_mailbox *m = leat_calloc(1, sizeof(*m));
@@ -65,6 +71,7 @@ int leat_mailbox_new(leat_mailbox **out, uv_loop_t *uv, leat_mailbox_cb cb, void
     m->arg = arg;
     leat_list_init(&m->taken);
     leat_list_init(&m->posted);
+    leat_sweep_init(&m->here, on_turn_end);
     m->open = true;
     *out = m;
     return 0;
@@ -93,6 +100,7 @@ void leat_mailbox_close(leat_mailbox *m, void (*done)(void *arg), void *arg)
 
     m->done = done;
     m->done_arg = arg;
+    leat_sweep_cancel(&m->here);
     take_posted(m);
     deliver(m);
     uv_close((uv_handle_t *)&m->async, on_closed);
@@ -120,4 +128,20 @@ bool leat_mailbox_post(leat_mailbox *m, leat_mail *mail)
     }
     uv_mutex_unlock(&m->lock);
     return open;
+}
+
+bool leat_mailbox_is_on(const leat_mailbox *m, const uv_loop_t *uv)
+{
+    return m->async.loop == uv;
+}
+
+/* `open` is written on this thread alone, so it may be read without the lock. */
+bool leat_mailbox_post_here(leat_mailbox *m, leat_loop *loop, leat_mail *mail)
+{
+    LEAT_ASSERT(leat_mailbox_is_on(m, leat_loop_uv(loop)));
+    if (!m->open)
+        return false;
+    leat_list_push(&m->taken, &mail->link_);
+    leat_sweep_schedule(loop, &m->here);
+    return true;
 }

@@ -2,11 +2,13 @@
  *
  * Ownership  a message is embedded in an allocation of its sender. It belongs to the mailbox from
  *            leat_mailbox_post on, and to the receiver from its callback on.
- * Threads    post: any thread. Everything else: the receiving loop's thread.
+ * Threads    _post: any thread. Everything else: the receiving loop's thread.
  * Units      messages.
- * Errors     post returns false once the mailbox is closed: the message stays the sender's.
+ * Errors     both ways of posting return false once the mailbox is closed: the message stays the
+ *            sender's.
  *
- * Messages of one sender arrive in the order in which they were posted.
+ * Messages of one sender arrive in the order in which they were posted, if it always uses the same
+ * way of posting.
  */
 #ifndef LEAT_LOOP_MAILBOX_H
 #define LEAT_LOOP_MAILBOX_H
@@ -17,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "loop/loop.h"
 
 typedef struct leat_mailbox leat_mailbox;
 
@@ -37,5 +40,11 @@ void leat_mailbox_close(leat_mailbox *m, void (*done)(void *arg), void *arg);
 void leat_mailbox_free(leat_mailbox *m);
 
 LEAT_MUST_CHECK bool leat_mailbox_post(leat_mailbox *m, leat_mail *mail);
+
+/* True if uv is the receiving loop. */
+bool leat_mailbox_is_on(const leat_mailbox *m, const uv_loop_t *uv);
+/* For a sender on the receiving loop: the message is delivered by a sweep of this turn, so that the
+ * loop need not be woken. */
+LEAT_MUST_CHECK bool leat_mailbox_post_here(leat_mailbox *m, leat_loop *loop, leat_mail *mail);
 
 #endif

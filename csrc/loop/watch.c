@@ -1,8 +1,9 @@
 /* watch.c - an epoll set of our own, which uv polls as if it were one socket.
  *
  *   leat_watch_open   adds the socket to the set
- *   on_poll           uv says that a socket of the set is ready: tells each watch whose turn it is
- *   leat_watch_close  takes the socket out. What epoll_wait has already returned for it is skipped
+ *   on_poll           uv says that a socket of the set is ready: tells each watch whose turn it is,
+ *                     until the turn's time for that is used up
+ *   leat_watch_close  takes the socket out, also of those that were found and wait to be served
  *
  * With no events at all, the set would still report errors, in each turn again. So these are then
  * reported by edge, and not passed on.
@@ -10,17 +11,25 @@
 #include "loop/watch.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
-enum { READY_A_TURN = 512 };
+enum { READY_AT_ONCE = 128 };
+
+/* Of each turn, for all sockets. The last one that is served may exceed it. */
+#define SERVE_NS UINT64_C(1000000)
 
 struct leat_watches {
     uv_poll_t poll;
     int set;
+    struct epoll_event found[READY_AT_ONCE]; /* those from `at` on wait to be served */
+    size_t at, n_found;
+    bool found_all; /* in this turn */
+    uint16_t turn;  /* when the numbers come round, a socket may lose a turn */
     size_t count;
     void (*done)(void *arg);
     void *done_arg;
@@ -49,19 +58,54 @@ static unsigned ready_of(uint32_t events, uint32_t wanted)
     return wanted == 0 ? 0 : ready;
 }
 
+/* Epoll names those first that were named longest ago. */
+static void find_some(leat_watches *set)
+{
+    int n = epoll_wait(set->set, set->found, READY_AT_ONCE, 0);
+    set->at = 0;
+    set->n_found = n < 0 ? 0 : (size_t)n;
+    set->found_all = n < READY_AT_ONCE;
+}
+
+/* Returns false if no other waits: one that was served in this turn already is the end of the row.
+ */
+static bool serve_one(leat_watches *set)
+{
+    if (set->at == set->n_found && !set->found_all)
+        find_some(set);
+    if (set->at == set->n_found)
+        return false;
+    const struct epoll_event *e = &set->found[set->at];
+    leat_watch *w = e->data.ptr;
+    if (w != NULL && w->turn_ == set->turn)
+        return false;
+    set->at++;
+    unsigned ready = w == NULL ? 0 : ready_of(e->events, w->events_);
+    if (w != NULL)
+        w->turn_ = set->turn;
+    if (ready != 0)
+        w->cb_(w, ready);
+    return true;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     leat_watches *set = poll->data;
     (void)status;
     (void)events;
-    LEAT_UNINITIALIZED struct epoll_event found[READY_A_TURN];
-    int n = epoll_wait(set->set, found, READY_A_TURN, 0);
-    for (int i = 0; i < n; i++) {
-        leat_watch *w = found[i].data.ptr;
-        unsigned ready = w->socket_ < 0 ? 0 : ready_of(found[i].events, w->events_);
-        if (ready != 0)
-            w->cb_(w, ready);
-    }
+    uint64_t end_ns = uv_hrtime() + SERVE_NS;
+    set->turn++;
+    set->found_all = false;
+    while (serve_one(set) && uv_hrtime() < end_ns)
+        continue;
+}
+
+/* What was found of it is not to be told. */
+static void forget(leat_watches *set, const leat_watch *w)
+{
+    for (size_t i = set->at; i < set->n_found; i++)
+        if (set->found[i].data.ptr == w)
+            set->found[i].data.ptr = NULL;
 }
 
 int leat_watches_new(leat_watches **out, uv_loop_t *uv)
@@ -108,7 +152,7 @@ int leat_watch_open(leat_watches *set, leat_watch *w, int socket, unsigned event
     struct epoll_event event = {.events = epoll_events(events), .data.ptr = w};
     if (epoll_ctl(set->set, EPOLL_CTL_ADD, socket, &event) < 0)
         return -errno;
-    *w = (leat_watch){cb, socket, events};
+    *w = (leat_watch){cb, socket, (uint16_t)events, (uint16_t)(set->turn - 1)};
     if (set->count++ == 0)
         uv_ref((uv_handle_t *)&set->poll);
     return 0;
@@ -120,12 +164,13 @@ void leat_watch_set(leat_watches *set, leat_watch *w, unsigned events)
         return;
     struct epoll_event event = {.events = epoll_events(events), .data.ptr = w};
     LEAT_ASSERT(epoll_ctl(set->set, EPOLL_CTL_MOD, w->socket_, &event) == 0);
-    w->events_ = events;
+    w->events_ = (uint16_t)events;
 }
 
 void leat_watch_close(leat_watches *set, leat_watch *w)
 {
     epoll_ctl(set->set, EPOLL_CTL_DEL, w->socket_, NULL);
+    forget(set, w);
     w->socket_ = -1;
     if (--set->count == 0)
         uv_unref((uv_handle_t *)&set->poll);

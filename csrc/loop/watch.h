@@ -8,6 +8,9 @@
  * For sockets that are many: a watch is 16 bytes, and opening it is one system call. A uv_poll_t is
  * ten times as large and costs four. Polling is by level, as with uv_poll_t: what is left is
  * reported again in the next turn.
+ *
+ * A turn serves sockets for one millisecond. The others come first in the next turn: so a crowd
+ * that is always ready delays nothing else for long, neither mail nor timers nor what is sent.
  */
 #ifndef LEAT_LOOP_WATCH_H
 #define LEAT_LOOP_WATCH_H
@@ -33,7 +36,8 @@ typedef void (*leat_watch_cb)(leat_watch *w, unsigned ready);
 struct leat_watch {
     leat_watch_cb cb_;
     int socket_; /* -1: closed */
-    uint32_t events_;
+    uint16_t events_;
+    uint16_t turn_; /* the last one in which it was served */
 };
 
 /* One set a loop. It keeps the loop alive while it has a watch. */

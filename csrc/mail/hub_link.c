@@ -17,6 +17,7 @@
 
 struct leat_hub_link {
     leat_line line;
+    leat_metrics *metrics;
     leat_hub_link_cb cb;
     void *arg;
     bool closing; /* leat_hub_link_close was called: news are dropped */
@@ -26,24 +27,26 @@ struct leat_hub_link {
 
 static void on_mail(void *arg, leat_mail *mail);
 
-static void post(leat_hub_link *l, leat_worker_mail *m)
+size_t leat_hub_link_mail_bytes(const leat_hub_link *l)
 {
-    leat_worker_mail_post(l->line.hub, m);
+    return leat_line_bytes(&l->line);
 }
 
-int leat_hub_link_open(leat_hub_link **out, leat_mailbox *hub, size_t max_bytes, uv_loop_t *uv,
-                       leat_hub_link_cb cb, void *arg)
+int leat_hub_link_open(leat_hub_link **out, leat_mailbox *hub, size_t max_bytes, leat_loop *loop,
+                       leat_metrics *metrics, leat_hub_link_cb cb, void *arg)
 {
     leat_hub_link *l = leat_calloc(1, sizeof(*l));
-    leat_line_init(&l->line, hub, max_bytes);
+    leat_line_init(&l->line, hub, leat_mailbox_is_on(hub, leat_loop_uv(loop)) ? loop : NULL,
+                   max_bytes);
+    l->metrics = metrics;
     l->cb = cb;
     l->arg = arg;
-    int err = leat_mailbox_new(&l->line.worker, uv, on_mail, l);
+    int err = leat_mailbox_new(&l->line.worker, leat_loop_uv(loop), on_mail, l);
     if (err < 0) {
         free(l);
         return err;
     }
-    post(l, leat_worker_mail_new(LEAT_WORKER_OPEN, &l->line));
+    leat_worker_mail_post(leat_worker_mail_new(LEAT_WORKER_OPEN, &l->line));
     *out = l;
     return 0;
 }
@@ -53,27 +56,27 @@ void leat_hub_link_close(leat_hub_link *l, void (*done)(void *arg), void *arg)
     l->closing = true;
     l->on_closed = done;
     l->on_closed_arg = arg;
-    post(l, leat_worker_mail_new(LEAT_WORKER_CLOSE, &l->line));
+    leat_worker_mail_post(leat_worker_mail_new(LEAT_WORKER_CLOSE, &l->line));
 }
 
 void leat_hub_link_arm(leat_hub_link *l, leat_topic_life topic)
 {
-    post(l, leat_worker_mail_topic(LEAT_WORKER_ARM, &l->line, topic));
+    leat_worker_mail_post(leat_worker_mail_topic(LEAT_WORKER_ARM, &l->line, topic));
 }
 
 void leat_hub_link_disarm(leat_hub_link *l, leat_topic_life topic)
 {
-    post(l, leat_worker_mail_topic(LEAT_WORKER_DISARM, &l->line, topic));
+    leat_worker_mail_post(leat_worker_mail_topic(LEAT_WORKER_DISARM, &l->line, topic));
 }
 
 void leat_hub_link_position(leat_hub_link *l, leat_topic_life topic, const leat_named_position *at)
 {
-    post(l, leat_worker_mail_position(&l->line, topic, at));
+    leat_worker_mail_post(leat_worker_mail_position(&l->line, topic, at));
 }
 
 void leat_hub_link_read_refused(leat_hub_link *l, const char *sqlstate)
 {
-    post(l, leat_worker_mail_read_refused(&l->line, sqlstate));
+    leat_worker_mail_post(leat_worker_mail_read_refused(&l->line, sqlstate));
 }
 
 static void on_mailbox_closed(void *arg)
@@ -92,8 +95,9 @@ static void on_mail(void *arg, leat_mail *mail)
     leat_hub_mail *m = LEAT_CONTAINER_OF(mail, leat_hub_mail, mail);
     bool closed = m->n > 0 && m->news[m->n - 1].kind == LEAT_HUB_CLOSED;
     bool has_room = leat_line_release(&l->line, m->bytes);
+    leat_metrics_add(l->metrics, LEAT_M_MAIL_BYTES, -(int64_t)m->bytes);
     if (has_room && !l->closing) /* CLOSE is the last mail: the hub may use the line no more */
-        post(l, leat_worker_mail_new(LEAT_WORKER_ROOM, &l->line));
+        leat_worker_mail_post(leat_worker_mail_new(LEAT_WORKER_ROOM, &l->line));
     for (size_t i = 0; i < m->n && !l->closing; i++)
         l->cb(l->arg, &m->news[i]);
     leat_hub_mail_free(m);

@@ -10,6 +10,7 @@
 #define LEAT_MAIL_HUB_LINK_H
 
 #include "base/err.h"
+#include "base/metrics.h"
 #include "mail/hub_mail.h"
 
 typedef struct leat_hub_link leat_hub_link;
@@ -19,9 +20,10 @@ typedef struct leat_hub_link leat_hub_link;
 typedef void (*leat_hub_link_cb)(void *arg, leat_hub_news *news);
 
 /* hub: the hub's mailbox, which outlives the link. max_bytes: of events on their way to the worker
- * (worker_mail_bytes). */
+ * (worker_mail_bytes). metrics: the worker's. */
 LEAT_MUST_CHECK int leat_hub_link_open(leat_hub_link **out, leat_mailbox *hub, size_t max_bytes,
-                                       uv_loop_t *uv, leat_hub_link_cb cb, void *arg);
+                                       leat_loop *loop, leat_metrics *metrics, leat_hub_link_cb cb,
+                                       void *arg);
 /* May be called at any time; cb does not run after it. done runs on the worker's loop once nothing
  * of the link is left. */
 void leat_hub_link_close(leat_hub_link *l, void (*done)(void *arg), void *arg);
@@ -36,6 +38,9 @@ void leat_hub_link_disarm(leat_hub_link *l, leat_topic_life topic);
  * deliver. A later one beyond what was delivered tells the hub of events that it may have missed.
  */
 void leat_hub_link_position(leat_hub_link *l, leat_topic_life topic, const leat_named_position *at);
+
+/* Bytes of the events that are on their way to the worker. */
+size_t leat_hub_link_mail_bytes(const leat_hub_link *l);
 
 /* The server refused to say where a topic stands: the hub finds out whether the outbox can be read.
  */

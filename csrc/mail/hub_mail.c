@@ -87,9 +87,9 @@ leat_event *leat_hub_news_take_event(leat_hub_news *news)
     return e;
 }
 
-void leat_hub_mail_post(leat_mailbox *worker, leat_hub_mail *m)
+void leat_hub_mail_post(const leat_line *l, leat_hub_mail *m)
 {
-    if (!leat_mailbox_post(worker, &m->mail))
+    if (!leat_line_post(l, l->worker, &m->mail))
         leat_hub_mail_free(m);
 }
 

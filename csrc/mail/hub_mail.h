@@ -78,7 +78,7 @@ void leat_hub_mail_add(leat_hub_mail *m, leat_hub_news_kind kind);
 /* The event of news of kind EVENT or SIGNAL: its reference is the caller's from now on. */
 leat_event *leat_hub_news_take_event(leat_hub_news *news);
 
-void leat_hub_mail_post(leat_mailbox *worker, leat_hub_mail *m);
+void leat_hub_mail_post(const leat_line *l, leat_hub_mail *m);
 void leat_hub_mail_free(leat_hub_mail *m);
 
 #endif

@@ -6,14 +6,22 @@
  */
 #include "mail/line.h"
 
-void leat_line_init(leat_line *l, leat_mailbox *hub, size_t max_bytes)
+void leat_line_init(leat_line *l, leat_mailbox *hub, leat_loop *shared, size_t max_bytes)
 {
     l->hub = hub;
     l->worker = NULL;
+    l->shared = shared;
     l->max_bytes = max_bytes;
     l->hub_end = NULL;
     atomic_init(&l->bytes_, 0);
     atomic_init(&l->awaits_room_, false);
+}
+
+bool leat_line_post(const leat_line *l, leat_mailbox *to, leat_mail *mail)
+{
+    if (l->shared != NULL)
+        return leat_mailbox_post_here(to, l->shared, mail);
+    return leat_mailbox_post(to, mail);
 }
 
 bool leat_line_reserve(leat_line *l, size_t bytes)

@@ -4,7 +4,7 @@
  * Ownership  the worker's leat_hub_link owns the line. The hub uses it from LEAT_WORKER_OPEN until
  *            it has posted LEAT_HUB_CLOSED.
  * Threads    the hub's: leat_line_reserve, leat_line_await_room, hub_end. The worker's:
- *            leat_line_release. Any: posting to the mailboxes.
+ *            leat_line_release. Any: posting to the mailboxes, and leat_line_bytes.
  * Units      bytes of events (leat_event_bytes).
  * Errors     none.
  */
@@ -22,6 +22,7 @@
 typedef struct leat_line {
     leat_mailbox *hub;    /* the hub's mailbox: it receives leat_worker_mail */
     leat_mailbox *worker; /* the worker's mailbox: it receives leat_hub_mail */
+    leat_loop *shared;    /* the loop of both ends, if they are on the same one; else NULL */
     size_t max_bytes;     /* worker_mail_bytes */
     void *hub_end;        /* a hub_worker, for the hub only; NULL before OPEN, and after CLOSED */
     atomic_size_t bytes_; /* of the events on their way */
@@ -35,11 +36,21 @@ typedef struct leat_topic_life {
     uint64_t generation;
 } leat_topic_life;
 
-void leat_line_init(leat_line *l, leat_mailbox *hub, size_t max_bytes);
+void leat_line_init(leat_line *l, leat_mailbox *hub, leat_loop *shared, size_t max_bytes);
+
+/* Posts a mail to one of the two mailboxes, from the other end. Returns false if it is closed: the
+ * mail stays the caller's. */
+LEAT_MUST_CHECK bool leat_line_post(const leat_line *l, leat_mailbox *to, leat_mail *mail);
 
 /* Counts an event of that size as on its way. Returns false, and counts nothing, if there would be
  * more than max_bytes. An event that is alone on its way may be larger. */
 bool leat_line_reserve(leat_line *l, size_t bytes);
+
+/* What is on its way. */
+static inline size_t leat_line_bytes(const leat_line *l)
+{
+    return atomic_load_explicit(&l->bytes_, memory_order_relaxed);
+}
 
 /* After leat_line_reserve has returned false: the hub awaits room, and leat_line_release tells when
  * there is. Returns false if there is room already: then the hub awaits nothing. */

@@ -55,9 +55,9 @@ leat_worker_mail *leat_worker_mail_read_refused(leat_line *line, const char *sql
     return m;
 }
 
-void leat_worker_mail_post(leat_mailbox *hub, leat_worker_mail *m)
+void leat_worker_mail_post(leat_worker_mail *m)
 {
-    if (!leat_mailbox_post(hub, &m->mail))
+    if (!leat_line_post(m->line, m->line->hub, &m->mail))
         leat_worker_mail_free(m);
 }
 

@@ -20,7 +20,7 @@ typedef enum leat_worker_mail_kind {
     LEAT_WORKER_READ_REFUSED, /* the server refused to say where a topic stands */
     LEAT_WORKER_ROOM,         /* there is room for events again (line.h) */
     LEAT_WORKER_CLOSE,        /* the last mail of a line */
-    LEAT_WORKER_STOP,         /* from the server, without a line: the hub's thread is to end */
+    LEAT_WORKER_STOP,         /* from the server, without a line: the hub is to close */
 } leat_worker_mail_kind;
 
 typedef struct leat_worker_mail {
@@ -38,7 +38,7 @@ typedef struct leat_worker_mail {
     char text_[];
 } leat_worker_mail;
 
-/* OPEN, ROOM, CLOSE or STOP, which carry nothing. */
+/* OPEN, ROOM, CLOSE or STOP, which carry nothing. STOP is posted to the hub's mailbox. */
 leat_worker_mail *leat_worker_mail_new(leat_worker_mail_kind kind, leat_line *line);
 /* ARM or DISARM. */
 leat_worker_mail *leat_worker_mail_topic(leat_worker_mail_kind kind, leat_line *line,
@@ -47,7 +47,7 @@ leat_worker_mail *leat_worker_mail_position(leat_line *line, leat_topic_life top
                                             const leat_named_position *at);
 leat_worker_mail *leat_worker_mail_read_refused(leat_line *line, const char *sqlstate);
 
-void leat_worker_mail_post(leat_mailbox *hub, leat_worker_mail *m);
+void leat_worker_mail_post(leat_worker_mail *m); /* by its line */
 void leat_worker_mail_free(leat_worker_mail *m);
 
 #endif

@@ -1,7 +1,7 @@
 /* address_limit.c - the table is cut into shards by a hash of the address, each with a lock of its
  * own. A shard maps addresses to slots. A slot without connections stands on the shard's list
- * `idle`, the one that was used longest ago first, and is freed from there once its bucket is full
- * (forget), or when too many are there. */
+ * `idle`, the one that was used longest ago first, and is freed from there once its buckets are
+ * full (forget), or when too many are there. */
 #include "net/address_limit.h"
 
 #include <pthread.h>
@@ -35,6 +35,8 @@ struct leat_address_slot {
     leat_ip key;
     size_t connections;
     leat_bucket opening; /* of new connections. The workers' clocks may be a turn apart */
+    leat_bucket failing;
+    leat_bucket uses[LEAT_ADDRESS_USES];
 };
 
 struct leat_address_limit {
@@ -98,12 +100,21 @@ static struct shard *shard_of(leat_address_limit *l, const leat_ip *key)
     return &l->shards[sum % SHARDS];
 }
 
-/* Drops addresses whose bucket is full again: they are as good as unknown. */
+static bool is_unknown(const leat_address_slot *slot, uint64_t now_ms)
+{
+    bool unused = true;
+    for (int i = 0; i < LEAT_ADDRESS_USES; i++)
+        unused = unused && leat_bucket_is_full(&slot->uses[i], now_ms);
+    return unused && leat_bucket_is_full(&slot->opening, now_ms) &&
+           leat_bucket_is_full(&slot->failing, now_ms);
+}
+
+/* Drops addresses whose buckets are full again: they are as good as unknown. */
 static void forget(struct shard *s, uint64_t now_ms)
 {
     for (int i = 0; i < FORGET_AT_ONCE && !leat_list_empty(&s->idle); i++) {
         leat_address_slot *oldest = LEAT_CONTAINER_OF(s->idle.next, leat_address_slot, link);
-        if (!leat_bucket_is_full(&oldest->opening, now_ms) && s->n_idle <= MAX_IDLE)
+        if (!is_unknown(oldest, now_ms) && s->n_idle <= MAX_IDLE)
             return;
         remove_idle(s, oldest);
     }
@@ -174,14 +185,51 @@ bool leat_address_limit_holds(const leat_address_slot *slot, const leat_ip *ip)
     return leat_ip_equal(&slot->key, &key);
 }
 
+/* An address of this machine that may have more connections than others. */
+static bool stands_for_many(const leat_address_slot *slot)
+{
+    const leat_address_limits *limits = slot->shard->limits;
+    return most_of(limits, &slot->key) > limits->connections;
+}
+
+uint64_t leat_address_limit_use(leat_address_slot *slot, leat_address_use use, uint64_t now_ms)
+{
+    struct shard *s = slot->shard;
+    const leat_rate *rate = &s->limits->uses[use];
+    if (rate->per_s == 0 || stands_for_many(slot))
+        return 0;
+    pthread_mutex_lock(&s->lock);
+    bool taken = leat_bucket_take(&slot->uses[use], rate, 1, now_ms);
+    uint64_t wait_ms = taken ? 0 : leat_bucket_wait_ms(&slot->uses[use], rate, now_ms);
+    pthread_mutex_unlock(&s->lock);
+    return taken || wait_ms > 0 ? wait_ms : 1;
+}
+
 void leat_address_limit_charge_flood(leat_address_slot *slot, uint64_t now_ms)
 {
     struct shard *s = slot->shard;
-    if (most_of(s->limits, &slot->key) > s->limits->connections)
+    if (stands_for_many(slot))
         return;
     pthread_mutex_lock(&s->lock);
     leat_bucket_charge(&slot->opening, &s->limits->opening, FLOOD_OPENINGS, now_ms);
     pthread_mutex_unlock(&s->lock);
+}
+
+void leat_address_limit_charge_failure(leat_address_slot *slot, uint64_t now_ms)
+{
+    struct shard *s = slot->shard;
+    pthread_mutex_lock(&s->lock);
+    leat_bucket_charge(&slot->failing, &s->limits->failing, 1, now_ms);
+    pthread_mutex_unlock(&s->lock);
+}
+
+uint64_t leat_address_limit_wait_ms(leat_address_slot *slot, uint64_t now_ms)
+{
+    struct shard *s = slot->shard;
+    pthread_mutex_lock(&s->lock);
+    uint64_t wait_ms = leat_bucket_wait_ms(&slot->failing, &s->limits->failing, now_ms);
+    pthread_mutex_unlock(&s->lock);
+    return wait_ms;
 }
 
 void leat_address_limit_leave(leat_address_slot *slot)

@@ -1,15 +1,16 @@
-/* address_limit.h - how many connections one address may have, and how fast it may open them.
+/* address_limit.h - how many connections one address may have, how fast it may open them, ask and
+ * subscribe, and how often it may fail to say who it is.
  *
  * Ownership  the table owns everything; a slot is held from _enter to _leave. The table outlives
  *            its slots.
- * Threads    any: the workers of a process share one table. It is locked in parts, only when a
- *            connection comes or goes.
+ * Threads    any: the workers of a process share one table. It is locked in parts, when a
+ *            connection comes or goes, and for each request and each subscribe.
  * Units      connections; connections a second; milliseconds of a monotonic clock.
  * Errors     none (out of memory aborts); a refusal is a verdict.
  *
  * An address is an IPv4 address, or the /64 network of an IPv6 address: a customer gets at least
  * that. Besides the addresses that have connections, the table remembers those that have come
- * lately, until their bucket of tokens is full again, and of these a bounded number.
+ * lately, until their buckets of tokens are full again, and of these a bounded number.
  */
 #ifndef LEAT_NET_ADDRESS_LIMIT_H
 #define LEAT_NET_ADDRESS_LIMIT_H
@@ -24,10 +25,19 @@
 typedef struct leat_address_limit leat_address_limit;
 typedef struct leat_address_slot leat_address_slot;
 
+/* What the clients of an address do, as fast as they may together. */
+typedef enum leat_address_use {
+    LEAT_ADDRESS_REQUEST, /* over HTTP */
+    LEAT_ADDRESS_SUBSCRIBE,
+    LEAT_ADDRESS_USES,
+} leat_address_use;
+
 typedef struct leat_address_limits {
     size_t connections;       /* of one address at the same time */
     size_t local_connections; /* likewise, of an address of this machine (loopback) */
     leat_rate opening;        /* new ones of one address */
+    leat_rate failing;        /* failed attempts of one address to be let in */
+    leat_rate uses[LEAT_ADDRESS_USES];
 } leat_address_limits;
 
 typedef enum leat_address_verdict {
@@ -50,6 +60,17 @@ bool leat_address_limit_holds(const leat_address_slot *slot, const leat_ip *ip);
  * something to come back. An address of this machine that may have more connections than others
  * stands for many peers, and pays nothing. */
 void leat_address_limit_charge_flood(leat_address_slot *slot, uint64_t now_ms);
+
+/* Counts one more use by that address, if there may be one now. Returns 0, or in how many
+ * milliseconds there may be one. For an address of this machine that stands for many peers, as
+ * above, there is no such bound. */
+uint64_t leat_address_limit_use(leat_address_slot *slot, leat_address_use use, uint64_t now_ms);
+
+/* An attempt of that address to be let in has failed. */
+void leat_address_limit_charge_failure(leat_address_slot *slot, uint64_t now_ms);
+
+/* Milliseconds until that address may try again; 0: it may. */
+uint64_t leat_address_limit_wait_ms(leat_address_slot *slot, uint64_t now_ms);
 
 /* The connection is gone. */
 void leat_address_limit_leave(leat_address_slot *slot);

@@ -38,26 +38,31 @@ enum {
 static void on_ready(leat_watch *watch, unsigned ready);
 static void on_sweep(leat_sweep *sweep);
 
-int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics, int socket,
+static char *keep_text(leat_loop *loop, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(leat_pool_take(leat_loop_pool(loop), size), text, size);
+}
+
+int leat_conn_new(leat_conn **out, const leat_net *net, int socket,
                   const struct sockaddr_storage *peer)
 {
-    leat_conn *c = leat_calloc(1, sizeof(*c));
+    leat_loop *loop = net->loop;
+    leat_conn *c = leat_pool_take(leat_loop_pool(loop), sizeof(*c));
     int err =
         leat_watch_open(leat_loop_watches(loop), &c->watch, socket, LEAT_WATCH_READABLE, on_ready);
     if (err < 0) {
         close(socket);
-        free(c);
+        leat_pool_give(leat_loop_pool(loop), c);
         return err;
     }
     char remote[LEAT_ADDRESS_TEXT];
     leat_address_format(peer, remote, sizeof(remote));
-    c->loop = loop;
-    c->metrics = metrics;
-    c->remote = leat_strdup(remote);
+    c->net = net;
+    c->remote = keep_text(loop, remote);
     c->socket = socket;
     c->progress_ms = leat_loop_now(loop);
     leat_sweep_init(&c->sweep, on_sweep);
-    leat_deadline_init(&c->limit);
     leat_send_queue_init(&c->queue);
     c->reading = true;
     c->read_size = READ_SIZE;
@@ -80,8 +85,8 @@ void leat_conn_set_remote(leat_conn *c, const char *text)
 {
     if (strcmp(c->remote, text) == 0)
         return;
-    free(c->remote);
-    c->remote = leat_strdup(text);
+    leat_pool_give(leat_loop_pool(c->net->loop), c->remote);
+    c->remote = keep_text(c->net->loop, text);
 }
 
 void leat_conn_set_address(leat_conn *c, leat_address_slot *slot)
@@ -97,7 +102,7 @@ leat_address_slot *leat_conn_address(const leat_conn *c)
 void leat_conn_charge_flood(leat_conn *c)
 {
     if (c->address != NULL)
-        leat_address_limit_charge_flood(c->address, leat_loop_now(c->loop));
+        leat_address_limit_charge_flood(c->address, leat_loop_now(c->net->loop));
 }
 
 size_t leat_conn_queued(const leat_conn *c)
@@ -131,7 +136,7 @@ void leat_conn_update_events(leat_conn *c)
         events |= LEAT_WATCH_READABLE;
     if (c->filter != NULL)
         events = leat_conn_filter_events(c, events);
-    leat_watch_set(leat_loop_watches(c->loop), &c->watch, events);
+    leat_watch_set(leat_loop_watches(c->net->loop), &c->watch, events);
 }
 
 static void on_closed(leat_sweep *sweep)
@@ -145,16 +150,24 @@ static void on_closed(leat_sweep *sweep)
         leat_address_limit_leave(c->address);
     if (c->filter != NULL)
         c->filter->ops->free(c->filter);
-    free(c->remote);
-    free(c);
+    leat_pool_give(leat_loop_pool(c->net->loop), c->remote);
+    leat_pool_give(leat_loop_pool(c->net->loop), c);
     if (handler != NULL)
         handler->on_close(owner, err);
 }
 
 void leat_conn_drop_queue(leat_conn *c)
 {
-    leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)c->queue.bytes);
+    leat_metrics_add(c->net->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)c->queue.bytes);
     leat_send_queue_close(&c->queue);
+}
+
+static void cancel_limit(leat_conn *c)
+{
+    if (c->end != NULL)
+        leat_deadline_cancel(&c->end->limit);
+    leat_pool_give(leat_loop_pool(c->net->loop), c->end);
+    c->end = NULL;
 }
 
 void leat_conn_begin_close(leat_conn *c, int err)
@@ -168,11 +181,11 @@ void leat_conn_begin_close(leat_conn *c, int err)
         c->err = err;
     c->state = LEAT_CONN_CLOSED;
     leat_sweep_cancel(&c->sweep);
-    leat_deadline_cancel(&c->limit);
+    cancel_limit(c);
     leat_conn_drop_queue(c);
-    leat_watch_close(leat_loop_watches(c->loop), &c->watch);
+    leat_watch_close(leat_loop_watches(c->net->loop), &c->watch);
     leat_sweep_init(&c->sweep, on_closed);
-    leat_sweep_schedule(c->loop, &c->sweep);
+    leat_sweep_schedule(c->net->loop, &c->sweep);
 }
 
 /* The peer sends no more. It may still read: what is queued goes out first. */
@@ -304,8 +317,8 @@ void leat_conn_write_out(leat_conn *c)
         }
         if (n > 0) {
             leat_send_queue_consume(&c->queue, (size_t)n);
-            leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)n);
-            c->progress_ms = leat_loop_now(c->loop);
+            leat_metrics_add(c->net->metrics, LEAT_M_SEND_BUFFER_BYTES, -(int64_t)n);
+            c->progress_ms = leat_loop_now(c->net->loop);
         }
         blocked = (size_t)n < total;
     }
@@ -369,12 +382,12 @@ static void on_ready(leat_watch *watch, unsigned ready)
 /* Called by each way of sending; the queue has grown by len. */
 static void queued_more(leat_conn *c, size_t len)
 {
-    leat_metrics_add(c->metrics, LEAT_M_SEND_BUFFER_BYTES, (int64_t)len);
+    leat_metrics_add(c->net->metrics, LEAT_M_SEND_BUFFER_BYTES, (int64_t)len);
     if (c->queue.bytes == len)
-        c->progress_ms = leat_loop_now(c->loop);
+        c->progress_ms = leat_loop_now(c->net->loop);
     if (c->blocked)
         return;
-    leat_sweep_schedule_output(c->loop, &c->sweep);
+    leat_sweep_schedule_output(c->net->loop, &c->sweep);
     if (c->queue.bytes >= FLUSH_BYTES)
         leat_conn_write_out(c);
 }
@@ -418,9 +431,19 @@ void leat_conn_close(leat_conn *c)
     leat_conn_begin_close(c, 0);
 }
 
-void leat_conn_on_finish_timeout(leat_deadline *d)
+static void on_limit(leat_deadline *d)
 {
-    leat_conn_begin_close(LEAT_CONTAINER_OF(d, leat_conn, limit), 0);
+    leat_conn_begin_close(LEAT_CONTAINER_OF(d, leat_conn_end, limit)->conn, 0);
+}
+
+void leat_conn_limit_end(leat_conn *c, uint64_t at_ms)
+{
+    if (c->end == NULL) {
+        c->end = leat_pool_take(leat_loop_pool(c->net->loop), sizeof(*c->end));
+        c->end->conn = c;
+        leat_deadline_init(&c->end->limit);
+    }
+    leat_loop_at(c->net->loop, &c->end->limit, at_ms, on_limit);
 }
 
 void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
@@ -432,7 +455,7 @@ void leat_conn_finish(leat_conn *c, uint64_t limit_ms)
      * what it has not yet read of ours. So the conn reads on, and waits for the peer's FIN. */
     c->reading = true;
     leat_conn_update_events(c);
-    leat_loop_at(c->loop, &c->limit, limit_ms, leat_conn_on_finish_timeout);
+    leat_conn_limit_end(c, limit_ms);
     if (!c->blocked)
-        leat_sweep_schedule_output(c->loop, &c->sweep);
+        leat_sweep_schedule_output(c->net->loop, &c->sweep);
 }

@@ -27,6 +27,7 @@
 #include "loop/loop.h"
 #include "net/address_limit.h"
 #include "net/filter.h"
+#include "net/net.h"
 
 typedef struct leat_conn_handler {
     /* Bytes arrived. They lie in the conn's own buffer: the owner may change them in place until it
@@ -44,8 +45,8 @@ typedef struct leat_conn_handler {
 
 /* Takes a connected, non-blocking socket, and closes it if it fails. peer is its other end. It
  * reads from the next turn on: set a handler before. */
-LEAT_MUST_CHECK int leat_conn_new(leat_conn **out, leat_loop *loop, leat_metrics *metrics,
-                                  int socket, const struct sockaddr_storage *peer);
+LEAT_MUST_CHECK int leat_conn_new(leat_conn **out, const leat_net *net, int socket,
+                                  const struct sockaddr_storage *peer);
 
 /* Sets the owner and its callbacks. May be called again: an upgraded connection gets a new owner.
  */

@@ -49,7 +49,7 @@ static void linger(leat_conn *c, int err)
     c->blocked = false;
     c->reading = true;
     leat_conn_update_events(c);
-    leat_loop_after(c->loop, &c->limit, LINGER_MS, leat_conn_on_finish_timeout);
+    leat_conn_limit_end(c, leat_loop_now(c->net->loop) + LINGER_MS);
     if (shutdown(c->socket, SHUT_WR) < 0)
         leat_conn_begin_close(c, err);
 }
@@ -108,7 +108,7 @@ unsigned leat_conn_filter_events(leat_conn *c, unsigned events)
     if (f->state == LEAT_FILTER_OPENING)
         return f->wait_read;
     if (f->more && read)
-        leat_loop_after(c->loop, &f->turn, 0, on_read_turn);
+        leat_loop_after(c->net->loop, &f->turn, 0, on_read_turn);
     return (read ? f->wait_read : 0u) | (write ? f->wait_write : 0u);
 }
 
@@ -128,7 +128,7 @@ ssize_t leat_conn_filter_send(leat_conn *c, const struct iovec *iov, size_t n_io
     leat_filter *f = c->filter;
     ssize_t n = f->ops->write(f, iov, n_iov);
     if (f->moved)
-        c->progress_ms = leat_loop_now(c->loop);
+        c->progress_ms = leat_loop_now(c->net->loop);
     f->moved = false;
     return n;
 }

@@ -17,6 +17,7 @@
 #include "base/metrics.h"
 #include "loop/loop.h"
 #include "net/filter.h"
+#include "net/net.h"
 #include "net/send_queue.h"
 
 struct leat_conn_handler;
@@ -28,22 +29,28 @@ typedef enum leat_conn_state {
     LEAT_CONN_CLOSED,    /* waiting for on_closed */
 } leat_conn_state;
 
+/* What only a conn that ends has. */
+typedef struct leat_conn_end {
+    leat_deadline limit;
+    struct leat_conn *conn;
+} leat_conn_end;
+
+/* What every delivery looks at comes last, in as few lines of the cache as it takes. */
 struct leat_conn {
     leat_watch watch;
-    leat_loop *loop;
-    leat_metrics *metrics;
-    leat_filter *filter; /* NULL: plain */
     const struct leat_conn_handler *handler;
     void *owner;
     char *remote;
     leat_address_slot *address; /* NULL: it is not counted */
+    struct leat_conn_end *end;  /* from leat_conn_finish on; NULL before */
+    uint32_t read_size;         /* of one recv */
+    int err;                    /* for on_close */
+    leat_filter *filter;        /* NULL: plain */
+    const leat_net *net;
     leat_sweep sweep;
-    leat_deadline limit; /* the deadline of leat_conn_finish */
     leat_send_queue queue;
     uint64_t progress_ms;
-    uint32_t read_size; /* of one recv */
     int socket;
-    int err; /* for on_close */
     uint8_t state;
     bool reading;
     bool blocked; /* the socket did not take all: on_ready says when to go on */
@@ -59,7 +66,8 @@ struct leat_conn {
 /* Watches only for what is of use. */
 void leat_conn_update_events(leat_conn *c);
 void leat_conn_begin_close(leat_conn *c, int err);
-void leat_conn_on_finish_timeout(leat_deadline *d);
+/* Closes the conn at at_ms, unless it is called again with another time. */
+void leat_conn_limit_end(leat_conn *c, uint64_t at_ms);
 void leat_conn_drop_queue(leat_conn *c);
 /* One recv. Returns how many bytes came, 0 at the peer's end, or UV_E*. */
 ssize_t leat_conn_receive(const leat_conn *c, char *bytes);

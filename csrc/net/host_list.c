@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "net/ip.h"
@@ -207,16 +208,36 @@ bool leat_host_list_has(const leat_host_list *list, leat_slice text)
     return false;
 }
 
-bool leat_host_list_is_local(leat_slice text)
+/* As a whole, or its first part. */
+static bool is_machine(leat_slice name)
+{
+    char own[256];
+    if (gethostname(own, sizeof(own)) < 0)
+        return false;
+    own[sizeof(own) - 1] = '\0';
+    return same_name(name, leat_slice_of(own)) ||
+           same_name(name, (leat_slice){own, strcspn(own, ".")});
+}
+
+bool leat_host_list_is_own(leat_slice text)
 {
     host h;
     leat_ip ip;
+    leat_slice localhost = leat_slice_of("localhost");
     if (text.len == 0)
         return true;
     if (!split(text, &h))
         return false;
-    return parse_ip(h.name, &ip) || memchr(h.name.at, '.', h.name.len) == NULL ||
-           is_below(h.name, leat_slice_of("localhost"));
+    return parse_ip(h.name, &ip) || same_name(h.name, localhost) || is_below(h.name, localhost) ||
+           is_machine(h.name);
+}
+
+bool leat_host_list_is_local(leat_slice text)
+{
+    host h;
+    bool has_no_dot =
+        split(text, &h) && name_ok(h.name) && memchr(h.name.at, '.', h.name.len) == NULL;
+    return has_no_dot || leat_host_list_is_own(text); /* which may ask the system for its name */
 }
 
 /* --- origins --- */

@@ -36,8 +36,11 @@ void leat_host_list_close(leat_host_list *list);
  * has the port of http and that of https, since a proxy may have ended TLS. */
 bool leat_host_list_has(const leat_host_list *list, leat_slice host);
 
-/* True for names that no page of the internet can have: IP addresses, "localhost" and names below
- * it, and names without a dot; and for no name at all, as browsers always send one. */
+/* True for names of this machine: IP addresses, "localhost" and names below it, and what `hostname`
+ * prints; and for no name at all, as browsers always send one. */
+bool leat_host_list_is_own(leat_slice host);
+/* The same, and true for every name without a dot: no page of the internet can have one, but
+ * somebody in the same network may give it to himself. */
 bool leat_host_list_is_local(leat_slice host);
 
 /* True if text is a list of origins as browsers send them, or empty: "https://example.org,

@@ -23,8 +23,8 @@
 
 enum {
     ACCEPTS_A_TURN = 64,
-    PAUSE_MS = 100,
-    BACKLOG = 4096, /* the kernel lowers it to net.core.somaxconn */
+    REST_MS = 100,
+    BACKLOG = 65535, /* the kernel lowers it to net.core.somaxconn */
 };
 
 struct leat_listener {
@@ -32,9 +32,9 @@ struct leat_listener {
     leat_loop *loop;
     leat_listener_cb on_accept;
     void *arg;
-    leat_deadline pause;
+    leat_deadline rest;
     int socket;
-    bool closing;
+    enum { ACCEPTING, RESTING, CLOSING } state;
     bool failing; /* the last accept failed, and that was logged */
     void (*done)(void *arg);
     void *done_arg;
@@ -52,13 +52,6 @@ static int set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* On Linux, accepted sockets inherit these options: they cost no system call of their own. */
-static int set_inherited(int fd)
-{
-    int err = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    return err < 0 ? err : set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, LEAT_LISTENER_UNSENT);
-}
-
 static int bind_and_listen(int fd, const struct sockaddr_storage *addr, bool reuse_port)
 {
     socklen_t len =
@@ -73,7 +66,7 @@ static int bind_and_listen(int fd, const struct sockaddr_storage *addr, bool reu
     if (err == 0 && !reuse_port)
         err = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (err == 0)
-        err = set_inherited(fd);
+        err = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* accepted sockets inherit it */
     if (err == 0 && listen(fd, BACKLOG) < 0)
         err = -errno;
     return err;
@@ -109,6 +102,11 @@ static int open_any(const struct sockaddr_storage *addr, bool reuse_port)
     return open_socket(&any, reuse_port);
 }
 
+int leat_listener_socket(const struct sockaddr_storage *addr)
+{
+    return open_any(addr, false);
+}
+
 /* Takes the socket, also if it fails. */
 static int begin(leat_listener **out, leat_loop *loop, int fd, leat_listener_cb on_accept,
                  void *arg)
@@ -125,7 +123,7 @@ static int begin(leat_listener **out, leat_loop *loop, int fd, leat_listener_cb 
     l->on_accept = on_accept;
     l->arg = arg;
     l->socket = fd;
-    leat_deadline_init(&l->pause);
+    leat_deadline_init(&l->rest);
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
     *out = l;
     return 0;
@@ -138,6 +136,34 @@ int leat_listener_open(leat_listener **out, leat_loop *loop, const struct sockad
     return fd < 0 ? fd : begin(out, loop, fd, on_accept, arg);
 }
 
+/* Returns the value of a socket's option, or UV_E*. */
+static int get_option(int fd, int option)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    return getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0 ? -errno : value;
+}
+
+int leat_listener_take_over(int fd, struct sockaddr_storage *addr)
+{
+    socklen_t len = sizeof(*addr);
+    int type = get_option(fd, SO_TYPE);
+    int listens = get_option(fd, SO_ACCEPTCONN);
+    if (type < 0)
+        return type;
+    if (type != SOCK_STREAM || listens != 1)
+        return UV_EINVAL;
+    if (getsockname(fd, (struct sockaddr *)addr, &len) < 0)
+        return -errno;
+    if (addr->ss_family != AF_INET && addr->ss_family != AF_INET6)
+        return UV_EAFNOSUPPORT;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -errno;
+    return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* accepted sockets inherit it */
+}
+
 int leat_listener_adopt(leat_listener **out, leat_loop *loop, int socket,
                         leat_listener_cb on_accept, void *arg)
 {
@@ -145,21 +171,32 @@ int leat_listener_adopt(leat_listener **out, leat_loop *loop, int socket,
     return fd < 0 ? -errno : begin(out, loop, fd, on_accept, arg);
 }
 
-static void on_pause_over(leat_deadline *d)
+static void on_rest_over(leat_deadline *d)
 {
-    leat_listener *l = LEAT_CONTAINER_OF(d, leat_listener, pause);
+    leat_listener *l = LEAT_CONTAINER_OF(d, leat_listener, rest);
+    l->state = ACCEPTING;
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
+}
+
+void leat_listener_rest(leat_listener *l)
+{
+    if (l->state != ACCEPTING)
+        return;
+    l->state = RESTING;
+    uv_poll_stop(&l->poll);
+    leat_loop_after(l->loop, &l->rest, REST_MS, on_rest_over);
 }
 
 /* After any such error the connection stays in the kernel's queue, and the socket stays readable:
  * to go on accepting would spin. */
-static void pause_accepting(leat_listener *l, int err)
+static void fail_accepting(leat_listener *l, int err)
 {
     if (!l->failing)
-        LEAT_LOG_WARN("listener", "accept failed err=%s", uv_err_name(err));
+        LEAT_LOG_WARN("listener", "accept failed, new clients wait err=\"%s\"%s", uv_strerror(err),
+                      err == UV_EMFILE ? " remedy=\"raise the limit of open files (LimitNOFILE)\""
+                                       : "");
     l->failing = true;
-    uv_poll_stop(&l->poll);
-    leat_loop_after(l->loop, &l->pause, PAUSE_MS, on_pause_over);
+    leat_listener_rest(l);
 }
 
 /* True for errors of one connection, which is gone then, and not of the listener. On Linux accept
@@ -189,11 +226,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     leat_listener *l = poll->data;
     (void)events;
     if (status < 0) {
-        pause_accepting(l, status);
+        fail_accepting(l, status);
         return;
     }
     /* Bounded, so that a flood of newcomers leaves time for those who are in. */
-    for (int i = 0; i < ACCEPTS_A_TURN && !l->closing; i++) {
+    for (int i = 0; i < ACCEPTS_A_TURN && l->state == ACCEPTING; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof(peer);
         int fd = accept4(l->socket, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -201,7 +238,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
             continue;
         if (fd < 0) {
             if (errno != EAGAIN && errno != EWOULDBLOCK)
-                pause_accepting(l, -errno);
+                fail_accepting(l, -errno);
             return;
         }
         l->failing = false;
@@ -230,10 +267,10 @@ static void on_closed(uv_handle_t *handle)
 
 void leat_listener_close(leat_listener *l, void (*done)(void *arg), void *arg)
 {
-    LEAT_ASSERT(!l->closing);
-    l->closing = true;
+    LEAT_ASSERT(l->state != CLOSING);
+    l->state = CLOSING;
     l->done = done;
     l->done_arg = arg;
-    leat_deadline_cancel(&l->pause);
+    leat_deadline_cancel(&l->rest);
     uv_close((uv_handle_t *)&l->poll, on_closed);
 }

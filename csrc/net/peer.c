@@ -12,21 +12,27 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+/* Few peers have a full output, so it is not part of each. */
+typedef struct leat_peer_look {
+    leat_deadline turn;
+    leat_peer *peer;
+} leat_peer_look;
+
 enum { ENVELOPE_BYTES = 64 * 1024 }; /* what surrounds the data of a message, and small messages */
 
 static void on_timer(leat_deadline *d);
 static void on_turn(leat_deadline *d);
 
-void leat_peer_init(leat_peer *p, const leat_peer_ops *ops, leat_conn *conn, leat_loop *loop,
-                    const leat_limits *limits, const leat_conn_handler *conn_handler)
+void leat_peer_init(leat_peer *p, const leat_peer_ops *ops, leat_conn *conn, const leat_net *net,
+                    const leat_conn_handler *conn_handler)
 {
+    leat_loop *loop = net->loop;
+    const leat_limits *limits = net->limits;
     p->ops = ops;
     p->conn = conn;
-    p->loop = loop;
-    p->limits = limits;
+    p->net = net;
     p->heard_ms = leat_loop_now(loop);
     leat_deadline_init(&p->timer);
-    leat_deadline_init(&p->turn);
     leat_conn_set_handler(conn, conn_handler, p);
     uint64_t ping_ms = limits->ping_interval_ms;
     uint64_t slow_ms = limits->slow_client_timeout_ms;
@@ -48,17 +54,35 @@ const char *leat_peer_remote(const leat_peer *p)
     return leat_conn_remote(p->conn);
 }
 
+uint64_t leat_peer_use(const leat_peer *p, leat_address_use use)
+{
+    leat_address_slot *slot = leat_conn_address(p->conn);
+    return slot == NULL ? 0 : leat_address_limit_use(slot, use, leat_loop_now(p->net->loop));
+}
+
 /* --- output --- */
 
 static void look_next_turn(leat_peer *p)
 {
-    if (!leat_deadline_armed(&p->turn))
-        leat_loop_after(p->loop, &p->turn, 0, on_turn);
+    if (p->look != NULL)
+        return;
+    p->look = leat_pool_take(leat_loop_pool(p->net->loop), sizeof(*p->look));
+    p->look->peer = p;
+    leat_deadline_init(&p->look->turn);
+    leat_loop_after(p->net->loop, &p->look->turn, 0, on_turn);
+}
+
+static void cancel_look(leat_peer *p)
+{
+    if (p->look != NULL)
+        leat_deadline_cancel(&p->look->turn);
+    leat_pool_give(leat_loop_pool(p->net->loop), p->look);
+    p->look = NULL;
 }
 
 void leat_peer_sent(leat_peer *p)
 {
-    if (!leat_peer_is_open(p) || leat_conn_queued(p->conn) < p->limits->max_send_buffer_bytes)
+    if (!leat_peer_is_open(p) || leat_conn_queued(p->conn) < p->net->limits->max_send_buffer_bytes)
         return;
     p->output = LEAT_PEER_FULL;
     look_next_turn(p);
@@ -66,7 +90,7 @@ void leat_peer_sent(leat_peer *p)
 
 bool leat_peer_takes(const leat_peer *p, size_t bytes)
 {
-    const leat_limits *l = p->limits;
+    const leat_limits *l = p->net->limits;
     return p->output != LEAT_PEER_SHUT &&
            leat_conn_queued(p->conn) + bytes <= l->max_send_buffer_bytes + l->max_snapshot_bytes;
 }
@@ -76,7 +100,7 @@ bool leat_peer_takes(const leat_peer *p, size_t bytes)
 static void overrun(leat_peer *p)
 {
     p->output = LEAT_PEER_SHUT;
-    leat_loop_after(p->loop, &p->timer, 0, on_timer);
+    leat_loop_after(p->net->loop, &p->timer, 0, on_timer);
 }
 
 void leat_peer_send(leat_peer *p, leat_buf *message)
@@ -98,7 +122,8 @@ bool leat_peer_send_joined(leat_peer *p, leat_event *joined, size_t longest)
     if (p->output != LEAT_PEER_OPEN || p->ops->send_joined == NULL)
         return false;
     size_t bytes = leat_conn_queued(p->conn) + leat_event_frame(joined).len;
-    return bytes <= p->limits->max_send_buffer_bytes && p->ops->send_joined(p, joined, longest);
+    return bytes <= p->net->limits->max_send_buffer_bytes &&
+           p->ops->send_joined(p, joined, longest);
 }
 
 static void open_output(leat_peer *p)
@@ -120,7 +145,7 @@ void leat_peer_on_drain(void *peer)
 /* By now the socket has taken what it could of all that was queued in the last turn. */
 static void look_at_output(leat_peer *p)
 {
-    if (leat_conn_queued(p->conn) < p->limits->max_send_buffer_bytes)
+    if (leat_conn_queued(p->conn) < p->net->limits->max_send_buffer_bytes)
         open_output(p);
     else if (leat_conn_blocked(p->conn))
         p->output = LEAT_PEER_BLOCKED;
@@ -130,7 +155,7 @@ static void look_at_output(leat_peer *p)
 
 bool leat_peer_is_prompt(const leat_peer *p)
 {
-    return leat_peer_is_open(p) && leat_conn_queued(p->conn) < p->limits->max_signal_backlog;
+    return leat_peer_is_open(p) && leat_conn_queued(p->conn) < p->net->limits->max_signal_backlog;
 }
 
 void leat_peer_await_prompt(leat_peer *p)
@@ -155,14 +180,15 @@ void leat_peer_be_prompt(leat_peer *p)
     if (p->be_prompt || !leat_peer_is_open(p))
         return;
     p->be_prompt = true;
-    leat_conn_set_unsent_limit(p->conn, (unsigned)p->limits->max_signal_backlog);
+    leat_conn_set_unsent_limit(p->conn, (unsigned)p->net->limits->max_signal_backlog);
 }
 
 /* --- time --- */
 
 static void on_turn(leat_deadline *d)
 {
-    leat_peer *p = LEAT_CONTAINER_OF(d, leat_peer, turn);
+    leat_peer *p = LEAT_CONTAINER_OF(d, leat_peer_look, turn)->peer;
+    cancel_look(p);
     if (p->output == LEAT_PEER_FULL)
         look_at_output(p);
     else if (p->output == LEAT_PEER_LAGS)
@@ -174,13 +200,13 @@ static uint64_t slow_at_ms(const leat_peer *p, uint64_t now_ms)
 {
     uint64_t since_ms = leat_conn_queued(p->conn) > 0 ? leat_conn_progress_ms(p->conn) : now_ms;
     return p->handler->on_slow == NULL ? LEAT_DEADLINE_NEVER
-                                       : since_ms + p->limits->slow_client_timeout_ms;
+                                       : since_ms + p->net->limits->slow_client_timeout_ms;
 }
 
 static void on_timer(leat_deadline *d)
 {
     leat_peer *p = LEAT_CONTAINER_OF(d, leat_peer, timer);
-    uint64_t now_ms = leat_loop_now(p->loop);
+    uint64_t now_ms = leat_loop_now(p->net->loop);
     uint64_t slow_ms = slow_at_ms(p, now_ms);
     bool queued = leat_conn_queued(p->conn) > 0;
     if (p->output == LEAT_PEER_SHUT || (queued && slow_ms <= now_ms)) {
@@ -190,7 +216,7 @@ static void on_timer(leat_deadline *d)
     uint64_t alive_ms = p->ops->keep_alive(p, now_ms);
     uint64_t next_ms = alive_ms < slow_ms ? alive_ms : slow_ms;
     if (p->output != LEAT_PEER_SHUT)
-        leat_loop_at(p->loop, &p->timer, next_ms, on_timer);
+        leat_loop_at(p->net->loop, &p->timer, next_ms, on_timer);
 }
 
 /* --- the end --- */
@@ -217,7 +243,7 @@ void leat_peer_shed(leat_peer *p, int code, const char *reason)
         return;
     }
     leat_peer_shut(p);
-    leat_deadline_cancel(&p->turn);
+    cancel_look(p);
     leat_conn_close(p->conn);
 }
 
@@ -226,7 +252,7 @@ void leat_peer_on_conn_closed(void *peer, int err)
     leat_peer *p = peer;
     p->conn = NULL;
     leat_peer_shut(p);
-    leat_deadline_cancel(&p->turn);
+    cancel_look(p);
     if (p->ops->on_gone != NULL)
         p->ops->on_gone(p);
     p->handler->on_gone(p->owner, err);

@@ -87,17 +87,17 @@ typedef struct leat_peer_ops {
     void (*free)(leat_peer *p);
 } leat_peer_ops;
 
-/* The head of each kind's own struct. */
+/* The head of each kind's own struct. What every delivery looks at comes last, next to what the
+ * kind's own delivery looks at: of many peers, each line of the cache is another miss. */
 struct leat_peer {
-    const leat_peer_ops *ops;
     const leat_peer_handler *handler;
     void *owner;
+    leat_deadline timer;         /* the next look at the peer; or the end of the close handshake */
+    uint64_t heard_ms;           /* when the peer last sent anything */
+    struct leat_peer_look *look; /* at a full output, in the next turn; NULL: nothing is full */
+    const leat_peer_ops *ops;
     leat_conn *conn; /* NULL once it is gone */
-    leat_loop *loop;
-    const leat_limits *limits;
-    leat_deadline timer; /* the next look at the peer; or the end of the close handshake */
-    leat_deadline turn;  /* the next look at a full output */
-    uint64_t heard_ms;   /* when the peer last sent anything */
+    const leat_net *net;
     leat_peer_output output;
     bool be_prompt; /* the kernel holds little, too: the peer is sent conflating signals */
 };
@@ -124,6 +124,9 @@ void leat_peer_be_prompt(leat_peer *p);
 size_t leat_peer_queued(const leat_peer *p);
 /* The address for logs and scripts. The peer is not gone. */
 const char *leat_peer_remote(const leat_peer *p);
+/* One more use by that address: 0, or in how many milliseconds there may be one (address_limit.h).
+ */
+uint64_t leat_peer_use(const leat_peer *p, leat_address_use use);
 
 /* True if a message of that size may be queued on top of what events may fill. */
 bool leat_peer_takes(const leat_peer *p, size_t bytes);
@@ -179,8 +182,8 @@ static inline void leat_peer_free(leat_peer *p)
 /* --- for the kinds --- */
 
 /* Fills in the head, takes conn and begins to look after it. conn_handler's owner is p. */
-void leat_peer_init(leat_peer *p, const leat_peer_ops *ops, leat_conn *conn, leat_loop *loop,
-                    const leat_limits *limits, const leat_conn_handler *conn_handler);
+void leat_peer_init(leat_peer *p, const leat_peer_ops *ops, leat_conn *conn, const leat_net *net,
+                    const leat_conn_handler *conn_handler);
 /* Something was queued: the output may be full. */
 void leat_peer_sent(leat_peer *p);
 /* The conn's on_drain and on_close. */

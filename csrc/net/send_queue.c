@@ -1,6 +1,8 @@
-/* send_queue.c - a ring of pieces. Small copies that follow each other share one block. */
+/* send_queue.c - one piece, or a ring of several. Small copies that follow each other share one
+ * block. */
 #include "net/send_queue.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -13,8 +15,10 @@ enum piece_kind {
 };
 
 enum {
+    FIRST_CAP = 4,
     BLOCK_ROOM = 1008, /* makes a block of one kilobyte, its header included */
-    SMALL = 256,       /* owned bytes up to here are copied: a block is denser than many of them */
+    SMALL = 256,       /* owned bytes up to here are copied if others wait before them: a block is
+                          denser than many of them */
 };
 
 typedef struct block {
@@ -26,15 +30,17 @@ typedef struct block {
 void leat_send_queue_init(leat_send_queue *q)
 {
     q->bytes = 0;
-    q->many_ = NULL;
-    q->cap_ = LEAT_SEND_FEW;
-    q->head_ = q->count_ = 0;
+    q->count_ = q->cap_ = 0;
 }
 
-static leat_send_piece *piece_at(const leat_send_queue *q, uint32_t i)
+static const leat_send_piece *piece_at(const leat_send_queue *q, uint32_t i)
 {
-    const leat_send_piece *ring = q->many_ != NULL ? q->many_ : q->few_;
-    return (leat_send_piece *)&ring[(q->head_ + i) & (q->cap_ - 1)];
+    return q->cap_ == 0 ? &q->one_ : &q->ring_.at[(q->ring_.head + i) & (q->cap_ - 1)];
+}
+
+static leat_send_piece *place_of(leat_send_queue *q, uint32_t i)
+{
+    return (leat_send_piece *)piece_at(q, i);
 }
 
 static void release(const leat_send_piece *p)
@@ -50,33 +56,43 @@ static void release(const leat_send_piece *p)
     }
 }
 
+static void free_ring(leat_send_queue *q)
+{
+    if (q->cap_ > 0)
+        free(q->ring_.at);
+}
+
 void leat_send_queue_close(leat_send_queue *q)
 {
     for (uint32_t i = 0; i < q->count_; i++)
         release(piece_at(q, i));
-    free(q->many_);
+    free_ring(q);
     leat_send_queue_init(q);
 }
 
 static void grow(leat_send_queue *q)
 {
     LEAT_ASSERT(q->cap_ < UINT32_MAX / 4);
-    uint32_t cap = q->cap_ * 4;
-    leat_send_piece *many = leat_calloc(cap, sizeof(*many));
+    uint32_t cap = q->cap_ == 0 ? FIRST_CAP : q->cap_ * 4;
+    leat_send_piece *at = leat_calloc(cap, sizeof(*at));
     for (uint32_t i = 0; i < q->count_; i++)
-        many[i] = *piece_at(q, i);
-    free(q->many_);
-    q->many_ = many;
+        at[i] = *piece_at(q, i);
+    free_ring(q);
+    q->ring_ = (struct leat_send_ring){.at = at};
     q->cap_ = cap;
-    q->head_ = 0;
+}
+
+static bool is_full(const leat_send_queue *q)
+{
+    return q->count_ == (q->cap_ == 0 ? 1 : q->cap_);
 }
 
 static void push(leat_send_queue *q, leat_slice bytes, enum piece_kind kind, void *owner)
 {
     LEAT_ASSERT(bytes.len <= UINT32_MAX);
-    if (q->count_ == q->cap_)
+    if (is_full(q))
         grow(q);
-    *piece_at(q, q->count_++) =
+    *place_of(q, q->count_++) =
         (leat_send_piece){bytes.at, (uint32_t)bytes.len, (uint32_t)kind, owner};
     q->bytes += bytes.len;
 }
@@ -86,7 +102,7 @@ static bool extend_last(leat_send_queue *q, leat_slice bytes)
 {
     if (q->count_ == 0)
         return false;
-    leat_send_piece *last = piece_at(q, q->count_ - 1);
+    leat_send_piece *last = place_of(q, q->count_ - 1);
     if (last->kind_ != PIECE_BLOCK)
         return false;
     block *b = last->owner_;
@@ -114,7 +130,7 @@ void leat_send_queue_copy(leat_send_queue *q, leat_slice bytes)
 void leat_send_queue_take(leat_send_queue *q, leat_buf *bytes, size_t from)
 {
     leat_slice tail = {bytes->at + from, bytes->len - from};
-    if (tail.len <= SMALL) {
+    if (tail.len == 0 || (tail.len <= SMALL && q->count_ > 0)) {
         leat_send_queue_copy(q, tail);
         leat_buf_close(bytes);
         return;
@@ -147,7 +163,7 @@ void leat_send_queue_consume(leat_send_queue *q, size_t n)
     LEAT_ASSERT(n <= q->bytes);
     q->bytes -= n;
     while (n > 0) {
-        leat_send_piece *p = piece_at(q, 0);
+        leat_send_piece *p = place_of(q, 0);
         if (n < p->len_) {
             p->at_ += n;
             p->len_ -= (uint32_t)n;
@@ -155,11 +171,10 @@ void leat_send_queue_consume(leat_send_queue *q, size_t n)
         }
         n -= p->len_;
         release(p);
-        q->head_ = (q->head_ + 1) & (q->cap_ - 1);
+        if (q->cap_ > 0)
+            q->ring_.head = (q->ring_.head + 1) & (q->cap_ - 1);
         q->count_--;
     }
-    if (q->count_ == 0 && q->many_ != NULL) {
-        free(q->many_);
-        leat_send_queue_init(q);
-    }
+    if (q->count_ == 0 && q->cap_ > 0)
+        leat_send_queue_close(q);
 }

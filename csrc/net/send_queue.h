@@ -1,7 +1,7 @@
 /* send_queue.h - bytes that wait to be sent, in pieces that are copied as seldom as possible.
  *
  * Ownership  the queue owns what _copy and _take give it and holds a reference of each event,
- *            until the bytes are consumed or the queue is closed. It must not be moved in memory.
+ *            until the bytes are consumed or the queue is closed.
  * Threads    the owner's.
  * Units      bytes.
  * Errors     none (out of memory aborts): the owner limits what it queues.
@@ -25,19 +25,19 @@ typedef struct leat_send_piece {
     void *owner_;
 } leat_send_piece;
 
-enum {
-    LEAT_SEND_FEW = 2,
-};
-
-/* A ring of pieces. A handful fits the struct itself, so that what is sent in most turns costs no
- * allocation; the larger array comes when it is needed and goes when the queue is empty. */
+/* One piece fits the struct itself, so that what is sent in most turns costs no allocation: events
+ * of one topic are one piece (core/run). For more, it becomes a ring, until the queue is empty. */
 typedef struct leat_send_queue {
     size_t bytes;
-    leat_send_piece *many_; /* NULL while few_ is enough */
-    uint32_t cap_;          /* a power of two */
-    uint32_t head_;
     uint32_t count_;
-    leat_send_piece few_[LEAT_SEND_FEW];
+    uint32_t cap_; /* of the ring, a power of two; 0: there is none */
+    union {
+        leat_send_piece one_;
+        struct leat_send_ring {
+            leat_send_piece *at;
+            uint32_t head;
+        } ring_;
+    };
 } leat_send_queue;
 
 void leat_send_queue_init(leat_send_queue *q);

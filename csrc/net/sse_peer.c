@@ -44,13 +44,13 @@ static void close_peer(leat_peer *p, int code, const char *reason)
     (void)code, (void)reason; /* the last event has said why */
     leat_peer_shut(p);
     if (p->conn != NULL)
-        leat_conn_finish(p->conn, leat_loop_now(p->loop) + p->limits->close_timeout_ms);
+        leat_conn_finish(p->conn, leat_loop_now(p->net->loop) + p->net->limits->close_timeout_ms);
 }
 
 /* A comment keeps proxies from giving up. */
 static uint64_t keep_alive(leat_peer *p, uint64_t now_ms)
 {
-    uint64_t interval_ms = p->limits->ping_interval_ms;
+    uint64_t interval_ms = p->net->limits->ping_interval_ms;
     if (now_ms >= p->heard_ms + interval_ms) {
         p->heard_ms = now_ms;
         leat_conn_send_copy(p->conn, leat_slice_of(":\n\n"));
@@ -82,12 +82,12 @@ static void on_read(void *owner, char *bytes, size_t len)
 static const leat_conn_handler conn_handler = {on_read, leat_peer_on_drain,
                                                leat_peer_on_conn_closed, NULL};
 
-leat_peer *leat_sse_peer_new(leat_conn *conn, leat_loop *loop, const leat_limits *limits,
-                             const leat_peer_handler *handler, void *owner)
+leat_peer *leat_sse_peer_new(leat_conn *conn, const leat_net *net, const leat_peer_handler *handler,
+                             void *owner)
 {
     leat_peer *p = leat_calloc(1, sizeof(*p));
     p->handler = handler;
     p->owner = owner;
-    leat_peer_init(p, &ops, conn, loop, limits, &conn_handler);
+    leat_peer_init(p, &ops, conn, net, &conn_handler);
     return p;
 }

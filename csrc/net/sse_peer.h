@@ -9,7 +9,7 @@
 #include "net/peer.h"
 
 /* Takes conn, on which the head of the response is queued. */
-leat_peer *leat_sse_peer_new(leat_conn *conn, leat_loop *loop, const leat_limits *limits,
-                             const leat_peer_handler *handler, void *owner);
+leat_peer *leat_sse_peer_new(leat_conn *conn, const leat_net *net, const leat_peer_handler *handler,
+                             void *owner);
 
 #endif

@@ -6,7 +6,10 @@
  * conn's queue, too, until it has left: then the same bytes are offered again.
  *
  * Reading. One read gives the conn as much as fits its buffer. OpenSSL reads ahead, up to one
- * record: what is left in there, the socket does not tell of, hence `more`. */
+ * record: what is left in there, the socket does not tell of, hence `more`.
+ *
+ * Keys are renewed, and TLS 1.2 asks for another handshake, by messages of a few bytes, each of
+ * which costs many microseconds and an answer (on_message). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,7 @@
 #include <openssl/err.h>
 
 #include "base/container_of.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "net/tls_private.h"
 
@@ -24,6 +28,7 @@ enum {
     RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
     KERNEL_CONTROL = 0x1000, /* a BIO's flag: it is to send a record that is no data */
     ALERT_RECORD = 21,
+    MAX_ASIDES = 32, /* of a connection: keys are good for 100 GB and more */
 };
 
 #ifndef SOL_TLS
@@ -94,6 +99,35 @@ int leat_tls_outcome(leat_tls *t, int result, uint8_t *wait)
 }
 
 /* --- reading --- */
+
+/* OpenSSL tells the type of each record: that of TLS 1.3 is inside. */
+static bool is_aside(int what, const void *bytes)
+{
+    bool tells_type = what == SSL3_RT_HEADER || what == SSL3_RT_INNER_CONTENT_TYPE;
+    return tells_type && *(const unsigned char *)bytes == SSL3_RT_HANDSHAKE;
+}
+
+/* OpenSSL looks at no further record once the peer counts as gone. */
+static void on_message(int written, int version, int what, const void *bytes, size_t len, SSL *ssl,
+                       void *arg)
+{
+    leat_tls *t = arg;
+    (void)version;
+    if (written || len == 0 || !is_aside(what, bytes) || t->broken || ++t->asides <= MAX_ASIDES)
+        return;
+    t->broken = true;
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    leat_metrics_add(t->side->metrics, LEAT_M_FLOODS_CLOSED, 1);
+    LEAT_LOG_INFO("tls", "closed reason=flood limit=handshake_records remote=%s",
+                  leat_conn_remote(t->base.conn));
+    leat_conn_charge_flood(t->base.conn);
+}
+
+void leat_tls_bound_asides(leat_tls *t)
+{
+    SSL_set_msg_callback(t->ssl, on_message);
+    SSL_set_msg_callback_arg(t->ssl, t);
+}
 
 /* Reads until the buffer is full, or nothing more is inside. */
 static int read_records(leat_tls *t, char *bytes, size_t len, size_t *got)

@@ -34,6 +34,11 @@ leat_tls_side *leat_tls_side_new(leat_loop *loop, leat_metrics *metrics,
     return side;
 }
 
+void leat_tls_side_tell(const leat_tls_side *side, leat_buf *lines)
+{
+    leat_tls_store_tell(side->store, lines);
+}
+
 void leat_tls_side_free(leat_tls_side *side)
 {
     if (side == NULL)

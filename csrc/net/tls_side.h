@@ -29,6 +29,8 @@ typedef struct leat_tls_side_options {
 leat_tls_side *leat_tls_side_new(leat_loop *loop, leat_metrics *metrics,
                                  const leat_tls_side_options *options);
 void leat_tls_side_free(leat_tls_side *side);
+/* As leat_tls_store_tell. */
+void leat_tls_side_tell(const leat_tls_side *side, leat_buf *lines);
 
 /* Begins TLS on a new conn. on_open of its handler follows, or the conn ends. */
 void leat_tls_side_begin(leat_tls_side *side, leat_conn *conn);

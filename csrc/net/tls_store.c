@@ -15,10 +15,11 @@ typedef struct entry {
     leat_tls_identity identity;
     leat_tls_stamp certificate, key, client_ca; /* of the last try */
     bool failed;                                /* the last try has */
+    leat_buf failure;                           /* why, one line */
 } entry;
 
 struct leat_tls_store {
-    pthread_mutex_t lock; /* of set */
+    pthread_mutex_t lock; /* of set, and of each entry's failure */
     leat_tls_set *set;
     leat_tls_tickets *tickets;
     leat_metrics *metrics;
@@ -103,8 +104,10 @@ void leat_tls_store_free(leat_tls_store *s)
     if (s == NULL)
         return;
     leat_tls_set_unref(s->set);
-    for (size_t i = 0; i < s->pairs.n; i++)
+    for (size_t i = 0; i < s->pairs.n; i++) {
         leat_tls_identity_free(&s->entries[i].identity);
+        leat_buf_close(&s->entries[i].failure);
+    }
     free(s->entries);
     leat_tls_pairs_free(&s->pairs);
     leat_tls_tickets_free(s->tickets);
@@ -144,6 +147,31 @@ static void report(leat_tls_store *s, size_t i, const leat_buf *error, bool is_n
     }
 }
 
+static void note_failure(leat_tls_store *s, leat_buf *failure, const leat_buf *error)
+{
+    pthread_mutex_lock(&s->lock);
+    failure->len = 0;
+    leat_buf_slice(failure, leat_buf_view(error));
+    for (size_t i = 0; i < failure->len; i++)
+        if (failure->at[i] == '\n')
+            failure->at[i] = ' ';
+    pthread_mutex_unlock(&s->lock);
+}
+
+void leat_tls_store_tell(leat_tls_store *s, leat_buf *lines)
+{
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->pairs.n; i++) {
+        const leat_buf *failure = &s->entries[i].failure;
+        if (failure->len == 0)
+            continue;
+        leat_buf_text(lines, "certificate: not reloaded, the old one stays: ");
+        leat_buf_slice(lines, leat_buf_view(failure));
+        leat_buf_char(lines, '\n');
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* Returns true if the pair was loaded anew. */
 static bool look_at(leat_tls_store *s, size_t i)
 {
@@ -156,10 +184,12 @@ static bool look_at(leat_tls_store *s, size_t i)
     leat_buf error = LEAT_BUF_INIT;
     bool loaded = load(s, i, &error) == 0;
     report(s, i, &error, changed);
+    note_failure(s, &e->failure, &error);
     leat_buf_close(&error);
-    now.identity = e->identity;
-    now.failed = !loaded;
-    *e = now;
+    e->certificate = now.certificate;
+    e->key = now.key;
+    e->client_ca = now.client_ca;
+    e->failed = !loaded;
     return loaded;
 }
 

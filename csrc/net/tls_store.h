@@ -1,7 +1,7 @@
 /* tls_store.h - the certificates of a server, which follow their files.
  *
  * Ownership  the server owns the store, which outlives the workers.
- * Threads    _new, _look, _free: one thread, the server's. _take: any.
+ * Threads    _new, _look, _free: one thread, the server's. _take, _tell: any.
  * Units      none.
  * Errors     what cannot be loaded at the start is returned. Later, the certificate in use stays,
  *            the reason is logged once, and every look tries again: who renews a certificate does
@@ -31,6 +31,9 @@ void leat_tls_store_free(leat_tls_store *s);
 
 /* Loads what has changed since it was loaded. Blocks for as long as reading the files takes. */
 void leat_tls_store_look(leat_tls_store *s);
+
+/* Appends a line for each certificate whose newer files cannot be used: why. */
+void leat_tls_store_tell(leat_tls_store *s, leat_buf *lines);
 
 /* Returns the current set, owned. */
 leat_tls_set *leat_tls_store_take(leat_tls_store *s);

@@ -21,8 +21,8 @@ void ws_send_frame(ws_peer *w, leat_frame_op op, leat_slice payload)
 static bool send_compressed(ws_peer *w, leat_frame_op op, leat_slice payload)
 {
     leat_buf frame = LEAT_BUF_INIT;
-    bool sent =
-        w->window_bits > 0 && leat_deflate_frame(w->deflate, op, payload, w->window_bits, &frame);
+    bool sent = w->window_bits > 0 &&
+                leat_deflate_frame(w->base.net->deflate, op, payload, w->window_bits, &frame);
     if (sent)
         leat_conn_send_copy(w->base.conn, leat_buf_view(&frame));
     leat_buf_close(&frame);
@@ -65,7 +65,7 @@ void ws_send_event(leat_peer *p, leat_event *e, const leat_epoch *epoch)
         return;
     ws_peer *w = ws_of(p);
     if (leat_deflate_suits(w->window_bits, leat_event_payload(e).len))
-        e = leat_deflate_event(w->deflate, e);
+        e = leat_deflate_event(w->base.net->deflate, e);
     leat_conn_send_event(p->conn, e, leat_event_frame(e));
     leat_peer_sent(p);
 }
@@ -74,7 +74,7 @@ void ws_send_event(leat_peer *p, leat_event *e, const leat_epoch *epoch)
 bool ws_send_joined(leat_peer *p, leat_event *joined, size_t longest)
 {
     ws_peer *w = ws_of(p);
-    if (w->window_bits > 0 && leat_deflate_min_bytes(w->deflate) <= longest)
+    if (w->window_bits > 0 && leat_deflate_min_bytes(w->base.net->deflate) <= longest)
         return false;
     leat_conn_send_event(p->conn, joined, leat_event_frame(joined));
     leat_peer_sent(p);
@@ -99,17 +99,18 @@ void ws_send_pong(ws_peer *w, leat_slice payload)
         ws_send_frame(w, LEAT_FRAME_PONG, payload);
         return;
     }
-    w->owes_pong = true;
-    w->owed_pong.len = 0;
-    leat_buf_slice(&w->owed_pong, payload);
+    ws_received *in = ws_received_of(w);
+    in->owes_pong = true;
+    in->owed_pong.len = 0;
+    leat_buf_slice(&in->owed_pong, payload);
 }
 
 void ws_on_output_open(leat_peer *p)
 {
     ws_peer *w = ws_of(p);
-    if (!w->owes_pong)
+    if (w->in == NULL || !w->in->owes_pong)
         return;
-    w->owes_pong = false;
-    ws_send_frame(w, LEAT_FRAME_PONG, leat_buf_view(&w->owed_pong));
-    leat_buf_close(&w->owed_pong);
+    w->in->owes_pong = false;
+    ws_send_frame(w, LEAT_FRAME_PONG, leat_buf_view(&w->in->owed_pong));
+    leat_buf_close(&w->in->owed_pong);
 }

@@ -30,7 +30,8 @@ static void set_state(ws_peer *w, ws_state next)
     switch (next) {
     case WS_CLOSING:
         leat_peer_shut(p);
-        leat_loop_after(p->loop, &p->timer, p->limits->close_timeout_ms, on_close_timeout);
+        leat_loop_after(p->net->loop, &p->timer, p->net->limits->close_timeout_ms,
+                        on_close_timeout);
         w->input = WS_FLOWING; /* for the peer's close frame */
         ws_update_reading(w);
         return;
@@ -40,7 +41,7 @@ static void set_state(ws_peer *w, ws_state next)
     case WS_ENDING:
         leat_peer_shut(p);
         ws_drop_received(w);
-        leat_conn_finish(p->conn, leat_loop_now(p->loop) + p->limits->close_timeout_ms);
+        leat_conn_finish(p->conn, leat_loop_now(p->net->loop) + p->net->limits->close_timeout_ms);
         return;
     case WS_GONE:
         ws_drop_received(w);
@@ -106,7 +107,7 @@ static void ping(ws_peer *w)
  * shows that the peer is gone. */
 static uint64_t keep_unread_alive(ws_peer *w, uint64_t now_ms)
 {
-    uint64_t interval_ms = w->base.limits->ping_interval_ms;
+    uint64_t interval_ms = w->base.net->limits->ping_interval_ms;
     if (now_ms >= w->base.heard_ms + interval_ms) {
         w->base.heard_ms = now_ms;
         ping(w);
@@ -117,7 +118,7 @@ static uint64_t keep_unread_alive(ws_peer *w, uint64_t now_ms)
 static uint64_t keep_alive(leat_peer *p, uint64_t now_ms)
 {
     ws_peer *w = ws_of(p);
-    uint64_t ping_at_ms = p->heard_ms + p->limits->ping_interval_ms;
+    uint64_t ping_at_ms = p->heard_ms + p->net->limits->ping_interval_ms;
     if (!ws_reads(w))
         return keep_unread_alive(w, now_ms);
     if (w->pinged_ms == 0 && now_ms < ping_at_ms)
@@ -126,7 +127,7 @@ static uint64_t keep_alive(leat_peer *p, uint64_t now_ms)
         w->pinged_ms = now_ms;
         ping(w);
     }
-    uint64_t dead_at_ms = w->pinged_ms + p->limits->pong_timeout_ms;
+    uint64_t dead_at_ms = w->pinged_ms + p->net->limits->pong_timeout_ms;
     if (now_ms >= dead_at_ms)
         leat_peer_give_up(p);
     return dead_at_ms;
@@ -142,14 +143,12 @@ static void on_gone(leat_peer *p)
 static void free_peer(leat_peer *p)
 {
     ws_peer *w = ws_of(p);
-    leat_frame_decoder_close(&w->decoder);
-    leat_buf_close(&w->unread);
-    leat_buf_close(&w->owed_pong);
-    free(w);
+    ws_drop_received(w);
+    ws_settle_received(w);
+    leat_pool_give(leat_loop_pool(p->net->loop), w);
 }
 
-leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_limits *limits,
-                            leat_metrics *metrics, leat_deflate *deflate,
+leat_peer *leat_ws_peer_new(leat_opening *opening, const leat_net *net,
                             const leat_peer_handler *handler, void *owner)
 {
     static const leat_peer_ops ops = {
@@ -162,24 +161,23 @@ leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_l
         .close = close_peer,
         .keep_alive = keep_alive,
         .on_open = ws_on_output_open,
-        .received = ws_received,
+        .received = ws_received_bytes,
         .shed = shed,
         .on_gone = on_gone,
         .free = free_peer,
     };
     static const leat_conn_handler conn_handler = {ws_on_read, leat_peer_on_drain,
                                                    leat_peer_on_conn_closed, NULL};
-    ws_peer *w = leat_calloc(1, sizeof(*w));
-    w->metrics = metrics;
+    ws_peer *w = leat_pool_take(leat_loop_pool(net->loop), sizeof(*w));
     w->base.handler = handler;
     w->base.owner = owner;
-    w->allowance = &limits->allowance;
-    w->deflate = deflate;
+    w->allowance = &net->limits->allowance;
     w->window_bits = opening->window_bits;
-    leat_frame_decoder_init(&w->decoder, limits->max_message_bytes);
-    w->decoder.claimed_rsv = w->window_bits > 0 ? LEAT_DEFLATE_RSV : 0;
-    leat_peer_init(&w->base, &ops, opening->conn, loop, limits, &conn_handler);
-    w->unread = opening->rest;
+    leat_peer_init(&w->base, &ops, opening->conn, net, &conn_handler);
+    if (opening->rest.len > 0)
+        ws_received_of(w)->unread = opening->rest;
+    else
+        leat_buf_close(&opening->rest);
     opening->rest = LEAT_BUF_INIT;
     ws_update_reading(w);
     return &w->base;

@@ -22,8 +22,7 @@
 
 /* Takes what opening holds. Messages in its rest are delivered in the loop's next turn. deflate is
  * borrowed; it may be NULL if permessage-deflate was not agreed. */
-leat_peer *leat_ws_peer_new(leat_opening *opening, leat_loop *loop, const leat_limits *limits,
-                            leat_metrics *metrics, leat_deflate *deflate,
+leat_peer *leat_ws_peer_new(leat_opening *opening, const leat_net *net,
                             const leat_peer_handler *handler, void *owner);
 
 /* Sends a message of the caller's own, copied. Dropped unless leat_ws_peer_is_open. */
@@ -45,6 +44,11 @@ void leat_ws_peer_set_binary(leat_peer *p);
 /* Counts one more message: the protocol has several in one of WebSocket. Returns false if that is
  * too many: on_close was called then. */
 bool leat_ws_peer_charge_message(leat_peer *p);
+
+/* True if so many messages were delivered, these included, that the others' are next: the owner of
+ * a message with several in it keeps the rest for another turn, which it says has begun. */
+bool leat_ws_peer_had_turn(const leat_peer *p);
+void leat_ws_peer_begin_turn(leat_peer *p);
 
 /* In on_message: milliseconds until the peer may send another message; 0: this one was in time. */
 uint64_t leat_ws_peer_message_wait_ms(const leat_peer *p);

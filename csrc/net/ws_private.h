@@ -48,30 +48,33 @@ typedef struct ws_place {
     struct ws_peer *peer;
 } ws_place;
 
+/* What a peer has while anything of it is received and not yet dealt with. */
+typedef struct ws_received {
+    leat_frame_decoder decoder;
+    leat_buf unread;    /* bytes that may not be decoded yet */
+    leat_buf owed_pong; /* the payload of the last ping that is not yet answered */
+    ws_place *place;    /* NULL: nothing waits in unread */
+    size_t counted;     /* bytes received and not yet delivered */
+    size_t inflated;    /* in this turn */
+    bool owes_pong;     /* a ping came while the output was full, and is to be answered */
+} ws_received;
+
 typedef struct ws_peer {
     leat_peer base;
-    leat_metrics *metrics;
-    leat_deflate *deflate; /* the worker's; not used while window_bits is 0 */
-    leat_frame_decoder decoder;
-    leat_buf unread;
-    size_t counted;     /* bytes received and not yet delivered */
-    size_t max_message; /* 0: max_message_bytes */
-    size_t inflated;    /* in this turn */
-    leat_buf owed_pong; /* the payload of the last ping that is not yet answered */
-    uint64_t pinged_ms; /* when the unanswered ping was sent; 0: there is none */
+    uint8_t window_bits; /* of the peer's inflater; 0: no message is compressed */
+    bool binary;         /* leat_peer_send sends binary messages */
+    uint8_t state;       /* a ws_state */
+    uint8_t input;       /* a ws_input */
+    uint8_t handled;     /* messages, pings and pongs in this turn of the peer */
+    uint16_t close_code; /* WS_CLOSED_BY_PEER: what is to be answered */
+    ws_received *in;     /* NULL: all that came was dealt with */
+    size_t max_message;  /* 0: max_message_bytes */
+    uint64_t pinged_ms;  /* when the unanswered ping was sent; 0: there is none */
     const leat_allowance *allowance;
     leat_bucket messages;
     leat_bucket bytes;
     leat_bucket controls;
-    ws_brake *brake;     /* NULL: it owes no bytes */
-    ws_place *place;     /* NULL: nothing waits in unread */
-    uint16_t close_code; /* WS_CLOSED_BY_PEER: what is to be answered */
-    uint8_t delivered;   /* messages in this turn of the peer */
-    uint8_t state;       /* a ws_state */
-    uint8_t input;       /* a ws_input */
-    uint8_t window_bits; /* of the peer's inflater; 0: no message is compressed */
-    bool binary;         /* leat_peer_send sends binary messages */
-    bool owes_pong;      /* a ping came while the output was full, and is to be answered */
+    ws_brake *brake; /* NULL: it owes no bytes */
 } ws_peer;
 
 static inline ws_peer *ws_of(leat_peer *p)
@@ -111,10 +114,14 @@ bool ws_reads(const ws_peer *w);
 void ws_update_reading(ws_peer *w);
 /* Nothing is decoded any more. */
 void ws_drop_received(ws_peer *w);
+/* Returns w->in, made if need be. */
+ws_received *ws_received_of(ws_peer *w);
+/* Frees w->in, if all is dealt with. Not from inside a call of the decoder. */
+void ws_settle_received(ws_peer *w);
 
 void ws_on_read(void *owner, char *bytes, size_t len); /* the conn's */
 /* As leat_peer_ops says. */
-size_t ws_received(const leat_peer *p);
+size_t ws_received_bytes(const leat_peer *p);
 void ws_hold(leat_peer *p);
 void ws_release(leat_peer *p);
 

@@ -53,7 +53,7 @@ static void on_trimmed(leat_pg_job *job, leat_pg_result *res, int err)
     if (err == 0 && leat_pg_result_rows(res) != 1)
         err = LEAT_EBADMSG;
     if (err < 0) {
-        t->cb_(t, &(leat_trimmed){0}, err, res == NULL ? "-" : leat_pg_result_sqlstate(res));
+        t->cb_(t, &(leat_trimmed){0}, err, leat_pg_job_reason(res, err));
         return;
     }
     leat_trimmed done = {

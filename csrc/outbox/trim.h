@@ -24,8 +24,8 @@ typedef struct leat_trimmed {
     bool full;         /* there may be more to delete */
 } leat_trimmed;
 
-/* err < 0: done is all zero, and sqlstate is the server's, or "-". */
-typedef void (*leat_trim_cb)(leat_trim *t, const leat_trimmed *done, int err, const char *sqlstate);
+/* err < 0: done is all zero, and why tells the reason; it is borrowed. */
+typedef void (*leat_trim_cb)(leat_trim *t, const leat_trimmed *done, int err, const char *why);
 
 struct leat_trim {
     leat_pg_job job_;

@@ -18,15 +18,19 @@
 enum {
     CLOSE_CANCEL_MS = 1000, /* a closed connection waits for its cancel so long */
     MANY_STATEMENTS = 16,   /* that no query uses any more, and the server still keeps */
+    MUCH_BYTES = 4096,      /* of notifications, in one read */
+    TURN_BYTES = 256 * 1024,
 };
 
 char *leat_pg_conn_one_line(char *out, size_t size, const char *text)
 {
     size_t len = 0;
-    for (; *text != '\0' && len + 1 < size; text++) {
+    for (; *text != '\0' && len + 2 < size; text++) {
         bool space = (unsigned char)*text <= ' ';
         if (space && (len == 0 || out[len - 1] == ' '))
             continue;
+        if (*text == '\n' && text[1] != '\0')
+            out[len++] = ';';
         out[len++] = space ? ' ' : *text;
     }
     while (len > 0 && out[len - 1] == ' ')
@@ -105,15 +109,21 @@ bool leat_pg_conn_flush(leat_pg_conn *c)
     return true;
 }
 
+/* libpq reads 16 kB at once. After much of that there may be more, and the notifications that come
+ * in one turn leave together: then it reads on, until the turn has had its share. */
 static void on_ready_poll(leat_pg_conn *c, int status)
 {
-    if (PQconsumeInput(c->pg) == 0 || PQstatus(c->pg) == CONNECTION_BAD) {
-        leat_pg_conn_lose(c, NULL);
-        return;
-    }
-    if (c->writing && !leat_pg_conn_flush(c))
-        return;
-    leat_pg_pipeline_take_input(c);
+    size_t bytes, all = 0;
+    do {
+        if (PQconsumeInput(c->pg) == 0 || PQstatus(c->pg) == CONNECTION_BAD) {
+            leat_pg_conn_lose(c, NULL);
+            return;
+        }
+        if (c->writing && !leat_pg_conn_flush(c))
+            return;
+        bytes = leat_pg_pipeline_take_input(c);
+        all += bytes;
+    } while (bytes >= MUCH_BYTES && all < TURN_BYTES && c->state == LEAT_PG_CONN_READY);
     /* Only now: the server's last message has been read. */
     if (status < 0 && c->state == LEAT_PG_CONN_READY)
         leat_pg_conn_lose(c, NULL);

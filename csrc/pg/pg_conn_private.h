@@ -91,6 +91,7 @@ struct leat_pg_conn {
     leat_sweep sweep;
     leat_list queued; /* queries not yet sent */
     leat_list flight; /* queries sent, in order */
+    size_t led_bytes; /* of the results of those that lead on to the flight's first one */
     leat_pg_statements statements;
     leat_pg_connect connect;
     leat_pg_session session;
@@ -113,7 +114,7 @@ LEAT_MUST_CHECK bool leat_pg_conn_flush(leat_pg_conn *c);
 /* The connection is lost: tells the pending queries, then the owner. why may be NULL: libpq says.
  */
 void leat_pg_conn_lose(leat_pg_conn *c, const char *why);
-/* Copies text as one line. Returns out. */
+/* Copies text as one line, "; " in place of a line's end. Returns out. */
 char *leat_pg_conn_one_line(char *out, size_t size, const char *text);
 
 /* pg_connect.c. The last three run the owner's callback once connecting has succeeded or failed. */
@@ -150,7 +151,8 @@ void leat_pg_pipeline_send_own(leat_pg_conn *c, const char *sql);
 /* The same, in front of all queued queries. */
 void leat_pg_pipeline_send_first(leat_pg_conn *c, const char *sql);
 void leat_pg_pipeline_send(leat_pg_conn *c);
-void leat_pg_pipeline_take_input(leat_pg_conn *c);
+/* Returns the bytes of notifications that it has handed on. */
+size_t leat_pg_pipeline_take_input(leat_pg_conn *c);
 /* Completes all pending queries with err. Returns false if a callback closed the connection. */
 bool leat_pg_pipeline_fail(leat_pg_conn *c, int err);
 /* Why the connection broke, in the server's words or in libpq's. */

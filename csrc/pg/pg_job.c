@@ -66,6 +66,7 @@ static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err)
 {
     leat_pg_job *j = LEAT_CONTAINER_OF(w, leat_pg_job, waiter_);
     j->conn_ = conn;
+    j->had_conn_ = conn != NULL;
     if (err == 0)
         err = leat_pg_conn_query(conn, &j->query_, j->sql_, j->params_, j->n_params_,
                                  j->deadline_ms_, on_answer);
@@ -84,6 +85,7 @@ void leat_pg_job_start(leat_pg_job *j, leat_pg_pool *pool, const char *sql,
     j->n_params_ = n_params;
     j->deadline_ms_ = deadline_ms;
     j->cb_ = cb;
+    j->had_conn_ = false;
     leat_pg_pool_acquire(pool, &j->waiter_, deadline_ms, on_acquired);
 }
 
@@ -96,6 +98,16 @@ void leat_pg_job_cancel(leat_pg_job *j)
 bool leat_pg_job_running(const leat_pg_job *j)
 {
     return j->pool_ != NULL;
+}
+
+uint64_t leat_pg_job_waited_ns(const leat_pg_job *j)
+{
+    return j->waiter_.waited_ns;
+}
+
+bool leat_pg_job_had_connection(const leat_pg_job *j)
+{
+    return j->had_conn_;
 }
 
 const char *leat_pg_job_reason(const leat_pg_result *res, int err)

@@ -28,6 +28,7 @@ struct leat_pg_job {
     leat_pg_query query_;
     leat_pg_pool *pool_; /* non-NULL while the job runs */
     leat_pg_conn *conn_; /* leased, or NULL */
+    bool had_conn_;      /* since it was started */
     const char *sql_;
     leat_pg_param *params_; /* with their bytes behind them, in one allocation */
     int n_params_;
@@ -48,6 +49,10 @@ void leat_pg_job_start(leat_pg_job *j, leat_pg_pool *pool, const char *sql,
  * job does not run. */
 void leat_pg_job_cancel(leat_pg_job *j);
 bool leat_pg_job_running(const leat_pg_job *j);
+
+/* How long the job has waited for a connection; and whether it got one. */
+uint64_t leat_pg_job_waited_ns(const leat_pg_job *j);
+bool leat_pg_job_had_connection(const leat_pg_job *j);
 
 /* Why a job failed, for log lines: the server's message, or the error's name. Borrowed as res. */
 const char *leat_pg_job_reason(const leat_pg_result *res, int err);

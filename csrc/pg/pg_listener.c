@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/backoff.h"
 #include "base/buf.h"
@@ -49,7 +50,8 @@ struct leat_pg_listener {
     int n_gone;         /* connections that are closed but not yet freed */
     leat_pg_query queries[HANDSHAKE_QUERIES];
     leat_pg_query keepalive;
-    int unanswered; /* queries of the handshake */
+    int64_t asked_s; /* when the keepalive that runs was sent, or the fence; seconds since 1970 */
+    int unanswered;  /* queries of the handshake */
     char fence[sizeof(FENCE_PREFIX) + 16];
     bool fenced; /* the fence has come back */
     bool was_up; /* it has listened before */
@@ -97,6 +99,7 @@ static void fail(leat_pg_listener *l, int err, const char *why)
     leat_log_series_warn(&l->failures, now_ms, "pg", was_up ? "listener lost" : "listener failed",
                          why);
     l->state = WAITING;
+    l->handler.on_trouble(l->arg, why); /* why is the connection's */
     if (was_up)
         leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONNECTED, 0);
     close_conn(l);
@@ -138,14 +141,18 @@ static void on_pause_over(leat_deadline *d)
     leat_pg_listener *l = LEAT_CONTAINER_OF(d, leat_pg_listener, timer);
     uint64_t deadline_ms = leat_loop_now(l->loop) + l->options->keepalive_timeout_ms;
     l->keepalive.data = l;
+    l->asked_s = (int64_t)time(NULL);
     int err = leat_pg_conn_query(l->conn, &l->keepalive, "select pg_catalog.pg_backend_pid()", NULL,
                                  0, deadline_ms, on_keepalive);
     if (err < 0)
         fail(l, err, leat_pg_conn_error(l->conn));
 }
 
+/* An answer has come, or the fence: behind the notifications of all that was committed before it
+ * was asked for. */
 static void pause_keepalive(leat_pg_listener *l)
 {
+    leat_metrics_set(l->metrics, LEAT_M_LISTENER_CONFIRMED, l->asked_s);
     leat_loop_after(l->loop, &l->timer, l->options->keepalive_ms, on_pause_over);
 }
 
@@ -212,6 +219,7 @@ static void send_handshake(leat_pg_listener *l)
     const leat_pg_param fence[] = {leat_slice_of(l->options->channel), leat_slice_of(l->fence)};
     uint64_t deadline_ms = leat_loop_now(l->loop) + l->options->pg.connect_timeout_ms;
     l->state = HANDSHAKING;
+    l->asked_s = (int64_t)time(NULL);
     l->unanswered = HANDSHAKE_QUERIES;
     for (int i = 0; i < HANDSHAKE_QUERIES; i++) {
         l->queries[i].data = l;
@@ -291,6 +299,7 @@ int leat_pg_listener_new(leat_pg_listener **out, leat_loop *loop, leat_metrics *
     l->options = options;
     l->handler = *handler;
     l->arg = arg;
+    l->failures.connection = options->pg.application_name;
     l->listen_sql = make_listen_sql(options->channel);
     leat_deadline_init(&l->timer);
     leat_backoff_init(&l->backoff, FIRST_BACKOFF_MS, options->max_backoff_ms);

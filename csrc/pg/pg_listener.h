@@ -23,6 +23,8 @@ typedef struct leat_pg_listener leat_pg_listener;
 typedef struct leat_pg_listener_handler {
     void (*on_up)(void *arg); /* it listens, and the fence has come back */
     void (*on_down)(void *arg, int err);
+    /* The connection was lost, before on_down; or none could be made. why is borrowed. */
+    void (*on_trouble)(void *arg, const char *why);
     /* The payload is borrowed. sender_pid: see leat_pg_notify_cb. */
     void (*on_notify)(void *arg, const char *payload, int sender_pid);
 } leat_pg_listener_handler;

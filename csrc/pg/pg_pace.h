@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LEAT_PG_PACE_MAX_MS = 30000 /* no estimate is longer */ };
+enum { LEAT_PG_PACE_MAX_MS = 600000 /* no estimate is longer */ };
 
 typedef struct leat_pg_pace {
     uint64_t since_ms_; /* when the present measurement began; 0: nobody waits */

@@ -36,7 +36,7 @@ typedef struct entry {
     leat_pg_query *query;         /* NULL: the query was forgotten, or there is none */
     leat_pg_statement *statement; /* NULL: text is sent, and not prepared */
     const char *text;
-    bool retried;
+    bool is_last_try; /* it was repeated already, or a query before it would have to be, too */
     bool is_own;      /* not a script's */
     bool leads;       /* it needs no sync if another entry is sent with it; once sent: has none */
     uint8_t n_due;    /* commands of it whose results have not ended */
@@ -85,7 +85,10 @@ static void complete(leat_pg_conn *c, leat_pg_query *q, leat_pg_result *res, int
     leat_deadline_cancel(&q->deadline_);
     q->conn_ = NULL;
     q->entry_ = NULL;
-    leat_metrics_observe(c->metrics, LEAT_H_QUERY, (double)(uv_hrtime() - q->started_ns_) / 1e9);
+    uint64_t took_ns = uv_hrtime() - q->started_ns_;
+    leat_metrics_observe(c->metrics, LEAT_H_QUERY, (double)took_ns / 1e9);
+    if (q->tally_ != NULL)
+        leat_tally_add(q->tally_, took_ns, err < 0);
     q->cb_(q, res, err);
 }
 
@@ -116,18 +119,46 @@ static int check_query(const leat_pg_conn *c, const leat_pg_query *q, const leat
     return n_params > MAX_PARAMS ? LEAT_ETOOLARGE : 0;
 }
 
-static void queue_entry(leat_pg_conn *c, entry *e, leat_pg_query *q, uint64_t deadline_ms,
-                        leat_pg_query_cb cb)
+static leat_tally_entry *tally_of_text(const leat_pg_conn *c, const char *text)
+{
+    leat_tally *t = c->options->statements;
+    return t == NULL ? NULL : leat_tally_find(t, text);
+}
+
+/* A prepared statement knows its own, so that its text is looked up once. */
+static leat_tally_entry *find_tally(const leat_pg_conn *c, const entry *e)
+{
+    if (e->statement == NULL)
+        return tally_of_text(c, e->text);
+    if (e->statement->tally == NULL)
+        e->statement->tally = tally_of_text(c, e->statement->sql);
+    return e->statement->tally;
+}
+
+static void queue_entry(leat_pg_conn *c, entry *e, leat_pg_query *q, leat_tally_entry *tally,
+                        uint64_t deadline_ms, leat_pg_query_cb cb)
 {
     e->query = q;
     q->conn_ = c;
     q->entry_ = e;
     q->cb_ = cb;
     q->started_ns_ = uv_hrtime();
+    q->tally_ = tally;
     leat_deadline_init(&q->deadline_);
     leat_loop_at(c->loop, &q->deadline_, deadline_ms, on_query_deadline);
     leat_list_push(&c->queued, &e->link);
     leat_sweep_schedule_output(c->loop, &c->sweep);
+}
+
+int leat_pg_conn_query_once(leat_pg_conn *c, leat_pg_query *q, const char *sql,
+                            const char *counted_as, const leat_pg_param *params, int n_params,
+                            uint64_t deadline_ms, leat_pg_query_cb cb)
+{
+    int err = check_query(c, q, params, n_params, deadline_ms);
+    if (err == 0)
+        queue_entry(c, make_entry(sql, params, n_params), q, tally_of_text(c, counted_as),
+                    deadline_ms, cb);
+    return err;
 }
 
 int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
@@ -141,7 +172,7 @@ int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const char *sql,
     entry *e = make_entry(prepares ? NULL : sql, params, n_params);
     if (prepares)
         e->statement = leat_pg_statements_hold(&c->statements, sql);
-    queue_entry(c, e, q, deadline_ms, cb);
+    queue_entry(c, e, q, find_tally(c, e), deadline_ms, cb);
     return 0;
 }
 
@@ -164,7 +195,7 @@ int leat_pg_conn_query_typed(leat_pg_conn *c, leat_pg_query *q, const char *sql,
         e->types[i] = types[i];
     if (guarded)
         leat_pg_pipeline_send_own(c, "savepoint leat_guard");
-    queue_entry(c, e, q, deadline_ms, cb);
+    queue_entry(c, e, q, find_tally(c, e), deadline_ms, cb);
     if (guarded) {
         leat_pg_pipeline_send_own(c, "rollback to savepoint leat_guard");
         leat_pg_pipeline_send_own(c, "release savepoint leat_guard");
@@ -242,6 +273,8 @@ static bool send_entry(leat_pg_conn *c, entry *e)
 {
     if (e->link.next == &c->queued)
         e->leads = false;
+    if (e->leads && !e->is_own)
+        LEAT_CONTAINER_OF(e->link.next, entry, link)->is_last_try = true;
     leat_list_unlink(&e->link);
     leat_list_push(&c->flight, &e->link);
     e->state = SENT;
@@ -294,7 +327,7 @@ void leat_pg_pipeline_send(leat_pg_conn *c)
     }
     /* libpq also reads while it writes. What it has read will not wake the poll handle again. */
     if (leat_pg_conn_flush(c))
-        leat_pg_pipeline_take_input(c);
+        (void)leat_pg_pipeline_take_input(c);
 }
 
 static bool is_error(const PGresult *res)
@@ -341,17 +374,18 @@ static bool may_be_outdated(const entry *e)
 
 /* Sends the query again with a fresh statement. The server refuses an outdated statement before it
  * has done anything. Still, the query is repeated only where the order stays the same: outside a
- * transaction block, and with no other query sent after it. */
+ * transaction block, with no other query sent after it, and with none before it that failed with
+ * it. */
 static bool retry(leat_pg_conn *c, entry *e)
 {
-    if (e->retried || e->query == NULL || !leat_list_empty(&c->flight) ||
+    if (e->is_last_try || e->query == NULL || !leat_list_empty(&c->flight) ||
         PQtransactionStatus(c->pg) != PQTRANS_IDLE)
         return false;
     leat_pg_statement *fresh = leat_pg_statements_hold(&c->statements, e->statement->sql);
     leat_pg_statements_let_go(&c->statements, e->statement);
     e->statement = fresh;
     e->state = QUEUED;
-    e->retried = true;
+    e->is_last_try = true;
     PQclear(e->result);
     e->result = NULL;
     leat_list_push(c->queued.next, &e->link); /* in front of all others */
@@ -368,7 +402,8 @@ static void finish_entry(leat_pg_conn *c, entry *e)
         leat_pg_statements_drop(&c->statements, e->statement);
     }
     bool outdated = failed && is_outdated(e);
-    if (outdated || (failed && may_be_outdated(e))) {
+    bool stale = outdated || (failed && may_be_outdated(e));
+    if (stale) {
         if (outdated && !e->statement->at_server)
             leat_pg_statements_lost(&c->statements);
         leat_pg_statements_drop(&c->statements, e->statement);
@@ -383,8 +418,11 @@ static void finish_entry(leat_pg_conn *c, entry *e)
     leat_pg_result res;
     leat_pg_result_open(&res, e->result);
     res.outdated = outdated;
+    res.stale = stale;
     e->result = NULL;
     leat_pg_query *q = e->query;
+    size_t bytes = c->led_bytes + PQresultMemorySize(res.pg);
+    c->led_bytes = e->leads ? bytes : 0;
     free_entry(c, e);
     if (q == NULL) {
         leat_pg_result_close(&res);
@@ -393,7 +431,7 @@ static void finish_entry(leat_pg_conn *c, entry *e)
         return;
     }
     size_t limit = c->options->max_result_bytes;
-    if (limit > 0 && PQresultMemorySize(res.pg) > limit)
+    if (limit > 0 && bytes > limit)
         complete(c, q, NULL, LEAT_ETOOLARGE);
     else
         complete(c, q, &res, failed ? LEAT_EPG_SERVER : 0);
@@ -467,24 +505,27 @@ static bool take_results(leat_pg_conn *c)
 
 /* Notifications may lie between results, and libpq sees the ones only after it was asked for the
  * others. */
-void leat_pg_pipeline_take_input(leat_pg_conn *c)
+size_t leat_pg_pipeline_take_input(leat_pg_conn *c)
 {
+    size_t bytes = 0;
     bool more = true;
     while (more) {
         if (!take_results(c))
-            return;
+            return bytes;
         more = false;
         for (PGnotify *n; (n = PQnotifies(c->pg)) != NULL;) {
             more = true;
+            bytes += strlen(n->extra);
             if (c->notify_cb != NULL)
                 c->notify_cb(c, n->relname, n->extra, n->be_pid, c->notify_arg);
             PQfreemem(n);
             if (c->state != LEAT_PG_CONN_READY)
-                return;
+                return bytes;
         }
         if (!leat_list_empty(&c->flight) && !PQisBusy(c->pg))
             more = true;
     }
+    return bytes;
 }
 
 bool leat_pg_pipeline_fail(leat_pg_conn *c, int err)

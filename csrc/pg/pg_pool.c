@@ -50,6 +50,7 @@ struct leat_pg_pool {
     leat_log_series failures;
     leat_deadline retry; /* armed: no attempt to connect is made before it */
     bool healthy;
+    leat_buf failure;     /* why not, one line */
     uint64_t answered_ms; /* when a connection was last made, or came back clean */
     bool closing;
     void (*done)(void *arg);
@@ -130,6 +131,8 @@ static void fail(leat_pg_pool *p, const char *phrase, const char *error)
     uint64_t now_ms = leat_loop_now(p->loop);
     leat_log_series_warn(&p->failures, now_ms, "pg", phrase, error);
     p->healthy = false;
+    p->failure.len = 0;
+    leat_buf_text(&p->failure, error);
     if (leat_deadline_armed(&p->retry))
         return; /* attempts that fail together count as one failure */
     leat_loop_after(p->loop, &p->retry, leat_backoff_next(&p->backoff, leat_loop_random(p->loop)),
@@ -202,6 +205,7 @@ static void stop_waiting(leat_pg_waiter *w)
     leat_pg_pool *p = w->pool_;
     leat_deadline_cancel(&w->deadline_);
     w->pool_ = NULL;
+    w->waited_ns += uv_hrtime() - w->since_ns_;
     if (w->refused_ < 0) {
         leat_list_unlink(&w->place_.link_);
         leat_sweep_schedule(p->loop, &p->sweep); /* a pool that closes waits for the last one */
@@ -247,6 +251,7 @@ static void serve_and_open(leat_sweep *s)
     void *arg = p->done_arg;
     leat_sweep_cancel(&p->sweep);
     leat_pg_shares_free(p->shares);
+    leat_buf_close(&p->failure);
     free(p);
     if (done != NULL)
         done(arg);
@@ -259,6 +264,7 @@ int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
     p->loop = loop;
     p->metrics = metrics;
     p->options = options;
+    p->failures.connection = options->pg.application_name;
     for (int i = 0; i < STATES; i++)
         leat_list_init(&p->members[i]);
     leat_list_init(&p->refused);
@@ -297,6 +303,7 @@ void leat_pg_waiter_init(leat_pg_waiter *w)
     w->refused_ = 0;
     w->cb_ = NULL;
     w->pool_ = NULL;
+    w->waited_ns = 0;
     w->bill = (leat_pg_bill){.kind = LEAT_PG_CONTROL};
 }
 
@@ -306,6 +313,7 @@ void leat_pg_pool_acquire(leat_pg_pool *p, leat_pg_waiter *w, uint64_t deadline_
     LEAT_ASSERT(w->pool_ == NULL && deadline_ms != LEAT_DEADLINE_NEVER);
     w->pool_ = p;
     w->cb_ = cb;
+    w->since_ns_ = uv_hrtime();
     w->refused_ = LEAT_ECLOSED;
     if (!p->closing)
         w->refused_ = leat_pg_shares_wait(p->shares, &w->place_, &w->bill, p->counts[IDLE]);
@@ -399,6 +407,11 @@ uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p)
 bool leat_pg_pool_healthy(const leat_pg_pool *p)
 {
     return p->healthy;
+}
+
+leat_slice leat_pg_pool_failure(const leat_pg_pool *p)
+{
+    return p->healthy ? (leat_slice){NULL, 0} : leat_buf_view(&p->failure);
 }
 
 static void drop_all(leat_pg_pool *p, enum state state)

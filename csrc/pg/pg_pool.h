@@ -2,7 +2,7 @@
  *
  * Ownership  the pool owns its connections; a lease is the right to use one until _release.
  * Threads    loop thread only; one pool a worker.
- * Units      absolute milliseconds.
+ * Units      absolute milliseconds; nanoseconds (_ns).
  * Errors     LEAT_EDEADLINE (the deadline passed), LEAT_EPG_LOST (the same, while the server
  *            refuses connections or is unreachable), LEAT_EBUSY (too many wait), LEAT_ECLOSED.
  *
@@ -15,6 +15,7 @@
 #ifndef LEAT_PG_PG_POOL_H
 #define LEAT_PG_PG_POOL_H
 
+#include "base/buf.h"
 #include "loop/loop.h"
 #include "pg/pg_conn.h"
 #include "pg/pg_shares.h"
@@ -30,8 +31,10 @@ struct leat_pg_waiter {
     leat_deadline deadline_;
     leat_pg_acquire_cb cb_;
     leat_pg_pool *pool_; /* non-NULL while waiting */
+    uint64_t since_ns_;  /* when it began to wait */
     int refused_;        /* the error that the callback will get; 0: the waiter stands in line */
     void *data;          /* the owner's */
+    uint64_t waited_ns;  /* how long it has waited, in all: the owner may set it to 0 */
     leat_pg_bill bill;   /* set by the owner before it waits; at first nobody's */
 };
 
@@ -77,6 +80,8 @@ void leat_pg_pool_release_reader(leat_pg_pool *p, leat_pg_conn *conn);
 
 /* True if the last attempt to reach the server succeeded. */
 bool leat_pg_pool_healthy(const leat_pg_pool *p);
+/* Why the last attempt to connect failed, one line; empty: it did not, or there was none. */
+leat_slice leat_pg_pool_failure(const leat_pg_pool *p);
 
 /* For an operator: appends members of a JSON object, the first one without a comma, about the pool
  * and at most LEAT_PG_POOL_SHOWN of its connections, those first that are held. */

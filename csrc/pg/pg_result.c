@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "pg/pg_result_private.h"
@@ -19,7 +20,7 @@ void leat_pg_result_open(leat_pg_result *r, PGresult *pg)
 {
     join_lines(PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY));
     r->pg = pg;
-    r->outdated = false;
+    r->outdated = r->stale = false;
 }
 
 void leat_pg_result_close(leat_pg_result *r)
@@ -68,6 +69,21 @@ int64_t leat_pg_result_affected(const leat_pg_result *r)
 bool leat_pg_result_is_outdated(const leat_pg_result *r)
 {
     return r->outdated;
+}
+
+bool leat_pg_result_may_be_outdated(const leat_pg_result *r)
+{
+    return r->stale;
+}
+
+bool leat_pg_result_is_plain(const leat_pg_result *r)
+{
+    static const char *const commands[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"};
+    const char *tag = PQcmdStatus(r->pg);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strncmp(tag, commands[i], strlen(commands[i])) == 0)
+            return true;
+    return false;
 }
 
 const char *leat_pg_result_sqlstate(const leat_pg_result *r)

@@ -31,6 +31,10 @@ const char *leat_pg_result_message(const leat_pg_result *r); /* primary message,
 /* Of an error result: true if only the prepared statement was out of date (a column was added, for
  * example). The query has done nothing; when it is sent again, it is prepared anew. */
 bool leat_pg_result_is_outdated(const leat_pg_result *r);
+/* The same; or the failure may come from that, as the statement was prepared some time ago. */
+bool leat_pg_result_may_be_outdated(const leat_pg_result *r);
+/* True if a SELECT, INSERT, UPDATE, DELETE or MERGE has succeeded: its transaction goes on. */
+bool leat_pg_result_is_plain(const leat_pg_result *r);
 
 /* Within the callback that borrows r: makes the result the caller's, who frees it. */
 leat_pg_result *leat_pg_result_keep(leat_pg_result *r);

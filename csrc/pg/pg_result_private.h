@@ -18,6 +18,7 @@
 typedef struct leat_pg_result {
     PGresult *pg;
     bool outdated; /* leat_pg_result_is_outdated */
+    bool stale;    /* leat_pg_result_may_be_outdated */
 } leat_pg_result;
 
 void leat_pg_result_open(leat_pg_result *r, PGresult *pg);

@@ -14,7 +14,10 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-enum { UNDIVIDED = 16 /* if fewer may wait, no part of the queue is kept for anybody */ };
+enum {
+    UNDIVIDED = 16,       /* if fewer may wait, no part of the queue is kept for anybody */
+    STARTED_IN_A_ROW = 3, /* go before one that has not started */
+};
 
 enum line_state { EMPTY, READY, ASIDE_CLIENT, ASIDE_USER };
 
@@ -57,7 +60,8 @@ struct leat_pg_shares {
     leat_map accounts;
     leat_map users;
     leat_list ring[LEAT_PG_KINDS]; /* of line, READY */
-    leat_pg_kind last;             /* the kind that was served last */
+    bool was_call;                 /* the one that was served last */
+    unsigned n_started_in_row;     /* of control, since one that had not started */
     size_t n_ready[LEAT_PG_KINDS]; /* lines in the ring */
     size_t n_waiting[LEAT_PG_KINDS];
     size_t n_calls; /* leased */
@@ -72,7 +76,7 @@ leat_pg_shares *leat_pg_shares_new(const leat_pg_shares_limits *limits, leat_met
     if (s->limits.per_user == 0)
         s->limits.per_user = limits->size;
     s->metrics = metrics;
-    s->last = LEAT_PG_CALL;
+    s->was_call = true;
     leat_map_init(&s->accounts);
     leat_map_init(&s->users);
     for (int k = 0; k < LEAT_PG_KINDS; k++)
@@ -144,8 +148,10 @@ static account *account_of(leat_pg_shares *s, const leat_pg_bill *bill)
 
 static void close_if_unused(leat_pg_shares *s, account *a)
 {
-    if (a->leased.all > 0 || a->lines[LEAT_PG_CONTROL].state != EMPTY ||
-        a->lines[LEAT_PG_CALL].state != EMPTY)
+    bool is_used = a->leased.all > 0;
+    for (int k = 0; k < LEAT_PG_KINDS; k++)
+        is_used = is_used || a->lines[k].state != EMPTY;
+    if (is_used)
         return;
     user *u = a->user;
     leat_map_remove(&s->accounts, &a->entry);
@@ -179,7 +185,7 @@ static void set_state(leat_pg_shares *s, line *l, enum line_state next)
 static bool has_room(const holding *h, size_t share, leat_pg_kind kind)
 {
     size_t calls = share > 1 ? share - 1 : 1;
-    return h->all < share && (kind == LEAT_PG_CONTROL || h->calls < calls);
+    return h->all < share && (kind != LEAT_PG_CALL || h->calls < calls);
 }
 
 static bool user_has_room(const leat_pg_shares *s, const user *u, leat_pg_kind kind)
@@ -200,7 +206,9 @@ static bool is_full(const leat_pg_shares *s, const leat_pg_bill *bill, const acc
 {
     size_t most = s->limits.max_waiters + idle;
     size_t quarter = most / 4;
-    size_t all = s->n_waiting[LEAT_PG_CONTROL] + s->n_waiting[LEAT_PG_CALL];
+    size_t all = 0;
+    for (int k = 0; k < LEAT_PG_KINDS; k++)
+        all += s->n_waiting[k];
     if (all >= most)
         return true;
     if (most < UNDIVIDED)
@@ -232,10 +240,10 @@ int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *place, const leat_pg_b
     return 0;
 }
 
-/* Each line has one turn before the newcomer's, and the two kinds alternate. */
+/* Each line has one turn before the newcomer's, and calls alternate with the rest. */
 size_t leat_pg_shares_ahead(const leat_pg_shares *s)
 {
-    size_t control = s->n_ready[LEAT_PG_CONTROL];
+    size_t control = s->n_ready[LEAT_PG_CONTROL] + s->n_ready[LEAT_PG_STARTED];
     size_t calls = s->n_ready[LEAT_PG_CALL];
     return control + (calls < control ? calls : control);
 }
@@ -311,20 +319,33 @@ static leat_pg_place *lease_to(leat_pg_shares *s, line *l, leat_pg_lease *lease)
     return place;
 }
 
+static line *first_call(leat_pg_shares *s)
+{
+    return s->n_calls + s->limits.reserve < s->limits.size ? first_free(s, LEAT_PG_CALL) : NULL;
+}
+
+/* Otherwise a crowd that reads one snapshot after the other would keep all others from beginning.
+ */
+static line *first_control(leat_pg_shares *s)
+{
+    bool begins = s->n_started_in_row >= STARTED_IN_A_ROW;
+    line *l = first_free(s, begins ? LEAT_PG_CONTROL : LEAT_PG_STARTED);
+    return l != NULL ? l : first_free(s, begins ? LEAT_PG_STARTED : LEAT_PG_CONTROL);
+}
+
 leat_pg_place *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease)
 {
-    leat_pg_kind kind = s->last;
-    for (int i = 0; i < LEAT_PG_KINDS; i++) {
-        kind = kind == LEAT_PG_CALL ? LEAT_PG_CONTROL : LEAT_PG_CALL;
-        if (kind == LEAT_PG_CALL && s->n_calls + s->limits.reserve >= s->limits.size)
-            continue;
-        line *l = first_free(s, kind);
-        if (l == NULL)
-            continue;
-        s->last = kind;
-        return lease_to(s, l, lease);
-    }
-    return NULL;
+    line *l = s->was_call ? first_control(s) : first_call(s);
+    if (l == NULL)
+        l = s->was_call ? first_call(s) : first_control(s);
+    if (l == NULL)
+        return NULL;
+    s->was_call = l->kind == LEAT_PG_CALL;
+    if (l->kind == LEAT_PG_STARTED)
+        s->n_started_in_row++;
+    else if (l->kind == LEAT_PG_CONTROL)
+        s->n_started_in_row = 0;
+    return lease_to(s, l, lease);
 }
 
 void leat_pg_shares_return(leat_pg_shares *s, leat_pg_lease *lease)

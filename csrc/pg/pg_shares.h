@@ -6,12 +6,14 @@
  * Units      counts of connections and of waiters.
  * Errors     LEAT_EBUSY: too many wait already.
  *
- * Each client has two lines of waiters: one for control (handshakes and Leat's own reads) and one
- * for calls. The two kinds alternate, and so do the lines of a kind; within a line, waiters are
- * served in the order in which they came. All calls together hold at most size - reserve
- * connections, a client at most per_client, and all clients of a user at most per_user. Calls leave
- * one connection of each of these shares to control. A line that is held back by these bounds
- * stands aside and does not delay the others.
+ * Each client has three lines of waiters: for control (handshakes and Leat's own reads), for
+ * control that has had a connection before (STARTED), and for calls. Calls alternate with the rest,
+ * and the lines of a kind with each other; within a line, waiters are served in the order in which
+ * they came. What has started goes before what has not, three to one: of a crowd, those who came
+ * first get all that they need. Otherwise all would have their first read, and nobody the last one
+ * in time. All calls together hold at most size - reserve connections, a client at most per_client,
+ * and all clients of a user at most per_user. Calls leave one connection of each of these shares to
+ * control. A line that is held back by these bounds stands aside and does not delay the others.
  */
 #ifndef LEAT_PG_PG_SHARES_H
 #define LEAT_PG_PG_SHARES_H
@@ -25,7 +27,12 @@
 #include "base/metrics.h"
 #include "base/slice.h"
 
-typedef enum leat_pg_kind { LEAT_PG_CONTROL, LEAT_PG_CALL, LEAT_PG_KINDS } leat_pg_kind;
+typedef enum leat_pg_kind {
+    LEAT_PG_CONTROL,
+    LEAT_PG_CALL,
+    LEAT_PG_STARTED,
+    LEAT_PG_KINDS
+} leat_pg_kind;
 
 /* Says on whose account a connection is held. */
 typedef struct leat_pg_bill {

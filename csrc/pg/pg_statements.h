@@ -15,16 +15,18 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/tally.h"
 
 typedef struct leat_pg_statement {
     leat_map_entry entry_;
     leat_list link_;
     int holders_;
     bool kept_;
-    bool sent;        /* a Prepare is on its way or done */
-    bool at_server;   /* that Prepare has succeeded */
-    char name[16];    /* at the server */
-    unsigned number_; /* in that name */
+    bool sent;               /* a Prepare is on its way or done */
+    bool at_server;          /* that Prepare has succeeded */
+    leat_tally_entry *tally; /* the user's: where it is counted; NULL: not known yet */
+    char name[16];           /* at the server */
+    unsigned number_;        /* in that name */
     char sql[];
 } leat_pg_statement;
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "base/tally.h"
 #include "loop/deadline.h"
 
 typedef struct leat_pg_conn leat_pg_conn;
@@ -33,7 +34,8 @@ struct leat_pg_query {
     leat_pg_conn *conn_; /* non-NULL while pending */
     void *entry_;        /* of pg_pipeline.c */
     uint64_t started_ns_;
-    void *data; /* the owner's */
+    leat_tally_entry *tally_; /* of its text; NULL: nobody counts */
+    void *data;               /* the owner's */
 };
 
 typedef struct leat_pg_options {
@@ -44,6 +46,7 @@ typedef struct leat_pg_options {
      * mode may need that. */
     size_t max_statements;
     uint64_t connect_timeout_ms;
+    leat_tally *statements;  /* where queries are counted; NULL: nowhere. Outlives them */
     size_t max_result_bytes; /* a larger result fails its query with LEAT_ETOOLARGE; 0: no limit */
 } leat_pg_options;
 

@@ -106,6 +106,7 @@ static int load_chunk(lua_State *L)
         l->failed = true;
         return 0;
     }
+    leat_sandbox_lib_note_code(L);
     lua_xmove(L, l->co, 1);
     return 0;
 }
@@ -114,8 +115,10 @@ static int load_chunk(lua_State *L)
 static int check_result(lua_State *L)
 {
     struct loading *l = lua_touserdata(L, 1);
-    if (lua_gettop(l->co) > 0 && leat_api_app_is(l->co, 1))
+    if (lua_gettop(l->co) > 0 && leat_api_app_is(l->co, 1)) {
+        leat_api_app_complete(L, l->lua);
         return 0;
+    }
     leat_buf_printf(l->error,
                     "%s: must end with 'return app', where app is the value of leat.app()",
                     l->options->app_path);
@@ -221,7 +224,7 @@ int leat_lua_new(leat_lua **out, const leat_lua_options *options, leat_buf *erro
         free_lua(lua);
         return err;
     }
-    lua->catalog.complete = true;
+    leat_catalog_complete(&lua->catalog, lua->core->metrics);
     leat_sandbox_lock(lua->sandbox);
     *out = lua;
     return 0;
@@ -251,6 +254,11 @@ void leat_lua_overlaps(const leat_lua *lua, leat_lua_overlap_cb on_overlap, void
                 overlap(c->routes[i].pattern, c->routes[j].pattern, &name))
                 on_overlap(arg, c->routes[i].path, c->routes[j].path, name.at);
     leat_buf_close(&name);
+}
+
+uint64_t leat_lua_code(const leat_lua *lua)
+{
+    return leat_sandbox_code(lua->sandbox);
 }
 
 leat_script *leat_lua_script(leat_lua *lua)

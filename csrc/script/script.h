@@ -38,6 +38,9 @@ typedef void (*leat_lua_overlap_cb)(void *arg, const char *first, const char *se
                                     const char *name);
 void leat_lua_overlaps(const leat_lua *lua, leat_lua_overlap_cb on_overlap, void *arg);
 
+/* Tells versions of the code apart: the app, and what was required so far (leat_sandbox_code). */
+uint64_t leat_lua_code(const leat_lua *lua);
+
 /* The view for the core. */
 leat_script *leat_lua_script(leat_lua *lua);
 

@@ -361,6 +361,20 @@ static void read_statement(scanner *s)
     leat_buf_close(&e.value);
 }
 
+/* At `{ { "select 1", ... }, ... }`. What else a statement's table has is passed over. */
+static void read_batch(scanner *s)
+{
+    lexer *x = &s->lex;
+    int depth = 0;
+    do {
+        bool opens = is_sign(x, '{');
+        depth += opens - is_sign(x, '}');
+        next(x);
+        if (opens && depth == 2 && !is_sign(x, '{') && !is_sign(x, '}'))
+            read_statement(s);
+    } while (depth > 0 && x->now.kind != END);
+}
+
 /* At the token behind `db`. */
 static void read_method(scanner *s)
 {
@@ -368,6 +382,14 @@ static void read_method(scanner *s)
     if (!is_sign(x, ':'))
         return;
     next(x);
+    if (is_name(x, "batch")) {
+        next(x);
+        if (is_sign(x, '('))
+            next(x);
+        if (is_sign(x, '{'))
+            read_batch(s);
+        return;
+    }
     if (!is_name(x, "one") && !is_name(x, "rows") && !is_name(x, "exec"))
         return;
     next(x);

@@ -6,8 +6,9 @@
  * Errors     none: text that is no Lua yields what was understood of it.
  *
  * A statement is the first argument of one, rows or exec, called on db, tx, or a field of these
- * names. It is known if it is made of strings and of variables that hold such strings: `local T =
- * "select 1"`, given once in the file.
+ * names; or the first element of a table in the table that batch is called with. It is known if it
+ * is made of strings and of variables that hold such strings: `local T = "select 1"`, given once in
+ * the file.
  */
 #ifndef LEAT_SCRIPT_SQL_SCAN_H
 #define LEAT_SCRIPT_SQL_SCAN_H

@@ -3,6 +3,7 @@
 #include "wire/centrifuge_command.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "wire/close_code.h"
 #include "wire/json.h"
@@ -80,7 +81,7 @@ static leat_op op_of(centrifuge_method method)
         [CENTRIFUGE_HISTORY] = LEAT_OP_HISTORY,
         [CENTRIFUGE_RPC] = LEAT_OP_CALL,
         [CENTRIFUGE_REFRESH] = LEAT_OP_AUTHENTICATE,
-        [CENTRIFUGE_SUB_REFRESH] = LEAT_OP_ABSENT,
+        [CENTRIFUGE_SUB_REFRESH] = LEAT_OP_RENEW,
         [CENTRIFUGE_SEND] = LEAT_OP_NOTHING,
     };
     return ops[method];
@@ -89,23 +90,50 @@ static leat_op op_of(centrifuge_method method)
 static bool names_topic(leat_op op)
 {
     return op == LEAT_OP_SUBSCRIBE || op == LEAT_OP_UNSUBSCRIBE || op == LEAT_OP_PUBLISH ||
-           op == LEAT_OP_HISTORY;
+           op == LEAT_OP_HISTORY || op == LEAT_OP_RENEW;
 }
 
 /* A subscribe's params are its data. If it has a token, they are {"token":…,"data":…}. */
+#define PARAMS "{\"token\":"
+#define PARAMS_DATA ",\"data\":"
+
 static leat_slice params_of(const centrifuge_command *c, leat_buf *scratch)
 {
     if (c->token.len == 0)
         return c->data;
     size_t at = scratch->len;
-    leat_buf_text(scratch, "{\"token\":");
+    leat_buf_text(scratch, PARAMS);
     leat_json_write_text(scratch, c->token);
     if (c->data.at != NULL) {
-        leat_buf_text(scratch, ",\"data\":");
+        leat_buf_text(scratch, PARAMS_DATA);
         leat_buf_slice(scratch, c->data);
     }
     leat_buf_char(scratch, '}');
     return (leat_slice){scratch->at + at, scratch->len - at};
+}
+
+/* What follows the token, in params as params_of has written them; absent if they are others. */
+static leat_slice rest_of(leat_slice params)
+{
+    enum { BEGIN = sizeof(PARAMS) - 1 };
+    if (params.len <= BEGIN + 1 || memcmp(params.at, PARAMS "\"", BEGIN + 1) != 0)
+        return (leat_slice){NULL, 0};
+    size_t n = BEGIN + 1;
+    while (n < params.len && params.at[n] != '"')
+        n += params.at[n] == '\\' ? 2 : 1;
+    LEAT_ASSERT(n < params.len); /* they are valid JSON */
+    return (leat_slice){params.at + n + 1, params.len - n - 1};
+}
+
+leat_slice centrifuge_with_token(leat_slice params, leat_slice token, leat_buf *scratch)
+{
+    leat_slice rest = rest_of(params);
+    if (rest.at == NULL)
+        return rest;
+    leat_buf_text(scratch, PARAMS);
+    leat_json_write_text(scratch, token);
+    leat_buf_slice(scratch, rest);
+    return leat_buf_view(scratch);
 }
 
 static int check(const centrifuge_command *c, leat_op op, char *reason, size_t size)
@@ -118,6 +146,8 @@ static int check(const centrifuge_command *c, leat_op op, char *reason, size_t s
         return fail(reason, size, "the method is empty");
     if (c->method == CENTRIFUGE_PUBLISH && c->data.at == NULL)
         return fail(reason, size, "publish needs \"data\"");
+    if (c->method == CENTRIFUGE_SUB_REFRESH && c->token.len == 0)
+        return fail(reason, size, "sub_refresh needs a token");
     return 0;
 }
 
@@ -193,13 +223,13 @@ static uint32_t number_of(const centrifuge_id *id, const leat_failure *failure)
     case CENTRIFUGE_PRESENCE:
     case CENTRIFUGE_PRESENCE_STATS:
     case CENTRIFUGE_HISTORY:
-    case CENTRIFUGE_SUB_REFRESH:
         return 108;
     case CENTRIFUGE_PING:
     case CENTRIFUGE_CONNECT:
     case CENTRIFUGE_SUBSCRIBE:
     case CENTRIFUGE_PUBLISH:
     case CENTRIFUGE_REFRESH:
+    case CENTRIFUGE_SUB_REFRESH:
     case CENTRIFUGE_SEND:
     case CENTRIFUGE_METHODS:
         break;
@@ -251,7 +281,11 @@ int centrifuge_close_code(int code)
 
 uint64_t centrifuge_ttl_s(uint64_t expires_s)
 {
-    enum { MOST_S = 15 };
-    uint64_t early_s = expires_s / 4 < MOST_S ? expires_s / 4 : MOST_S;
-    return expires_s - early_s > 0 ? expires_s - early_s : 1;
+    enum { LEAST_S = 1, MOST_S = 15 };
+    uint64_t early_s = expires_s / 4;
+    if (early_s < LEAST_S)
+        early_s = LEAST_S;
+    if (early_s > MOST_S)
+        early_s = MOST_S;
+    return expires_s > early_s ? expires_s - early_s : 1;
 }

@@ -7,10 +7,9 @@
 
 #include "wire/codec.h"
 
-bool centrifuge_json_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                              int64_t seq, bool stale, leat_slice data_json);
-void centrifuge_json_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                             int64_t seq);
+bool centrifuge_json_snapshot(leat_buf *out, leat_slice id, const leat_subscribed *sub);
+void centrifuge_json_resumed(leat_buf *out, leat_slice id, const leat_subscribed *sub);
+void centrifuge_json_renewed(leat_buf *out, leat_slice id, uint64_t expires_s);
 void centrifuge_json_ok(leat_buf *out, leat_slice id, leat_slice data_json, leat_slice written);
 void centrifuge_json_welcome(leat_buf *out, leat_slice id, const leat_welcome *welcome);
 void centrifuge_json_error(leat_buf *out, leat_slice id, const leat_failure *failure);

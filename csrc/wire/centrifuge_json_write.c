@@ -83,35 +83,51 @@ static void put_lost(leat_buf *out, leat_slice number)
               &(centrifuge_error){CENTRIFUGE_ERROR_LOST, leat_slice_of(CENTRIFUGE_LOST), false});
 }
 
-bool centrifuge_json_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                              int64_t seq, bool stale, leat_slice data_json)
+/* before: a comma, unless it begins the object. */
+static void put_expiry(leat_buf *out, const char *before, uint64_t expires_s)
+{
+    if (expires_s == 0)
+        return;
+    leat_buf_text(out, before);
+    put_number(out, "\"expires\":true,\"ttl\":", (int64_t)centrifuge_ttl_s(expires_s));
+}
+
+bool centrifuge_json_snapshot(leat_buf *out, leat_slice id, const leat_subscribed *sub)
 {
     centrifuge_id to = centrifuge_read_id(id);
     if (id.at == NULL) {
-        put_end(out, topic, CENTRIFUGE_END_RESYNC, leat_slice_of("resync"));
+        put_end(out, sub->topic, CENTRIFUGE_END_RESYNC, leat_slice_of("resync"));
         return false;
     }
     if (to.rejects) {
         put_lost(out, to.number);
         return false;
     }
-    begin_reply(out, &to, data_json.len);
-    put_position(out, centrifuge_epoch(epoch, stale), seq);
+    begin_reply(out, &to, sub->data.len);
+    put_position(out, centrifuge_epoch(sub->epoch, sub->stale), sub->seq);
+    put_expiry(out, ",", centrifuge_expiry(&to, sub));
     if (to.recovers)
         leat_buf_text(out, ",\"was_recovering\":true");
-    put_data(out, ",\"data\":", data_json);
+    put_data(out, ",\"data\":", sub->data);
     end_reply(out);
     return true;
 }
 
-void centrifuge_json_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                             int64_t seq)
+void centrifuge_json_resumed(leat_buf *out, leat_slice id, const leat_subscribed *sub)
 {
     centrifuge_id to = centrifuge_read_id(id);
-    (void)topic;
     begin_reply(out, &to, 0);
-    put_position(out, epoch, seq);
+    put_position(out, sub->epoch, sub->seq);
+    put_expiry(out, ",", centrifuge_expiry(&to, sub));
     leat_buf_text(out, ",\"recovered\":true,\"was_recovering\":true");
+    end_reply(out);
+}
+
+void centrifuge_json_renewed(leat_buf *out, leat_slice id, uint64_t expires_s)
+{
+    centrifuge_id to = centrifuge_read_id(id);
+    begin_reply(out, &to, 0);
+    put_expiry(out, "", expires_s);
     end_reply(out);
 }
 
@@ -129,11 +145,9 @@ void centrifuge_json_welcome(leat_buf *out, leat_slice id, const leat_welcome *w
 {
     centrifuge_id to = centrifuge_read_id(id);
     begin_reply(out, &to, 0);
-    put_number(out, "\"client\":\"", (int64_t)welcome->client);
-    leat_buf_text(out, "\",\"version\":\"leat\"");
-    if (welcome->expires_s > 0)
-        put_number(out,
-                   ",\"expires\":true,\"ttl\":", (int64_t)centrifuge_ttl_s(welcome->expires_s));
+    put_text(out, "\"client\":", welcome->client);
+    leat_buf_text(out, ",\"version\":\"leat\"");
+    put_expiry(out, ",", welcome->expires_s);
     if (to.method == CENTRIFUGE_CONNECT) {
         uint64_t ping_s = welcome->ping_ms / 1000;
         put_number(out, ",\"ping\":", ping_s > 0 ? (int64_t)ping_s : 1);

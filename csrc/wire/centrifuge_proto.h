@@ -9,10 +9,9 @@
 
 #include "wire/codec.h"
 
-bool centrifuge_proto_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                               int64_t seq, bool stale, leat_slice data_json);
-void centrifuge_proto_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                              int64_t seq);
+bool centrifuge_proto_snapshot(leat_buf *out, leat_slice id, const leat_subscribed *sub);
+void centrifuge_proto_resumed(leat_buf *out, leat_slice id, const leat_subscribed *sub);
+void centrifuge_proto_renewed(leat_buf *out, leat_slice id, uint64_t expires_s);
 void centrifuge_proto_ok(leat_buf *out, leat_slice id, leat_slice data_json, leat_slice written);
 void centrifuge_proto_welcome(leat_buf *out, leat_slice id, const leat_welcome *welcome);
 void centrifuge_proto_error(leat_buf *out, leat_slice id, const leat_failure *failure);

@@ -1,7 +1,6 @@
 /* centrifuge_proto_write.c - replies and pushes as Protobuf, each with its length before it: a
  * struct is filled in, and `put` writes it. */
 #include <pb_encode.h>
-#include <stdio.h>
 
 #include "wire/centrifuge_command.h"
 #include "wire/centrifuge_proto.h"
@@ -79,12 +78,18 @@ static void put_end(leat_buf *out, leat_slice topic, uint32_t code, leat_slice r
              });
 }
 
-bool centrifuge_proto_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                               int64_t seq, bool stale, leat_slice data_json)
+static uint32_t ttl_of(uint64_t expires_s)
+{
+    uint64_t ttl_s = expires_s > 0 ? centrifuge_ttl_s(expires_s) : 0;
+    return ttl_s < UINT32_MAX ? (uint32_t)ttl_s : UINT32_MAX;
+}
+
+bool centrifuge_proto_snapshot(leat_buf *out, leat_slice id, const leat_subscribed *sub)
 {
     centrifuge_id to = centrifuge_read_id(id);
+    uint64_t expires_s = centrifuge_expiry(&to, sub);
     if (id.at == NULL) {
-        put_end(out, topic, CENTRIFUGE_END_RESYNC, leat_slice_of("resync"));
+        put_end(out, sub->topic, CENTRIFUGE_END_RESYNC, leat_slice_of("resync"));
         return false;
     }
     if (to.rejects) {
@@ -94,30 +99,43 @@ bool centrifuge_proto_snapshot(leat_buf *out, leat_slice id, leat_slice topic, l
     put(out, &(centrifuge_Reply){
                  .id = number_of(&to),
                  .has_subscribe = true,
-                 .subscribe = {.recoverable = true,
+                 .subscribe = {.expires = expires_s > 0,
+                               .ttl = ttl_of(expires_s),
+                               .recoverable = true,
                                .positioned = true,
-                               .epoch = centrifuge_epoch(epoch, stale),
-                               .offset = (uint64_t)seq,
+                               .epoch = centrifuge_epoch(sub->epoch, sub->stale),
+                               .offset = (uint64_t)sub->seq,
                                .was_recovering = to.recovers,
-                               .data = json_or_null(data_json)},
+                               .data = json_or_null(sub->data)},
              });
     return true;
 }
 
-void centrifuge_proto_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                              int64_t seq)
+void centrifuge_proto_resumed(leat_buf *out, leat_slice id, const leat_subscribed *sub)
 {
     centrifuge_id to = centrifuge_read_id(id);
-    (void)topic;
+    uint64_t expires_s = centrifuge_expiry(&to, sub);
     put(out, &(centrifuge_Reply){
                  .id = number_of(&to),
                  .has_subscribe = true,
-                 .subscribe = {.recoverable = true,
+                 .subscribe = {.expires = expires_s > 0,
+                               .ttl = ttl_of(expires_s),
+                               .recoverable = true,
                                .positioned = true,
-                               .epoch = epoch,
-                               .offset = (uint64_t)seq,
+                               .epoch = sub->epoch,
+                               .offset = (uint64_t)sub->seq,
                                .recovered = true,
                                .was_recovering = true},
+             });
+}
+
+void centrifuge_proto_renewed(leat_buf *out, leat_slice id, uint64_t expires_s)
+{
+    centrifuge_id to = centrifuge_read_id(id);
+    put(out, &(centrifuge_Reply){
+                 .id = number_of(&to),
+                 .has_sub_refresh = true,
+                 .sub_refresh = {.expires = expires_s > 0, .ttl = ttl_of(expires_s)},
              });
 }
 
@@ -140,13 +158,10 @@ void centrifuge_proto_welcome(leat_buf *out, leat_slice id, const leat_welcome *
     centrifuge_id to = centrifuge_read_id(id);
     bool connects = to.method == CENTRIFUGE_CONNECT;
     bool expires = welcome->expires_s > 0;
-    uint64_t ttl_s = expires ? centrifuge_ttl_s(welcome->expires_s) : 0;
     uint64_t ping_s = welcome->ping_ms / 1000;
-    char number[24];
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)welcome->client);
-    leat_slice client = leat_slice_of(number);
+    leat_slice client = welcome->client;
     leat_slice version = leat_slice_of("leat");
-    uint32_t ttl = ttl_s < UINT32_MAX ? (uint32_t)ttl_s : UINT32_MAX;
+    uint32_t ttl = ttl_of(welcome->expires_s);
     put(out, &(centrifuge_Reply){
                  .id = number_of(&to),
                  .has_connect = connects,

@@ -31,6 +31,7 @@ typedef enum leat_op {
     LEAT_OP_CALL,
     LEAT_OP_AUTHENTICATE,
     LEAT_OP_HISTORY,
+    LEAT_OP_RENEW,   /* the right to a topic: another token */
     LEAT_OP_ABSENT,  /* the protocol has it, and this server does not: `not_found` */
     LEAT_OP_NOTHING, /* a sign of life */
 } leat_op;
@@ -52,14 +53,15 @@ typedef struct leat_message {
     leat_slice known;    /* authenticate: positions by topic, for leat_codec.find_known */
 } leat_message;
 
-/* How a subscription begins that the server makes for the client. */
+/* How a subscription begins, or goes on. */
 typedef struct leat_subscribed {
     leat_slice topic;
     leat_slice epoch;
     int64_t seq;
     bool stale;
-    bool recovers;   /* the client has brought a position */
-    leat_slice data; /* the snapshot; at == NULL: it goes on from the client's own position */
+    bool recovers;      /* made by the server: the client has brought a position */
+    leat_slice data;    /* the snapshot; at == NULL: it goes on from the client's own position */
+    uint64_t expires_s; /* the right to the topic ends in so many seconds; 0: never */
 } leat_subscribed;
 
 /* The answer to a history. */
@@ -78,7 +80,7 @@ typedef struct leat_stored {
 
 /* What a client is told when its identity is accepted. */
 typedef struct leat_welcome {
-    uint64_t client;    /* its number in this worker */
+    leat_slice client;  /* its name, which no other connection of any server has */
     uint64_t expires_s; /* in so many seconds; 0: never */
     uint64_t ping_ms;   /* how often it is pinged by a message */
     leat_slice written; /* as write_ok's */
@@ -104,10 +106,8 @@ typedef struct leat_codec {
 
     /* Each appends one message. id.at == NULL: it answers nothing. */
     /* Returns false if the client is told to subscribe anew instead. */
-    bool (*write_snapshot)(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                           int64_t seq, bool stale, leat_slice data_json);
-    void (*write_resumed)(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                          int64_t seq);
+    bool (*write_snapshot)(leat_buf *out, leat_slice id, const leat_subscribed *sub);
+    void (*write_resumed)(leat_buf *out, leat_slice id, const leat_subscribed *sub);
     /* written: the positions of what the request has published (written.h). */
     void (*write_ok)(leat_buf *out, leat_slice id, leat_slice data_json, leat_slice written);
     void (*write_welcome)(leat_buf *out, leat_slice id, const leat_welcome *welcome);
@@ -120,6 +120,12 @@ typedef struct leat_codec {
 
     /* The answer to a history. NULL: the protocol has none. */
     void (*write_history)(leat_buf *out, leat_slice id, const leat_stored *stored);
+    /* Returns a subscription's params with another token in them, written to scratch. Absent: they
+     * have no place for one. NULL: the protocol does not renew a right. */
+    leat_slice (*with_token)(leat_slice params, leat_slice token, leat_buf *scratch);
+    /* The answer to a renewal: the right to the topic ends in so many seconds; 0: never. Not NULL
+     * if with_token is not. */
+    void (*write_renewed)(leat_buf *out, leat_slice id, uint64_t expires_s);
     /* The client is told of a subscription that the server has made, or of a fresh snapshot in it.
      * NULL: a snapshot without an id tells it. */
     void (*write_subscribed)(leat_buf *out, const leat_subscribed *sub);

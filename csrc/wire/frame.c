@@ -252,6 +252,11 @@ void leat_frame_decoder_close(leat_frame_decoder *d)
     d->phase_ = PHASE_DONE;
 }
 
+bool leat_frame_at_rest(const leat_frame_decoder *d)
+{
+    return d->phase_ == PHASE_HEADER && d->header_len_ == 0 && d->message_op_ == 0;
+}
+
 int leat_frame_feed(leat_frame_decoder *d, char *bytes, size_t len, leat_frame_cb cb, void *arg,
                     size_t *fed)
 {

@@ -66,6 +66,10 @@ struct leat_frame_decoder {
 void leat_frame_decoder_init(leat_frame_decoder *d, size_t max_message);
 void leat_frame_decoder_close(leat_frame_decoder *d);
 
+/* True between two messages, when nothing of a frame has come: another decoder with the same limit
+ * would do as well. */
+bool leat_frame_at_rest(const leat_frame_decoder *d);
+
 /* Within the callback for a message: the reserved bits of its first frame. */
 static inline uint8_t leat_frame_rsv(const leat_frame_decoder *d)
 {

@@ -1,5 +1,5 @@
-/* head.c - the fields stand one after another, each after its length in four bytes. The headers
- * come last, as pairs of name and value.
+/* head.c - the fields stand one after another, each after its length: in one byte, or, if it is
+ * long, in four more. The headers come last, as pairs of name and value.
  */
 #include "wire/head.h"
 
@@ -7,60 +7,100 @@
 #include <string.h>
 #include <strings.h>
 
-#define ABSENT UINT32_MAX
+/* The first byte of a length, beyond the short ones. */
+enum { LONG = 254, ABSENT = 255 };
+
+enum { USUAL_BYTES = 512 }; /* of a packed head */
 
 static void put(leat_buf *out, leat_slice field)
 {
-    uint32_t len = field.at == NULL ? ABSENT : (uint32_t)field.len;
-    leat_buf_append(out, &len, sizeof(len));
-    if (field.at != NULL)
-        leat_buf_slice(out, field);
+    uint32_t len = (uint32_t)field.len;
+    if (field.at == NULL) {
+        leat_buf_char(out, (char)ABSENT);
+        return;
+    }
+    leat_buf_char(out, (char)(len < LONG ? len : LONG));
+    if (len >= LONG)
+        leat_buf_append(out, &len, sizeof(len));
+    leat_buf_slice(out, field);
+}
+
+static void step(leat_slice *rest, size_t n)
+{
+    rest->at += n;
+    rest->len -= n;
 }
 
 static leat_slice take(leat_slice *rest)
 {
-    uint32_t len = 0;
-    memcpy(&len, rest->at, sizeof(len));
-    rest->at += sizeof(len);
-    rest->len -= sizeof(len);
+    uint32_t len = (uint8_t)rest->at[0];
+    step(rest, 1);
     if (len == ABSENT)
         return (leat_slice){NULL, 0};
-    leat_slice field = {rest->at, len};
-    rest->at += len;
-    rest->len -= len;
-    return field;
-}
-
-void leat_head_pack(leat_buf *out, const leat_http_request *request, const char *remote,
-                    leat_slice token)
-{
-    put(out, request->method);
-    put(out, request->path);
-    put(out, request->query);
-    put(out, leat_slice_of(remote));
-    put(out, request->tls);
-    put(out, token);
-    for (size_t i = 0; i < request->n_headers; i++) {
-        put(out, request->headers[i].name);
-        put(out, request->headers[i].value);
+    if (len == LONG) {
+        memcpy(&len, rest->at, sizeof(len));
+        step(rest, sizeof(len));
     }
+    leat_slice field = {rest->at, len};
+    step(rest, len);
+    return field;
 }
 
 /* Headers about the connection, and not about the client. */
 static bool is_opening_header(leat_slice name)
 {
-    static const char *const names[] = {
-        "connection",
-        "upgrade",
-        "sec-websocket-key",
-        "sec-websocket-version",
-        "sec-websocket-extensions",
+    return leat_slice_is(name, "connection") || leat_slice_is(name, "upgrade") ||
+           leat_slice_is(name, "sec-websocket-key") ||
+           leat_slice_is(name, "sec-websocket-version") ||
+           leat_slice_is(name, "sec-websocket-extensions");
+}
+
+/* All but the headers. token replaces the token unless token.at is NULL. */
+static void put_front(leat_buf *out, const leat_head *head, leat_slice token)
+{
+    leat_buf_reserve(out, USUAL_BYTES);
+    put(out, head->method);
+    put(out, head->path);
+    put(out, head->query);
+    put(out, head->remote);
+    put(out, head->tls);
+    put(out, token.at != NULL ? token : head->token);
+}
+
+static leat_head front_of(const leat_http_request *request, const char *remote)
+{
+    return (leat_head){
+        .method = request->method,
+        .path = request->path,
+        .query = request->query,
+        .remote = leat_slice_of(remote),
+        .tls = request->tls,
     };
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (leat_slice_is(name, names[i]))
-            return true;
-    }
-    return false;
+}
+
+static void put_header(leat_buf *out, leat_slice name, leat_slice value)
+{
+    put(out, name);
+    put(out, value);
+}
+
+void leat_head_pack(leat_buf *out, const leat_http_request *request, const char *remote,
+                    leat_slice token)
+{
+    leat_head front = front_of(request, remote);
+    put_front(out, &front, token);
+    for (size_t i = 0; i < request->n_headers; i++)
+        put_header(out, request->headers[i].name, request->headers[i].value);
+}
+
+void leat_head_pack_kept(leat_buf *out, const leat_http_request *request, const char *remote,
+                         leat_slice token)
+{
+    leat_head front = front_of(request, remote);
+    put_front(out, &front, token);
+    for (size_t i = 0; i < request->n_headers; i++)
+        if (!is_opening_header(request->headers[i].name))
+            put_header(out, request->headers[i].name, request->headers[i].value);
 }
 
 void leat_head_repack(leat_buf *out, const leat_head *head, leat_slice token)
@@ -69,18 +109,10 @@ void leat_head_repack(leat_buf *out, const leat_head *head, leat_slice token)
     const leat_head *from = head != NULL ? head : &empty;
     leat_slice name;
     leat_slice value;
-    put(out, from->method);
-    put(out, from->path);
-    put(out, from->query);
-    put(out, from->remote);
-    put(out, from->tls);
-    put(out, token.at != NULL ? token : from->token);
-    for (leat_slice rest = from->headers; leat_head_next(&rest, &name, &value);) {
-        if (is_opening_header(name))
-            continue;
-        put(out, name);
-        put(out, value);
-    }
+    put_front(out, from, token);
+    for (leat_slice rest = from->headers; leat_head_next(&rest, &name, &value);)
+        if (!is_opening_header(name))
+            put_header(out, name, value);
 }
 
 leat_head leat_head_read(leat_slice packed)

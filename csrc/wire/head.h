@@ -5,7 +5,7 @@
  *            packed bytes.
  * Threads    any.
  * Units      bytes.
- * Errors     none: only bytes that _pack and _repack wrote are read.
+ * Errors     none: only bytes that these functions wrote are read.
  */
 #ifndef LEAT_WIRE_HEAD_H
 #define LEAT_WIRE_HEAD_H
@@ -31,7 +31,11 @@ typedef struct leat_head {
 void leat_head_pack(leat_buf *out, const leat_http_request *request, const char *remote,
                     leat_slice token);
 
-/* Packs a head again for a session: without the headers that only the opening of a WebSocket needs.
+/* Packs what a session keeps: all but the headers that only the opening of a WebSocket needs. */
+void leat_head_pack_kept(leat_buf *out, const leat_http_request *request, const char *remote,
+                         leat_slice token);
+
+/* Packs a head again for a session, without those headers.
  * token replaces the token unless token.at is NULL. head NULL: an empty head. */
 void leat_head_repack(leat_buf *out, const leat_head *head, leat_slice token);
 

@@ -300,6 +300,8 @@ static int feed_head(leat_http_parser *p, const char *bytes, size_t len, size_t 
     size_t n = to_line_end(bytes, len);
     size_t room = p->limits.max_head - p->head.len;
     *used = n;
+    if (p->head.at == NULL) /* for the whole head, as it usually comes in one piece */
+        leat_buf_reserve(&p->head, len < room ? len : room);
     if (n > room) {
         leat_buf_append(&p->head, bytes, room);
         return too_long(p);

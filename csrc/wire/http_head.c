@@ -1,13 +1,20 @@
 #include "wire/http_head.h"
 
-#include <strings.h>
+/* RFC 9110 §5.6.2. One bit for each character. */
+static const uint64_t token_chars[2] = {
+    0x03ff6cfa00000000, /* digits, and !#$%&'*+-. */
+    0x57ffffffc7fffffe, /* letters, and ^_`|~ */
+};
 
-/* RFC 9110 §5.6.2. */
+static inline bool is_token_char(char c)
+{
+    unsigned char code = (unsigned char)c;
+    return code < 128 && (token_chars[code / 64] >> (code % 64) & 1) != 0;
+}
+
 bool leat_http_head_is_token_char(char c)
 {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-        return true;
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+    return is_token_char(c);
 }
 
 leat_slice leat_http_head_trim(leat_slice s)
@@ -24,7 +31,7 @@ leat_slice leat_http_head_trim(leat_slice s)
 bool leat_http_head_name_ok(leat_slice s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!leat_http_head_is_token_char(s.at[i]))
+        if (!is_token_char(s.at[i]))
             return false;
     return s.len > 0;
 }
@@ -37,11 +44,6 @@ bool leat_http_head_value_ok(leat_slice s)
             return false;
     }
     return true;
-}
-
-bool leat_http_head_is_word(leat_slice s, const char *lower)
-{
-    return s.len == strlen(lower) && strncasecmp(s.at, lower, s.len) == 0;
 }
 
 static bool is_digit(char c)

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <strings.h>
 
 #include "base/slice.h"
 
@@ -46,7 +48,10 @@ bool leat_http_head_value_ok(leat_slice text);
 bool leat_http_head_number(leat_slice text, uint64_t *out);
 
 /* Compares without case; lower is in lower case. */
-bool leat_http_head_is_word(leat_slice s, const char *lower);
+static inline bool leat_http_head_is_word(leat_slice s, const char *lower)
+{
+    return s.len == strlen(lower) && strncasecmp(s.at, lower, s.len) == 0;
+}
 
 /* Without the spaces and tabs around it. */
 leat_slice leat_http_head_trim(leat_slice s);

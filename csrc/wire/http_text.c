@@ -18,17 +18,19 @@ static leat_slice cut(leat_slice *rest, char separator)
 
 leat_slice leat_http_find(const leat_http_request *r, const char *name)
 {
+    leat_slice wanted = leat_slice_of(name);
     for (size_t i = 0; i < r->n_headers; i++)
-        if (leat_slice_is(r->headers[i].name, name))
+        if (leat_slice_equal(r->headers[i].name, wanted))
             return r->headers[i].value;
     return (leat_slice){NULL, 0};
 }
 
 size_t leat_http_count(const leat_http_request *r, const char *name)
 {
+    leat_slice wanted = leat_slice_of(name);
     size_t n = 0;
     for (size_t i = 0; i < r->n_headers; i++)
-        if (leat_slice_is(r->headers[i].name, name))
+        if (leat_slice_equal(r->headers[i].name, wanted))
             n++;
     return n;
 }
@@ -54,9 +56,11 @@ static bool list_has(leat_slice list, const char *token, size_t len)
 
 bool leat_http_has_token(const leat_http_request *r, const char *name, const char *token)
 {
+    leat_slice wanted = leat_slice_of(name);
     size_t len = strlen(token);
     for (size_t i = 0; i < r->n_headers; i++)
-        if (leat_slice_is(r->headers[i].name, name) && list_has(r->headers[i].value, token, len))
+        if (leat_slice_equal(r->headers[i].name, wanted) &&
+            list_has(r->headers[i].value, token, len))
             return true;
     return false;
 }

@@ -45,10 +45,8 @@ bool leat_v1_topic_ok(leat_slice topic);
 
 /* Each appends one message. id.at == NULL leaves "id" out; message == NULL (or "") leaves "message"
  * out; retry_after_ms 0 leaves it out. */
-bool leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                            int64_t seq, bool stale, leat_slice data_json);
-void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                           int64_t seq);
+bool leat_v1_write_snapshot(leat_buf *out, leat_slice id, const leat_subscribed *sub);
+void leat_v1_write_resumed(leat_buf *out, leat_slice id, const leat_subscribed *sub);
 /* data_json.at == NULL: no data. written: the positions of what the request has published, as
  * wire/written.h keeps them. */
 void leat_v1_write_ok(leat_buf *out, leat_slice id, leat_slice data_json, leat_slice written);

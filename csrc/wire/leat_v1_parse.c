@@ -79,10 +79,11 @@ static const char *excerpt(char out[MAX_EXCERPT + 4], leat_slice text)
     return out;
 }
 
-/* Decodes a raw JSON string. The scratch is given room for all there can be first. */
+/* Decodes a raw JSON string. Before the first one with an escape, the scratch is given room for all
+ * there can be; most messages have none, and need no scratch. */
 static leat_slice decode(struct parse *p, leat_slice raw)
 {
-    if (p->scratch->len == 0)
+    if (p->scratch->len == 0 && memchr(raw.at, '\\', raw.len) != NULL)
         leat_buf_reserve(p->scratch, p->text.len);
     return leat_json_decode(raw, p->scratch);
 }

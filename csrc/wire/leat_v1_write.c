@@ -91,26 +91,24 @@ static leat_slice or_null(leat_slice json)
     return json.at == NULL ? leat_slice_of("null") : json;
 }
 
-bool leat_v1_write_snapshot(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                            int64_t seq, bool stale, leat_slice data_json)
+bool leat_v1_write_snapshot(leat_buf *out, leat_slice id, const leat_subscribed *sub)
 {
-    begin(out, "snapshot", data_json.len);
+    begin(out, "snapshot", sub->data.len);
     put_id(out, id);
-    put_topic(out, topic);
-    put_position(out, epoch, seq);
-    if (stale)
+    put_topic(out, sub->topic);
+    put_position(out, sub->epoch, sub->seq);
+    if (sub->stale)
         leat_buf_text(out, ",\"stale\":true");
-    end(out, or_null(data_json));
+    end(out, or_null(sub->data));
     return true;
 }
 
-void leat_v1_write_resumed(leat_buf *out, leat_slice id, leat_slice topic, leat_slice epoch,
-                           int64_t seq)
+void leat_v1_write_resumed(leat_buf *out, leat_slice id, const leat_subscribed *sub)
 {
     begin(out, "resumed", 0);
     put_id(out, id);
-    put_topic(out, topic);
-    put_position(out, epoch, seq);
+    put_topic(out, sub->topic);
+    put_position(out, sub->epoch, sub->seq);
     end(out, no_data);
 }
 

@@ -1,13 +1,22 @@
 #include "wire/upgrade.h"
 
+#include <stdlib.h>
+
 #include <openssl/evp.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "wire/crypto.h"
 
 enum {
     KEY_LEN = 24, /* base64 of 16 bytes */
     SHA1_LEN = 20,
+    USUAL_BYTES = 256, /* of a 101 */
+};
+
+struct leat_accept {
+    EVP_MD *sha1;
+    EVP_MD_CTX *context;
 };
 
 bool leat_upgrade_wanted(const leat_http_request *r)
@@ -83,32 +92,53 @@ int leat_upgrade_check(const leat_http_request *r, leat_upgrade *out, const char
     return 0;
 }
 
+leat_accept *leat_accept_new(void)
+{
+    leat_accept *a = leat_calloc(1, sizeof(*a));
+    a->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    a->context = EVP_MD_CTX_new();
+    LEAT_ASSERT(a->sha1 != NULL && a->context != NULL);
+    return a;
+}
+
+void leat_accept_free(leat_accept *a)
+{
+    if (a == NULL)
+        return;
+    EVP_MD_CTX_free(a->context);
+    EVP_MD_free(a->sha1);
+    free(a);
+}
+
 /* base64(SHA-1(key + the GUID of RFC 6455 §1.3)). */
-static void write_accept_value(leat_buf *out, leat_slice key)
+static void write_accept_value(leat_buf *out, leat_accept *a, leat_slice key)
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    leat_buf text = LEAT_BUF_INIT;
-    leat_buf_slice(&text, key);
-    leat_buf_text(&text, guid);
     unsigned char digest[SHA1_LEN];
     unsigned int digest_len = 0;
-    int ok = EVP_Digest(text.at, text.len, digest, &digest_len, EVP_sha1(), NULL);
-    LEAT_ASSERT(ok == 1 && digest_len == SHA1_LEN);
-    leat_buf_close(&text);
+    bool ok = EVP_DigestInit_ex2(a->context, a->sha1, NULL) == 1 &&
+              EVP_DigestUpdate(a->context, key.at, key.len) == 1 &&
+              EVP_DigestUpdate(a->context, guid, sizeof(guid) - 1) == 1 &&
+              EVP_DigestFinal_ex(a->context, digest, &digest_len) == 1;
+    LEAT_ASSERT(ok && digest_len == SHA1_LEN);
     leat_base64_write(out, LEAT_BASE64, (leat_slice){(const char *)digest, SHA1_LEN});
 }
 
-void leat_upgrade_write_accept(leat_buf *out, leat_slice key, const char *subprotocol,
-                               const leat_deflate_terms *deflate)
+void leat_upgrade_write_accept(leat_buf *out, leat_accept *a, leat_slice key,
+                               const char *subprotocol, const leat_deflate_terms *deflate)
 {
+    leat_buf_reserve(out, USUAL_BYTES);
     leat_buf_text(out, "HTTP/1.1 101 Switching Protocols\r\n"
                        "Upgrade: websocket\r\n"
                        "Connection: Upgrade\r\n"
                        "Sec-WebSocket-Accept: ");
-    write_accept_value(out, key);
+    write_accept_value(out, a, key);
     leat_buf_text(out, "\r\n");
-    if (subprotocol != NULL)
-        leat_buf_printf(out, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
+    if (subprotocol != NULL) {
+        leat_buf_text(out, "Sec-WebSocket-Protocol: ");
+        leat_buf_text(out, subprotocol);
+        leat_buf_text(out, "\r\n");
+    }
     if (deflate != NULL)
         leat_deflate_write_answer(out, deflate);
     leat_buf_text(out, "\r\n");

@@ -2,11 +2,18 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # root and work are those of scripts/test
 
-# older_commit: the commit before the one that added the newest migration. Fails where the history is not at hand.
+# older_commit: the newest commit that lacks a migration, while those that it has are as they are now: one that is not
+# released yet may have been changed. Fails where the history is not at hand.
 older_commit() {
-  local newest
-  newest=$(git -C "$root" log -1 --diff-filter=A --format=%H -- config/schema 2>/dev/null) || return
-  [ -n "$newest" ] && git -C "$root" rev-parse --verify --quiet "$newest^"
+  local commit
+  for commit in $(git -C "$root" log --format=%H -- config/schema 2>/dev/null); do
+    commit=$(git -C "$root" rev-parse --verify --quiet "$commit^") || return
+    git -C "$root" diff --quiet --diff-filter=A "$commit" HEAD -- config/schema && continue
+    git -C "$root" diff --quiet --diff-filter=a "$commit" HEAD -- config/schema || continue
+    printf '%s' "$commit"
+    return
+  done
+  return 1
 }
 
 # build_older: builds that commit's server, once, and exports its path. Without the history the variable stays unset, and

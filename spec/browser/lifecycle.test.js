@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launch, leave, open } from "./support/browser.js";
 import { startServer } from "./support/server.js";
+import { openTab } from "./support/tab.js";
 
 describe("a page with the client", () => {
   let server, browser;
@@ -16,23 +17,25 @@ describe("a page with the client", () => {
     await server?.stop();
   });
 
-  /** A page whose window.seen has what it was shown of a topic, and window.states what its connection went through. */
+  /** In a page: window.seen has what it was shown of a topic, window.states what its connection went through. */
+  const follow = async () => {
+    const { connect } = await import("/leat/client.js");
+    Object.assign(window, { seen: [], states: [], wakes: [] });
+    for (const type of ["pageshow", "pagehide"]) addEventListener(type, (e) => window.wakes.push([type, e.persisted]));
+    for (const type of ["freeze", "resume"]) document.addEventListener(type, () => window.wakes.push([type]));
+    for (const type of ["online", "offline"]) addEventListener(type, () => window.wakes.push([type]));
+    window.leat = connect("/ws", { token: "alice-token" });
+    window.leat.addEventListener("state", ({ detail }) => window.states.push(detail.state));
+    window.leat.subscribe("chat:42", {
+      snapshot: () => window.seen.push("snapshot"),
+      event: ({ n }) => window.seen.push(n),
+    });
+    await window.leat.ready();
+  };
+
   async function enter() {
     const page = await open(browser, server);
-    await page.evaluate(async () => {
-      const { connect } = await import("/leat/client.js");
-      Object.assign(window, { seen: [], states: [], wakes: [] });
-      for (const type of ["pageshow", "pagehide"]) addEventListener(type, (e) => window.wakes.push([type, e.persisted]));
-      for (const type of ["freeze", "resume"]) document.addEventListener(type, () => window.wakes.push([type]));
-      for (const type of ["online", "offline"]) addEventListener(type, () => window.wakes.push([type]));
-      window.leat = connect("/ws", { token: "alice-token" });
-      window.leat.addEventListener("state", ({ detail }) => window.states.push(detail.state));
-      window.leat.subscribe("chat:42", {
-        snapshot: () => window.seen.push("snapshot"),
-        event: ({ n }) => window.seen.push(n),
-      });
-      await window.leat.ready();
-    });
+    await page.evaluate(follow);
     await page.waitForFunction(() => window.seen.length === 1);
     return page;
   }
@@ -74,5 +77,48 @@ describe("a page with the client", () => {
     await hasSeen(page, "snapshot", 7, 8);
     assert.deepEqual(await told(page), [["offline"], ["online"]]);
     await leave(page);
+  });
+
+  /** The same in a tab that can be frozen, as Chromium does it to one that nobody looks at. */
+  async function enterTab() {
+    const tab = await openTab(browser, server.url);
+    await tab.evaluate(follow);
+    await tab.waitFor(() => window.seen.length === 1);
+    return tab;
+  }
+
+  const showsInTab = (tab, ...expected) =>
+    tab.waitFor((wanted) => window.seen.join() === wanted, expected.join()).catch(async () => {
+      assert.deepEqual(await tab.evaluate(() => window.seen), expected);
+    });
+
+  it("that is frozen has everything when it thaws", async () => {
+    const tab = await enterTab();
+    await tab.freeze();
+    await publish(9);
+    assert.deepEqual(await tab.evaluate(() => window.seen), ["snapshot"]);
+    await tab.thaw();
+
+    await showsInTab(tab, "snapshot", 9);
+    await publish(10);
+    await showsInTab(tab, "snapshot", 9, 10);
+    assert.deepEqual(await tab.evaluate(() => window.wakes), [["freeze"], ["resume"]]);
+    await tab.close();
+  });
+
+  // Its timers stand still meanwhile, so it does not try again by itself.
+  it("that is frozen while the server goes away has everything soon after it thaws", async () => {
+    const tab = await enterTab();
+    await tab.freeze();
+    await server.crash();
+    await publish(11);
+    await server.start();
+    await publish(12);
+    assert.deepEqual(await tab.evaluate(() => window.seen), ["snapshot"]);
+    await tab.thaw();
+
+    await showsInTab(tab, "snapshot", 11, 12);
+    assert.equal(await tab.evaluate(() => window.states.at(-1)), "live");
+    await tab.close();
   });
 });

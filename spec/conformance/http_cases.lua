@@ -72,9 +72,12 @@ for _, host in ipairs { "a b", "a/b", "user@a", "a\"b", "a\\b", "a?b", "a#b", "a
   bad("9110/7.2", "the Host " .. host:gsub("%c", "?"), "GET /ok HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n")
 end
 
-for _, host in ipairs { "", "a:", "a:80", "[::1]", "[::1]:80", "*", "a,b", "%41" } do
-  add("9110/7.2", "the Host '" .. host .. "'", "GET /ok HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n" .. NEXT, { 200, 200 },
-    { open = true })
+-- A name of the URI syntax that no host of this machine has is misdirected.
+for status, hosts in pairs { [200] = { "", "a:", "a:80", "[::1]", "[::1]:80" }, [421] = { "*", "a,b", "%41" } } do
+  for _, host in ipairs(hosts) do
+    add("9110/7.2", "the Host '" .. host .. "'", "GET /ok HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n" .. NEXT,
+      { status, 200 }, { open = true })
+  end
 end
 
 -- Headers ----------------------------------------------------------------------------------------------

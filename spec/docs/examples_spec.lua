@@ -194,6 +194,28 @@ describe("docs/lua-api.md", function()
     s.session:run("update rooms set title = 'Hall' where id = 1")
   end)
 
+  it("has statements that are sent together", function()
+    local batch = stage.open { app = markdown.block(ROOT .. "docs/lua-api.md", "lua batch"), schema = [[
+      create table rooms (id bigint primary key, title text not null);
+      create table bans (room_id bigint not null, name text not null);
+      create table notes (id bigint primary key, room_id bigint not null, body text not null);
+      create table members (room_id bigint not null, name text not null);
+      insert into rooms values (1, 'Hall');
+      insert into bans values (1, 'Eve');
+      insert into notes values (7, 1, 'hello');
+      insert into members values (1, 'Bob'), (1, 'Alice');
+    ]] }
+    local client, eve = batch:connect { token = "Alice" }, batch:connect { token = "Eve" }
+
+    assert.equal("not_found", client:ask({ op = "subscribe", id = 1, topic = "room:9" }, "error").code)
+    assert.equal("forbidden", eve:ask({ op = "subscribe", id = 1, topic = "room:1" }, "error").code)
+    assert.same({ title = "Hall", notes = { { id = 7, body = "hello" } }, members = { { name = "Alice" },
+      { name = "Bob" } } }, client:subscribe("room:1").data)
+    local left = { op = "call", id = 3, method = "leave", params = { room = 1, name = "Bob" } }
+    assert.same({ left = 1, members = 1 }, client:ask(left, "ok").data)
+    batch:close()
+  end)
+
   it("has a public route", function()
     local found, absent = http.request(s.server, "/rooms/1"), http.request(s.server, "/rooms/9")
 

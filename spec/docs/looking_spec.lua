@@ -1,4 +1,4 @@
--- docs/operations.md, "Looking inside": its commands, run as they stand.
+-- docs/operations/observe.md, "Looking inside": its commands, run as they stand.
 
 local control = require "spec.support.control"
 local env = require "spec.support.env"
@@ -8,7 +8,7 @@ local markdown = require "spec.support.markdown"
 local process = require "spec.support.process"
 local stage = require "spec.support.stage"
 
-describe("docs/operations.md, Looking inside", function()
+describe("docs/operations/observe.md, Looking inside", function()
   local s, path
 
   lazy_setup(function()
@@ -35,7 +35,7 @@ describe("docs/operations.md, Looking inside", function()
 
   it("has commands that work", function()
     local n = 0
-    for _, block in ipairs(markdown.blocks(env.root() .. "/docs/operations.md")) do
+    for _, block in ipairs(markdown.blocks(env.root() .. "/docs/operations/observe.md")) do
       if block.info == "sh control" then
         for line in block.text:gmatch("[^\n]+") do
           run(line)
@@ -47,7 +47,7 @@ describe("docs/operations.md, Looking inside", function()
   end)
 
   it("publishes and follows", function()
-    local text = markdown.block(env.root() .. "/docs/operations.md", "sh publish"):gsub("chat:42", "room:1")
+    local text = markdown.block(env.root() .. "/docs/operations/observe.md", "sh publish"):gsub("chat:42", "room:1")
     local script = "PATH='" .. env.binary():match("^(.*)/") .. "':$PATH\n" .. text
     local shell = process.spawn("/bin/sh", { args = { "-c", (script:gsub("timeout %d+", "exec")) },
       env = { LEAT_CONTROL = path } })

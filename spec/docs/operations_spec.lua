@@ -1,16 +1,16 @@
--- docs/operations.md: its grants let the roles do what it says.
+-- docs/operations/configure.md: its grants let the roles do what it says.
 
 local env = require "spec.support.env"
 local markdown = require "spec.support.markdown"
 local postgres = require "spec.support.postgres"
 
-describe("docs/operations.md", function()
+describe("docs/operations/configure.md", function()
   local db
 
   lazy_setup(function()
     db = postgres.database()
     db.session:run "create role app; create role leat_server"
-    db.session:run(markdown.block(env.root() .. "/docs/operations.md", "sql"))
+    db.session:run(markdown.block(env.root() .. "/docs/operations/configure.md", "sql"))
   end)
   lazy_teardown(function()
     db.session:run "reset role"
@@ -38,7 +38,7 @@ describe("docs/operations.md", function()
     local granted = rights()
     db.session:run "drop owned by app"
     local none = rights()
-    db.session:run(markdown.block(env.root() .. "/docs/operations.md", "sql grants"))
+    db.session:run(markdown.block(env.root() .. "/docs/operations/configure.md", "sql grants"))
 
     assert.is_nil(none)
     assert.equal(granted, rights())

@@ -15,7 +15,7 @@ local ROOT = env.root() .. "/"
 -- Every Markdown file of the root, of docs/ and of the folders in it.
 local function documents()
   local names = {}
-  for _, folder in ipairs { "", "docs/", "docs/decisions/" } do
+  for _, folder in ipairs { "", "docs/", "docs/decisions/", "docs/operations/" } do
     for name, kind in function(dir) return uv.fs_scandir_next(dir) end, uv.fs_scandir(ROOT .. folder) do
       if kind == "file" and name:find("%.md$") then names[#names + 1] = folder .. name end
     end
@@ -33,7 +33,8 @@ describe("the documentation", function()
 
   it("stands in folders that are all searched here", function()
     for name, kind in function(dir) return uv.fs_scandir_next(dir) end, uv.fs_scandir(ROOT .. "docs") do
-      assert.is_true(kind ~= "directory" or name == "model" or name == "decisions", "docs/" .. name)
+      assert.is_true(kind ~= "directory" or name == "model" or name == "decisions" or name == "operations",
+        "docs/" .. name)
     end
     assert.is_true(#DOCUMENTS > 15)
   end)
@@ -85,16 +86,16 @@ describe("the documentation", function()
     assert.is_true(count > 20)
   end)
 
-  it("names every metric in operations.md", function()
+  it("has a table of the metrics that is made from the server's own", function()
+    s:connect({ token = "alice" }):subscribe("room:1") -- a handler has run
     local _, text = metrics.read(s.server)
-    local named = {}
-    for _, span in ipairs(markdown.code_spans(ROOT .. "docs/operations.md")) do
-      named[span:match("^(leat_[%l_]+)") or span:match("^process_[%l_]+") or ""] = true
-    end
+    local _, made = process.run("lua5.4",
+      { args = { ROOT .. "scripts/make_metrics.lua", ROOT .. "docs/metrics.md" }, input = text })
 
-    for metric in text:gmatch("# TYPE (%S+) ") do
-      assert.is_true(named[metric], "docs/operations.md does not name " .. metric)
-    end
+    assert.is_true(select(2, made:gsub("\n", "")) > 80)
+    assert.is_nil(made:match("\n[^\n]*|  |\n"), "a metric has no word about what it tells")
+    assert.is_not_nil(files.read(ROOT .. "docs/metrics.md"):find("\n" .. made .. "\n", 1, true),
+      "run scripts/make_metrics.lua, which says how")
   end)
 
   it("is not needed to know what a metric counts: each has a help", function()
@@ -162,6 +163,14 @@ describe("the documentation", function()
       "run: lua5.4 scripts/make_configuration.lua build/dev/csrc/app/leat docs/configuration.md")
   end)
 
+  it("says what fits into a gigabyte and a core by the figures of performance.md", function()
+    local _, made = process.run("lua5.4", { args = { ROOT .. "scripts/make_size.lua", ROOT .. "docs/performance.md" } })
+
+    assert.is_true(select(2, made:gsub("\n", "")) >= 14)
+    assert.is_not_nil(files.read(ROOT .. "docs/operations/size.md"):find("\n" .. made .. "\n", 1, true),
+      "run: lua5.4 scripts/make_size.lua docs/performance.md docs/operations/size.md")
+  end)
+
   -- The keys that are numbers, as they are named: retention.seconds.
   local function numbers()
     local found = {}
@@ -201,7 +210,7 @@ describe("the documentation", function()
     uv.fs_symlink(env.binary(), folder .. "/leat")
     local variables = { DATABASE_URL = s.db.url, PATH = folder .. ":" .. os.getenv("PATH"), LEAT_APP = "app.lua" }
     local count = 0
-    for line in (markdown.block(ROOT .. "docs/operations.md", "sh") .. "\n"):gmatch("(leat [^\n]+)\n") do
+    for line in (markdown.block(ROOT .. "docs/operations/install.md", "sh") .. "\n"):gmatch("(leat [^\n]+)\n") do
       count = count + 1
       local address = folder .. "/address"
       local command = "exec " .. line:gsub(":8080", ":0"):gsub("^leat serve", "%0 --address-file " .. address)

@@ -106,6 +106,9 @@ static inline void check_same(const leat_message *a, const leat_message *b)
               a->reverse == b->reverse);
         check_same_position(a, b);
         break;
+    case LEAT_OP_RENEW:
+        CHECK(leat_slice_equal(a->topic, b->topic) && leat_slice_equal(a->token, b->token));
+        break;
     case LEAT_OP_ABSENT:
     case LEAT_OP_NOTHING:
         break;

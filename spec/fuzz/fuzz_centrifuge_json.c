@@ -43,6 +43,10 @@ static bool make(centrifuge_Command *c, const leat_message *m)
         c->has_connect = true;
         c->connect.token = m->token;
         return true;
+    case LEAT_OP_RENEW:
+        c->has_sub_refresh = true;
+        c->sub_refresh = (centrifuge_SubRefreshRequest){m->topic, m->token};
+        return true;
     case LEAT_OP_HISTORY:
         c->has_history = true;
         c->history = (centrifuge_HistoryRequest){.channel = m->topic,
@@ -87,9 +91,15 @@ static void check_answers(const reading *r)
     leat_failure failure = {.code = LEAT_CODE_BAD_REQUEST, .message = leat_slice_of(r->reason)};
     leat_centrifuge_json.write_error(&out, m->id, &failure);
     check_line(&out);
-    (void)leat_centrifuge_json.write_snapshot(&out, m->id, m->topic, m->since_epoch, m->since_seq,
-                                              false, m->data);
+    leat_subscribed sub = {.topic = m->topic,
+                           .epoch = m->since_epoch,
+                           .seq = m->since_seq,
+                           .data = m->data,
+                           .expires_s = 1};
+    (void)leat_centrifuge_json.write_snapshot(&out, m->id, &sub);
     check_line(&out);
+    if (leat_centrifuge_json.with_token(m->params, m->token, &out).at != NULL)
+        check_line(&out);
     leat_buf_close(&out);
 }
 

@@ -39,6 +39,8 @@ static const char *method_of(leat_op op)
         return "rpc";
     case LEAT_OP_HISTORY:
         return "history";
+    case LEAT_OP_RENEW:
+        return "sub_refresh";
     case LEAT_OP_AUTHENTICATE:
         return "connect";
     case LEAT_OP_ABSENT:
@@ -61,7 +63,7 @@ static void put_command(leat_buf *out, const leat_message *m)
                     method_of(m->op));
     put_text(out, "channel", m->topic);
     put_text(out, "method", m->method);
-    if (m->op == LEAT_OP_AUTHENTICATE)
+    if (m->op == LEAT_OP_AUTHENTICATE || m->op == LEAT_OP_RENEW)
         put_text(out, "token", m->token);
     put_json(out, "data", has_params(m) ? m->params : m->data);
     if (m->has_since) {
@@ -106,8 +108,12 @@ static void check_answers(const reading *r)
     leat_failure failure = {.code = LEAT_CODE_BAD_REQUEST, .message = leat_slice_of(r->reason)};
     leat_centrifuge_proto.write_error(&out, m->id, &failure);
     check_message_written(&out);
-    (void)leat_centrifuge_proto.write_snapshot(&out, m->id, m->topic, m->since_epoch, m->since_seq,
-                                               false, m->data);
+    leat_subscribed sub = {.topic = m->topic,
+                           .epoch = m->since_epoch,
+                           .seq = m->since_seq,
+                           .data = m->data,
+                           .expires_s = 1};
+    (void)leat_centrifuge_proto.write_snapshot(&out, m->id, &sub);
     check_message_written(&out);
     leat_centrifuge_proto.write_ok(&out, m->id, m->data, (leat_slice){NULL, 0});
     check_message_written(&out);

@@ -37,8 +37,10 @@ static void walk(const leat_http_request *r)
     const char *reason = NULL;
     int status = leat_upgrade_check(r, &u, &reason);
     CHECK((status == 0) == (reason == NULL));
+    leat_accept *a = leat_accept_new();
     if (status == 0)
-        leat_upgrade_write_accept(&value, u.key, NULL, NULL);
+        leat_upgrade_write_accept(&value, a, u.key, NULL, NULL);
+    leat_accept_free(a);
     leat_buf_close(&name);
     leat_buf_close(&value);
 }

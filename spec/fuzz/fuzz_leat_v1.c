@@ -75,7 +75,9 @@ static void check_answers(const leat_message *m, const char *reason)
                         &(leat_failure){LEAT_CODE_BAD_REQUEST, leat_slice_of(reason), 0});
     check_json_line(leat_buf_view(&out));
     out.len = 0;
-    leat_v1_write_snapshot(&out, m->id, m->topic, m->since_epoch, m->since_seq, true, m->data);
+    leat_subscribed sub = {m->topic, .epoch = m->since_epoch, .seq = m->since_seq, .stale = true,
+                           .data = m->data};
+    leat_v1_write_snapshot(&out, m->id, &sub);
     check_json_line(leat_buf_view(&out));
     leat_buf_close(&out);
     leat_event *e = leat_v1_event(LEAT_EVENT_DATA, m->topic, m->since_seq, m->params);

@@ -71,14 +71,14 @@ scrape_configs:
   end
 
   local function fires(name)
-    loop.eventually(function() return is_firing(name) end, 20000, "alert " .. name)
+    loop.eventually(function() return is_firing(name) end, 30000, "alert " .. name)
   end
 
   lazy_setup(function()
     folder = files.folder()
     local pair = tls.certificate(folder, "soon", { days = 2 })
     local variables = tls.variables(pair)
-    for name, value in pairs { LEAT_WORKERS = 1, LEAT_POOL_SIZE = 2, LEAT_MAX_CONNECTIONS = 20,
+    for name, value in pairs { LEAT_WORKERS = 1, LEAT_POOL_SIZE = 2, LEAT_MAX_CONNECTIONS = 40,
       LEAT_COMPARE_INTERVAL_MS = 200, LEAT_SLOW_CLIENT_TIMEOUT_MS = 500,
       LEAT_MAX_SEND_BUFFER_BYTES = 4096 } do variables[name] = value end
     s = stage.open { app = fixtures.app:gsub("return app%s*$", [[
@@ -115,6 +115,7 @@ scrape_configs:
   end)
 
   it("and the dashboard name metrics that there are", function()
+    s:connect({ token = "alice" }):subscribe "room:1" -- a handler has run
     local _, text = metrics.read(s.server)
     local dashboard = files.read(ROOT .. "/packaging/grafana/leat.json")
     assert.is_table(cjson.decode(dashboard).panels)
@@ -128,6 +129,16 @@ scrape_configs:
 
   it("tell of a certificate that expires", function()
     fires "LeatCertificateExpires"
+  end)
+
+  it("tell of events that come late", function()
+    local client = s:connect { token = "alice" }
+    client:subscribe "room:1"
+    s.session:run [[begin; select leat.publish('room:1', '1'); set constraints all immediate;
+      select pg_sleep(1.5); commit]]
+    client:expect "event"
+
+    fires "LeatEventsLate"
   end)
 
   it("tell of a script that fails", function()
@@ -147,14 +158,38 @@ scrape_configs:
     s.server:await_log("scripts reloaded")
   end)
 
-  it("tell of a pool that is used up, and of handshakes that fail", function()
-    local shut = gate.shut(s.db, gate.AUTHORIZE)
+  it("tell of requests that a database which refuses to write makes fail", function()
     local client = s:connect { token = "alice" }
-    for room = 1, 4 do
+    local database = s.session:value "select current_database()"
+    local function refuse_writes(setting)
+      s.session:run(("alter role %s in database %s %s"):format(role, database, setting))
+      s.session:run("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'leat worker%'"
+        .. " and datname = current_database()")
+    end
+    refuse_writes "set default_transaction_read_only = on"
+    local id = 0
+
+    loop.eventually(function()
+      id = id + 1
+      local answer = client:ask({ op = "publish", id = id, topic = "room:1", data = { body = "hello" } }, "error")
+      assert.equal("unavailable", answer.code)
+      return is_firing "LeatRequestsFail"
+    end, 20000, "alert LeatRequestsFail")
+    refuse_writes "reset default_transaction_read_only"
+  end)
+
+  it("tell of a pool that is used up, and of handshakes that fail", function()
+    local client = s:connect { token = "alice" }
+    local shut = gate.shut(s.db, gate.AUTHORIZE)
+    local function subscribe(room)
       client:send { op = "subscribe", id = room, topic = "room:" .. room, timeout_ms = 3000 }
     end
+    for room = 1, 4 do subscribe(room) end
 
-    fires "LeatPoolExhausted"
+    loop.eventually(function()
+      while client:waiting() > 0 do subscribe(client:expect("error").id) end -- whose time is over comes back
+      return is_firing "LeatPoolExhausted"
+    end, 30000, "alert LeatPoolExhausted")
     fires "LeatHandshakesFail"
     shut:open()
   end)
@@ -169,7 +204,7 @@ scrape_configs:
   end)
 
   it("tell of connections near the limit", function()
-    for _ = 1, 19 do s:connect { token = "alice" } end -- Prometheus has one, too
+    for _ = 1, 37 do s:connect { token = "alice" } end -- Prometheus has one, too, or two
 
     fires "LeatConnectionsNearLimit"
   end)
@@ -203,6 +238,14 @@ scrape_configs:
     s.session:run "alter table notes enable trigger all; select leat.unwatch('notes')"
   end)
 
+  it("tell of a schema that needs a newer server", function()
+    s.session:run "insert into leat_internal.migration values (9000, '9000_future.sql', default, 9000)"
+
+    fires "LeatSchemaTooNew"
+    s.session:run "update leat_internal.migration set oldest_server = 1 where version = 9000"
+    loop.eventually(function() return http.request(s.server, "/readyz").status == 200 end, 20000, "readiness")
+  end)
+
   it("tell of an outbox that cannot be read", function()
     s:connect({ token = "alice" }):subscribe "room:1"
     s.session:run("revoke select on leat.event from " .. role)
@@ -227,7 +270,7 @@ scrape_configs:
     fires "LeatDown"
   end)
 
-  it("tell of what takes hours, or a machine that is too small", function()
+  it("tell of what takes hours, or other machines", function()
     files.write(folder .. "/slow_test.yml", ([[
 rule_files: [%s/packaging/prometheus/leat.rules.yml]
 evaluation_interval: 1m
@@ -237,9 +280,16 @@ tests:
       - { series: 'leat_trim_backlog_seconds{instance="a"}', values: '0+120x90' }
       - { series: 'leat_jwks_age_seconds{instance="a"}', values: '0+60x90' }
       - { series: 'leat_log_lines_dropped_total{instance="a",reason="full"}', values: '0x60 5x30' }
+      - { series: 'leat_early_events_total{instance="a"}', values: '0x20 1+1x20 21x50' }
+      - { series: 'process_open_fds{instance="a",job="leat"}', values: '100x70 950x20' }
+      - { series: 'process_max_fds{instance="a",job="leat"}', values: '1000x90' }
       - { series: 'leat_workers_left_behind_total{instance="a"}', values: '0x66 1+1x30' }
     promql_expr_test:
       - { expr: 'count(ALERTS{alertstate="firing"}) by (alertname)', eval_time: 20m, exp_samples: [] }
+      - expr: 'count(ALERTS{alertstate="firing"}) by (alertname)'
+        eval_time: 35m
+        exp_samples:
+          - { labels: '{alertname="LeatClocksApart"}', value: 1 }
       - expr: 'count(ALERTS{alertstate="firing"}) by (alertname)'
         eval_time: 61m
         exp_samples:
@@ -251,6 +301,7 @@ tests:
           - { labels: '{alertname="LeatTrimBehind"}', value: 1 }
           - { labels: '{alertname="LeatKeysStale"}', value: 1 }
           - { labels: '{alertname="LeatWorkersBehind"}', value: 1 }
+          - { labels: '{alertname="LeatFilesNearLimit"}', value: 1 }
 ]]):format(ROOT))
 
     local code, out, err = process.run("promtool", { args = { "test", "rules", folder .. "/slow_test.yml" } })

@@ -1,5 +1,6 @@
 -- Which names the server answers for: against pages whose own name is made to point to it.
 
+local console = require "spec.support.console"
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
 local metrics = require "spec.support.metrics"
@@ -30,10 +31,12 @@ local function statuses(s, hosts, path, headers)
   return all
 end
 
-local LOCAL = { "localhost", "LOCALHOST:8080", "app.localhost:1", "127.0.0.1", "127.0.0.1:8080", "[::1]",
-  "[::1]:8080", "192.0.2.1", "mybox", "mybox:8080" }
+local LOCAL = { "localhost", "LOCALHOST:8080", "localhost.", "localhost:", "app.localhost:1", "127.0.0.1",
+  "127.0.0.1:8080", "127.0.0.1.", "[::1]", "[::1]:8080", "192.0.2.1", "mybox", "mybox:8080", "mybox.", "" }
 local FOREIGN = { "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example",
-  "evil.example.", "localhost@evil.example", "[::1].evil.example" }
+  "evil.example.", "localhost,evil", "localhost:65536", "127.1" }
+local MALFORMED = { "localhost@evil.example", "evil.example@localhost", "[::1].evil.example", "[::1", "[evil.example]x",
+  "::1", "[fe80::1%25eth0]", "localhost:1:2", "localhost:8o", "localhost evil", "localhost/", "http://localhost" }
 
 describe("a server that listens on this machine alone", function()
   local s
@@ -47,10 +50,8 @@ describe("a server that listens on this machine alone", function()
 
   it("refuses all others, on every path", function()
     local before = metrics.value(s.server, "leat_hosts_refused_total")
-    for _, host in ipairs(FOREIGN) do
-      local is_malformed = host:find("@") or host:find("%]%.")
-      assert.equal(is_malformed and 400 or 421, status(s, host), host)
-    end
+    for _, host in ipairs(FOREIGN) do assert.equal(421, status(s, host), host) end
+    for _, host in ipairs(MALFORMED) do assert.equal(400, status(s, host), host) end
     for _, path in ipairs { "/", "/nothing", "/healthz", "/readyz", "/metrics", "/rooms/1/stream" } do
       assert.equal(421, status(s, "evil.example", path), path)
     end
@@ -58,7 +59,7 @@ describe("a server that listens on this machine alone", function()
       local page = ws.headers { Authorization = "Bearer alice", Origin = "http://evil.example" }
       assert.equal(421, status(s, "evil.example", path, page), path)
     end
-    assert.equal(before + 14, metrics.value(s.server, "leat_hosts_refused_total"))
+    assert.equal(before + #FOREIGN + 9, metrics.value(s.server, "leat_hosts_refused_total"))
     s.server:await_log("host refused host=evil.example remote=127.0.0.1")
   end)
 
@@ -165,5 +166,65 @@ describe("a star", function()
     local s = open { LEAT_ALLOWED_HOSTS = "*" }
     assert.same({ 200, 200 }, statuses(s, { "evil.example", "localhost" }))
     s:close()
+  end)
+end)
+
+-- Each form of a request: its answer where only local names are answered, its target, its Host.
+local FORMS = {
+  { 200, "%s", "localhost" },
+  { 421, "%s", "evil.example" },
+  { 421, "http://evil.example%s", "localhost" },
+  { 421, "HTTP://evil.example:80%s", "localhost" },
+  { 200, "http://localhost%s", "evil.example" },
+  { 200, "http://[::1]:8080%s", "evil.example" },
+  { 421, "http://localhost.evil.example%s", "localhost" },
+  { 400, "http://localhost@evil.example%s", "localhost" },
+  { 400, "http://evil.example@localhost%s", "localhost" },
+  { 400, "http://%s", "localhost" },
+  { 400, "https://localhost%s", "localhost" },
+  { 400, "%s", "localhost\r\nHost: evil.example" },
+  { 400, "%s", "localhost\r\nHost: localhost" },
+  { 400, "%s", "localhost, evil.example" },
+}
+
+describe("every listener on this machine", function()
+  local CONSOLE = 3
+  local s, places
+
+  local function expect(place, expected, target, host)
+    target = target:format(place[2])
+    local answer = http.raw(place[1], ("GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n"):format(
+      target, host, console.TOKEN))
+    assert.same({ target, host, expected }, { target, host, answer.status })
+  end
+
+  lazy_setup(function()
+    s = open { LEAT_METRICS_LISTEN = "127.0.0.1:0", LEAT_CONSOLE_LISTEN = "127.0.0.1:0",
+      LEAT_CONSOLE_TOKEN = console.TOKEN }
+    places = {
+      { s.server, "/open" },
+      { { port = tonumber((s.server:await_log("metrics address=%S+:(%d+)"))) }, "/metrics" },
+      { console.of(s.server).server, "/console/api/ready" },
+    }
+  end)
+  lazy_teardown(function() s:close() end)
+
+  it("takes the host of the target, else that of Host, and exactly one", function()
+    for _, place in ipairs(places) do
+      for _, form in ipairs(FORMS) do expect(place, table.unpack(form)) end
+    end
+  end)
+
+  it("knows that a name without a dot can be somebody's of the same network, where the console is concerned", function()
+    for i, place in ipairs(places) do
+      local expected = i == CONSOLE and 421 or 200
+      for _, host in ipairs { "evil", "evil:8080", "evil.", "2130706433" } do
+        expect(place, expected, "%s", host)
+        expect(place, expected, "http://" .. host .. "%s", "localhost")
+      end
+    end
+    local file = assert(io.open("/proc/sys/kernel/hostname"))
+    expect(places[CONSOLE], 200, "%s", file:read("l"))
+    file:close()
   end)
 end)

@@ -7,6 +7,12 @@ local loop = require "spec.support.loop"
 local process = require "spec.support.process"
 
 local LIMIT_MS = 240000
+local LOAD = "/build/release/bench/bench_load"
+
+-- The release build, whichever one the specs run with.
+local function bench_release(...)
+  return process.spawn("env", { args = { "-u", "LEAT_BIN", env.root() .. "/scripts/bench", ... } })
+end
 
 local function bench(...)
   return process.spawn(env.root() .. "/scripts/bench", { args = { ... } })
@@ -17,8 +23,11 @@ local function finished(run)
   return code, run:output()
 end
 
--- The pattern has brackets, so that it does not match the shell that looks for it.
-local function pids_of(pattern)
+-- Of this checkout: others may be measured on the same machine. The pattern begins with a letter in brackets, so that
+-- it does not match the shell that looks for it.
+local function pids_of(program)
+  local path = env.root():sub(2) .. program
+  local pattern = "/[" .. path:sub(1, 1) .. "]" .. path:sub(2):gsub("[%.%+]", "\\%0")
   local pipe = assert(io.popen("pgrep -f '" .. pattern .. "'"))
   local pids = pipe:read("a")
   pipe:close()
@@ -65,6 +74,22 @@ describe("scripts/bench", function()
     assert.is_not_nil(output:find("no such scenario: fan", 1, true), output)
   end)
 
+  -- Counts, not times. Who adds to them changes these numbers, and those of docs/performance.md.
+  it("counts what a handshake asks of the system and of the allocator: no more than its budget", function()
+    local json = dir .. "/figures.json"
+
+    local code, output = finished(bench_release("inside", "--json", json))
+
+    assert.equal(0, code, output)
+    local handshake = cjson.decode(files.read(json)).scenarios[1].points[1].summary.leat
+    local counts = {}
+    for name, value in pairs(handshake.beside) do counts[name] = value.median end
+    assert.is_true(handshake.figure.median < 11, output)
+    assert.is_true(counts.send < 3.1 and counts.recv < 3.1 and counts.epoll_ctl < 2.1, output)
+    assert.equal(0, counts.setsockopt, output)
+    assert.is_true(counts.allocations < 9.5, output)
+  end)
+
   it("says which option it does not know", function()
     local code, output = finished(bench("--fast"))
 
@@ -76,15 +101,15 @@ describe("scripts/bench", function()
     local place = env.root() .. "/build/bench"
     local run = bench("churn")
     loop.eventually(function()
-      return not run:running() or pids_of("release/bench/[b]ench_load") ~= ""
+      return not run:running() or pids_of(LOAD) ~= ""
     end, LIMIT_MS, "the load")
 
     run:send_signal("sigint")
     local code, output = finished(run)
 
     assert.equal(130, code, output)
-    assert.equal("", pids_of("release/bench/[b]ench_load"))
-    assert.equal("", pids_of("[l]eat serve .*bench/app.lua"))
+    assert.equal("", pids_of(LOAD))
+    assert.equal("", pids_of("/bench/app.lua"))
     assert.is_false(files.exists(place .. "/cluster/pg/postmaster.pid"))
   end)
 end)

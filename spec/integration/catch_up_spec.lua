@@ -87,10 +87,10 @@ describe("a topic's subscribers", function()
     loop.eventually(function() return s:metrics().leat_topics == 0 end)
     publish()
     local clients, before = {}, queries()
+    for i = 1, CLIENTS do clients[i] = s:connect {} end
 
-    for i = 1, CLIENTS do
-      clients[i] = s:connect {}
-      clients[i]:send { op = "subscribe", id = 1, topic = "t:1", since = { epoch = epoch, seq = 0 } }
+    for _, client in ipairs(clients) do
+      client:send { op = "subscribe", id = 1, topic = "t:1", since = { epoch = epoch, seq = 0 } }
     end
     for _, client in ipairs(clients) do client:expect("resumed", 1) end
     expect_all(clients)

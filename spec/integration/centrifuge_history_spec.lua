@@ -31,7 +31,7 @@ describe("the history of a topic", function()
   lazy_setup(function()
     s = stage.open { app = APP, schema = "create table banned (room bigint)", log = { "history failed" },
       env = { LEAT_MAX_HISTORY_EVENTS = 5, LEAT_MAX_HISTORY_BYTES = 1024, LEAT_MAX_EVENT_BYTES = 2048,
-        LEAT_CONTROL_TIMEOUT_MS = 1000 } }
+        LEAT_CONTROL_TIMEOUT_MS = 2500 } }
   end)
   lazy_teardown(function() s:close() end)
   after_each(function() s:settle() end)

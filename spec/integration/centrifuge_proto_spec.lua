@@ -40,7 +40,7 @@ describe("Centrifugo's protocol as Protobuf", function()
 
   local function next_message(client)
     if not client.messages[1] then
-      local got = assert(client:poll_frame(10000), "no message came")
+      local got = assert(client:poll_frame(), "no message came")
       assert.equal(frame.BINARY, got.op)
       client.messages = form.decode(got.payload)
     end
@@ -72,7 +72,7 @@ describe("Centrifugo's protocol as Protobuf", function()
     for _, query in ipairs { "", "?format=json", "?format=", "?cf_protocol=PROTOBUF", "?protobuf" } do
       local client = s:connect { path = PATH .. query }
       client:send_text('{"id":1,"connect":{}}')
-      assert.equal(frame.TEXT, client:poll_frame(10000).op)
+      assert.equal(frame.TEXT, client:poll_frame().op)
     end
   end)
 
@@ -101,15 +101,15 @@ describe("Centrifugo's protocol as Protobuf", function()
     next_message(proto)
     local json = s:connect { path = PATH }
     json:send_text('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"room:2"}}')
-    while not json:poll_frame(10000).payload:find '"subscribe"' do end
+    while not json:poll_frame().payload:find '"subscribe"' do end
     local leat = s:connect {}
     leat:ask({ op = "subscribe", id = 1, topic = "room:2" }, "snapshot")
 
     s.session:run [[select leat.publish('room:2', '{"a": [1, null, "é"]}')]]
 
-    assert.equal('{"a": [1, null, "é"]}', leat:poll_frame(10000).payload:match '"data":(.*)}$')
-    assert.matches('"data":{"a": [1, null, "é"]},"offset":1', json:poll_frame(10000).payload, 1, true)
-    assert.matches('{"a": [1, null, "é"]}', proto:poll_frame(10000).payload, 1, true)
+    assert.equal('{"a": [1, null, "é"]}', leat:poll_frame().payload:match '"data":(.*)}$')
+    assert.matches('"data":{"a": [1, null, "é"]},"offset":1', json:poll_frame().payload, 1, true)
+    assert.matches('{"a": [1, null, "é"]}', proto:poll_frame().payload, 1, true)
   end)
 
   it("is counted apart", function()

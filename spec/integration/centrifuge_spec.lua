@@ -42,8 +42,7 @@ describe("Centrifugo's protocol", function()
 
   lazy_setup(function()
     s = stage.open { app = APP, schema = SCHEMA, log = { "WARN script deadline" },
-      env = { LEAT_PING_INTERVAL_MS = 1000, LEAT_MAX_INFLIGHT = 2,
-      LEAT_CONTROL_TIMEOUT_MS = 700, LEAT_AUTHENTICATE_TIMEOUT_MS = 1500 } }
+      env = { LEAT_PING_INTERVAL_MS = 1000, LEAT_MAX_INFLIGHT = 2, LEAT_CONTROL_TIMEOUT_MS = 3000 } }
   end)
   lazy_teardown(function() s:close() end)
   after_each(function() s:settle() end)
@@ -58,7 +57,7 @@ describe("Centrifugo's protocol", function()
   local function next_line(client)
     while true do
       if #client.lines == 0 then
-        local frame = client:poll_frame(10000)
+        local frame = client:poll_frame()
         assert(frame, "no message came")
         for line in frame.payload:gmatch("[^\n]+") do client.lines[#client.lines + 1] = line end
       end
@@ -208,7 +207,7 @@ describe("Centrifugo's protocol", function()
 
   it("pings, and wants no answer", function()
     local client = connected()
-    assert.equal("{}", client:poll_frame(10000).payload)
+    assert.equal("{}", client:poll_frame().payload)
     client:send_text("{}")
     assert.same({ id = 2, rpc = { data = 1 } }, ask(client, '{"id":2,"rpc":{"method":"echo","data":1}}'))
   end)
@@ -220,6 +219,24 @@ describe("Centrifugo's protocol", function()
     local refreshed = ask(client, '{"id":2,"refresh":{"token":"alice"}}').refresh
     assert.is_nil(refreshed.expires)
     assert.is_nil(refreshed.ping)
+  end)
+
+  it("says so early enough, however short the identity lives", function()
+    s.session:run("update users set expires_at = now() + interval '3 seconds' where token = 'soon'")
+    local _, reply = connected("soon")
+    s.session:run("update users set expires_at = now() + interval '1 hour' where token = 'soon'")
+    assert.is_true(reply.expires)
+    assert.is_true(reply.ttl < 3, reply.ttl .. " seconds")
+  end)
+
+  it("names each client, on whatever worker, in its own way", function()
+    local names, n = {}, 8
+    for _ = 1, n do
+      local client, reply = connected()
+      assert.is_nil(names[reply.client], reply.client)
+      names[reply.client] = true
+      assert.equal(reply.client, ask(client, '{"id":2,"refresh":{"token":"alice"}}').refresh.client)
+    end
   end)
 
   it("refuses an identity by an error that says whether another token may help", function()

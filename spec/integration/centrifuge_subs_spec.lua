@@ -191,9 +191,9 @@ describe("a subscription that the server makes", function()
       local client = s:connect { path = path }
       if path:find("authenticate", 1, true) then
         client:send_text(cjson.encode { op = "authenticate", id = 1, token = topic })
-        assert.equal("ok", cjson.decode(client:poll_frame(10000).payload).op)
+        assert.equal("ok", cjson.decode(client:poll_frame().payload).op)
       end
-      local snapshot = cjson.decode(client:poll_frame(10000).payload)
+      local snapshot = cjson.decode(client:poll_frame().payload)
       assert.same({ "snapshot", topic, "alice" }, { snapshot.op, snapshot.topic, snapshot.data.user })
       assert.is_nil(snapshot.id)
     end

@@ -51,12 +51,14 @@ describe("leat check", function()
 
   it("finds statements that Postgres refuses, with file and line", function()
     local code, out = check("app:topic('room:{id:int}', " .. SUBSCRIBE:format(
-      "\nctx.db:one('select * from roms')\nctx.db:one('select titel from rooms')\nctx.db:exec('selct')") .. ")")
+      "\nctx.db:one('select * from roms')\nctx.db:one('select titel from rooms')\nctx.db:exec('selct')"
+      .. "\nctx.db:batch { { 'select 1' },\n{ 'select name from rooms', 1 } }") .. ")")
 
     assert.equal(2, code)
     found('app.lua:3: Postgres refuses this statement: relation "roms" does not exist', out)
     found('app.lua:4: Postgres refuses this statement: column "titel" does not exist', out)
     found('app.lua:5: Postgres refuses this statement: syntax error at or near "selct"', out)
+    found('app.lua:7: Postgres refuses this statement: column "name" does not exist', out)
   end)
 
   it("reads the modules of the app, too", function()
@@ -95,10 +97,10 @@ describe("leat check", function()
   end)
 
   it("compares the pools with what Postgres allows", function()
-    local code, out = check("", { variables = { LEAT_POOL_SIZE = "500", LEAT_WORKERS = "2" } })
+    local code, out = check("", { variables = { LEAT_POOL_SIZE = "1000", LEAT_WORKERS = "2" } })
 
     assert.equal(0, code, out)
-    found("warning: the server opens up to 1003 connections (workers * pool_size + 3)", out)
+    found("warning: the server opens up to 1003 connections (pool_size + 3)", out)
   end)
 
   it("finds timeouts of Postgres that end what Leat allows", function()
@@ -116,6 +118,15 @@ describe("leat check", function()
 
     assert.equal(0, code, out)
     found("warning: 1000 files may be open at the same time here, and max_connections is 10000", out)
+  end)
+
+  it("finds the variable that is spelled wrongly, and lets those of others be", function()
+    local code, out = check("", { variables = { LEAT_POOL_SIZ = "3", LEAT_PORT_8080_TCP = "tcp://10.0.0.1:8080" } })
+
+    assert.equal(0, code, out)
+    found("warning: the environment variable LEAT_POOL_SIZ is of no key; the one of key pool_size is LEAT_POOL_SIZE:",
+      out)
+    assert.is_nil(out:find("8080_TCP", 1, true), out)
   end)
 
   it("says all of it in JSON", function()
@@ -139,6 +150,44 @@ describe("leat check", function()
     assert.equal(2, code)
     assert.is_false(report.ok)
     found("LEAT_POOL_SIZE", report.findings[1].problem)
+  end)
+
+  it("tells all mistakes of a configuration at once, each with its line", function()
+    local file = folder .. "/leat.lua"
+    files.write(file, [[
+return { -- pool_size = 3
+  listen = "nowhere", pool_size = "ten",
+  retention = { seconds = -1,
+    evnts = 3 },
+  max_conections = 5,
+}
+]])
+    local places = { listen = 2, pool_size = 2, ["retention.seconds"] = 3, ["retention.evnts"] = 4, max_conections = 5 }
+    local args, variables = { "check", "--config", file }, { LEAT_WORKERS = "many", LEAT_DATABASE_URL = db.url }
+    local code, _, err = process.run(env.binary(), { args = args, env = variables })
+    assert.equal(2, code)
+    for key, line in pairs(places) do
+      assert.matches(("leat: %s:%d: [a-z ]*%s = [^\n]*: expected "):format(file:gsub("%p", "%%%0"), line, key), err)
+    end
+    found("leat: environment variable LEAT_WORKERS: workers = \"many\": expected", err)
+
+    args[4] = "--json"
+    local _, out = process.run(env.binary(), { args = args, env = variables })
+    local report = cjson.decode(out)
+    assert.same({ false, 6, 6 }, { report.ok, report.errors, #report.findings })
+    for _, finding in ipairs(report.findings) do assert.is_true(#finding.remedy > 10, finding.problem) end
+  end)
+
+  it("has a remedy for a database that is not there, and for a schema that is not installed", function()
+    local empty = postgres.empty_database()
+    for _, url in ipairs { "postgresql://nobody@127.0.0.1:1/nothing", empty.url } do
+      local code, out = check("", { json = true, variables = { LEAT_DATABASE_URL = url } })
+      assert.equal(2, code)
+      for _, finding in ipairs(cjson.decode(out).findings) do
+        assert.is_true(#finding.remedy > 10, finding.problem)
+      end
+    end
+    empty:drop()
   end)
 end)
 

@@ -98,7 +98,7 @@ describe("a confined server", function()
     files.write(folder .. "/app.lua", app("second"))
     s:send_signal("sighup")
 
-    loop.eventually(function() return http.request(s, { path = "/version" }).body == "second1" end, 10000)
+    loop.eventually(function() return http.request(s, { path = "/version" }).body == "second1" end)
     assert.equal(0, metrics.read(s).leat_system_calls_refused_total)
   end)
 
@@ -116,7 +116,7 @@ describe("a confined server", function()
     link(2)
     s:send_signal("sighup")
 
-    loop.eventually(function() return http.request(s, { path = "/version" }).body == "two1" end, 10000)
+    loop.eventually(function() return http.request(s, { path = "/version" }).body == "two1" end)
   end)
 
   it("keeps its rights if it is told to", function()

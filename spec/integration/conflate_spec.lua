@@ -69,7 +69,7 @@ describe("a conflating signal", function()
     loop.eventually(function()
       round()
       return s:metrics().leat_signals_conflated_total > before.leat_signals_conflated_total + 100
-    end, 20000)
+    end, 60000)
     local conflated = s:metrics().leat_signals_conflated_total - before.leat_signals_conflated_total
     local all = s:metrics()
     assert.is_true(all.leat_send_buffer_bytes <= BACKLOG + 7000, all.leat_send_buffer_bytes .. " bytes unsent")

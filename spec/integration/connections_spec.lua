@@ -16,7 +16,7 @@ describe("connections to the database", function()
   end
 
   local function await_names(expected)
-    loop.eventually(function() return names() == expected end, 5000,
+    loop.eventually(function() return names() == expected end, nil,
       function() return expected .. ", not " .. tostring(names()) end)
   end
 

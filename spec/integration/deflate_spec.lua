@@ -59,11 +59,11 @@ describe("permessage-deflate", function()
     local client = connect "permessage-deflate"
 
     client:send { op = "subscribe", id = 1, topic = "room:1" }
-    local snapshot = client:poll_frame(5000)
+    local snapshot = client:poll_frame()
     publish(LONG)
-    local event = client:poll_frame(5000)
+    local event = client:poll_frame()
     publish("short")
-    local short = client:poll_frame(5000)
+    local short = client:poll_frame()
 
     for _, frame in ipairs { snapshot, event } do
       assert.is_true(frame.compressed_length < 200)
@@ -79,7 +79,7 @@ describe("permessage-deflate", function()
 
     publish(LONG)
 
-    local a, b, c = one:poll_frame(5000), two:poll_frame(5000), plain:poll_frame(5000)
+    local a, b, c = one:poll_frame(), two:poll_frame(), plain:poll_frame()
     assert.equal(a.compressed_length, b.compressed_length)
     assert.equal(a.payload, b.payload)
     assert.equal(a.payload, c.payload)
@@ -94,7 +94,7 @@ describe("permessage-deflate", function()
 
       client:send_text(table.concat(far))
 
-      local echo = client:poll_frame(5000)
+      local echo = client:poll_frame()
       assert.matches("server_max_window_bits=" .. bits, client.headers["sec-websocket-extensions"], 1, true)
       assert.is_number(echo.compressed_length)
       assert.is_true(echo.payload == table.concat(far))
@@ -108,12 +108,12 @@ describe("permessage-deflate", function()
     client:send { op = "subscribe", id = 1, topic = "room:1" }
     tiny:send_text(LONG)
 
-    assert.is_nil(tiny:poll_frame(5000).compressed_length)
-    assert.is_number(client:poll_frame(5000).compressed_length)
+    assert.is_nil(tiny:poll_frame().compressed_length)
+    assert.is_number(client:poll_frame().compressed_length)
     publish(LONG)
-    assert.is_nil(client:poll_frame(5000).compressed_length)
+    assert.is_nil(client:poll_frame().compressed_length)
     publish(("x"):rep(300))
-    assert.is_number(client:poll_frame(5000).compressed_length)
+    assert.is_number(client:poll_frame().compressed_length)
   end)
 
   it("takes compressed messages", function()
@@ -130,8 +130,8 @@ describe("permessage-deflate", function()
     large:send_frame { op = TEXT, rsv = 4, payload = zlib.deflate(9, -15)(("x"):rep(70000), "sync"):sub(1, -5) }
     wrong:send_frame { op = TEXT, rsv = 4, payload = "\7\0" }
 
-    assert.equal(1009, large:closed(5000))
-    assert.equal(1007, wrong:closed(5000))
+    assert.equal(1009, large:closed())
+    assert.equal(1007, wrong:closed())
   end)
 
   it("holds for raw WebSockets", function()
@@ -139,7 +139,7 @@ describe("permessage-deflate", function()
 
     client:send_frame { op = TEXT, rsv = 4, payload = stored(LONG) }
 
-    local frame = client:poll_frame(5000)
+    local frame = client:poll_frame()
     assert.equal(LONG, frame.payload)
     assert.is_number(frame.compressed_length)
   end)

@@ -53,6 +53,20 @@ describe("the database as a server finds it", function()
     server.start({ url = role_url, app = app }):stop()
   end)
 
+  it("cannot be published to where transactions are read-only, say, which check finds and serve warns of", function()
+    db.session:run("alter role " .. role .. " set default_transaction_read_only = on")
+    finally(function() db.session:run("alter role " .. role .. " reset default_transaction_read_only") end)
+    local problem = "publishing fails: cannot execute INSERT in a read-only transaction"
+
+    local code, said = leat("check", { LEAT_DATABASE_URL = role_url })
+    local s = server.start { url = role_url, app = app, log = { "publishing fails", "read-only", "history" } }
+    s:await_log("publishing fails")
+    s:stop()
+
+    assert.equal(2, code, said)
+    assert.is_not_nil(said:find("error: " .. problem, 1, true), said)
+  end)
+
   it("is left as it was by check", function()
     local function state()
       return db.session:value("select md5(string_agg(x, ' ')) from (select i::text from leat_internal.installation i"
@@ -117,7 +131,7 @@ describe("the database as a server finds it", function()
 
   it("must be the one that listen_url leads to", function()
     both_say("a notification does not arrive", {
-      LEAT_DATABASE_URL = role_url, LEAT_LISTEN_URL = db.admin_url, LEAT_CONTROL_TIMEOUT_MS = 500 })
+      LEAT_DATABASE_URL = role_url, LEAT_LISTEN_URL = db.admin_url, LEAT_CONTROL_TIMEOUT_MS = 2000 })
   end)
 
   describe("through PgBouncer", function()

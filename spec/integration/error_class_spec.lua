@@ -133,7 +133,7 @@ describe("a statement that fails", function()
       assert.equal(1, s:metrics().leat_snapshot_reads_total - before, name)
     end
     local before = s:metrics().leat_snapshot_reads_total
-    local message = { op = "subscribe", id = 1, topic = "snapshot:lock", timeout_ms = 300 }
+    local message = { op = "subscribe", id = 1, topic = "snapshot:lock", timeout_ms = 2000 }
     local answer = client:ask(message, "error")
     check(answer, "unavailable", "lock")
     assert.is_true(s:metrics().leat_snapshot_reads_total - before > 1)

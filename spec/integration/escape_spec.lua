@@ -162,19 +162,20 @@ describe("a task that takes all memory", function()
   after_each(function() s:settle() end)
 
   it("gets the error itself, and its neighbour goes on while it holds the memory", function()
-    hog:send({ op = "call", id = 7, method = "hog", params = 1500 })
-    loop.eventually(function() return s:metrics().leat_script_memory_bytes > 15 << 20 end, 10000)
+    hog:send({ op = "call", id = 7, method = "hog", params = 1500, timeout_ms = 30000 })
+    loop.eventually(function() return s:metrics().leat_script_memory_bytes > 15 << 20 end, 30000)
 
     for id = 1, 20 do
       assert.equal(MODEST, neighbour:ask({ op = "call", id = id, method = "modest" }, "ok").data)
     end
 
-    local answer = hog:expect("ok").data
+    local answer = hog:expect("ok", 7, 30000).data
     assert.same({ false, "not enough memory" }, { answer.ok, answer.why })
   end)
 
   it("is told which limit it has met, in the log", function()
-    assert.equal("internal", hog:ask({ op = "call", id = 7, method = "greedy" }, "error", 20000).code)
+    local answer = hog:ask({ op = "call", id = 7, method = "greedy", timeout_ms = 30000 }, "error", 30000)
+    assert.equal("internal", answer.code)
 
     s.server:await_log("ERROR script .*not enough memory: scripts may hold script_memory_bytes")
     assert.equal(MODEST, neighbour:ask({ op = "call", id = 1, method = "modest" }, "ok").data)

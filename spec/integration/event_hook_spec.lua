@@ -15,7 +15,7 @@ app:topic("hooked:{id:int}", {
     if event.data.fail then error("hook failed") end
     if event.data.deny then return leat.deny("forbidden") end
     if event.data.wait then ctx.db:exec("select pg_sleep(0.1)") end
-    if event.data.hang then ctx.db:exec("select pg_sleep(10)") end
+    if event.data.hang then ctx.db:exec("select pg_sleep(60)") end
     if event.data.loop then while true do end end
     local row = ctx.db:one("select id, word from words where id = $1", event.data.id)
     return { topic = event.topic, seq = event.seq, arg = args.id, word = row and row.word,
@@ -25,17 +25,31 @@ app:topic("hooked:{id:int}", {
 return app
 ]]
 
+local function open(variables)
+  return stage.open { app = APP, env = variables, log = { "handler=event" }, schema = [[
+    create table words (id int primary key, word text);
+    create sequence calls;
+    insert into words values (1, 'one'), (2, 'two')]] }
+end
+
+-- Publishes something for which the hook gives no data: a snapshot comes in place of it.
+local function assert_replaced(s, client, flag)
+  local seq = client:subscribe("hooked:1").seq
+
+  s.session:publish("hooked:1", ('{"%s": true, "raw": "secret"}'):format(flag))
+  local snapshot, text = client:expect("snapshot")
+
+  assert.is_nil(snapshot.id)
+  assert.is_true(snapshot.seq >= seq + 1)
+  assert.is_nil(text:find("secret", 1, true))
+  assert.is_true(s:metrics()['leat_resyncs_total{reason="hook"}'] >= 1)
+  return snapshot
+end
+
 describe("an event hook", function()
   local s
 
-  lazy_setup(function()
-    s = stage.open { app = APP, schema = [[
-      create table words (id int primary key, word text);
-      create sequence calls;
-      insert into words values (1, 'one'), (2, 'two')]],
-      env = { LEAT_CONTROL_TIMEOUT_MS = 400, LEAT_SCRIPT_BUDGET_MS = 50 },
-      log = { "handler=event" } }
-  end)
+  lazy_setup(function() s = open { LEAT_SCRIPT_BUDGET_MS = 50 } end)
   lazy_teardown(function() s:close() end)
   after_each(function() s:settle() end)
 
@@ -77,21 +91,14 @@ describe("an event hook", function()
     assert.same({ 1, 2, 3 }, signals)
   end)
 
-  for what, flag in pairs { ["fails"] = "fail", ["denies"] = "deny", ["hangs"] = "hang", ["never ends"] = "loop" } do
+  for what, flag in pairs { ["fails"] = "fail", ["denies"] = "deny", ["never ends"] = "loop" } do
     it("that " .. what .. " lets no raw data through: a fresh snapshot comes instead", function()
       local client = s:connect()
-      local seq = client:subscribe("hooked:1").seq
 
-      s.session:publish("hooked:1", ('{"%s": true, "raw": "secret"}'):format(flag))
-      local snapshot, text = client:expect("snapshot")
+      local snapshot = assert_replaced(s, client, flag)
       s.session:publish("hooked:1", '{"id": 1}')
-      local event = client:expect("event")
 
-      assert.is_nil(snapshot.id)
-      assert.is_true(snapshot.seq >= seq + 1)
-      assert.is_nil(text:find("secret", 1, true))
-      assert.equal(snapshot.seq + 1, event.seq)
-      assert.is_true(s:metrics()['leat_resyncs_total{reason="hook"}'] >= 1)
+      assert.equal(snapshot.seq + 1, client:expect("event").seq)
     end)
   end
 
@@ -107,5 +114,16 @@ describe("an event hook", function()
 
     local _, text = client:expect("snapshot", 1)
     assert.is_nil(text:find("secret", 1, true))
+  end)
+end)
+
+describe("an event hook that hangs", function()
+  it("ends after control_timeout_ms, and lets no raw data through, either", function()
+    local s = open { LEAT_CONTROL_TIMEOUT_MS = 400 }
+
+    assert_replaced(s, s:connect(), "hang")
+
+    s:settle()
+    s:close()
   end)
 end)

@@ -135,7 +135,7 @@ describe("a forged announcement", function()
         from (select leat_internal.new_key() as key) k]]
     s.session:publish("room:3", "1")
 
-    f:await_position(s.session, 5000)
+    f:await_position(s.session)
     assert.equal(1, f.snapshots)
     assert_untouched(f)
   end)

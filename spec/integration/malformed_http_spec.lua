@@ -11,8 +11,7 @@ describe("a malformed request", function()
   local s
 
   lazy_setup(function()
-    s = stage.open { app = fixtures.app, schema = fixtures.schema,
-      env = { LEAT_HEADER_TIMEOUT_MS = 300, LEAT_KEEP_ALIVE_TIMEOUT_MS = 300, LEAT_MAX_BODY_BYTES = 1000 } }
+    s = stage.open { app = fixtures.app, schema = fixtures.schema, env = { LEAT_MAX_BODY_BYTES = 1000 } }
   end)
   lazy_teardown(function() s:close() end)
   after_each(function()
@@ -67,20 +66,6 @@ describe("a malformed request", function()
       assert.is_true(closed, "not closed")
     end)
   end
-
-  it("that never ends is answered 408", function()
-    local answer, closed = http.raw(s.server, "GET /healthz HTTP/1.1\r\nHos")
-
-    assert.equal(408, answer.status)
-    assert.is_true(closed)
-  end)
-
-  it("that never begins is closed without a word", function()
-    local conn = tcp.connect(s.server.port)
-
-    assert.is_nil(http.read_answer(conn))
-    conn:close()
-  end)
 
   it("that is a flood of headers takes no memory for it", function()
     local conn = tcp.connect(s.server.port)
@@ -146,5 +131,30 @@ describe("a malformed request", function()
       client:expect("snapshot", 1)
       client:close()
     end)
+  end)
+end)
+
+describe("a request", function()
+  local s
+
+  lazy_setup(function()
+    s = stage.open { app = fixtures.app, schema = fixtures.schema,
+      env = { LEAT_HEADER_TIMEOUT_MS = 300, LEAT_KEEP_ALIVE_TIMEOUT_MS = 300 } }
+  end)
+  lazy_teardown(function() s:close() end)
+  after_each(function() metrics.settled(s.server) end)
+
+  it("that never ends is answered 408", function()
+    local answer, closed = http.raw(s.server, "GET /healthz HTTP/1.1\r\nHos")
+
+    assert.equal(408, answer.status)
+    assert.is_true(closed)
+  end)
+
+  it("that never begins is closed without a word", function()
+    local conn = tcp.connect(s.server.port)
+
+    assert.is_nil(http.read_answer(conn))
+    conn:close()
   end)
 end)

@@ -78,6 +78,11 @@ describe("a method", function()
     assert.is_nil(call("nothing").data)
   end)
 
+  it("is there for who asks whether the connection still lives", function()
+    assert.is_nil(call("ping").data)
+    assert.equal("not_found", call("pong", nil, "error").code)
+  end)
+
   it("knows who calls", function()
     local data = call("me").data
 

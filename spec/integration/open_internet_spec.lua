@@ -126,7 +126,7 @@ describe("/readyz", function()
 
     admin:run(("alter database %s with allow_connections true"):format(s.db.name))
     admin:close()
-    assert.same({ 503, "listener: down\n" }, { inside.status, inside.body:match("listener: [^\n]*\n") })
+    assert.same({ 503, "listener: down:" }, { inside.status, inside.body:match("listener: down:") })
     assert.same({ 503, "not ready\n" }, { outside.status, outside.body })
     metrics.await(s.server, "leat_listener_connected", 1, 20000)
     s:close()
@@ -148,6 +148,23 @@ describe("metrics_listen", function()
     for _, path in ipairs { "/", "/ws", "/rooms/1/stream" } do assert.equal(404, status(path, inside, ws.headers())) end
     assert.equal(404, status("/metrics", nil))
     assert.equal(200, status("/healthz", nil))
+    s:close()
+  end)
+end)
+
+describe("metrics_listen", function()
+  it("answers though there are max_connections clients", function()
+    local s = stage.open { app = fixtures.app, schema = fixtures.schema, env = { LEAT_METRICS_LISTEN = "127.0.0.1:0",
+      LEAT_MAX_CONNECTIONS = 2, LEAT_WORKERS = 1 } }
+    local inside = tonumber((s.server:await_log("metrics address=%S+:(%d+)")))
+    for _ = 1, 2 do s:connect { token = "alice" } end
+
+    assert.equal(503, http.request(s.server, "/healthz").status)
+    local answer = http.request(s.server, { path = "/metrics", port = inside })
+
+    assert.equal(200, answer.status)
+    assert.matches("\nleat_connections 2\n", answer.body, 1, true)
+    assert.equal(200, http.request(s.server, { path = "/healthz", port = inside }).status)
     s:close()
   end)
 end)

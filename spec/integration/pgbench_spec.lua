@@ -111,7 +111,7 @@ describe("pgbench on watched tables", function()
     loop.eventually(function()
       meanwhile(catch_up())
       return not bench:running()
-    end, 60000, "the end of pgbench")
+    end, 240000, "the end of pgbench")
     assert.equal(0, bench:wait(), bench:output())
     assert.is_not_nil(bench:output():find(("processed: %d/%d"):format(CLIENTS * TRANSACTIONS, CLIENTS * TRANSACTIONS),
       1, true), bench:output())

@@ -2,13 +2,14 @@
 
 local cjson = require "cjson"
 local fixtures = require "spec.support.fixtures"
+local gate = require "spec.support.gate"
 local http = require "spec.support.http"
 local loop = require "spec.support.loop"
 local metrics = require "spec.support.metrics"
 local stage = require "spec.support.stage"
 local tcp = require "spec.support.tcp"
 
-local APP = [[
+local APP = ([[
 local leat = require "leat"
 local app = leat.app()
 
@@ -16,30 +17,31 @@ app:connect(function(ctx, request)
   return ctx.db:one("select id, name from users where token = $1", request.token)
 end)
 
-local function wait(ctx, seconds)
-  ctx.db:one("select pg_sleep($1)", seconds)
+local function wait(db)
+  db:exec("GATE")
   return {}
 end
 
-app:method("slow", function(ctx, params) return wait(ctx, params.seconds) end)
+app:method("slow", function(ctx) return wait(ctx.db) end)
+app:method("endless", function(ctx) ctx.db:exec("select pg_sleep(60)") end)
 app:method("quick", function(ctx) return ctx.db:one("select 1 as one") end)
 app:route("GET /slow", function(ctx)
-  wait(ctx, 3)
+  wait(ctx.db)
   return { status = 200, body = "slow" }
 end)
 
 local function room(slow_handler, slow_snapshot)
   return {
     subscribe = function(ctx)
-      if slow_handler then wait(ctx, 3) end
+      if slow_handler then wait(ctx.db) end
       return leat.subscribe_authorized(ctx, { id = 1 }, {
         snapshot = function(db)
-          if slow_snapshot then wait({ db = db }, 3) end
+          if slow_snapshot then wait(db) end
           return db:one("select 1 as one")
         end,
       })
     end,
-    publish = function(ctx) return wait(ctx, 3) end,
+    publish = function(ctx) return wait(ctx.db) end,
   }
 end
 
@@ -47,13 +49,10 @@ app:topic("quick:{id}", room(false, false))
 app:topic("handler:{id}", room(true, false))
 app:topic("snapshot:{id}", room(false, true))
 return app
-]]
-
--- What others wait at most while somebody holds all that he can: far less than a slow call, on a busy machine.
-local NORMAL_MS = 1000
+]]):gsub("GATE", gate.sql(gate.AUTHORIZE))
 
 describe("the pool", function()
-  local s
+  local s, shut
 
   local function open(variables)
     s = stage.open { app = APP, schema = fixtures.schema, env = variables,
@@ -64,7 +63,10 @@ describe("the pool", function()
     open { LEAT_MAX_INFLIGHT = 64, LEAT_POOL_CLIENT_PERCENT = 30, LEAT_POOL_USER_PERCENT = 50 }
   end)
   lazy_teardown(function() s:close() end)
+  -- What is slow does not end before the spec does.
+  before_each(function() shut = gate.shut(s.db, gate.AUTHORIZE) end)
   after_each(function()
+    shut:open()
     for _, client in ipairs(s.clients) do client.tcp:abort() end
     s:settle(20000)
   end)
@@ -73,19 +75,16 @@ describe("the pool", function()
     return metrics.value(s.server, 'leat_pg_pool_connections{state="busy"}')
   end
 
-  -- Nobody else notices: calls, handshakes, and an HTTP request with a connect handler.
+  -- Others are served meanwhile: calls, handshakes, and an HTTP request with a connect handler.
   local function assert_bob_is_served()
-    local began = loop.now()
     local bob = s:connect { token = "bob" }
     for i = 1, 20 do bob:ask({ op = "call", id = i, method = "quick" }, "ok") end
     for i = 1, 20 do bob:subscribe("quick:" .. i) end
-    local ms = loop.now() - began
-    assert.is_true(ms < NORMAL_MS, ("took %d ms"):format(ms))
   end
 
   local function call_slowly(client, n, fields)
     for i = 1, n do
-      local message = { op = "call", id = 100 + i, method = "slow", params = { seconds = 3 }, timeout_ms = 20000 }
+      local message = { op = "call", id = 100 + i, method = "slow", timeout_ms = 30000 }
       for key, value in pairs(fields or {}) do message[key] = value end
       client:send(message)
     end
@@ -98,7 +97,7 @@ describe("the pool", function()
     end, nil, "somebody held back")
   end
 
-  -- The calls go on far longer than this waits. Others' connections may be busy for a moment, with a cancel, say.
+  -- Others' connections may be busy for a moment, with a cancel, say.
   local function await_share(n)
     loop.eventually(function() return busy() <= n end, nil, function() return busy() .. " connections are busy" end)
   end
@@ -123,7 +122,7 @@ describe("the pool", function()
   it("is not taken by many publishes", function()
     for _ = 1, 5 do
       local client = s:connect { token = "alice" }
-      for i = 1, 20 do client:send { op = "publish", id = i, topic = "quick:" .. i, data = {}, timeout_ms = 20000 } end
+      for i = 1, 20 do client:send { op = "publish", id = i, topic = "quick:" .. i, data = {}, timeout_ms = 30000 } end
     end
     await_held("client")
 
@@ -135,7 +134,7 @@ describe("the pool", function()
       for _ = 1, 10 do
         local client = s:connect { token = "alice" }
         for i = 1, 10 do
-          client:send { op = "subscribe", id = i, topic = what .. ":" .. i, timeout_ms = 20000 }
+          client:send { op = "subscribe", id = i, topic = what .. ":" .. i, timeout_ms = 30000 }
         end
       end
       loop.eventually(function() return busy() >= 5 end)
@@ -163,19 +162,15 @@ describe("the pool", function()
     for i = 1, 10 do call_slowly(s:connect { token = "t" .. i }, 4) end
     loop.eventually(function() return busy() >= 8 end)
 
-    local began = loop.now()
     local bob = s:connect { token = "bob" }
     for i = 1, 20 do bob:subscribe("quick:" .. i) end
-    assert.is_true(loop.now() - began < NORMAL_MS)
   end)
 
   it("leaves a user's own handshakes a connection", function()
     for _ = 1, 5 do call_slowly(s:connect { token = "alice" }, 10) end
     await_held("user")
 
-    local began = loop.now()
     s:connect({ token = "alice" }):subscribe("quick:1")
-    assert.is_true(loop.now() - began < NORMAL_MS)
   end)
 
   it("is not judged by a slow statement: the server stays ready", function()
@@ -218,8 +213,7 @@ describe("a caller's deadline", function()
 
     local began = loop.now()
     client:ask({ op = "call", id = 2, method = "quick", timeout_ms = 2000 }, "ok")
-    local answer = client:ask({ op = "call", id = 3, method = "slow", params = { seconds = 30 }, timeout_ms = 2000 },
-      "error")
+    local answer = client:ask({ op = "call", id = 3, method = "endless", timeout_ms = 2000 }, "error")
     assert.equal("deadline_exceeded", answer.code)
     assert.is_true(loop.now() - began >= 2000)
   end)

@@ -39,7 +39,7 @@ local function refused(s)
 end
 
 local function is_closed(conn)
-  return loop.poll(function() return conn.ended end, 5000) and conn:bytes() == ""
+  return loop.poll(function() return conn.ended end) and conn:bytes() == ""
 end
 
 describe("a connection of a proxy", function()

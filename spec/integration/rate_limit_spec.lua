@@ -29,8 +29,12 @@ describe("a client that sends too", function()
   it("many messages gets rate_limited, and goes on after retry_after_ms", function()
     local client = s:connect { token = "alice" }
     local before = limited("messages")
-    local unknown = '{"op":"unsubscribe","id":%d,"topic":"room:1"}'
-    for i = 1, 35 do client:send(unknown:format(i)) end
+    local messages = {}
+    for i = 1, 35 do
+      messages[i] = frame.encode { op = frame.TEXT,
+        payload = ('{"op":"unsubscribe","id":%d,"topic":"room:1"}'):format(i) }
+    end
+    client:send_bytes(table.concat(messages)) -- at once, so that they come in the same moment
 
     local codes, wait_ms = {}, nil
     for i = 1, 35 do

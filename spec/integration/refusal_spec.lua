@@ -92,6 +92,13 @@ describe("a refused caller", function()
     end
   end)
 
+  it("of an identity says in the log what the connect handler says to it", function()
+    http.request(s.server, { path = "/rooms/1/stream",
+      headers = { Accept = "text/event-stream", Authorization = "Bearer nobody" } })
+
+    s.server:await_log('refused path=/rooms/1/stream status=401 code=unauthenticated why="identity required"')
+  end)
+
   it("never shows a token in the log", function()
     local attempt = ws.attempt(s.server, { path = "/ws?token=very-secret", headers = {
       Cookie = "session=very-secret", Authorization = "Bearer very-secret" } })

@@ -1,5 +1,6 @@
 -- SIGHUP: the new script beside the old one.
 
+local control = require "spec.support.control"
 local files = require "spec.support.files"
 local gate = require "spec.support.gate"
 local http = require "spec.support.http"
@@ -51,6 +52,28 @@ describe("a reload", function()
     assert.equal("two", version(old))
     assert.equal("two", version(s:connect()))
     assert.equal("two", old:subscribe("t").data)
+  end)
+
+  it("names the code: the same one has the same name, and a module's change is one", function()
+    local folder = s.app:match("^.*/")
+    local module = folder .. "named_by_a_spec.lua"
+    finally(function() os.remove(module) end)
+    local text = "require 'named_by_a_spec'\n" .. app "named"
+    local function name_with(value)
+      files.write(module, "return " .. value)
+      local from = #s.server.log + 1
+      reload(text, "scripts reloaded")
+      return (s.server:await_log("scripts reloaded version=(%x+)$", from))
+    end
+
+    local first = name_with(1)
+    assert.equal(16, #first)
+    assert.equal(first, name_with(1))
+    assert.not_equal(first, name_with(2))
+    text = text .. "-- a comment at the end\n"
+    assert.equal(first, name_with(1))
+    text = "\n" .. text
+    assert.not_equal(first, name_with(1))
   end)
 
   it("lets a handshake in flight end on the version that it began with", function()
@@ -121,17 +144,19 @@ describe("a reload", function()
 end)
 
 describe("a reload of the configuration", function()
-  local s, file
+  local s, file, path
 
   before_each(function()
     file = files.folder() .. "/leat.lua"
     files.write(file, "return { max_subscriptions = 2 }")
-    s = stage.open { app = app "one", args = { "--config", file },
+    path = control.path()
+    s = stage.open { app = app "one", args = { "--config", file }, env = { LEAT_CONTROL = path },
       log = { "key ", "configuration not read", "scripts not loaded" } }
   end)
   after_each(function()
     s:close()
     files.remove(file:match("^(.*)/"))
+    control.remove(path)
   end)
 
   local function reload(text, pattern)
@@ -179,11 +204,13 @@ describe("a reload of the configuration", function()
     assert.equal("one", s:connect():ask({ op = "call", id = 1, method = "version" }, "ok").data)
     local body = details()
     assert.matches("\nreload: failed, all is as before: [^\n]*max_inflight = 0: expected an integer", body)
+    assert.matches("^reload: failed, all is as before: [^\n]*max_inflight = 0",
+      control.show(path, "summary").problems[1])
     assert.equal(1, s:metrics().leat_reload_failed)
     assert.equal(1, s:metrics()['leat_reloads_total{outcome="failed"}'])
 
     reload("return {}", "scripts reloaded")
-    assert.equal("database: ok\nlistener: ok\nhistory: ok\noutbox: ok\nscripts: ok\nserver: ok\n"
+    assert.equal("database: ok\nlistener: ok\nhistory: ok\noutbox: ok\nschema: ok\nscripts: ok\nserver: ok\n"
       .. "reload: ok\n", details())
     assert.equal(0, s:metrics().leat_reload_failed)
     assert.equal("ok\n", http.request(s.server, "/readyz").body)

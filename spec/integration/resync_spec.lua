@@ -40,7 +40,7 @@ describe("a resync of many", function()
 
   lazy_setup(function()
     s = stage.open { app = APP:gsub("PASS", gate.sql(gate.SNAPSHOT)), schema = SCHEMA,
-      env = { LEAT_POOL_SIZE = POOL, LEAT_WORKERS = 1 } }
+      env = { LEAT_POOL_SIZE = POOL, LEAT_WORKERS = 1, LEAT_CONTROL_TIMEOUT_MS = 30000 } }
   end)
   lazy_teardown(function() s:close() end)
   before_each(function() s.session:run("truncate lines") end)

@@ -13,20 +13,6 @@ local ws = require "spec.support.ws"
 
 local CLIENTS, DRAIN_MS = 12, 500
 
--- Publishes 1, 2, 3, … until it is told to stop.
-local PUBLISH = [[
-  do $$
-  declare n int := 0;
-  begin
-    while not exists (select from enough) loop
-      n := n + 1;
-      perform leat.publish('room:1', to_jsonb(n));
-      commit;
-      perform pg_sleep(0.002);
-    end loop;
-  end $$;
-]]
-
 describe("a rolling restart", function()
   local s, followers, other
 
@@ -117,7 +103,7 @@ describe("a rolling restart", function()
     local first = s.server
     other = start()
     follow(first)
-    local publisher = psql.start(s.db.url, PUBLISH)
+    local publisher = psql.start(s.db.url, psql.PUBLISH)
     await_events(20)
 
     restart(first, other, 1)
@@ -144,7 +130,7 @@ describe("a rolling restart", function()
     open(older)
     local first = s.server
     follow(first)
-    local publisher = psql.start(s.db.url, PUBLISH)
+    local publisher = psql.start(s.db.url, psql.PUBLISH)
     await_events(20)
 
     local code, out, err = process.run(env.binary(), { args = { "migrate" }, env = { LEAT_DATABASE_URL = s.db.url } })

@@ -196,7 +196,7 @@ describe("a script's memory", function()
     s.server:await_log("ERROR script scripts hold nearly all of script_memory_bytes")
 
     s.server:send_signal("sighup")
-    loop.eventually(function() return s.server:find_log("scripts reloaded") end, 10000)
+    loop.eventually(function() return s.server:find_log("scripts reloaded") end)
     assert.equal(200, http.request(s.server, { path = "/readyz" }).status)
     assert.equal(1, client:ask({ op = "call", id = 1, method = "fine" }, "ok").data)
     s:settle()

@@ -38,6 +38,7 @@ local function fail(ctx, how)
   if how == "index" then return nil .. spill(request) end
   if how == "budget" then local all = spill(request); while true do all = all:reverse() end end
   if how == "deny" then return leat.deny("forbidden") end
+  if how == "deny token" then return leat.deny("unauthenticated", spill(request)) end
 end
 app:connect(function(ctx, request)
   local refusal = fail(ctx, request.headers["x-fail"] or request.query.fail)
@@ -70,6 +71,8 @@ local SECRET = { query = "QUERYSECRET.a-b_c~d", header = "HEADERSECRET.a-b_c~d",
 local MARKS = { "QUERYSEC", "HEADERSEC", "COOKIESEC", "PROTOCOLSEC", "MESSAGESEC", "REFERERSEC" }
 
 local FAILURES = { "error", "error value", "print", "log", "cast", "raise", "sql", "slow", "index", "deny" }
+-- What a handler says to a client, it may say; but of a refused identity that gets into the log.
+local REFUSALS = table.move(FAILURES, 1, #FAILURES, 2, { "deny token" })
 
 describe("a secret", function()
   local s
@@ -141,7 +144,7 @@ describe("a secret", function()
   end
 
   it("of a request is nowhere, whatever the connect handler does with it", function()
-    for _, how in ipairs(FAILURES) do
+    for _, how in ipairs(REFUSALS) do
       local fail = { ["X-Fail"] = how }
       for _, path in ipairs { "/route", "/rooms/1/stream", "/ws" } do
         ask { path = with_token(path), headers = fail }
@@ -183,6 +186,7 @@ describe("a secret", function()
             ('{"op":"call","id":2,"method":"fail","params":{"how":"%s"}}'):format(how) })
       end
     end
+    talk("/ws?authenticate=message&fail=deny%20token", { '{"op":"authenticate","id":1,' .. token .. "}" })
     for _, path in ipairs { "/ws", "/ws?authenticate=message" } do
       for _, text in ipairs { '{"op":"authenticate","id":1,' .. token, '{"op":"authenticate","id":1,' .. token .. "}}",
         '{"op":"authenticate","id":1,' .. token .. "," .. token .. "}", '{"op":"fly","id":1,' .. token .. "}",

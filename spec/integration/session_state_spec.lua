@@ -8,7 +8,7 @@ local LEAVING = {
   "select set_config('search_path', 'pg_catalog', false)", "select pg_advisory_lock(4711)",
   "select pg_try_advisory_lock(4711), 1 / (select 0)", "create temp table notes (body text)", "listen somewhere",
   "prepare mine as select 1", "do $$ begin perform set_config('role', 'leat_spec_guest', false); end $$",
-  "declare c cursor with hold for select 1", "set statement_timeout = 1",
+  "declare c cursor with hold for select 1", "set statement_timeout = 61000",
 }
 
 -- Each ends with its transaction, and costs nothing afterwards.
@@ -26,7 +26,7 @@ app:method("inside", function(ctx, sql) ctx.db:transaction(function(db) db:exec(
 app:method("state", function(ctx)
   return ctx.db:one([=[select pg_backend_pid() as pid, current_user::text as role, session_user::text as login,
     current_setting('search_path') as path, current_setting('statement_timeout') as timeout,
-    (select count(*) from pg_locks where locktype = 'advisory') as locks,
+    (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
     (select count(*) from pg_class where relpersistence = 't') as tables,
     (select count(*) from pg_listening_channels()) as channels,
     (select count(*) from pg_prepared_statements where name = 'mine') as statements,
@@ -67,7 +67,8 @@ describe("a pooled connection", function()
     it("needs no cleaning after " .. sql, function()
       local before = call("state")
       local function discards()
-        return s.session:value("select count(*) from pg_stat_activity where query = 'DISCARD ALL'")
+        return s.session:value("select count(*) from pg_stat_activity"
+          .. " where query = 'DISCARD ALL' and datname = current_database()")
       end
 
       call("inside", sql)

@@ -25,10 +25,11 @@ describe("a crowd that does not read", function()
   local s, crowd
 
   lazy_setup(function()
-    s = stage.open { app = fixtures.app, schema = fixtures.schema, env = {
+    -- While the log is written at full speed, a busy machine may answer a fetch too late: it is repeated.
+    s = stage.open { app = fixtures.app, schema = fixtures.schema, log = { "topic fetch failed" }, env = {
       LEAT_WORKERS = 1, -- each has a ring of its own
       LEAT_MAX_SEND_BUFFER_BYTES = SEND_BUFFER, LEAT_RING_EVENTS = RING_EVENTS, LEAT_RING_BYTES = RING_BYTES,
-      LEAT_SLOW_CLIENT_TIMEOUT_MS = 1000, LEAT_CLOSE_TIMEOUT_MS = 10000 } }
+      LEAT_SLOW_CLIENT_TIMEOUT_MS = 1000, LEAT_CLOSE_TIMEOUT_MS = 60000 } }
     crowd = {}
     for i = 1, CLIENTS do
       crowd[i] = s:connect { token = "alice" }
@@ -58,7 +59,7 @@ describe("a crowd that does not read", function()
       most_unsent = math.max(most_unsent, all.leat_send_buffer_bytes)
       most_kept = math.max(most_kept, all.leat_ring_bytes)
       return all.leat_slow_clients_closed_total == CLIENTS
-    end, 30000, function() return ("%d closed, there are %d"):format(CLIENTS, all.leat_slow_clients_closed_total) end)
+    end, 60000, function() return ("%d closed, there are %d"):format(CLIENTS, all.leat_slow_clients_closed_total) end)
     assert.equal(0, publisher:wait())
     quick:await_position(s.session)
 

@@ -87,7 +87,7 @@ describe("with a standby as the handlers' database", function()
 
     local client = s:connect { token = "bob" }
     client:send { op = "subscribe", id = 1, topic = "room:1" }
-    loop.eventually(function() return client:waiting() > 0 end, 3000, "something")
+    loop.eventually(function() return client:waiting() > 0 end, nil, "something")
     replica:run("select pg_wal_replay_resume()")
 
     local seq = nil
@@ -98,6 +98,6 @@ describe("with a standby as the handlers' database", function()
         seq = message.seq
       end
       return seq == 20
-    end, 10000)
+    end)
   end)
 end)

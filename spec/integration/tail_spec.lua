@@ -134,6 +134,17 @@ describe("an operator", function()
     assert.matches("no server answers", err, 1, true)
   end)
 
+  it("is told that a server hangs", function()
+    local expected = s.server.expected
+    expected[#expected + 1] = "WARN" -- what it asked Postgres for before is late when it goes on
+    s.server:send_signal("sigstop")
+    finally(function() s.server:send_signal("sigcont") end)
+    local t = process.spawn(env.binary(), { args = { "tail", "room:1", "--control", path } })
+
+    assert.equal(1, t:wait(25000))
+    assert.matches("no server answers at .*: no answer in time", t:output())
+  end)
+
   it("says why Postgres refuses a publish", function()
     s.session:run("alter function leat.publish(text, jsonb) rename to published")
     finally(function() s.session:run("alter function leat.published(text, jsonb) rename to publish") end)
@@ -204,6 +215,9 @@ describe("an operator", function()
     assert.equal("serve show", complete("leat s"))
     assert.equal("topics topic", complete("leat show top"))
     assert.equal("--by", complete("leat show topics --b"))
+    assert.equal("busiest largest subscribers", complete("leat show topics --by "))
+    assert.equal("p99", complete("leat show handlers --by p"))
+    assert.equal("deliveries", complete("leat show patterns --by d"))
     assert.equal("room:1", complete("leat tail ro"))
     assert.equal("1", complete("leat tail room:"))
     assert.equal("room:1", complete("leat show topic "))
@@ -223,6 +237,18 @@ describe("an operator", function()
       assert.matches("connections +1 ", frame)
       assert.matches("room:1", frame, 1, true)
       assert.is_nil(frame:find("\27", 1, true))
+    end)
+
+    it("sees the summary in JSON, a line each time", function()
+      local t = process.spawn(env.binary(), { args = { "top", "--json", "--interval", "0.1", "--control", path } })
+      loop.eventually(function() return #t.out >= 2 end, nil, "two lines")
+      t:send_signal("sigkill")
+      t:wait()
+      for i = 1, 2 do assert.equal(s.server.process.pid, json.decode(t.out[i]).pid) end
+
+      local code, out = control.run(path, "top", "--once", "--json")
+      assert.equal(0, code)
+      assert.equal("serving", json.decode(out).state)
     end)
 
     it("sees frames in a terminal until q", function()

@@ -48,7 +48,7 @@ describe("by TLS:", function()
       local now = s:metrics()
       most = math.max(most, now.leat_send_buffer_bytes)
       return now.leat_slow_clients_closed_total == 1
-    end, 60000, "the end of the slow client")
+    end, 240000, "the end of the slow client")
 
     assert.truthy(most < 65536 + 8000 * 20, most)
     slow:abort()

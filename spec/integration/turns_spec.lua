@@ -47,9 +47,9 @@ describe("a turn", function()
     local other = pg.connect(s.db.url)
     other:run "begin; lock flag in access exclusive mode"
     for id = 1, 30 do
-      s:connect({ token = "2" }):send { op = "subscribe", id = 1, topic = "bad:" .. id, timeout_ms = 1500 }
+      s:connect({ token = "2" }):send { op = "subscribe", id = 1, topic = "bad:" .. id, timeout_ms = 8000 }
     end
-    loop.eventually(function() return s:metrics().leat_turn_waiters > 10 end)
+    loop.eventually(function() return s:metrics().leat_turn_waiters > 10 end, 20000)
 
     s.session:run "begin; select leat.revoke('good:1'), leat.publish('good:1', '1'); commit"
 

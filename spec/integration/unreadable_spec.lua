@@ -87,13 +87,13 @@ describe("a server whose role", function()
       loop.eventually(function()
         local ok, reason = ready()
         return not ok and reason:find "^[ho]%a+: %g+"
-      end, 10000, "a reason")
+      end, nil, "a reason")
       assert_no_wrong_snapshot()
       assert.is_true(failures() > before)
       assert.same({ 0, 1 }, { f:catch_up().events, f.snapshots })
       s.session:run((cause[2]:gsub("%%s", role)))
 
-      f:await_position(s.session, 10000)
+      f:await_position(s.session)
       assert.same({ 1, 1 }, { f.events, f.snapshots })
       await_ready()
       assert.equal(0, metrics.value(s.server, "leat_topics_unreadable"))
@@ -101,6 +101,25 @@ describe("a server whose role", function()
       assert.equal(f.seq, late.seq)
     end)
   end
+
+  it("lost the right to ask for positions, the log says which", function()
+    local right = "execute on function leat_internal.position"
+    finally(function() s.session:run(("grant %s to %s"):format(right, role)) end)
+    s.session:run(("revoke %s from %s"):format(right, role))
+
+    local client = s:connect { token = "alice" }
+    local before, began, first = failures(), loop.now(), #s.server.log + 1
+    for i = 1, 4 do client:ask({ op = "subscribe", id = i, topic = "room:3", timeout_ms = 1500 }, "error") end
+    client:close()
+
+    s.server:await_log('position not read sqlstate=42501 err="permission denied for function position"')
+    assert.is_true(failures() - before >= 4)
+    local lines = 0
+    for i = first, #s.server.log do
+      if s.server.log[i]:find("position not read", 1, true) then lines = lines + 1 end
+    end
+    assert.is_true(lines <= 1 + (loop.now() - began) // 5000, lines .. " lines")
+  end)
 
   it("has a search_path of its own making reads the right tables", function()
     s.session:run "create schema evil"

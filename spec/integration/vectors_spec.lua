@@ -5,7 +5,7 @@ local stage = require "spec.support.stage"
 local vectors = require "spec.support.vectors"
 
 local CENTRIFUGE = { "centrifuge/connect.json", "centrifuge/subscribe.json", "centrifuge/requests.json",
-  "centrifuge/history.json", "centrifuge/subs.json" }
+  "centrifuge/history.json", "centrifuge/subs.json", "centrifuge/refresh.json" }
 local LEAT_V1 = { "README.md", "leat.v1/connect.json", "leat.v1/subscribe.json", "leat.v1/resume.json",
   "leat.v1/requests.json", "leat.v1/refusals.json", "leat.v1/malformed.json" }
 

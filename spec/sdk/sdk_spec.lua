@@ -58,15 +58,21 @@ describe("the SDKs of Centrifuge", function()
     for _ = 1, n do
       local body = ("%d"):format(#client.truth + 1)
       client.truth[#client.truth + 1] = body
-      s.session:run(("select add_item('%s', '%s')"):format(client.list, body))
+      s.session:run(("select %s('%s', '%s')"):format(client.add or "add_item", client.list, body))
     end
   end
 
-  local function subscribe_all()
+  -- From here on, the client's list is the one that is read with a ticket.
+  local function take_ticketed(client)
+    client.add, client.topic = "add_ticketed", "ticket:" .. client.list
+  end
+
+  local function subscribe_all(ticket)
     each(function(client)
       client:await("connected")
+      if ticket then take_ticketed(client) end
       commit(client, 2)
-      client:subscribe(client.topic)
+      client:subscribe(client.topic, ticket)
       commit(client, 2)
       client:shows(client.topic, client.truth)
       assert.equal(1, client:view(client.topic).snapshots)
@@ -352,6 +358,77 @@ describe("the SDKs of Centrifuge", function()
       client:send { ["do"] = "token", token = "nobody" }
       local code = client:await("disconnected").code
       assert.is_true(code == 1 or code == 101 or code >= 3500, "closed with " .. code)
+    end)
+  end)
+
+  -- What each gets that asks for a token of its subscription from here on.
+  local function hand_out(ticket)
+    each(function(client) client:send { ["do"] = "ticket", channel = client.topic, ticket = ticket } end)
+  end
+
+  -- The SDK of that name, if there is one, takes no further part: fn tells why.
+  local function leave_out(name, fn)
+    for i = #clients, 1, -1 do
+      if clients[i].name == name then
+        fn(clients[i])
+        table.remove(clients, i):stop()
+      end
+    end
+  end
+
+  it("show a new token of a subscription before the old one expires, and miss nothing", function()
+    start_all("alice")
+    subscribe_all("4")
+    hand_out("6")
+    each(function(client)
+      client:eventually(function() return client:count("ticket_asked") >= 2 end, "to be asked twice")
+    end)
+    hand_out("600")
+
+    assert_exact()
+    each(function(client)
+      local counts = { client:count("unsubscribed"), client:count("subscribing"), client:count("subscribed") }
+      assert.same({ 0, 1, 1 }, counts)
+    end)
+  end)
+
+  it("ask for another token of a subscription as long as theirs has expired", function()
+    start_all("alice")
+    each(function(client)
+      client:await("connected")
+      take_ticketed(client)
+      client:send { ["do"] = "subscribe", channel = client.topic, ticket = "late" }
+    end)
+    -- centrifuge-java 0.4.1 goes on to end a subscription after it has asked for another token (subscribeError).
+    leave_out("centrifuge-java, protobuf", function(client)
+      assert.equal(109, client:await("unsubscribed").code)
+    end)
+    each(function(client)
+      client:await("ticket_asked")
+      assert.equal(0, client:count("unsubscribed"))
+    end)
+    hand_out("4")
+    assert_exact()
+
+    hand_out("late")
+    each(function(client)
+      -- This push comes before the answer to the renewal.
+      client:await("subscribing", function(event) return event.code == 2501 end)
+      commit(client, 2)
+    end)
+    hand_out("600")
+
+    assert_exact()
+    each(function(client) assert.same({ 0, 1 }, { client:count("unsubscribed"), client:count("connected") }) end)
+  end)
+
+  it("end a subscription whose new token is refused", function()
+    start_all("alice")
+    subscribe_all("4")
+    hand_out("forged")
+    each(function(client)
+      local code = client:await("unsubscribed").code
+      assert.is_true(code >= 2000 and code < 2500, "unsubscribed with " .. code)
     end)
   end)
 

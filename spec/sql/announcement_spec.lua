@@ -54,6 +54,25 @@ describe("an announcement", function()
     assert.same({ "e a 1 2", "e z 1 1", "e z 2 3", 'r z 3 "me"' }, list)
   end)
 
+  it("is sent for the last entry and for revocations only, where a topic gets more than 32 at once", function()
+    local got = psql.announcements(db.url, [[
+      begin;
+      select leat.publish('busy', to_jsonb(n)), leat.publish('calm', to_jsonb(n)) from generate_series(1, 20) n;
+      select leat.revoke('busy', 'me');
+      select leat.publish('busy', to_jsonb(n)), leat.publish('quiet', '0') from generate_series(21, 32) n;
+      commit]])
+
+    local list = {}
+    for _, one in ipairs(got) do
+      local text = ("%s %s %d %s"):format(one.kind, one.topic, one.seq, one.data)
+      list[one.topic] = list[one.topic] and list[one.topic] .. ", " .. text or text
+      list[#list + 1] = one.seq
+    end
+    assert.equal('r busy 21 "me", e busy 33 32', list.busy)
+    assert.equal(2 + 20 + 12, #list)
+    assert.equal("33", db.session:value "select count(*) from leat.event where topic = 'busy'")
+  end)
+
   it("is not sent for what is rolled back", function()
     assert.same({}, psql.announcements(db.url, "begin; select leat.publish('gone', '1'); rollback"))
   end)

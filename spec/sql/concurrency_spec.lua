@@ -113,6 +113,26 @@ describe("concurrent publishers", function()
     end)
   end
 
+  for _, n in ipairs { 1, 2, 40 } do
+    it(("are announced in the history that they commit to (%d at once)"):format(n), function()
+      local topic = "history:" .. n
+      session:run "begin"
+      session:run "select leat.renew_epochs()"
+
+      local other = psql.start(db.url, ([[
+        begin;
+        select from generate_series(1, %d) i, leat.publish('%s', to_jsonb(i));
+        commit;
+        select leat.last_position('%s') ->> 'epoch';]]):format(n, topic, topic))
+      await_waiting()
+      session:run "commit"
+
+      assert.equal(0, other:wait())
+      assert.equal(session:value(("select epoch from leat_internal.position('%s')"):format(topic)),
+        other.out[#other.out])
+    end)
+  end
+
   it("never deadlock and leave no hole, in whatever order they publish", function()
     local folder = files.folder()
     local script = folder .. "/publish.sql"

@@ -100,6 +100,73 @@ describe("leat_internal.problems", function()
     assert.equal("", problems())
   end)
 
+  local function drop_triggers(relation)
+    for _, row in ipairs(session:rows(("select tgname from pg_trigger where tgrelid = '%s'::regclass"
+      .. " and tgname like 'leat_watch_%%'"):format(relation))) do
+      session:run(("drop trigger %s on %s"):format(row.tgname, relation))
+    end
+  end
+
+  for what, sql in pairs {
+    ["lost all its triggers"] = "",
+    ["is of a table in whose place there is another one"] = [[alter table notes rename to old_notes;
+      create table notes (like old_notes including all); drop table old_notes]],
+  } do
+    it("tell of a watch that " .. what .. ", and leat.watch mends it", function()
+      if sql == "" then drop_triggers "notes" else session:run(sql) end
+
+      assert.equal("ff", health "notes")
+      assert.matches("error: the watch of public.notes by 'notes' does not publish every change: trigger leat_watch_%x+"
+        .. " of public.notes is missing: select leat.watch%('public.notes', 'notes'%)", (problems()))
+      watched:watch("notes", "other:{id}")
+      assert.equal("1", session:value "select count(*) from leat.watched where topic_template = 'notes' and not fires")
+      watched:watch("notes", "notes")
+      assert.equal("", problems())
+      session:run "insert into notes values (1, 'a')"
+      assert.same({ "insert 1:a" }, watched:log "notes")
+    end)
+  end
+
+  it("tell no longer of a vanished watch after leat.unwatch, or without the table", function()
+    drop_triggers "notes"
+    session:run "select leat.unwatch('notes', 'notes')"
+    assert.equal("", problems())
+
+    watched:watch("notes", "notes")
+    drop_triggers "notes"
+    session:run "select leat.unwatch('notes')"
+    assert.equal("", problems())
+
+    watched:watch("notes", "notes")
+    session:run "drop table notes"
+    assert.equal("", problems())
+  end)
+
+  -- Whoever may watch may call these two, for any table.
+  it("believe the triggers of a watch, and not who notes or forgets it", function()
+    local count = "select count(*) from leat_internal.noted_watch"
+    local before = session:value(count)
+    session:run "create table unwatched (id int primary key)"
+    session:run "select leat_internal.note_watch('unwatched'::regclass, 'leat_watch_1', 'unwatched')"
+    assert.equal(before, session:value(count))
+
+    session:run "select leat_internal.forget_watch(w.\"table\", w.watch) from leat.watched w"
+    assert.equal(before, session:value(count))
+    assert.equal("", problems())
+  end)
+
+  it("tell nothing of a watched table that was renamed, and of one whose column was", function()
+    session:run [[alter table notes rename to renamed; create table notes (id int primary key);
+      alter table renamed rename column v to w]]
+    assert.equal("", problems())
+    watched:watch("renamed", "w:{w}")
+    session:run "alter table renamed rename column w to x"
+    watched:watch("renamed", "w:{x}")
+    session:run "select leat.unwatch('renamed')"
+    assert.equal("", problems())
+    assert.equal("0", session:value "select count(*) from leat_internal.noted_watch where table_name = 'renamed'")
+  end)
+
   it("tell of Leat's own triggers, and leat.watch mends them", function()
     session:run "alter table leat_internal.pending disable trigger all"
     session:run "alter table leat.topic enable trigger after_deleted"

@@ -41,6 +41,38 @@ describe("a transaction that publishes", function()
       .. " from leat.event where topic = '%s'"):format(topic))
   end
 
+  -- Some are committed one by one, and many at once (0012_fewer_steps.sql).
+  for _, count in ipairs { 2, 9, 15, 16, 100 } do
+    it(("numbers each topic's entries in their order, %d of them"):format(count), function()
+      local calls, logs, revoked = {}, { a = {}, b = {}, c = {} }, { a = 0, b = 0, c = 0 }
+      for n = 1, count do
+        local topic = ({ "b", "c", "a" })[n % 3 + 1]
+        local entries = logs[topic]
+        if n % 7 == 3 then
+          calls[n], entries[#entries + 1] = ("leat.revoke('%s')"):format(topic), "revoke"
+          revoked[topic] = #entries
+        elseif n % 7 == 5 then
+          calls[n], entries[#entries + 1] = ("leat.resync('%s')"):format(topic), "resync"
+        else
+          calls[n], entries[#entries + 1] = ("leat.publish('%s', '%d')"):format(topic, n), tostring(n)
+        end
+      end
+
+      session:run("begin; select " .. table.concat(calls, ", ") .. "; commit")
+
+      for topic, expected in pairs(logs) do
+        if #expected > 0 then
+          assert.equal(table.concat(expected, " "), log(topic))
+          assert.equal(("%d %d"):format(#expected, revoked[topic]), session:value(
+            ("select seq || ' ' || greatest(revoked, 0) from leat.topic where name = '%s'"):format(topic)))
+          assert.equal(tostring(#expected),
+            session:value(("select leat.last_position('%s') ->> 'seq'"):format(topic)))
+        end
+      end
+      assert.equal("0", session:value "select count(*) from leat_internal.pending")
+    end)
+  end
+
   for what, sql in pairs(between) do
     it("keeps its order across " .. what, function()
       session:run "begin"

@@ -173,6 +173,27 @@ describe("leat.publish", function()
     assert.equal("0", left_pending())
   end)
 
+  -- Postgres plans the commit's statements for the rows that are queued at that time, and keeps the plans. So they must
+  -- not scan a table, though it may be empty.
+  it("reads no other rows at commit, though the queue was empty when the session began", function()
+    local function scans()
+      return session:value [[
+        select sum(seq_scan) from pg_stat_xact_all_tables where schemaname in ('leat', 'leat_internal')]]
+    end
+
+    session:run "vacuum leat_internal.pending"
+    session:run "set leat.report = on; set synchronous_commit = off"
+    for _, count in ipairs { 1, 2, 20 } do
+      session:run "begin isolation level repeatable read"
+      session:run(("select leat.publish('queue', to_jsonb(n)) from generate_series(1, %d) n"):format(count))
+      local before = scans()
+      session:run "set constraints all immediate"
+      assert.equal(before, scans())
+      session:run "commit"
+    end
+    session:run "reset all"
+  end)
+
   it("shows no number before the commit", function()
     local other = require("spec.support.pg").connect(db.url)
     session:publish("visible", "1")

@@ -271,6 +271,7 @@ describe("a privilege on schemas leat and leat_internal", function()
     for _, name in ipairs {
       "after_statement()", "check_partitions(regclass,name)", "check_relation(regclass)",
       "check_template(regclass,text)", "drop_watch(regclass,name)", "enable_triggers()", "first_argument(bytea)",
+      "forget_watch(oid,name)", "note_watch(oid,name,text)",
       "is_topic(text)", "may_be_in_topic(oid)", "on_change()", "on_truncate()", "parse_template(text)",
       "put_row_trigger(oid,text,text[])", "put_truncate_trigger(oid,text,text[])", "put_watch(regclass,text,text[])",
       "refuse_relation(regclass,text,text)", "refuse_template(text,text)", "rename_columns(text[],text[])",

@@ -27,7 +27,7 @@ end
 function Client:next()
   while true do
     if #self.lines == 0 then
-      local frame = self.ws:poll_frame(10000)
+      local frame = self.ws:poll_frame()
       assert(frame, "no message came")
       for line in frame.payload:gmatch("[^\n]+") do self.lines[#self.lines + 1] = line end
     end

@@ -5,6 +5,20 @@ local process = require "spec.support.process"
 
 local M = {}
 
+--- Publishes 1, 2, 3, … to room:1 until the table `enough` has a row.
+M.PUBLISH = [[
+  do $$
+  declare n int := 0;
+  begin
+    while not exists (select from enough) loop
+      n := n + 1;
+      perform leat.publish('room:1', to_jsonb(n));
+      commit;
+      perform pg_sleep(0.002);
+    end loop;
+  end $$;
+]]
+
 --- Starts psql with a script on its standard input; it stops at the first error.
 function M.start(url, script)
   return process.spawn(env.pg_program("psql"), {

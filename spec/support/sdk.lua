@@ -2,11 +2,14 @@
 --
 -- A line is a JSON object. To the program:
 --   {"do":"connect","url":…,"token":…,"protobuf":true}   {"do":"token","token":…}: what the next request for one gets
---   {"do":"subscribe","channel":…}   {"do":"unsubscribe","channel":…}   {"do":"disconnect"}
+--   {"do":"subscribe","channel":…,"ticket":…}: a token of the subscription
+--   {"do":"ticket","channel":…,"ticket":…}: what the next request for one gets
+--   {"do":"unsubscribe","channel":…}   {"do":"disconnect"}
 --   {"do":"publish","id":1,"channel":…,"data":…}   {"do":"rpc","id":2,"method":…,"data":…}
 --   {"do":"history","id":3,"channel":…,"limit":…,"since":{"offset":…,"epoch":…},"reverse":true}
 -- From the program, what the SDK tells an application:
 --   {"on":"connecting"|"disconnected","code":…,"reason":…}   {"on":"connected","data":…}   {"on":"token_asked"}
+--   {"on":"ticket_asked","channel":…}
 --   {"on":"subscribing"|"unsubscribed","channel":…,"code":…,"reason":…}
 --   {"on":"subscribed","channel":…,"data":…,"recovered":…,"was_recovering":…}
 --   {"on":"publication","channel":…,"data":…,"offset":…}   ("server_…": subscriptions that the server makes)
@@ -152,8 +155,8 @@ function Sdk:view(channel)
   return view_of(self, channel)
 end
 
-function Sdk:subscribe(channel)
-  self:send { ["do"] = "subscribe", channel = channel }
+function Sdk:subscribe(channel, ticket)
+  self:send { ["do"] = "subscribe", channel = channel, ticket = ticket }
   self:eventually(function() return view_of(self, channel).is_live end, "a subscription to " .. channel)
 end
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "sdk.h"
 #include "server.h"
 #include "sse.h"
 #include "view.h"
@@ -51,6 +52,7 @@ typedef struct client {
 
 struct clients {
     torture *torture;
+    sdk *sdk; /* NULL: there are none of an SDK */
     client *at;
     unsigned n;
     unsigned handles; /* not yet closed */
@@ -424,6 +426,7 @@ static void on_ordered(uv_async_t *async)
     unsigned cut = all->cut_percent, hold = all->pause_percent, for_ms = all->pause_ms;
     all->cut_percent = all->pause_percent = 0;
     uv_mutex_unlock(&all->lock);
+    sdk_disturb(all->sdk, cut, hold, for_ms);
     for (unsigned i = 0; i < all->n; i++) {
         client *c = &all->at[i];
         if (c->resting)
@@ -474,11 +477,13 @@ clients *clients_new(torture *t)
         c->timer.data = c;
         arm(c, roll(&c->dice, 500));
     }
+    all->sdk = sdk_new(t);
     return all;
 }
 
 void clients_rest(clients *all)
 {
+    sdk_rest(all->sdk);
     for (unsigned i = 0; i < all->n; i++) {
         client *c = &all->at[i];
         c->resting = true;
@@ -490,7 +495,7 @@ void clients_rest(clients *all)
 
 bool clients_settled(clients *all, bool report)
 {
-    bool settled = true;
+    bool settled = sdk_settled(all->sdk, report);
     for (unsigned i = 0; i < all->n; i++) {
         client *c = &all->at[i];
         if (c->phase == OPEN && !viewer_settled(&c->viewer, report))
@@ -501,7 +506,7 @@ bool clients_settled(clients *all, bool report)
 
 unsigned clients_live(const clients *all)
 {
-    unsigned n = 0;
+    unsigned n = sdk_live(all->sdk);
     for (unsigned i = 0; i < all->n; i++)
         n += all->at[i].phase == OPEN ? viewer_live(&all->at[i].viewer) : 0;
     return n;
@@ -510,13 +515,14 @@ unsigned clients_live(const clients *all)
 void clients_close(clients *all)
 {
     all->closing = true;
+    sdk_close(all->sdk);
     for (unsigned i = 0; i < all->n; i++)
         leave(&all->at[i], i % 2 == 0);
 }
 
 bool clients_gone(const clients *all)
 {
-    return all->handles == 0;
+    return all->handles == 0 && sdk_gone(all->sdk);
 }
 
 void clients_free(clients *all)
@@ -525,6 +531,7 @@ void clients_free(clients *all)
         uv_close((uv_handle_t *)&all->at[i].timer, NULL);
     uv_close((uv_handle_t *)&all->ordered, NULL);
     uv_run(&all->torture->loop, UV_RUN_NOWAIT);
+    sdk_free(all->sdk);
     free(all->at);
     free(all);
 }

@@ -1,6 +1,6 @@
 /* client.h - the subscribers: each a connection that comes and goes, and verifies every message
  * as it comes. Two thirds use the WebSocket of many topics, the others stream routes: half of those
- * a WebSocket, half Server-Sent Events.
+ * a WebSocket, half Server-Sent Events. Beside them are those of an SDK (sdk.h).
  *
  * Ownership  clients_new makes them all; clients_close ends them.
  * Threads    main thread; clients_cut and clients_pause: any.

@@ -93,14 +93,32 @@ void ledger_saw_move(ledger *l, int topic, int from, int to)
     s->moves[s->n_moves++] = (move){from, to};
 }
 
-bool ledger_at_end(const ledger *l, int topic, place at)
+/* Whether the place is in the topic's present numbering. */
+static bool is_present(const ledger *l, int topic, place at)
 {
     const history *h = &l->truth.topics[topic];
-    const span *last = &h->spans[h->n_spans - 1];
     uint32_t timeline;
     const char *name;
     return truth_split(ledger_epoch_name(l, topic, at.epoch), &timeline, &name) &&
-           timeline == l->truth.timeline && strcmp(name, last->name) == 0 && at.seq >= last->head;
+           timeline == l->truth.timeline && strcmp(name, h->spans[h->n_spans - 1].name) == 0;
+}
+
+bool ledger_at_end(const ledger *l, int topic, place at)
+{
+    const history *h = &l->truth.topics[topic];
+    return is_present(l, topic, at) && at.seq >= h->spans[h->n_spans - 1].head;
+}
+
+bool ledger_shows_no_more(const ledger *l, int topic, place at)
+{
+    const history *h = &l->truth.topics[topic];
+    int last = h->n_spans - 1;
+    if (!is_present(l, topic, at))
+        return false;
+    for (int64_t seq = at.seq + 1; seq <= h->spans[last].head; seq++)
+        if (truth_entry(h, last, seq)->uid != 0)
+            return false;
+    return true;
 }
 
 bool ledger_has_right(const ledger *l, int topic, int user)

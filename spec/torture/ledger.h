@@ -53,6 +53,8 @@ void ledger_saw_move(ledger *l, int topic, int from, int to);
 void ledger_load(ledger *l);
 /* Whether that is where the topic ends. */
 bool ledger_at_end(const ledger *l, int topic, place at);
+/* Whether nothing that is shown comes after it. */
+bool ledger_shows_no_more(const ledger *l, int topic, place at);
 /* Whether that user may see the topic. */
 bool ledger_has_right(const ledger *l, int topic, int user);
 void ledger_check(ledger *l);

@@ -225,6 +225,15 @@ static void check_emptied(ledger *l, int topic, const book *b, int64_t seq, numb
                           was->n, was->x);
 }
 
+/* The write is in the log. */
+static const entry *find_write(const history *h, int64_t uid)
+{
+    const entry *e = h->log + 1;
+    while (e->uid != uid)
+        e++;
+    return e;
+}
+
 /* Beyond what the promoted standby had. Clients were compared with one another as it came; besides,
  * it was truly written, and is not what came in its place. */
 static void check_lost(ledger *l, int topic, const book *b, int64_t seq)
@@ -239,11 +248,15 @@ static void check_lost(ledger *l, int topic, const book *b, int64_t seq)
         torture_violation(
             t, "topic=%s epoch=%s seq=%" PRId64 ": clients were given uid=%" PRId64 ", of nobody",
             topic_name(topic), b->epoch, seq, uid);
-    else if (*logged(l, uid))
+    else if (*logged(l, uid)) {
+        const history *h = &l->truth.topics[topic];
+        const entry *e = find_write(h, uid);
         torture_violation(t,
                           "topic=%s epoch=%s seq=%" PRId64 ": clients were given uid=%" PRId64
-                          ", which belongs elsewhere",
-                          topic_name(topic), b->epoch, seq, uid);
+                          ", which belongs to epoch=%08" PRIX32 "-%s seq=%" PRId64,
+                          topic_name(topic), b->epoch, seq, uid, e->timeline,
+                          h->spans[e->span].name, e->seq);
+    }
 }
 
 static void check_book(ledger *l, int topic, const book *b)

@@ -4,7 +4,7 @@
  *           --standby-data-dir DIR --proxy-dir DIR --pg-ctl COMMAND --make-standby COMMAND
  *           --restore COMMAND --work DIR --database NAME [--seconds N] [--seed S] [--faults a,b,…]
  * [--clients N]
- *           [--writers N] [--settle N] [--stop-at-first]
+ *           [--writers N] [--settle N] [--sdk COMMAND] [--sdk-clients N] [--stop-at-first]
  *
  * Everything runs for that many seconds; then the writers stop, what was broken is made whole, and
  * settle waits until every subscription has come to its topic's end. The checker compares, the
@@ -68,6 +68,15 @@ static const char *const count_names[COUNT_COUNT] = {
     [COUNT_DROPPED] = "announcements dropped",
     [COUNT_DOUBLED] = "announcements doubled",
     [COUNT_REORDERED] = "announcements held back",
+    [COUNT_SDK_CONNECTS] = "centrifuge-js: connections",
+    [COUNT_SDK_SNAPSHOTS] = "centrifuge-js: snapshots",
+    [COUNT_SDK_STALE] = "centrifuge-js: stale snapshots",
+    [COUNT_SDK_RECOVERED] = "centrifuge-js: recoveries",
+    [COUNT_SDK_RESYNCS] = "centrifuge-js: resyncs",
+    [COUNT_SDK_EVENTS] = "centrifuge-js: events verified",
+    [COUNT_SDK_SIGNALS] = "centrifuge-js: signals",
+    [COUNT_SDK_REFUSED] = "centrifuge-js: subscriptions refused or revoked",
+    [COUNT_SDK_ERRORS] = "centrifuge-js: errors that passed",
 };
 
 static const char *const names[TOPICS] = {
@@ -155,13 +164,16 @@ static const struct option long_options[] = {
     {"clients", 1, NULL, 'c'},
     {"writers", 1, NULL, 'w'},
     {"settle", 1, NULL, 't'},
+    {"sdk", 1, NULL, 'd'},
+    {"sdk-clients", 1, NULL, 'n'},
     {"stop-at-first", 0, NULL, '1'},
     {NULL, 0, NULL, 0},
 };
 
 static void read_options(torture_options *o, int argc, char **argv)
 {
-    *o = (torture_options){.seconds = 20, .clients = 48, .writers = 6, .settle_seconds = 20};
+    *o = (torture_options){
+        .seconds = 20, .clients = 48, .writers = 6, .settle_seconds = 20, .sdk_clients = 6};
     o->seed = (uint64_t)time(NULL) % 1000000;
     node *nodes = o->nodes;
     const char **paths[] = {&o->leat,
@@ -193,6 +205,10 @@ static void read_options(torture_options *o, int argc, char **argv)
             o->writers = n;
         else if (c == 't')
             o->settle_seconds = n;
+        else if (c == 'd')
+            o->sdk = optarg;
+        else if (c == 'n')
+            o->sdk_clients = n;
         else if (c == '1')
             o->stop_at_first = true;
         else
@@ -311,6 +327,11 @@ static void join_threads(torture *t)
     writers_join(t->writers);
 }
 
+static void await_ready(torture *t)
+{
+    server_await_ready(t->server, t->options.settle_seconds * 1000);
+}
+
 static void check_gauges(torture *t)
 {
     char raised[1000];
@@ -355,6 +376,7 @@ static void torment(torture *t)
     atomic_store(&t->stopping, true);
     run_beside(t, join_threads);
     run_while(t, is_sound, RETURN_MS); /* whom the last fault has cut off comes back */
+    run_beside(t, await_ready);        /* after a restore, the server renews all epochs */
     clients_rest(t->clients);
     ledger_load(t->ledger);
     if (run_while(t, is_unsettled, t->options.settle_seconds * 1000) && is_sound(t))

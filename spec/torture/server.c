@@ -157,11 +157,12 @@ static void launch(server *s)
     torture_die("leat does not start, see %s", s->log);
 }
 
-/* GET /metrics, into text; false if nobody answers. */
-static bool fetch(int port, leat_buf *text)
+/* The answer to GET path, into text; false if nobody answers. */
+static bool fetch(int port, const char *path, leat_buf *text)
 {
-    static const char request[] =
-        "GET /metrics HTTP/1.1\r\nHost: torture\r\nConnection: close\r\n\r\n";
+    char request[120];
+    int len = snprintf(request, sizeof(request),
+                       "GET %s HTTP/1.1\r\nHost: torture\r\nConnection: close\r\n\r\n", path);
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -169,7 +170,7 @@ static bool fetch(int port, leat_buf *text)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     bool ok = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-              send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(request) - 1;
+              send(fd, request, (size_t)len, MSG_NOSIGNAL) == len;
     while (ok) {
         ssize_t n = recv(fd, leat_buf_reserve(text, 16384), 16384, 0);
         if (n <= 0)
@@ -181,10 +182,24 @@ static bool fetch(int port, leat_buf *text)
     return ok && strstr(text->at, "\r\n\r\n") != NULL;
 }
 
+void server_await_ready(server *s, unsigned ms)
+{
+    static const char ready[] = "HTTP/1.1 200 ";
+    uint64_t until = uv_hrtime() + ms * UINT64_C(1000000);
+    bool is_ready = false;
+    while (!is_ready && uv_hrtime() < until) {
+        leat_buf text = LEAT_BUF_INIT;
+        is_ready = fetch(atomic_load(&s->port), "/readyz", &text) &&
+                   strncmp(text.at, ready, sizeof(ready) - 1) == 0;
+        leat_buf_close(&text);
+        wait_ms(STEP_MS);
+    }
+}
+
 static void add_counters(server *s)
 {
     leat_buf text = LEAT_BUF_INIT;
-    if (fetch(atomic_load(&s->port), &text)) {
+    if (fetch(atomic_load(&s->port), "/metrics", &text)) {
         for (int i = 0; i < N_COUNTERS; i++) {
             char line[120];
             snprintf(line, sizeof(line), "\n%s ", counters[i]);
@@ -200,7 +215,7 @@ void server_raised(server *s, char *out, size_t size)
     leat_buf text = LEAT_BUF_INIT;
     size_t len = 0;
     out[0] = '\0';
-    if (!fetch(atomic_load(&s->port), &text)) {
+    if (!fetch(atomic_load(&s->port), "/metrics", &text)) {
         snprintf(out, size, "/metrics is not answered");
         leat_buf_close(&text);
         return;

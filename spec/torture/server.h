@@ -21,6 +21,10 @@ void server_replace(server *s, bool crash);
 /* Notices if it has died by itself. */
 void server_watch(server *s);
 
+/* Returns when it is ready (it has confirmed the database's history, too), or when ms have passed.
+ */
+void server_await_ready(server *s, unsigned ms);
+
 /* The gauges that clients and handshakes raise, those that are not 0, as text; empty if all are. */
 void server_raised(server *s, char *text, size_t size);
 /* Stops the last one; adds up what all counted, for server_report. */

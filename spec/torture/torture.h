@@ -101,6 +101,15 @@ typedef enum count {
     COUNT_DROPPED,
     COUNT_DOUBLED,
     COUNT_REORDERED,
+    COUNT_SDK_CONNECTS, /* and so on: what applications of an SDK were told */
+    COUNT_SDK_SNAPSHOTS,
+    COUNT_SDK_STALE,
+    COUNT_SDK_RECOVERED,
+    COUNT_SDK_RESYNCS,
+    COUNT_SDK_EVENTS,
+    COUNT_SDK_SIGNALS,
+    COUNT_SDK_REFUSED,
+    COUNT_SDK_ERRORS,
     COUNT_COUNT
 } count;
 
@@ -125,7 +134,9 @@ typedef struct torture_options {
     const char *pg_ctl;       /* a command, to which a folder and what to do are added */
     const char *make_standby; /* the primary's socket folder, and data and socket folder */
     const char *restore;      /* "backup" or "put", and socket, data and backup folder */
-    const char *work;         /* logs */
+    const char *sdk;          /* the command that runs clients of an SDK; NULL: there are none */
+    unsigned sdk_clients;
+    const char *work; /* logs */
     const char *database;
 } torture_options;
 
@@ -223,10 +234,10 @@ static inline bool chance(dice *d, unsigned percent)
     return roll(d, 100) < percent;
 }
 
-/* What an event with that uid adds to the summary. */
+/* What an event with that uid adds to the summary. Below 2^53, for clients in JavaScript. */
 static inline int64_t hash_of(int64_t uid)
 {
-    return (int64_t)(mix64((uint64_t)uid) >> 2);
+    return (int64_t)(mix64((uint64_t)uid) >> 11);
 }
 
 #endif

@@ -2,14 +2,13 @@
  * take_event and so on. What fits moves the view on and is entered in the ledger, which compares it
  * with what everybody else was told.
  */
-#include "view.h"
+#include "view_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "book.h"
-#include "message.h"
 
 static const char *const state_names[] = {"idle", "asked", "live", "leaving"};
 
@@ -43,7 +42,13 @@ void viewer_leaving(viewer *v)
     v->leaving = true;
 }
 
-static void complain(viewer *v, int topic, const char *what)
+void view_trail(viewer *v, leat_slice text)
+{
+    snprintf(v->trail[v->n_trail++ % TRAIL], TRAIL_LEN, "%.*s",
+             (int)(text.len < TRAIL_LEN - 1 ? text.len : TRAIL_LEN - 1), text.at);
+}
+
+void view_complain(viewer *v, int topic, const char *what)
 {
     const view *w = &v->views[topic];
     char trail[TRAIL * (TRAIL_LEN + 4)] = "";
@@ -59,7 +64,7 @@ static void complain(viewer *v, int topic, const char *what)
                       w->now.known ? w->now.at.seq : -1, what, trail);
 }
 
-static void enter_state(viewer *v, int topic, const char *how)
+void view_enter(viewer *v, int topic, const char *how)
 {
     const standing *now = &v->views[topic].now;
     const char *wrong = NULL;
@@ -68,12 +73,11 @@ static void enter_state(viewer *v, int topic, const char *how)
     else
         wrong = ledger_saw_state(v->torture->ledger, topic, now->at, now->summary);
     if (wrong != NULL)
-        complain(v, topic, wrong);
+        view_complain(v, topic, wrong);
     ledger_saw_by(v->torture->ledger, topic, v->user, now->at, how);
 }
 
-/* The view is there from now on. */
-static void stand(view *w, standing now)
+void view_stand(view *w, standing now)
 {
     if (w->now.known && w->now.at.epoch != now.at.epoch)
         w->before = w->now;
@@ -86,23 +90,31 @@ static void take_resync(viewer *v, int topic, place to)
     const view *w = &v->views[topic];
     torture_count(v->torture, COUNT_RESYNCS);
     if (w->state != VIEW_LIVE && w->state != VIEW_LEAVING)
-        complain(v, topic, "a snapshot that nobody asked for");
+        view_complain(v, topic, "a snapshot that nobody asked for");
     else if (w->now.at.epoch != to.epoch)
         ledger_saw_move(v->torture->ledger, topic, w->now.at.epoch, to.epoch);
     else if (to.seq < w->now.at.seq)
-        complain(v, topic, "a resync that goes back");
+        view_complain(v, topic, "a resync that goes back");
+}
+
+bool view_read_snapshot(viewer *v, int topic, const message *m, standing *now)
+{
+    *now = (standing){.known = true, .at.seq = m->seq};
+    if (!message_read_summary(m->data, &now->summary) || m->seq < 0) {
+        view_complain(v, topic, "a snapshot without seq or data");
+        return false;
+    }
+    now->emptied = topic_is_watched(topic) && now->summary.n == 0;
+    return true;
 }
 
 static void take_snapshot(viewer *v, int topic, const message *m)
 {
     view *w = &v->views[topic];
     bool resync = m->id == 0 && !(w->state == VIEW_ASKED && w->id == 0);
-    standing now = {.known = true, .at.seq = m->seq};
-    if (!message_read_summary(m->data, &now.summary) || m->seq < 0) {
-        complain(v, topic, "a snapshot without seq or data");
+    standing now;
+    if (!view_read_snapshot(v, topic, m, &now))
         return;
-    }
-    now.emptied = topic_is_watched(topic) && now.summary.n == 0;
     now.at.epoch = ledger_epoch(v->torture->ledger, topic, m->epoch);
     if (m->stale)
         torture_count(v->torture, COUNT_STALE);
@@ -111,11 +123,11 @@ static void take_snapshot(viewer *v, int topic, const message *m)
     } else {
         torture_count(v->torture, COUNT_SNAPSHOTS);
         if (w->state != VIEW_ASKED || w->id != m->id)
-            complain(v, topic, "a snapshot that nobody asked for");
+            view_complain(v, topic, "a snapshot that nobody asked for");
         w->state = VIEW_LIVE;
     }
-    stand(w, now);
-    enter_state(v, topic, m->stale ? "a stale snapshot" : resync ? "a resync" : "a snapshot");
+    view_stand(w, now);
+    view_enter(v, topic, m->stale ? "a stale snapshot" : resync ? "a resync" : "a snapshot");
 }
 
 static void take_resumed(viewer *v, int topic, const message *m)
@@ -123,16 +135,16 @@ static void take_resumed(viewer *v, int topic, const message *m)
     view *w = &v->views[topic];
     torture_count(v->torture, COUNT_RESUMED);
     if (w->state != VIEW_ASKED || w->id != m->id || !w->since) {
-        complain(v, topic, "resumed, and nobody asked for it");
+        view_complain(v, topic, "resumed, and nobody asked for it");
         return;
     }
     int epoch = ledger_epoch(v->torture->ledger, topic, m->epoch);
     if (m->seq != w->asked.at.seq || epoch != w->asked.at.epoch)
-        complain(v, topic, "resumed from somewhere else");
+        view_complain(v, topic, "resumed from somewhere else");
     if (w->told && epoch != w->now.at.epoch)
-        complain(v, topic, "resumed in an epoch that is over");
+        view_complain(v, topic, "resumed in an epoch that is over");
     w->state = VIEW_LIVE;
-    stand(w, w->asked);
+    view_stand(w, w->asked);
 }
 
 static bool read_change(leat_slice data, int topic, change *c)
@@ -141,39 +153,54 @@ static bool read_change(leat_slice data, int topic, change *c)
                                    : message_read_item(data, topic_has_hook(topic), c);
 }
 
-static void take_event(viewer *v, int topic, const message *m, bool skip)
+void view_take_change(viewer *v, int topic, const message *m)
 {
-    torture *t = v->torture;
-    view *w = &v->views[topic];
-    place *at = &w->now.at;
+    standing *now = &v->views[topic].now;
     change c = {.uid = 0};
-    torture_count(t, skip ? COUNT_SKIPS : COUNT_EVENTS);
-    if (w->state != VIEW_LIVE && w->state != VIEW_LEAVING) {
-        complain(v, topic, "an event without a subscription");
-        return;
-    }
-    if (m->seq != at->seq + 1) {
-        complain(v, topic,
-                 m->seq > at->seq + 1 ? "a hole in seq" : "an event twice, or out of order");
-        at->seq = m->seq; /* tell of it once */
-        return;
-    }
-    if (!skip && !read_change(m->data, topic, &c)) {
+    if (!read_change(m->data, topic, &c)) {
         char what[300];
         snprintf(what, sizeof(what), "an event whose data is not what was written: %.*s",
                  m->data.len < 200 ? (int)m->data.len : 200, m->data.at);
-        complain(v, topic, what);
+        view_complain(v, topic, what);
         return;
     }
-    at->seq = m->seq;
-    const char *wrong = ledger_saw_event(t->ledger, topic, *at, c.uid);
+    now->at.seq = m->seq;
+    const char *wrong = ledger_saw_event(v->torture->ledger, topic, now->at, c.uid);
     if (wrong != NULL)
-        complain(v, topic, wrong);
+        view_complain(v, topic, wrong);
     if (c.bereft)
-        ledger_saw_bereft(t->ledger, topic, *at);
-    w->now.summary.n += c.delta.n;
-    w->now.summary.x ^= c.delta.x;
-    enter_state(v, topic, skip ? "a skip" : "an event");
+        ledger_saw_bereft(v->torture->ledger, topic, now->at);
+    now->summary.n += c.delta.n;
+    now->summary.x ^= c.delta.x;
+    view_enter(v, topic, "an event");
+}
+
+static void take_skip(viewer *v, int topic, const message *m)
+{
+    place *at = &v->views[topic].now.at;
+    at->seq = m->seq;
+    const char *wrong = ledger_saw_event(v->torture->ledger, topic, *at, 0);
+    if (wrong != NULL)
+        view_complain(v, topic, wrong);
+    view_enter(v, topic, "a skip");
+}
+
+static void take_event(viewer *v, int topic, const message *m, bool skip)
+{
+    view *w = &v->views[topic];
+    place *at = &w->now.at;
+    torture_count(v->torture, skip ? COUNT_SKIPS : COUNT_EVENTS);
+    if (w->state != VIEW_LIVE && w->state != VIEW_LEAVING) {
+        view_complain(v, topic, "an event without a subscription");
+    } else if (m->seq != at->seq + 1) {
+        view_complain(v, topic,
+                      m->seq > at->seq + 1 ? "a hole in seq" : "an event twice, or out of order");
+        at->seq = m->seq; /* tell of it once */
+    } else if (skip) {
+        take_skip(v, topic, m);
+    } else {
+        view_take_change(v, topic, m);
+    }
 }
 
 static bool says(leat_slice code, const char *const *list)
@@ -191,11 +218,11 @@ static void take_closed(viewer *v, int topic, const message *m)
     view *w = &v->views[topic];
     torture_count(v->torture, COUNT_CLOSED);
     if (w->state != VIEW_LIVE && w->state != VIEW_LEAVING)
-        complain(v, topic, "closed, and was not open");
+        view_complain(v, topic, "closed, and was not open");
     if (!says(m->code, may_be))
-        complain(v, topic, "closed for no good reason");
+        view_complain(v, topic, "closed for no good reason");
     if (leat_slice_is(m->code, "revoked") && !topic_may_refuse(topic))
-        complain(v, topic, "revoked, where there are no rights");
+        view_complain(v, topic, "revoked, where there are no rights");
     w->state = VIEW_IDLE;
 }
 
@@ -217,18 +244,18 @@ static void take_answer(viewer *v, const message *m, bool ok)
         if (w->state == VIEW_ASKED && w->id == m->id) {
             bool gave_up = w->leave_id != 0 && leat_slice_is(m->code, "bad_request");
             if (ok || (!gave_up && !says(m->code, refusals) && !says(m->code, failures)))
-                complain(v, i, "a subscribe answered in no way that fits");
+                view_complain(v, i, "a subscribe answered in no way that fits");
             if (says(m->code, refusals) && !topic_may_refuse(i))
-                complain(v, i, "refused, where there are no rights");
+                view_complain(v, i, "refused, where there are no rights");
             torture_count(t, says(m->code, failures) ? COUNT_FAILED : COUNT_REFUSED);
             w->state = VIEW_IDLE;
             return;
         }
         if (w->leave_id != 0 && w->leave_id == m->id) {
             if (ok ? w->state == VIEW_ASKED : !leat_slice_is(m->code, "not_found"))
-                complain(v, i, "an unsubscribe answered in no way that fits");
+                view_complain(v, i, "an unsubscribe answered in no way that fits");
             if (!ok && w->state == VIEW_LEAVING)
-                complain(v, i, "was subscribed, and the server says it was not");
+                view_complain(v, i, "was subscribed, and the server says it was not");
             w->leave_id = 0;
             w->state = VIEW_IDLE;
             return;
@@ -238,7 +265,7 @@ static void take_answer(viewer *v, const message *m, bool ok)
                       m->id, (int)m->code.len, m->code.at == NULL ? "" : m->code.at);
 }
 
-static int find_topic(leat_slice name)
+int view_find_topic(leat_slice name)
 {
     for (int i = 0; i < TOPICS; i++)
         if (leat_slice_is(name, topic_name(i)))
@@ -249,8 +276,7 @@ static int find_topic(leat_slice name)
 void viewer_take(viewer *v, leat_slice text)
 {
     message m;
-    snprintf(v->trail[v->n_trail++ % TRAIL], TRAIL_LEN, "%.*s",
-             (int)(text.len < TRAIL_LEN - 1 ? text.len : TRAIL_LEN - 1), text.at);
+    view_trail(v, text);
     if (!message_parse(&m, text)) {
         torture_violation(v->torture, "client=%d: not a message: %.*s", v->number,
                           text.len < 200 ? (int)text.len : 200, text.at);
@@ -260,7 +286,7 @@ void viewer_take(viewer *v, leat_slice text)
         take_answer(v, &m, leat_slice_is(m.op, "ok"));
         return;
     }
-    int topic = find_topic(m.topic);
+    int topic = view_find_topic(m.topic);
     if (topic < 0)
         torture_violation(v->torture, "client=%d: an unknown topic: %.*s", v->number,
                           (int)m.topic.len, m.topic.at == NULL ? "" : m.topic.at);
@@ -277,7 +303,7 @@ void viewer_take(viewer *v, leat_slice text)
     else if (leat_slice_is(m.op, "signal"))
         torture_count(v->torture, COUNT_SIGNALS);
     else
-        complain(v, topic, "an unknown op");
+        view_complain(v, topic, "an unknown op");
 }
 
 void viewer_take_sse(viewer *v, const sse_event *e)
@@ -292,9 +318,9 @@ void viewer_take_sse(viewer *v, const sse_event *e)
         snprintf(id, sizeof(id), "%s:%" PRId64,
                  ledger_epoch_name(v->torture->ledger, v->streamed, at->epoch), at->seq);
     if (!leat_slice_equal(e->event, m.op))
-        complain(v, v->streamed, "an event whose name is not its op");
+        view_complain(v, v->streamed, "an event whose name is not its op");
     if (!leat_slice_is(e->id, id))
-        complain(v, v->streamed, "an event whose id is not its position");
+        view_complain(v, v->streamed, "an event whose id is not its position");
 }
 
 /* One of the topics in that state, by chance; -1 if there is none. */
@@ -336,7 +362,7 @@ void viewer_refused_stream(viewer *v, int status)
 {
     torture_count(v->torture, status == 403 ? COUNT_REFUSED : COUNT_FAILED);
     if (status != 503 && (status != 403 || !topic_may_refuse(v->streamed)))
-        complain(v, v->streamed, "a stream answered in no way that fits");
+        view_complain(v, v->streamed, "a stream answered in no way that fits");
 }
 
 void viewer_subscribe(viewer *v, leat_buf *text)
@@ -395,16 +421,21 @@ static const char *unsettled(const viewer *v, int topic)
     return NULL;
 }
 
-bool viewer_settled(viewer *v, bool report)
+bool view_settled(viewer *v, const char *(*look)(const viewer *v, int topic), bool report)
 {
     bool settled = true;
     for (int i = 0; i < TOPICS; i++) {
-        const char *what = unsettled(v, i);
+        const char *what = look(v, i);
         settled = settled && what == NULL;
         if (what != NULL && report)
-            complain(v, i, what);
+            view_complain(v, i, what);
     }
     return settled;
+}
+
+bool viewer_settled(viewer *v, bool report)
+{
+    return view_settled(v, unsettled, report);
 }
 
 unsigned viewer_live(const viewer *v)

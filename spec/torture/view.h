@@ -32,6 +32,7 @@ typedef struct standing {
 typedef struct view {
     view_state state;
     bool told;          /* on this connection, where the topic is */
+    bool stale;         /* of an SDK: it is not told of which epoch its snapshot is */
     bool since;         /* the subscribe said from where */
     bool leaving_asked; /* unsubscribed before the subscribe was answered */
     int64_t id;         /* of the subscribe that is not answered; 0: of a stream */

@@ -12,9 +12,10 @@
 
 import { backoff, later, wanted } from "./backoff.js";
 import { LeatError } from "./error.js";
-import { Topic } from "./topic.js";
-import { expiryOf } from "./token.js";
+import { checkHandlers, Topic } from "./topic.js";
+import { expiryOf, isToken, value } from "./token.js";
 import { watchPage } from "./page.js";
+import { want, wantFunction, wantName, wantTimeout } from "./want.js";
 
 const OPEN_MS = 10_000; // how long a token and a socket may take
 const ANSWER_MS = 15_000; // well past the server's own deadline: then the connection is dead
@@ -23,6 +24,12 @@ const QUIET_MS = 30_000; // a connection on which nothing comes for so long is a
 const STEADY_MS = 10_000; // a connection that held for so long begins its back-off anew
 const LEAST_RENEWAL_MS = 5_000; // a token is not renewed more often
 const IDENTITY_REFUSED = 4401; // a close code
+const TOKEN = "a token must be a string, or { token, expiresAt }";
+// Why nothing can be asked in these states.
+const ENDS = {
+  closed: ["closed", "the connection was closed"],
+  refused: ["unauthenticated", "the token was refused"],
+};
 
 /*
  * Dispatches  "state"    detail: { state, retryAt, reason }
@@ -43,7 +50,8 @@ export class Connection extends EventTarget {
   #cancelTimer = () => {};
   #cancelRenewal = () => {};
   #nextId = 1;
-  #requests = new Map(); // id -> { resolve, reject, timer, subscribes: a topic's name }
+  #requests = new Map(); // id -> { resolve, reject, cancel, subscribes: a topic's name }
+  #unsent = new Set(); // { send(), fail(error) }: what was asked while no messages passed
   #topics = new Map(); // name -> Topic
   #stopWatching;
 
@@ -51,7 +59,13 @@ export class Connection extends EventTarget {
     super();
     this.#url = new URL(url, globalThis.location?.href);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
+    this.#url.hash = "";
     this.#options = options;
+    const { getToken, token } = options;
+    want(/^wss?:$/.test(this.#url.protocol), `${url} is not an address of ws or http`);
+    want(options.WebSocket ?? globalThis.WebSocket, "there is no WebSocket here: give one as an option");
+    if (getToken !== undefined) wantFunction(getToken, "getToken");
+    want(token == null || isToken(token), TOKEN);
     this.#stopWatching = watchPage({
       wake: () => this.#wake(),
       doubt: () => this.#doubt(PROBE_MS),
@@ -74,27 +88,33 @@ export class Connection extends EventTarget {
    * Without handlers the topic is subscribed when it is first read: by a loop or a store.
    */
   subscribe(name, handlers, { params, timeoutMs } = {}) {
-    if (this.state === "closed") throw new LeatError("closed", "the connection was closed");
+    wantName(name, "a topic");
+    wantTimeout(timeoutMs);
+    if (this.state === "closed") throw new LeatError(...ENDS.closed);
     if (this.#topics.has(name)) throw new Error(`already subscribed to ${name}`);
     const topic = new Topic(name, { params, timeoutMs }, this.#link);
+    if (handlers) checkHandlers(handlers);
     this.#topics.set(name, topic);
     if (handlers) topic.attach(handlers);
     return topic;
   }
 
   /** Resolves with { data, at }: what the topic's publish handler returned, and the positions of
-   * the events that it published. */
-  publish(topic, data, options) {
+   * the events that it published. Waits for a connection if there is none. Is never sent twice. */
+  async publish(topic, data, options) {
+    wantName(topic, "a topic");
     return this.#ask({ op: "publish", topic, data }, options);
   }
 
   /** Resolves with { data, at } likewise. */
-  call(method, params, options) {
+  async call(method, params, options) {
+    wantName(method, "a method");
     return this.#ask({ op: "call", method, params }, options);
   }
 
   /** Shows the server another token, for the same connection. */
   async authenticate(token) {
+    want(isToken(token), TOKEN);
     const attempt = this.#attempt;
     this.#options = { ...this.#options, token };
     await this.#request({ op: "authenticate", token: value(token) });
@@ -169,7 +189,7 @@ export class Connection extends EventTarget {
   async #token() {
     const { getToken, token } = this.#options;
     if (!getToken) return token;
-    const fetching = (this.#fetching ??= (async () => (await getToken()) ?? null)());
+    const fetching = (this.#fetching ??= fetchToken(getToken));
     try {
       return await fetching;
     } finally {
@@ -193,6 +213,7 @@ export class Connection extends EventTarget {
     this.#cancelTimer();
     this.#liveSince = this.#heardAt = Date.now();
     this.#refusals = 0;
+    for (const { send } of this.#unsent) send(); // ahead of what listeners ask now
     this.#setState("live");
     if (token !== undefined) this.#planRenewal(token);
   }
@@ -215,6 +236,8 @@ export class Connection extends EventTarget {
 
   #leave(state, detail) {
     this.#detach();
+    const end = ENDS[state];
+    if (end) for (const { fail } of this.#unsent) fail(new LeatError(...end));
     this.#setState(state, detail);
     for (const topic of [...this.#topics.values()]) topic.disconnected();
   }
@@ -261,7 +284,7 @@ export class Connection extends EventTarget {
 
   // A computer that slept, or changed its network, or whose router has forgotten it, may hold a
   // connection that is dead without knowing: a page does not see the server's pings. Any answer
-  // shows that it lives, even "not_found"; silence ends it.
+  // shows that it lives; silence ends it.
   #doubt(answerMs) {
     if (this.state !== "live") return;
     this.#heardAt = Date.now();
@@ -310,9 +333,34 @@ export class Connection extends EventTarget {
   // --- requests ---
 
   async #ask(message, { timeoutMs } = {}) {
-    const asked = { ...message, timeout_ms: timeoutMs };
-    const { data, at = [] } = await this.#request(asked, { timeoutMs });
+    wantTimeout(timeoutMs);
+    const isLive = this.state === "live";
+    const answer = isLive ? this.#request(message, { timeoutMs }) : this.#enqueue(message, timeoutMs);
+    const { data, at = [] } = await answer;
     return { data, at };
+  }
+
+  // Waits for messages to pass. What was not sent was not done, so its error says so.
+  #enqueue(message, timeoutMs) {
+    const end = ENDS[this.state];
+    if (end) throw new LeatError(...end);
+    const asked = JSON.parse(JSON.stringify(message)); // the caller may go on with its data
+    return new Promise((resolve, reject) => {
+      const fail = (error) => {
+        cancel();
+        this.#unsent.delete(one);
+        reject(error);
+      };
+      const send = () => {
+        cancel();
+        this.#unsent.delete(one);
+        resolve(this.#request(asked, { timeoutMs }));
+      };
+      const late = () => fail(new LeatError("unavailable", "there was no connection"));
+      const cancel = later(timeoutMs ?? ANSWER_MS, late);
+      const one = { send, fail };
+      this.#unsent.add(one);
+    });
   }
 
   #link = {
@@ -330,18 +378,19 @@ export class Connection extends EventTarget {
       return Promise.reject(new LeatError("disconnected", "not connected"));
     }
     const id = this.#nextId++;
-    const text = JSON.stringify({ ...message, id }); // throws before anything waits for an answer
+    const asked = { ...message, timeout_ms: timeoutMs ? Math.ceil(timeoutMs) : undefined, id };
+    const text = JSON.stringify(asked); // throws before anything waits for an answer
     onId?.(id);
     const subscribes = message.op === "subscribe" ? message.topic : null;
     const answer = this.#await(id, answerMs, () => this.#lose(0, "no answer"), subscribes);
-    this.#send(text, message.token && JSON.stringify({ ...message, id, token: "…" }));
+    this.#send(text, message.token && JSON.stringify({ ...asked, token: "…" }));
     return answer;
   }
 
   // Rejects if the connection is lost before.
   #await(id, ms, late, subscribes = null) {
     return new Promise((resolve, reject) => {
-      this.#requests.set(id, { resolve, reject, timer: setTimeout(late, ms), subscribes });
+      this.#requests.set(id, { resolve, reject, cancel: later(ms, late), subscribes });
     });
   }
 
@@ -369,7 +418,7 @@ export class Connection extends EventTarget {
     const request = this.#requests.get(id);
     if (!request) return;
     this.#requests.delete(id);
-    clearTimeout(request.timer);
+    request.cancel();
     if (outcome instanceof LeatError) request.reject(outcome);
     else request.resolve(outcome);
   }
@@ -397,6 +446,12 @@ export class Connection extends EventTarget {
   }
 }
 
+async function fetchToken(getToken) {
+  const token = (await getToken()) ?? null;
+  want(token === null || isToken(token), `getToken: ${TOKEN}`);
+  return token;
+}
+
 // A message, or null.
 function parse(text) {
   try {
@@ -405,8 +460,4 @@ function parse(text) {
   } catch {
     return null;
   }
-}
-
-function value(token) {
-  return typeof token === "object" ? token.token : token;
 }

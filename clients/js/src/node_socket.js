@@ -1,6 +1,6 @@
 /*
- * A WebSocket for Node versions that have none of their own (before 22): RFC 6455's client side, as
- * much of it as Leat's messages need (text, no extensions), with the members that connection.js uses.
+ * A WebSocket for Node, Deno and Bun: RFC 6455's client side, as much of it as Leat's messages need (text, no
+ * extensions), with the members that connection.js uses. It ends in time though the other side says nothing.
  */
 
 import { createHash, randomBytes } from "node:crypto";
@@ -20,7 +20,9 @@ export class NodeSocket {
   #socket = null;
   #request;
   #state = "connecting"; // open, closing, closed
-  #unread = Buffer.alloc(0);
+  #unread = []; // what came since the last frame: put together when it is enough for the next one
+  #unreadBytes = 0;
+  #wanted = 2;
   #fragments = [];
   #size = 0;
   #timer;
@@ -95,12 +97,20 @@ export class NodeSocket {
   }
 
   #take(bytes) {
-    this.#unread = this.#unread.length ? Buffer.concat([this.#unread, bytes]) : bytes;
+    this.#unread.push(bytes);
+    this.#unreadBytes += bytes.length;
+    if (this.#unreadBytes < this.#wanted) return;
+    let unread = this.#unread.length === 1 ? bytes : Buffer.concat(this.#unread);
     for (;;) {
-      const frame = parse(this.#unread);
-      if (!frame) return;
+      const frame = parse(unread);
       if (frame.error) return this.#fail(frame.error);
-      this.#unread = this.#unread.subarray(frame.end);
+      if (unread.length < frame.end) {
+        this.#unread = [unread];
+        this.#unreadBytes = unread.length;
+        this.#wanted = frame.end;
+        return;
+      }
+      unread = unread.subarray(frame.end);
       this.#frame(frame);
       if (this.#socket.destroyed) return;
     }
@@ -148,9 +158,10 @@ export class NodeSocket {
   }
 }
 
-// One frame of the server (RFC 6455 section 5.2); null as long as it is not complete.
+// One frame of the server (RFC 6455 section 5.2). `end`: so many bytes it takes, as far as can be seen; if there are
+// fewer, nothing else of it counts.
 function parse(bytes) {
-  if (bytes.length < 2) return null;
+  if (bytes.length < 2) return { end: 2 };
   const opcode = bytes[0] & 15;
   const isFinal = bytes[0] >= 128;
   const known = Object.values(OPCODE).includes(opcode);
@@ -159,15 +170,15 @@ function parse(bytes) {
   let start = 2;
   if (opcode >= OPCODE.close && (length > 125 || !isFinal)) return { error: 1002 };
   if (length === 126) {
-    if (bytes.length < 4) return null;
+    if (bytes.length < 4) return { end: 4 };
     length = bytes.readUInt16BE(2);
     start = 4;
   } else if (length === 127) {
-    if (bytes.length < 10) return null;
+    if (bytes.length < 10) return { end: 10 };
     length = Number(bytes.readBigUInt64BE(2));
     start = 10;
     if (length > MAX_MESSAGE_BYTES) return { error: 1009 };
   }
   const end = start + length;
-  return bytes.length < end ? null : { opcode, isFinal, payload: bytes.subarray(start, end), end };
+  return { opcode, isFinal, payload: bytes.subarray(start, end), end };
 }

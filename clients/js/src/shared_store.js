@@ -5,6 +5,7 @@
  */
 
 import { createStore } from "./store.js";
+import { want, wantFunction, wantName } from "./want.js";
 
 const LINGER_MS = 1_000;
 const IDLE = Object.freeze({ state: "idle", stale: false, error: null });
@@ -17,6 +18,9 @@ const connections = new WeakMap(); // Connection -> Map(topic -> shared store)
  * has no effect upon the connection; listening has.
  */
 export function sharedStore(connection, topic, reduce, { initial, ...options } = {}) {
+  want(connection?.subscribe, "what comes before the topic must be a connection");
+  wantName(topic, "a topic");
+  wantFunction(reduce, "reduce");
   if (!connections.has(connection)) connections.set(connection, new Map());
   const stores = connections.get(connection);
   if (!stores.has(topic)) {

@@ -14,6 +14,7 @@
  */
 
 import { report } from "./error.js";
+import { want, wantFunction } from "./want.js";
 
 // The event of a publish may come before the publish's own answer, which says which event it is.
 // So long changes wait for that answer, so that a message is not seen twice.
@@ -30,6 +31,8 @@ const ANSWER_MS = 500;
  *   close()                   ends the subscription
  */
 export function createStore(topic, reduce, initial) {
+  want(topic?.attach, "a store needs a topic: what subscribe() returns");
+  wantFunction(reduce, "reduce");
   const listeners = new Set();
   const optimistic = new Set(); // { data, at }, in the order of apply(); at: null as long as unknown
   let waiting = []; // changes that wait for an answer
@@ -84,16 +87,20 @@ export function createStore(topic, reduce, initial) {
     get: () => shown,
     status: () => status,
     subscribe(listener) {
+      wantFunction(listener, "a listener");
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
     async apply(data, send) {
+      wantFunction(send, "send");
       const mine = { data, at: null };
       optimistic.add(mine);
       show();
       try {
         const answer = await send();
-        mine.at = answer?.at ?? [];
+        const at = answer?.at ?? [];
+        topic.has(at); // throws if those are no positions
+        mine.at = at;
         topic.reached(mine.at).then(show, show);
         return answer;
       } catch (error) {

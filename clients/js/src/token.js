@@ -1,4 +1,13 @@
-/* When a token expires, as far as the page can know. */
+/* A token, and when it expires, as far as the page can know. */
+
+/** What is sent of it. */
+export function value(token) {
+  return typeof token === "object" ? token?.token : token;
+}
+
+export function isToken(token) {
+  return typeof value(token) === "string";
+}
 
 /** Milliseconds since 1970, or null. A token is a string (a JWT says when it expires), or
  * { token, expiresAt } with a Date or milliseconds. */

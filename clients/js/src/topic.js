@@ -11,10 +11,19 @@
 
 import { backoff, wanted } from "./backoff.js";
 import { LeatError, report } from "./error.js";
+import { want, wantHandlers } from "./want.js";
 
 const MAX_QUEUED = 1000; // changes that wait for a loop; more are replaced by a fresh snapshot
 const MAX_PAST = 100; // earlier numberings that are remembered
 const DOUBT_MS = 5_000; // how long a numbering may take to come that an answer has spoken of
+
+const HANDLERS = ["snapshot", "event", "change", "skip", "signal", "state", "error", "closed"];
+
+export function checkHandlers(handlers) {
+  wantHandlers(handlers, HANDLERS);
+}
+
+const isPosition = (one) => typeof one?.epoch === "string" && Number.isSafeInteger(one.seq);
 
 export class Topic {
   topic;
@@ -55,6 +64,7 @@ export class Topic {
 
   /** Takes the handlers of a reader that came after subscribe(). There is one reader. */
   attach(handlers) {
+    checkHandlers(handlers);
     if (this.#handlers) throw new Error(`${this.topic} is read by somebody already`);
     this.#handlers = handlers;
     if (this.state === "closed") this.#call("closed", new LeatError("closed", "it has ended"));
@@ -66,7 +76,9 @@ export class Topic {
 
   /** True if this topic has come to `position`, which may also be the `at` of a publish. */
   has(position) {
-    return [position].flat().every(({ topic = this.topic, epoch, seq }) => {
+    const positions = [position].flat();
+    want(positions.every(isPosition), "a position must be { epoch, seq }, or a list of them");
+    return positions.every(({ topic = this.topic, epoch, seq }) => {
       if (topic !== this.topic || this.#past.has(epoch)) return true;
       return this.epoch === epoch && this.seq >= seq;
     });
@@ -77,19 +89,19 @@ export class Topic {
    * A topic that has been numbered anew has passed every earlier position. Rejects if the topic
    * ends before.
    */
-  reached(position, { signal } = {}) {
-    if (this.has(position)) return Promise.resolve();
-    if (this.state === "closed") return Promise.reject(new LeatError("closed", "it has ended"));
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    return new Promise((resolve, reject) => {
+  async reached(position, { signal } = {}) {
+    if (this.has(position)) return;
+    if (this.state === "closed") throw new LeatError("closed", "it has ended");
+    signal?.throwIfAborted();
+    await new Promise((resolve, reject) => {
       const giveUp = () => this.#reached.delete(waiter) && reject(signal.reason);
       const settling = (settle) => (value) => {
         signal?.removeEventListener("abort", giveUp);
         settle(value);
       };
       const waiter = { position, asked: this.#asked, resolve: settling(resolve), reject: settling(reject) };
-      this.#reached.add(waiter);
       signal?.addEventListener("abort", giveUp);
+      this.#reached.add(waiter);
       this.#doubtForeign();
     });
   }
@@ -174,9 +186,11 @@ export class Topic {
     this.#isHeld = true;
     this.#asked++;
     const since = epoch === null ? undefined : { epoch, seq };
-    const message = { op: "subscribe", topic, since, params, timeout_ms: timeoutMs };
+    const message = { op: "subscribe", topic, since, params };
     try {
-      await this.#link.request(message, { timeoutMs, onId: (id) => (this.#id = id) });
+      const { op } = await this.#link.request(message, { timeoutMs, onId: (id) => (this.#id = id) });
+      // An answer, but none to this question.
+      if (attempt === this.#attempt && this.state === "subscribing") this.#distrust(op);
     } catch (error) {
       if (attempt !== this.#attempt) return;
       // Which an earlier topic of that name has left, because the server had no time for its end.
@@ -192,6 +206,7 @@ export class Topic {
     const isNext = seq === this.seq + 1;
     switch (op) {
       case "snapshot": {
+        if (!isPosition(message)) break;
         // Within one numbering a fresh snapshot never goes back.
         if (this.state === "live" && epoch === this.epoch && seq < this.seq) break;
         this.#goLive(epoch, seq, this.state === "subscribing");
@@ -199,7 +214,7 @@ export class Topic {
         return this.#tell("snapshot", data, at);
       }
       case "resumed":
-        if (epoch !== this.epoch || seq !== this.seq) break;
+        if (!isPosition(message) || epoch !== this.epoch || seq !== this.seq) break;
         this.#goLive(epoch, seq, true);
         return this.#settleReached();
       case "event":
@@ -221,8 +236,12 @@ export class Topic {
       default:
         return; // what a later protocol may add
     }
+    this.#distrust(`${op} ${seq}`);
+  }
+
+  #distrust(what) {
     const attempt = this.#attempt;
-    this.#call("error", new LeatError("out_of_order", `${op} ${seq} came after ${this.seq}`));
+    this.#call("error", new LeatError("out_of_order", `${what} came after ${this.seq}`));
     if (attempt === this.#attempt) this.#startOver();
   }
 

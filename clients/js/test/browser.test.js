@@ -150,4 +150,42 @@ describe("in Chromium", { timeout: 240_000 }, () => {
     await hasItems(second, ["old", "new", "mine", "last"]);
     await context.close();
   });
+
+  it("a dedicated worker follows a topic by itself, and close() leaves it no socket", async () => {
+    await cp(here("pages/dedicated.js"), join(folder, "public/dedicated.js"));
+    await writeFile(join(folder, "public/empty.html"), '<!doctype html><link rel="icon" href="icon.svg">');
+    await publish("dedicated", "old");
+    const page = await show("empty", "");
+    await page.evaluate(() => {
+      window.told = [];
+      window.worker = new Worker("/dedicated.js", { type: "module" });
+      window.worker.onmessage = ({ data }) => window.told.push(data);
+    });
+    const ask = (...act) => page.evaluate((act) => window.worker.postMessage(act), act);
+    const shows = async (...bodies) => {
+      const same = (wanted) => window.told.flatMap(({ shown }) => shown ?? []).join() === wanted;
+      await page.waitForFunction(same, bodies.join()).catch(async (error) => {
+        assert.deepEqual(await page.evaluate(() => window.told), bodies, page.complaints.join("\n"));
+        throw error;
+      });
+    };
+    const is = (state) => page.waitForFunction((state) => window.told.at(-1)?.state === state, state);
+
+    await ask("follow", "list:dedicated");
+    await shows("old");
+    await publish("dedicated", "new");
+    await shows("old", "new");
+    await ask("reconnect");
+    await page.waitForFunction(() => window.told.filter(({ state }) => state === "live").length === 2);
+    await ask("say", { topic: "list:dedicated", body: "mine" });
+    await shows("old", "new", "mine");
+    await page.waitForFunction(() => window.told.some(({ said }) => said === "mine"));
+
+    await ask("close");
+    await is("closed");
+    await publish("dedicated", "unheard");
+    await shows("old", "new", "mine");
+    assert.deepEqual(page.complaints, []);
+    await page.context().close();
+  });
 });

@@ -63,7 +63,16 @@ class Chaos extends FakeServer {
       socket.deliver({ op: "error", id, code: "unauthenticated", message: "no" });
       return socket.end(4401, "");
     }
+    if (op === "subscribe" && dice > 0.9 && dice < 1) return this.nonsense(socket, message);
     this.answer(socket, message);
+  }
+
+  /** An answer that answers nothing. A subscription may be held all the same. */
+  nonsense(socket, { id, topic }) {
+    const position = this.pick([{}, { epoch: "e" }, { epoch: null, seq: null }, { epoch: "e", seq: "1" }, { seq: -1 }]);
+    socket.subscribed.add(topic);
+    const kind = this.pick(["ok", "snapshot", "resumed", "event", "skip", "signal", "closed", "dance", undefined, 7]);
+    socket.deliver({ op: kind, id, topic, ...position, data: ["nonsense"], code: "revoked", at: [] });
   }
 
   /** A token as an application fetches it. */

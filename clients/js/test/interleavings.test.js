@@ -169,6 +169,119 @@ describe("a subscription", () => {
   });
 });
 
+describe("an answer", () => {
+  const ANSWERS = {
+    "ok, but no snapshot": { op: "ok" },
+    "a snapshot without a position": { op: "snapshot", topic: "chat", data: ["bad"] },
+    "a snapshot with half a position": { op: "snapshot", topic: "chat", epoch: "e1", data: ["bad"] },
+    "a snapshot whose position is no number": { op: "snapshot", topic: "chat", epoch: "e1", seq: "7", data: ["bad"] },
+    "resumed, from nowhere": { op: "resumed", topic: "chat", epoch: null, seq: null },
+    "an event": { op: "event", topic: "chat", seq: 1, data: "bad" },
+    "the end of what has not begun": { op: "closed", topic: "chat", code: "revoked" },
+    "something of a later protocol": { op: "dance", topic: "chat" },
+  };
+  for (const [name, bad] of Object.entries(ANSWERS)) {
+    it(`to a subscribe that is ${name} is not taken for one`, async (t) => {
+      const { server, leat } = start(t);
+      server.commit("chat", "good");
+      let times = 2;
+      server.onMessage = (socket, message) => {
+        if (message.op !== "subscribe" || times-- <= 0) return server.answer(socket, message);
+        socket.subscribed.add("chat");
+        socket.deliver({ ...bad, id: message.id });
+      };
+      const seen = [];
+      const errors = [];
+      const topic = leat.subscribe("chat", { snapshot: (data) => seen.push(data), error: ({ code }) => errors.push(code) });
+      await settle();
+      assert.notEqual(topic.state, "live");
+      await pass(t, 30_000);
+      assert.deepEqual([topic.state, seen], ["live", [["good"]]]);
+      assert.deepEqual(errors, ["out_of_order", "out_of_order"]);
+    });
+  }
+});
+
+describe("a request", () => {
+  const bodies = (server) => server.topic("chat").log.map(({ data }) => data);
+
+  it("that is made before there is a connection waits for it", async (t) => {
+    const { server, leat } = start(t, { token: "mine" });
+    const draft = { body: "first" };
+    const first = leat.publish("chat", draft);
+    draft.body = "changed since";
+    leat.addEventListener("state", ({ detail: { state } }) => state === "live" && leat.publish("chat", "second"));
+    const { at } = await first;
+    await settle();
+    assert.deepEqual(at, [{ topic: "chat", epoch: "e1", seq: 1 }]);
+    assert.deepEqual(bodies(server), [{ body: "first" }, "second"]);
+  });
+
+  it("that is made while the connection is lost waits for the next one", async (t) => {
+    const { server, leat } = start(t);
+    await settle();
+    server.cut();
+    const answer = leat.publish("chat", "late");
+    await pass(t, 1_000);
+    assert.equal((await answer).at[0].seq, 1);
+  });
+
+  it("that was sent is never sent again", async (t) => {
+    const { server, leat } = start(t);
+    await settle();
+    server.onMessage = (socket, message) => {
+      if (message.op !== "publish") return server.answer(socket, message);
+      server.commit("chat", message.data);
+      server.cut();
+    };
+    await assert.rejects(leat.publish("chat", "once"), { code: "disconnected" });
+    await pass(t, 60_000);
+    assert.deepEqual(bodies(server), ["once"]);
+  });
+
+  it("that finds no connection in time was not sent, and says so", async (t) => {
+    const { server, leat } = start(t);
+    server.accepts = false;
+    const told = [];
+    leat.publish("chat", "lost").catch(({ code, passing }) => told.push(code, passing));
+    leat.call("hurry", {}, { timeoutMs: 1_000 }).catch(({ code }) => told.push(code));
+    await pass(t, 1_000);
+    assert.deepEqual(told, ["unavailable"]);
+    await pass(t, 14_000);
+    assert.deepEqual(told, ["unavailable", "unavailable", true]);
+    server.accepts = true;
+    await pass(t, 60_000);
+    assert.equal(leat.state, "live");
+    assert.deepEqual(bodies(server), []);
+  });
+
+  it("waits neither for a connection that is closed nor for one that is refused", async (t) => {
+    const { leat } = start(t);
+    const early = assert.rejects(leat.call("early"), { code: "closed", passing: false });
+    leat.close();
+    await early;
+    await assert.rejects(leat.call("late"), { code: "closed" });
+
+    const other = connect("ws://server/ws", { WebSocket: new FakeServer().WebSocket, getToken: () => null });
+    await assert.rejects(other.call("early"), { code: "unauthenticated" });
+    await assert.rejects(other.call("late"), { code: "unauthenticated" });
+    other.close();
+  });
+
+  it("has a deadline of whole milliseconds, which may be far away", async (t) => {
+    const { server, leat } = start(t);
+    await settle();
+    const asked = [];
+    server.onMessage = (socket, message) => asked.push(message.timeout_ms);
+    leat.call("slow", {}, { timeoutMs: 0.5 }).catch(() => {});
+    leat.call("slow", {}, { timeoutMs: 2 ** 40 }).catch(() => {});
+    await settle();
+    t.mock.timers.tick(1);
+    assert.deepEqual(asked, [1, 2 ** 40]);
+    assert.equal(leat.state, "live");
+  });
+});
+
 describe("a position", () => {
   it("of a numbering that was over before the topic was seen is reached", async (t) => {
     const { server, leat } = start(t);

@@ -53,7 +53,7 @@ describe("the README", () => {
     const { server, seen, run } = world(t);
     server.commit("chat:42", "before");
     const [{ code }] = blocks;
-    await run(code.replace(/^await chat/m, "await leat.ready();\nawait chat"));
+    await run(code);
     await settle();
     assert.deepEqual(seen.at(-1), ["draw", ["before", { body: "hello" }]]);
     assert.deepEqual(server.tokens, ["token"]);
@@ -112,7 +112,9 @@ describe("the README", () => {
       socket.deliver({ op: "error", id, code: codes.shift(), message: "no", retry_after_ms: 300 });
     await run(example("errors"), { leat });
     await run(example("errors"), { leat });
-    assert.deepEqual(seen, [["tryAgainIn", 300], ["explain", "no"]]);
+    const [[word, after, { id, body }], explained] = seen;
+    assert.deepEqual([word, after, typeof id, body], ["tryAgainIn", 300, "string", "hello"]);
+    assert.deepEqual(explained, ["explain", "no"]);
   });
 
   it("has a component for React", async (t) => {
@@ -141,6 +143,14 @@ describe("the README", () => {
     });
     const page = new Function("leat", "reduce", `${outputFiles[0].text}; return page;`)(leat, list);
     assert.equal(page.html, '<ul class="clear">0</ul>');
+  });
+
+  it("says all without the rest of the repository", async () => {
+    assert.deepEqual([...text.matchAll(/\]\((?!https?:\/\/|#)[^)]*\)/g)].map(([link]) => link), []);
+    const types = await readFile(new URL("../types/client.d.ts", import.meta.url), "utf8");
+    const [union] = /type ErrorCode =[^;]*/.exec(types);
+    const codes = [...union.matchAll(/"(\w+)"/g)].map(([, code]) => code).filter((code) => code !== "out_of_order");
+    for (const code of codes) assert.match(text, new RegExp(`^\\|.*\`${code}\`.*\\|.*\\|$`, "m"));
   });
 
   it("names what there is", async () => {

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -14,6 +16,20 @@ import { startServer } from "../../../spec/browser/support/server.js";
 const run = promisify(execFile);
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const installed = (name) => here(`runtimes/node_modules/.bin/${name}`);
+// A server that opens a WebSocket, and then swallows all that comes.
+function startSwallower() {
+  const server = createServer().on("upgrade", ({ headers }, socket) => {
+    const key = `${headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash("sha1").update(key).digest("base64");
+    socket.on("error", () => {});
+    socket.write(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+        `Sec-WebSocket-Protocol: leat.v1\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    );
+  });
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+}
+
 const RUNTIMES = [
   { name: "Node", command: process.execPath, args: [] },
   { name: "Deno", command: installed("deno"), args: ["run", "--quiet", "--no-prompt", "--allow-net"] },
@@ -30,7 +46,7 @@ describe("the package", { timeout: 120_000 }, () => {
     const target = join(folder, "node_modules/@leat/client");
     await mkdir(target, { recursive: true });
     await run("tar", ["-xzf", join(folder, filename), "-C", target, "--strip-components=1"]);
-    await copyFile(here("runtimes/program.js"), join(folder, "program.js"));
+    for (const name of ["program.js", "leaving.js"]) await copyFile(here(`runtimes/${name}`), join(folder, name));
     await writeFile(join(folder, "package.json"), '{"type":"module","dependencies":{"@leat/client":"*"}}');
     server = await startServer(here("app/app.lua"));
   });
@@ -64,6 +80,18 @@ describe("the package", { timeout: 120_000 }, () => {
         isKnown: true,
         state: "closed",
       });
+    });
+  }
+
+  const ends = [...RUNTIMES, { name: "Node with its own WebSocket", command: process.execPath, args: ["--experimental-websocket"] }];
+  for (const { name, command, args } of ends) {
+    it(`ends in ${name} though the other side says no goodbye`, async (t) => {
+      if (!existsSync(command)) return t.skip(`${name} is not installed: npm could not reach it`);
+      const swallower = await startSwallower();
+      t.after(() => swallower.close());
+      const url = `ws://127.0.0.1:${swallower.address().port}/ws`;
+      const { stdout } = await run(command, [...args, "leaving.js", url], { cwd: folder, timeout: 30_000 });
+      assert.equal(stdout.trim(), "closed");
     });
   }
 });

@@ -77,7 +77,7 @@ describe("a shared store", () => {
     const end = store().subscribe(() => {});
     assert.equal(store().status().state, "closed");
     assert.deepEqual(store().get(), []);
-    await assert.rejects(store().apply("mine", () => leat.publish("chat", "mine")), { code: "disconnected" });
+    await assert.rejects(store().apply("mine", () => leat.publish("chat", "mine")), { code: "closed" });
     end();
   });
 

@@ -108,6 +108,7 @@ export interface Connection {
     handlers?: TopicHandlers<S, E> | null,
     options?: SubscribeOptions,
   ): Topic<S, E>;
+  /** Waits for a connection if there is none, for 15 s or its timeoutMs. Is never sent twice. */
   publish<T = any>(topic: string, data: unknown, options?: RequestOptions): Promise<Answer<T>>;
   call<T = any>(method: string, params?: unknown, options?: RequestOptions): Promise<Answer<T>>;
   /** Shows the server another token, for the same connection. */

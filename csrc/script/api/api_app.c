@@ -150,6 +150,23 @@ static int app_method(lua_State *L)
     return 0;
 }
 
+/* ping(ctx, params) -> nothing                                      [-0, +0, -] */
+static int ping(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
+void leat_api_app_complete(lua_State *L, leat_lua *lua)
+{
+    leat_slice name = leat_slice_of("ping");
+    if (leat_catalog_find_method(&lua->catalog, name) != NULL)
+        return;
+    lua_pushcfunction(L, ping);
+    int fn = luaL_ref(L, LUA_REGISTRYINDEX);
+    leat_catalog_add_method(&lua->catalog, name)->fn = fn;
+}
+
 /* --- routes --- */
 
 static void check_route_free(lua_State *L, const leat_lua *lua, leat_slice method, const char *path,
@@ -337,7 +354,7 @@ static int app_signal(lua_State *L)
     lua_settop(L, 4);
     leat_slice key = conflate_option(L, 4);
     leat_task *t = leat_task_running(L, lua);
-    leat_db_statement(&t->db, leat_slice_of("select leat.signal($1, $2, $3)"), t->deadline_ms);
+    leat_db_set_statement(&t->db, leat_slice_of("select leat.signal($1, $2, $3)"), t->deadline_ms);
     bind_text(t, topic);
     char reason[200];
     leat_buf *texts = leat_db_param_begin(&t->db);
@@ -359,7 +376,7 @@ static int app_resync(lua_State *L)
     leat_lua *lua = check(L);
     leat_slice topic = check_topic(L, "app:resync");
     leat_task *t = leat_task_running(L, lua);
-    leat_db_statement(&t->db, leat_slice_of("select leat.resync($1)"), t->deadline_ms);
+    leat_db_set_statement(&t->db, leat_slice_of("select leat.resync($1)"), t->deadline_ms);
     bind_text(t, topic);
     return leat_db_wait_statement(L, t, on_done);
 }

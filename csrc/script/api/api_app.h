@@ -18,6 +18,10 @@
 void leat_api_app_open(lua_State *L, leat_lua *lua);
 void leat_api_app_push(lua_State *L);
 
+/* Gives the app what it has not registered itself, once it has loaded: the method `ping`, with
+ * which a client asks whether its connection still lives. [-0, +0, m] */
+void leat_api_app_complete(lua_State *L, leat_lua *lua);
+
 /* True if the value at index is the app. Needs no memory. */
 bool leat_api_app_is(lua_State *L, int index);
 

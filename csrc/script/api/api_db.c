@@ -1,4 +1,4 @@
-/* api_db.c - db:one, db:rows, db:exec, db:transaction.
+/* api_db.c - db:one, db:rows, db:exec, db:batch, db:transaction.
  *
  * A transaction belongs to the task: while it is open, every db handle of the task works in it. So
  * no statement runs outside of it by mistake, and a task never waits for a second connection while
@@ -22,7 +22,11 @@
 
 #define TYPE "leat.db"
 
-enum { MAX_PARAMS = 65535 }; /* the limit of Postgres' protocol */
+enum {
+    MAX_PARAMS = 65535,      /* the limit of Postgres' protocol */
+    MAX_BATCH = 100,         /* statements; each result is a value on Lua's stack */
+    MAX_BATCH_SQL = 1 << 20, /* bytes of their texts, of which the same one may be many */
+};
 
 struct handle {
     leat_lua *lua;
@@ -67,8 +71,9 @@ static bool is_clients(const leat_task *t, lua_State *L, int index)
     return leat_origin_is_client(t, value);
 }
 
-/* Makes the value at index the next parameter of the statement. [-0, +0, e] */
-static void bind_param(lua_State *L, leat_task *t, int index)
+/* Makes the value at index the parameter $number of the last statement. where: what an error begins
+ * with. [-0, +0, e] */
+static void bind_param(lua_State *L, leat_task *t, int index, int number, const char *where)
 {
     char reason[200];
     bool is_null = false;
@@ -79,7 +84,7 @@ static void bind_param(lua_State *L, leat_task *t, int index)
         leat_sandbox_run_check(L);
         if (is_clients(t, L, index))
             leat_db_error_raise_parameter(L, leat_slice_of(reason));
-        luaL_error(L, "bad query parameter $%d: %s", index - 2, reason);
+        luaL_error(L, "%sbad query parameter $%d: %s", where, number, reason);
     }
     leat_db_param_end(&t->db, began_at, is_null);
 }
@@ -95,9 +100,9 @@ static leat_task *check_statement(lua_State *L)
                   "the statement contains a zero byte");
     int top = lua_gettop(L);
     luaL_argcheck(L, top - 2 <= MAX_PARAMS, 2, "a statement can have at most 65535 parameters");
-    leat_db_statement(&t->db, sql, h->deadline_ms);
+    leat_db_set_statement(&t->db, sql, h->deadline_ms);
     for (int i = 3; i <= top; i++)
-        bind_param(L, t, i);
+        bind_param(L, t, i, i - 2, "");
     return t;
 }
 
@@ -115,11 +120,12 @@ static int on_one(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task *t = finish_statement(L, ticket);
-    if (leat_pg_result_rows(t->db.result) > 0)
-        leat_lua_row_push(L, t->db.result, 0, &t->db.ask.answers);
+    const leat_db_statement *s = &t->db.statements[0];
+    if (leat_pg_result_rows(s->result) > 0)
+        leat_lua_row_push(L, s->result, 0, &s->ask.answers);
     else
         lua_pushnil(L);
-    leat_db_drop_result(&t->db);
+    leat_db_drop_results(&t->db);
     return 1;
 }
 
@@ -136,8 +142,8 @@ static int on_rows(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task *t = finish_statement(L, ticket);
-    leat_lua_rows_push(L, t->db.result, &t->db.ask.answers);
-    leat_db_drop_result(&t->db);
+    leat_lua_rows_push(L, t->db.statements[0].result, &t->db.statements[0].ask.answers);
+    leat_db_drop_results(&t->db);
     return 1;
 }
 
@@ -153,8 +159,8 @@ static int on_exec(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task *t = finish_statement(L, ticket);
-    lua_pushinteger(L, leat_pg_result_affected(t->db.result));
-    leat_db_drop_result(&t->db);
+    lua_pushinteger(L, leat_pg_result_affected(t->db.statements[0].result));
+    leat_db_drop_results(&t->db);
     return 1;
 }
 
@@ -162,6 +168,73 @@ static int on_exec(lua_State *L, int status, lua_KContext ticket)
 static int db_exec(lua_State *L)
 {
     return leat_db_wait_statement(L, check_statement(L), on_exec);
+}
+
+/* --- batches --- */
+
+/* Takes statement i of the batch, which is at the stack's top: { sql, ... }. [-0, +0, e] */
+static void check_batched(lua_State *L, leat_task *t, const struct handle *h, int i)
+{
+    int at = lua_gettop(L);
+    char where[48];
+    snprintf(where, sizeof(where), "statement %d of the batch: ", i);
+    if (!lua_istable(L, at) || lua_rawgeti(L, at, 1) != LUA_TSTRING)
+        luaL_error(L, "statement %d of the batch is no { sql, ... }", i);
+    leat_slice sql;
+    sql.at = lua_tolstring(L, -1, &sql.len);
+    if (memchr(sql.at, '\0', sql.len) != NULL)
+        luaL_error(L, "statement %d of the batch contains a zero byte", i);
+    if (i > 1 && t->db.sql.len + sql.len > MAX_BATCH_SQL)
+        luaL_error(L, "the statements of the batch are longer than %d bytes", MAX_BATCH_SQL);
+    if (i == 1)
+        leat_db_set_statement(&t->db, sql, h->deadline_ms);
+    else
+        leat_db_add_statement(&t->db, sql);
+    leat_db_want_rows(&t->db, INT_MAX);
+    lua_Unsigned n = lua_rawlen(L, at) - 1;
+    if (n > MAX_PARAMS)
+        luaL_error(L, "statement %d of the batch has more than 65535 parameters", i);
+    for (int number = 1; number <= (int)n; number++) {
+        lua_rawgeti(L, at, number + 1);
+        bind_param(L, t, at + 2, number, where);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static int on_batch(lua_State *L, int status, lua_KContext ticket)
+{
+    (void)status;
+    leat_task *t = finish_statement(L, ticket);
+    int n = (int)t->db.n_statements;
+    luaL_checkstack(L, n, "batch");
+    for (int i = 0; i < n; i++) {
+        const leat_db_statement *s = &t->db.statements[i];
+        if (leat_pg_result_columns(s->result) > 0)
+            leat_lua_rows_push(L, s->result, &s->ask.answers);
+        else
+            lua_pushinteger(L, leat_pg_result_affected(s->result));
+    }
+    leat_db_drop_results(&t->db);
+    return n;
+}
+
+/* db:batch({ { sql, ... }, ... }) -> result, ...                    [-0, +n, e] yields
+ * Sends all statements in one round trip. Each result is what db:rows gives; of a statement without
+ * rows, what db:exec gives. */
+static int db_batch(lua_State *L)
+{
+    struct handle *h = NULL;
+    leat_task *t = check(L, &h);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_Unsigned n = lua_rawlen(L, 2);
+    luaL_argcheck(L, n >= 1 && n <= MAX_BATCH, 2, "a batch has 1 to 100 statements");
+    for (int i = 1; i <= (int)n; i++) {
+        lua_rawgeti(L, 2, i);
+        check_batched(L, t, h, i);
+        lua_pop(L, 1);
+    }
+    return leat_db_wait_statement(L, t, on_batch);
 }
 
 /* --- transactions --- */
@@ -175,7 +248,7 @@ static void savepoint_statement(leat_task *t, const char *verb, int number, uint
 {
     char sql[64];
     snprintf(sql, sizeof(sql), "%s leat_%d", verb, number);
-    leat_db_statement(&t->db, leat_slice_of(sql), deadline_ms);
+    leat_db_set_statement(&t->db, leat_slice_of(sql), deadline_ms);
 }
 
 static int on_ended(lua_State *L, int status, lua_KContext ticket)
@@ -204,7 +277,8 @@ static int on_ended(lua_State *L, int status, lua_KContext ticket)
 static int end_transaction(lua_State *L, leat_task *t, bool commits)
 {
     if (t->db.state == LEAT_DB_TRANSACTION && t->db.depth == 1) {
-        leat_db_statement(&t->db, leat_slice_of(commits ? "commit" : "rollback"), t->deadline_ms);
+        leat_db_set_statement(&t->db, leat_slice_of(commits ? "commit" : "rollback"),
+                              t->deadline_ms);
         return leat_db_wait_end(L, t, on_ended);
     }
     savepoint_statement(t, commits ? "release savepoint" : "rollback to savepoint", t->db.depth,
@@ -252,7 +326,7 @@ static int db_transaction(lua_State *L)
     lua_settop(L, FN);
     leat_api_db_push(L, t, h->deadline_ms);
     if (!leat_db_in_transaction(&t->db)) {
-        leat_db_statement(&t->db, leat_slice_of("begin"), h->deadline_ms);
+        leat_db_set_statement(&t->db, leat_slice_of("begin"), h->deadline_ms);
         return leat_db_wait_begin(L, t, on_begun);
     }
     savepoint_statement(t, "savepoint", t->db.depth + 1, h->deadline_ms);
@@ -260,7 +334,11 @@ static int db_transaction(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"one", db_one}, {"rows", db_rows}, {"exec", db_exec}, {"transaction", db_transaction},
+    {"one", db_one},
+    {"rows", db_rows},
+    {"exec", db_exec},
+    {"batch", db_batch},
+    {"transaction", db_transaction},
     {NULL, NULL},
 };
 

@@ -69,13 +69,13 @@ static void check_row(lua_State *L, int index)
                    luaL_tolstring(L, index, NULL));
 }
 
-static void check_function(lua_State *L, int index, const char *key, bool required)
+/* [-0, +1, e] */
+static void push_function(lua_State *L, int index, const char *key, bool required)
 {
     int type = lua_getfield(L, index, key);
     if (type != LUA_TFUNCTION && (required || type != LUA_TNIL))
         luaL_error(L, "leat.subscribe_authorized: %s must be a function, not a %s", key,
                    lua_typename(L, type));
-    lua_pop(L, 1);
 }
 
 static leat_slice check_share(lua_State *L, int index)
@@ -90,12 +90,12 @@ static leat_slice check_share(lua_State *L, int index)
     return share; /* the value stays on the stack, which keeps its bytes */
 }
 
-static int ref_field(lua_State *L, int index, const char *key)
+/* Returns LUA_NOREF for nil. [-0, +0, m] */
+static int ref_value(lua_State *L, int index)
 {
-    if (lua_getfield(L, index, key) == LUA_TNIL) {
-        lua_pop(L, 1);
+    if (lua_isnil(L, index))
         return LUA_NOREF;
-    }
+    lua_pushvalue(L, index);
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
@@ -104,26 +104,25 @@ static int ref_field(lua_State *L, int index, const char *key)
  * subscribe handler calls it once, and returns its result. */
 static int subscribe_authorized(lua_State *L)
 {
+    enum { ROW = 2, SPEC, SNAPSHOT, REFRESH };
     static const char *const known[] = {"snapshot", "refresh", "share", "expires_at", NULL};
     leat_task *t = check_subscribe_task(L);
-    lua_settop(L, 3);
-    check_row(L, 2);
-    leat_api_check_keys(L, 3, known, "leat.subscribe_authorized");
-    check_function(L, 3, "snapshot", true);
-    check_function(L, 3, "refresh", false);
-    lua_getfield(L, 3, "expires_at");
+    lua_settop(L, SPEC);
+    check_row(L, ROW);
+    leat_api_check_keys(L, SPEC, known, "leat.subscribe_authorized");
+    push_function(L, SPEC, "snapshot", true);
+    push_function(L, SPEC, "refresh", false);
+    lua_getfield(L, SPEC, "expires_at");
     int64_t expires_at = leat_api_subscribe_expiry(L, -1, "expires_at");
-    leat_slice share = check_share(L, 3);
+    leat_slice share = check_share(L, SPEC);
 
     leat_session_grant *g =
         leat_session_grant_new(t->lua, t->session, leat_task_name(t), share, expires_at);
     t->work.subscribe.grant = g;
-    lua_pushvalue(L, 2);
-    g->row = luaL_ref(L, LUA_REGISTRYINDEX);
-    g->refresh = ref_field(L, 3, "refresh");
+    g->row = ref_value(L, ROW);
+    g->refresh = ref_value(L, REFRESH);
     g->base.has_refresh = g->refresh != LUA_NOREF;
-    g->snapshot =
-        ref_field(L, 3, "snapshot"); /* last: a grant with a snapshot function is complete */
+    g->snapshot = ref_value(L, SNAPSHOT); /* last: a grant with a snapshot function is complete */
     lua_pushboolean(L, 1);
     return 1;
 }

@@ -15,6 +15,7 @@
 #include "script/value/lua_json.h"
 #include "script/value/refusal.h"
 #include "wire/head.h"
+#include "wire/redact.h"
 
 enum kind { CONNECT, SUBSCRIBE, REFRESH, SNAPSHOT, PUBLISH, METHOD, EVENT };
 
@@ -44,6 +45,11 @@ static void start_or_refuse(leat_task *t, bool has_handler, const char *otherwis
 static const leat_catalog_topic *find_topic(leat_script *s, leat_slice topic)
 {
     return leat_catalog_find_topic(&LEAT_CONTAINER_OF(s, leat_lua, script)->catalog, topic);
+}
+
+static leat_labelled *times_of(const leat_catalog_topic *topic, int handler)
+{
+    return topic == NULL ? NULL : topic->times[handler];
 }
 
 /* The core has checked the text already. If the two readers differ all the same (in the depth that
@@ -76,6 +82,11 @@ static void finish_optional_json(lua_State *L, leat_task *t)
 
 /* --- connect --- */
 
+static bool has_connect_handler(const leat_lua *lua)
+{
+    return lua->catalog.connect != LEAT_CATALOG_NO_HANDLER;
+}
+
 static int push_connect(lua_State *L, leat_task *t)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->lua->catalog.connect);
@@ -96,15 +107,21 @@ static leat_slice push_user_id(lua_State *L, int user)
     return id;
 }
 
-/* The session keeps the head without the parts that only the opening needed. */
 static leat_session *make_session(leat_task *t, leat_slice user_id, leat_slice user_json,
-                                  int64_t expires_at)
+                                  leat_slice head, int64_t expires_at)
+{
+    return leat_session_new(t->lua->core->loop, t->work.connect.client, user_id, user_json, head,
+                            expires_at);
+}
+
+/* The session keeps the head without the parts that only the opening needed. */
+static leat_session *make_user_session(leat_task *t, leat_slice user_id, int64_t expires_at)
 {
     leat_buf head = LEAT_BUF_INIT;
     leat_head from = leat_head_read(leat_task_given(t, LEAT_TASK_HEAD));
     leat_head_repack(&head, &from, (leat_slice){NULL, 0});
-    leat_session *s = leat_session_new(t->work.connect.client, user_id, user_json,
-                                       leat_buf_view(&head), expires_at);
+    leat_session *s =
+        make_session(t, user_id, leat_buf_view(&t->out), leat_buf_view(&head), expires_at);
     leat_buf_close(&head);
     return s;
 }
@@ -129,11 +146,25 @@ static void finish_connect(lua_State *L, leat_task *t)
     leat_terms terms;
     bool has_terms = leat_api_terms_read(L, user, &t->lua->core->limits->allowance, &terms);
     leat_slice id = push_user_id(L, user);
-    t->verdict.session = make_session(t, id, leat_buf_view(&t->out), expires_at);
+    t->verdict.session = make_user_session(t, id, expires_at);
     if (has_terms)
         leat_session_set_terms(t->verdict.session, &terms);
     leat_session_take_plan(t->verdict.session, t->work.connect.plan);
     t->work.connect.plan = NULL;
+}
+
+/* Why an identity is refused is logged: a script may have put the caller's own token there. */
+static void answer_connect(leat_task *t)
+{
+    const leat_failure *failure = &t->verdict.failure;
+    if (failure->message.len > 0) {
+        leat_buf clean = LEAT_BUF_INIT;
+        leat_head head = leat_head_read(leat_task_head(t));
+        leat_redact(&clean, failure->message, &head);
+        leat_task_refusal(t, failure->code, leat_buf_view(&clean), failure->retry_after_ms);
+        leat_buf_close(&clean);
+    }
+    leat_task_answer_call(t);
 }
 
 static void release_connect(leat_task *t)
@@ -143,13 +174,15 @@ static void release_connect(leat_task *t)
 }
 
 /* The head of the request, or that of the session which is renewed, is the input; its path is the
- * name. */
+ * name. Where no handler is to see it, it is packed at once as the session keeps it. */
 static void give_head(leat_task *t, const leat_http_request *request, const char *remote,
                       const leat_session *old, leat_slice token)
 {
     leat_buf *bytes = &t->input.bytes;
-    if (request != NULL) {
+    if (request != NULL && has_connect_handler(t->lua)) {
         leat_head_pack(bytes, request, remote, token);
+    } else if (request != NULL) {
+        leat_head_pack_kept(bytes, request, remote, token);
     } else {
         leat_head from = {.method = {NULL, 0}};
         if (old != NULL)
@@ -172,13 +205,15 @@ static void start_connect(leat_script *s, leat_call *call, const leat_http_reque
     leat_task *t = leat_task_new(lua, kind_of(CONNECT), call, NULL, deadline_ms);
     uint64_t client = old != NULL ? old->client : ++lua->core->last_client;
     t->work.connect = (leat_work_connect){.client = client};
+    t->times = lua->catalog.connect_times;
     t->db.bill.client = t->work.connect.client;
     give_head(t, request, remote, old, token);
-    if (lua->catalog.connect != LEAT_CATALOG_NO_HANDLER) {
+    if (has_connect_handler(lua)) {
         leat_task_start(t);
         return;
     }
-    t->verdict.session = make_session(t, (leat_slice){NULL, 0}, (leat_slice){NULL, 0}, 0);
+    leat_slice nobody = {NULL, 0};
+    t->verdict.session = make_session(t, nobody, nobody, leat_task_given(t, LEAT_TASK_HEAD), 0);
     leat_task_decide(t);
 }
 
@@ -205,6 +240,8 @@ static void finish_subscribe(lua_State *L, leat_task *t)
                    "the subscribe handler must return what leat.subscribe_authorized returned, "
                    "or leat.deny(...), not a %s",
                    luaL_typename(L, -1));
+    if (t->work.subscribe.topic != NULL)
+        grant->pattern = (int32_t)(t->work.subscribe.topic - t->lua->catalog.topics);
     t->verdict.grant = &grant->base;
 }
 
@@ -241,6 +278,7 @@ static void start_subscribe(leat_script *s, leat_call *call, leat_session *sessi
         return;
     }
     const leat_catalog_topic *def = t->work.subscribe.topic = find_topic(s, topic);
+    t->times = times_of(def, LEAT_CATALOG_SUBSCRIBE);
     bool has_handler = def != NULL && def->subscribe != LEAT_CATALOG_NO_HANDLER;
     start_or_refuse(t, has_handler, "no such topic");
 }
@@ -282,12 +320,17 @@ static void lend(leat_call *call, leat_pg_conn *conn)
 }
 
 /* The task runs on the scripts that made the grant, and not on the current ones. */
-static leat_task *new_read(enum kind kind, leat_call *call, leat_session_grant *g, int fn,
+static leat_task *new_read(enum kind kind, leat_call *call, leat_session_grant *g,
                            leat_pg_conn *conn, uint64_t deadline_ms)
 {
+    bool refreshes = kind == REFRESH;
+    int fn = refreshes ? g->refresh : g->snapshot;
+    int handler = refreshes ? LEAT_CATALOG_REFRESH : LEAT_CATALOG_SNAPSHOT;
     leat_task *t =
         new_task(&g->lua->script, kind, call, NULL, leat_session_grant_topic(g), deadline_ms);
     t->work.read = (leat_work_read){g, fn};
+    if (g->pattern >= 0)
+        t->times = times_of(&g->lua->catalog.topics[g->pattern], handler);
     if (conn != NULL)
         leat_db_borrow(&t->db, conn);
     else
@@ -300,7 +343,7 @@ static void start_refresh(leat_script *s, leat_call *call, leat_grant *grant, le
 {
     (void)s;
     leat_session_grant *g = LEAT_CONTAINER_OF(grant, leat_session_grant, base);
-    leat_task *t = new_read(REFRESH, call, g, g->refresh, conn, deadline_ms);
+    leat_task *t = new_read(REFRESH, call, g, conn, deadline_ms);
     if (grant->has_refresh)
         leat_task_start(t);
     else
@@ -312,7 +355,7 @@ static void start_snapshot(leat_script *s, leat_call *call, leat_grant *grant, l
 {
     (void)s;
     leat_session_grant *g = LEAT_CONTAINER_OF(grant, leat_session_grant, base);
-    leat_task *t = new_read(SNAPSHOT, call, g, g->snapshot, conn, deadline_ms);
+    leat_task *t = new_read(SNAPSHOT, call, g, conn, deadline_ms);
     if (g->snapshot != LUA_NOREF) {
         leat_task_start(t);
         return;
@@ -338,6 +381,7 @@ static void start_publish(leat_script *s, leat_call *call, leat_session *session
     leat_task *t = new_task(s, PUBLISH, call, session, topic, deadline_ms);
     leat_task_give(t, LEAT_TASK_JSON, data);
     const leat_catalog_topic *def = t->work.event.topic = find_topic(s, topic);
+    t->times = times_of(def, LEAT_CATALOG_PUBLISH);
     bool has_handler = def != NULL && def->publish != LEAT_CATALOG_NO_HANDLER;
     start_or_refuse(t, has_handler, "nothing can be published to this topic");
 }
@@ -359,6 +403,7 @@ static void start_method(leat_script *s, leat_call *call, leat_session *session,
         leat_catalog_find_method(&LEAT_CONTAINER_OF(s, leat_lua, script)->catalog, name);
     leat_task *t = new_task(s, METHOD, call, session, name, deadline_ms);
     leat_task_give(t, LEAT_TASK_JSON, params);
+    t->times = m == NULL ? NULL : m->times;
     t->work.method.fn = m == NULL ? LEAT_CATALOG_NO_HANDLER : m->fn;
     start_or_refuse(t, m != NULL, "no such method");
 }
@@ -387,12 +432,19 @@ static bool has_event_hook(leat_script *s, leat_slice topic)
     return def != NULL && def->event != LEAT_CATALOG_NO_HANDLER;
 }
 
+static leat_labelled *pattern_counts(leat_script *s, leat_slice topic)
+{
+    const leat_catalog_topic *def = find_topic(s, topic);
+    return def == NULL ? NULL : def->counts;
+}
+
 static void start_event(leat_script *s, leat_call *call, leat_slice topic, int64_t seq,
                         leat_slice data, uint64_t deadline_ms)
 {
     leat_task *t = new_task(s, EVENT, call, NULL, topic, deadline_ms);
     leat_task_give(t, LEAT_TASK_JSON, data);
     t->work.event = (leat_work_event){find_topic(s, topic), seq};
+    t->times = times_of(t->work.event.topic, LEAT_CATALOG_EVENT);
     start_or_refuse(t, has_event_hook(s, topic), "the topic has no event hook");
 }
 
@@ -403,7 +455,7 @@ static const leat_task_kind kinds[] = {
     /*              name, label, what its statements are billed as, authorizes,
      *              push, finish, answer, release */
     [CONNECT]   = {"connect", "path", LEAT_PG_CONTROL, false,
-                   push_connect, finish_connect, leat_task_answer_call, release_connect, .plans = true},
+                   push_connect, finish_connect, answer_connect, release_connect, .plans = true},
     [SUBSCRIBE] = {"subscribe", "topic", LEAT_PG_CONTROL, true,
                    push_subscribe, finish_subscribe, answer_subscribe, release_subscribe},
     [REFRESH]   = {"refresh", "topic", LEAT_PG_CONTROL, false,
@@ -458,6 +510,7 @@ const leat_script_ops *leat_ops_table(void)
         .method = start_method,
         .has_event_hook = has_event_hook,
         .event = start_event,
+        .pattern_counts = pattern_counts,
         .cancel = cancel,
         .hold = hold,
         .drop = drop,

@@ -218,6 +218,7 @@ static void start_handler(leat_raw *r, int fn)
                                                  core->limits->control_timeout_ms);
     leat_task *t = leat_task_new(r->lua, &raw_kind, NULL, r->session, deadline_ms);
     t->work.raw = (leat_work_raw){r, fn};
+    t->times = r->route->times;
     leat_task_give(t, LEAT_TASK_NAME, leat_slice_of(r->route->path));
     r->task = t;
     if (r->peer != NULL)
@@ -281,8 +282,7 @@ void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_op
     lua->n_raws++;
     leat_vm_hold(lua);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
-    r->peer = leat_ws_peer_new(opening, core->loop, core->limits, core->metrics, core->deflate,
-                               &handler, r);
+    r->peer = leat_ws_peer_new(opening, &core->net, &handler, r);
     leat_ws_peer_allow(r->peer, leat_session_allowance(session, &core->limits->allowance));
     client_round_join(core, &r->holder, r->peer);
     put(r, LEAT_RAW_ITEM_OPEN, (leat_slice){NULL, 0}, false, 0);

@@ -291,6 +291,7 @@ void leat_route_run(leat_script *s, leat_call *call, int route, leat_session *se
     leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, script);
     leat_task *t = leat_task_new(lua, &route_kind, call, session, deadline_ms);
     t->work.route = (leat_work_route){.route = &lua->catalog.routes[route], .cb = cb};
+    t->times = lua->catalog.routes[route].times;
     leat_task_give(t, LEAT_TASK_NAME, request->path);
     size_t from = t->input.bytes.len;
     leat_head_pack(&t->input.bytes, request, remote, (leat_slice){NULL, 0});
@@ -303,14 +304,10 @@ leat_session *leat_route_guest(leat_script *s, const leat_http_request *request,
 {
     leat_core *core = LEAT_CONTAINER_OF(s, leat_lua, script)->core;
     leat_slice absent = {NULL, 0};
-    leat_buf whole = LEAT_BUF_INIT;
-    leat_buf kept = LEAT_BUF_INIT;
-    leat_head_pack(&whole, request, remote, absent);
-    leat_head head = leat_head_read(leat_buf_view(&whole));
-    leat_head_repack(&kept, &head, absent);
+    leat_buf head = LEAT_BUF_INIT;
+    leat_head_pack_kept(&head, request, remote, absent);
     leat_session *session =
-        leat_session_new(++core->last_client, absent, absent, leat_buf_view(&kept), 0);
-    leat_buf_close(&kept);
-    leat_buf_close(&whole);
+        leat_session_new(core->loop, ++core->last_client, absent, absent, leat_buf_view(&head), 0);
+    leat_buf_close(&head);
     return session;
 }

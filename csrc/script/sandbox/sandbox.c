@@ -5,11 +5,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <lauxlib.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "script/sandbox/sandbox_co.h"
 #include "script/sandbox/sandbox_lib.h"
 #include "script/sandbox/sandbox_lock.h"
@@ -17,6 +19,8 @@
 #include "script/sandbox/sandbox_state.h"
 
 enum {
+    SMALL = 256,         /* bytes of a block that comes from the pool */
+    POOL_PART = 4,       /* 1/4 of the memory is the most that the pool's chunks take */
     MAX_BLOCK_PART = 12, /* 1/12 of the memory is the largest block of a script */
     MIN_MAX_BLOCK = 8 * 1024 * 1024,
     EXHAUSTED_PART = 16, /* scripts that leave less than 1/16 of the memory free cannot go on */
@@ -26,12 +30,12 @@ enum {
 };
 
 /* The collector works in steps. With Lua's own numbers one step looks at some hundred thousand
- * objects: everybody waits for it, for up to 100 ms. With these it takes less than a millisecond,
- * and a cycle is still over long before the memory has doubled. */
+ * objects: everybody waits for it, for up to 100 ms. With these it looks at some thousand, in less
+ * than a millisecond. A cycle that is over soon leaves little garbage behind it. */
 enum {
-    GC_PAUSE = 200,    /* per cent of the memory in use at which a cycle begins */
-    GC_STEP_WORK = 25, /* for each 16 bytes that were allocated */
-    GC_STEP_SIZE = 10, /* a step for each 2^10 bytes */
+    GC_PAUSE = 200,     /* per cent of the memory in use at which a cycle begins */
+    GC_STEP_WORK = 100, /* for each 16 bytes that were allocated */
+    GC_STEP_SIZE = 9,   /* a step for each 2^9 bytes */
 };
 
 /* --- memory --- */
@@ -44,6 +48,27 @@ static size_t limit(const leat_sandbox *s, size_t growth)
     return takes_little ? s->max_memory : s->max_memory - s->max_memory / RESERVE_PART;
 }
 
+static void release(leat_sandbox *s, void *at, size_t size)
+{
+    if (size <= SMALL)
+        leat_pool_give(s->pool, at);
+    else
+        free(at);
+}
+
+/* Strings, tables and closures are small and many: they lie side by side, without a header each. */
+static void *resize(leat_sandbox *s, void *at, size_t old_size, size_t new_size)
+{
+    if (at != NULL && old_size > SMALL && new_size > SMALL)
+        return realloc(at, new_size);
+    void *moved = new_size <= SMALL ? leat_pool_take(s->pool, new_size) : malloc(new_size);
+    if (at != NULL && moved != NULL) {
+        memcpy(moved, at, old_size < new_size ? old_size : new_size);
+        release(s, at, old_size);
+    }
+    return moved;
+}
+
 /* The lua_Alloc of the state. Between runs the limit does not apply: the host then works outside of
  * protected calls, where a refusal would abort the process. */
 static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
@@ -53,7 +78,7 @@ static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
         old_size = 0; /* Lua passes a type in its place then */
     if (new_size == 0) {
         leat_watchdog_gate(s->watchdog);
-        free(at);
+        release(s, at, old_size);
         s->memory -= old_size;
         return NULL;
     }
@@ -67,7 +92,7 @@ static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
         if (new_size > s->max_block)
             return NULL;
     }
-    void *moved = realloc(at, new_size);
+    void *moved = resize(s, at, old_size, new_size);
     if (moved != NULL)
         s->memory = s->memory - old_size + new_size;
     return moved;
@@ -161,6 +186,7 @@ static int fill(leat_sandbox *s)
 int leat_sandbox_new(leat_sandbox **out, size_t memory_bytes, uint64_t budget_ms)
 {
     leat_sandbox *s = leat_calloc(1, sizeof(*s));
+    s->pool = leat_pool_new_bounded(LEAT_PLAIN_POOL, memory_bytes / POOL_PART);
     s->max_memory = memory_bytes;
     s->max_block = memory_bytes / MAX_BLOCK_PART;
     if (s->max_block < MIN_MAX_BLOCK)
@@ -168,6 +194,7 @@ int leat_sandbox_new(leat_sandbox **out, size_t memory_bytes, uint64_t budget_ms
     s->collect_at = memory_bytes / 2;
     int err = leat_watchdog_new(&s->watchdog, budget_ms, leat_sandbox_run_on_budget);
     if (err < 0) {
+        leat_pool_free(s->pool);
         free(s);
         return err;
     }
@@ -194,8 +221,14 @@ void leat_sandbox_free(leat_sandbox *s)
         return;
     if (s->L != NULL)
         lua_close(s->L);
+    leat_pool_free(s->pool);
     leat_watchdog_free(s->watchdog);
     free(s);
+}
+
+uint64_t leat_sandbox_code(const leat_sandbox *s)
+{
+    return s->code;
 }
 
 lua_State *leat_sandbox_state(leat_sandbox *s)

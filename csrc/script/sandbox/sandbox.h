@@ -29,6 +29,10 @@ void leat_sandbox_free(leat_sandbox *s); /* NULL is allowed */
 lua_State *leat_sandbox_state(leat_sandbox *s);
 size_t leat_sandbox_memory(const leat_sandbox *s); /* bytes in use */
 
+/* Tells the code apart that was loaded from files so far (leat_sandbox_lib_note_code): the same
+ * code from the same paths, in the same order, has the same number. No defence against forgery. */
+uint64_t leat_sandbox_code(const leat_sandbox *s);
+
 /* Called between runs. Collects all garbage, and calls finalizers, if the last run was refused
  * memory or if hardly any is left. Where only half of it is left, a collection begins that goes on
  * in short steps while scripts run. */

@@ -10,6 +10,7 @@
 #include "script/sandbox/lua_match.h"
 #include "script/sandbox/sandbox_lock.h"
 #include "script/sandbox/sandbox_run.h"
+#include "script/sandbox/sandbox_state.h"
 
 enum {
     MAX_MOVED = 1 << 20,       /* elements, which takes 0.1 s at most */
@@ -261,6 +262,23 @@ static int lib_getenv(lua_State *L)
 
 /* --- require --- */
 
+/* FNV-1a. The dump has the instructions, constants, lines and the path; so a comment counts only if
+ * it moves lines. */
+static int hash_dump(lua_State *L, const void *at, size_t len, void *arg)
+{
+    uint64_t *hash = arg;
+    const unsigned char *bytes = at;
+    (void)L;
+    for (size_t i = 0; i < len; i++)
+        *hash = (*hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return 0;
+}
+
+void leat_sandbox_lib_note_code(lua_State *L)
+{
+    (void)lua_dump(L, hash_dump, &leat_sandbox_state_of(L)->code, 0); /* the writer never fails */
+}
+
 /* The only one of package.searchers; loads only text. Upvalues: package.searchpath, and where to
  * look. */
 static int search_lua(lua_State *L)
@@ -278,6 +296,7 @@ static int search_lua(lua_State *L)
     if (luaL_loadfilex(L, file, "t") != LUA_OK)
         return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file,
                           lua_tostring(L, -1));
+    leat_sandbox_lib_note_code(L);
     lua_insert(L, -2);
     return 2; /* the chunk, and the file's name as its second argument */
 }

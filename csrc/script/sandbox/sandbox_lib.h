@@ -25,6 +25,10 @@ void leat_sandbox_lib_open(lua_State *L);
  * there. */
 void leat_sandbox_lib_guard_package(lua_State *L);
 
+/* The Lua function on the top, which stays there, was loaded from a file: leat_sandbox_code counts
+ * it in. What require loads is noted by itself. */
+void leat_sandbox_lib_note_code(lua_State *L);
+
 /* Where require looks, as package.path is written: "/srv/app/?.lua;/srv/lib/?.lua". */
 void leat_sandbox_lib_require_from(lua_State *L, const char *templates);
 

@@ -35,13 +35,15 @@ typedef enum leat_sandbox_run_state {
 typedef struct leat_sandbox {
     lua_State *L;
     leat_watchdog *watchdog;
-    size_t memory; /* in use */
+    size_t memory;          /* in use */
+    struct leat_pool *pool; /* of small blocks */
     size_t max_memory;
     size_t max_block;      /* the largest allocation within a run */
     size_t collect_at;     /* memory in use at which a collection begins */
     uint64_t collected_ms; /* when the last full collection was */
     bool refused;          /* an allocation was refused since the last full collection */
     bool exhausted;        /* the last full collection freed hardly anything */
+    uint64_t code;         /* leat_sandbox_code */
     bool locked;           /* the application has been loaded (sandbox_lock.h) */
     struct {               /* of the present run, or of the last one */
         size_t memory_before;

@@ -94,6 +94,49 @@ leat_catalog_method *leat_catalog_add_method(leat_catalog *c, leat_slice name)
     return m;
 }
 
+static void count_topic(leat_catalog_topic *t, leat_metrics *m)
+{
+    static const char *const kinds[LEAT_CATALOG_TOPIC_HANDLERS] = {
+        [LEAT_CATALOG_SUBSCRIBE] = "subscribe", [LEAT_CATALOG_REFRESH] = "refresh",
+        [LEAT_CATALOG_SNAPSHOT] = "snapshot",   [LEAT_CATALOG_PUBLISH] = "publish",
+        [LEAT_CATALOG_EVENT] = "event",
+    };
+    leat_slice name = leat_slice_of(t->text);
+    t->counts = leat_labelled_pattern(m, name);
+    bool subscribes = t->subscribe != LEAT_CATALOG_NO_HANDLER;
+    for (int i = 0; subscribes && i <= LEAT_CATALOG_SNAPSHOT; i++)
+        t->times[i] = leat_labelled_handler(m, kinds[i], name);
+    if (t->publish != LEAT_CATALOG_NO_HANDLER)
+        t->times[LEAT_CATALOG_PUBLISH] = leat_labelled_handler(m, "publish", name);
+    if (t->event != LEAT_CATALOG_NO_HANDLER)
+        t->times[LEAT_CATALOG_EVENT] = leat_labelled_handler(m, "event", name);
+}
+
+static void count_route(leat_catalog_route *r, leat_metrics *m)
+{
+    leat_buf name = LEAT_BUF_INIT;
+    leat_buf_printf(&name, "%s %s", r->method, r->path);
+    const char *kind = r->kind == LEAT_ROUTE_WEBSOCKET ? "websocket" : "route";
+    r->times = leat_labelled_handler(m, kind, leat_buf_view(&name));
+    leat_buf_close(&name);
+}
+
+void leat_catalog_complete(leat_catalog *c, leat_metrics *m)
+{
+    c->complete = true;
+    if (c->connect != LEAT_CATALOG_NO_HANDLER)
+        c->connect_times = leat_labelled_handler(m, "connect", leat_slice_of(""));
+    for (size_t i = 0; i < c->n_topics; i++)
+        count_topic(&c->topics[i], m);
+    for (size_t i = 0; i < c->n_routes; i++)
+        count_route(&c->routes[i], m);
+    for (leat_map_entry *e = leat_map_next(&c->methods, NULL); e != NULL;
+         e = leat_map_next(&c->methods, e)) {
+        leat_catalog_method *method = LEAT_CONTAINER_OF(e, leat_catalog_method, entry);
+        method->times = leat_labelled_handler(m, "method", leat_slice_of(method->name));
+    }
+}
+
 const leat_catalog_topic *leat_catalog_find_topic(const leat_catalog *c, leat_slice topic)
 {
     for (size_t i = 0; i < c->n_topics; i++) {

@@ -1,4 +1,4 @@
-/* db.c - leat_db_run -> (on_acquired ->) send_statement -> on_result (-> on_asked) -> the callback.
+/* db.c - leat_db_run -> (on_acquired ->) send_all -> on_result (-> on_asked) -> the callback.
  *
  * A statement outside of a transaction leases a connection and returns it before the script goes
  * on. So a script that computes, or waits for something else, holds none. In a transaction the
@@ -13,9 +13,11 @@
 
 #include "base/container_of.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "wire/written.h"
 
-enum { MAX_SPARE_BYTES = 16 * 1024 }; /* of a buffer that an ended task keeps */
+/* What an ended task keeps. */
+enum { MAX_SPARE_BYTES = 16 * 1024 /* of a buffer */, MAX_SPARE_STATEMENTS = 8 };
 
 static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err);
 static void on_result(leat_pg_query *q, leat_pg_result *result, int err);
@@ -72,16 +74,24 @@ bool leat_db_in_transaction(const leat_db *db)
     return db->conn != NULL || db->state == LEAT_DB_PROMISED;
 }
 
+static void forget_queries(leat_db *db)
+{
+    for (size_t i = 0; i < db->n_statements; i++) {
+        leat_db_statement *s = &db->statements[i];
+        if (leat_pg_query_pending(&s->query))
+            leat_pg_conn_forget(&s->query);
+        leat_db_ask_stop(&s->ask);
+    }
+}
+
 /* Back to UNUSED, whatever the state was: what a state holds is given back here. */
 static void give_back(leat_db *db)
 {
     leat_pg_conn *leased = is_leased(db) ? db->conn : NULL;
     leat_pg_waiter_cancel(&db->waiter);
-    if (leat_pg_query_pending(&db->query))
-        leat_pg_conn_forget(&db->query);
+    forget_queries(db);
     if (leat_pg_query_pending(&db->begin))
         leat_pg_conn_forget(&db->begin);
-    leat_db_ask_stop(&db->ask);
     db->conn = NULL;
     db->aborted = false;
     db->depth = 0;
@@ -113,27 +123,45 @@ void leat_db_borrow_later(leat_db *db, void (*want)(leat_db *db))
     db->want = want;
 }
 
-void leat_db_drop_result(leat_db *db)
+static void drop_result(leat_db_statement *s)
 {
-    leat_pg_result_free(db->result);
-    db->result = NULL;
-    leat_db_ask_drop_answers(&db->ask);
+    leat_pg_result_free(s->result);
+    s->result = NULL;
+    leat_db_ask_drop_answers(&s->ask);
+}
+
+void leat_db_drop_results(leat_db *db)
+{
+    for (size_t i = 0; i < db->n_statements; i++)
+        drop_result(&db->statements[i]);
+}
+
+static void free_statements(leat_db *db)
+{
+    free(db->statements);
+    db->statements = NULL;
+    db->cap_statements = 0;
 }
 
 void leat_db_end(leat_db *db)
 {
     if (db->state != LEAT_DB_UNUSED)
         give_back(db);
-    leat_db_drop_result(db);
+    leat_db_drop_results(db);
+    db->started = false;
     leat_buf *buffers[] = {&db->sql, &db->texts, &db->params};
     for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) {
         if (buffers[i]->cap > MAX_SPARE_BYTES)
             leat_buf_close(buffers[i]);
     }
+    db->n_statements = 0;
+    if (db->cap_statements > MAX_SPARE_STATEMENTS)
+        free_statements(db);
 }
 
 void leat_db_free(leat_db *db)
 {
+    free_statements(db);
     leat_buf_close(&db->sql);
     leat_buf_close(&db->texts);
     leat_buf_close(&db->params);
@@ -148,18 +176,39 @@ bool leat_db_is_cut_off(const leat_db *db)
 
 /* --- the statement --- */
 
-void leat_db_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms)
+void leat_db_set_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms)
 {
+    leat_db_drop_results(db);
+    db->n_statements = db->repeats = 0;
+    db->failed = LEAT_DB_NONE;
     db->sql.len = db->texts.len = db->params.len = 0;
+    db->deadline_ms = deadline_ms;
+    leat_db_add_statement(db, sql);
+}
+
+void leat_db_add_statement(leat_db *db, leat_slice sql)
+{
+    if (db->n_statements == db->cap_statements) {
+        db->cap_statements = db->cap_statements == 0 ? 1 : 2 * db->cap_statements;
+        db->statements = leat_realloc(db->statements, db->cap_statements * sizeof(*db->statements));
+    }
+    db->statements[db->n_statements++] = (leat_db_statement){
+        .db = db,
+        .sql_at = db->sql.len,
+        .first_param = db->params.len / sizeof(leat_db_param),
+    };
     leat_buf_slice(&db->sql, sql);
     leat_buf_char(&db->sql, '\0');
-    db->deadline_ms = deadline_ms;
-    db->max_rows = 0;
+}
+
+static leat_db_statement *last_statement(leat_db *db)
+{
+    return &db->statements[db->n_statements - 1];
 }
 
 void leat_db_want_rows(leat_db *db, int max_rows)
 {
-    db->max_rows = max_rows;
+    last_statement(db)->max_rows = max_rows;
 }
 
 leat_buf *leat_db_param_begin(leat_db *db)
@@ -171,20 +220,39 @@ void leat_db_param_end(leat_db *db, size_t began_at, bool is_null)
 {
     leat_db_param p = {.at = began_at, .len = db->texts.len - began_at, .is_null = is_null};
     leat_buf_append(&db->params, &p, sizeof(p));
+    last_statement(db)->n_params++;
 }
 
-const leat_db_param *leat_db_params(const leat_db *db, size_t *n)
+const leat_db_param *leat_db_params(const leat_db *db, const leat_db_statement *s)
 {
-    *n = db->params.len / sizeof(leat_db_param);
-    return (const leat_db_param *)(const void *)db->params.at;
+    const leat_db_param *all = (const leat_db_param *)(const void *)db->params.at;
+    return s->n_params == 0 ? NULL : all + s->first_param;
 }
 
 /* --- running it --- */
 
-static int send_statement(leat_db *db)
+/* The comment stands behind the statement, on a line of its own, so that the positions in messages
+ * of Postgres stay those of the script's text. With it, each text is another one: prepared, they
+ * would drive the application's statements out of the cache. */
+static int query_with_id(leat_db_statement *s, const leat_pg_param *bound)
 {
-    size_t n = 0;
-    const leat_db_param *params = leat_db_params(db, &n);
+    leat_db *db = s->db;
+    const char *sql = db->sql.at + s->sql_at;
+    leat_buf text = LEAT_BUF_INIT;
+    leat_buf_printf(&text, "%s\n/* request=%.*s */", sql, (int)db->request_id.len,
+                    db->request_id.at);
+    leat_buf_char(&text, '\0');
+    int err = leat_pg_conn_query_once(db->conn, &s->query, text.at, sql, bound, (int)s->n_params,
+                                      db->deadline_ms, on_result);
+    leat_buf_close(&text);
+    return err;
+}
+
+static int send_statement(leat_db_statement *s)
+{
+    leat_db *db = s->db;
+    size_t n = s->n_params;
+    const leat_db_param *params = leat_db_params(db, s);
     leat_pg_param *bound = n == 0 ? NULL : malloc(n * sizeof(*bound));
     if (n > 0 && bound == NULL)
         return LEAT_ENOMEM;
@@ -194,10 +262,39 @@ static int send_statement(leat_db *db)
             bound[i] = (leat_pg_param){params[i].len == 0 ? "" : db->texts.at + params[i].at,
                                        params[i].len};
     }
-    int err = leat_pg_conn_query(db->conn, &db->query, db->sql.at, bound, (int)n, db->deadline_ms,
-                                 on_result);
+    int err = db->request_id.at != NULL
+                  ? query_with_id(s, bound)
+                  : leat_pg_conn_query(db->conn, &s->query, db->sql.at + s->sql_at, bound, (int)n,
+                                       db->deadline_ms, on_result);
     free(bound);
     return err;
+}
+
+static void note_failure(leat_db *db, size_t statement, int err)
+{
+    if (err < 0 && db->err == 0) {
+        db->err = err;
+        db->failed = (int)statement;
+    }
+}
+
+/* Each leads on to the next one, so that they leave in one system call, and none is run after one
+ * that failed. */
+static int send_all(leat_db *db)
+{
+    db->err = db->broken;
+    db->failed = LEAT_DB_NONE;
+    db->n_awaited = 0;
+    for (size_t i = 0; db->err == 0 && i < db->n_statements; i++) {
+        leat_db_statement *s = &db->statements[i];
+        note_failure(db, i, send_statement(s));
+        if (db->err == 0 && i + 1 < db->n_statements)
+            leat_pg_conn_lead_on(&s->query);
+        db->n_awaited++;
+    }
+    if (db->err < 0)
+        forget_queries(db);
+    return db->err;
 }
 
 /* A CALL may only stand outside of a transaction, and so may some commands that scripts do not
@@ -220,9 +317,9 @@ static bool must_ask_report(const leat_db *db)
 
 static int send_single(leat_db *db)
 {
-    if (must_ask_report(db) && may_publish(db->sql.at))
+    if (must_ask_report(db) && (db->n_statements > 1 || may_publish(db->sql.at)))
         leat_pg_conn_send_leading(db->conn, LEAT_PG_REPORT_SQL);
-    return send_statement(db);
+    return send_all(db);
 }
 
 /* BEGIN needs no answer of its own, so it leaves together with the first statement. It is not a
@@ -241,12 +338,13 @@ static void acquire(leat_db *db, leat_db_state next)
 {
     set_state(db, next);
     db->waiter.bill = db->bill;
+    if (db->started && db->bill.kind == LEAT_PG_CONTROL)
+        db->waiter.bill.kind = LEAT_PG_STARTED;
     leat_pg_pool_acquire(db->core->pool, &db->waiter, db->deadline_ms, on_acquired);
 }
 
 int leat_db_run(leat_db *db)
 {
-    leat_db_drop_result(db);
     if (db->state == LEAT_DB_UNUSED) {
         acquire(db, LEAT_DB_ACQUIRING);
         return 0;
@@ -256,8 +354,8 @@ int leat_db_run(leat_db *db)
         db->want(db);
         return 0;
     }
-    db->statements++;
-    int err = db->broken != 0 ? db->broken : send_statement(db);
+    db->sent += db->n_statements;
+    int err = send_all(db);
     if (err == 0)
         set_state(db, db->state == LEAT_DB_BORROWED ? LEAT_DB_BORROWED_STATEMENT
                                                     : LEAT_DB_TRANSACTION_STATEMENT);
@@ -268,23 +366,21 @@ void leat_db_lend(leat_db *db, leat_pg_conn *conn)
 {
     set_state(db, LEAT_DB_BORROWED_STATEMENT);
     db->conn = conn;
-    db->statements++;
-    int err = send_statement(db);
+    db->sent += db->n_statements;
+    int err = send_all(db);
     if (err < 0)
         finish(db, err);
 }
 
 void leat_db_run_begin(leat_db *db, uint64_t begin_deadline_ms)
 {
-    leat_db_drop_result(db);
     db->begin_deadline_ms = begin_deadline_ms;
     acquire(db, LEAT_DB_ACQUIRING_TRANSACTION);
 }
 
 int leat_db_run_end(leat_db *db)
 {
-    leat_db_drop_result(db);
-    int err = db->broken != 0 ? db->broken : send_statement(db);
+    int err = send_all(db);
     if (err < 0)
         give_back(db);
     else
@@ -302,7 +398,8 @@ static void on_acquired(leat_pg_waiter *w, leat_pg_conn *conn, int err)
     }
     bool begins = db->state == LEAT_DB_ACQUIRING_TRANSACTION;
     db->conn = conn;
-    db->statements = 0;
+    db->started = true;
+    db->sent = 0;
     set_state(db, begins ? LEAT_DB_TRANSACTION : LEAT_DB_STATEMENT);
     leat_pg_conn_drop_report(conn);
     err = begins ? send_begin(db) : send_single(db);
@@ -350,52 +447,94 @@ static void finish(leat_db *db, int err)
     db->cb(db, err);
 }
 
-/* If the first statement of a transaction is out of date (its prepared form no longer fits),
- * nothing has been done yet. The transaction begins anew, and the script does not notice. */
-static bool begin_again(leat_db *db, const leat_pg_result *result, int err)
+/* True if what was done before the failure is undone with it: a COMMIT among the statements, or a
+ * CALL that commits, is not done a second time. */
+static bool is_undone(const leat_db *db)
 {
-    bool first =
-        db->state == LEAT_DB_TRANSACTION_STATEMENT && db->depth == 1 && db->statements == 1;
-    if (err != LEAT_EPG_SERVER || !leat_pg_result_is_outdated(result) || !first)
-        return false;
-    db->statements++;
-    leat_pg_conn_send(db->conn, "rollback");
-    return send_begin(db) == 0 && send_statement(db) == 0;
+    for (size_t i = 0; i < (size_t)db->failed; i++)
+        if (!leat_pg_result_is_plain(db->statements[i].result))
+            return false;
+    return true;
 }
 
-static int ask(leat_db *db)
+/* True if a statement may be out of date (its prepared form no longer fits), and nothing has been
+ * done yet: they are one transaction, or the first statements of one. */
+static bool can_repeat(const leat_db *db)
 {
-    int rows = leat_pg_result_rows(db->result);
-    leat_db_ask_subject subject = {
-        .conn = db->conn,
-        .result = db->result,
-        .rows = rows < db->max_rows ? rows : db->max_rows,
-        .in_transaction = db->state != LEAT_DB_STATEMENT,
-        .deadline_ms = db->deadline_ms,
-    };
-    return leat_db_ask_start(&db->ask, &subject, on_asked);
+    bool all = db->state == LEAT_DB_STATEMENT && db->n_statements > 1;
+    bool first = db->state == LEAT_DB_TRANSACTION_STATEMENT && db->depth == 1 &&
+                 db->sent == db->n_statements;
+    return (all || first) && db->err == LEAT_EPG_SERVER && db->repeats < db->n_statements &&
+           leat_pg_result_may_be_outdated(db->statements[db->failed].result) && is_undone(db);
+}
+
+/* The transaction begins anew, and the script does not notice. Each time, one statement more is up
+ * to date. */
+static int repeat(leat_db *db)
+{
+    db->repeats++;
+    leat_db_drop_results(db);
+    if (db->state == LEAT_DB_STATEMENT)
+        return send_single(db);
+    leat_pg_conn_send(db->conn, "rollback");
+    int err = send_begin(db);
+    return err < 0 ? err : send_all(db);
+}
+
+static void ask(leat_db *db)
+{
+    for (size_t i = 0; i < db->n_statements; i++) {
+        leat_db_statement *s = &db->statements[i];
+        int rows = leat_pg_result_rows(s->result);
+        leat_db_ask_subject subject = {
+            .conn = db->conn,
+            .result = s->result,
+            .rows = rows < s->max_rows ? rows : s->max_rows,
+            .in_transaction = db->state != LEAT_DB_STATEMENT,
+            .deadline_ms = db->deadline_ms,
+        };
+        int asked = leat_db_ask_start(&s->ask, &subject, on_asked);
+        note_failure(db, i, asked);
+        db->n_awaited += asked > 0;
+    }
+}
+
+static void on_results(leat_db *db)
+{
+    if (can_repeat(db)) {
+        int err = repeat(db);
+        if (err < 0)
+            finish(db, err);
+        return;
+    }
+    if (db->err == 0)
+        ask(db);
+    if (db->n_awaited == 0)
+        finish(db, db->err);
 }
 
 static void on_result(leat_pg_query *q, leat_pg_result *result, int err)
 {
-    leat_db *db = LEAT_CONTAINER_OF(q, leat_db, query);
-    if (begin_again(db, result, err))
-        return;
+    leat_db_statement *s = LEAT_CONTAINER_OF(q, leat_db_statement, query);
+    leat_db *db = s->db;
     if (result != NULL)
-        db->result = leat_pg_result_keep(result);
+        s->result = leat_pg_result_keep(result);
     if (err == 0 || err == LEAT_EPG_SERVER) /* in an aborted transaction Postgres answers errors */
         db->aborted = err < 0;
-    int asked = err < 0 ? 0 : ask(db);
-    if (asked <= 0)
-        finish(db, err < 0 ? err : asked);
+    note_failure(db, (size_t)(s - db->statements), err);
+    if (--db->n_awaited == 0)
+        on_results(db);
 }
 
 static void on_asked(leat_db_ask *a, int err, leat_pg_result *failed)
 {
-    leat_db *db = LEAT_CONTAINER_OF(a, leat_db, ask);
+    leat_db_statement *s = LEAT_CONTAINER_OF(a, leat_db_statement, ask);
+    leat_db *db = s->db;
     if (err < 0)
-        leat_db_drop_result(db);
+        drop_result(s);
     if (failed != NULL)
-        db->result = leat_pg_result_keep(failed);
-    finish(db, err);
+        s->result = leat_pg_result_keep(failed);
+    note_failure(db, (size_t)(s - db->statements), err);
+    if (--db->n_awaited == 0)
+        finish(db, db->err);
 }

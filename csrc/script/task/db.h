@@ -1,4 +1,5 @@
-/* db.h - the use that one task makes of Postgres: one statement at a time.
+/* db.h - the use that one task makes of Postgres: one statement at a time, or several that are sent
+ * together.
  *
  * Ownership  a leat_db is embedded in its task. A connection that it has leased goes back to the
  *            pool after each statement, or with the end of the transaction, or in leat_db_end,
@@ -12,6 +13,9 @@
  * The statement and its parameters are put in first (leat_db_statement, leat_db_param_begin, ..).
  * One of leat_db_run, leat_db_run_begin and leat_db_run_end starts it. When the callback has run,
  * the result is there. This file knows neither tasks nor Lua: db_wait.h joins it to both.
+ *
+ * Several statements take one round trip (leat_db_add_statement). They are all or nothing: outside
+ * of a transaction they are one. The callback gets the error of the first that failed.
  */
 #ifndef LEAT_SCRIPT_TASK_DB_H
 #define LEAT_SCRIPT_TASK_DB_H
@@ -42,6 +46,20 @@ typedef enum leat_db_state {
     LEAT_DB_STATES
 } leat_db_state;
 
+/* One of those that are sent together. */
+typedef struct leat_db_statement {
+    leat_db *db;
+    size_t sql_at;      /* in db->sql */
+    size_t first_param; /* of those in db->params */
+    size_t n_params;
+    int max_rows; /* how many rows of the result will be looked at */
+    leat_pg_query query;
+    leat_pg_result *result; /* owned */
+    leat_db_ask ask;
+} leat_db_statement;
+
+enum { LEAT_DB_NONE = -1 };
+
 struct leat_db {
     leat_db_state state;
     const leat_core *core; /* has the pool */
@@ -49,26 +67,31 @@ struct leat_db {
     void (*want)(leat_db *db); /* of PROMISED: asks for the connection */
     leat_pg_conn *conn;        /* NULL in UNUSED, ACQUIRING* and PROMISED* */
     leat_pg_bill bill;         /* for whom connections are acquired */
+    bool started;              /* a connection was acquired before */
     leat_pg_waiter waiter;
-    leat_pg_query query;
     leat_pg_query begin; /* BEGIN, which leaves together with the first statement */
 
     /* Of the transaction. */
-    bool aborted;   /* a statement failed since the last savepoint: Postgres refuses further ones */
-    int broken;     /* the error that made the connection unusable; 0: it is usable */
-    int statements; /* sent so far */
-    int depth;      /* open db:transaction calls, one inside the other */
+    bool aborted; /* a statement failed since the last savepoint: Postgres refuses further ones */
+    int broken;   /* the error that made the connection unusable; 0: it is usable */
+    size_t sent;  /* statements so far */
+    int depth;    /* open db:transaction calls, one inside the other */
     uint64_t begin_deadline_ms;
 
-    /* The statement, and its result. */
-    leat_buf sql;
-    leat_buf texts;  /* the texts of the parameters, one after another */
-    leat_buf params; /* a leat_db_param each */
+    /* The statements, and their results. */
+    leat_db_statement *statements;
+    size_t n_statements;
+    size_t cap_statements;
+    size_t n_awaited; /* results, then answers to questions about them */
+    int err;          /* of the statement that failed first */
+    int failed;       /* which one that is; LEAT_DB_NONE: none */
+    size_t repeats;   /* times that they were sent again, because one was out of date */
+    leat_buf sql;     /* the texts of the statements, each with its terminator */
+    leat_buf texts;   /* the texts of the parameters, one after another */
+    leat_buf params;  /* a leat_db_param each */
     uint64_t deadline_ms;
+    leat_slice request_id; /* that the statement carries; at == NULL: none. Borrowed */
     leat_buf written; /* the positions of what the task's transactions published (wire/written.h) */
-    leat_pg_result *result; /* owned */
-    int max_rows;           /* how many rows of the result will be looked at */
-    leat_db_ask ask;
 };
 
 typedef struct leat_db_param {
@@ -97,17 +120,20 @@ bool leat_db_is_cut_off(const leat_db *db);
 /* True if the next statement runs in a transaction that is not its own. */
 bool leat_db_in_transaction(const leat_db *db);
 
-/* Sets the statement (copied), and forgets the parameters of the last one. No row of its result
- * will be looked at, unless leat_db_want_rows says otherwise. */
-void leat_db_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms);
+/* Sets the statement (copied), and forgets the last ones with their parameters and results. No row
+ * of its result will be looked at, unless leat_db_want_rows says otherwise. */
+void leat_db_set_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms);
+/* Adds one that is sent together with it. Parameters and wanted rows are those of the last one. */
+void leat_db_add_statement(leat_db *db, leat_slice sql);
 void leat_db_want_rows(leat_db *db, int max_rows);
 /* Returns the buffer to which the text of the next parameter is appended. _param_end takes the
  * length that the buffer had before. */
 leat_buf *leat_db_param_begin(leat_db *db);
 void leat_db_param_end(leat_db *db, size_t began_at, bool is_null);
-const leat_db_param *leat_db_params(const leat_db *db, size_t *n);
+const leat_db_param *leat_db_params(const leat_db *db, const leat_db_statement *s);
 
-/* Starts the statement: in the transaction if one is open, otherwise on a connection of its own. */
+/* Starts the statement, or all of them: in the transaction if one is open, otherwise on a
+ * connection of its own. */
 LEAT_MUST_CHECK int leat_db_run(leat_db *db);
 /* Acquires a connection by the statement's deadline and opens a transaction on it. BEGIN ends by
  * begin_deadline_ms. */
@@ -116,7 +142,7 @@ void leat_db_run_begin(leat_db *db, uint64_t begin_deadline_ms);
  * at once if the connection is broken. */
 LEAT_MUST_CHECK int leat_db_run_end(leat_db *db);
 
-/* Frees the last result early. */
-void leat_db_drop_result(leat_db *db);
+/* Frees the last results early. */
+void leat_db_drop_results(leat_db *db);
 
 #endif

@@ -7,14 +7,32 @@
 #include <lauxlib.h>
 
 #include "base/mem.h"
+#include "wire/request_id.h"
 
 struct session {
     leat_session base;
+    leat_pool *pool; /* NULL: malloc's */
+    uint32_t size;
     uint32_t refs;
     uint32_t user_len; /* UINT32_MAX: no user */
     uint32_t head_len;
     char bytes[]; /* user, head, user id */
 };
+
+/* A text may be longer than a pool's objects. */
+static void *take(leat_pool *pool, size_t size)
+{
+    return pool != NULL && size <= LEAT_POOL_MAX ? leat_pool_take(pool, size)
+                                                 : leat_calloc(1, size);
+}
+
+static void give(leat_pool *pool, void *block, size_t size)
+{
+    if (pool != NULL && size <= LEAT_POOL_MAX)
+        leat_pool_give(pool, block);
+    else
+        free(block);
+}
 
 static char *append(char *at, leat_slice s)
 {
@@ -23,17 +41,27 @@ static char *append(char *at, leat_slice s)
     return at + s.len;
 }
 
-leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice user_json,
-                               leat_slice head, int64_t expires_at)
+leat_session *leat_session_new(leat_loop *loop, uint64_t client, leat_slice user_id,
+                               leat_slice user_json, leat_slice head, int64_t expires_at)
 {
-    struct session *s = leat_calloc(1, sizeof(*s) + user_json.len + head.len + user_id.len + 1);
+    leat_pool *pool = loop == NULL ? NULL : leat_loop_pool(loop);
+    size_t size = sizeof(struct session) + user_json.len + head.len + user_id.len + 1;
+    struct session *s = take(pool, size);
+    s->pool = pool;
+    s->size = (uint32_t)size;
     s->refs = 1;
     s->user_len = user_json.at == NULL ? UINT32_MAX : (uint32_t)user_json.len;
     s->head_len = (uint32_t)head.len;
     char *id = append(append(s->bytes, user_json), head);
     append(id, user_id);
-    s->base.user_id = user_id.at == NULL ? user_id : (leat_slice){id, user_id.len};
+    if (user_id.at != NULL)
+        s->base.user_id_ = id;
+    s->base.user_id_len_ = (uint32_t)user_id.len;
     s->base.client = client;
+    leat_head opened = leat_head_read(leat_session_head(&s->base));
+    leat_slice request_id = leat_request_id_of_head(&opened);
+    s->base.request_id_ = request_id.at;
+    s->base.request_id_len_ = (uint8_t)request_id.len;
     s->base.expires_at = expires_at;
     return &s->base;
 }
@@ -92,7 +120,7 @@ void leat_session_unref(leat_session *session)
         return;
     free((void *)s->base.terms);
     leat_session_plan_free((leat_planned *)s->base.plan);
-    free(s);
+    give(s->pool, s, s->size);
 }
 
 leat_slice leat_session_user(const leat_session *session)
@@ -109,19 +137,28 @@ leat_slice leat_session_head(const leat_session *session)
     return (leat_slice){s->bytes + leat_session_user(session).len, s->head_len};
 }
 
+/* With a zero byte after each text. */
+static size_t grant_size(size_t topic_len, size_t share_len)
+{
+    return offsetof(leat_session_grant, text) + topic_len + share_len + 2;
+}
+
 leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session, leat_slice topic,
                                            leat_slice share, int64_t expires_at)
 {
-    leat_session_grant *g = leat_calloc(1, sizeof(*g) + topic.len + share.len + 2);
+    size_t size = grant_size(topic.len, share.len);
+    leat_session_grant *g = take(leat_loop_pool(lua->core->loop), size);
     g->lua = lua;
     if (session != NULL)
         g->base.session = leat_session_ref(session);
     g->row = g->refresh = g->snapshot = LUA_NOREF;
     g->topic_len = (uint32_t)topic.len;
+    g->pattern = -1;
     char *at = append(g->text, topic) + 1;
     append(at, share);
     if (share.at != NULL)
-        g->base.share = (leat_slice){at, share.len};
+        g->base.share_ = at;
+    g->base.share_len_ = (uint32_t)share.len;
     g->base.expires_at = expires_at;
     leat_vm_hold(lua);
     return g;
@@ -137,7 +174,7 @@ void leat_session_grant_free(leat_grant *grant)
     leat_vm_unref(lua, &g->row);
     leat_vm_unref(lua, &g->refresh);
     leat_vm_unref(lua, &g->snapshot);
-    free(g);
+    give(leat_loop_pool(lua->core->loop), g, grant_size(g->topic_len, g->base.share_len_));
     leat_vm_drop(lua);
 }
 

@@ -19,9 +19,10 @@
 #include "script/task/vm.h"
 #include "wire/head.h"
 
-/* user_id.at == NULL: none; user_json.at == NULL: no user. head: packed. All are copied. */
-leat_session *leat_session_new(uint64_t client, leat_slice user_id, leat_slice user_json,
-                               leat_slice head, int64_t expires_at);
+/* The loop outlives the session; NULL: it may end before the session does. user_id.at == NULL:
+ * none; user_json.at == NULL: no user. head: packed. All are copied. */
+leat_session *leat_session_new(leat_loop *loop, uint64_t client, leat_slice user_id,
+                               leat_slice user_json, leat_slice head, int64_t expires_at);
 /* For a session that nobody else holds yet. */
 void leat_session_make_operator(leat_session *session);
 /* Sets the limits of a session that nobody else holds yet; copied. */
@@ -44,7 +45,8 @@ typedef struct leat_session_grant {
     int refresh;
     int snapshot;
     uint32_t topic_len;
-    char text[]; /* the topic, for log lines; the share */
+    int32_t pattern; /* the number of the topic's entry in the catalog; -1: there is none */
+    char text[];     /* the topic, for log lines; the share */
 } leat_session_grant;
 
 /* Returns owned: a grant whose references are all LUA_NOREF. It holds the session, which may be

@@ -22,8 +22,9 @@
 #include "base/mem.h"
 #include "core/admission.h"
 #include "script/sandbox/sandbox_run.h"
+#include "script/task/report.h"
 #include "script/task/session.h"
-#include "wire/redact.h"
+#include "wire/request_id.h"
 
 enum {
     MAX_SPARE = 64,              /* ended tasks that are kept for the next */
@@ -202,6 +203,9 @@ static void recycle(leat_task *t)
     leat_session_unref(t->session);
     t->session = NULL;
     t->id = 0;
+    t->runnable_ns = t->queued_ns = t->db.waiter.waited_ns = 0;
+    t->times = NULL;
+    t->request_id = t->db.request_id = (leat_slice){NULL, 0};
     memset(&t->work, 0, sizeof(t->work));
     t->verdict = (leat_verdict){.failure.code = LEAT_CODE_OK};
     empty(&t->input.bytes);
@@ -254,8 +258,18 @@ leat_slice leat_task_head(const leat_task *t)
 
 /* --- ending --- */
 
+/* Of a handler that has begun. */
+static void note_time(const leat_task *t)
+{
+    if (t->times == NULL || t->runnable_ns == 0)
+        return;
+    uint64_t began_ns = t->runnable_ns + t->queued_ns;
+    leat_labelled_observe(t->times, (double)(uv_hrtime() - began_ns) / 1e9);
+}
+
 static void answer(leat_task *t)
 {
+    note_time(t);
     set_state(t, LEAT_TASK_ENDED);
     t->kind->answer(t);
     recycle(t);
@@ -270,24 +284,37 @@ void leat_task_answer_call(leat_task *t)
     call->task_ = NULL;
     leat_verdict verdict = t->verdict;
     verdict.written = leat_buf_view(&t->db.written);
+    verdict.queued_ns = t->queued_ns + t->db.waiter.waited_ns;
     t->verdict.session = NULL; /* the asker's now, and so is the grant */
     t->verdict.grant = NULL;
     call->cb(call, &verdict);
 }
 
+static leat_report describe(const leat_task *t)
+{
+    return (leat_report){
+        .handler = t->kind->name,
+        .label = t->kind->label,
+        .name = leat_task_name(t),
+        .head = leat_task_head(t),
+        .counts = t->times,
+        .core = t->lua->core,
+    };
+}
+
 static void on_deadline(leat_deadline *d)
 {
     leat_task *t = LEAT_CONTAINER_OF(d, leat_task, deadline);
-    char name[300];
+    leat_report about = describe(t);
     bool cut_off = leat_db_is_cut_off(&t->db);
     leat_code code = cut_off ? LEAT_CODE_UNAVAILABLE : LEAT_CODE_DEADLINE_EXCEEDED;
-    leat_redact_quote(name, sizeof(name), leat_task_name(t), leat_task_head(t));
-    LEAT_LOG_WARN("script", "deadline passed handler=%s %s=%s code=%s", t->kind->name,
-                  t->kind->label, name, leat_code_name(code));
+    leat_log_about(t->request_id);
+    leat_report_deadline(&about, code);
     leat_task_refusal(t, code, (leat_slice){NULL, 0},
                       cut_off ? leat_admission_retry_ms(t->lua->core) : 0);
     t->verdict.failure.read_failed = true;
     answer(t);
+    leat_log_about((leat_slice){NULL, 0});
 }
 
 void leat_task_cancel(leat_task *t)
@@ -316,32 +343,12 @@ void leat_task_refusal(leat_task *t, leat_code code, leat_slice message, uint32_
 
 /* --- failing --- */
 
-static void log_failure(const leat_task *t, const leat_vm_failure *f)
-{
-    char name[300];
-    char text[4096];
-    leat_redact_quote(name, sizeof(name), leat_task_name(t), leat_task_head(t));
-    if (f->trace.len > 0) {
-        leat_redact_quote(text, sizeof(text), leat_buf_view(&f->trace), leat_task_head(t));
-        LEAT_LOG_ERROR("script", "script failed handler=%s %s=%s%s%s err=%s", t->kind->name,
-                       t->kind->label, name, f->sqlstate[0] != '\0' ? " sqlstate=" : "",
-                       f->sqlstate, text);
-    } else if (f->read_failed) {
-        leat_redact_quote(text, sizeof(text), leat_buf_view(&f->message), leat_task_head(t));
-        /* An operator cannot mend what a client has sent. */
-        leat_log_level level =
-            f->code == LEAT_CODE_BAD_REQUEST ? LEAT_LOG_LEVEL_INFO : LEAT_LOG_LEVEL_WARN;
-        leat_log_write(level, "script", "read failed handler=%s %s=%s code=%s%s%s err=%s",
-                       t->kind->name, t->kind->label, name, leat_code_name(f->code),
-                       f->sqlstate[0] != '\0' ? " sqlstate=" : "", f->sqlstate, text);
-    }
-}
-
 static void fail(leat_task *t, leat_vm_outcome outcome)
 {
     leat_vm_failure f = {.code = LEAT_CODE_INTERNAL};
     leat_vm_examine(t->lua, t->co, outcome, &f);
-    log_failure(t, &f);
+    leat_report about = describe(t);
+    leat_report_failure(&about, &f);
     /* The message of a failure is for the log, and only that of a refusal is for the client. */
     leat_slice message = f.refused ? leat_buf_view(&f.message) : (leat_slice){NULL, 0};
     leat_task_refusal(t, f.code, message, f.retry_after_ms);
@@ -388,7 +395,7 @@ static void begin_wait(leat_task *t)
         leat_task_wake_soon(t, err);
 }
 
-static void resume(leat_task *t, int n_args)
+static void run_on(leat_task *t, int n_args)
 {
     leat_lua *lua = t->lua;
     set_state(t, LEAT_TASK_RUNNING);
@@ -421,6 +428,14 @@ static void resume(leat_task *t, int n_args)
     }
 }
 
+/* What is logged meanwhile, by the script and by those who get its answer, is about the request. */
+static void resume(leat_task *t, int n_args)
+{
+    leat_log_about(t->request_id);
+    run_on(t, n_args);
+    leat_log_about((leat_slice){NULL, 0});
+}
+
 static void begin(leat_task *t)
 {
     if (t->co == NULL)
@@ -436,8 +451,23 @@ static void begin(leat_task *t)
     resume(t, 1);
 }
 
+/* A request of its own, else the one that opened the client's connection. */
+static leat_slice find_request_id(const leat_task *t)
+{
+    leat_slice own = leat_task_given(t, LEAT_TASK_HEAD);
+    if (own.at != NULL) {
+        leat_head head = leat_head_read(own);
+        return leat_request_id_of_head(&head);
+    }
+    return t->session == NULL ? (leat_slice){NULL, 0} : leat_session_request_id(t->session);
+}
+
 void leat_task_start(leat_task *t)
 {
+    t->request_id = find_request_id(t);
+    if (t->lua->core->limits->sql_request_id)
+        t->db.request_id = t->request_id;
+    t->runnable_ns = uv_hrtime();
     set_state(t, LEAT_TASK_RUNNABLE);
 }
 
@@ -446,12 +476,14 @@ void leat_task_decide(leat_task *t)
     set_state(t, LEAT_TASK_DECIDED);
 }
 
-static void begin_or_answer(leat_task *t)
+static void begin_or_answer(leat_task *t, uint64_t now_ns)
 {
-    if (t->state == LEAT_TASK_RUNNABLE)
+    if (t->state == LEAT_TASK_RUNNABLE) {
+        t->queued_ns = now_ns > t->runnable_ns ? now_ns - t->runnable_ns : 0;
         begin(t);
-    else
+    } else {
         answer(t);
+    }
 }
 
 /* False once the tasks have had their share of this turn. A turn may come here several times, as
@@ -473,7 +505,7 @@ static void on_end_of_turn(leat_sweep *s)
     uint64_t began_ns = uv_hrtime();
     leat_vm_hold(lua);
     while (!leat_list_empty(&lua->ready) && has_time(lua, &began_ns))
-        begin_or_answer(LEAT_CONTAINER_OF(leat_list_shift(&lua->ready), leat_task, link));
+        begin_or_answer(LEAT_CONTAINER_OF(leat_list_shift(&lua->ready), leat_task, link), began_ns);
     if (!leat_list_empty(&lua->ready)) {
         leat_sweep_cancel(s); /* a task that has begun may have scheduled it for this turn */
         leat_sweep_schedule_next(lua->core->loop, s);

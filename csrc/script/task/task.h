@@ -4,7 +4,7 @@
  *            fills a task in between leat_task_new and leat_task_start. From then on the task ends
  *            by itself: by its answer, or by leat_task_cancel.
  * Threads    loop thread of the worker.
- * Units      absolute milliseconds on the loop clock.
+ * Units      absolute milliseconds on the loop clock; nanoseconds (_ns), of uv_hrtime.
  * Errors     every failure becomes a verdict.
  *
  * leat_task_state names every situation of a task; set_state (task.c) is the only function that
@@ -109,7 +109,11 @@ struct leat_task {
     const leat_task_kind *kind;
     leat_call *call;       /* of the asker; NULL: nobody wants the answer */
     leat_session *session; /* held; NULL: none */
+    leat_slice request_id; /* of the request that it runs for; at == NULL: none */
+    leat_labelled *times;  /* the counters of its handler; NULL: none are kept */
     uint64_t deadline_ms;
+    uint64_t runnable_ns;   /* since when it is, or was, RUNNABLE; 0: it never was */
+    uint64_t queued_ns;     /* how long it was RUNNABLE */
     leat_deadline deadline; /* armed from the first wait on */
 
     lua_State *co; /* NULL until a handler has run in this task */

@@ -191,9 +191,6 @@ app:method("typing", function(ctx, params)
   app:signal("chat:" .. id, { type = "typing", user_id = ctx.user.id })
 end)
 
--- Any answer tells a page that was asleep that its connection still lives.
-app:method("ping", function() return "pong" end)
-
 -- DEMO ONLY: everybody's name and token, so that the page can ask who you want to be.
 app:route("GET /api/users", function(ctx)
   return {

@@ -38,16 +38,20 @@ local function read_lines(pipe, lines)
 end
 
 --- Starts a program. options: args, env (changes), cwd, input (text for its standard input), pipe (true: its standard
---- input is .stdin, which stays open), extra (a pipe that becomes its descriptor 3), detached.
+--- input is .stdin, which stays open), extra (a stream that becomes its descriptor 3, or a list, from 3 on), detached.
 function M.spawn(path, options)
   local self = setmetatable({ out = {}, err = {} }, Process)
   local stdout, stderr = uv.new_pipe(false), uv.new_pipe(false)
   local stdin = (options.input or options.pipe) and uv.new_pipe(false) or nil
+  local stdio = { stdin, stdout, stderr }
+  for i, stream in ipairs(type(options.extra) == "table" and options.extra or { options.extra }) do
+    stdio[3 + i] = stream
+  end
   local handle, pid = uv.spawn(path, {
     args = options.args,
     env = M.environment(options.env),
     cwd = options.cwd,
-    stdio = { stdin, stdout, stderr, options.extra },
+    stdio = stdio,
     detached = options.detached,
   }, function(code, signal)
     self.code, self.signal = code, signal

@@ -22,6 +22,8 @@ local DEFAULTS = {
   LEAT_DRAIN_MS = "0",
   LEAT_CLOSE_TIMEOUT_MS = "1000",
   LEAT_TOPIC_LINGER_MS = "20",
+  -- The same on every machine. A spec about several workers asks for them.
+  LEAT_WORKERS = "1",
   -- In most specs one user stands for many. pool_share_spec has the real shares.
   LEAT_POOL_CLIENT_PERCENT = "100",
   LEAT_POOL_USER_PERCENT = "100",
@@ -36,13 +38,27 @@ local function read_port(path)
   return tonumber(port)
 end
 
+-- As a service manager starts it: sd_listen_fds(3). The number of the process is known only inside of it.
+local function hand_over(sockets, variables, binary, args)
+  local names = {}
+  for i, socket in ipairs(sockets) do names[i] = socket.name end
+  variables.LISTEN_FDS, variables.LISTEN_FDNAMES = #sockets, table.concat(names, ":")
+  return "/bin/sh", { "-c", 'LISTEN_PID=$$ exec "$0" "$@"', binary, table.unpack(args) }
+end
+
 -- `leat serve` writes its address to a file.
 local function spawn_leat(options, variables)
   local address = os.tmpname()
   os.remove(address)
   local args = { "serve", "--address-file", address }
   for _, arg in ipairs(options.args or {}) do args[#args + 1] = arg end
-  local p = process.spawn(options.binary or env.binary(), { args = args, env = variables, extra = options.gates })
+  local binary, extra = options.binary or env.binary(), options.gates
+  if options.sockets then
+    extra = {}
+    for i, socket in ipairs(options.sockets) do extra[i] = socket.handle end
+    binary, args = hand_over(options.sockets, variables, binary, args)
+  end
+  local p = process.spawn(binary, { args = args, env = variables, extra = extra })
   return p, function()
     local port = read_port(address)
     if port or not p:running() then os.remove(address) end
@@ -69,6 +85,7 @@ end
 
 --- Starts it and waits until it listens.
 --- options: url, app (a path), env (variables), args, binary, gates (the pipe of leat.spec.gates),
+--- sockets (a list of { name, handle }, which the server gets as from a service manager),
 --- program (a command in place of `leat serve`: it finds DATABASE_URL and LISTEN in its environment, and prints
 --- "ready http://ADDRESS:PORT"),
 --- before (a function that is called once it runs, before it listens),

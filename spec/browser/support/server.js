@@ -85,6 +85,15 @@ class Server {
     return `http://${this.#listen}/`;
   }
 
+  /** What the pattern finds in a line of the log; waits for the line. */
+  async logged(pattern) {
+    for (;;) {
+      const found = this.#log.map((line) => pattern.exec(line)).find(Boolean);
+      if (found) return found;
+      await pause(20);
+    }
+  }
+
   /** Runs SQL in one transaction, past the server, and returns what psql printed. */
   sql(text) {
     return psql(this.#database, text);

@@ -19,6 +19,7 @@ type step struct {
 	Do       string
 	URL      string
 	Token    string
+	Ticket   string
 	Protobuf bool
 	Channel  string
 	Method   string
@@ -30,10 +31,11 @@ type step struct {
 }
 
 var (
-	output sync.Mutex
-	lock   sync.Mutex
-	token  string
-	client *centrifuge.Client
+	output  sync.Mutex
+	lock    sync.Mutex
+	token   string
+	tickets = map[string]string{}
+	client  *centrifuge.Client
 )
 
 func tell(on string, what fields) {
@@ -104,12 +106,31 @@ func connect(s step) error {
 	return client.Connect()
 }
 
-func subscribe(channel string) error {
+func setTicket(s step) {
+	lock.Lock()
+	defer lock.Unlock()
+	tickets[s.Channel] = s.Ticket
+}
+
+func currentTicket(e centrifuge.SubscriptionTokenEvent) (string, error) {
+	tell("ticket_asked", fields{"channel": e.Channel})
+	lock.Lock()
+	defer lock.Unlock()
+	return tickets[e.Channel], nil
+}
+
+func subscribe(s step) error {
+	channel := s.Channel
+	config := centrifuge.SubscriptionConfig{
+		MinResubscribeDelay: 50 * time.Millisecond, MaxResubscribeDelay: 500 * time.Millisecond}
+	if s.Ticket != "" {
+		setTicket(s)
+		config.Token, config.GetToken = s.Ticket, currentTicket
+	}
 	if known, ok := client.GetSubscription(channel); ok {
 		return known.Subscribe()
 	}
-	sub, err := client.NewSubscription(channel, centrifuge.SubscriptionConfig{
-		MinResubscribeDelay: 50 * time.Millisecond, MaxResubscribeDelay: 500 * time.Millisecond})
+	sub, err := client.NewSubscription(channel, config)
 	if err != nil {
 		return err
 	}
@@ -159,8 +180,10 @@ func act(s step) error {
 		lock.Lock()
 		defer lock.Unlock()
 		token = s.Token
+	case "ticket":
+		setTicket(s)
 	case "subscribe":
-		return subscribe(s.Channel)
+		return subscribe(s)
 	case "unsubscribe":
 		sub, _ := client.GetSubscription(s.Channel)
 		return sub.Unsubscribe()

@@ -12,6 +12,7 @@ const decode = (data) => (isProtobuf && data?.length ? JSON.parse(new TextDecode
 let client;
 let isProtobuf = false;
 let token;
+const tickets = new Map();
 
 function answer(id, promise, look) {
   promise.then(
@@ -20,10 +21,17 @@ function answer(id, promise, look) {
   );
 }
 
-function follow(channel) {
+function follow(channel, ticket) {
   const known = client.getSubscription(channel);
+  if (ticket) tickets.set(channel, ticket);
   if (known) return known.subscribe();
-  const sub = client.newSubscription(channel, { minResubscribeDelay: 50, maxResubscribeDelay: 500 });
+  const getToken = async () => {
+    tell("ticket_asked", { channel });
+    return tickets.get(channel);
+  };
+  const sub = client.newSubscription(channel, {
+    minResubscribeDelay: 50, maxResubscribeDelay: 500, ...(ticket && { token: ticket, getToken }),
+  });
   sub.on("subscribing", ({ code, reason }) => tell("subscribing", { channel, code, reason }));
   sub.on("subscribed", ({ data, wasRecovering, recovered, streamPosition: at }) => {
     const where = { epoch: at?.epoch, offset: at?.offset };
@@ -60,7 +68,8 @@ const acts = {
     client.connect();
   },
   token: (step) => (token = step.token),
-  subscribe: ({ channel }) => follow(channel),
+  ticket: ({ channel, ticket }) => tickets.set(channel, ticket),
+  subscribe: ({ channel, ticket }) => follow(channel, ticket),
   unsubscribe: ({ channel }) => client.getSubscription(channel).unsubscribe(),
   publish: ({ id, channel, data }) => answer(id, client.publish(channel, encode(data)), () => ({})),
   rpc: ({ id, method, data }) => {

@@ -62,6 +62,7 @@ class Driver:
         self.token = ""
         self.protobuf = False
         self.subs = {}
+        self.tickets = {}
 
     # The SDK gives and takes bytes with protobuf, and values with JSON.
     def decode(self, data):
@@ -87,11 +88,22 @@ class Driver:
     async def set_token(self, step):
         self.token = step["token"]
 
+    async def set_ticket(self, step):
+        self.tickets[step["channel"]] = step["ticket"]
+
+    async def get_ticket(self, channel):
+        tell("ticket_asked", channel=channel)
+        return self.tickets[channel]
+
     async def subscribe(self, step):
         channel = step["channel"]
+        ticket = step.get("ticket", "")
+        if ticket:
+            self.tickets[channel] = ticket
         if channel not in self.subs:
             self.subs[channel] = self.client.new_subscription(
-                channel, events=SubscriptionEvents(self, channel), min_resubscribe_delay=0.05,
+                channel, events=SubscriptionEvents(self, channel), token=ticket,
+                get_token=self.get_ticket if ticket else None, min_resubscribe_delay=0.05,
                 max_resubscribe_delay=0.5)
         await self.subs[channel].subscribe()
 
@@ -120,7 +132,7 @@ class Driver:
     async def act(self, step):
         name = step["do"]
         try:
-            answer = await getattr(self, "set_token" if name == "token" else name)(step)
+            answer = await getattr(self, f"set_{name}" if name in ("token", "ticket") else name)(step)
             if answer is not None:
                 tell("answer", id=step["id"], **answer)
         except ReplyError as error:

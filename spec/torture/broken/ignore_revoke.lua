@@ -1,6 +1,6 @@
 -- No revocation concerns any subscriber: nobody's handler runs again.
 return {
-  symptom = "revoked at .* by a skip",
+  symptom = "revoked at .* by (a skip|an event)",
   edits = {
     {
       func = "concerns",

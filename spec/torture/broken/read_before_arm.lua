@@ -1,6 +1,6 @@
 -- The cursor starts as if it were armed only after the read: what came into the ring during the read is lost.
 return {
-  symptom = "a hole in seq",
+  symptom = "a hole in seq|came to another state|clients came to",
   edits = {
     {
       func = "sub_send_snapshot",

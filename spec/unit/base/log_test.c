@@ -61,7 +61,8 @@ static void drops_lines_below_its_level(void **state)
 
     LEAT_LOG_INFO("x", "no");
     LEAT_LOG_ERROR("x", "yes");
-    leat_log_set_level(log, LEAT_LOG_LEVEL_DEBUG);
+    leat_log_levels levels = leat_log_levels_all(LEAT_LOG_LEVEL_DEBUG);
+    leat_log_set_levels(log, &levels);
     LEAT_LOG_DEBUG("x", "yes");
 
     assert_int_equal(c.lines, 2);
@@ -153,14 +154,70 @@ static void calls_its_sink_for_one_thread_at_a_time(void **state)
 static void parses_level_names(void **state)
 {
     (void)state;
-    leat_log_level level = LEAT_LOG_LEVEL_INFO;
+    leat_log_levels levels;
+    leat_buf text = LEAT_BUF_INIT;
+    static const char *const bad[] = {"",
+                                      "WARN",
+                                      "info,",
+                                      "pg=debug",
+                                      "info,pg",
+                                      "info,pgg=debug",
+                                      "info,pg=loud",
+                                      "info,warn",
+                                      "info pg=",
+                                      ",info",
+                                      "info,pg=debug,pg=warn"};
 
-    assert_int_equal(leat_log_level_parse(&level, "error"), 0);
-    assert_int_equal(level, LEAT_LOG_LEVEL_ERROR);
-    assert_int_equal(leat_log_level_parse(&level, "debug"), 0);
-    assert_int_equal(level, LEAT_LOG_LEVEL_DEBUG);
-    assert_int_equal(leat_log_level_parse(&level, "WARN"), LEAT_EBADMSG);
-    assert_int_equal(level, LEAT_LOG_LEVEL_DEBUG);
+    assert_int_equal(leat_log_levels_parse(&levels, "error"), 0);
+    assert_int_equal(levels.of[LEAT_LOG_OF_pg], LEAT_LOG_LEVEL_ERROR);
+    assert_int_equal(leat_log_levels_parse(&levels, "info,pg=debug,http=warn"), 0);
+    assert_int_equal(levels.of[LEAT_LOG_OF_pg], LEAT_LOG_LEVEL_DEBUG);
+    assert_int_equal(levels.of[LEAT_LOG_OF_http], LEAT_LOG_LEVEL_WARN);
+    assert_int_equal(levels.of[LEAT_LOG_OF_sub], LEAT_LOG_LEVEL_INFO);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(leat_log_levels_parse(&levels, bad[i]), LEAT_EBADMSG);
+    leat_log_levels_write(&levels, &text);
+    leat_buf_char(&text, '\0');
+    assert_string_equal("info,http=warn,pg=debug", text.at);
+    leat_buf_close(&text);
+}
+
+static void writes_what_the_level_of_a_subsystem_lets_through(void **state)
+{
+    (void)state;
+    capture c = {0};
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_WARN, on_line, &c);
+    leat_log_levels levels;
+    assert_int_equal(leat_log_levels_parse(&levels, "warn,pg=debug,http=error"), 0);
+    leat_log_set_levels(log, &levels);
+    leat_log_bind(log);
+
+    LEAT_LOG_DEBUG("pg", "seen");
+    LEAT_LOG_INFO("sub", "hidden");
+    LEAT_LOG_WARN("http", "hidden, too");
+    LEAT_LOG_WARN("sub", "seen, too");
+    LEAT_LOG_ERROR("http", "an error");
+
+    assert_int_equal(3, c.lines);
+    leat_log_bind(NULL);
+    leat_log_free(log);
+}
+
+static void writes_what_is_always_to_be_told(void **state)
+{
+    (void)state;
+    capture c = {0};
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_ERROR, on_line, &c);
+    leat_log_write_always("x", "nobody listens");
+    leat_log_bind(log);
+
+    LEAT_LOG_INFO("x", "hidden");
+    leat_log_write_always("x", "seen n=%d", 7);
+
+    assert_int_equal(c.lines, 1);
+    assert_non_null(strstr(c.last, " INFO x seen n=7"));
+    leat_log_bind(NULL);
+    leat_log_free(log);
 }
 
 typedef struct quoted {
@@ -211,6 +268,8 @@ int main(void)
         cmocka_unit_test(cuts_no_character_in_two),
         cmocka_unit_test(calls_its_sink_for_one_thread_at_a_time),
         cmocka_unit_test(parses_level_names),
+        cmocka_unit_test(writes_what_the_level_of_a_subsystem_lets_through),
+        cmocka_unit_test(writes_what_is_always_to_be_told),
         cmocka_unit_test(quotes_what_needs_it),
     };
     return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);

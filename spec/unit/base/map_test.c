@@ -82,7 +82,7 @@ static void forgets_what_was_removed_and_shrinks(void **state)
     leat_map m;
     leat_map_init(&m);
     item *items = make_items(&m);
-    size_t largest = m.n_buckets_;
+    uint32_t largest = m.n_buckets_;
 
     for (int i = 0; i < MANY; i++) {
         if (i % 1000 != 7)
@@ -178,14 +178,64 @@ static void seeds_each_map_differently(void **state)
     leat_map a, b;
     leat_map_init(&a);
     leat_map_init(&b);
-    item in_a = {0}, in_b = {0};
+    item *in_a = make_items(&a);
+    item *in_b = make_items(&b);
 
-    leat_map_add(&a, &in_a.entry, leat_slice_of("same"));
-    leat_map_add(&b, &in_b.entry, leat_slice_of("same"));
-
-    assert_true(in_a.entry.hash_ != in_b.entry.hash_);
+    assert_true(in_a[0].entry.hash_ != in_b[0].entry.hash_);
     leat_map_close(&a);
     leat_map_close(&b);
+    free(in_a);
+    free(in_b);
+}
+
+/* A map has no table while it has few entries; then it gets one, and keeps it. */
+static void finds_entries_while_they_become_more_and_fewer(void **state)
+{
+    (void)state;
+    static const char names[12][3] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"};
+    leat_map m;
+    leat_map_init(&m);
+    item items[12] = {0};
+
+    for (size_t n = 0; n < 12; n++) {
+        leat_map_add(&m, &items[n].entry, leat_slice_of(names[n]));
+        assert_int_equal(m.n_buckets_ == 0, n < 4);
+        for (size_t i = 0; i < 12; i++)
+            assert_ptr_equal(leat_map_get(&m, leat_slice_of(names[i])),
+                             i <= n ? &items[i].entry : NULL);
+    }
+    for (size_t n = 0; n < 12; n++) {
+        leat_map_remove(&m, &items[n].entry);
+        for (size_t i = 0; i < 12; i++)
+            assert_ptr_equal(leat_map_get(&m, leat_slice_of(names[i])),
+                             i > n ? &items[i].entry : NULL);
+    }
+
+    assert_null(leat_map_next(&m, NULL));
+    leat_map_close(&m);
+}
+
+static void walks_over_a_few(void **state)
+{
+    (void)state;
+    leat_map m;
+    leat_map_init(&m);
+    item items[3] = {0};
+    uint64_t place = 0;
+    leat_map_add(&m, &items[0].entry, leat_slice_of("a"));
+    leat_map_add(&m, &items[1].entry, leat_slice_of("b"));
+    leat_map_add(&m, &items[2].entry, leat_slice_of("c"));
+
+    assert_false(leat_map_walk(&m, &place, 1, count_seen, NULL));
+    for (leat_map_entry *e = leat_map_next(&m, NULL); e != NULL; e = leat_map_next(&m, e))
+        count_seen(NULL, e);
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(items[i].seen, 2);
+    leat_map_remove(&m, &items[1].entry);
+    assert_null(leat_map_get(&m, leat_slice_of("b")));
+    assert_ptr_equal(leat_map_get(&m, leat_slice_of("a")), &items[0].entry);
+    leat_map_close(&m);
 }
 
 int main(void)
@@ -199,6 +249,8 @@ int main(void)
         cmocka_unit_test(walks_on_while_entries_are_removed),
         cmocka_unit_test(walks_in_parts_while_it_grows_and_shrinks),
         cmocka_unit_test(seeds_each_map_differently),
+        cmocka_unit_test(finds_entries_while_they_become_more_and_fewer),
+        cmocka_unit_test(walks_over_a_few),
     };
     return cmocka_run_group_tests_name("base/map", tests, NULL, NULL);
 }

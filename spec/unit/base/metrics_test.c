@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/metrics_text.h"
+
 static char *render(leat_metrics_registry *r)
 {
     leat_buf out = LEAT_BUF_INIT;
@@ -96,6 +98,7 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_pg_cancels_total 0",
         "leat_listener_connected 0",
         "leat_listener_reconnects_total 0",
+        "leat_listener_confirmed_timestamp_seconds 0",
         "leat_handshakes_total{outcome=\"ok\"} 0",
         "leat_handshakes_total{outcome=\"resumed\"} 0",
         "leat_handshakes_total{outcome=\"refused\"} 0",
@@ -107,6 +110,24 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_stale_snapshots_total 0",
         "leat_events_total 0",
         "leat_deliveries_total 0",
+        "leat_early_events_total 0",
+        "leat_mail_bytes 0",
+        "leat_console_requests_total 0",
+        "leat_console_refused_total 0",
+        "leat_console_limited_total 0",
+        "leat_console_streams 0",
+        "leat_errors_total{code=\"bad_request\"} 0",
+        "leat_errors_total{code=\"unauthenticated\"} 0",
+        "leat_errors_total{code=\"forbidden\"} 0",
+        "leat_errors_total{code=\"not_found\"} 0",
+        "leat_errors_total{code=\"already_subscribed\"} 0",
+        "leat_errors_total{code=\"limit\"} 0",
+        "leat_errors_total{code=\"rate_limited\"} 0",
+        "leat_errors_total{code=\"deadline_exceeded\"} 0",
+        "leat_errors_total{code=\"unavailable\"} 0",
+        "leat_errors_total{code=\"too_large\"} 0",
+        "leat_errors_total{code=\"internal\"} 0",
+        "leat_errors_total{code=\"revoked\"} 0",
         "leat_gaps_repaired_total 0",
         "leat_resyncs_total{reason=\"stale\"} 0",
         "leat_resyncs_total{reason=\"history\"} 0",
@@ -214,6 +235,8 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_rate_limited_total{limit=\"bytes\"} 0",
         "leat_rate_limited_total{limit=\"controls\"} 0",
         "leat_rate_limited_total{limit=\"publishes\"} 0",
+        "leat_rate_limited_total{limit=\"requests\"} 0",
+        "leat_rate_limited_total{limit=\"subscribes\"} 0",
         "leat_flooding_clients_closed_total 0",
         "leat_received_bytes 0",
         "leat_large_clients_closed_total 0",
@@ -232,6 +255,7 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_fetch_failures_total{reason=\"other\"} 0",
         "leat_topics_unreadable 0",
         "leat_schema_problems 0",
+        "leat_schema_too_new 0",
     };
     leat_metrics_registry *r = leat_metrics_registry_new();
     leat_metrics_new(r);
@@ -288,6 +312,46 @@ static void counts_observations_into_cumulative_buckets(void **state)
     leat_metrics_registry_free(r);
 }
 
+static void renders_the_histograms_of_one_metric_under_one_head(void **state)
+{
+    (void)state;
+    leat_metrics_registry *r = leat_metrics_registry_new();
+    leat_metrics_observe(leat_metrics_new(r), LEAT_H_STAGE_READ, 0.002);
+
+    char *text = render(r);
+
+    assert_int_equal(count(text, "# TYPE leat_handshake_stage_seconds histogram\n"), 1);
+    assert_has_line(text, "leat_handshake_stage_seconds_bucket{stage=\"read\",le=\"0.0025\"} 1");
+    assert_has_line(text, "leat_handshake_stage_seconds_sum{stage=\"read\"} 0.002000000");
+    assert_has_line(text, "leat_handshake_stage_seconds_count{stage=\"read\"} 1");
+    assert_has_line(text, "leat_handshake_stage_seconds_count{stage=\"arm\"} 0");
+    free(text);
+    leat_metrics_registry_free(r);
+}
+
+static void assert_quantile(double expected, const leat_metrics_counts *counts, double q)
+{
+    double found = leat_metrics_quantile(counts, q);
+    if (fabs(found - expected) > 1e-9)
+        fail_msg("quantile %g: expected %g, found %g", q, expected, found);
+}
+
+static void estimates_quantiles(void **state)
+{
+    (void)state;
+    leat_metrics_counts counts = {.sum_ns = 0};
+    assert_true(leat_metrics_quantile(&counts, 0.5) < 0);
+
+    counts.ranges[3] = 10; /* 0.0005 to 0.001 */
+    assert_quantile(0.00075, &counts, 0.5);
+    assert_quantile(0.001, &counts, 1);
+    counts.ranges[5] = 10; /* 0.0025 to 0.005 */
+    assert_quantile(0.001, &counts, 0.5);
+    assert_quantile(0.00375, &counts, 0.75);
+    counts.ranges[LEAT_METRICS_BOUNDS] = 1000;
+    assert_quantile(10, &counts, 0.99);
+}
+
 static void takes_impossible_durations_for_zero(void **state)
 {
     (void)state;
@@ -312,6 +376,8 @@ int main(void)
         cmocka_unit_test(renders_every_series_even_at_zero),
         cmocka_unit_test(explains_each_metric_once),
         cmocka_unit_test(counts_observations_into_cumulative_buckets),
+        cmocka_unit_test(renders_the_histograms_of_one_metric_under_one_head),
+        cmocka_unit_test(estimates_quantiles),
         cmocka_unit_test(takes_impossible_durations_for_zero),
     };
     return cmocka_run_group_tests_name("base/metrics", tests, NULL, NULL);

@@ -127,6 +127,19 @@ static void is_let_go_when_the_server_drains(void **state)
     assert_true(core_fixture_was_sent(f, "retry_after_ms="));
 }
 
+enum { NEVER_MS = 1000000000 };
+
+static void expires_while_the_server_drains(void **state)
+{
+    core_fixture *f = *state;
+    core_fixture_reach(f, SUB_LIVE);
+    f->session.expires_at = 1; /* in 1970 */
+    leat_client_drain_all(&f->core, f->now_ms + NEVER_MS);
+    core_fixture_wait(f, 10);
+    core_fixture_expect_close(f, LEAT_CLOSE_IDENTITY);
+    f->session.expires_at = 0;
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, core_fixture_open, core_fixture_close)
 
 int main(void)
@@ -139,6 +152,7 @@ int main(void)
         TEST(is_closed_when_it_does_not_read),
         TEST(is_closed_when_its_answers_pile_up),
         TEST(is_let_go_when_the_server_drains),
+        TEST(expires_while_the_server_drains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,8 @@ int core_fixture_open(void **state)
                       .max_subscriptions_per_user = 10,
                       .max_handshakes_per_user = 10},
         .max_handshakes = 10,
+        .retry_after_min_ms = 100,
+        .retry_after_max_ms = 20000,
         .first_message_timeout_ms = 600000,
         .idle_timeout_ms = 600000,
         .max_inflight = 4,
@@ -117,7 +119,7 @@ static void open_client(core_fixture *f, leat_transport transport, const leat_co
 {
     f->conn = (leat_conn){.reading = true};
     f->n_sessions++;
-    leat_opening opening = {.conn = &f->conn};
+    leat_opening opening = {.conn = &f->conn, .window_bits = f->window_bits};
     f->client = leat_client_new(&f->core, &opening, transport, codec, &f->session);
 }
 
@@ -134,9 +136,16 @@ void core_fixture_connect_with(core_fixture *f, const leat_codec *codec)
 static void write_message(leat_buf *out, const char *json)
 {
     size_t len = strlen(json);
-    assert_in_range(len, 0, 125);
-    char head[] = {(char)0x81, (char)(0x80 | len), 0, 0, 0, 0}; /* masked with zeros */
-    leat_buf_slice(out, (leat_slice){head, sizeof(head)});
+    assert_in_range(len, 0, UINT16_MAX);
+    leat_buf_char(out, (char)0x81);
+    if (len < 126) {
+        leat_buf_char(out, (char)(0x80 | len));
+    } else {
+        leat_buf_char(out, (char)(0x80 | 126));
+        leat_buf_char(out, (char)(len >> 8));
+        leat_buf_char(out, (char)len);
+    }
+    leat_buf_append(out, "\0\0\0\0", 4); /* masked with zeros */
     leat_buf_text(out, json);
 }
 

@@ -87,6 +87,7 @@ typedef struct core_fixture {
     uint64_t wait_ms;    /* how long the pool says that a handshake waits */
     uint64_t now_ms;
     leat_conn conn;
+    uint8_t window_bits; /* of the clients to come: they take compressed messages; 0: they do not */
     leat_client *client; /* NULL once it has gone */
 } core_fixture;
 

@@ -75,6 +75,18 @@ uint64_t leat_conn_progress_ms(const leat_conn *c)
     return c->progress_ms;
 }
 
+leat_address_slot *leat_conn_address(const leat_conn *c)
+{
+    (void)c;
+    return NULL;
+}
+
+uint64_t leat_address_limit_use(leat_address_slot *slot, leat_address_use use, uint64_t now_ms)
+{
+    (void)slot, (void)use, (void)now_ms;
+    return 0;
+}
+
 const char *leat_conn_remote(const leat_conn *c)
 {
     (void)c;
@@ -130,10 +142,10 @@ leat_event *leat_hub_news_take_event(leat_hub_news *news)
     return news->event.event;
 }
 
-int leat_hub_link_open(leat_hub_link **out, leat_mailbox *hub, size_t max_bytes, uv_loop_t *uv,
-                       leat_hub_link_cb cb, void *arg)
+int leat_hub_link_open(leat_hub_link **out, leat_mailbox *hub, size_t max_bytes, leat_loop *loop,
+                       leat_metrics *metrics, leat_hub_link_cb cb, void *arg)
 {
-    (void)hub, (void)max_bytes, (void)uv, (void)cb, (void)arg;
+    (void)hub, (void)max_bytes, (void)loop, (void)metrics, (void)cb, (void)arg;
     *out = NULL;
     return 0;
 }
@@ -178,6 +190,17 @@ void leat_read_cancel(leat_read *r)
 {
     leat_list_unlink(&r->link);
     free(r);
+}
+
+leat_positions *leat_positions_new(leat_pg_pool *pool, leat_loop *loop)
+{
+    (void)pool, (void)loop;
+    return NULL;
+}
+
+void leat_positions_free(leat_positions *p)
+{
+    (void)p;
 }
 
 leat_history *leat_history_new(leat_pg_pool *pool)
@@ -322,6 +345,12 @@ static void cancel(leat_call *call)
     call->task_ = NULL;
 }
 
+static leat_labelled *pattern_counts(leat_script *s, leat_slice topic)
+{
+    (void)s, (void)topic;
+    return NULL;
+}
+
 static bool has_event_hook(leat_script *s, leat_slice topic)
 {
     (void)s, (void)topic;
@@ -358,6 +387,7 @@ static const leat_script_ops ops = {
     .method = publish,
     .connect = connect_handler,
     .has_event_hook = has_event_hook,
+    .pattern_counts = pattern_counts,
     .cancel = cancel,
     .session_ref = session_ref,
     .session_unref = session_unref,
@@ -377,7 +407,8 @@ static void answer_call(core_fixture *f, const leat_verdict *v)
 void core_fixture_allow(core_fixture *f)
 {
     leat_grant *grant = leat_calloc(1, sizeof(*grant));
-    grant->share = leat_slice_of(f->share);
+    grant->share_ = f->share;
+    grant->share_len_ = (uint32_t)leat_slice_of(f->share).len;
     f->n_grants++;
     answer_call(f, &(leat_verdict){.grant = grant});
 }

@@ -35,6 +35,7 @@ static struct {
     leat_deadline_cb on_deadline;
     uint64_t at_ms;
     leat_pg_waiter *waiter; /* waiting, or NULL */
+    leat_position_ask *ask; /* likewise */
     size_t n_leased;
     size_t n_committed;
     leat_pg_query *queries[8];
@@ -61,6 +62,14 @@ leat_random *leat_loop_random(leat_loop *l)
     (void)l;
     static leat_random random;
     return &random;
+}
+
+static leat_pool *pool;
+
+leat_pool *leat_loop_pool(leat_loop *l)
+{
+    (void)l;
+    return pool;
 }
 
 void leat_deadline_init(leat_deadline *d)
@@ -184,6 +193,45 @@ const char *leat_pg_result_sqlstate(const leat_pg_result *r)
     (void)r;
     return "57P03";
 }
+
+const char *leat_pg_result_message(const leat_pg_result *r)
+{
+    (void)r;
+    return "not now";
+}
+
+void leat_position_ask_init(leat_position_ask *a)
+{
+    a->cb_ = NULL;
+}
+
+void leat_positions_ask(leat_positions *p, leat_position_ask *a, leat_slice topic,
+                        uint64_t deadline_ms, leat_position_cb cb)
+{
+    (void)p;
+    assert_true(leat_slice_is(topic, "t"));
+    assert_int_equal(DEADLINE, deadline_ms);
+    seen.ask = a;
+    a->cb_ = cb;
+}
+
+void leat_positions_cancel(leat_position_ask *a)
+{
+    if (seen.ask == a)
+        seen.ask = NULL;
+}
+
+static void tell_position(leat_position_answer answer)
+{
+    leat_position_ask *a = seen.ask;
+    assert_non_null(a);
+    seen.ask = NULL;
+    a->cb_(a, &answer);
+}
+
+static const leat_position_answer told = {
+    .reason = "", .sqlstate = "", .at = {.epoch = {"epoch", 5}, .seq = 17, .revoked = 17}};
+static const leat_position_answer lost = {.err = LEAT_EPG_LOST, .reason = "lost", .sqlstate = ""};
 
 static void lease(void)
 {
@@ -411,8 +459,7 @@ static void reads_the_position_of_a_later_snapshot_that_reads_nothing(void **sta
     w->ring.head = 2; /* behind what the client has */
     begin(w, LEAT_READ_LATER);
     tell(&seen.snapshot, fine);
-    lease();
-    reply(0);
+    tell_position(told);
 
     expect_end(LEAT_CODE_OK, false);
     assert_int_equal(17, seen.last.snapshot.position.seq);
@@ -424,13 +471,11 @@ static void reads_the_position_alone_if_the_ring_does_not_know_it(void **state)
     w->grant.has_refresh = false;
     begin(w, LEAT_READ_FIRST);
     tell(&seen.snapshot, fine);
-    lease();
-    assert_int_equal(1, seen.n_queries); /* no BEGIN */
-    reply(0);
+    assert_null(seen.waiter); /* it asks together with others */
+    tell_position(told);
 
     expect_end(LEAT_CODE_OK, false);
     assert_int_equal(17, seen.last.snapshot.position.seq);
-    assert_int_equal(0, seen.n_leased); /* no COMMIT */
 }
 
 static void composes_again_if_the_position_cannot_be_read(void **state)
@@ -439,30 +484,46 @@ static void composes_again_if_the_position_cannot_be_read(void **state)
     w->grant.has_refresh = false;
     begin(w, LEAT_READ_FIRST);
     tell(&seen.snapshot, fine);
-    lease();
-    reply(LEAT_EPG_LOST);
+    tell_position(lost);
+    assert_int_equal(1, seen.n_unread);
     pass_time();
     tell(&seen.snapshot, fine);
-    lease();
-    reply(0);
+    tell_position(told);
 
     expect_end(LEAT_CODE_OK, false);
+}
+
+/* As for every read that gets no connection: the caller is to come back later. */
+static void ends_if_there_is_no_connection_for_the_position(void **state)
+{
+    world *w = *state;
+    leat_position_answer refused = lost;
+    refused.refused = true;
+    w->grant.has_refresh = false;
+    begin(w, LEAT_READ_FIRST);
+    tell(&seen.snapshot, fine);
+    tell_position(refused);
+
+    expect_end(LEAT_CODE_UNAVAILABLE, false);
+    assert_int_equal(1000, seen.last.failure.retry_after_ms);
+    assert_int_equal(0, seen.n_unread);
 }
 
 static void leaves_nothing_if_a_snapshot_without_a_refresh_is_cancelled(void **state)
 {
     world *w = *state;
     w->grant.has_refresh = false;
-    for (int step = 0; step < 5; step++) {
+    for (int step = 0; step < 4; step++) {
         begin(w, LEAT_READ_FIRST);
         if (step == 1 || step == 2)
             want();
-        if (step > 2)
-            tell(&seen.snapshot, fine);
-        if (step == 2 || step == 4)
+        if (step == 2)
             lease();
+        if (step == 3)
+            tell(&seen.snapshot, fine);
         leat_read_cancel(w->read);
         assert_null(seen.waiter);
+        assert_null(seen.ask);
         assert_int_equal(0, seen.n_leased);
     }
     assert_int_equal(0, seen.n_ended);
@@ -630,6 +691,7 @@ int main(void)
         TEST(reads_the_position_of_a_later_snapshot_that_reads_nothing),
         TEST(reads_the_position_alone_if_the_ring_does_not_know_it),
         TEST(composes_again_if_the_position_cannot_be_read),
+        TEST(ends_if_there_is_no_connection_for_the_position),
         TEST(leaves_nothing_if_a_snapshot_without_a_refresh_is_cancelled),
         TEST(gives_a_refresh_half_of_the_time),
         TEST(falls_back_where_the_refresh_cannot_read),
@@ -642,5 +704,8 @@ int main(void)
         TEST(does_not_wait_for_a_pool_that_is_full),
         TEST(leaves_nothing_wherever_it_is_cancelled),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    pool = leat_pool_new(1);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    leat_pool_free(pool); /* every read was freed */
+    return failed;
 }

@@ -161,7 +161,7 @@ static void is_renumbered_by_another_epoch_after_a_restart(void **state)
 
 static size_t count(const leat_ring *r)
 {
-    return r->count_;
+    return leat_ring_count(r);
 }
 
 /* All rings together: what is silent longest goes first. */

@@ -111,7 +111,10 @@ static void join_for(waiter *me, int64_t least_seq)
         .need = me->need,
         .deadline_ms = leat_loop_now(me->world->loop) + TIMEOUT_MS,
     };
-    leat_share_join(&me->wait, &me->world->shares, &ask, on_shared);
+    if (leat_share_is_for_all(&ask))
+        leat_share_join(&me->wait, &me->world->shares, &ask, on_shared);
+    else
+        leat_share_alone(&me->wait, &me->world->ring, &ask, on_shared);
 }
 
 static void on_shared(leat_share_wait *w, const leat_read_outcome *o)
@@ -123,6 +126,12 @@ static void on_shared(leat_share_wait *w, const leat_read_outcome *o)
         return;
     me->joins_again = false;
     join_for(me, 0);
+}
+
+static void set_share(leat_grant *g, const char *key)
+{
+    g->share_ = key;
+    g->share_len_ = (uint32_t)leat_slice_of(key).len;
 }
 
 static int set_up(void **state)
@@ -144,7 +153,7 @@ static int set_up(void **state)
         leat_share_wait_init(&w->waiters[i].wait);
         w->waiters[i].world = w;
         w->waiters[i].wait.data = &w->waiters[i];
-        w->waiters[i].grant.share = leat_slice_of("key");
+        set_share(&w->waiters[i].grant, "key");
     }
     *state = w;
     return 0;
@@ -427,7 +436,7 @@ static void snapshots_at_hand_are_bounded(void **state)
     memset(json, '1', sizeof(json));
     leat_read_outcome large = good;
     large.snapshot.json = (leat_slice){json, sizeof(json)};
-    w->waiters[1].grant.share = leat_slice_of("another");
+    set_share(&w->waiters[1].grant, "another");
     join(w, 0);
     answer(large);
     join(w, 1);
@@ -441,7 +450,7 @@ static void snapshots_at_hand_are_bounded(void **state)
 static void a_read_without_a_key_is_its_waiters_own(void **state)
 {
     world *w = *state;
-    w->waiters[0].grant.share = (leat_slice){NULL, 0};
+    set_share(&w->waiters[0].grant, NULL);
     join(w, 0);
     answer(good);
     assert_int_equal(1, w->waiters[0].n_served);

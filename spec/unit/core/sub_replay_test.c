@@ -32,7 +32,7 @@ static void stops_while_there_is_no_room(void **state)
 static void begin_fan_out(core_fixture *f)
 {
     leat_topic *t = core_fixture_topic(f);
-    t->runs_ = leat_runs_new(&t->ring); /* a topic makes it if it has several cursors */
+    t->flow_->runs = leat_runs_new(&t->ring); /* a topic makes it if it has several cursors */
 }
 
 static void takes_a_run_of_events(void **state)
@@ -69,6 +69,25 @@ static void takes_single_events_where_a_run_does_not_fit(void **state)
 
     assert_int_equal(2, f->conn.n_shared);
     assert_int_equal(13, core_fixture_sub(f)->cursor.next_seq);
+}
+
+/* It stays as long as the event does. */
+static void makes_the_ring_hold_the_compressed_form_of_an_event(void **state)
+{
+    core_fixture *f = *state;
+    f->core.net.deflate = leat_deflate_new(6, 1);
+    f->window_bits = 15;
+    core_fixture_reach(f, SUB_LIVE);
+
+    core_fixture_event(f, LEAT_EVENT_DATA, 11, "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]");
+
+    const leat_event *e = leat_ring_event(&core_fixture_topic(f)->ring, 11);
+    const leat_event *twin = leat_event_in_form(e, LEAT_FORM_COMPRESSED);
+    assert_non_null(twin);
+    assert_ptr_not_equal(e, twin);
+    assert_int_equal(leat_event_bytes(e) + leat_event_bytes(twin),
+                     core_fixture_metric(f, LEAT_M_RING_BYTES));
+    leat_deflate_free(f->core.net.deflate);
 }
 
 static void takes_from_the_outbox_what_the_ring_lacks(void **state)
@@ -278,6 +297,7 @@ int main(void)
         TEST(stops_while_there_is_no_room),
         TEST(takes_a_run_of_events),
         TEST(takes_single_events_where_a_run_does_not_fit),
+        TEST(makes_the_ring_hold_the_compressed_form_of_an_event),
         TEST(takes_from_the_outbox_what_the_ring_lacks),
         TEST(is_owed_a_snapshot_where_the_outbox_does_not_lead_on),
         TEST(takes_nothing_from_the_outbox_that_has_not_passed_the_hook),

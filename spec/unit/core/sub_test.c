@@ -164,6 +164,21 @@ static void ends_its_stream(void **state)
     assert_true(f->conn.finished);
 }
 
+static void asks_again_also_while_the_server_drains(void **state)
+{
+    core_fixture *f = *state;
+    begin_stream(f, 1); /* in 1970 */
+    leat_client_drain_all(&f->core, f->now_ms + 1000000000);
+    core_fixture_snapshot(f, "e", 10, LEAT_NEVER_REVOKED);
+    core_fixture_expect_state(f, SUB_LIVE);
+
+    core_fixture_wait(f, 10);
+
+    core_fixture_expect_state(f, SUB_REAUTHORIZING);
+    core_fixture_refuse(f, LEAT_CODE_FORBIDDEN, false);
+    assert_true(f->conn.finished);
+}
+
 static void asks_again_when_the_grant_of_its_stream_expires(void **state)
 {
     core_fixture *f = *state;
@@ -277,6 +292,7 @@ int main(void)
         TEST(tells_the_scripts_why_not),
         TEST(ends_its_stream),
         TEST(asks_again_when_the_grant_of_its_stream_expires),
+        TEST(asks_again_also_while_the_server_drains),
         TEST(takes_no_impossible_position),
         TEST(passes_signals_to_those_who_are_current),
         TEST(is_shown_history_while_it_has_the_right),

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -28,12 +29,14 @@ static struct {
     size_t n_pushed;              /* to the hook */
     const leat_run *runs[N_SUBS]; /* what the cursors were offered, one each */
     size_t n_moved;
-    bool hooked; /* the scripts have a hook */
+    bool blocked; /* the cursors' owners take no event */
+    bool hooked;  /* the scripts have a hook */
     bool hook_waits;
     bool hook_is_full;
     leat_event *in_hook;
     bool shares_forgotten;
     bool disarmed;
+    leat_labelled *counts; /* of the topic's pattern */
 } seen;
 
 void leat_hub_link_arm(leat_hub_link *l, leat_topic_life topic)
@@ -63,9 +66,9 @@ static void on_armed(leat_cursor *c)
 
 static void on_events(leat_cursor *c)
 {
-    seen.runs[seen.n_moved++ % N_SUBS] = leat_topic_run(c->topic, c->next_seq);
-    while (leat_ring_event(&c->topic->ring, c->next_seq) != NULL)
-        c->next_seq++;
+    seen.runs[seen.n_moved++ % N_SUBS] = leat_topic_run(c->topic, c->next_seq, NULL);
+    while (!seen.blocked && leat_ring_event(&c->topic->ring, c->next_seq) != NULL)
+        leat_topic_given(c->topic, c->next_seq++);
 }
 
 static void on_signal(leat_cursor *c, leat_event *e)
@@ -94,6 +97,14 @@ static const leat_cursor_handler cursors = {
     .resyncs = on_resync,
     .renumbered = on_renumbered,
 };
+
+/* ---- The scripts. ---- */
+
+static leat_labelled *pattern_counts(leat_script *s, leat_slice topic)
+{
+    (void)s, (void)topic;
+    return seen.counts;
+}
 
 /* ---- What belongs to a topic: snapshots, the outbox and the hook, which lets all events pass.
  * ----
@@ -160,6 +171,11 @@ void leat_hook_push(leat_hook *h, leat_event *e)
     h->handler->passed(h, e);
 }
 
+void leat_hook_scripts_changed(leat_hook *h)
+{
+    (void)h;
+}
+
 void leat_hook_stop(leat_hook *h)
 {
     (void)h;
@@ -171,6 +187,7 @@ typedef struct world {
     leat_limits limits;
     leat_metrics_registry *registry;
     leat_core core;
+    leat_script script;
     leat_topic *topic;
     leat_cursor cursors[N_SUBS];
 } world;
@@ -190,6 +207,10 @@ static int set_up(void **state)
     w->core.confirmed = true;
     w->core.metrics = leat_metrics_new(w->registry);
     w->core.cursors = &cursors;
+    static const leat_script_ops ops = {.pattern_counts = pattern_counts};
+    w->script.ops = &ops;
+    w->core.script = &w->script;
+    seen.counts = leat_labelled_pattern(w->core.metrics, leat_slice_of("t"));
     leat_map_init(&w->core.topics);
     leat_map_init(&w->core.epochs);
     w->topic = leat_topic_get(&w->core, leat_slice_of("t"));
@@ -436,11 +457,12 @@ static void gives_signals_behind_what_is_in_the_hook(void **state)
     world *w = *state;
     arm(w);
     position(w, "e", 0);
+    (void)leat_topic_shares(w->topic); /* makes its flow, as an event in the hook would */
     seen.hook_waits = true;
     signal_all(w);
     assert_int_equal(0, seen.n_signals);
 
-    w->topic->hook.handler->passed(&w->topic->hook, seen.in_hook);
+    w->topic->flow_->hook.handler->passed(&w->topic->flow_->hook, seen.in_hook);
 
     assert_int_equal(N_SUBS, seen.n_signals);
     expect_ring(w->topic, 1, 0);
@@ -513,7 +535,7 @@ static void restarts_behind_an_event_whose_hook_failed(void **state)
     position(w, "e", 3);
     event(w, 4);
 
-    w->topic->hook.handler->failed(&w->topic->hook, 5);
+    w->topic->flow_->hook.handler->failed(&w->topic->flow_->hook, 5);
     event(w, 6);
 
     expect_ring(w->topic, 6, 6);
@@ -593,7 +615,7 @@ static void shares_a_run_of_several_events(void **state)
     assert_non_null(seen.runs[0]);
     for (int i = 1; i < N_SUBS; i++)
         assert_ptr_equal(seen.runs[0], seen.runs[i]);
-    assert_null(w->topic->runs_);
+    assert_null(w->topic->flow_->runs);
 }
 
 static void has_no_run_for_a_single_event(void **state)
@@ -616,15 +638,16 @@ static void drops_its_runs_when_the_ring_restarts(void **state)
     position(w, "e", 0);
     event(w, 1);
     event(w, 2);
-    w->topic->runs_ = leat_runs_new(&w->topic->ring); /* as in the middle of a long fan-out */
-    assert_non_null(leat_topic_run(w->topic, 1));
+    /* As in the middle of a long fan-out. */
+    w->topic->flow_->runs = leat_runs_new(&w->topic->ring);
+    assert_non_null(leat_topic_run(w->topic, 1, NULL));
 
     leat_topic_on_reset(&w->core, life(w), LEAT_RESET_EPOCH);
     position(w, "f", 0);
     event(w, 1);
     event(w, 2);
 
-    assert_null(leat_topic_run(w->topic, 1));
+    assert_null(leat_topic_run(w->topic, 1, NULL));
 }
 
 /* More cursors than one part of a fan-out tells, and all of them go before the next part. */
@@ -645,13 +668,28 @@ static void keeps_no_runs_when_all_cursors_go_in_a_long_fan_out(void **state)
                             leat_v1_event(LEAT_EVENT_DATA, of_many.name, seq, leat_slice_of("1")));
     turn(w);
     assert_in_range(seen.n_moved, 1, MANY - 1);
-    assert_non_null(t->runs_);
+    assert_non_null(t->flow_->runs);
 
     for (int i = 0; i < MANY; i++)
         leat_topic_detach(&many[i]);
 
-    assert_null(t->runs_);
+    assert_null(t->flow_->runs);
     free(many);
+}
+
+static void is_small_until_something_happens(void **state)
+{
+    world *w = *state;
+    arm(w);
+    position(w, "e", 7);
+    assert_in_range(sizeof(leat_topic), 1, 168);
+    assert_null(w->topic->flow_);
+    assert_null(w->topic->ring.store_);
+
+    event(w, 8);
+
+    assert_non_null(w->topic->flow_);
+    assert_int_equal(1, leat_ring_count(&w->topic->ring));
 }
 
 static void leaves_after_its_last_subscription_has_lingered(void **state)
@@ -668,6 +706,135 @@ static void leaves_after_its_last_subscription_has_lingered(void **state)
 
     assert_true(seen.disarmed);
     assert_int_equal(1, w->core.topics.count);
+}
+
+/* ---- How long events took. ---- */
+
+static void event_of_time(world *w, int64_t seq, int64_t seconds_ago)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    leat_event *e = make_event(seq, 10);
+    leat_event_set_at(e, ((int64_t)now.tv_sec - seconds_ago) * 1000000);
+    leat_topic_on_event(&w->core, w->topic->ring.life.generation, e);
+}
+
+/* At seq 1, and every cursor waits for what follows. */
+static void stand_at_one(world *w)
+{
+    arm(w);
+    position(w, "e", 1);
+    for (int i = 0; i < N_SUBS; i++)
+        w->cursors[i].next_seq = 2;
+}
+
+static int64_t n_timed(const world *w)
+{
+    leat_metrics_counts counts;
+    int64_t n = 0;
+    leat_metrics_count(w->registry, LEAT_H_COMMIT_TO_CLIENT, &counts);
+    for (size_t i = 0; i <= LEAT_METRICS_BOUNDS; i++)
+        n += counts.ranges[i];
+    return n;
+}
+
+static void notes_once_how_long_an_event_took(void **state)
+{
+    world *w = *state;
+    leat_metrics_counts counts;
+    stand_at_one(w);
+
+    event_of_time(w, 2, 7);
+    event_of_time(w, 3, 3);
+    turn(w);
+    event_of_time(w, 4, 1);
+    turn(w);
+
+    leat_metrics_count(w->registry, LEAT_H_COMMIT_TO_CLIENT, &counts);
+    assert_int_equal(3, n_timed(w));
+    assert_true(counts.sum_ns >= INT64_C(11000000000) && counts.sum_ns < INT64_C(14000000000));
+    assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_EARLY_EVENTS));
+}
+
+static void notes_no_time_of_what_nobody_took(void **state)
+{
+    world *w = *state;
+    stand_at_one(w);
+    seen.blocked = true;
+    event_of_time(w, 2, 100);
+    turn(w);
+    assert_int_equal(0, n_timed(w));
+
+    seen.blocked = false; /* they take both events in the next fan-out */
+    event_of_time(w, 3, 1);
+    turn(w);
+
+    assert_int_equal(1, n_timed(w));
+}
+
+static void notes_no_time_of_what_came_without_a_cursor(void **state)
+{
+    world *w = *state;
+    stand_at_one(w);
+    for (int i = 0; i < N_SUBS; i++)
+        leat_topic_detach(&w->cursors[i]);
+    event_of_time(w, 2, 100);
+    turn(w);
+    for (int i = 0; i < N_SUBS; i++)
+        leat_topic_attach(w->topic, &w->cursors[i]);
+
+    event_of_time(w, 3, 1);
+    turn(w);
+
+    assert_int_equal(1, n_timed(w));
+}
+
+static void notes_no_time_of_what_has_none(void **state)
+{
+    world *w = *state;
+    stand_at_one(w);
+
+    event(w, 2);
+    turn(w);
+
+    assert_int_equal(0, n_timed(w));
+}
+
+/* The clock of Postgres is ahead. */
+static void takes_an_event_of_the_future_for_one_of_now(void **state)
+{
+    world *w = *state;
+    leat_metrics_counts counts;
+    stand_at_one(w);
+
+    event_of_time(w, 2, -100);
+    turn(w);
+
+    leat_metrics_count(w->registry, LEAT_H_COMMIT_TO_CLIENT, &counts);
+    assert_int_equal(1, counts.ranges[0]);
+    assert_int_equal(0, counts.sum_ns);
+    assert_int_equal(1, leat_metrics_get(w->core.metrics, LEAT_M_EARLY_EVENTS));
+}
+
+/* ---- Its pattern. ---- */
+
+static void counts_for_its_pattern_and_for_another_one_after_a_reload(void **state)
+{
+    world *w = *state;
+    leat_labelled_sums sums[2];
+    stand_at_one(w);
+    event(w, 2);
+    seen.counts = leat_labelled_pattern(w->core.metrics, leat_slice_of("other"));
+
+    leat_topic_scripts_changed(w->topic);
+
+    assert_int_equal(2, leat_labelled_sum(w->registry, LEAT_LABELLED_PATTERN, sums, 2));
+    assert_string_equal("pattern=\"t\"", sums[0].label);
+    assert_int_equal(1, sums[0].values[LEAT_L_EVENTS]);
+    assert_int_equal(0, sums[0].values[LEAT_L_TOPICS]);
+    assert_int_equal(0, sums[0].values[LEAT_L_SUBSCRIPTIONS]);
+    assert_int_equal(1, sums[1].values[LEAT_L_TOPICS]);
+    assert_int_equal(N_SUBS, sums[1].values[LEAT_L_SUBSCRIPTIONS]);
 }
 
 int main(void)
@@ -697,7 +864,14 @@ int main(void)
         TEST(has_no_run_for_a_single_event),
         TEST(drops_its_runs_when_the_ring_restarts),
         TEST(keeps_no_runs_when_all_cursors_go_in_a_long_fan_out),
+        TEST(is_small_until_something_happens),
         TEST(leaves_after_its_last_subscription_has_lingered),
+        TEST(notes_once_how_long_an_event_took),
+        TEST(notes_no_time_of_what_nobody_took),
+        TEST(notes_no_time_of_what_came_without_a_cursor),
+        TEST(notes_no_time_of_what_has_none),
+        TEST(takes_an_event_of_the_future_for_one_of_now),
+        TEST(counts_for_its_pattern_and_for_another_one_after_a_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

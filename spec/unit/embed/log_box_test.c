@@ -38,7 +38,8 @@ static struct world *make(leat_log_fn fn)
     w->lines.inbox = &w->box;
     w->lines.on_log = fn;
     w->lines.arg = w;
-    w->log = log_box_open(&w->lines, LEAT_LOG_LEVEL_INFO);
+    leat_log_levels levels = leat_log_levels_all(LEAT_LOG_LEVEL_INFO);
+    w->log = log_box_open(&w->lines, &levels);
     leat_log_bind(w->log);
     return w;
 }

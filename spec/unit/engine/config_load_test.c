@@ -1,4 +1,5 @@
 /* config, config_load: sources, precedence, and messages. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,7 +88,7 @@ static void test_defaults_without_any_source(void **state)
     assert_int_equal(w->config.limits.control_timeout_ms, 5000);
     assert_int_equal(w->config.limits.retention_s, 86400);
     assert_int_equal(w->config.max_header_bytes, 16384);
-    assert_int_equal(w->config.level, LEAT_LOG_LEVEL_INFO);
+    assert_int_equal(w->config.levels.of[0], LEAT_LOG_LEVEL_INFO);
     assert_null(w->config.file);
     leat_config_free(&w->config);
 }
@@ -313,21 +314,26 @@ static void test_messages_name_key_value_and_expectation(void **state)
 {
     struct world *w = *state;
     static const struct refusal cases[] = {
-        {"return { workers = 'two' }", "workers = \"two\": expected an integer from 1 to 64"},
-        {"return { workers = 0 }", "workers = 0: expected an integer from 1 to 64"},
-        {"return { workers = -1 }", "workers = -1: expected an integer from 1 to 64"},
-        {"return { workers = 65 }", "workers = 65: expected an integer from 1 to 64"},
-        {"return { workers = 1.5 }", "workers = 1.5: expected an integer from 1 to 64"},
-        {"return { workers = true }", "workers = true: expected an integer from 1 to 64"},
+        {"return { workers = 'two' }",
+         "workers = \"two\": expected \"auto\" or an integer from 1 to 64"},
+        {"return { workers = 0 }", "workers = 0: expected \"auto\" or an integer from 1 to 64"},
+        {"return { workers = -1 }", "workers = -1: expected \"auto\" or an integer from 1 to 64"},
+        {"return { workers = 65 }", "workers = 65: expected \"auto\" or an integer from 1 to 64"},
+        {"return { workers = 1.5 }", "workers = 1.5: expected \"auto\" or an integer from 1 to 64"},
+        {"return { workers = true }",
+         "workers = true: expected \"auto\" or an integer from 1 to 64"},
         {"return { listen = 8080 }", "listen = 8080: expected a string \"ADDRESS:PORT\""},
         {"return { listen = 'localhost' }",
          "listen = \"localhost\": expected a string \"ADDRESS:PORT\""},
         {"return { log_level = 'loud' }", "log_level = \"loud\": expected \"debug\", \"info\""},
         {"return { allowed_origins = 'https://example.org/' }",
          "allowed_origins = \"https://example.org/\": expected a string of origins like"},
-        {"return { channel = 'leat' }", "unknown key channel = \"leat\""},
+        {"return { channel = 'leat' }", "unknown key channel = \"leat\": expected one of the keys"},
         {"return { app = function() end }", "expected a string (a path)"},
-        {"return { wokers = 2 }", "unknown key wokers = 2"},
+        {"return { wokers = 2 }",
+         "unknown key wokers = 2: expected workers, or another of the keys"},
+        {"return { database_url = 'potgresql://u:secret@h/d' }",
+         "database_url = (not shown): expected a URL like \"postgresql://USER@HOST/DATABASE\""},
         {"return { retention = 5 }", "retention = 5: expected a table"},
         {"return { retention = { days = 1 } }", "unknown key retention.days = 1"},
         {"return { workers = ", "leat.lua"},
@@ -350,8 +356,15 @@ static void test_messages_name_the_variable(void **state)
         variables[0][1] = bad[i];
         assert_int_equal(load(w, (leat_config_sources){0}), LEAT_ECONFIG);
         assert_message(w, "environment variable LEAT_WORKERS: workers = ");
-        assert_message(w, "expected an integer from 1 to 64");
+        assert_message(w, "expected \"auto\" or an integer from 1 to 64");
     }
+}
+
+static size_t usual_workers(void)
+{
+    cpu_set_t cores;
+    assert_int_equal(sched_getaffinity(0, sizeof(cores), &cores), 0);
+    return CPU_COUNT(&cores) < 10 ? (size_t)CPU_COUNT(&cores) : 10;
 }
 
 static void test_empty_variable_is_not_set(void **state)
@@ -362,8 +375,42 @@ static void test_empty_variable_is_not_set(void **state)
 
     assert_int_equal(load(w, (leat_config_sources){0}), 0);
 
+    assert_int_equal(w->config.workers, usual_workers());
+    leat_config_free(&w->config);
+}
+
+static void test_workers_are_as_many_as_cores(void **state)
+{
+    struct world *w = *state;
+    variables[0][0] = "LEAT_WORKERS";
+    variables[0][1] = "auto";
+
+    assert_int_equal(load(w, (leat_config_sources){0}), 0);
+    assert_int_equal(w->config.workers, usual_workers());
+    leat_config_free(&w->config);
+
+    assert_int_equal(load(w, (leat_config_sources){.embedded = true}), 0);
     assert_int_equal(w->config.workers, 1);
     leat_config_free(&w->config);
+
+    variables[0][0] = "LEAT_POOL_SIZE";
+    variables[0][1] = "1";
+    assert_int_equal(load(w, (leat_config_sources){0}), 0);
+    assert_int_equal(w->config.workers, 1);
+    leat_config_free(&w->config);
+}
+
+static void test_workers_share_the_pool(void **state)
+{
+    (void)state;
+    leat_config config = {.workers = 3, .pool_size = 10};
+    assert_int_equal(leat_config_pool_size(&config, 0), 4);
+    assert_int_equal(leat_config_pool_size(&config, 1), 3);
+    assert_int_equal(leat_config_pool_size(&config, 2), 3);
+    assert_int_equal(leat_config_pool_sizes(&config), 10);
+    config.pool_size = 2;
+    assert_int_equal(leat_config_pool_size(&config, 2), 1);
+    assert_int_equal(leat_config_pool_sizes(&config), 3);
 }
 
 static void test_missing_file_that_was_named(void **state)
@@ -408,6 +455,8 @@ int main(void)
         TEST(test_messages_name_key_value_and_expectation),
         TEST(test_messages_name_the_variable),
         TEST(test_empty_variable_is_not_set),
+        TEST(test_workers_are_as_many_as_cores),
+        TEST(test_workers_share_the_pool),
         TEST(test_missing_file_that_was_named),
         TEST(test_files_needed_for_serving),
     };

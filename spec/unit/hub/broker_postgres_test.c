@@ -18,6 +18,7 @@
 static struct {
     int n_up, n_down, n_announced, n_refused, n_closed;
     int64_t last_seq;
+    const char *trouble;
 } seen;
 
 static const leat_pg_listener_handler *listener;
@@ -117,6 +118,12 @@ static void on_down(void *arg)
     seen.n_down++;
 }
 
+static void on_trouble(void *arg, const char *why)
+{
+    (void)arg;
+    seen.trouble = why;
+}
+
 static void on_announce(void *arg, const leat_announcement *a)
 {
     (void)arg;
@@ -136,7 +143,7 @@ static void on_closed(void *arg)
     seen.n_closed++;
 }
 
-static const leat_broker_handler handler = {on_up, on_down, on_announce, on_refused};
+static const leat_broker_handler handler = {on_up, on_down, on_trouble, on_announce, on_refused};
 static leat_metrics_registry *registry;
 static leat_metrics *metrics;
 
@@ -252,10 +259,12 @@ static void ignores_all_until_it_is_given_a_key(void **state)
 static void trusts_no_key_across_a_lost_connection(void **state)
 {
     connect_with_key(*state);
+    listener->on_trouble(listener_arg, "lost");
     listener->on_down(listener_arg, LEAT_EPG_LOST);
     listener->on_up(listener_arg);
     listener->on_notify(listener_arg, "good", 42);
     assert_int_equal(1, seen.n_down);
+    assert_string_equal("lost", seen.trouble);
     assert_int_equal(0, seen.n_announced);
 }
 

@@ -77,6 +77,7 @@ static const char *const same[] = {"00000001", "aaaaaaaa", KEY,  "F1", "kept",
 static leat_hub hub;
 static leat_limits limits;
 static leat_broker broker = {.trust = trust};
+static leat_metrics_registry *registry;
 
 static int set_up(void **state)
 {
@@ -88,6 +89,9 @@ static int set_up(void **state)
     limits = (leat_limits){.control_timeout_ms = 100};
     hub.limits = &limits;
     hub.broker = &broker;
+    hub.schema_version = 12;
+    registry = leat_metrics_registry_new();
+    hub.metrics = leat_metrics_new(registry);
     leat_list_init(&hub.workers);
     assert_int_equal(0, hub_health_init(&hub.health));
     hub_attend_init(&hub);
@@ -101,13 +105,22 @@ static int tear_down(void **state)
     assert_null(running_job.job);
     assert_null(hub.attend.deadline.cb_);
     hub_health_close(&hub.health);
+    leat_metrics_registry_free(registry);
     free(hub.fingerprint);
     return 0;
+}
+
+/* The schema is asked for first. */
+static void answer_schema(const char *version, const char *oldest_server)
+{
+    const char *const row[] = {version, oldest_server};
+    fake_job_answer(1, 2, row);
 }
 
 static void answer_with(size_t column, const char *value)
 {
     const char *values[COLUMNS];
+    answer_schema("12", "9");
     memcpy(values, same, sizeof(values));
     if (column < COLUMNS)
         values[column] = value;
@@ -146,10 +159,11 @@ static void tells_what_it_knows_when_it_asks_again(void **state)
     become_ready();
     hub_attend_check(&hub);
     clock_fire(&hub.attend.deadline);
+    answer_schema("12", "9");
     assert_string_equal("F1", running_job.params[0]);
     assert_string_equal("aaaaaaaa", running_job.params[1]);
     assert_string_equal("[]", running_job.params[2]);
-    answer_with(COLUMNS, NULL);
+    fake_job_answer(1, COLUMNS, same);
     assert_int_equal(0, seen.n_resets + seen.n_confirmed + seen.n_probes + seen.n_compared);
 }
 
@@ -173,6 +187,7 @@ static void keeps_the_newest_entry_that_it_is_told(void **state)
     const char *values[] = {"00000001", "aaaaaaaa",   KEY, "F1", "kept",
                             "t",        "aaaaaaaa-e", "7", "8",  "f"};
     hub_attend_start(&hub);
+    answer_schema("12", "9");
     fake_job_answer(1, COLUMNS, values);
     assert_int_equal(7, hub.anchors.newest.seq);
     assert_int_equal(8, hub.anchors.newest.at);
@@ -201,6 +216,7 @@ static void asks_again_after_a_failure(void **state)
 {
     (void)state;
     hub_attend_start(&hub);
+    fake_job_fail(LEAT_EPG_LOST, ""); /* the schema's version; attend says why it fails */
     fake_job_fail(LEAT_EPG_LOST, "");
     assert_int_equal(HUB_UNCONFIRMED, hub.phase);
     leat_buf reason = LEAT_BUF_INIT;
@@ -261,6 +277,33 @@ static void is_unconfirmed_when_a_read_says_so(void **state)
     assert_int_equal(1, seen.n_compared);
 }
 
+/* Whatever the hub was before, it delivers nothing then. */
+static void is_unconfirmed_while_the_schema_needs_a_newer_server(void **state)
+{
+    (void)state;
+    become_ready();
+    hub_attend_check(&hub);
+    for (int i = 0; i < 2; i++) {
+        clock_fire(&hub.attend.deadline);
+        answer_schema("13", "13");
+        assert_int_equal(HUB_UNCONFIRMED, hub.phase);
+        assert_null(running_job.job);
+    }
+    clock_fire(&hub.attend.deadline);
+    fake_job_fail(LEAT_EPG_LOST, "");
+    assert_int_equal(HUB_UNCONFIRMED, hub.phase);
+    assert_null(running_job.job); /* as far as is known */
+    clock_fire(&hub.attend.deadline);
+    answer_schema("12", "9");
+    hub.schema_too_new = true; /* somebody else has asked while attend was called */
+    fake_job_answer(1, COLUMNS, same);
+    assert_int_equal(HUB_UNCONFIRMED, hub.phase);
+    clock_fire(&hub.attend.deadline);
+    answer_with(COLUMNS, NULL);
+    assert_int_equal(HUB_READY, hub.phase);
+    assert_int_equal(1, seen.n_compared);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -274,6 +317,7 @@ int main(void)
         TEST(believes_no_answer_that_is_not_whole),
         TEST(asks_at_most_once_a_second),
         TEST(is_unconfirmed_when_a_read_says_so),
+        TEST(is_unconfirmed_while_the_schema_needs_a_newer_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

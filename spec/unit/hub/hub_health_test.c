@@ -51,6 +51,16 @@ static void is_well_when_it_is_ready(void **state)
     expect(LEAT_HUB_HISTORY, "");
 }
 
+static void tells_why_the_listener_is_down(void **state)
+{
+    (void)state;
+    hub_health_set_trouble(&health, LEAT_HUB_LISTENER, "too many connections");
+    expect(LEAT_HUB_LISTENER, "down: too many connections");
+    hub_health_set_trouble(&health, LEAT_HUB_LISTENER, NULL);
+    hub_health_set_phase(&health, HUB_UNCONFIRMED);
+    expect(LEAT_HUB_LISTENER, "");
+}
+
 static void tells_what_is_wrong_until_it_is_well_again(void **state)
 {
     (void)state;
@@ -68,6 +78,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(is_not_well_at_first),
         TEST(is_well_when_it_is_ready),
+        TEST(tells_why_the_listener_is_down),
         TEST(tells_what_is_wrong_until_it_is_well_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,9 +68,9 @@ bool leat_line_await_room(leat_line *l)
 typedef struct world {
     leat_metrics_registry *registry;
     leat_hub hub;
-    hub_topic topic;
     hub_worker worker;
     hub_interest *interest;
+    hub_topic topic;
 } world;
 
 static int set_up(void **state)
@@ -79,8 +79,10 @@ static int set_up(void **state)
     memset(&seen, 0, sizeof(seen));
     w->registry = leat_metrics_registry_new();
     w->hub.metrics = leat_metrics_new(w->registry);
+    w->hub.memory = leat_pool_new(1);
     w->topic.hub = &w->hub;
-    w->topic.entry.key = leat_slice_of("t");
+    w->topic.entry.key_ = "t";
+    w->topic.entry.key_len_ = 1;
     w->topic.at.seq = LEAT_HUB_UNKNOWN;
     leat_list_init(&w->topic.interests);
     leat_list_init(&w->worker.interests);
@@ -94,6 +96,7 @@ static int tear_down(void **state)
 {
     world *w = *state;
     hub_interest_free(w->interest);
+    leat_pool_free(w->hub.memory);
     assert_int_equal(0, w->worker.kept.bytes);
     assert_true(leat_list_empty(&w->topic.interests));
     assert_true(leat_list_empty(&w->worker.interests));

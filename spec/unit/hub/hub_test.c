@@ -19,6 +19,7 @@
 #include "hub/hub_topic.h"
 #include "hub/hub_trim.h"
 #include "hub/hub_want.h"
+#include "loop/loop_thread.h"
 
 static struct {
     int pool_fails;
@@ -168,15 +169,22 @@ static int set_up(void **state)
     return 0;
 }
 
-static int start_and_free(void)
+/* Returns what leat_hub_start did. Without a thread, the loop runs when it is ended. */
+static int live(bool starts, bool has_thread)
 {
     leat_limits limits = {0};
-    leat_hub_options options = {.limits = &limits, .metrics = leat_metrics_registry_new()};
+    leat_loop_thread *thread;
+    assert_int_equal(0, leat_loop_thread_new(&thread));
+    leat_hub_options options = {.limits = &limits,
+                                .metrics = leat_metrics_registry_new(),
+                                .loop = leat_loop_thread_loop(thread)};
     leat_hub *h;
     assert_int_equal(0, leat_hub_new(&h, &options));
-    int err = leat_hub_start(h);
-    if (err == 0)
-        leat_hub_stop(h);
+    int err = starts ? leat_hub_start(h) : 0;
+    if (has_thread)
+        assert_int_equal(0, leat_loop_thread_start(thread, "hub", NULL, NULL, NULL));
+    leat_hub_stop(h);
+    leat_loop_thread_end(thread);
     leat_hub_free(h);
     leat_metrics_registry_free(options.metrics);
     assert_int_equal(0, parts.n_pools);
@@ -187,32 +195,28 @@ static int start_and_free(void)
 static void test_starts_and_ends(void **state)
 {
     (void)state;
-    assert_int_equal(0, start_and_free());
+    assert_int_equal(0, live(true, true));
 }
 
 static void test_leaves_nothing_without_a_pool(void **state)
 {
     (void)state;
     parts.pool_fails = UV_EMFILE;
-    assert_int_equal(UV_EMFILE, start_and_free());
+    assert_int_equal(UV_EMFILE, live(true, false));
 }
 
 static void test_leaves_nothing_without_a_broker(void **state)
 {
     (void)state;
     parts.broker_fails = UV_EMFILE;
-    assert_int_equal(UV_EMFILE, start_and_free());
+    assert_int_equal(UV_EMFILE, live(true, false));
 }
 
 static void test_need_not_be_started(void **state)
 {
     (void)state;
-    leat_limits limits = {0};
-    leat_hub_options options = {.limits = &limits, .metrics = leat_metrics_registry_new()};
-    leat_hub *h;
-    assert_int_equal(0, leat_hub_new(&h, &options));
-    leat_hub_free(h);
-    leat_metrics_registry_free(options.metrics);
+    assert_int_equal(0, live(false, false));
+    assert_int_equal(0, live(false, true));
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, set_up)

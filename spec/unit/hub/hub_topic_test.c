@@ -149,6 +149,8 @@ static int set_up(void **state)
     w->limits.max_event_bytes = 100;
     strcpy(w->hub.timeline, "00000001");
     leat_map_init(&w->hub.topics);
+    leat_map_init(&w->hub.epochs);
+    w->hub.memory = leat_pool_new(1);
     hub_want_init(&w->hub, NULL);
     leat_list_init(&w->worker.interests);
     hub_topic_arm(&w->hub, &w->worker, life(1));
@@ -162,6 +164,9 @@ static int tear_down(void **state)
     hub_topic_disarm(&w->hub, &w->worker, life(1));
     assert_int_equal(0, w->hub.topics.count);
     leat_map_close(&w->hub.topics);
+    assert_int_equal(0, w->hub.epochs.count);
+    leat_map_close(&w->hub.epochs);
+    leat_pool_free(w->hub.memory);
     leat_metrics_registry_free(w->registry);
     free(w);
     return 0;
@@ -583,7 +588,7 @@ static void test_waits_within_its_bytes(void **state)
     position(w, "00000001-a", 0);
     for (int64_t seq = 2; seq <= 100; seq++)
         announce(w, "a", seq, true);
-    assert_in_range(topic_of(w)->pending.bytes, 1, 1000);
+    assert_in_range(topic_of(w)->waiting->pending.bytes, 1, 1000);
     answer(w, "00000001-a", 1, 100);
     assert_given(1, 100);
 }

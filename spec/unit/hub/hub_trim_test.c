@@ -69,7 +69,7 @@ static void answer(leat_trimmed done, int err)
 {
     leat_trim_cb cb = running;
     running = NULL;
-    cb(&hub.trim, &done, err, "-");
+    cb(&hub.trim, &done, err, "lost");
 }
 
 static void trims_nothing_before_the_hub_is_ready(void **state)
@@ -100,6 +100,19 @@ static void goes_on_soon_after_a_full_batch(void **state)
     assert_int_equal(20, clock_after);
 }
 
+/* A busy database: the batches take longer, and so do the pauses. */
+static void takes_a_fifth_of_the_time(void **state)
+{
+    (void)state;
+    static const uint64_t pauses[][2] = {{5, 20}, {30, 120}, {90, 360}, {1000, 500}};
+    for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
+        clock_fire(&hub.trim_deadline);
+        clock_now += pauses[i][0];
+        answer((leat_trimmed){.events = 1000, .full = true}, 0);
+        assert_int_equal(pauses[i][1], clock_after);
+    }
+}
+
 static void goes_on_soon_while_events_wait_to_be_looked_at(void **state)
 {
     (void)state;
@@ -123,6 +136,7 @@ int main(void)
         TEST(trims_nothing_before_the_hub_is_ready),
         TEST(counts_what_it_has_deleted),
         TEST(goes_on_soon_after_a_full_batch),
+        TEST(takes_a_fifth_of_the_time),
         TEST(goes_on_soon_while_events_wait_to_be_looked_at),
         TEST(tries_again_after_the_interval),
     };

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "hub/hub_worker.h"
 #include "wire/leat_v1.h"
 
@@ -18,6 +19,8 @@ enum { MAX_BYTES = 1000 };
 typedef struct world {
     uv_loop_t uv;
     leat_loop *loop;
+    leat_metrics_registry *registry;
+    leat_metrics *metrics;
     leat_line line;
     hub_worker *worker;
     size_t n_mails;
@@ -44,9 +47,11 @@ static int set_up(void **state)
     world *w = leat_calloc(1, sizeof(*w));
     assert_int_equal(0, uv_loop_init(&w->uv));
     assert_int_equal(0, leat_loop_new(&w->loop, &w->uv));
-    leat_line_init(&w->line, NULL, MAX_BYTES);
+    leat_line_init(&w->line, NULL, NULL, MAX_BYTES);
     assert_int_equal(0, leat_mailbox_new(&w->line.worker, &w->uv, on_mail, w));
-    w->worker = hub_worker_new(w->loop, &w->line, 0, NULL);
+    w->registry = leat_metrics_registry_new();
+    w->metrics = leat_metrics_new(w->registry);
+    w->worker = hub_worker_new(w->loop, &w->line, 0, w->metrics);
     *state = w;
     return 0;
 }
@@ -58,6 +63,7 @@ static int tear_down(void **state)
     turn(w);
     assert_int_equal(LEAT_HUB_CLOSED, w->last->news[w->last->n - 1].kind);
     leat_hub_mail_free(w->last);
+    leat_metrics_registry_free(w->registry);
     leat_mailbox_close(w->line.worker, NULL, NULL);
     leat_loop_close(w->loop, NULL, NULL);
     uv_run(&w->uv, UV_RUN_DEFAULT);

@@ -58,11 +58,17 @@ static void free_box(struct receiver *r)
     assert_int_equal(uv_loop_close(&r->uv), 0);
 }
 
-static bool post(leat_mailbox *box, int sender, int number)
+static struct letter *write_letter(int sender, int number)
 {
     struct letter *l = leat_calloc(1, sizeof(*l));
     l->sender = sender;
     l->number = number;
+    return l;
+}
+
+static bool post(leat_mailbox *box, int sender, int number)
+{
+    struct letter *l = write_letter(sender, number);
     bool taken = leat_mailbox_post(box, &l->mail);
     if (!taken)
         free(l);
@@ -116,6 +122,31 @@ static void the_receiver_may_close_it_half_way(void **state)
     uv_run(&r.uv, UV_RUN_DEFAULT);
 
     assert_int_equal(r.total, 10);
+    free_box(&r);
+}
+
+/* The loop need not be woken, so it would not sleep in between. */
+static void delivers_in_the_turn_in_which_the_loop_itself_posts(void **state)
+{
+    (void)state;
+    struct receiver r;
+    open_box(&r);
+    leat_loop *loop;
+    assert_int_equal(leat_loop_new(&loop, &r.uv), 0);
+    for (int i = 0; i < 10; i++)
+        assert_true(leat_mailbox_post_here(r.box, loop, &write_letter(0, i)->mail));
+    assert_int_equal(r.total, 0);
+
+    uv_run(&r.uv, UV_RUN_NOWAIT);
+
+    assert_int_equal(r.total, 10);
+    assert_true(leat_mailbox_post_here(r.box, loop, &write_letter(0, 10)->mail));
+    leat_mailbox_close(r.box, on_closed, &r);
+    assert_int_equal(r.total, 11);
+    struct letter refused;
+    assert_false(leat_mailbox_post_here(r.box, loop, &refused.mail));
+    leat_loop_close(loop, NULL, NULL);
+    uv_run(&r.uv, UV_RUN_DEFAULT);
     free_box(&r);
 }
 
@@ -182,6 +213,7 @@ static void what_post_accepted_is_delivered_though_it_closes_meanwhile(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(delivers_in_the_turn_in_which_the_loop_itself_posts),
         cmocka_unit_test(delivers_on_the_loop_in_order),
         cmocka_unit_test(closing_delivers_what_was_posted_and_refuses_the_rest),
         cmocka_unit_test(the_receiver_may_close_it_half_way),

@@ -13,6 +13,8 @@
 #include "base/container_of.h"
 #include "base/mem.h"
 
+enum { CROWD = 100 };
+
 typedef struct end {
     leat_watch watch;
     struct fixture *f;
@@ -149,6 +151,75 @@ static void skips_what_was_closed_in_this_turn(void **state)
     close(f->b.ours), close(f->b.far);
 }
 
+static void on_ready_takes_its_time(leat_watch *w, unsigned ready)
+{
+    on_ready(w, ready);
+    for (uint64_t end_ns = uv_hrtime() + 1000000; uv_hrtime() < end_ns;)
+        continue;
+}
+
+static int calls_of(const end *crowd)
+{
+    int calls = 0;
+    for (int i = 0; i < CROWD; i++)
+        calls += crowd[i].calls;
+    return calls;
+}
+
+/* All are ready all the time, and each takes as long as a turn has for all. */
+static void serves_a_crowd_in_turns(void **state)
+{
+    struct fixture *f = *state;
+    end crowd[CROWD];
+    for (int i = 0; i < CROWD; i++)
+        open_end(f, &crowd[i], LEAT_WATCH_WRITABLE, on_ready_takes_its_time);
+
+    for (int turns = 1; turns <= CROWD; turns++) {
+        turn(f);
+        assert_int_equal(calls_of(crowd), turns);
+    }
+
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(crowd[i].calls, 1);
+        close_end(&crowd[i]);
+    }
+}
+
+static void skips_what_was_closed_while_it_waited_for_its_turn(void **state)
+{
+    struct fixture *f = *state;
+    end crowd[CROWD];
+    for (int i = 0; i < CROWD; i++)
+        open_end(f, &crowd[i], LEAT_WATCH_WRITABLE, on_ready_takes_its_time);
+
+    turn(f);
+    for (int i = 0; i < CROWD; i++)
+        close_end(&crowd[i]);
+    open_end(f, &f->a, LEAT_WATCH_WRITABLE, on_ready);
+    turn(f);
+
+    assert_int_equal(calls_of(crowd), 1);
+    assert_int_equal(f->a.calls, 1);
+    close_end(&f->a);
+}
+
+static void serves_each_once_a_turn(void **state)
+{
+    struct fixture *f = *state;
+    end crowd[CROWD];
+    for (int i = 0; i < CROWD; i++)
+        open_end(f, &crowd[i], LEAT_WATCH_WRITABLE, on_ready);
+
+    for (int turns = 1; turns <= 10; turns++) {
+        turn(f);
+        for (int i = 0; i < CROWD; i++)
+            assert_in_range(crowd[i].calls, 0, turns);
+    }
+
+    for (int i = 0; i < CROWD; i++)
+        close_end(&crowd[i]);
+}
+
 static void keeps_the_loop_alive_while_there_is_a_watch(void **state)
 {
     struct fixture *f = *state;
@@ -178,6 +249,9 @@ int main(void)
         TEST(tells_it_again_while_it_is_so),
         TEST(is_silent_without_events_even_if_the_far_end_is_gone),
         TEST(skips_what_was_closed_in_this_turn),
+        TEST(serves_a_crowd_in_turns),
+        TEST(skips_what_was_closed_while_it_waited_for_its_turn),
+        TEST(serves_each_once_a_turn),
         TEST(keeps_the_loop_alive_while_there_is_a_watch),
         TEST(refuses_what_cannot_be_polled),
     };

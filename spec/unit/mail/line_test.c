@@ -11,7 +11,7 @@
 static int set_up(void **state)
 {
     leat_line *l = calloc(1, sizeof(*l));
-    leat_line_init(l, NULL, 100);
+    leat_line_init(l, NULL, NULL, 100);
     *state = l;
     return 0;
 }

@@ -67,7 +67,8 @@ static void is_dropped_by_a_closed_mailbox(void **state)
     leat_mailbox_close(box, NULL, NULL);
     uv_run(&uv, UV_RUN_DEFAULT);
 
-    leat_worker_mail_post(box, leat_worker_mail_new(LEAT_WORKER_ROOM, &line));
+    leat_line_init(&line, box, NULL, 0);
+    leat_worker_mail_post(leat_worker_mail_new(LEAT_WORKER_ROOM, &line));
 
     leat_mailbox_free(box);
     assert_int_equal(0, uv_loop_close(&uv));

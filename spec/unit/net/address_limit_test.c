@@ -113,6 +113,74 @@ static void bounds_their_rate(void **state)
     leat_address_limit_free(l);
 }
 
+static unsigned used(leat_address_slot *slot, leat_address_use use, uint64_t now_ms, unsigned tries)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < tries; i++)
+        n += leat_address_limit_use(slot, use, now_ms) == 0;
+    return n;
+}
+
+static void bounds_what_they_ask_for(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {
+        .connections = 10,
+        .local_connections = 20,
+        .opening = {100, 100},
+        .uses = {[LEAT_ADDRESS_REQUEST] = {10, 3}, [LEAT_ADDRESS_SUBSCRIBE] = {2, 5}},
+    };
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    leat_address_slot *a, *same, *other, *local;
+    enter(l, "192.0.2.1", 1000, &a);
+    enter(l, "192.0.2.1", 1000, &same);
+    enter(l, "192.0.2.2", 1000, &other);
+    enter(l, "127.0.0.1", 1000, &local);
+
+    assert_int_equal(used(a, LEAT_ADDRESS_REQUEST, 1000, 2), 2);
+    assert_int_equal(used(same, LEAT_ADDRESS_REQUEST, 1000, 9), 1);
+    assert_int_equal(leat_address_limit_use(a, LEAT_ADDRESS_REQUEST, 1000), 100);
+    assert_int_equal(used(a, LEAT_ADDRESS_REQUEST, 1100, 9), 1);
+    assert_int_equal(used(a, LEAT_ADDRESS_SUBSCRIBE, 1100, 9), 5);
+    assert_int_equal(used(other, LEAT_ADDRESS_REQUEST, 1100, 9), 3);
+    assert_int_equal(used(local, LEAT_ADDRESS_REQUEST, 1100, 9), 9); /* it may be many peers */
+
+    leat_address_limit_leave(a);
+    leat_address_limit_leave(same);
+    leat_address_limit_leave(other);
+    leat_address_limit_leave(local);
+    enter(l, "192.0.2.1", 1100, &a); /* who leaves and comes back is remembered */
+    assert_int_equal(used(a, LEAT_ADDRESS_SUBSCRIBE, 1100, 9), 0);
+    leat_address_limit_leave(a);
+    leat_address_limit_free(l);
+}
+
+static void bounds_their_failed_attempts(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {
+        .connections = 10, .opening = {100, 100}, .failing = {1, 3}};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    leat_address_slot *slot, *other;
+    assert_int_equal(enter(l, "192.0.2.1", 1000, &slot), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "192.0.2.2", 1000, &other), LEAT_ADDRESS_OK);
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(leat_address_limit_wait_ms(slot, 1000), 0);
+        leat_address_limit_charge_failure(slot, 1000);
+    }
+    leat_address_limit_leave(slot);
+
+    assert_int_equal(let_in(l, "192.0.2.9", 1500, 1), 1); /* forgets nobody who still has to wait */
+    assert_int_equal(enter(l, "192.0.2.1", 1500, &slot), LEAT_ADDRESS_OK);
+    assert_int_equal(leat_address_limit_wait_ms(slot, 1500), 500);
+    assert_int_equal(leat_address_limit_wait_ms(slot, 2000), 0);
+    assert_int_equal(leat_address_limit_wait_ms(other, 1500), 0);
+    leat_address_limit_leave(slot);
+    leat_address_limit_leave(other);
+    leat_address_limit_free(l);
+}
+
 static void a_flood_costs_a_hundred_openings(void **state)
 {
     (void)state;
@@ -191,6 +259,8 @@ int main(void)
         cmocka_unit_test(gives_this_machine_a_number_of_its_own),
         cmocka_unit_test(takes_a_64_network_of_ipv6_for_one),
         cmocka_unit_test(bounds_their_rate),
+        cmocka_unit_test(bounds_what_they_ask_for),
+        cmocka_unit_test(bounds_their_failed_attempts),
         cmocka_unit_test(a_flood_costs_a_hundred_openings),
         cmocka_unit_test(forgets_who_has_gone),
         cmocka_unit_test(is_shared_by_threads),

@@ -400,7 +400,7 @@ static void refuses_a_descriptor_that_cannot_be_polled(void **state)
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     leat_conn *c = NULL;
 
-    int err = leat_conn_new(&c, f->loop, f->metrics, fd, &(struct sockaddr_storage){0});
+    int err = leat_conn_new(&c, &f->net, fd, &(struct sockaddr_storage){0});
 
     assert_true(err < 0);
     assert_null(c);

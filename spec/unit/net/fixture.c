@@ -49,6 +49,7 @@ int fixture_setup(void **state)
     assert_int_equal(leat_loop_new(&f->loop, &f->uv), 0);
     f->registry = leat_metrics_registry_new();
     f->metrics = leat_metrics_new(f->registry);
+    f->net = (leat_net){.loop = f->loop, .metrics = f->metrics};
     *state = f;
     return 0;
 }
@@ -99,7 +100,7 @@ fixture_pair *fixture_connect(fixture *f, int buffer)
     struct sockaddr_storage far = {0};
     connect_sockets(&ours, &p->peer, buffer, &far);
     p->f = f;
-    assert_int_equal(leat_conn_new(&p->conn, f->loop, f->metrics, ours, &far), 0);
+    assert_int_equal(leat_conn_new(&p->conn, &f->net, ours, &far), 0);
     leat_conn_set_handler(p->conn, &handler, p);
     return p;
 }

@@ -33,6 +33,7 @@ typedef struct fixture {
     leat_loop *loop;
     leat_metrics_registry *registry;
     leat_metrics *metrics;
+    leat_net net;
 } fixture;
 
 int fixture_setup(void **state);

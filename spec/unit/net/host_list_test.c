@@ -2,8 +2,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -92,13 +95,48 @@ static void a_star_is_any(void **state)
     assert_true(has("example.org, *", "x y"));
 }
 
-static void knows_names_that_the_internet_cannot_have(void **state)
+static bool is_own(const char *host)
+{
+    return leat_host_list_is_own(leat_slice_of(host));
+}
+
+static bool is_local(const char *host)
+{
+    return leat_host_list_is_local(leat_slice_of(host));
+}
+
+static void knows_the_name_of_this_machine(void **state)
 {
     (void)state;
-    static const char *const local[] = {
-        "",          "localhost",     "LOCALHOST:8080", "a.localhost", "a.b.localhost:1",
-        "127.0.0.1", "10.0.0.5:8080", "[::1]",          "[::1]:8080",  "192.0.2.1",
-        "leat",      "leat:8080",     "localhost.",
+    char own[256], text[300];
+    assert_int_equal(gethostname(own, sizeof(own)), 0);
+    assert_true(is_own(own));
+    snprintf(text, sizeof(text), "%s.:8080", own);
+    assert_true(is_own(text));
+    snprintf(text, sizeof(text), "%sx", own);
+    assert_false(is_own(text));
+    snprintf(text, sizeof(text), "%s.evil.example", own);
+    assert_false(is_own(text));
+}
+
+static void knows_whose_names_can_be_had_by_others(void **state)
+{
+    (void)state;
+    static const char *const own[] = {
+        "",
+        "localhost",
+        "LOCALHOST:8080",
+        "a.localhost",
+        "a.b.localhost:1",
+        "127.0.0.1",
+        "10.0.0.5:8080",
+        "[::1]",
+        "[::1]:8080",
+        "192.0.2.1",
+        "localhost.",
+        "127.0.0.1.",
+        "[::ffff:127.0.0.1]",
+        "localhost:",
     };
     static const char *const others[] = {
         "evil.example",
@@ -113,11 +151,22 @@ static void knows_names_that_the_internet_cannot_have(void **state)
         "localhost@evil.example",
         ".localhost",
         "a b.example",
+        "localhost,evil",
+        "localhost:0",
+        "localhost:65536",
+        "127.1",
+        "::1",
+        "[localhost]",
     };
-    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
-        assert_true(leat_host_list_is_local(leat_slice_of(local[i])));
+    static const char *const of_the_network[] = {
+        "evil", "evil:8080", "evil.", "2130706433", "0x7f000001",
+    };
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        assert_true(is_own(own[i]) && is_local(own[i]));
+    for (size_t i = 0; i < sizeof(of_the_network) / sizeof(of_the_network[0]); i++)
+        assert_true(!is_own(of_the_network[i]) && is_local(of_the_network[i]));
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        assert_false(leat_host_list_is_local(leat_slice_of(others[i])));
+        assert_false(is_own(others[i]) || is_local(others[i]));
 }
 
 static void refuses_malformed_lists(void **state)
@@ -202,7 +251,8 @@ int main(void)
         cmocka_unit_test(compares_ports_that_are_named),
         cmocka_unit_test(compares_addresses_by_value),
         cmocka_unit_test(a_star_is_any),
-        cmocka_unit_test(knows_names_that_the_internet_cannot_have),
+        cmocka_unit_test(knows_whose_names_can_be_had_by_others),
+        cmocka_unit_test(knows_the_name_of_this_machine),
         cmocka_unit_test(refuses_malformed_lists),
         cmocka_unit_test(knows_the_form_of_origins),
     };

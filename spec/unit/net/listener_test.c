@@ -23,6 +23,7 @@ typedef struct host {
     int accepted;
     int last; /* the last accepted socket */
     bool close_in_accept;
+    bool rest_in_accept;
     bool closed;
 } host;
 
@@ -39,6 +40,8 @@ static void on_accept(void *arg, uv_os_sock_t socket, const struct sockaddr_stor
     if (h->last >= 0)
         close(h->last);
     h->last = socket;
+    if (h->rest_in_accept)
+        leat_listener_rest(h->listener);
     if (h->close_in_accept)
         leat_listener_close(h->listener, on_done, h);
 }
@@ -235,6 +238,76 @@ static void shares_its_port_with_later_listeners(void **state)
         close(clients[i]);
 }
 
+/* As a service manager opens it: blocking, and for programs that it starts. */
+static int open_elsewhere(int family, int type)
+{
+    struct sockaddr_storage addr = {.ss_family = (sa_family_t)family};
+    socklen_t len = family == AF_UNIX ? sizeof(sa_family_t) : sizeof(struct sockaddr_in);
+    int fd = socket(family, type, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, len), 0);
+    return fd;
+}
+
+static void takes_over_a_socket_that_somebody_else_opened(void **state)
+{
+    host h = {.f = *state, .last = -1};
+    int fd = open_elsewhere(AF_INET, SOCK_STREAM);
+    assert_int_equal(listen(fd, 16), 0);
+
+    assert_int_equal(leat_listener_take_over(fd, &h.addr), 0);
+    assert_int_equal(leat_listener_adopt(&h.listener, h.f->loop, fd, on_accept, &h), 0);
+    int first = dial(&h.addr);
+    turn_until_accepted(&h, 1);
+
+    int nodelay = 0;
+    socklen_t len = sizeof(nodelay);
+    assert_int_equal(getsockopt(h.last, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len), 0);
+    assert_int_not_equal(nodelay, 0);
+    assert_int_not_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+    close_host(&h);
+    int second = dial(&h.addr); /* it listens on, for whoever takes it over next */
+    close(first);
+    close(second);
+    close(fd);
+}
+
+static void takes_over_nothing_that_is_no_tcp_socket_that_listens(void **state)
+{
+    struct sockaddr_storage addr;
+    (void)state;
+    int deaf = open_elsewhere(AF_INET, SOCK_STREAM);
+    int udp = open_elsewhere(AF_INET, SOCK_DGRAM);
+    int local = open_elsewhere(AF_UNIX, SOCK_STREAM);
+    assert_int_equal(listen(local, 16), 0);
+
+    assert_int_equal(leat_listener_take_over(deaf, &addr), UV_EINVAL);
+    assert_int_equal(leat_listener_take_over(udp, &addr), UV_EINVAL);
+    assert_int_equal(leat_listener_take_over(local, &addr), UV_EAFNOSUPPORT);
+    close(deaf);
+    close(udp);
+    close(local);
+    assert_int_equal(leat_listener_take_over(local, &addr), UV_EBADF);
+}
+
+static void accepts_nothing_while_it_rests(void **state)
+{
+    host h;
+    listen_on(&h, *state, "127.0.0.1:0");
+    h.rest_in_accept = true;
+    int first = dial(&h.addr);
+    int second = dial(&h.addr);
+
+    turn_until_accepted(&h, 1);
+    fixture_turn(h.f);
+    assert_int_equal(h.accepted, 1);
+    turn_until_accepted(&h, 2);
+
+    close(first);
+    close(second);
+    close_host(&h);
+}
+
 static void on_line(void *arg, leat_log_level level, const char *line, size_t len)
 {
     (void)level;
@@ -308,6 +381,9 @@ int main(void)
         TEST(refuses_a_port_that_is_taken),
         TEST(refuses_a_port_that_somebody_shares),
         TEST(shares_its_port_with_later_listeners),
+        TEST(takes_over_a_socket_that_somebody_else_opened),
+        TEST(takes_over_nothing_that_is_no_tcp_socket_that_listens),
+        TEST(accepts_nothing_while_it_rests),
         TEST(pauses_when_descriptors_are_out),
         TEST(closes_while_it_pauses),
     };

@@ -182,7 +182,8 @@ static size_t hear(world *w, SSL *ssl, leat_buf *out, size_t want, int *why)
 
 static void until_got(world *w, fixture_pair *p, size_t len)
 {
-    for (int i = 0; i < 100000 && p->got.len < len; i++)
+    uint64_t limit_ns = uv_hrtime() + 5000000000u;
+    while (p->got.len < len && uv_hrtime() < limit_ns) /* an ACK may come late, and data after it */
         fixture_turn(w->f);
     assert_int_equal(p->got.len, len);
 }
@@ -439,6 +440,54 @@ static void times_out(void **state)
     end(p, NULL);
 }
 
+static SSL *meet(world *w, fixture_pair *p)
+{
+    make_non_blocking(p);
+    SSL *ssl = client(w, p);
+    assert_int_equal(shake_hands(w, ssl), 1);
+    return ssl;
+}
+
+/* The connection's own messages stay within a batch that it may send. */
+static void rekey(world *w, SSL *ssl, int times)
+{
+    for (int i = 0; i < times; i++) {
+        assert_int_equal(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        if (SSL_do_handshake(ssl) != 1)
+            return; /* it has been closed */
+    }
+    fixture_turn(w->f);
+}
+
+static void takes_new_keys_now_and_then(void **state)
+{
+    world *w = *state;
+    fixture_pair *p = begin(w, 0);
+    SSL *ssl = meet(w, p);
+
+    rekey(w, ssl, 32);
+    assert_int_equal(SSL_write(ssl, "data", 4), 4);
+    until_got(w, p, 4);
+
+    assert_int_equal(p->closes, 0);
+    assert_int_equal(metric(w, LEAT_M_FLOODS_CLOSED), 0);
+    end(p, ssl);
+}
+
+static void ends_a_flood_of_new_keys(void **state)
+{
+    world *w = *state;
+    fixture_pair *p = begin(w, 0);
+    SSL *ssl = meet(w, p);
+
+    rekey(w, ssl, 400);
+    fixture_until(p, fixture_closed);
+
+    assert_int_equal(metric(w, LEAT_M_FLOODS_CLOSED), 1);
+    assert_int_equal(p->got.len, 0);
+    end(p, ssl);
+}
+
 static void refuses_an_old_version(void **state)
 {
     world *w = *state;
@@ -492,6 +541,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(answers_plain_http, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_oldest_handshake_makes_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(takes_new_keys_now_and_then, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ends_a_flood_of_new_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_an_old_version, set_up, tear_down),
         cmocka_unit_test_setup_teardown(follows_its_files, set_up, tear_down),
     };

@@ -14,6 +14,7 @@
 typedef struct owner {
     fixture *f;
     leat_limits limits;
+    leat_net net;
     ws_far_end far;
     leat_peer *peer; /* NULL once it is gone */
     leat_buf got;    /* each message between brackets */
@@ -95,10 +96,10 @@ static leat_conn *begin(owner *o, fixture *f)
         .pong_timeout_ms = 60000,
         .close_timeout_ms = 5000,
     };
+    o->net = (leat_net){.loop = f->loop, .metrics = f->metrics, .limits = &o->limits};
     leat_conn *conn = NULL;
     int fd = ws_far_end_open(&o->far, turn, f);
-    assert_int_equal(leat_conn_new(&conn, f->loop, f->metrics, fd, &(struct sockaddr_storage){0}),
-                     0);
+    assert_int_equal(leat_conn_new(&conn, &o->net, fd, &(struct sockaddr_storage){0}), 0);
     return conn;
 }
 
@@ -107,7 +108,7 @@ static void open_with(owner *o, fixture *f, leat_buf *rest)
     leat_conn *conn = begin(o, f);
     leat_opening opening = {.conn = conn, .rest = *rest};
     *rest = LEAT_BUF_INIT;
-    o->peer = leat_ws_peer_new(&opening, f->loop, &o->limits, f->metrics, NULL, &handler, o);
+    o->peer = leat_ws_peer_new(&opening, &o->net, &handler, o);
 }
 
 static void open_peer(owner *o, void **state)
@@ -212,6 +213,24 @@ static void delivers_a_few_messages_at_once_and_the_others_in_turn(void **state)
     assert_int_equal(o.messages, 16);
     WS_FAR_END_UNTIL(&o.far, o.messages == 1000);
     assert_int_equal(leat_peer_received(o.peer), 0);
+    end(&o);
+}
+
+/* Each pong has three bytes. */
+static void answers_a_few_pings_at_once_and_the_others_in_turn(void **state)
+{
+    owner o;
+    open_peer(&o, state);
+    leat_buf b = LEAT_BUF_INIT;
+    for (int i = 0; i < 1000; i++)
+        ws_far_end_write(&b, 0x80, LEAT_FRAME_PING, "p", 1);
+    ws_far_end_say_bytes(&o.far, b.at, b.len);
+    leat_buf_close(&b);
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len > 0);
+    assert_int_equal(o.far.heard.len, 16 * 3);
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len == 1000 * 3);
+    ws_far_end_say_text(&o.far, "last");
+    expect_got(&o, "[last]");
     end(&o);
 }
 
@@ -430,8 +449,8 @@ static leat_deflate *open_with_window(owner *o, void **state, uint8_t bits)
 {
     leat_deflate *deflate = leat_deflate_new(1, 20);
     leat_opening opening = {.conn = begin(o, *state), .window_bits = bits};
-    o->peer =
-        leat_ws_peer_new(&opening, o->f->loop, &o->limits, o->f->metrics, deflate, &handler, o);
+    o->net.deflate = deflate;
+    o->peer = leat_ws_peer_new(&opening, &o->net, &handler, o);
     return deflate;
 }
 
@@ -636,7 +655,7 @@ static void open_with_allowance(owner *o, void **state, leat_allowance allowance
 {
     leat_opening opening = {.conn = begin(o, *state)};
     o->limits.allowance = allowance;
-    o->peer = leat_ws_peer_new(&opening, o->f->loop, &o->limits, o->f->metrics, NULL, &handler, o);
+    o->peer = leat_ws_peer_new(&opening, &o->net, &handler, o);
 }
 
 static void expect_flood(owner *o, const char *reason)
@@ -680,6 +699,19 @@ static void delivers_nothing_once_it_is_shed(void **state)
     end(&o);
 }
 
+static void answers_in_turn_what_pings_often(void **state)
+{
+    owner o;
+    open_with_allowance(&o, state, (leat_allowance){.controls = {.per_s = 1, .burst = 3}});
+    ws_far_end_say(&o.far, LEAT_FRAME_PING, "1", 1);
+    ws_far_end_say(&o.far, LEAT_FRAME_PING, "2", 1);
+    ws_far_end_expect(&o.far, "\x8a\x01\x31\x8a\x01\x32", 6);
+    ws_far_end_say(&o.far, LEAT_FRAME_PING, "3", 1);
+    WS_FAR_END_UNTIL(&o.far, leat_peer_received(o.peer) > 0);
+    ws_far_end_expect(&o.far, "\x8a\x01\x33", 3);
+    end(&o);
+}
+
 static void closes_for_a_flood_of_pings(void **state)
 {
     owner o;
@@ -716,7 +748,7 @@ static void pings_a_silent_peer_and_gives_it_up(void **state)
     owner o;
     leat_opening opening = {.conn = begin(&o, *state)};
     o.limits.ping_interval_ms = o.limits.pong_timeout_ms = 30;
-    o.peer = leat_ws_peer_new(&opening, o.f->loop, &o.limits, o.f->metrics, NULL, &handler, &o);
+    o.peer = leat_ws_peer_new(&opening, &o.net, &handler, &o);
     ws_far_end_expect(&o.far, "\x89\x00", 2);
     ws_far_end_say(&o.far, LEAT_FRAME_PONG, "", 0);
     ws_far_end_expect(&o.far, "\x89\x00", 2);
@@ -732,7 +764,7 @@ static void gives_up_no_peer_that_waits_for_its_turn(void **state)
     owner o;
     leat_opening opening = {.conn = begin(&o, *state)};
     o.limits.ping_interval_ms = o.limits.pong_timeout_ms = 2;
-    o.peer = leat_ws_peer_new(&opening, o.f->loop, &o.limits, o.f->metrics, NULL, &handler, &o);
+    o.peer = leat_ws_peer_new(&opening, &o.net, &handler, &o);
     o.lingers = true;
     say_messages(&o, MANY);
     WS_FAR_END_UNTIL(&o.far, o.gone);
@@ -745,7 +777,7 @@ static void pings_a_held_peer_without_giving_it_up(void **state)
     owner o;
     leat_opening opening = {.conn = begin(&o, *state)};
     o.limits.ping_interval_ms = o.limits.pong_timeout_ms = 20;
-    o.peer = leat_ws_peer_new(&opening, o.f->loop, &o.limits, o.f->metrics, NULL, &handler, &o);
+    o.peer = leat_ws_peer_new(&opening, &o.net, &handler, &o);
     leat_peer_hold(o.peer);
     WS_FAR_END_UNTIL(&o.far, o.far.heard.len >= 8);
     assert_false(o.gone);
@@ -892,7 +924,7 @@ static void is_too_slow_when_it_takes_nothing(void **state)
     owner o;
     leat_opening opening = {.conn = begin(&o, *state)};
     o.limits.slow_client_timeout_ms = 20;
-    o.peer = leat_ws_peer_new(&opening, o.f->loop, &o.limits, o.f->metrics, NULL, &handler, &o);
+    o.peer = leat_ws_peer_new(&opening, &o.net, &handler, &o);
     fill(&o);
     while (o.slow == 0)
         fixture_turn(o.f);
@@ -906,7 +938,7 @@ static void an_sse_peer_is_written_fields(void **state)
 {
     owner o;
     leat_conn *conn = begin(&o, *state);
-    o.peer = leat_sse_peer_new(conn, o.f->loop, &o.limits, &handler, &o);
+    o.peer = leat_sse_peer_new(conn, &o.net, &handler, &o);
     leat_buf message = LEAT_BUF_INIT;
     leat_peer_begin(o.peer, &message, &(leat_peer_label){"snapshot", leat_slice_of("e"), 7}, 2);
     leat_buf_text(&message, "{}");
@@ -926,7 +958,7 @@ static void an_sse_peer_gets_comments(void **state)
     owner o;
     leat_conn *conn = begin(&o, *state);
     o.limits.ping_interval_ms = 20;
-    o.peer = leat_sse_peer_new(conn, o.f->loop, &o.limits, &handler, &o);
+    o.peer = leat_sse_peer_new(conn, &o.net, &handler, &o);
     WS_FAR_END_UNTIL(&o.far, o.far.heard.len >= 6);
     assert_memory_equal(o.far.heard.at, ":\n\n:\n\n", 6);
     end(&o);
@@ -941,6 +973,7 @@ int main(void)
         TEST(takes_frames_byte_by_byte),
         TEST(takes_bytes_from_behind_the_head),
         TEST(delivers_a_few_messages_at_once_and_the_others_in_turn),
+        TEST(answers_a_few_pings_at_once_and_the_others_in_turn),
         TEST(delivers_in_turn_what_a_busy_peer_sends),
         TEST(keeps_the_order_of_what_comes_while_others_wait),
         TEST(holds_messages_back),
@@ -962,6 +995,7 @@ int main(void)
         TEST(leaves_much_that_is_inflated_to_later_turns),
         TEST(reads_a_peer_that_owes_bytes_more_slowly),
         TEST(delivers_nothing_once_it_is_shed),
+        TEST(answers_in_turn_what_pings_often),
         TEST(closes_for_a_flood_of_pings),
         TEST(closes_for_a_flood_of_messages),
         TEST(pings_a_silent_peer_and_gives_it_up),

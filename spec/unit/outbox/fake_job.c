@@ -34,6 +34,23 @@ void leat_pg_job_cancel(leat_pg_job *j)
         running_job.job = NULL;
 }
 
+void leat_pg_job_bill(leat_pg_job *j, leat_pg_bill bill)
+{
+    j->waiter_.bill = bill;
+}
+
+uint64_t leat_pg_job_waited_ns(const leat_pg_job *j)
+{
+    (void)j;
+    return 5;
+}
+
+bool leat_pg_job_had_connection(const leat_pg_job *j)
+{
+    (void)j;
+    return !running_job.unconnected;
+}
+
 const char *leat_pg_job_reason(const leat_pg_result *res, int err)
 {
     (void)err;

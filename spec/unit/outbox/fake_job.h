@@ -19,6 +19,7 @@ typedef struct fake_job {
     char params[FAKE_JOB_PARAMS][400];
     uint64_t deadline_ms;
     int n_started;
+    bool unconnected; /* set by the spec: no job gets a connection */
 } fake_job;
 
 extern fake_job running_job;

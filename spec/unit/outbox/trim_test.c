@@ -14,16 +14,16 @@ static struct {
     int n;
     leat_trimmed done;
     int err;
-    char sqlstate[8];
+    char why[16];
 } seen;
 
-static void on_trimmed(leat_trim *t, const leat_trimmed *done, int err, const char *sqlstate)
+static void on_trimmed(leat_trim *t, const leat_trimmed *done, int err, const char *why)
 {
     (void)t;
     seen.n++;
     seen.done = *done;
     seen.err = err;
-    strncpy(seen.sqlstate, sqlstate, sizeof(seen.sqlstate) - 1);
+    strncpy(seen.why, why, sizeof(seen.why) - 1);
 }
 
 static int start(void **state)
@@ -73,7 +73,7 @@ static void says_why_it_failed(void **state)
     (void)state;
     fake_job_fail(LEAT_EPG_SERVER, "42501");
     assert_int_equal(LEAT_EPG_SERVER, seen.err);
-    assert_string_equal("42501", seen.sqlstate);
+    assert_string_equal("refused", seen.why);
     assert_int_equal(0, seen.done.events);
 }
 
@@ -81,7 +81,7 @@ static void fails_without_an_answer(void **state)
 {
     (void)state;
     fake_job_fail(LEAT_EPG_LOST, "");
-    assert_string_equal("-", seen.sqlstate);
+    assert_string_equal("lost", seen.why);
 }
 
 static void fails_without_a_row(void **state)

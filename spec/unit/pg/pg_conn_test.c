@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <poll.h>
+#include <sys/ioctl.h>
+
 #include <cmocka.h>
 
 #include "base/mem.h"
@@ -897,6 +900,35 @@ static void notifications_arrive_with_and_without_queries(void **state)
     leat_pg_conn_close(c.pg);
 }
 
+static size_t waiting_bytes(const leat_pg_conn *c)
+{
+    int bytes = 0;
+    assert_int_equal(0, ioctl(PQsocket(c->pg), FIONREAD, &bytes));
+    return (size_t)bytes;
+}
+
+/* libpq reads 16 kB at once. */
+static void many_notifications_are_read_in_one_turn(void **state)
+{
+    pg_fixture *f = pg_fixture_use(state);
+    struct conn c;
+    open_ready(f, &c);
+    leat_pg_conn_on_notify(c.pg, on_notify, &c);
+    assert_int_equal(run(f, &c, "listen leat_unit"), 0);
+    c.log.count = 0;
+    enum { N = 20, SIZE = 4000 };
+    pg_fixture_exec(f, "select pg_notify('leat_unit', i || repeat('x', 4000))"
+                       " from generate_series(1, 20) i");
+    uint64_t end_ns = uv_hrtime() + UINT64_C(10000000000);
+    while (waiting_bytes(c.pg) < N * SIZE && uv_hrtime() < end_ns)
+        (void)poll(NULL, 0, 1);
+
+    uv_run(&f->uv, UV_RUN_NOWAIT);
+
+    assert_int_equal(N, c.log.count);
+    leat_pg_conn_close(c.pg);
+}
+
 /* More than socket buffers hold, in both directions at once. */
 static void large_pipelines_do_not_jam(void **state)
 {
@@ -964,6 +996,7 @@ int main(void)
         PG_TEST(a_callback_may_close_the_connection),
         PG_TEST(a_callback_may_forget_what_was_not_yet_sent),
         PG_TEST(notifications_arrive_with_and_without_queries),
+        PG_TEST(many_notifications_are_read_in_one_turn),
         PG_TEST(large_pipelines_do_not_jam),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -18,6 +19,7 @@ struct listener {
     int ups;
     int downs;
     int down_err;
+    char trouble[128];
     int notifications;
     char payload[64];
     int closed;
@@ -44,6 +46,12 @@ static void on_down(void *arg, int err)
     assert_int_equal(l->ups, l->downs);
 }
 
+static void on_trouble(void *arg, const char *why)
+{
+    struct listener *l = arg;
+    snprintf(l->trouble, sizeof(l->trouble), "%s", why);
+}
+
 static void on_notify(void *arg, const char *payload, int sender_pid)
 {
     assert_int_not_equal(sender_pid, 0);
@@ -54,7 +62,7 @@ static void on_notify(void *arg, const char *payload, int sender_pid)
         leat_pg_listener_close(l->pg, on_closed, l);
 }
 
-static const leat_pg_listener_handler handler = {on_up, on_down, on_notify};
+static const leat_pg_listener_handler handler = {on_up, on_down, on_trouble, on_notify};
 
 static void open_listener(pg_fixture *f, struct listener *l)
 {
@@ -164,6 +172,7 @@ static void it_keeps_trying_while_the_server_is_away(void **state)
 
     assert_int_equal(l.ups, 0);
     assert_int_equal(l.downs, 0);
+    assert_non_null(strstr(l.trouble, "Connection refused"));
     close_listener(f, &l);
 }
 
@@ -187,6 +196,37 @@ static void a_stopped_backend_is_noticed_by_the_keepalive(void **state)
 
     close_listener(f, &l);
     RUN_UNTIL(f, pg_fixture_backend_exists(f, pid) == 0);
+}
+
+static int64_t confirmed(const pg_fixture *f)
+{
+    return leat_metrics_get(f->metrics, LEAT_M_LISTENER_CONFIRMED);
+}
+
+static void it_tells_up_to_when_all_has_arrived(void **state)
+{
+    pg_fixture *f = pg_fixture_use_signals(state);
+    struct listener l;
+    int64_t began = (int64_t)time(NULL);
+    open_listener(f, &l);
+    assert_int_equal(confirmed(f), 0);
+    l.options.keepalive_ms = 20;
+    l.options.keepalive_timeout_ms = 1500;
+    RUN_UNTIL(f, l.ups == 1);
+    assert_in_range(confirmed(f), began, time(NULL));
+
+    leat_metrics_set(f->metrics, LEAT_M_LISTENER_CONFIRMED, 0);
+    RUN_UNTIL(f, confirmed(f) != 0);
+
+    int pid = backend_pid(f);
+    kill(pid, SIGSTOP);
+    int64_t stopped = (int64_t)time(NULL);
+    RUN_UNTIL(f, time(NULL) > stopped);
+    kill(pid, SIGCONT);
+    leat_metrics_set(f->metrics, LEAT_M_LISTENER_CONFIRMED, 0);
+    RUN_UNTIL(f, confirmed(f) != 0);
+    assert_in_range(confirmed(f), began, stopped); /* when it was asked, not when it answered */
+    close_listener(f, &l);
 }
 
 static void a_callback_may_close_it(void **state)
@@ -225,6 +265,7 @@ int main(void)
         PG_TEST(it_reconnects_by_itself),
         PG_TEST(it_keeps_trying_while_the_server_is_away),
         PG_TEST(a_stopped_backend_is_noticed_by_the_keepalive),
+        PG_TEST(it_tells_up_to_when_all_has_arrived),
         PG_TEST(a_callback_may_close_it),
         PG_TEST(it_may_be_closed_before_it_is_up),
     };

@@ -125,6 +125,44 @@ static void alternates_between_the_two_kinds(void **state)
     tear_down(&s);
 }
 
+static void lets_what_has_started_go_on_first(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_n(&s, 1, LEAT_PG_CONTROL, 1, NULL); /* 0 */
+    wait_n(&s, 1, LEAT_PG_CONTROL, 2, NULL);
+    wait_n(&s, 1, LEAT_PG_CALL, 3, NULL);
+    wait_n(&s, 1, LEAT_PG_STARTED, 4, NULL); /* 3 */
+    wait_n(&s, 1, LEAT_PG_STARTED, 1, NULL);
+
+    assert_int_equal(leat_pg_shares_ahead(s.shares), 5);
+    assert_int_equal(next(&s), 3);
+    assert_int_equal(next(&s), 2); /* a call has its turn all the same */
+    assert_int_equal(next(&s), 4);
+    assert_int_equal(next(&s), 0);
+    assert_int_equal(next(&s), 1);
+    tear_down(&s);
+}
+
+static void lets_others_begin_though_a_crowd_goes_on(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    for (uint64_t c = 1; c <= 8; c++)
+        wait_n(&s, 1, LEAT_PG_STARTED, c, NULL); /* 0 to 7 */
+    wait_n(&s, 1, LEAT_PG_CONTROL, 9, NULL);     /* 8 */
+    wait_n(&s, 1, LEAT_PG_CONTROL, 10, NULL);    /* 9 */
+
+    static const int order[] = {0, 1, 2, 8, 3, 4, 5, 9, 6, 7};
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+        assert_int_equal(next(&s), order[i]);
+    tear_down(&s);
+}
+
 static void holds_a_client_to_his_share(void **state)
 {
     (void)state;
@@ -309,6 +347,8 @@ int main(void)
         cmocka_unit_test(serves_a_client_in_his_order),
         cmocka_unit_test(alternates_between_clients),
         cmocka_unit_test(alternates_between_the_two_kinds),
+        cmocka_unit_test(lets_what_has_started_go_on_first),
+        cmocka_unit_test(lets_others_begin_though_a_crowd_goes_on),
         cmocka_unit_test(holds_a_client_to_his_share),
         cmocka_unit_test(holds_all_clients_of_a_user_to_his_share),
         cmocka_unit_test(gives_the_chance_of_one_who_leaves_to_the_next),

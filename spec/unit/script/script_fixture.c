@@ -94,6 +94,7 @@ int script_fixture_open(void **state)
         .close_timeout_ms = 500,
     };
     f->core = (leat_core){.loop = f->loop, .metrics = f->metrics, .limits = &f->limits};
+    f->core.net = (leat_net){.loop = f->loop, .metrics = f->metrics, .limits = &f->limits};
     f->budget_ms = 2000;
     f->deadline_ms = 5000;
     uv_timer_init(&f->uv, &f->limit);
@@ -140,6 +141,7 @@ int script_fixture_close(void **state)
     uv_run(&f->uv, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f->uv), 0);
     assert_int_equal(leat_metrics_get(f->metrics, LEAT_M_SCRIPT_MEMORY), 0);
+    leat_last_errors_close(&f->core.last_errors);
     leat_metrics_registry_free(f->registry);
     leat_log_bind(NULL);
     leat_log_free(f->log);

@@ -47,6 +47,14 @@ static void test_what_is_found(void **state)
         {"db:one([==[a]]b]=]]==])", "1:a]]b]=]|"},
         {"db:one('a\\'b\\n\\65\\x42\\z  c')", "1:a'b\nABc|"},
         {"db:one('\\u{20ac}')", "1:?|"},
+        /* Batches. */
+        {"db:batch { { 'a', 1 }, { 'b' } }", "1:a|1:b|"},
+        {"tx:batch({\n{ 'a', f({ 'x' }), { 'y' } },\n{ T }, { 'b' .. c } }) db:one('c')",
+         "2:a|3!|3:c|"},
+        {"local T = 'b' db:batch { { 'a' }, { T, x } }", "1:a|1:b|"},
+        {"db:batch(list) db:batch { sql, list } db:one('a')", "1:a|"},
+        {"db:batch { {}, { { 'a' } }, { ('b %s'):format(x) }, { 'c' } }", "1!|1:c|"},
+        {"db:batch { { 'a', db:one('b') }, { 'c' } }", "1:a|1:c|"},
         /* Constants. */
         {"local T = 'b'\ndb:one('a ' .. T .. ' c')", "2:a b c|"},
         {"local T <const> = 'b'\ndb:one(T, 1)", "2:b|"},
@@ -75,6 +83,7 @@ static void test_what_is_found(void **state)
         {"db:one(", ""},
         {"db:one('a", "1:a|"},
         {"db:one([[a", "1:a|"},
+        {"db:batch { { 'a', {", "1:a|"},
         {"db:one('a\\", "1:a\\|"},
         {"local T =", ""},
         {"--[==[", ""},

@@ -58,12 +58,14 @@ static leat_slice id_of(centrifuge_command command)
 static void writes_snapshots(void **state)
 {
     (void)state;
-    WRITE(write_snapshot, ID(CENTRIFUGE_SUBSCRIBE, 2), S("chat:42"), S("1-a-b"), 17, false,
-          S("{\"a\":[]}"));
+    WRITE(write_snapshot, ID(CENTRIFUGE_SUBSCRIBE, 2),
+          &(leat_subscribed){
+              .topic = S("chat:42"), .epoch = S("1-a-b"), .seq = 17, .data = S("{\"a\":[]}")});
     expect("{\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"1-a-b\","
            "\"offset\":17,\"data\":{\"a\":[]}}}",
            "1b 0802 3217 1801 3205312d612d62 4811 5001 5a087b2261223a5b5d7d");
-    WRITE(write_snapshot, ID(CENTRIFUGE_SUBSCRIBE, 2), S("c"), S("e"), 0, false, S("0"));
+    WRITE(write_snapshot, ID(CENTRIFUGE_SUBSCRIBE, 2),
+          &(leat_subscribed){.topic = S("c"), .epoch = S("e"), .data = S("0")});
     expect("{\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e\","
            "\"offset\":0,\"data\":0}}",
            "0e 0802 320a 1801 320165 5001 5a0130");
@@ -75,7 +77,8 @@ static void writes_a_snapshot_in_place_of_a_recovery(void **state)
     (void)state;
     leat_slice id =
         id_of((centrifuge_command){.method = CENTRIFUGE_SUBSCRIBE, .id = 300, .recovers = true});
-    WRITE(write_snapshot, id, S("c"), S("e"), LEAT_SEQ_MAX, true, none);
+    WRITE(write_snapshot, id,
+          &(leat_subscribed){.topic = S("c"), .epoch = S("e"), .seq = LEAT_SEQ_MAX, .stale = true});
     expect("{\"id\":300,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":"
            "\"stale\",\"offset\":9007199254740991,\"was_recovering\":true,\"data\":null}}",
            "21 08ac02 321c 1801 32057374616c65 48ffffffffffffff0f 5001 5a046e756c6c 6001");
@@ -86,7 +89,8 @@ static void refuses_a_snapshot_to_who_wants_none(void **state)
     (void)state;
     leat_slice id = id_of((centrifuge_command){
         .method = CENTRIFUGE_SUBSCRIBE, .id = 2, .recovers = true, .flags = 2});
-    WRITE(write_snapshot, id, S("c"), S("e"), 1, false, S("0"));
+    WRITE(write_snapshot, id,
+          &(leat_subscribed){.topic = S("c"), .epoch = S("e"), .seq = 1, .data = S("0")});
     expect("{\"id\":2,\"error\":{\"code\":112,\"message\":\"unrecoverable position\"}}",
            "1e 0802 121a 0870 1216756e7265636f76657261626c6520706f736974696f6e");
 }
@@ -94,10 +98,9 @@ static void refuses_a_snapshot_to_who_wants_none(void **state)
 static void tells_a_client_to_subscribe_anew(void **state)
 {
     (void)state;
-    assert_false(
-        leat_centrifuge_json.write_snapshot(&json, none, S("chat:42"), S("e"), 1, false, S("0")));
-    assert_false(
-        leat_centrifuge_proto.write_snapshot(&proto, none, S("chat:42"), S("e"), 1, false, S("0")));
+    leat_subscribed sub = {.topic = S("chat:42"), .epoch = S("e"), .seq = 1, .data = S("0")};
+    assert_false(leat_centrifuge_json.write_snapshot(&json, none, &sub));
+    assert_false(leat_centrifuge_proto.write_snapshot(&proto, none, &sub));
     expect("{\"push\":{\"channel\":\"chat:42\",\"unsubscribe\":{\"code\":2500,\"reason\":"
            "\"resync\"}}}",
            "18 2216 1207636861743a3432 3a0b 10c413 1a06726573796e63");
@@ -106,10 +109,69 @@ static void tells_a_client_to_subscribe_anew(void **state)
 static void writes_recoveries(void **state)
 {
     (void)state;
-    WRITE(write_resumed, ID(CENTRIFUGE_SUBSCRIBE, 2), S("chat:42"), S("1-a-b"), 17);
+    WRITE(write_resumed, ID(CENTRIFUGE_SUBSCRIBE, 2),
+          &(leat_subscribed){.topic = S("chat:42"), .epoch = S("1-a-b"), .seq = 17});
     expect("{\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"1-a-b\","
            "\"offset\":17,\"recovered\":true,\"was_recovering\":true}}",
            "15 0802 3211 1801 3205312d612d62 4001 4811 5001 6001");
+}
+
+/* Only who brought a token can bring another one. */
+static void tells_when_a_right_is_to_be_renewed(void **state)
+{
+    (void)state;
+    leat_subscribed sub = {.topic = S("c"), .epoch = S("e"), .data = S("0"), .expires_s = 60};
+    centrifuge_command command = {.method = CENTRIFUGE_SUBSCRIBE, .id = 2, .token = S("t")};
+    WRITE(write_snapshot, id_of(command), &sub);
+    expect("{\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e\","
+           "\"offset\":0,\"expires\":true,\"ttl\":45,\"data\":0}}",
+           "12 0802 320e 0801 102d 1801 320165 5001 5a0130");
+    WRITE(write_resumed, id_of(command), &sub);
+    expect("{\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e\","
+           "\"offset\":0,\"expires\":true,\"ttl\":45,\"recovered\":true,\"was_recovering\":true}}",
+           "13 0802 320f 0801 102d 1801 320165 4001 5001 6001");
+    WRITE(write_snapshot, ID(CENTRIFUGE_SUBSCRIBE, 2), &sub);
+    expect("{\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e\","
+           "\"offset\":0,\"data\":0}}",
+           "0e 0802 320a 1801 320165 5001 5a0130");
+}
+
+static void writes_renewals(void **state)
+{
+    (void)state;
+    WRITE(write_renewed, ID(CENTRIFUGE_SUB_REFRESH, 3), 4);
+    expect("{\"id\":3,\"sub_refresh\":{\"expires\":true,\"ttl\":3}}", "08 0803 7a04 0801 1003");
+    /* However short it is, it is to be renewed before it ends. */
+    WRITE(write_renewed, ID(CENTRIFUGE_SUB_REFRESH, 3), 2);
+    expect("{\"id\":3,\"sub_refresh\":{\"expires\":true,\"ttl\":1}}", "08 0803 7a04 0801 1001");
+    WRITE(write_renewed, ID(CENTRIFUGE_SUB_REFRESH, 3), 0);
+    expect("{\"id\":3,\"sub_refresh\":{}}", "04 0803 7a00");
+}
+
+static void expect_params(const char *params, const char *token, const char *expected)
+{
+    leat_buf out = LEAT_BUF_INIT;
+    leat_slice got = leat_centrifuge_json.with_token(leat_slice_of(params), S(token), &out);
+    assert_int_equal(leat_slice_of(expected).len, got.len);
+    assert_memory_equal(expected, got.at, got.len);
+    leat_buf_close(&out);
+}
+
+static void puts_another_token_into_params(void **state)
+{
+    (void)state;
+    expect_params("{\"token\":\"old\"}", "new", "{\"token\":\"new\"}");
+    expect_params("{\"token\":\"\",\"data\":{\"token\":\"x\"}}", "n\"w",
+                  "{\"token\":\"n\\\"w\",\"data\":{\"token\":\"x\"}}");
+    expect_params("{\"token\":\"a\\\"b\\\\\",\"data\":1}", "c", "{\"token\":\"c\",\"data\":1}");
+}
+
+static void puts_no_token_where_none_was(void **state)
+{
+    (void)state;
+    const char *params[] = {NULL, "", "1", "{}", "{\"a\":1}", "{\"token\":", "{\"token\":1}"};
+    for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++)
+        expect_params(params[i], "new", NULL);
 }
 
 static void writes_answers(void **state)
@@ -128,16 +190,17 @@ static void writes_answers(void **state)
 static void writes_welcomes(void **state)
 {
     (void)state;
-    WRITE(write_welcome, ID(CENTRIFUGE_CONNECT, 1), &(leat_welcome){.client = 7, .ping_ms = 25999});
+    WRITE(write_welcome, ID(CENTRIFUGE_CONNECT, 1),
+          &(leat_welcome){.client = {"7", 1}, .ping_ms = 25999});
     expect("{\"id\":1,\"connect\":{\"client\":\"7\",\"version\":\"leat\",\"ping\":25}}",
            "0f 0801 2a0b 0a0137 12046c656174 3819");
     WRITE(write_welcome, ID(CENTRIFUGE_CONNECT, 1),
-          &(leat_welcome){.client = 7, .expires_s = 600, .ping_ms = 1});
+          &(leat_welcome){.client = {"7", 1}, .expires_s = 600, .ping_ms = 1});
     expect("{\"id\":1,\"connect\":{\"client\":\"7\",\"version\":\"leat\",\"expires\":true,"
            "\"ttl\":585,\"ping\":1}}",
            "14 0801 2a10 0a0137 12046c656174 1801 20c904 3801");
     WRITE(write_welcome, ID(CENTRIFUGE_REFRESH, 6),
-          &(leat_welcome){.client = 7, .expires_s = 4, .ping_ms = 1000});
+          &(leat_welcome){.client = {"7", 1}, .expires_s = 4, .ping_ms = 1000});
     expect("{\"id\":6,\"refresh\":{\"client\":\"7\",\"version\":\"leat\",\"expires\":true,"
            "\"ttl\":3}}",
            "11 0806 720d 0a0137 12046c656174 1801 2003");
@@ -152,7 +215,7 @@ static void writes_subscriptions_that_the_server_makes(void **state)
 {
     (void)state;
     leat_buf subs = LEAT_BUF_INIT;
-    leat_welcome welcome = {.client = 7, .ping_ms = 25000};
+    leat_welcome welcome = {.client = {"7", 1}, .ping_ms = 25000};
     const leat_codec *codecs[] = {&leat_centrifuge_json, &leat_centrifuge_proto};
     leat_buf *to[] = {&json, &proto};
     for (size_t i = 0; i < 2; i++) {
@@ -340,6 +403,10 @@ int main(void)
         cmocka_unit_test(refuses_a_snapshot_to_who_wants_none),
         cmocka_unit_test(tells_a_client_to_subscribe_anew),
         cmocka_unit_test(writes_recoveries),
+        cmocka_unit_test(tells_when_a_right_is_to_be_renewed),
+        cmocka_unit_test(writes_renewals),
+        cmocka_unit_test(puts_another_token_into_params),
+        cmocka_unit_test(puts_no_token_where_none_was),
         cmocka_unit_test(writes_answers),
         cmocka_unit_test(writes_welcomes),
         cmocka_unit_test(writes_subscriptions_that_the_server_makes),

@@ -42,14 +42,20 @@ static void writes_snapshots(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
-    leat_v1_write_snapshot(&out, S("1"), S("chat:42"), S("00000001-e"), 17, false, S("{\"a\":[]}"));
+    leat_v1_write_snapshot(
+        &out, S("1"),
+        &(leat_subscribed){
+            .topic = S("chat:42"), .epoch = S("00000001-e"), .seq = 17, .data = S("{\"a\":[]}")});
     expect(&out, "{\"op\":\"snapshot\",\"id\":1,\"topic\":\"chat:42\",\"epoch\":\"00000001-e\","
                  "\"seq\":17,\"data\":{\"a\":[]}}");
-    leat_v1_write_snapshot(&out, none, S("c"), S("e"), 0, true, S("null"));
+    leat_v1_write_snapshot(
+        &out, none,
+        &(leat_subscribed){.topic = S("c"), .epoch = S("e"), .stale = true, .data = S("null")});
     expect(&out, "{\"op\":\"snapshot\",\"topic\":\"c\",\"epoch\":\"e\",\"seq\":0,\"stale\":true,"
                  "\"data\":null}");
-    leat_v1_write_snapshot(&out, S("\"x\\n\""), S("a\"\\\xc3\xa9"), S("e"), LEAT_SEQ_MAX, false,
-                           none);
+    leat_v1_write_snapshot(
+        &out, S("\"x\\n\""),
+        &(leat_subscribed){.topic = S("a\"\\\xc3\xa9"), .epoch = S("e"), .seq = LEAT_SEQ_MAX});
     expect(&out, "{\"op\":\"snapshot\",\"id\":\"x\\n\",\"topic\":\"a\\\"\\\\\xc3\xa9\",\"epoch\":"
                  "\"e\",\"seq\":9007199254740991,\"data\":null}");
     leat_buf_close(&out);
@@ -59,9 +65,10 @@ static void writes_resumed(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
-    leat_v1_write_resumed(&out, S("1"), S("chat:42"), S("e"), 17);
+    leat_v1_write_resumed(&out, S("1"),
+                          &(leat_subscribed){.topic = S("chat:42"), .epoch = S("e"), .seq = 17});
     expect(&out, "{\"op\":\"resumed\",\"id\":1,\"topic\":\"chat:42\",\"epoch\":\"e\",\"seq\":17}");
-    leat_v1_write_resumed(&out, none, S("chat:42"), S("e"), 0);
+    leat_v1_write_resumed(&out, none, &(leat_subscribed){.topic = S("chat:42"), .epoch = S("e")});
     expect(&out, "{\"op\":\"resumed\",\"topic\":\"chat:42\",\"epoch\":\"e\",\"seq\":0}");
     leat_buf_close(&out);
 }

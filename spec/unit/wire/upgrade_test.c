@@ -159,7 +159,8 @@ static void writes_the_answer(void **state)
 {
     (void)state;
     leat_buf out = LEAT_BUF_INIT;
-    leat_upgrade_write_accept(&out, leat_slice_of("dGhlIHNhbXBsZSBub25jZQ=="), NULL, NULL);
+    leat_accept *a = leat_accept_new();
+    leat_upgrade_write_accept(&out, a, leat_slice_of("dGhlIHNhbXBsZSBub25jZQ=="), NULL, NULL);
     leat_buf_char(&out, '\0');
     assert_string_equal(out.at, "HTTP/1.1 101 Switching Protocols\r\n"
                                 "Upgrade: websocket\r\n"
@@ -167,7 +168,7 @@ static void writes_the_answer(void **state)
                                 "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
                                 "\r\n");
     out.len = 0;
-    leat_upgrade_write_accept(&out, leat_slice_of("x3JJHMbDL1EzLkh9GBhXDw=="), "leat.v1",
+    leat_upgrade_write_accept(&out, a, leat_slice_of("x3JJHMbDL1EzLkh9GBhXDw=="), "leat.v1",
                               &(leat_deflate_terms){.window_bits = 15});
     leat_buf_char(&out, '\0');
     assert_string_equal(out.at, "HTTP/1.1 101 Switching Protocols\r\n"
@@ -178,6 +179,7 @@ static void writes_the_answer(void **state)
                                 "Sec-WebSocket-Extensions: permessage-deflate; "
                                 "server_no_context_takeover; client_no_context_takeover\r\n"
                                 "\r\n");
+    leat_accept_free(a);
     leat_buf_close(&out);
 }
 

@@ -90,7 +90,7 @@ export class ScriptedServer {
         const message = JSON.parse(text);
         // At any time a client may ask whether the connection still lives.
         if (message.method !== "ping") return server.#received.push(message);
-        const answer = { op: "error", id: message.id, code: "not_found", message: "no such method" };
+        const answer = { op: "ok", id: message.id };
         queueMicrotask(() => this.onmessage?.({ data: JSON.stringify(answer) }));
       }
       close(code = 1000, reason = "") {

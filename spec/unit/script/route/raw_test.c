@@ -25,8 +25,7 @@ static struct peer open_raw_with(script_fixture *f, leat_session *session, uint8
     struct peer p = {.f = f};
     leat_conn *conn = NULL;
     int fd = ws_far_end_open(&p.far, turn, f);
-    assert_int_equal(leat_conn_new(&conn, f->loop, f->metrics, fd, &(struct sockaddr_storage){0}),
-                     0);
+    assert_int_equal(leat_conn_new(&conn, &f->core.net, fd, &(struct sockaddr_storage){0}), 0);
     leat_route_match m;
     leat_route_find(leat_lua_script(f->lua), leat_slice_of("GET"), leat_slice_of("/raw/7"), &m);
     assert_int_equal(m.kind, LEAT_ROUTE_WEBSOCKET);
@@ -344,7 +343,7 @@ static void compressed_messages_wait_as_they_came(void **state)
     script_fixture *f = *state;
     script_fixture_use_pool(f, 1);
     f->limits.max_message_bytes = LONG;
-    f->core.deflate = leat_deflate_new(1, 0);
+    f->core.net.deflate = leat_deflate_new(1, 0);
     script_fixture_load(f, "local seen = ''\n"
                            "app:websocket('/raw/{n}', { message = function(conn, data)\n"
                            "  if seen == '' then conn.db:one('select pg_sleep(0.1)') end\n"
@@ -352,7 +351,7 @@ static void compressed_messages_wait_as_they_came(void **state)
                            "app:method('seen', function() return seen end)");
     leat_buf frames = LEAT_BUF_INIT;
     for (char letter = 'a'; letter <= 'z'; letter++)
-        write_compressed(f->core.deflate, &frames, letter);
+        write_compressed(f->core.net.deflate, &frames, letter);
     struct peer p = open_raw_with(f, NULL, 15, leat_buf_view(&frames));
 
     SCRIPT_UNTIL(f, inbox_bytes(f) > 0);
@@ -365,8 +364,8 @@ static void compressed_messages_wait_as_they_came(void **state)
     script_fixture_expect(f, "seen", "\"abcdefghijklmnopqrstuvwxyz\"");
     leat_buf_close(&frames);
     SCRIPT_UNTIL(f, script_fixture_pool_is_quiet(f));
-    leat_deflate_free(f->core.deflate);
-    f->core.deflate = NULL;
+    leat_deflate_free(f->core.net.deflate);
+    f->core.net.deflate = NULL;
 }
 
 int main(void)

@@ -44,7 +44,7 @@ static void who_is_authorised_gets_a_grant(void **state)
                   "  expires_at = 12.5, refresh = function() end })",
                   "{\"a\":[]}");
     assert_int_equal(a->code, LEAT_CODE_OK);
-    assert_true(leat_slice_is(a->grant->share, "k"));
+    assert_true(leat_slice_is(leat_grant_share(a->grant), "k"));
     assert_int_equal(a->grant->expires_at, 12);
     assert_true(a->grant->has_refresh);
     assert_true(script_fixture_ops(f)->grant_current(script_fixture_script(f), a->grant));

@@ -27,15 +27,20 @@ import io.github.centrifugal.centrifuge.Subscription;
 import io.github.centrifugal.centrifuge.SubscriptionErrorEvent;
 import io.github.centrifugal.centrifuge.SubscriptionEventListener;
 import io.github.centrifugal.centrifuge.SubscriptionOptions;
+import io.github.centrifugal.centrifuge.SubscriptionTokenEvent;
+import io.github.centrifugal.centrifuge.SubscriptionTokenGetter;
 import io.github.centrifugal.centrifuge.TokenCallback;
 import io.github.centrifugal.centrifuge.UnsubscribedEvent;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 
 public final class Driver {
     private static final Gson GSON = new GsonBuilder().serializeNulls().create();
+    private static final Map<String, String> TICKETS = new ConcurrentHashMap<>();
     private static volatile String token;
     private static Client client;
 
@@ -149,12 +154,25 @@ public final class Driver {
         client.connect();
     }
 
-    private static void subscribe(String channel) throws DuplicateSubscriptionException {
+    private static void askForTickets(SubscriptionOptions options, String ticket) {
+        options.setToken(ticket);
+        options.setTokenGetter(new SubscriptionTokenGetter() {
+            @Override
+            public void getSubscriptionToken(SubscriptionTokenEvent event, TokenCallback callback) {
+                tell("ticket_asked", "channel", event.getChannel());
+                callback.Done(null, TICKETS.get(event.getChannel()));
+            }
+        });
+    }
+
+    private static void subscribe(String channel, String ticket) throws DuplicateSubscriptionException {
         Subscription known = client.getSubscription(channel);
+        if (ticket != null) TICKETS.put(channel, ticket);
         if (known == null) {
             SubscriptionOptions options = new SubscriptionOptions();
             options.setMinResubscribeDelay(50);
             options.setMaxResubscribeDelay(500);
+            if (ticket != null) askForTickets(options, ticket);
             known = client.newSubscription(channel, options, new SubscriptionEvents());
         }
         known.subscribe();
@@ -182,6 +200,7 @@ public final class Driver {
 
     private static void act(JsonObject step) throws DuplicateSubscriptionException {
         String channel = step.has("channel") ? step.get("channel").getAsString() : null;
+        String ticket = step.has("ticket") ? step.get("ticket").getAsString() : null;
         int id = step.has("id") ? step.get("id").getAsInt() : 0;
         switch (step.get("do").getAsString()) {
             case "connect":
@@ -190,8 +209,11 @@ public final class Driver {
             case "token":
                 token = step.get("token").getAsString();
                 break;
+            case "ticket":
+                TICKETS.put(channel, ticket);
+                break;
             case "subscribe":
-                subscribe(channel);
+                subscribe(channel, ticket);
                 break;
             case "unsubscribe":
                 client.getSubscription(channel).unsubscribe();
