@@ -21,4 +21,5 @@ need_for_test() {
   need node nodejs
   need npm npm
   need chromium chromium
+  ! apt-cache show chromium-headless-shell >/dev/null 2>&1 || need chromium-headless-shell chromium-headless-shell
 }

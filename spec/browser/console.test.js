@@ -95,9 +95,9 @@ describe("the console", () => {
   it("without a token offers no way to log out", async () => {
     const open = await startServer(undefined, { LEAT_CONSOLE_LISTEN: "127.0.0.1:0" });
     const page = await openConsole(browser, await consoleUrl(open));
-    const asked = page.waitForResponse(/api\/config/);
-    await page.reload();
-    await (await asked).finished();
+    await page.waitForFunction(() =>
+      performance.getEntriesByType("resource").some(({ name }) => name.endsWith("/api/config")),
+    );
     await page.waitForSelector('#stream[data-state="live"]');
     assert.equal(await page.isVisible("#logout"), false);
     await leave(page);
@@ -115,6 +115,13 @@ describe("the console", () => {
       await page.waitForFunction(() => document.querySelector(".tiles b").textContent === "5");
       await newcomer.context().close();
       await page.waitForFunction(() => document.querySelector(".tiles b").textContent === "4");
+      await leave(page);
+    });
+
+    it("asks again if what came before the page was open did not arrive", async () => {
+      const page = await openConsole(browser, url);
+      await page.route("**/api/history", (route) => route.abort(), { times: 1 });
+      await logIn(page);
       await leave(page);
     });
 
@@ -303,7 +310,8 @@ describe("the console", () => {
 
     it("goes into a topic, resyncs it, and stands where it was", async () => {
       const page = await openConsole(browser, url);
-      await page.keyboard.type(VARIABLES.LEAT_CONSOLE_TOKEN); // the field has the focus
+      await page.waitForSelector("#token:focus"); // by itself, when the page is drawn
+      await page.keyboard.type(VARIABLES.LEAT_CONSOLE_TOKEN);
       await page.keyboard.press("Enter");
       await page.waitForSelector('#stream[data-state="live"]');
 

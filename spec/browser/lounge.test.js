@@ -65,6 +65,7 @@ describe("the lounge", () => {
     await say(ann, "good evening");
     await shows(ben, "Ann: good evening");
     await say(ben, "hello, you blockhead");
+    await shows(ben, "Ann: good evening", "Ben: taken back by the moderator");
     await say(ben, "hello, Ann");
     const talk = ["Ann: good evening", "Ben: taken back by the moderator", "Ben: hello, Ann"];
     await shows(ann, ...talk);

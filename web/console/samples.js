@@ -3,6 +3,7 @@
 import { ask, stream } from "./api.js";
 
 const HIDDEN_MS = 30_000; // a page that nobody sees for so long gives its stream back
+const RETRY_MS = 3000;
 
 export class Samples extends EventTarget {
   state = "connecting"; // live, lost
@@ -102,7 +103,7 @@ export class Samples extends EventTarget {
         open: () =>
           this.#load().then(
             () => this.#set("live"),
-            () => this.#set("lost"),
+            () => this.#onLoadError(),
           ),
         sample: (event) => this.#take(JSON.parse(event.data)),
         error: () => this.#onError(),
@@ -123,7 +124,13 @@ export class Samples extends EventTarget {
     this.#set("lost");
     if (this.#source.readyState !== EventSource.CLOSED) return; // it tries again by itself
     ask("summary").catch(() => {}); // a session that is over shows here
-    setTimeout(() => this.#source?.readyState === EventSource.CLOSED && this.#open(), 3000);
+    setTimeout(() => this.#source?.readyState === EventSource.CLOSED && this.#open(), RETRY_MS);
+  }
+
+  /* The stream is there, but samples that came before it are not: both are asked for anew. */
+  #onLoadError() {
+    this.#source?.close();
+    this.#onError();
   }
 
   #onVisibility() {

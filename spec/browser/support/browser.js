@@ -1,16 +1,19 @@
 /* Chromium, and the example chat in it as somebody sees it. */
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const LIMIT_MS = 15_000;
+const WHOLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const SHELL = "/usr/bin/chromium-headless-shell"; // the same engine without windows: half the work
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
-/** withCache: with the back/forward cache, which playwright turns off. */
+/** withCache: with the back/forward cache, which playwright turns off and the headless shell does not have. */
 export function launch({ withCache = false } = {}) {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: !withCache && existsSync(SHELL) ? SHELL : WHOLE,
     ignoreDefaultArgs: withCache ? ["--disable-back-forward-cache"] : [],
     args: [
       "--headless",
@@ -95,10 +98,16 @@ export async function hasSaid(page, expected, list = "#messages") {
   }
 }
 
-export function hasText(page, selector, pattern) {
+export async function hasText(page, selector, pattern) {
   const matches = ([css, source]) =>
     new RegExp(source).test(document.querySelector(css)?.textContent ?? "");
-  return page.waitForFunction(matches, [selector, pattern.source], { timeout: LIMIT_MS });
+  try {
+    await page.waitForFunction(matches, [selector, pattern.source], { timeout: LIMIT_MS });
+  } catch (error) {
+    const text = await page.evaluate((css) => document.querySelector(css)?.textContent, selector);
+    assert.match(text ?? `no ${selector}`, pattern, error.message);
+    throw error;
+  }
 }
 
 /** The messages in the wire panel, oldest first: [{ direction, op, text }]. */
