@@ -7,6 +7,7 @@ need_for_test() {
   need '' lua-busted lua-luv lua-sql-postgres lua-cjson lua-zlib lua-dbi-postgresql libcmocka-dev
   need luacheck lua-check
   need clang clang
+  need mold mold
   need clang-format clang-format
   need shellcheck shellcheck
   need spin spin # and gcc, of need_for_build, for the program that it makes
