@@ -15,7 +15,9 @@
  * several tabs want. When another tab comes to a topic, the worker takes a fresh snapshot, which all
  * tabs get: the same place for everybody, without keeping any state.
  *
- * One worker is one user. Tabs of several users need workers of different names.
+ * One worker is one user. Tabs of several users need workers of different names. And one topic has
+ * the same params in all tabs: a tab that asks for others while another one reads the topic is
+ * refused (bad_request), because it would be shown what those others ask for.
  *
  * A tab that is frozen, or was killed, does not say so. The worker asks each tab now and then, and
  * lets go of one that is silent, so that nothing heaps up for it. If it comes back, it is told that
@@ -26,6 +28,10 @@ import { connect } from "./client.js";
 
 const PING_MS = 20_000;
 const MAX_UNANSWERED = 3;
+const OTHER_PARAMS = {
+  code: "bad_request",
+  message: "another tab reads this topic with other params: the tabs of one SharedWorker share a topic and its params",
+};
 const LET_GO = { code: 1006, reason: "the tab was silent" };
 
 /** In a tab. `options` as in connect(), without a token: the worker has it. */
@@ -63,7 +69,7 @@ export class TabHub {
   #connection;
   #tabs = new Set(); // that want a socket
   #pinger;
-  #topics = new Map(); // name -> { topic, tabs: Map(tab -> id of its unanswered subscribe) }
+  #topics = new Map(); // name -> { topic, params, tabs: Map(tab -> id of its unanswered subscribe) }
 
   constructor(connection) {
     this.#connection = connection;
@@ -147,6 +153,9 @@ export class TabHub {
   #subscribe(tab, { id, topic: name, params, timeout_ms: timeoutMs }) {
     const known = this.#topics.get(name);
     const tabs = known?.tabs ?? new Map();
+    if ([...tabs.keys()].some((other) => other !== tab) && !isSame(known.params, params)) {
+      return this.#send(tab, { op: "error", id, topic: name, ...OTHER_PARAMS });
+    }
     tabs.set(tab, id);
     known?.topic.close();
     const each = (message) => {
@@ -179,7 +188,7 @@ export class TabHub {
         }
       },
     }, { params, timeoutMs });
-    if (topic.state !== "closed") this.#topics.set(name, { topic, tabs });
+    if (topic.state !== "closed") this.#topics.set(name, { topic, params, tabs });
   }
 
   #leave(tab, name) {
@@ -193,6 +202,13 @@ export class TabHub {
     if (!tab.isOpen) return;
     this.#tell(tab, "message", { data: JSON.stringify(message) });
   }
+}
+
+/** Of two JSON values; the order of an object's members does not matter. */
+function isSame(a, b) {
+  const sorted = (_, value) =>
+    value && typeof value === "object" && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort()) : value;
+  return JSON.stringify(a, sorted) === JSON.stringify(b, sorted);
 }
 
 function wire({ code, message, retryAfterMs }) {

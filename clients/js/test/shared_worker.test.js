@@ -135,6 +135,45 @@ describe("tabs that share a socket", () => {
     assert.equal(first.topic.state, "live");
   });
 
+  it("share a topic only with the same params", async (t) => {
+    const { server, openTab } = start(t);
+    const read = (tab, params) => {
+      const seen = { state: undefined, closed: undefined };
+      seen.topic = tab.leat.subscribe("list", {
+        change: (change) => (seen.state = list(seen.state, change)),
+        closed: ({ code, message }) => (seen.closed = { code, message }),
+      }, { params });
+      return seen;
+    };
+    const [one, two] = [openTab(), openTab()];
+    const first = read(one, { by: "name", of: [1, 2] });
+    await pass(t, 1_000);
+    const same = read(two, { of: [1, 2], by: "name" });
+    await pass(t, 1_000);
+    server.commit("list", "a");
+    await settle();
+    assert.deepEqual([first.state, same.state], [["a"], ["a"]]);
+    same.topic.close();
+
+    const other = read(two, { by: "age", of: [1, 2] });
+    await pass(t, 1_000);
+    assert.equal(other.closed?.code, "bad_request");
+    assert.match(other.closed.message, /other params/);
+    server.commit("list", "b");
+    await settle();
+    assert.deepEqual(first.state, ["a", "b"]);
+
+    first.topic.close();
+    await pass(t, 1_000);
+    const alone = read(two, { by: "age", of: [1, 2] });
+    await pass(t, 1_000);
+    assert.equal(alone.topic.state, "live");
+    alone.topic.close();
+    const again = read(two, { by: "name" });
+    await pass(t, 1_000);
+    assert.equal(again.topic.state, "live");
+  });
+
   it("wait as long as the server asks, and follow it", async (t) => {
     const { server, openTab } = start(t);
     const tabs = [openTab(), openTab()];
