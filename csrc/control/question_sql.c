@@ -6,7 +6,7 @@
 enum { QUERY_MS = 3000, TIMEOUT_MS = 4000 };
 
 /* As the view leat.watched, which a server's role need not see; and what is wrong with watches. A
- * watch has three triggers, which fire always if all is well. */
+ * watch has three triggers, which fire always if all is well; one that vanished has none. */
 static const char watches_sql[] =
     "select pg_catalog.json_build_object('watches', coalesce((select pg_catalog.json_agg(x) from ("
     "  select w.tgrelid::pg_catalog.regclass::text as \"table\","
@@ -19,7 +19,11 @@ static const char watches_sql[] =
     "    from pg_catalog.pg_trigger w"
     "    join pg_catalog.pg_proc p on p.oid = w.tgfoid and p.proname = 'on_change'"
     "    join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname = 'leat_internal'"
-    "   where w.tgparentid = 0 order by 1, 2 limit 500) x), '[]'),"
+    "   where w.tgparentid = 0"
+    "  union all"
+    "  select v.\"table\"::text, v.topic_template, false, false"
+    "    from leat_internal.vanished_watches() v"
+    "  order by 1, 2 limit 500) x), '[]'),"
     " 'problems', coalesce((select pg_catalog.json_agg(q) from ("
     "  select severity, problem, remedy from leat_internal.problems() limit 100) q), '[]'))";
 

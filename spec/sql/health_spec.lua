@@ -142,6 +142,35 @@ describe("leat_internal.problems", function()
     assert.equal("", problems())
   end)
 
+  it("are not silenced by somebody who may watch, but not that table", function()
+    local role = db.name .. "_watcher"
+    session:run(("create role %s; select leat_internal.grant_watcher('%s'); set role %s"):format(role, role, role))
+    finally(function() session:run(("reset role; drop owned by %s; drop role %s"):format(role, role)) end)
+    session:run "reset role"
+    drop_triggers "notes"
+    session:run("set role " .. role)
+
+    for _, sql in ipairs {
+      "select leat.unwatch('notes', 'notes')", "select leat.unwatch('notes')",
+      "select leat_internal.forget_watch(w.\"table\", w.watch) from leat.watched w",
+    } do
+      local ok, err = pcall(session.run, session, sql)
+      assert.is_false(ok, sql)
+      assert.matches("must be owner of table", err, 1, true)
+    end
+    session:run "delete from leat_internal.own_note"
+    assert.equal("0", session:value "select count(*) from leat_internal.own_note")
+    session:run "reset role"
+
+    assert.matches("the watch of public.notes by 'notes' does not publish every change", problems(), 1, true)
+    session:run(("grant create on schema public to %s; alter table notes owner to %s; set role %s")
+      :format(role, role, role))
+    session:run "select leat.unwatch('notes', 'notes')"
+    session:run "reset role; alter table notes owner to current_user"
+    session:run("revoke create on schema public from " .. role)
+    assert.equal("", problems())
+  end)
+
   -- Whoever may watch may call these two, for any table.
   it("believe the triggers of a watch, and not who notes or forgets it", function()
     local count = "select count(*) from leat_internal.noted_watch"

@@ -248,6 +248,7 @@ describe("a privilege on schemas leat and leat_internal", function()
       "execute on leat_internal.problems()",
       "execute on leat_internal.refuse_position(text)",
       "execute on leat_internal.trim(interval,bigint,integer)",
+      "execute on leat_internal.vanished_watches()",
       "select on leat.event",
       "select on leat.topic",
       "select on leat_internal.installation",
@@ -264,7 +265,9 @@ describe("a privilege on schemas leat and leat_internal", function()
     local list = {
       "execute on leat.unwatch(regclass,text)",
       "execute on leat.watch(regclass,text)",
+      "delete on leat_internal.own_note",
       "select on leat.watched",
+      "select on leat_internal.own_note",
       "usage on leat",
       "usage on leat_internal",
     }
