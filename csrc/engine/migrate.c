@@ -369,34 +369,86 @@ static leat_slice first_sentence(const leat_buf *sql)
     return line;
 }
 
-static int plan_one(const char *dir, const struct migration *m, leat_buf *report, leat_buf *error)
+/* The oldest server that a migration leaves able to work with the schema, if it says so: the line
+ * "alter table leat_internal.migration alter column oldest_server set default 15;". 0: it says
+ * nothing, so it changes nothing about that (0010_upgrades.sql). */
+static int oldest_server(const char *sql)
+{
+    int oldest = 0;
+    for (const char *line = sql; *line != '\0';
+         line += strcspn(line, "\n"), line += *line == '\n') {
+        size_t len = strcspn(line, "\n");
+        const char *column = strstr(line, "oldest_server");
+        const char *number = column == NULL ? NULL : strstr(column, " default ");
+        if (strncmp(line, "--", 2) != 0 && number != NULL && number < line + len)
+            oldest = (int)strtol(number + strlen(" default "), NULL, 10);
+    }
+    return oldest;
+}
+
+/* oldest becomes the version of which a server must be, if the migration raises it; NULL: there
+ * are no servers yet. */
+static int plan_one(const char *dir, const struct migration *m, int *oldest, leat_buf *report,
+                    leat_buf *error)
 {
     leat_buf sql = LEAT_BUF_INIT;
     int err = read_sql(&sql, dir, m->name, error);
     if (err == 0) {
         leat_slice why = first_sentence(&sql);
-        leat_buf_printf(report, "would apply %s (%.*s)\n", m->name, (int)why.len, why.at);
+        int raised = oldest == NULL ? 0 : oldest_server(sql.at);
+        leat_buf_printf(report, "would apply %s (%.*s)", m->name, (int)why.len, why.at);
+        if (oldest != NULL && raised > *oldest)
+            leat_buf_printf(report, ": it needs servers of schema version %d or newer", raised);
+        else if (oldest != NULL)
+            leat_buf_text(report, ": servers that run go on");
+        leat_buf_char(report, '\n');
+        if (oldest != NULL && raised > *oldest)
+            *oldest = raised;
     }
     leat_buf_close(&sql);
     return err;
 }
 
+/* What to do with the servers. Those that run know the installed version at most. */
+static void plan_order(int installed, int oldest, int count, leat_buf *report)
+{
+    if (installed == 0)
+        return;
+    if (oldest > installed)
+        leat_buf_printf(report,
+                        "stop the servers first: none that runs with version %d works with the new "
+                        "schema. Start this version afterwards\n",
+                        installed);
+    else if (oldest > 0)
+        leat_buf_printf(report,
+                        "stop servers that know a version below %d first; the others go on. "
+                        "Restart them with this version afterwards, one by one\n",
+                        oldest);
+    else
+        leat_buf_printf(report,
+                        "migrate first, while the servers run, then restart them with this version "
+                        "one by one: it needs version %d\n",
+                        count);
+}
+
 int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, leat_buf *report, leat_buf *error)
 {
     struct migrations m;
-    int installed = 0;
+    int installed = 0, oldest = 0;
     int err = list_migrations(&m, schema_dir, error);
     if (err < 0)
         return err;
     err = read_fitting_version(db, &m, &installed, error);
     for (int i = installed; i < m.count && err == 0; i++)
-        err = plan_one(schema_dir, &m.at[i], report, error);
+        err = plan_one(schema_dir, &m.at[i], installed == 0 ? NULL : &oldest, report, error);
     if (err == 0 && installed > m.count)
         leat_buf_printf(report, NEWER "\n", installed, m.count);
     else if (err == 0 && installed == m.count)
         leat_buf_printf(report, "schema leat is at version %d, nothing to do\n", installed);
     else if (err == 0)
         leat_buf_printf(report, "schema leat would go from version %d to %d\n", installed, m.count);
+    if (err == 0 && installed < m.count)
+        plan_order(installed, oldest, m.count, report);
     free_migrations(&m);
     return err;
 }

@@ -211,4 +211,47 @@ describe("leat migrate --plan", function()
     assert.matches("^schema leat is at version %d+, nothing to do$", migrate "--plan")
     db:drop()
   end)
+
+  -- A tree of its own, with migrations that follow the last one.
+  it("says of each migration which servers work with it, and what to do with them", function()
+    local db = postgres.database()
+    local tree = files.folder()
+    finally(function()
+      files.remove(tree)
+      db:drop()
+    end)
+    assert(os.execute(("mkdir -p %s/bin %s/config %s/lua && cp %s %s/bin/ && cp -r %s/config/schema %s/config/")
+      :format(tree, tree, tree, env.binary(), tree, env.root(), tree)))
+    local last = tonumber(db.session:value "select max(version) from leat_internal.migration")
+    local function add(n, name, sql)
+      files.write(("%s/config/schema/%04d_%s.sql"):format(tree, last + n, name), sql)
+    end
+    local function plan()
+      local code, out, err = process.run(tree .. "/bin/leat",
+        { args = { "migrate", "--plan" }, env = { LEAT_DATABASE_URL = db.url } })
+      assert.equal(0, code, err)
+      return out
+    end
+    local raise = "alter table leat_internal.migration alter column oldest_server set default %d;"
+
+    add(1, "one", "-- One more thing.\n-- The default of oldest_server stays. default 99\nselect 1;")
+    local goes_with = plan()
+    add(2, "two", "-- Another.\n" .. raise:format(last))
+    local goes_with_last = plan()
+    add(3, "three", "-- And a third.\n" .. raise:format(last + 3))
+    local goes_with_none = plan()
+
+    local one = ("would apply %04d_one.sql (One more thing): servers that run go on\n"):format(last + 1)
+    local two = ("would apply %04d_two.sql (Another): it needs servers of schema version %d or newer\n")
+      :format(last + 2, last)
+    local three = ("would apply %04d_three.sql (And a third): it needs servers of schema version %d or newer\n")
+      :format(last + 3, last + 3)
+    local function summary(n) return ("schema leat would go from version %d to %d\n"):format(last, last + n) end
+    assert.equal(one .. summary(1) .. ("migrate first, while the servers run, then restart them with this version "
+      .. "one by one: it needs version %d"):format(last + 1), goes_with)
+    assert.equal(one .. two .. summary(2) .. ("stop servers that know a version below %d first; the others go on. "
+      .. "Restart them with this version afterwards, one by one"):format(last), goes_with_last)
+    assert.equal(one .. two .. three .. summary(3) .. ("stop the servers first: none that runs with version %d works "
+      .. "with the new schema. Start this version afterwards"):format(last), goes_with_none)
+  end)
 end)
