@@ -169,7 +169,7 @@ static int follow_once(struct tail *t, const char *socket, leat_buf *error)
     leat_operator_request request = {.socket = socket,
                                      .method = "GET",
                                      .target = target.at,
-                                     .head_ms = TIMEOUT_MS,
+                                     .silence_ms = TIMEOUT_MS,
                                      .on_piece = on_piece,
                                      .arg = t};
     int err = leat_operator_send(&request, &answer, error);
@@ -192,13 +192,20 @@ static void tell_loss(const struct tail *t, bool *lost)
     *lost = true;
 }
 
+/* A server that is gone may be started again. One that is there and is silent, or that refuses the
+ * request, is an answer. */
+static bool may_come_back(const struct tail *t, int err)
+{
+    return t->state != ENDED && (err == 0 || err == LEAT_ECLOSED);
+}
+
 static int follow(struct tail *t, const char *socket, leat_buf *error)
 {
     unsigned wait = FIRST_WAIT_MS;
     bool lost = false;
     int err = follow_once(t, socket, error);
     bool ever = t->state != SILENT;
-    while (ever && t->state != ENDED && err != LEAT_EBADMSG) {
+    while (ever && may_come_back(t, err)) {
         tell_loss(t, &lost);
         wait_ms(wait);
         wait = wait * 2 < LAST_WAIT_MS ? wait * 2 : LAST_WAIT_MS;
@@ -213,6 +220,9 @@ static int follow(struct tail *t, const char *socket, leat_buf *error)
         leat_buf_text(error, "the subscription has ended");
     else if (err == 0 && !ever)
         leat_buf_text(error, "the server closed the connection");
+    if (t->state != ENDED && ever && t->epoch != NULL)
+        leat_buf_printf(error, "; leat tail --since %s:%" PRId64 " goes on from here", t->epoch,
+                        t->seq);
     return err < 0 ? err : LEAT_ECLOSED;
 }
 

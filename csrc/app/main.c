@@ -63,7 +63,7 @@ static const char usage[] =
     "publish  publishes an event through the server, and prints its position\n"
     "log      tells the levels of a running server's log, or sets them until its next reload\n"
     "\n"
-    "Exit codes: 0 stopped as asked, 1 a failure, 2 wrong usage or configuration.\n"
+    "Exit codes: 0 done as asked, 1 a failure that may pass, 2 wrong usage or configuration.\n"
     "leat serve --help lists the configuration's keys.\n";
 
 static int fail(int code, const leat_buf *error)

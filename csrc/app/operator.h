@@ -3,8 +3,9 @@
  * Ownership  texts are borrowed; answers are appended to the caller's buffer.
  * Threads    main thread; it blocks.
  * Units      milliseconds.
- * Errors     LEAT_ECLOSED: no server answers. LEAT_EBADMSG: the server refuses. Both with a message
- *            for people.
+ * Errors     LEAT_ECLOSED: there is no server, or the connection has ended. LEAT_EDEADLINE: a
+ * server is there, and is silent. LEAT_EBADMSG: the server refuses now. LEAT_ECONFIG: it refuses
+ *            the request for what it is. All with a message for people.
  */
 #ifndef LEAT_APP_OPERATOR_H
 #define LEAT_APP_OPERATOR_H
@@ -25,7 +26,10 @@ typedef struct leat_operator_request {
     const char *target;  /* "/topics?limit=10" */
     const char *body;    /* NULL: none */
     uint64_t timeout_ms; /* 0: none */
-    uint64_t head_ms;    /* until the head of the answer has come; 0: no limit of its own */
+    /* How long the server may be silent, while the answer's head is awaited and afterwards. Its
+     * head may say that signs of life come, and how often (LEAT_TAIL_ALIVE): that is added. If it
+     * does not, it may be silent after the head. 0: no limit. */
+    uint64_t silence_ms;
     /* Called for each piece of the answer in place of appending it; returns false to end it. */
     bool (*on_piece)(void *arg, leat_slice piece);
     void *arg;

@@ -89,7 +89,7 @@ void leat_live_begin(leat_live *l, leat_http_conn *conn, int64_t ends_s)
     leat_conn *socket = leat_http_conn_detach(conn, &rest);
     leat_buf_close(&rest);
     leat_conn_send_owned(socket, &head);
-    s->peer = leat_sse_peer_new(socket, l->net, &handler, s);
+    s->peer = leat_sse_peer_new(socket, 0, l->net, &handler, s);
     leat_list_push(&l->streams, &s->link);
     leat_metrics_set(l->net->metrics, LEAT_M_CONSOLE_STREAMS, (int64_t)++l->count);
     send_sample(s);

@@ -1,6 +1,7 @@
 #include "control/tail.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 #include "script/task/session.h"
 #include "wire/leat_v1.h"
 #include "wire/sse.h"
+
+enum { ALIVE_MS = 5000 };
 
 struct tail {
     leat_worker_job job;
@@ -46,11 +49,16 @@ static leat_session *new_session(leat_core *core, int64_t ends_s)
 
 static void follow(const struct tail *t, leat_core *core, leat_conn *conn)
 {
-    leat_buf head = LEAT_BUF_INIT;
-    leat_sse_write_head(&head, leat_slice_of(""));
+    leat_buf head = LEAT_BUF_INIT, line = LEAT_BUF_INIT;
+    uint64_t alive_ms = core->limits->ping_interval_ms;
+    if (alive_ms > ALIVE_MS)
+        alive_ms = ALIVE_MS;
+    leat_buf_printf(&line, LEAT_TAIL_ALIVE ": %" PRIu64 "\r\n", alive_ms);
+    leat_sse_write_head(&head, leat_buf_view(&line));
+    leat_buf_close(&line);
     leat_conn_set_remote(conn, t->remote);
     leat_conn_send_owned(conn, &head);
-    leat_opening opening = {.conn = conn, .rest = LEAT_BUF_INIT};
+    leat_opening opening = {.conn = conn, .rest = LEAT_BUF_INIT, .alive_ms = alive_ms};
     leat_client *client = leat_client_new(core, &opening, LEAT_TRANSPORT_SSE, &leat_v1_codec,
                                           new_session(core, t->ends_s));
     leat_sub_request request = {

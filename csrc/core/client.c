@@ -262,7 +262,7 @@ static leat_peer *open_peer(leat_client *c, leat_opening *opening, leat_transpor
     if (transport != LEAT_TRANSPORT_SSE)
         return leat_ws_peer_new(opening, &core->net, &peer_handler, c);
     leat_buf_close(&opening->rest); /* a request whose answer never ends has nothing behind it */
-    return leat_sse_peer_new(opening->conn, &core->net, &peer_handler, c);
+    return leat_sse_peer_new(opening->conn, opening->alive_ms, &core->net, &peer_handler, c);
 }
 
 static void become_foreign(leat_client *c)

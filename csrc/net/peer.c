@@ -39,6 +39,12 @@ void leat_peer_init(leat_peer *p, const leat_peer_ops *ops, leat_conn *conn, con
     leat_loop_after(loop, &p->timer, ping_ms < slow_ms ? ping_ms : slow_ms, on_timer);
 }
 
+void leat_peer_look_within(leat_peer *p, uint64_t ms)
+{
+    if (ms < p->net->limits->ping_interval_ms && ms < p->net->limits->slow_client_timeout_ms)
+        leat_loop_after(p->net->loop, &p->timer, ms, on_timer);
+}
+
 size_t leat_peer_queued(const leat_peer *p)
 {
     return p->conn == NULL ? 0 : leat_conn_queued(p->conn);

@@ -184,6 +184,8 @@ static inline void leat_peer_free(leat_peer *p)
 /* Fills in the head, takes conn and begins to look after it. conn_handler's owner is p. */
 void leat_peer_init(leat_peer *p, const leat_peer_ops *ops, leat_conn *conn, const leat_net *net,
                     const leat_conn_handler *conn_handler);
+/* The first look at the peer is in so many milliseconds at the latest. */
+void leat_peer_look_within(leat_peer *p, uint64_t ms);
 /* Something was queued: the output may be full. */
 void leat_peer_sent(leat_peer *p);
 /* The conn's on_drain and on_close. */

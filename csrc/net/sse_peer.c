@@ -4,9 +4,15 @@
 
 #include <stdlib.h>
 
+#include "base/container_of.h"
 #include "base/mem.h"
 #include "wire/leat_v1.h"
 #include "wire/sse.h"
+
+typedef struct sse_peer {
+    leat_peer base;
+    uint64_t alive_ms; /* 0: ping_interval_ms */
+} sse_peer;
 
 static void finish(leat_peer *p, leat_buf *message)
 {
@@ -50,7 +56,8 @@ static void close_peer(leat_peer *p, int code, const char *reason)
 /* A comment keeps proxies from giving up. */
 static uint64_t keep_alive(leat_peer *p, uint64_t now_ms)
 {
-    uint64_t interval_ms = p->net->limits->ping_interval_ms;
+    const sse_peer *s = LEAT_CONTAINER_OF(p, sse_peer, base);
+    uint64_t interval_ms = s->alive_ms > 0 ? s->alive_ms : p->net->limits->ping_interval_ms;
     if (now_ms >= p->heard_ms + interval_ms) {
         p->heard_ms = now_ms;
         leat_conn_send_copy(p->conn, leat_slice_of(":\n\n"));
@@ -60,7 +67,7 @@ static uint64_t keep_alive(leat_peer *p, uint64_t now_ms)
 
 static void free_peer(leat_peer *p)
 {
-    free(p);
+    free(LEAT_CONTAINER_OF(p, sse_peer, base));
 }
 
 static const leat_peer_ops ops = {
@@ -82,12 +89,16 @@ static void on_read(void *owner, char *bytes, size_t len)
 static const leat_conn_handler conn_handler = {on_read, leat_peer_on_drain,
                                                leat_peer_on_conn_closed, NULL};
 
-leat_peer *leat_sse_peer_new(leat_conn *conn, const leat_net *net, const leat_peer_handler *handler,
-                             void *owner)
+leat_peer *leat_sse_peer_new(leat_conn *conn, uint64_t alive_ms, const leat_net *net,
+                             const leat_peer_handler *handler, void *owner)
 {
-    leat_peer *p = leat_calloc(1, sizeof(*p));
+    sse_peer *s = leat_calloc(1, sizeof(*s));
+    leat_peer *p = &s->base;
     p->handler = handler;
     p->owner = owner;
+    s->alive_ms = alive_ms;
     leat_peer_init(p, &ops, conn, net, &conn_handler);
+    if (alive_ms > 0)
+        leat_peer_look_within(p, alive_ms);
     return p;
 }

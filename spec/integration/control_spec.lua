@@ -141,7 +141,7 @@ describe("the operator's socket", function()
     assert.equal(0, row_of(one.topics, "topic", "room:4").lag)
     assert.equal(1, #show("clients", "--user", "2").clients)
     assert.equal(1, (control.run(path, "show", "client", "0-99999")))
-    assert.equal(1, (control.run(path, "show", "client", "rubbish")))
+    assert.equal(2, (control.run(path, "show", "client", "rubbish")))
   end)
 
   it("shows pool, scripts, watches and the database", function()
@@ -175,6 +175,22 @@ describe("the operator's socket", function()
     assert.matches("does not publish every change", json.encode(answer.problems), 1, true)
   end)
 
+  it("shows a watch whose triggers were dropped", function()
+    s.session:run("select leat.watch('notes', 'gone:{room_id}')")
+    s.session:run [[do $$ declare t name; begin
+      for t in select tgname from pg_trigger g where tgrelid = 'notes'::regclass and tgname like (
+        select watch || '%' from leat.watched where topic_template = 'gone:{room_id}') loop
+        execute format('drop trigger %I on notes', t);
+      end loop; end $$]]
+    finally(function()
+      s.session:run("select leat.unwatch('notes', 'gone:{room_id}')")
+      loop.eventually(function() return #show("summary").problems == 0 end, nil, "no problem")
+    end)
+
+    assert.same({ table = "notes", topics = "gone:{room_id}", fires = false, complete = false },
+      row_of(show("watches").watches, "topics", "gone:{room_id}"))
+  end)
+
   it("aligns tables for people", function()
     subscribe(2, "room:3")
 
@@ -190,9 +206,9 @@ describe("the operator's socket", function()
       assert.equal(2, (control.run(path, "show", table.unpack(words))))
     end
     local code, out, err = control.run(path, "show", "topics", "--by", "rubbish")
-    assert.equal(1, code)
+    assert.equal(2, code)
     assert.matches("expected one of busiest largest subscribers", out .. err, 1, true)
-    assert.equal(1, (control.run(path, "show", "topics", "--limit", "0")))
+    assert.equal(2, (control.run(path, "show", "topics", "--limit", "0")))
   end)
 
   it("speaks plain HTTP", function()

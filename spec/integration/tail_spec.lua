@@ -125,13 +125,16 @@ describe("an operator", function()
   end)
 
   it("is refused what is malformed", function()
-    assert.equal(1, (control.run(path, "publish", "room:1", "{rubbish")))
-    assert.equal(1, (control.run(path, "publish", "", "1")))
+    assert.equal(2, (control.run(path, "publish", "room:1", "{rubbish")))
+    assert.equal(2, (control.run(path, "publish", "", "1")))
     assert.equal(2, (control.run(path, "publish", "room:1")))
     assert.equal(2, (control.run(path, "tail", "room:1", "--since", "rubbish")))
-    local code, _, err = control.run(path .. ".none", "tail", "room:1")
-    assert.equal(1, code)
-    assert.matches("no server answers", err, 1, true)
+    assert.equal(2, (control.run(path, "tail", "")))
+    for _, command in ipairs { { "tail", "room:1" }, { "publish", "room:1", "1" }, { "top" }, { "show" }, { "log" } } do
+      local code, _, err = control.run(path .. ".none", table.unpack(command))
+      assert.equal(1, code, command[1])
+      assert.matches("no server answers", err, 1, true)
+    end
   end)
 
   it("is told that a server hangs", function()
@@ -143,6 +146,24 @@ describe("an operator", function()
 
     assert.equal(1, t:wait(25000))
     assert.matches("no server answers at .*: no answer in time", t:output())
+  end)
+
+  it("is told that a server hangs while he follows a topic, and where to go on", function()
+    s.server:stop()
+    s:serve { LEAT_CONTROL = path, LEAT_WORKERS = 1, LEAT_PING_INTERVAL_MS = 200 }
+    local expected = s.server.expected
+    expected[#expected + 1] = "WARN"
+    local t = process.spawn(env.binary(), { args = { "tail", "room:1", "--control", path } })
+    begun(t)
+    local position = publish("room:1", "1")
+    heard(t, 1)
+
+    s.server:send_signal("sigstop")
+    finally(function() s.server:send_signal("sigcont") end)
+
+    assert.equal(1, t:wait(60000))
+    assert.matches("the server at .* hangs: no sign of life for 1%d s; leat tail %-%-since (%S+) goes on", t:output())
+    assert.equal(position, t:output():match("%-%-since (%S+)"))
   end)
 
   it("says why Postgres refuses a publish", function()

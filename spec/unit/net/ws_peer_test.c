@@ -938,7 +938,7 @@ static void an_sse_peer_is_written_fields(void **state)
 {
     owner o;
     leat_conn *conn = begin(&o, *state);
-    o.peer = leat_sse_peer_new(conn, &o.net, &handler, &o);
+    o.peer = leat_sse_peer_new(conn, 0, &o.net, &handler, &o);
     leat_buf message = LEAT_BUF_INIT;
     leat_peer_begin(o.peer, &message, &(leat_peer_label){"snapshot", leat_slice_of("e"), 7}, 2);
     leat_buf_text(&message, "{}");
@@ -958,7 +958,19 @@ static void an_sse_peer_gets_comments(void **state)
     owner o;
     leat_conn *conn = begin(&o, *state);
     o.limits.ping_interval_ms = 20;
-    o.peer = leat_sse_peer_new(conn, &o.net, &handler, &o);
+    o.peer = leat_sse_peer_new(conn, 0, &o.net, &handler, &o);
+    WS_FAR_END_UNTIL(&o.far, o.far.heard.len >= 6);
+    assert_memory_equal(o.far.heard.at, ":\n\n:\n\n", 6);
+    end(&o);
+}
+
+static void an_sse_peer_may_get_comments_more_often_than_others(void **state)
+{
+    owner o;
+    leat_conn *conn = begin(&o, *state);
+    o.limits.ping_interval_ms = LEAT_DEADLINE_NEVER / 4;
+    o.limits.slow_client_timeout_ms = LEAT_DEADLINE_NEVER / 4;
+    o.peer = leat_sse_peer_new(conn, 20, &o.net, &handler, &o);
     WS_FAR_END_UNTIL(&o.far, o.far.heard.len >= 6);
     assert_memory_equal(o.far.heard.at, ":\n\n:\n\n", 6);
     end(&o);
@@ -1011,6 +1023,7 @@ int main(void)
         TEST(is_too_slow_when_it_takes_nothing),
         TEST(an_sse_peer_is_written_fields),
         TEST(an_sse_peer_gets_comments),
+        TEST(an_sse_peer_may_get_comments_more_often_than_others),
     };
     return cmocka_run_group_tests_name("net/ws_peer", tests, NULL, NULL);
 }
