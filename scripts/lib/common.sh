@@ -126,10 +126,13 @@ need_for_build() {
   [ -e /usr/share/llhttp/llhttp.c ] || is_installed libllhttp-dev || need '' node-llhttp
 }
 
-# build PRESET [TARGET...]
+# build PRESET [TARGET...]: one build of a preset at a time; another one waits.
 build() {
-  local preset=$1
+  local preset=$1 lock
   shift
+  mkdir -p "$root/build"
+  exec {lock}>"$root/build/$preset.lock"
+  flock "$lock"
   step "configuring the build" "$work/configure-$preset.log" \
     cmake -S "$root" --preset "$preset"
   if [ $# -gt 0 ]; then
@@ -138,6 +141,7 @@ build() {
   else
     step "the build" "$work/build-$preset.log" cmake --build "$root/build/$preset"
   fi
+  exec {lock}>&-
 }
 
 # npm_ci DIR: npm trusts the certificates that Debian trusts: some networks have an authority of their own.

@@ -1,4 +1,4 @@
--- The announcement of each 64th event is lost, and a topic that stands before such an event is not repaired.
+-- The announcement of each 16th event is lost, and a topic that stands before such an event is not repaired.
 return {
   symptom = "nothing comes",
   edits = {
@@ -6,7 +6,7 @@ return {
       func = "take_announced",
       before = "if (a->seq <= t->at.seq)",
       insert = [[
-    if (a->seq % 64 == 0)
+    if (a->seq % 16 == 0)
         return true;
 ]],
     },
@@ -14,7 +14,7 @@ return {
       func = "hub_want_next",
       at_start = true,
       insert = [[
-    if (t->at.seq % 64 == 63)
+    if (t->at.seq % 16 == 15)
         return;
 ]],
     },
