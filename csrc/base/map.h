@@ -4,8 +4,9 @@
  *            buckets, which it makes when it has more than a few entries.
  * Threads    the owner's.
  * Units      none.
- * Errors     none (out of memory aborts). Each table has a random seed of its own, so that peers
- * who choose keys cannot choose collisions.
+ * Errors     none (out of memory aborts).
+ *
+ * Each table has a random seed of its own, so that peers who choose keys cannot choose collisions.
  */
 #ifndef LEAT_BASE_MAP_H
 #define LEAT_BASE_MAP_H

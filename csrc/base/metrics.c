@@ -82,11 +82,16 @@ void leat_metrics_add(leat_metrics *m, leat_metric id, int64_t n)
     add(&m->values[id], n);
 }
 
-void leat_metrics_add_error(leat_metrics *m, leat_code code)
+/* The metrics stand in the order of the codes. */
+leat_metric leat_metrics_of_error(leat_code code)
 {
     LEAT_ASSERT(code > LEAT_CODE_OK && code < LEAT_CODE_COUNT);
-    int id = (int)LEAT_M_ERRORS_BAD_REQUEST + (int)code - (int)LEAT_CODE_BAD_REQUEST;
-    leat_metrics_add(m, (leat_metric)id, 1);
+    return (leat_metric)((int)LEAT_M_ERRORS_BAD_REQUEST + (int)code - (int)LEAT_CODE_BAD_REQUEST);
+}
+
+void leat_metrics_add_error(leat_metrics *m, leat_code code)
+{
+    leat_metrics_add(m, leat_metrics_of_error(code), 1);
 }
 
 void leat_metrics_set(leat_metrics *m, leat_metric id, int64_t value)
@@ -167,6 +172,16 @@ double leat_metrics_bound(size_t i)
 {
     LEAT_ASSERT(i < N_BOUNDS);
     return bounds[i];
+}
+
+leat_metrics_counts leat_metrics_since(const leat_metrics_counts *now,
+                                       const leat_metrics_counts *before)
+{
+    leat_metrics_counts since = *now;
+    for (size_t i = 0; i <= N_BOUNDS; i++)
+        since.ranges[i] -= before->ranges[i];
+    since.sum_ns -= before->sum_ns;
+    return since;
 }
 
 int64_t leat_metrics_total(const leat_metrics_counts *counts)

@@ -29,6 +29,8 @@ void leat_metrics_add(leat_metrics *m, leat_metric id, int64_t n);
 void leat_metrics_set(leat_metrics *m, leat_metric id, int64_t value);
 void leat_metrics_observe(leat_metrics *m, leat_histogram id, double seconds);
 
+/* The counter of the errors with that code; not LEAT_CODE_OK. */
+leat_metric leat_metrics_of_error(leat_code code);
 /* A client was told of an error with that code; not LEAT_CODE_OK. */
 void leat_metrics_add_error(leat_metrics *m, leat_code code);
 
@@ -41,6 +43,9 @@ int64_t leat_metrics_sum(leat_metrics_registry *r, leat_metric id);
 void leat_metrics_count(leat_metrics_registry *r, leat_histogram id, leat_metrics_counts *out);
 /* The upper end of a range, in seconds; i < LEAT_METRICS_BOUNDS. */
 double leat_metrics_bound(size_t i);
+/* Returns what was observed between two counts of the same histogram. */
+leat_metrics_counts leat_metrics_since(const leat_metrics_counts *now,
+                                       const leat_metrics_counts *before);
 int64_t leat_metrics_total(const leat_metrics_counts *counts); /* of all ranges */
 /* Returns below which value the part q (0 to 1) of the observations lies, in seconds. As in
  * Prometheus, they count as evenly spread within a range, and the result is at most the highest

@@ -1,3 +1,5 @@
+/* tally.c - a map from texts to entries. leat_tally_first sorts by insertion, as few are asked for.
+ */
 #include "base/tally.h"
 
 #include <stdlib.h>

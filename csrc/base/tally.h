@@ -38,7 +38,7 @@ typedef struct leat_tally {
 void leat_tally_init(leat_tally *t, size_t max);
 void leat_tally_close(leat_tally *t);
 
-/* The entry of a text, which is made if need be. */
+/* Returns the entry of a text, made if need be; that of all others, once there are `max`. */
 leat_tally_entry *leat_tally_find(leat_tally *t, const char *text);
 
 static inline void leat_tally_add(leat_tally_entry *e, uint64_t took_ns, bool failed)

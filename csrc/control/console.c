@@ -1,6 +1,6 @@
-/* console.c - leat_console_request asks in turn: is this host meant (http_host.h), may the address
- * try another token, is it known who asks, is a change meant by them, and only then what is asked
- * for. */
+/* console.c - leat_console_request checks in turn: the host (http_host.h), whether the address may
+ * try another token, the token or session, and, of a change, where it comes from. Only then does it
+ * look at what is asked for. */
 #include "control/console.h"
 
 #include <stdlib.h>
@@ -22,8 +22,13 @@
 #define HTML "text/html; charset=utf-8"
 #define NO_STORE "Cache-Control: no-store\r\n"
 
-/* Of one address: half of all connections; new ones, and wrong tokens, a second and at once. */
-enum { CONNECTIONS = 64, OPENING = 1000, WRONG_TOKENS = 1, WRONG_AT_ONCE = 10 };
+/* Limits of one address. */
+enum {
+    CONNECTIONS = 64,  /* at a time; half of all */
+    OPENING = 1000,    /* new connections a second */
+    WRONG_TOKENS = 1,  /* a second */
+    WRONG_AT_ONCE = 10 /* after none for a while */
+};
 
 static const leat_rate failing = {.per_s = WRONG_TOKENS, .burst = WRONG_AT_ONCE};
 
@@ -35,7 +40,7 @@ struct leat_console {
     leat_live *live;
     leat_http_policy policy;
     leat_address_limit *addresses;
-    leat_bucket failing; /* of those who count for no address */
+    leat_bucket failing; /* wrong tokens over connections without an address, as of a Unix socket */
 };
 
 /* What every answer says, whatever the application's own pages do. */
@@ -157,7 +162,7 @@ static void count_refused(leat_console *k, leat_http_conn *conn, const char *why
     LEAT_LOG_INFO("console", "refused why=%s remote=%s", why, leat_http_conn_remote(conn));
 }
 
-/* A page that comes for the first time has no token, and is no attack. */
+/* A browser that opens the page for the first time has no token: that is not logged as refused. */
 static void refuse_stranger(leat_console *k, leat_http_conn *conn)
 {
     if (is_page_wanted(leat_http_conn_request(conn))) {
@@ -178,7 +183,8 @@ static uint64_t wait_ms(leat_console *k, leat_http_conn *conn)
                            : leat_address_limit_wait_ms(address, now_ms);
 }
 
-/* Also the right token is refused meanwhile: otherwise the refusals would tell which is wrong. */
+/* The right token is refused, too, until then: otherwise its answer would tell it from the wrong
+ * ones. */
 static bool refuse_hasty(leat_console *k, leat_http_conn *conn)
 {
     uint64_t ms = wait_ms(k, conn);
@@ -259,7 +265,7 @@ static void on_login_body(void *arg)
     leat_console *k = l->console;
     leat_http_conn *conn = l->conn;
     free(l);
-    if (!refuse_hasty(k, conn)) /* others may have come meanwhile */
+    if (!refuse_hasty(k, conn)) /* other wrong tokens may have come while the body was read */
         log_in(k, conn);
 }
 

@@ -1,3 +1,7 @@
+/* console_login.c - leat_console_login_look knows a caller by the token (RFC 6750 §2.1), or by the
+ * cookie that leat_console_login_write_cookie made. Codes are HMAC-SHA-256 under the token; each
+ * kind has words of its own before its content, so that none can stand for another.
+ */
 #include "control/console_login.h"
 
 #include <inttypes.h>
@@ -65,7 +69,7 @@ static void write_session(const leat_console_login *l, int64_t ends_s, leat_buf 
     leat_buf_close(&text);
 }
 
-/* Writes *ends_s if it is ours, and goes on. */
+/* Looks at the cookie's value. Writes *ends_s if the session is good. */
 static leat_console_caller look_at_session(const leat_console_login *l, leat_slice session,
                                            int64_t now_s, int64_t *ends_s)
 {
@@ -85,8 +89,8 @@ static leat_console_caller look_at_session(const leat_console_login *l, leat_sli
     return same ? LEAT_CONSOLE_KNOWN : LEAT_CONSOLE_IMPOSTOR;
 }
 
-/* Compares codes of both, which have one length: so the time tells nothing of the token's, either.
- */
+/* Compares codes of both, which have the same length: so the time that it takes does not tell the
+ * length of the token, either. */
 bool leat_console_login_is_token(const leat_console_login *l, leat_slice text)
 {
     leat_slice purpose = leat_slice_of("leat console token");

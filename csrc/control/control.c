@@ -1,6 +1,6 @@
 /* control.c - an operator has two doors: the socket of `leat show`, and the console. on_accept
- * takes a connection, which is a leat_http_conn. At the socket, ask.c answers what comes on it; at
- * the console, console.c asks first who it is. leat_control_close closes the listeners, the
+ * makes a leat_http_conn of each connection. At the socket, ask.c answers its requests; at the
+ * console, console.c checks first who sends them. leat_control_close closes the listeners, the
  * connections, the mailbox of the workers' answers and at last the loop's handles, each when the
  * one before is gone. */
 #include "control/control.h"

@@ -80,6 +80,7 @@ static void free_part(leat_part *p)
     leat_client_rows_close(&p->clients);
     leat_buf_close(&p->json);
     leat_buf_close(&p->failure);
+    leat_buf_close(&p->problems);
     free(p->asked.name);
     free(p->asked.data);
     free(p->own);

@@ -68,7 +68,8 @@ struct leat_part {
     leat_client_rows clients;
     leat_client_walk client_walk;
     leat_buf json;
-    leat_buf failure; /* text; empty: none */
+    leat_buf failure;  /* why the question could not be answered, text; empty: it could */
+    leat_buf problems; /* what is wrong with the worker, a line each; empty: nothing */
     leat_pg_job query;
     void *own; /* the question's; the part's end frees it with free() */
 };

@@ -54,6 +54,7 @@ static int write_lines(leat_ask *ask, const char *name, line *lines, size_t n, l
 
 /* --- handlers --- */
 
+/* In the order of the names below. */
 enum { BY_P99, BY_TIME, BY_CALLS, BY_ERRORS };
 
 static double seconds_of(const leat_metrics_counts *counts)
@@ -107,8 +108,9 @@ const leat_ask_kind leat_ask_handlers = {
 
 /* --- patterns --- */
 
-static const leat_labelled_metric by[] = {LEAT_L_SUBSCRIPTIONS, LEAT_L_EVENTS, LEAT_L_DELIVERIES,
-                                          LEAT_L_TOPICS};
+/* In the order of the names below. */
+static const leat_labelled_metric pattern_orders[] = {LEAT_L_SUBSCRIPTIONS, LEAT_L_EVENTS,
+                                                      LEAT_L_DELIVERIES, LEAT_L_TOPICS};
 
 static void write_pattern(const line *l, leat_buf *json)
 {
@@ -137,7 +139,7 @@ static int write_patterns(leat_ask *ask, leat_buf *json)
     size_t n = 0;
     line *lines = read_lines(ask, LEAT_LABELLED_PATTERN, &n);
     for (size_t i = 0; i < n; i++)
-        lines[i].rank = (double)lines[i].sums.values[by[ask->asked.order]];
+        lines[i].rank = (double)lines[i].sums.values[pattern_orders[ask->asked.order]];
     return write_lines(ask, "patterns", lines, n, json, write_pattern);
 }
 

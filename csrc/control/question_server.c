@@ -46,8 +46,8 @@ static leat_work describe_worker(leat_part *part, leat_worker *w)
                     core->topics.count, core->ring_bytes, core->n_handshakes,
                     leat_hub_link_mail_bytes(core->link));
     if (leat_worker_is_up(w)) {
-        (void)leat_http_health_check(leat_worker_http(w), &part->failure);
-        leat_http_health_tell_reload(leat_worker_http(w), &part->failure);
+        (void)leat_http_health_check(leat_worker_http(w), &part->problems);
+        leat_http_health_tell_reload(leat_worker_http(w), &part->problems);
     }
     return LEAT_WORK_DONE;
 }
@@ -84,12 +84,12 @@ static void add_new_lines(leat_buf *lines, const leat_buf *more)
     }
 }
 
-/* Appends what the workers have told is wrong, each line once. */
+/* Appends the problems that the workers have told of, each line once. */
 static void gather_problems(const leat_ask *ask, leat_buf *lines)
 {
     for (size_t i = 0; i < ask->look.n_parts; i++)
         if (ask->look.parts[i] != NULL && ask->look.parts[i]->answered)
-            add_new_lines(lines, &ask->look.parts[i]->failure);
+            add_new_lines(lines, &ask->look.parts[i]->problems);
 }
 
 /* As an array of texts. */
@@ -105,7 +105,7 @@ static void write_problems(const leat_buf *lines, leat_buf *json)
     leat_buf_char(json, ']');
 }
 
-/* They keep no server from serving, so they are not among the reasons of /readyz. */
+/* They keep no server from serving, so no line of /readyz is about them. */
 static void tell_schema_problems(leat_metrics_registry *registry, leat_buf *lines)
 {
     int64_t n = leat_metrics_sum(registry, LEAT_M_SCHEMA_PROBLEMS);
@@ -128,12 +128,10 @@ static void write_all_problems(const leat_ask *ask, leat_buf *json)
 static void write_errors(leat_metrics_registry *registry, leat_buf *json)
 {
     leat_buf_text(json, ",\"errors\":{");
-    for (int code = LEAT_CODE_BAD_REQUEST; code < LEAT_CODE_COUNT; code++) {
-        int id = (int)LEAT_M_ERRORS_BAD_REQUEST + code - (int)LEAT_CODE_BAD_REQUEST;
+    for (int code = LEAT_CODE_BAD_REQUEST; code < LEAT_CODE_COUNT; code++)
         leat_buf_printf(json, "%s\"%s\":%" PRId64, code > (int)LEAT_CODE_BAD_REQUEST ? "," : "",
                         leat_code_name((leat_code)code),
-                        leat_metrics_sum(registry, (leat_metric)id));
-    }
+                        leat_metrics_sum(registry, leat_metrics_of_error((leat_code)code)));
     leat_buf_char(json, '}');
 }
 
@@ -168,9 +166,9 @@ const leat_ask_kind leat_ask_summary = {
 static leat_work describe_readiness(leat_part *part, leat_worker *w)
 {
     if (!leat_worker_is_up(w))
-        leat_buf_text(&part->failure, "server: stops\n");
+        leat_buf_text(&part->problems, "server: stops\n");
     else
-        (void)leat_http_health_check(leat_worker_http(w), &part->failure);
+        (void)leat_http_health_check(leat_worker_http(w), &part->problems);
     return LEAT_WORK_DONE;
 }
 
@@ -181,7 +179,7 @@ static bool all_ready(const leat_ask *ask)
 {
     for (size_t i = 0; i < ask->look.n_parts; i++)
         if (ask->look.parts[i] == NULL || !ask->look.parts[i]->answered ||
-            ask->look.parts[i]->failure.len > 0)
+            ask->look.parts[i]->problems.len > 0)
             return false;
     return true;
 }
@@ -261,7 +259,7 @@ static void write_statement(const leat_tally_entry *e, leat_buf *json)
                     e->count, e->errors, (double)e->total_ns / 1e6, (double)e->longest_ns / 1e6);
 }
 
-/* Those that took most of the time, since the start. */
+/* The statements that took most of the database's time since the start. */
 static leat_work describe_statements(leat_part *part, leat_worker *w)
 {
     const leat_tally_entry *first[MAX_STATEMENTS];

@@ -1,5 +1,5 @@
-/* recent.c - a ring of past counts; on_time adds to it. The oldest one is what the quantiles leave
- * out. */
+/* recent.c - a ring of past counts; on_time adds to it. The quantiles are of what was observed
+ * since the oldest one. */
 #include "control/recent.h"
 
 #include <inttypes.h>
@@ -82,20 +82,11 @@ void leat_recent_write_quantile(const leat_metrics_counts *counts, const char *n
         leat_buf_printf(json, ",\"%s_s\":%.6f", name, seconds);
 }
 
-static leat_metrics_counts less(const leat_metrics_counts *now, const leat_metrics_counts *before)
-{
-    leat_metrics_counts rest = *now;
-    for (size_t i = 0; i <= LEAT_METRICS_BOUNDS; i++)
-        rest.ranges[i] -= before->ranges[i];
-    rest.sum_ns -= before->sum_ns;
-    return rest;
-}
-
 leat_metrics_counts leat_recent_handler(const leat_recent *r, size_t number,
                                         const leat_metrics_counts *now)
 {
     const past *p = &r->steps[r->oldest];
-    return number < p->n_handlers ? less(now, &p->handlers[number]) : *now;
+    return number < p->n_handlers ? leat_metrics_since(now, &p->handlers[number]) : *now;
 }
 
 static void write_histogram(const leat_recent *r, leat_histogram id, const char *name,
@@ -103,7 +94,7 @@ static void write_histogram(const leat_recent *r, leat_histogram id, const char 
 {
     leat_metrics_counts now;
     leat_metrics_count(r->registry, id, &now);
-    leat_metrics_counts since = less(&now, &r->steps[r->oldest].counts[id]);
+    leat_metrics_counts since = leat_metrics_since(&now, &r->steps[r->oldest].counts[id]);
     leat_buf_printf(json, "\"%s\":{\"ranges\":[", name);
     for (size_t i = 0; i <= LEAT_METRICS_BOUNDS; i++)
         leat_buf_printf(json, "%s%" PRId64, i > 0 ? "," : "", now.ranges[i]);

@@ -5,8 +5,8 @@
  * Units      seconds.
  * Errors     none.
  *
- * A metric's histogram counts from the start of the process. This keeps what the counts were some
- * time ago, every ten seconds, and tells the quantiles of what was observed since.
+ * A metric's histogram counts from the start of the process. This notes the counts every ten
+ * seconds, keeps them for a minute, and tells the quantiles of what was observed since.
  */
 #ifndef LEAT_CONTROL_RECENT_H
 #define LEAT_CONTROL_RECENT_H

@@ -1,6 +1,6 @@
 /* samples.c - on_time takes a sample into the ring of the minute, and each tenth one into the ring
- * of the hour, too. A sample has the time, the figures, and times: how long things took since the
- * last sample of the same ring. */
+ * of the hour, too. A sample has the time, the figures, sums of times, and quantiles of the times
+ * since the last sample of the same ring. */
 #include "control/samples.h"
 
 #include <inttypes.h>
@@ -11,8 +11,8 @@
 #include "base/mem.h"
 #include "control/figures.h"
 
-/* What is taken out of a histogram: what half, and 99 of 100, did not exceed, of what was observed
- * since the last sample. Microseconds; NOTHING: nothing was. */
+/* Quantiles of a histogram, of what was observed since the last sample, in microseconds. NOTHING:
+ * nothing was observed. */
 static const struct quantile {
     const char *name;
     leat_histogram id;
@@ -78,9 +78,7 @@ static int64_t now_ms(void)
 static int64_t quantile_of(const struct quantile *q, const leat_metrics_counts *now,
                            const leat_metrics_counts *before)
 {
-    leat_metrics_counts since = *now;
-    for (size_t i = 0; i <= LEAT_METRICS_BOUNDS; i++)
-        since.ranges[i] -= before->ranges[i];
+    leat_metrics_counts since = leat_metrics_since(now, before);
     double seconds = leat_metrics_quantile(&since, q->part);
     return seconds < 0 ? NOTHING : (int64_t)(seconds * 1e6);
 }

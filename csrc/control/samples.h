@@ -20,7 +20,7 @@ typedef struct leat_samples leat_samples;
 enum {
     LEAT_SAMPLES_STEP_MS = 1000,
     LEAT_SAMPLES_MINUTE = 61,     /* samples of the last minute */
-    LEAT_SAMPLES_LONG_STEPS = 10, /* of so many samples, the last one is kept for the hour */
+    LEAT_SAMPLES_LONG_STEPS = 10, /* of so many samples, one is kept for the hour, too */
     LEAT_SAMPLES_HOUR = 361,
 };
 

@@ -31,7 +31,7 @@ static int refuse(leat_buf *error, const struct wanted *w, const char *why)
     return LEAT_ECONFIG;
 }
 
-/* That passes when the other one has stopped. */
+/* Another server has the place. The caller may try again when that has stopped. */
 static int refuse_taken(leat_buf *error, const struct wanted *w, const char *why)
 {
     (void)refuse(error, w, why);
