@@ -320,7 +320,7 @@ static void on_told(leat_position_ask *a, const leat_position_answer *answer)
 {
     leat_read *r = a->data;
     r->queued_ns += answer->queued_ns;
-    if (answer->refused)
+    if (answer->no_connection)
         fail(r, failure_of(answer->err));
     else
         take_position(r, answer);

@@ -13,8 +13,8 @@
 #include "wire/json.h"
 
 enum {
-    MAX_QUERIES = 2, /* under way; a connection that hangs leaves the other one */
-    MAX_TOPICS = 256,
+    MAX_QUERIES = 2,  /* under way; while one of them hangs, the other one goes on */
+    MAX_TOPICS = 256, /* of one query */
 };
 
 /* Names are qualified, so that the role's search_path means nothing here. */
@@ -30,9 +30,9 @@ typedef struct positions_query {
     leat_pg_job job;
     uint64_t sent_ns;
     bool is_answered;
-    size_t n;                            /* rows that are asked for */
-    size_t n_left;                       /* asks that still want theirs */
-    leat_position_ask *asks[MAX_TOPICS]; /* NULL: it has left */
+    size_t n;                            /* rows that are asked for, one for each of `asks` */
+    size_t n_left;                       /* asks that are not yet answered */
+    leat_position_ask *asks[MAX_TOPICS]; /* NULL: it was answered, cancelled, or too late */
 } positions_query;
 
 struct leat_positions {
@@ -109,7 +109,7 @@ static void on_deadline(leat_deadline *d)
     int err = leat_pg_pool_healthy(a->all_->pool) ? LEAT_EDEADLINE : LEAT_EPG_LOST;
     leat_position_answer answer = {
         .err = err,
-        .refused = a->query_ == NULL || !leat_pg_job_had_connection(&a->query_->job),
+        .no_connection = a->query_ == NULL || !leat_pg_job_had_connection(&a->query_->job),
         .reason = leat_pg_job_reason(NULL, err),
         .sqlstate = "",
     };
@@ -131,8 +131,8 @@ void leat_positions_ask(leat_positions *p, leat_position_ask *a, leat_slice topi
     leat_sweep_schedule(p->loop, &p->send);
 }
 
-/* Moves those who wait into the query, and writes their topics. Returns until when the last of them
- * waits. */
+/* Moves asks that wait into the query, and writes their topics. Returns the latest of their
+ * deadlines. */
 static uint64_t gather(leat_positions *p, positions_query *q, leat_buf *names)
 {
     uint64_t deadline_ms = 0;
@@ -151,7 +151,8 @@ static uint64_t gather(leat_positions *p, positions_query *q, leat_buf *names)
     return deadline_ms;
 }
 
-/* Those for whom it is sent have begun a handshake: it goes before what has not begun. */
+/* The query is billed as started work: its clients have begun their handshakes, so it goes before
+ * handshakes that have not begun. */
 static void send_query(leat_positions *p)
 {
     leat_buf names = LEAT_BUF_INIT;
@@ -201,7 +202,7 @@ static void on_rows(leat_pg_job *job, leat_pg_result *res, int err)
         err = check_rows(q, res);
     leat_position_answer answer = {
         .err = err,
-        .refused = !leat_pg_job_had_connection(job),
+        .no_connection = !leat_pg_job_had_connection(job),
         .reason = err < 0 ? leat_pg_job_reason(res, err) : "",
         .sqlstate = err == LEAT_EPG_SERVER ? leat_pg_result_sqlstate(res) : "",
     };

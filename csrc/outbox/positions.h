@@ -6,10 +6,10 @@
  * Units      seq; absolute milliseconds; nanoseconds (_ns).
  * Errors     as leat_pg_job's, and LEAT_EHIDDEN and LEAT_EMISSING as in history.h, to the callback.
  *
- * A crowd that subscribes to new topics asks Postgres for a position each. Together they cost it a
- * small part of what they cost one by one, and keep two of its sessions busy at most. Who asks
- * while both are busy waits for the next query. A position is read after it was asked for, never
- * before.
+ * Clients that subscribe to new topics all at once need a position each. One query for many of them
+ * costs Postgres a small part of what a query for each would, and at most two queries run at a
+ * time. An ask that comes while both run waits for the next one. So a position is always read after
+ * it was asked for, never before.
  */
 #ifndef LEAT_OUTBOX_POSITIONS_H
 #define LEAT_OUTBOX_POSITIONS_H
@@ -22,7 +22,7 @@ typedef struct leat_position_ask leat_position_ask;
 
 typedef struct leat_position_answer {
     int err;                /* < 0: there is no position */
-    bool refused;           /* that is because there was no connection for the query */
+    bool no_connection;     /* of an error: no query was sent, because no connection was free */
     const char *reason;     /* of an error, for the log */
     const char *sqlstate;   /* of LEAT_EPG_SERVER, else "" */
     leat_named_position at; /* the epoch is as clients see it */
@@ -44,7 +44,7 @@ struct leat_position_ask {
 };
 
 leat_positions *leat_positions_new(leat_pg_pool *pool, leat_loop *loop);
-/* Nothing is asked any more. */
+/* All asks have been answered or cancelled. */
 void leat_positions_free(leat_positions *p);
 
 void leat_position_ask_init(leat_position_ask *a);

@@ -497,12 +497,12 @@ static void composes_again_if_the_position_cannot_be_read(void **state)
 static void ends_if_there_is_no_connection_for_the_position(void **state)
 {
     world *w = *state;
-    leat_position_answer refused = lost;
-    refused.refused = true;
+    leat_position_answer unconnected = lost;
+    unconnected.no_connection = true;
     w->grant.has_refresh = false;
     begin(w, LEAT_READ_FIRST);
     tell(&seen.snapshot, fine);
-    tell_position(refused);
+    tell_position(unconnected);
 
     expect_end(LEAT_CODE_UNAVAILABLE, false);
     assert_int_equal(1000, seen.last.failure.retry_after_ms);

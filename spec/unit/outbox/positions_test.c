@@ -224,7 +224,7 @@ static void tells_who_is_late(void **state)
 
     assert_int_equal(1, w->n_told);
     assert_int_equal(LEAT_EDEADLINE, w->told[0].err);
-    assert_false(w->told[0].refused);
+    assert_false(w->told[0].no_connection);
     fake_job_answer(2, 4, rows);
     assert_int_equal(2, w->n_told);
     assert_int_equal(0, w->told[1].err);
@@ -241,7 +241,7 @@ static void tells_all_of_a_failure(void **state)
     assert_int_equal(2, w->n_told);
     assert_int_equal(LEAT_EPG_SERVER, w->told[1].err);
     assert_string_equal("57P03", w->told[1].sqlstate);
-    assert_false(w->told[1].refused);
+    assert_false(w->told[1].no_connection);
 }
 
 static void tells_that_there_was_no_connection(void **state)
@@ -253,7 +253,7 @@ static void tells_that_there_was_no_connection(void **state)
     fake_job_fail(LEAT_EBUSY, "");
 
     assert_int_equal(LEAT_EBUSY, w->told[0].err);
-    assert_true(w->told[0].refused);
+    assert_true(w->told[0].no_connection);
 }
 
 /* A missing row is never taken for "nothing there", nor one that row security might hide. */
