@@ -110,8 +110,8 @@ void leat_admission_over(leat_core *core, leat_subscriber *to)
 
 /* --- refusals --- */
 
-/* The jitter may double the estimate. So half of the longest time bounds the estimate itself: even
- * those who are told to wait as long as anybody is do not all come back at once. */
+/* The jitter may double the estimate. So the estimate is bounded by half of retry_after_max_ms.
+ * Were the sum bounded instead, all who wait longest would be told the same time. */
 uint32_t leat_admission_retry_ms(leat_core *core)
 {
     const leat_limits *limits = core->limits;
@@ -221,11 +221,12 @@ bool leat_admission_subscribe(const leat_subscriber *to, uint64_t deadline_ms,
            leat_admission_request(to->core, deadline_ms, refusal);
 }
 
-/* Many clients may wait behind one address: with jitter, they do not all come back at once. */
-bool leat_admission_ask(leat_subscriber *to, leat_failure *refusal)
+/* An address may stand for many clients: with jitter, they do not all come back at once. */
+bool leat_admission_charge_subscribe(leat_subscriber *to, leat_failure *refusal)
 {
     const char *address = "";
-    uint64_t wait_ms = to->ops->asks == NULL ? 0 : to->ops->asks(to, &address);
+    uint64_t wait_ms =
+        to->ops->charge_subscribe == NULL ? 0 : to->ops->charge_subscribe(to, &address);
     if (wait_ms == 0)
         return true;
     uint32_t retry_ms = leat_admission_retry_ms(to->core);

@@ -29,9 +29,9 @@ bool leat_admission_subscribe(const leat_subscriber *to, uint64_t deadline_ms,
 bool leat_admission_request(leat_core *core, uint64_t deadline_ms, leat_failure *refusal);
 /* May the session have one more stream, which is one subscription? */
 bool leat_admission_stream(leat_core *core, const leat_session *session, leat_failure *refusal);
-/* Counts a subscribe of the subscriber's address, if there may be one now. */
-bool leat_admission_ask(leat_subscriber *to, leat_failure *refusal);
-/* Counts a publish, if there may be one now. */
+/* Counts a subscribe by the subscriber's address, if its rate allows one now. */
+bool leat_admission_charge_subscribe(leat_subscriber *to, leat_failure *refusal);
+/* Counts a publish, if its rate allows one now. */
 bool leat_admission_publish(leat_subscriber *to, leat_slice topic, leat_failure *refusal);
 
 /* A subscription exists, until _ended. */
@@ -41,10 +41,10 @@ void leat_admission_ended(leat_subscriber *to);
 void leat_admission_under_way(leat_core *core, leat_subscriber *to);
 void leat_admission_over(leat_core *core, leat_subscriber *to);
 
-/* When somebody who is told `unavailable` should come back: when those who wait now have been
- * served; if nobody waits, or the pace is not known, in a second. With jitter, so that not all come
- * back together: it is between the estimate and twice the estimate. Bounded by retry_after_min_ms
- * and retry_after_max_ms. */
+/* Returns after how many milliseconds somebody who is told `unavailable` should come back. The
+ * estimate is the time until all who wait now have been served; a second, if nobody waits or the
+ * pace is not known. The result is at random between the estimate and twice the estimate, so that
+ * not all come back together, and within retry_after_min_ms and retry_after_max_ms. */
 uint32_t leat_admission_retry_ms(leat_core *core);
 
 #endif

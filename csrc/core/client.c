@@ -86,7 +86,7 @@ static uint64_t until_expiry_ms(const leat_client *c)
     return earlier(until_ms(c->base.session->expires_at), until_ms(leat_sub_next_expiry(&c->base)));
 }
 
-/* Milliseconds until a client that drains is looked at, if nothing expires. */
+/* Milliseconds until a draining client is next looked at, if nothing expires before. */
 static uint64_t drain_look_ms(const leat_client *c)
 {
     uint64_t now_ms = leat_loop_now(c->base.core->loop);
@@ -96,7 +96,7 @@ static uint64_t drain_look_ms(const leat_client *c)
     return now_ms < t->drain_until_ms ? earlier(t->drain_until_ms - now_ms, DRAIN_LOOK_MS) : 0;
 }
 
-/* in_ms: when the first expiry is; UINT64_MAX: never. */
+/* in_ms: milliseconds until the first expiry; UINT64_MAX: nothing expires. */
 static void arm_expiry(leat_client *c, uint64_t in_ms)
 {
     bool drains = c->status == CLIENT_DRAINING;
@@ -113,7 +113,7 @@ static void on_grant_expires(leat_subscriber *to, int64_t at_s)
     arm_expiry(c, earlier(until_expiry_ms(c), until_ms(at_s)));
 }
 
-static uint64_t on_asks(leat_subscriber *to, const char **address)
+static uint64_t charge_subscribe(leat_subscriber *to, const char **address)
 {
     *address = leat_peer_remote(client_of(to)->peer);
     return leat_peer_use(client_of(to)->peer, LEAT_ADDRESS_SUBSCRIBE);
@@ -135,7 +135,7 @@ static const leat_subscriber_ops subscriber_ops = {
     .takes_signal = takes_signal,
     .awaits_signal = awaits_signal,
     .takes_snapshot = takes_snapshot,
-    .asks = on_asks,
+    .charge_subscribe = charge_subscribe,
     .answered = on_answered,
     .grant_expires = on_grant_expires,
     .stream_ended = end_stream,
@@ -171,7 +171,7 @@ static const leat_subscriber_ops foreign_ops = {
     .takes_signal = takes_signal,
     .awaits_signal = awaits_signal,
     .takes_snapshot = takes_snapshot,
-    .asks = on_asks,
+    .charge_subscribe = charge_subscribe,
     .answered = on_answered,
     .grant_expires = on_grant_expires,
     .stream_ended = end_stream,
@@ -369,10 +369,9 @@ static void drain(leat_client *c, uint64_t deadline_ms)
         close_draining(c);
         return;
     }
-    client_arm_timer(c, 0, on_timer);
-    c->timer->drain_at_ms =
-        now_ms + leat_random_below(leat_loop_random(loop), deadline_ms - now_ms);
-    c->timer->drain_until_ms = deadline_ms;
+    client_timer *t = client_timer_of(c);
+    t->drain_at_ms = now_ms + leat_random_below(leat_loop_random(loop), deadline_ms - now_ms);
+    t->drain_until_ms = deadline_ms;
     arm_expiry(c, until_expiry_ms(c));
 }
 

@@ -1,5 +1,7 @@
-/* client_foreign.c - on_turn hands over the rest of a frame: what is not looked at then stays where
- * it is, because a frame may have many thousands of messages. */
+/* client_foreign.c - on_turn hands over the rest of a frame. What is not looked at then stays in
+ * the same buffer: a frame may have many thousands of messages, and must not be copied for each
+ * share.
+ */
 #include "core/client_foreign.h"
 
 #include <stdlib.h>

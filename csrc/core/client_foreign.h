@@ -22,12 +22,13 @@ client_foreign *client_foreign_new(leat_core *core, bool (*on_rest)(void *owner,
                                    void *owner);
 void client_foreign_free(client_foreign *f);
 
-/* Keeps the messages of a frame that cannot be looked at yet, or have had their share of the turn.
- * on_rest gets them in a turn after client_foreign_go_on, when it is the client's turn. Within
- * on_rest, they are the end of what it got. */
+/* Keeps messages of a frame for a later turn: because they cannot be looked at yet, or because the
+ * client has had its share of this turn. After client_foreign_go_on, on_rest gets them when it is
+ * the client's turn. Called from within on_rest, `frame` is the end of what that got. */
 void client_foreign_keep(client_foreign *f, leat_slice frame);
 void client_foreign_go_on(client_foreign *f);
-/* Bytes that are held for them, those that were looked at included; 0: none waits. */
+/* Bytes that kept messages hold, including those of their frame that were looked at already; 0:
+ * none is kept. */
 size_t client_foreign_waiting(const client_foreign *f);
 
 /* The client's position in the topic is void: its next subscribe gets a snapshot. */

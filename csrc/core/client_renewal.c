@@ -114,7 +114,8 @@ void client_renewal_granted(leat_client *c, leat_slice topic, int64_t until_s)
     client_answered(c);
 }
 
-/* An SDK takes an error for the end, unless it is told that the error will pass. */
+/* `unavailable` is an error that passes. An SDK that got another one would end the subscription,
+ * which the client may have made anew already. */
 void client_renewal_ended(leat_client *c, leat_slice topic)
 {
     client_renewal *r = find(c, topic);

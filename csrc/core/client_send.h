@@ -13,14 +13,14 @@
 #include "base/failure.h"
 #include "core/client_state.h"
 
-/* The second that has begun is over: a client that is told how long a token is good for is never
- * told too much. */
+/* The time in seconds since 1970, rounded up. So the seconds that a client is told until an expiry
+ * are never too many. */
 static inline int64_t client_next_second(void)
 {
     return (int64_t)time(NULL) + 1;
 }
 
-/* Whole seconds until then, and at least one, because none would mean for ever. */
+/* Returns whole seconds until at_s. They are at least one, because 0 would mean: never. */
 static inline uint64_t client_seconds_until(int64_t at_s)
 {
     int64_t left_s = at_s - client_next_second();

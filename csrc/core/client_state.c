@@ -47,15 +47,19 @@ void client_set_status(leat_client *c, client_status next)
         end_guest(c);
 }
 
-void client_arm_timer(leat_client *c, uint64_t in_ms, leat_deadline_cb on_time)
+client_timer *client_timer_of(leat_client *c)
 {
-    leat_loop *loop = c->base.core->loop;
     if (c->timer == NULL) {
-        c->timer = leat_pool_take(leat_loop_pool(loop), sizeof(*c->timer));
+        c->timer = leat_pool_take(leat_loop_pool(c->base.core->loop), sizeof(*c->timer));
         c->timer->client = c;
         leat_deadline_init(&c->timer->at);
     }
-    leat_loop_after(loop, &c->timer->at, in_ms, on_time);
+    return c->timer;
+}
+
+void client_arm_timer(leat_client *c, uint64_t in_ms, leat_deadline_cb on_time)
+{
+    leat_loop_after(c->base.core->loop, &client_timer_of(c)->at, in_ms, on_time);
 }
 
 void client_cancel_timer(leat_client *c)

@@ -35,12 +35,12 @@ typedef struct client_guest {
     void *arg;
 } client_guest;
 
-/* Most clients wait for no time at all. */
+/* What only a client that waits for a time has; most have none. */
 typedef struct client_timer {
     leat_deadline at;
     struct leat_client *client;
-    uint64_t drain_at_ms;    /* DRAINING: it is closed then, unless something is unanswered */
-    uint64_t drain_until_ms; /* DRAINING: it is closed by then */
+    uint64_t drain_at_ms;    /* DRAINING: from then on it is closed once nothing is unanswered */
+    uint64_t drain_until_ms; /* DRAINING: it is closed then, whatever is unanswered */
 } client_timer;
 
 typedef struct leat_client {
@@ -67,8 +67,10 @@ static inline leat_client *client_of(leat_subscriber *s)
  * more: whoever wants to know is told. */
 void client_set_status(leat_client *c, client_status next);
 
-/* Calls on_time, in whose deadline client_of_timer finds the client, after so many milliseconds. A
- * client has one such time: the last one counts. */
+/* Returns the client's timer, made if need be. */
+client_timer *client_timer_of(leat_client *c);
+/* Calls on_time after in_ms; client_of_timer finds the client of its deadline. A client has one
+ * timer: arming it again replaces the time. */
 void client_arm_timer(leat_client *c, uint64_t in_ms, leat_deadline_cb on_time);
 void client_cancel_timer(leat_client *c);
 

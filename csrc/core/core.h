@@ -62,7 +62,7 @@ typedef struct leat_core {
     size_t n_clients;
     size_t n_handshakes;  /* under way (admission.h) */
     uint64_t last_client; /* the last number given to a session's client */
-    uint64_t mark;        /* at random: tells its clients from those of other workers and servers */
+    uint64_t mark; /* at random: part of its clients' names, which so are unique everywhere */
     uint64_t generations; /* the last number given to a topic's life */
     uint64_t numberings;  /* the last number given to a numbering (ring.h) */
     char history[64]; /* what the epochs of positions begin with, up to the last "-"; "" before the

@@ -55,6 +55,7 @@ int leat_core_start(leat_core *core)
     leat_list_init(&core->holders);
     leat_list_init(&core->orphans);
     leat_slots_init(&core->slots, core->limits->max_turns, core->metrics);
+    leat_last_errors_init(&core->last_errors);
     leat_random_bytes(&core->mark, sizeof(core->mark));
     core->n_clients = core->n_handshakes = 0;
     core->draining = core->confirmed = false;

@@ -36,17 +36,21 @@ static void drop(leat_last_errors *e, entry *old)
     free(old);
 }
 
+void leat_last_errors_init(leat_last_errors *e)
+{
+    leat_list_init(&e->all_);
+    e->n_ = 0;
+}
+
 void leat_last_errors_close(leat_last_errors *e)
 {
     while (e->n_ > 0)
         drop(e, entry_of(e->all_.next));
 }
 
-/* The same place of the script has failed in the same way. */
-static entry *find(leat_last_errors *e, const leat_script_failure *f, leat_slice text)
+/* Returns the entry of the same failure: of the same place in the scripts, for the same reason. */
+static entry *find(const leat_last_errors *e, const leat_script_failure *f, leat_slice text)
 {
-    if (e->n_ == 0)
-        leat_list_init(&e->all_);
     for (leat_list *l = e->all_.next; l != &e->all_; l = l->next) {
         entry *old = entry_of(l);
         if (strcmp(old->handler, f->handler) == 0 && strcmp(old->sqlstate, f->sqlstate) == 0 &&
@@ -107,7 +111,7 @@ void leat_last_errors_write(const leat_last_errors *e, leat_buf *json)
 {
     const char *comma = "";
     leat_buf_char(json, '[');
-    for (leat_list *l = e->all_.prev; e->n_ > 0 && l != &e->all_; l = l->prev) {
+    for (leat_list *l = e->all_.prev; l != &e->all_; l = l->prev) {
         leat_buf_text(json, comma);
         write_entry(entry_of(l), json);
         comma = ",";

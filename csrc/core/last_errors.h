@@ -1,6 +1,6 @@
 /* last_errors.h - the last failures of a worker's scripts, for an operator to look at.
  *
- * Ownership  embedded in the core, all zero at first; texts are copied.
+ * Ownership  embedded in the core; texts are copied.
  * Threads    loop thread of the worker.
  * Units      milliseconds since 1970; bytes.
  * Errors     none.
@@ -21,7 +21,7 @@
 enum { LEAT_LAST_ERRORS = 20, LEAT_LAST_ERROR_BYTES = 4000 };
 
 typedef struct leat_last_errors {
-    leat_list all_; /* the newest one last; not initialised while there is none */
+    leat_list all_; /* the newest one last */
     size_t n_;
 } leat_last_errors;
 
@@ -33,6 +33,7 @@ typedef struct leat_script_failure {
     leat_slice text;      /* the message, with the traceback of a script error; without secrets */
 } leat_script_failure;
 
+void leat_last_errors_init(leat_last_errors *e);
 void leat_last_errors_close(leat_last_errors *e);
 
 void leat_last_errors_add(leat_last_errors *e, const leat_script_failure *failure);

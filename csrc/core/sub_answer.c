@@ -38,7 +38,8 @@ static leat_metric outcome_of(leat_code code)
     return LEAT_M_HANDSHAKES_REFUSED;
 }
 
-/* A stage that was left out does not count; `queue` does, if it could have been. */
+/* A stage that the subscribe has not been in is not observed. QUEUE is observed, even as 0, after
+ * the stages in which a subscribe can wait. */
 static void count_stages(const sub_asked *a, leat_metrics *m)
 {
     static const leat_histogram histograms[SUB_STAGES] = {
@@ -54,6 +55,10 @@ static void count_stages(const sub_asked *a, leat_metrics *m)
         leat_metrics_observe(m, LEAT_H_STAGE_QUEUE, (double)spent_ns[SUB_STAGE_QUEUE] / 1e9);
 }
 
+_Static_assert((int)LEAT_L_HANDSHAKES_GONE - (int)LEAT_L_HANDSHAKES_OK ==
+                   (int)LEAT_M_HANDSHAKES_GONE - (int)LEAT_M_HANDSHAKES_OK,
+               "the outcomes by pattern are those of all handshakes");
+
 static void count_outcome(const leat_sub *s, leat_metric outcome)
 {
     leat_core *core = sub_core(s);
@@ -65,7 +70,7 @@ static void count_outcome(const leat_sub *s, leat_metric outcome)
     leat_labelled_add(counts, (leat_labelled_metric)by_pattern, 1);
 }
 
-/* The state is left already, so its stage has ended. */
+/* The state was left before, so its stage has ended. */
 static void count(leat_sub *s, leat_metric outcome)
 {
     leat_metrics *m = sub_core(s)->metrics;

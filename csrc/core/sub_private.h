@@ -51,7 +51,7 @@ typedef struct sub_asked {
     leat_position since; /* where the client is, with a reference; `revoked` is not known */
     uint64_t deadline_ms;
     uint64_t started_ns;
-    uint64_t stage_ns; /* when the stage began; later by what it has spent in the queue */
+    uint64_t stage_ns; /* when the stage began, plus the time that counts for QUEUE instead */
     uint64_t spent_ns[SUB_STAGES];
     leat_subscribed_cb done;
     void *done_arg;
@@ -78,7 +78,7 @@ typedef struct sub_work {
     leat_slot slot;                  /* of the states whose trait says so, and of the renewal */
     sub_renewal renewal;             /* of the states whose trait says so */
     leat_topic_mark seen;            /* the moment at which the handler last began */
-    uint64_t answered_ns;            /* of a subscribe, until the cursor is at the head; or 0 */
+    uint64_t answered_ns;            /* when the subscribe was answered; 0 again at the head */
     unsigned attempts;               /* how many failed in a row, of the handler or of the read */
 } sub_work;
 
@@ -109,7 +109,7 @@ struct sub_news {
 void sub_happens(leat_sub *s, sub_event event, sub_news *news);
 void sub_happens_plainly(leat_sub *s, sub_event event); /* without any news */
 sub_work *sub_work_of(leat_sub *s);                     /* made if need be */
-/* ns of what the stage has lasted so far were spent in a queue. */
+/* Of the time of the present stage so far, ns were spent in a queue. */
 void sub_has_queued(leat_sub *s, uint64_t ns);
 sub_event sub_settle(leat_sub *s, sub_news *news);
 sub_event sub_wait_for_slot(leat_sub *s, sub_news *news);

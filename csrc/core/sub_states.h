@@ -77,8 +77,8 @@ typedef enum sub_state { SUB_STATES(SUB_ENUM) SUB_STATE_COUNT } sub_state;
 typedef enum sub_event { SUB_ON_NOTHING, SUB_EVENTS(SUB_ENUM) SUB_EVENT_COUNT } sub_event;
 #undef SUB_ENUM
 
-/* What the time of a subscribe goes into. `queue` is the part of the next and of the last one in
- * which nothing was done for it: the handler waited for its turn, or a read for a connection. */
+/* What the time of a subscribe goes into. QUEUE is the time in which the handler waited for its
+ * turn, or a read for a connection; it does not count for AUTHORISE and READ. */
 typedef enum sub_stage {
     SUB_STAGE_NONE,
     SUB_STAGE_QUEUE,

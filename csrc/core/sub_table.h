@@ -29,7 +29,7 @@ typedef struct sub_trait {
     void (*leave)(leat_sub *s);              /* ends it; harmless if it has ended; NULL: nothing */
     uint64_t (*deadline)(const leat_sub *s); /* armed once it is entered; NULL: none */
     bool asked;                              /* the subscribe is not yet answered */
-    sub_stage stage; /* what the time in it counts as, while it is not yet answered */
+    sub_stage stage; /* what its time counts for, until the subscribe is answered */
     bool slot;       /* takes a database slot, or keeps the one that is taken */
     bool renews;     /* a stale snapshot may be replaced in it (sub_renewal.c) */
 } sub_trait;

@@ -29,7 +29,7 @@ leat_code leat_subscribe_begin(leat_subscriber *to, const leat_sub_request *requ
                                leat_failure *why)
 {
     bool by_client = request->done == NULL;
-    if (!check(to, request, why) || (by_client && !leat_admission_ask(to, why)))
+    if (!check(to, request, why) || (by_client && !leat_admission_charge_subscribe(to, why)))
         return why->code;
     leat_sub_begin(to, request);
     return LEAT_CODE_OK;

@@ -60,9 +60,9 @@ typedef struct leat_subscriber_ops {
     /* True if a snapshot of that size may be sent. */
     bool (*takes_snapshot)(const leat_subscriber *to, size_t bytes);
 
-    /* Counts a subscribe of the subscriber's address. Returns 0, or in how many milliseconds there
-     * may be one; then *address is it. NULL: it has none. */
-    uint64_t (*asks)(leat_subscriber *to, const char **address);
+    /* Counts a subscribe by the subscriber's address. Returns 0, or, if its rate does not allow one
+     * now, the milliseconds until it does, and writes *address. NULL: there is no address. */
+    uint64_t (*charge_subscribe)(leat_subscriber *to, const char **address);
     /* A subscribe was answered, or has ended without an answer. */
     void (*answered)(leat_subscriber *to);
     /* The subscription has a grant that expires at at_s, in seconds since 1970. */
@@ -73,7 +73,7 @@ typedef struct leat_subscriber_ops {
 
 struct leat_subscriber {
     const leat_subscriber_ops *ops;
-    const leat_codec *codec; /* its protocol; NULL: it is in this process */
+    const leat_codec *codec; /* its protocol; NULL: it subscribes inside this process */
     leat_core *core;
     leat_session *session;
     struct leat_account *user;   /* what its user has on this worker; NULL: it has none */

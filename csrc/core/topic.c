@@ -262,16 +262,16 @@ static void fan_out(leat_sweep *s)
     on_next_part(&f->timer);
 }
 
-/* Every cursor's owner has been told of the round's events. What those have queued is written at
- * the end of this turn, by output sweeps that were scheduled before this one. If no owner took an
- * event (their sockets are full, or they read a snapshot), nothing is noted of it. */
+/* Every cursor's owner has been told of the round's events. What the owners have queued is written
+ * at the end of this turn, by output sweeps that were scheduled before `timing`. An event that no
+ * owner took (the sockets are full, or snapshots are being read) is not observed. */
 static void time_round(leat_topic_flow *f)
 {
     int64_t last = f->given < f->round.last ? f->given : f->round.last;
     if (last <= f->round.after)
         return;
     if (leat_sweep_is_scheduled(&f->timing))
-        leat_sweep_cancel(&f->timing); /* a second round in this turn */
+        leat_sweep_cancel(&f->timing); /* a second round of this turn: observed with the first */
     else
         f->timed.after = f->round.after;
     f->timed.last = last;

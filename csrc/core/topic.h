@@ -9,8 +9,8 @@
  * A cursor takes event N if and only if N is its next_seq: there is no other queue and nothing to
  * filter. The topic does not know what a cursor is part of: it calls core->cursors.
  *
- * There may be very many topics in which nothing ever happens. So what an event, a signal, a shared
- * read or the end of a topic needs is a struct of its own, its flow. */
+ * There may be very many topics in which nothing ever happens. So a topic has a second struct, its
+ * flow, only once an event, a signal, a shared read or its end needs one. */
 #ifndef LEAT_CORE_TOPIC_H
 #define LEAT_CORE_TOPIC_H
 
@@ -40,7 +40,7 @@ typedef struct leat_topic {
     char name[];
 } leat_topic;
 
-/* Events behind `after`, up to `last`. */
+/* The events of a fan-out: those behind `after`, up to `last`. */
 typedef struct leat_round {
     int64_t after;
     int64_t last;
@@ -58,11 +58,11 @@ typedef struct leat_topic_flow {
     leat_sweep fan_out;
     leat_deadline timer; /* of the next part of a long fan-out, or of the topic's end */
     leat_busy busy;
-    bool again;       /* events came while a fan-out was running: another round follows */
-    leat_round round; /* those that the fan-out is for */
-    leat_round timed; /* those of which it is noted, in `timing`, how long they took */
-    int64_t given;    /* the last event that a cursor has given to its owner */
-    leat_sweep timing;
+    bool again;        /* events came while a fan-out was running: another round follows */
+    leat_round round;  /* the fan-out that runs, or the last one */
+    int64_t given;     /* the last event that any cursor's owner has taken */
+    leat_sweep timing; /* observes how long the events of `timed` took from commit to client */
+    leat_round timed;
 } leat_topic_flow;
 
 /* A place in the topic's events. Embedded in its owner. */
@@ -87,7 +87,7 @@ typedef struct leat_cursor_handler {
     void (*renumbered)(leat_cursor *c);
 } leat_cursor_handler;
 
-/* Other scripts, with other patterns. */
+/* The core has other scripts: the topic may have another pattern, and another hook. */
 void leat_topic_scripts_changed(leat_topic *t);
 
 /* The topic of that name, made if need be; the hub is then asked to listen for it. */

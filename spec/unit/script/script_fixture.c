@@ -95,6 +95,7 @@ int script_fixture_open(void **state)
     };
     f->core = (leat_core){.loop = f->loop, .metrics = f->metrics, .limits = &f->limits};
     f->core.net = (leat_net){.loop = f->loop, .metrics = f->metrics, .limits = &f->limits};
+    leat_last_errors_init(&f->core.last_errors);
     f->budget_ms = 2000;
     f->deadline_ms = 5000;
     uv_timer_init(&f->uv, &f->limit);
