@@ -249,7 +249,7 @@ static void call_failed(leat_hub *h, const char *why)
     call_after(h, leat_backoff_next(&a->backoff, leat_loop_random(h->loop)));
 }
 
-/* Asks for the schema again later. Nothing is confirmed until then. */
+/* Asks again for the schema after a back-off. Nothing is confirmed until then. */
 static void wait_for_schema(leat_hub *h)
 {
     hub_phase_set(h, HUB_UNCONFIRMED);
@@ -259,7 +259,7 @@ static void wait_for_schema(leat_hub *h)
 static void on_schema(leat_pg_job *job, leat_pg_result *res, int err)
 {
     leat_hub *h = LEAT_CONTAINER_OF(job, leat_hub, attend.job);
-    if (hub_schema_is_too_new(h, res, err))
+    if (hub_schema_take(h, res, err))
         wait_for_schema(h);
     else
         attend(h);
@@ -277,7 +277,7 @@ static void on_answer(leat_pg_job *job, leat_pg_result *res, int err)
         call_failed(h, leat_pg_job_reason(res, err));
         return;
     }
-    if (h->schema_too_new) { /* hub_problems has found it out in the meantime */
+    if (h->schema_too_new) { /* hub_problems.c has found that out in the meantime */
         wait_for_schema(h);
         return;
     }

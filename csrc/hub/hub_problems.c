@@ -2,7 +2,7 @@
  * they do not always fire (pg_restore --disable-triggers does it). leat_internal.problems() knows
  * of it. What it says is logged when it changes, and counted.
  *
- * The schema can become too new for this server in the same way, which is asked first.
+ * The schema can become too new for this server while it runs, too: that is asked first.
  *
  * on_time -> on_schema -> on_problems, and again after compare_interval_ms.
  */
@@ -62,11 +62,11 @@ static void on_time(leat_deadline *d)
         ask_after(h, NOT_READY_MS);
 }
 
-/* If it is too new, the calls of attend ask on. */
+/* If the schema is too new, hub_attend.c goes on asking. */
 static void on_schema(leat_pg_job *job, leat_pg_result *res, int err)
 {
     leat_hub *h = LEAT_CONTAINER_OF(job, leat_hub, problems.job);
-    if (!hub_schema_is_too_new(h, res, err)) {
+    if (!hub_schema_take(h, res, err)) {
         ask(h, sql, on_problems);
         return;
     }

@@ -1,6 +1,6 @@
-/* hub_schema.c - asked before each call of leat_internal.attend, and now and then
- * (hub_problems.c). The newest migration says which servers work with the schema
- * (0010_upgrades.sql). leat_migrate_check asks the same before a server starts.
+/* hub_schema.c - the question is asked before each call of leat_internal.attend (hub_attend.c), and
+ * every compare_interval_ms (hub_problems.c). The newest migration says which servers work with the
+ * schema (0010_upgrades.sql). leat_migrate_check asks the same before a server starts.
  */
 #include "hub/hub_schema.h"
 
@@ -10,6 +10,7 @@
 const char hub_schema_sql[] = "select m.version, m.oldest_server from leat_internal.migration m"
                               " order by m.version desc limit 1";
 
+/* Before h->schema_too_new is set: only a change is logged. */
 static void tell(leat_hub *h, bool is_too_new, int version)
 {
     char why[160];
@@ -25,7 +26,7 @@ static void tell(leat_hub *h, bool is_too_new, int version)
         LEAT_LOG_INFO("hub", "schema goes with this server again version=%d", version);
 }
 
-bool hub_schema_is_too_new(leat_hub *h, const leat_pg_result *res, int err)
+bool hub_schema_take(leat_hub *h, const leat_pg_result *res, int err)
 {
     if (err < 0 || leat_pg_result_rows(res) != 1)
         return h->schema_too_new;

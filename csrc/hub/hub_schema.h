@@ -4,7 +4,7 @@
  * Ownership  results are borrowed; the text belongs to the hub.
  * Threads    the hub's.
  * Units      versions of the schema.
- * Errors     a question without an answer changes nothing.
+ * Errors     an answer that is an error changes nothing.
  */
 #ifndef LEAT_HUB_HUB_SCHEMA_H
 #define LEAT_HUB_HUB_SCHEMA_H
@@ -15,7 +15,8 @@
 extern const char hub_schema_sql[];
 
 /* Takes the answer to it. Returns true if the schema needs a newer server: then nothing may be
- * delivered. The log, /readyz and a metric tell of it until an answer says otherwise. */
-bool hub_schema_is_too_new(leat_hub *h, const leat_pg_result *res, int err);
+ * delivered. /readyz and a metric tell of it until an answer says otherwise, and the log when it
+ * changes. */
+bool hub_schema_take(leat_hub *h, const leat_pg_result *res, int err);
 
 #endif
