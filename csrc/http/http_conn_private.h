@@ -101,9 +101,9 @@ void leat_http_conn_shed(leat_http_conn *c);
 
 /* --- http_conn_send.c --- */
 
-/* Before the first answer: from now on the kernel holds little of what it has not yet sent. A peer
- * may not cost much memory until it is known. An upgrade is no such answer: it needs no system
- * call. */
+/* Called before the first answer. From then on the kernel holds little of what it has not yet sent:
+ * a peer may not cost much memory before it is known. Not called for an upgrade, whose answer is
+ * short: that saves a system call. */
 void leat_http_conn_bound_unsent(leat_http_conn *c);
 void leat_http_conn_on_drain(void *owner);
 

@@ -17,8 +17,8 @@ void leat_http_health_alive(leat_http_conn *c);
 void leat_http_health_ready(leat_http_conn *c);
 /* Appends a line for each thing that stands in the way of serving. Returns true if nothing does. */
 bool leat_http_health_check(const leat_http_side *side, leat_buf *lines);
-/* Appends a line if the last reload has failed, and one for each certificate that could not be
- * reloaded. */
+/* Appends a line if the last reload has failed, and one for each certificate whose newer files
+ * cannot be used. */
 void leat_http_health_tell_reload(const leat_http_side *side, leat_buf *lines);
 /* For those who may know; 404 for all others. */
 void leat_http_health_metrics(leat_http_conn *c);

@@ -150,8 +150,9 @@ static void refuse_too_fast(leat_http_conn *c, uint64_t wait_ms)
         leat_http_answer_refusal(c, 429, "rate_limited", message, retry_ms, NULL);
 }
 
-/* Before anything is done for the request: no handler runs, and no file is opened. */
-static bool may_ask(leat_http_conn *c)
+/* Returns false if the address sends too many: that is answered. Called before anything is done for
+ * the request, so no handler runs and no file is opened. */
+static bool check_rate(leat_http_conn *c)
 {
     leat_address_slot *slot = leat_http_conn_address(c);
     uint64_t now_ms = leat_loop_now(leat_http_conn_side(c)->loop);
@@ -164,6 +165,6 @@ static bool may_ask(leat_http_conn *c)
 
 void leat_http_route(leat_http_conn *c)
 {
-    if (leat_http_route_identify(c) && may_ask(c) && leat_http_host_check(c))
+    if (leat_http_route_identify(c) && check_rate(c) && leat_http_host_check(c))
         answer(c);
 }

@@ -25,7 +25,7 @@
 typedef struct leat_address_limit leat_address_limit;
 typedef struct leat_address_slot leat_address_slot;
 
-/* What the clients of an address do, as fast as they may together. */
+/* What the clients of an address may do at a rate that they share. */
 typedef enum leat_address_use {
     LEAT_ADDRESS_REQUEST, /* over HTTP */
     LEAT_ADDRESS_SUBSCRIBE,
@@ -61,9 +61,9 @@ bool leat_address_limit_holds(const leat_address_slot *slot, const leat_ip *ip);
  * stands for many peers, and pays nothing. */
 void leat_address_limit_charge_flood(leat_address_slot *slot, uint64_t now_ms);
 
-/* Counts one more use by that address, if there may be one now. Returns 0, or in how many
- * milliseconds there may be one. For an address of this machine that stands for many peers, as
- * above, there is no such bound. */
+/* Counts one more use by that address, if its rate allows one now. Returns 0, or the milliseconds
+ * until it does. An address of this machine that stands for many peers, as above, has no such
+ * bound. */
 uint64_t leat_address_limit_use(leat_address_slot *slot, leat_address_use use, uint64_t now_ms);
 
 /* An attempt of that address to be let in has failed. */

@@ -35,7 +35,7 @@ typedef struct leat_conn_end {
     struct leat_conn *conn;
 } leat_conn_end;
 
-/* What every delivery looks at comes last, in as few lines of the cache as it takes. */
+/* What every delivery reads comes last, in as few cache lines as possible. */
 struct leat_conn {
     leat_watch watch;
     const struct leat_conn_handler *handler;
@@ -66,7 +66,7 @@ struct leat_conn {
 /* Watches only for what is of use. */
 void leat_conn_update_events(leat_conn *c);
 void leat_conn_begin_close(leat_conn *c, int err);
-/* Closes the conn at at_ms, unless it is called again with another time. */
+/* Closes the conn at at_ms. Called again, it replaces the time. */
 void leat_conn_limit_end(leat_conn *c, uint64_t at_ms);
 void leat_conn_drop_queue(leat_conn *c);
 /* One recv. Returns how many bytes came, 0 at the peer's end, or UV_E*. */

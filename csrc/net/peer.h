@@ -87,8 +87,8 @@ typedef struct leat_peer_ops {
     void (*free)(leat_peer *p);
 } leat_peer_ops;
 
-/* The head of each kind's own struct. What every delivery looks at comes last, next to what the
- * kind's own delivery looks at: of many peers, each line of the cache is another miss. */
+/* The head of each kind's own struct. What every delivery reads comes last, next to what the kind's
+ * own delivery reads: with many peers, each further cache line is a miss. */
 struct leat_peer {
     const leat_peer_handler *handler;
     void *owner;
@@ -124,8 +124,7 @@ void leat_peer_be_prompt(leat_peer *p);
 size_t leat_peer_queued(const leat_peer *p);
 /* The address for logs and scripts. The peer is not gone. */
 const char *leat_peer_remote(const leat_peer *p);
-/* One more use by that address: 0, or in how many milliseconds there may be one (address_limit.h).
- */
+/* Counts one more use by the peer's address (leat_address_limit_use). */
 uint64_t leat_peer_use(const leat_peer *p, leat_address_use use);
 
 /* True if a message of that size may be queued on top of what events may fill. */

@@ -8,8 +8,9 @@
  * Reading. One read gives the conn as much as fits its buffer. OpenSSL reads ahead, up to one
  * record: what is left in there, the socket does not tell of, hence `more`.
  *
- * Keys are renewed, and TLS 1.2 asks for another handshake, by messages of a few bytes, each of
- * which costs many microseconds and an answer (on_message). */
+ * Handshake records. A peer renews keys (KeyUpdate, RFC 8446 §4.6.3), or with TLS 1.2 asks for
+ * another handshake (RFC 5246 §7.4.1.2), by records of a few bytes, each of which costs many
+ * microseconds and an answer. on_message counts them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ enum {
     RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
     KERNEL_CONTROL = 0x1000, /* a BIO's flag: it is to send a record that is no data */
     ALERT_RECORD = 21,
-    MAX_ASIDES = 32, /* of a connection: keys are good for 100 GB and more */
+    MAX_HANDSHAKE_RECORDS = 32, /* of a connection, once it is open: a key is good for 100 GB */
 };
 
 #ifndef SOL_TLS
@@ -100,20 +101,23 @@ int leat_tls_outcome(leat_tls *t, int result, uint8_t *wait)
 
 /* --- reading --- */
 
-/* OpenSSL tells the type of each record: that of TLS 1.3 is inside. */
-static bool is_aside(int what, const void *bytes)
+/* OpenSSL tells the type of each record: with TLS 1.3 it is encrypted (RFC 8446 §5.2), and told as
+ * the inner type. */
+static bool is_handshake_record(int what, const void *bytes)
 {
     bool tells_type = what == SSL3_RT_HEADER || what == SSL3_RT_INNER_CONTENT_TYPE;
     return tells_type && *(const unsigned char *)bytes == SSL3_RT_HANDSHAKE;
 }
 
-/* OpenSSL looks at no further record once the peer counts as gone. */
+/* Ends a connection that sends too many. OpenSSL looks at no further record once the peer counts as
+ * gone (SSL_set_shutdown). */
 static void on_message(int written, int version, int what, const void *bytes, size_t len, SSL *ssl,
                        void *arg)
 {
     leat_tls *t = arg;
     (void)version;
-    if (written || len == 0 || !is_aside(what, bytes) || t->broken || ++t->asides <= MAX_ASIDES)
+    if (written || len == 0 || !is_handshake_record(what, bytes) || t->broken ||
+        ++t->n_handshake_records <= MAX_HANDSHAKE_RECORDS)
         return;
     t->broken = true;
     SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
@@ -123,7 +127,7 @@ static void on_message(int written, int version, int what, const void *bytes, si
     leat_conn_charge_flood(t->base.conn);
 }
 
-void leat_tls_bound_asides(leat_tls *t)
+void leat_tls_bound_handshake_records(leat_tls *t)
 {
     SSL_set_msg_callback(t->ssl, on_message);
     SSL_set_msg_callback_arg(t->ssl, t);

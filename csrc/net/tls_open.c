@@ -101,7 +101,7 @@ static int finish(leat_tls *t)
     note_facts(t);
     leat_tls_side_over(t, SSL_session_reused(t->ssl) ? LEAT_M_TLS_RESUMED : LEAT_M_TLS_FULL);
     SSL_set_app_data(t->ssl, NULL);
-    leat_tls_bound_asides(t);
+    leat_tls_bound_handshake_records(t);
     leat_metrics_add(t->side->metrics, in_kernel ? LEAT_M_TLS_IN_KERNEL : LEAT_M_TLS_IN_PROCESS, 1);
     t->base.state = in_kernel ? LEAT_FILTER_IN_KERNEL : LEAT_FILTER_OPEN;
     t->base.wait_read = LEAT_WATCH_READABLE;

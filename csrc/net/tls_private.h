@@ -42,11 +42,11 @@ typedef struct leat_tls {
     leat_tls_set *set; /* of the handshake; NULL once it is over */
     leat_list link;    /* while the handshake is under way */
     leat_deadline deadline;
-    leat_buf facts; /* packed */
-    uint8_t asides; /* records of the peer after the handshake that are no data */
-    bool starved;   /* the socket had nothing for the last read */
-    bool ended;     /* the peer was told that nothing more is sent */
-    bool broken;    /* OpenSSL may not be called for this connection any more */
+    leat_buf facts;              /* packed */
+    uint8_t n_handshake_records; /* that the peer has sent since the connection is open */
+    bool starved;                /* the socket had nothing for the last read */
+    bool ended;                  /* the peer was told that nothing more is sent */
+    bool broken;                 /* OpenSSL may not be called for this connection any more */
 } leat_tls;
 
 /* --- tls_side.c --- */
@@ -66,8 +66,8 @@ int leat_tls_open(leat_filter *base);
 BIO_METHOD *leat_tls_socket_method(void);
 /* After SSL_* has failed: UV_EAGAIN, with *wait set; 0: the peer has ended; or UV_E*. */
 int leat_tls_outcome(leat_tls *t, int result, uint8_t *wait);
-/* From the end of the handshake on: bounds what the peer may send besides data. */
-void leat_tls_bound_asides(leat_tls *t);
+/* From the end of the handshake on: bounds the handshake records that the peer may still send. */
+void leat_tls_bound_handshake_records(leat_tls *t);
 ssize_t leat_tls_read(leat_filter *base, char *bytes, size_t len);
 ssize_t leat_tls_write(leat_filter *base, const struct iovec *iov, size_t n);
 int leat_tls_end(leat_filter *base);

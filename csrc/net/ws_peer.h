@@ -20,8 +20,8 @@
 #include "net/peer.h"
 #include "wire/deflate.h"
 
-/* Takes what opening holds. Messages in its rest are delivered in the loop's next turn. deflate is
- * borrowed; it may be NULL if permessage-deflate was not agreed. */
+/* Takes what opening holds. Messages in its rest are delivered in the loop's next turn.
+ * net->deflate may be NULL if permessage-deflate was not agreed. */
 leat_peer *leat_ws_peer_new(leat_opening *opening, const leat_net *net,
                             const leat_peer_handler *handler, void *owner);
 
@@ -45,8 +45,9 @@ void leat_ws_peer_set_binary(leat_peer *p);
  * too many: on_close was called then. */
 bool leat_ws_peer_charge_message(leat_peer *p);
 
-/* True if so many messages were delivered, these included, that the others' are next: the owner of
- * a message with several in it keeps the rest for another turn, which it says has begun. */
+/* For an owner whose messages have several in them (leat_ws_peer_charge_message). True if the peer
+ * has had its share of this turn: the owner keeps the rest for a later turn. It calls _begin_turn
+ * before it goes on with the rest then. */
 bool leat_ws_peer_had_turn(const leat_peer *p);
 void leat_ws_peer_begin_turn(leat_peer *p);
 
