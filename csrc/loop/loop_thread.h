@@ -14,8 +14,8 @@
 
 typedef struct leat_loop_thread leat_loop_thread;
 
-/* Makes the loop. It may be used before the thread is started, and by nobody but the thread
- * afterwards. */
+/* Makes the loop. The owner may use it until it starts the thread, and the thread alone afterwards.
+ */
 LEAT_MUST_CHECK int leat_loop_thread_new(leat_loop_thread **out);
 leat_loop *leat_loop_thread_loop(leat_loop_thread *t);
 

@@ -20,7 +20,7 @@
 
 enum { READY_AT_ONCE = 128 };
 
-/* Of each turn, for all sockets. The last one that is served may exceed it. */
+/* The time of a turn in which sockets are served. The last one that is served may exceed it. */
 #define SERVE_NS UINT64_C(1000000)
 
 struct leat_watches {
@@ -29,7 +29,7 @@ struct leat_watches {
     struct epoll_event found[READY_AT_ONCE]; /* those from `at` on wait to be served */
     size_t at, n_found;
     bool found_all; /* in this turn */
-    uint16_t turn;  /* when the numbers come round, a socket may lose a turn */
+    uint16_t turn;  /* wraps around: then a socket may wait for one turn more */
     size_t count;
     void (*done)(void *arg);
     void *done_arg;
@@ -67,8 +67,8 @@ static void find_some(leat_watches *set)
     set->found_all = n < READY_AT_ONCE;
 }
 
-/* Returns false if no other waits: one that was served in this turn already is the end of the row.
- */
+/* Returns false if no other socket waits. Epoll names a socket again only after all others, so one
+ * that this turn has served already shows that all were served. */
 static bool serve_one(leat_watches *set)
 {
     if (set->at == set->n_found && !set->found_all)
@@ -100,7 +100,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         continue;
 }
 
-/* What was found of it is not to be told. */
+/* Drops what was found of the watch. */
 static void forget(leat_watches *set, const leat_watch *w)
 {
     for (size_t i = set->at; i < set->n_found; i++)

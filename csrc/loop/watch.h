@@ -9,8 +9,8 @@
  * ten times as large and costs four. Polling is by level, as with uv_poll_t: what is left is
  * reported again in the next turn.
  *
- * A turn serves sockets for one millisecond. The others come first in the next turn: so a crowd
- * that is always ready delays nothing else for long, neither mail nor timers nor what is sent.
+ * A turn serves sockets for one millisecond; the others come first in the next turn. So many
+ * sockets that are always ready delay mail, timers and output by no more than that.
  */
 #ifndef LEAT_LOOP_WATCH_H
 #define LEAT_LOOP_WATCH_H

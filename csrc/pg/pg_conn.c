@@ -109,8 +109,8 @@ bool leat_pg_conn_flush(leat_pg_conn *c)
     return true;
 }
 
-/* libpq reads 16 kB at once. After much of that there may be more, and the notifications that come
- * in one turn leave together: then it reads on, until the turn has had its share. */
+/* libpq reads 16 kB at once. After many bytes of notifications there may be more. Those that are
+ * read in one turn leave together, so it reads on, until TURN_BYTES. */
 static void on_ready_poll(leat_pg_conn *c, int status)
 {
     size_t bytes, all = 0;

@@ -42,9 +42,8 @@ LEAT_MUST_CHECK int leat_pg_conn_query(leat_pg_conn *c, leat_pg_query *q, const 
                                        const leat_pg_param *params, int n_params,
                                        uint64_t deadline_ms, leat_pg_query_cb cb);
 
-/* The same, but the statement is not prepared, and takes no place among those that are. For a text
- * that will not come again. counted_as: the text under which its time is counted, which does come
- * again. */
+/* The same for a text that will not come again: it is not prepared, and takes no place among the
+ * prepared statements. counted_as: the text under which its time is counted. */
 LEAT_MUST_CHECK int leat_pg_conn_query_once(leat_pg_conn *c, leat_pg_query *q, const char *sql,
                                             const char *counted_as, const leat_pg_param *params,
                                             int n_params, uint64_t deadline_ms,

@@ -16,7 +16,7 @@
 
 enum {
     UNDIVIDED = 16,       /* if fewer may wait, no part of the queue is kept for anybody */
-    STARTED_IN_A_ROW = 3, /* go before one that has not started */
+    STARTED_IN_A_ROW = 3, /* so many that have started go before one that has not */
 };
 
 enum line_state { EMPTY, READY, ASIDE_CLIENT, ASIDE_USER };
@@ -324,8 +324,8 @@ static line *first_call(leat_pg_shares *s)
     return s->n_calls + s->limits.reserve < s->limits.size ? first_free(s, LEAT_PG_CALL) : NULL;
 }
 
-/* Otherwise a crowd that reads one snapshot after the other would keep all others from beginning.
- */
+/* After STARTED_IN_A_ROW that have started, one that has not goes first. Without that, a crowd that
+ * reads one snapshot after the other would keep all others from beginning. */
 static line *first_control(leat_pg_shares *s)
 {
     bool begins = s->n_started_in_row >= STARTED_IN_A_ROW;

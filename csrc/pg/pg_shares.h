@@ -10,8 +10,8 @@
  * control that has had a connection before (STARTED), and for calls. Calls alternate with the rest,
  * and the lines of a kind with each other; within a line, waiters are served in the order in which
  * they came. What has started goes before what has not, three to one: of a crowd, those who came
- * first get all that they need. Otherwise all would have their first read, and nobody the last one
- * in time. All calls together hold at most size - reserve connections, a client at most per_client,
+ * first get all their reads. Otherwise all would get their first read, and nobody the last one in
+ * time. All calls together hold at most size - reserve connections, a client at most per_client,
  * and all clients of a user at most per_user. Calls leave one connection of each of these shares to
  * control. A line that is held back by these bounds stands aside and does not delay the others.
  */

@@ -96,20 +96,21 @@ leat_catalog_method *leat_catalog_add_method(leat_catalog *c, leat_slice name)
 
 static void count_topic(leat_catalog_topic *t, leat_metrics *m)
 {
-    static const char *const kinds[LEAT_CATALOG_TOPIC_HANDLERS] = {
-        [LEAT_CATALOG_SUBSCRIBE] = "subscribe", [LEAT_CATALOG_REFRESH] = "refresh",
-        [LEAT_CATALOG_SNAPSHOT] = "snapshot",   [LEAT_CATALOG_PUBLISH] = "publish",
-        [LEAT_CATALOG_EVENT] = "event",
+    const struct {
+        const char *kind;
+        int fn; /* without it there is no such handler */
+    } handlers[LEAT_CATALOG_TOPIC_HANDLERS] = {
+        [LEAT_CATALOG_SUBSCRIBE] = {"subscribe", t->subscribe},
+        [LEAT_CATALOG_REFRESH] = {"refresh", t->subscribe},   /* a subscribe handler gives it, */
+        [LEAT_CATALOG_SNAPSHOT] = {"snapshot", t->subscribe}, /* and this one */
+        [LEAT_CATALOG_PUBLISH] = {"publish", t->publish},
+        [LEAT_CATALOG_EVENT] = {"event", t->event},
     };
     leat_slice name = leat_slice_of(t->text);
     t->counts = leat_labelled_pattern(m, name);
-    bool subscribes = t->subscribe != LEAT_CATALOG_NO_HANDLER;
-    for (int i = 0; subscribes && i <= LEAT_CATALOG_SNAPSHOT; i++)
-        t->times[i] = leat_labelled_handler(m, kinds[i], name);
-    if (t->publish != LEAT_CATALOG_NO_HANDLER)
-        t->times[LEAT_CATALOG_PUBLISH] = leat_labelled_handler(m, "publish", name);
-    if (t->event != LEAT_CATALOG_NO_HANDLER)
-        t->times[LEAT_CATALOG_EVENT] = leat_labelled_handler(m, "event", name);
+    for (int i = 0; i < LEAT_CATALOG_TOPIC_HANDLERS; i++)
+        if (handlers[i].fn != LEAT_CATALOG_NO_HANDLER)
+            t->times[i] = leat_labelled_handler(m, handlers[i].kind, name);
 }
 
 static void count_route(leat_catalog_route *r, leat_metrics *m)

@@ -278,8 +278,8 @@ static void note_failure(leat_db *db, size_t statement, int err)
     }
 }
 
-/* Each leads on to the next one, so that they leave in one system call, and none is run after one
- * that failed. */
+/* Each statement leads on to the next one: they leave in one system call, and none runs after one
+ * that has failed. */
 static int send_all(leat_db *db)
 {
     db->err = db->broken;
@@ -447,8 +447,8 @@ static void finish(leat_db *db, int err)
     db->cb(db, err);
 }
 
-/* True if what was done before the failure is undone with it: a COMMIT among the statements, or a
- * CALL that commits, is not done a second time. */
+/* True if the failure has undone all statements before it: none of them was a COMMIT, or a CALL
+ * that commits. */
 static bool is_undone(const leat_db *db)
 {
     for (size_t i = 0; i < (size_t)db->failed; i++)
@@ -457,8 +457,8 @@ static bool is_undone(const leat_db *db)
     return true;
 }
 
-/* True if a statement may be out of date (its prepared form no longer fits), and nothing has been
- * done yet: they are one transaction, or the first statements of one. */
+/* True if a statement may be out of date (its prepared form no longer fits), and nothing is done:
+ * the statements are a whole transaction, or the first ones of it. */
 static bool can_repeat(const leat_db *db)
 {
     bool all = db->state == LEAT_DB_STATEMENT && db->n_statements > 1;
@@ -468,8 +468,8 @@ static bool can_repeat(const leat_db *db)
            leat_pg_result_may_be_outdated(db->statements[db->failed].result) && is_undone(db);
 }
 
-/* The transaction begins anew, and the script does not notice. Each time, one statement more is up
- * to date. */
+/* Begins the transaction anew; the script does not notice. Each time at least one more statement is
+ * up to date, so there are no more repeats than statements. */
 static int repeat(leat_db *db)
 {
     db->repeats++;

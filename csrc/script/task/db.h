@@ -10,12 +10,12 @@
  * Errors     negative: LEAT_E*, LEAT_EPG_* and those of pg_pool.h. A statement's error comes to
  *            the callback; one that cannot be started returns its error, and no callback follows.
  *
- * The statement and its parameters are put in first (leat_db_statement, leat_db_param_begin, ..).
- * One of leat_db_run, leat_db_run_begin and leat_db_run_end starts it. When the callback has run,
- * the result is there. This file knows neither tasks nor Lua: db_wait.h joins it to both.
+ * The statement and its parameters are put in first (leat_db_set_statement, leat_db_param_begin,
+ * ..). One of leat_db_run, leat_db_run_begin and leat_db_run_end starts it. When the callback has
+ * run, the result is there. This file knows neither tasks nor Lua: db_wait.h joins it to both.
  *
- * Several statements take one round trip (leat_db_add_statement). They are all or nothing: outside
- * of a transaction they are one. The callback gets the error of the first that failed.
+ * Several statements take one round trip (leat_db_add_statement). Outside of a transaction they are
+ * a transaction of their own. The callback gets the error of the first one that failed.
  */
 #ifndef LEAT_SCRIPT_TASK_DB_H
 #define LEAT_SCRIPT_TASK_DB_H
@@ -67,7 +67,7 @@ struct leat_db {
     void (*want)(leat_db *db); /* of PROMISED: asks for the connection */
     leat_pg_conn *conn;        /* NULL in UNUSED, ACQUIRING* and PROMISED* */
     leat_pg_bill bill;         /* for whom connections are acquired */
-    bool started;              /* a connection was acquired before */
+    bool started;              /* it has had a connection before: it is billed as started */
     leat_pg_waiter waiter;
     leat_pg_query begin; /* BEGIN, which leaves together with the first statement */
 
@@ -85,7 +85,7 @@ struct leat_db {
     size_t n_awaited; /* results, then answers to questions about them */
     int err;          /* of the statement that failed first */
     int failed;       /* which one that is; LEAT_DB_NONE: none */
-    size_t repeats;   /* times that they were sent again, because one was out of date */
+    size_t repeats;   /* how often they were sent again, because one was out of date */
     leat_buf sql;     /* the texts of the statements, each with its terminator */
     leat_buf texts;   /* the texts of the parameters, one after another */
     leat_buf params;  /* a leat_db_param each */
@@ -123,7 +123,8 @@ bool leat_db_in_transaction(const leat_db *db);
 /* Sets the statement (copied), and forgets the last ones with their parameters and results. No row
  * of its result will be looked at, unless leat_db_want_rows says otherwise. */
 void leat_db_set_statement(leat_db *db, leat_slice sql, uint64_t deadline_ms);
-/* Adds one that is sent together with it. Parameters and wanted rows are those of the last one. */
+/* Adds a statement that is sent together with it. Parameters and wanted rows belong to the
+ * statement that was added last. */
 void leat_db_add_statement(leat_db *db, leat_slice sql);
 void leat_db_want_rows(leat_db *db, int max_rows);
 /* Returns the buffer to which the text of the next parameter is appended. _param_end takes the
