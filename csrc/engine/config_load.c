@@ -1,7 +1,7 @@
 /* A value's course: every key gets its default. Then the file's entries, the environment and the
  * command line replace the defaults, in this order. Each value is checked against the kind and the
- * bounds of its key when it arrives (config_value.c). At the end, `derive` fills
- * what was left empty, and raises what would be too little. */
+ * bounds of its key when it arrives (config_value.c). At the end, `derive` fills what was left
+ * empty, and raises what would be too little. */
 #include "engine/config_load.h"
 
 #include <errno.h>
@@ -310,9 +310,9 @@ static void find_control(leat_config *config, const leat_config_sources *sources
     leat_buf_close(&path);
 }
 
-/* One for each core that this process may run on. Postgres is to see no more connections for that,
- * and each worker has two at least: with a single one, nothing is kept for handshakes while a
- * client's call has it. */
+/* One for each core that this process may run on, but no more than leave each worker two of the
+ * connections of pool_size. With a single one, nothing is kept for handshakes while a client's call
+ * has it. */
 static size_t usual_workers(const leat_config *config)
 {
     const leat_config_key *key = leat_config_find_key("workers");

@@ -205,7 +205,7 @@ static bool is_socket_path(const char *text, size_t len)
     return text[0] == '/' && len <= LEAT_CONFIG_SOCKET_MAX;
 }
 
-/* As it has to stand in a header (RFC 9110, Authorization), and be hard to guess. */
+/* A secret stands in a header (RFC 6750 §2.1), and must be hard to guess. */
 static bool secret_ok(const char *text, size_t len)
 {
     bool visible = true;
@@ -223,7 +223,9 @@ static bool database_ok(const char *text)
            strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
 }
 
-static bool valid_text(leat_config *config, const leat_config_key *key, const char *text,
+/* Takes over what the text means, where a key has a parsed form. Returns false, and changes
+ * nothing, if the text is not of the key's kind. */
+static bool parse_text(leat_config *config, const leat_config_key *key, const char *text,
                        size_t len)
 {
     struct sockaddr_storage addr;
@@ -278,7 +280,7 @@ static char *make_absolute(const char *folder, const leat_config_key *key, const
 static int put_text(const leat_config_source *source, const leat_config_key *key, leat_slice value)
 {
     char *text = leat_memdup(value.at, value.len);
-    if (!valid_text(source->config, key, text, value.len)) {
+    if (!parse_text(source->config, key, text, value.len)) {
         leat_buf shown = LEAT_BUF_INIT;
         if (key->kind == LEAT_KEY_SECRET || key->kind == LEAT_KEY_DATABASE)
             leat_buf_text(&shown, "(not shown)");
@@ -386,9 +388,9 @@ static int refuse_unknown(const leat_config_source *source, const char *name, le
     return LEAT_ECONFIG;
 }
 
-int leat_config_put_entry(void *arg, const char *name, const leat_config_value *value)
+int leat_config_put_entry(const leat_config_source *source, const char *name,
+                          const leat_config_value *value)
 {
-    const leat_config_source *source = arg;
     const leat_config_key *key = leat_config_find_key(name);
     if (key != NULL && leat_config_key_is_text(key) && value->type == LEAT_CONFIG_STRING)
         return put_text(source, key, value->string);

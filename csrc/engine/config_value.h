@@ -30,8 +30,8 @@ typedef struct leat_config_source {
 LEAT_MUST_CHECK int leat_config_put(const leat_config_source *source, const leat_config_key *key,
                                     const char *text);
 
-/* A value of a file. arg: a leat_config_source. */
-LEAT_MUST_CHECK int leat_config_put_entry(void *arg, const char *name,
+/* A value of a file. */
+LEAT_MUST_CHECK int leat_config_put_entry(const leat_config_source *source, const char *name,
                                           const leat_config_value *value);
 
 /* Returns FOLDER/NAME. Owned: free() frees it. */

@@ -7,10 +7,10 @@
  * Errors     opening returns UV_E*. If no worker takes connections, the sockets rest, and what
  *            comes waits in the kernel's queue.
  *
- * One socket cannot be shared as the workers share a port (SO_REUSEPORT): each of them would be
+ * The workers cannot share one socket as they share a port (SO_REUSEPORT): each of them would be
  * woken for every connection, and the one that wakes first would get most of them. So one thread
- * accepts, and gives the next connection to the worker with the fewest that it has not yet taken;
- * they take turns where that is equal.
+ * accepts. It gives a connection to the worker that has the fewest left to take; workers with
+ * equally few take turns.
  */
 #ifndef LEAT_ENGINE_DOORMAN_H
 #define LEAT_ENGINE_DOORMAN_H
@@ -28,7 +28,7 @@ LEAT_MUST_CHECK int leat_doorman_open(leat_doorman **out, uv_loop_t *uv,
                                       size_t n_workers);
 /* Accepts no more. What was accepted is with the workers before this returns. */
 void leat_doorman_close(leat_doorman *d);
-/* Once its loop has ended, and the workers have. NULL is nobody. */
+/* After its loop and the workers have ended. NULL is allowed. */
 void leat_doorman_free(leat_doorman *d);
 
 #endif

@@ -265,7 +265,7 @@ static int open_tls(leat_engine *s, leat_buf *error)
     return err;
 }
 
-/* What the hub waits for must not come too late because scripts compute. */
+/* Scripts that compute hold up the hub if they run on its thread. */
 static bool shares_thread(const leat_engine *s)
 {
     return s->config->workers == 1 && s->config->script_budget_ms <= SHARED_BUDGET_MS;

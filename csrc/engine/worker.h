@@ -36,7 +36,7 @@ typedef struct leat_worker_options {
     leat_address_limit *addresses;
     const struct sockaddr_storage *addr;         /* NULL: no plain listener */
     const struct sockaddr_storage *tls_addr;     /* NULL: none with TLS */
-    bool has_doorman[LEAT_HTTP_DOORS];           /* who listens there in the worker's place */
+    bool has_doorman[LEAT_HTTP_DOORS];           /* that listens in the worker's place */
     leat_tls_store *tls;                         /* NULL likewise */
     const struct sockaddr_storage *metrics_addr; /* metrics_listen is this worker's; else NULL */
     const leat_engine_host *host;                /* told when the worker opens and drains */
@@ -83,8 +83,8 @@ size_t leat_worker_index(const leat_worker *w);
 bool leat_worker_serves(const leat_worker *w); /* until it drains */
 bool leat_worker_is_up(const leat_worker *w);  /* its core and its pool are there */
 leat_core *leat_worker_core(leat_worker *w);
-const leat_tally *
-leat_worker_statements(const leat_worker *w); /* the database's, and their times */
+/* The statements that its database has run, and their times. */
+const leat_tally *leat_worker_statements(const leat_worker *w);
 leat_http_side *leat_worker_http(leat_worker *w);
 /* For an operator: appends members of a JSON object, the first one without a comma, about the
  * worker's scripts: since when they serve, and why the last ones did not load. */

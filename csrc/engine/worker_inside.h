@@ -28,7 +28,7 @@ struct worker_load {
 /* In the order of a worker's life. A set-up that fails goes from the first to WORKER_GOING_DOWN. */
 typedef enum worker_state {
     WORKER_SERVING,    /* or setting up */
-    WORKER_SETTLING,   /* told to stop: the doors are shut; who came in last gets an answer */
+    WORKER_SETTLING,   /* told to stop: nothing is accepted; first requests are still answered */
     WORKER_DRAINING,   /* clients get their close messages */
     WORKER_DRAINED,    /* all clients of the core are gone; other requests are still answered */
     WORKER_GOING_DOWN, /* HTTP connections are closed, then the core */
@@ -84,7 +84,7 @@ LEAT_MUST_CHECK int worker_load_scripts(leat_worker *w, leat_buf *error);
 /* A job has come (worker_thread.c). */
 void worker_on_mail(void *arg, leat_mail *mail);
 
-/* Shuts the doors, settles and drains; called again, ends at once. */
+/* Closes the listeners, settles and drains. Called again, ends at once. */
 void worker_stop(leat_worker *w);
 /* Called whenever a connection or a request has ended. arg: the worker. */
 void worker_check_drained(void *arg);
