@@ -73,6 +73,15 @@ describe("the console", () => {
       await leave(page);
     });
 
+    it("shows something for whatever is typed behind the address", async () => {
+      const titles = { "#toString": /Overview/, "#topic/100%": /100%/ };
+      for (const [hash, title] of Object.entries(titles)) {
+        const page = await enter({ hash });
+        await hasText(page, "h1", title);
+        await leave(page);
+      }
+    });
+
     it("comes back when the session is over", async () => {
       const page = await enter();
       await go(page, "clients");
@@ -122,6 +131,29 @@ describe("the console", () => {
       const page = await openConsole(browser, url);
       await page.route("**/api/history", (route) => route.abort(), { times: 1 });
       await logIn(page);
+      await leave(page);
+    });
+
+    it("does not mind that its history fails when nobody sees it any more", async () => {
+      const page = await openConsole(browser, url);
+      await page.clock.install();
+      const see = (state) =>
+        page.evaluate((to) => {
+          Object.defineProperty(document, "visibilityState", { value: to, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }, state);
+      const asked = new Promise((resolve) => {
+        page.route("**/api/history", resolve, { times: 1 });
+      });
+      await page.fill("#token", VARIABLES.LEAT_CONSOLE_TOKEN);
+      await page.press("#token", "Enter");
+      const history = await asked;
+      await see("hidden");
+      await page.clock.fastForward(31_000);
+      await history.abort();
+
+      await see("visible");
+      await page.waitForSelector('#stream[data-state="live"]');
       await leave(page);
     });
 

@@ -2,8 +2,14 @@
  * Charts over time, as SVG. A chart is a figure: title, drawing, a legend with the newest values, and the same
  * numbers as a table for whoever cannot see the drawing.
  *
- * Options: title, note, kind, series, format, span; least: the smallest top of the axis; top(value): the axis's top.
- * kinds: "lines"; "areas" and "bars", whose series stand upon each other.
+ * Options
+ *   title, note   texts
+ *   kind          "lines"; or "areas" or "bars", whose series are stacked
+ *   series        [{ name, data() → [[at_ms, value], …] }]
+ *   span()        → { end_ms, length_ms, step_ms }
+ *   format(value) → text
+ *   top(value)    → the top of the axis for the highest value; if absent, the next of 1, 2, 5 and their tenfolds
+ *   least         the smallest top of the axis; if absent, 1
  */
 
 import { h, setText, svg } from "./dom.js";
@@ -15,7 +21,6 @@ const BOTTOM = 22;
 const HEIGHT = 170;
 const TABLE_ROWS = 13;
 
-/** series: [{ name, data() → [[at_ms, value], …] }]; format(value) → text; span() → { end_ms, length_ms, step_ms }. */
 export class Chart {
   #options;
   #plot = svg("g");
@@ -220,7 +225,7 @@ function highest(series, kind) {
   return Math.max(0, ...sums.values());
 }
 
-/** Of milliseconds: seconds, minutes and hours are read easily. */
+/** For milliseconds: above half a second, whole seconds and minutes. */
 export function timeTop(value) {
   return (
     [1000, 2000, 5000, 10_000, 30_000, 60_000].find((top) => value > 500 && top >= value) ??
@@ -228,7 +233,7 @@ export function timeTop(value) {
   );
 }
 
-/** The next power of two: of bytes. */
+/** For bytes: the next power of two. */
 export function binaryTop(value) {
   return 2 ** Math.ceil(Math.log2(value));
 }

@@ -1,4 +1,4 @@
-/* What changes something is asked for confirmation first, and what came of it is said. */
+/* Actions ask for confirmation first, and say what came of them. */
 
 import { h, setText } from "./dom.js";
 

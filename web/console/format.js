@@ -5,16 +5,19 @@ const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 const one = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
 const two = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 2 });
 
+const NOTHING = "–";
+const isNothing = (n) => n === null || n === undefined || Number.isNaN(n);
+
 /** 1234567 → "1,234,567"; 3.456 → "3.46". */
 export function number(n) {
-  if (n === null || n === undefined || Number.isNaN(n)) return "–";
+  if (isNothing(n)) return NOTHING;
   const size = Math.abs(n);
   return (size >= 100 || Number.isInteger(n) ? whole : size >= 10 ? one : two).format(n);
 }
 
 /** As number, but short: 12,345 → "12.3k". For axes and tiles. */
 export function short(n) {
-  if (n === null || n === undefined || Number.isNaN(n)) return "–";
+  if (isNothing(n)) return NOTHING;
   for (const [limit, unit] of [
     [1e9, "G"],
     [1e6, "M"],
@@ -25,7 +28,7 @@ export function short(n) {
 }
 
 export function bytes(n) {
-  if (n === null || n === undefined || Number.isNaN(n)) return "–";
+  if (isNothing(n)) return NOTHING;
   for (const [size, unit] of [
     [2 ** 30, "GiB"],
     [2 ** 20, "MiB"],
@@ -37,7 +40,7 @@ export function bytes(n) {
 
 /** Milliseconds: "0.42 ms", "1.3 s", "5 min", "3 h", "2 d". */
 export function duration(ms) {
-  if (ms === null || ms === undefined || Number.isNaN(ms)) return "–";
+  if (isNothing(ms)) return NOTHING;
   for (const [size, unit] of [
     [86_400_000, "d"],
     [3_600_000, "h"],

@@ -9,7 +9,8 @@ import { postgres } from "./postgres.js";
 import { script } from "./script.js";
 import { topic, topics } from "./topics.js";
 
-/* Each makes its elements in `view` and returns what ends it. `under`: the link of the menu that leads here. */
+/* `show` makes its elements in the element that it is given, and returns a function that ends it. `under`: the view
+   whose link in the menu is marked. */
 const VIEWS = {
   overview: { title: "Overview", show: overview },
   topics: { title: "Topics", show: topics },
@@ -26,11 +27,20 @@ const samples = new Samples();
 const main = document.querySelector("#view");
 let end = () => {};
 
+/* What somebody has typed may be no encoded text: then it stands for itself. */
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function show(focus) {
   const [name, ...rest] = location.hash.slice(1).split("/");
-  const key = name in VIEWS ? name : "overview";
+  const key = Object.hasOwn(VIEWS, name) ? name : "overview";
   const view = VIEWS[key];
-  const argument = decodeURIComponent(rest.join("/"));
+  const argument = decode(rest.join("/"));
   end();
   main.replaceChildren();
   end = view.show(main, { samples, argument }) ?? (() => {});

@@ -124,7 +124,7 @@ function poolTable() {
   });
 }
 
-/* Each worker counts its own. */
+/* Each worker counts its own statements. */
 function merge(workers) {
   const all = new Map();
   for (const row of workers.flatMap((worker) => worker.statements)) {

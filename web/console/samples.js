@@ -96,19 +96,20 @@ export class Samples extends EventTarget {
   }
 
   #open() {
-    this.#source = stream(
+    const source = stream(
       "live",
       {},
       {
         open: () =>
           this.#load().then(
-            () => this.#set("live"),
-            () => this.#onLoadError(),
+            () => this.#source === source && this.#set("live"),
+            () => this.#onLoadError(source),
           ),
         sample: (event) => this.#take(JSON.parse(event.data)),
         error: () => this.#onError(),
       },
     );
+    this.#source = source;
   }
 
   #take(sample) {
@@ -127,10 +128,11 @@ export class Samples extends EventTarget {
     setTimeout(() => this.#source?.readyState === EventSource.CLOSED && this.#open(), RETRY_MS);
   }
 
-  /* The stream is there, but samples that came before it are not: both are asked for anew. */
-  #onLoadError() {
-    this.#source?.close();
-    this.#onError();
+  /* The stream is there, but the samples before it are not: both are asked for anew. The page may have given its stream
+     back meanwhile, because nobody sees it. */
+  #onLoadError(source) {
+    source.close();
+    if (this.#source === source) this.#onError();
   }
 
   #onVisibility() {

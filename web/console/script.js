@@ -115,7 +115,7 @@ function handlersTable() {
 
 /* --- errors --- */
 
-/* The same error of several workers is one. */
+/* The same error of several workers counts as one. */
 function newestErrors(workers) {
   const all = new Map();
   for (const error of workers.flatMap((worker) => worker.last_errors)) {

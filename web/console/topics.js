@@ -210,7 +210,7 @@ export function topic(view, { argument: name }) {
   };
 }
 
-/* Every worker has a ring of its own: the one that is furthest tells the topic's head and events. */
+/* Every worker has a ring of its own. Head and events are those of the ring that is furthest ahead. */
 function merge(workers) {
   const sum = (field) => workers.reduce((all, worker) => all + worker[field], 0);
   const first = workers.reduce(
@@ -237,7 +237,7 @@ function merge(workers) {
   };
 }
 
-/* A subscription of its own, through Leat itself: as `leat tail`, from the moment at which it begins. */
+/* A subscription through Leat itself, from now on, as `leat tail` has one. */
 function follower(name) {
   const list = h("ol", {
     class: "tail",
