@@ -1,8 +1,8 @@
 /* log_json.h - a line of the log as a JSON object, for log_format = "json".
  *
- *   2026-11-23T18:31:58.123Z WARN pool query slow ms=812 query="select 1"
- *   {"time":"2026-11-23T18:31:58.123Z","level":"warn","subsystem":"pool","message":"query slow",
- *    "ms":812,"query":"select 1"}
+ *   2026-11-23T18:31:58.123Z INFO sub ended topic=chat:42 code=not_found
+ *   {"time":"2026-11-23T18:31:58.123Z","level":"info","subsystem":"sub","message":"ended",
+ *    "topic":"chat:42","code":"not_found"}
  *
  * Ownership  nothing is kept.
  * Threads    any.
