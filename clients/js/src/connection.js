@@ -213,7 +213,10 @@ export class Connection extends EventTarget {
     this.#cancelTimer();
     this.#liveSince = this.#heardAt = Date.now();
     this.#refusals = 0;
-    for (const { send } of this.#unsent) send(); // ahead of what listeners ask now
+    for (const { send } of this.#unsent) {
+      send(); // ahead of what listeners ask now
+      if (attempt !== this.#attempt) return; // by a listener
+    }
     this.#setState("live");
     if (token !== undefined) this.#planRenewal(token);
   }

@@ -239,6 +239,31 @@ describe("a request", () => {
     assert.deepEqual(bodies(server), ["once"]);
   });
 
+  it("that waits is not spent on a connection that a listener has just ended", async (t) => {
+    const { server, leat } = start(t);
+    const codes = ["first", "second"].map((data) =>
+      leat.publish("chat", data).then(
+        () => "done",
+        ({ code }) => code,
+      ),
+    );
+    const meddle = { publish: () => leat.reconnect() };
+    leat.addEventListener("message", ({ detail: { direction, text } }) => {
+      const { op, data } = JSON.parse(text);
+      if (direction === "out" && op === "publish" && data === "first") meddle.publish();
+    });
+    await pass(t, 5_000);
+    assert.deepEqual(await Promise.all(codes), ["disconnected", "done"]);
+    assert.equal(leat.state, "live");
+
+    server.cut();
+    const waiting = leat.publish("chat", "first").catch(({ code }) => code);
+    meddle.publish = () => leat.close();
+    await pass(t, 5_000);
+    assert.equal(await waiting, "disconnected");
+    assert.equal(leat.state, "closed");
+  });
+
   it("that finds no connection in time was not sent, and says so", async (t) => {
     const { server, leat } = start(t);
     server.accepts = false;
