@@ -59,6 +59,15 @@ local function fill_history(context, arguments)
     arguments.history // 100, arguments.history // 100))
 end
 
+-- Clients have each topic up to 20 - missed.
+local function leave_behind(context, arguments)
+  context.sql(("select count(leat.publish('bare:' || t, '{}')) from generate_series(1, 20), generate_series(1, %d) t")
+    :format(arguments.topics))
+  context.sql("analyze leat.topic, leat.event")
+  arguments.epoch = context.sql("select epoch from leat_internal.position('bare:1')"):match("%S+")
+  arguments.since = 20 - arguments.missed
+end
+
 return {
   {
     name = "fanout-1000",
@@ -182,6 +191,17 @@ return {
     figure = HANDSHAKE,
     beside = TOOK,
     past = 20,
+  },
+  {
+    name = "comeback",
+    title = "10,000 clients resume 1,000 topics at once, which the server has yet to ask for",
+    servers = { "leat" },
+    load = { clients = 10000, topics = 1000, at_once = 10000 },
+    vary = { "missed", 0, 20 },
+    before = leave_behind,
+    figure = HANDSHAKE,
+    beside = { { "Postgres µs", "postgres.cpu_us" }, { "p50 µs", "handshakes.since_began.p50_us" },
+      { "p99 µs", "handshakes.since_began.p99_us" } },
   },
   {
     name = "flood",

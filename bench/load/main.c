@@ -4,9 +4,11 @@
  *
  * First all clients connect and subscribe; then, if events=N, that many are published and every
  * delivery is awaited. With missed=N a scout subscribes, N events are published, and all others
- * resume from where the scout began. One line of JSON is printed.
+ * resume from where the scout began; with epoch=… they resume from a position of an earlier server.
+ * One line of JSON is printed.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/tool.h"
@@ -52,6 +54,15 @@ static void miss_events(run *r)
     crowd_idle(&r->crowd, r->plan.settle_ms);
 }
 
+static void come_back(run *r)
+{
+    position *since = &r->crowd.since;
+    since->seq = (uint64_t)r->plan.since;
+    int n = snprintf(since->epoch, sizeof(since->epoch), "%s", r->plan.epoch);
+    if (n >= (int)sizeof(since->epoch))
+        tool_fail("an epoch of %d bytes", n);
+}
+
 /* They come in tenths, so that it shows whether memory still grows. */
 static void let_come_and_go(run *r)
 {
@@ -64,7 +75,9 @@ static void let_come_and_go(run *r)
 static void connect_all(run *r)
 {
     report *out = &r->report;
-    if (r->plan.missed > 0)
+    if (r->plan.epoch != NULL)
+        come_back(r);
+    else if (r->plan.missed > 0)
         miss_events(r);
     metrics_read(&out->metrics_before, &r->plan);
     report_sample(&out->start, &r->plan);

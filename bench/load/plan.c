@@ -24,6 +24,8 @@ static void read_clients(plan *p, char **argv)
     p->leave = whole(argv, "leave", 0) != 0;
     p->topic = tool_option(argv, "topic", "bare:");
     p->missed = whole(argv, "missed", 0);
+    p->epoch = tool_option(argv, "epoch", NULL);
+    p->since = whole(argv, "since", 0);
     if (p->clients < 1 || p->topics < 1 || p->subscriptions < 1 || p->at_once < 1)
         tool_fail("clients, topics, subscriptions and at_once are at least 1");
     if (p->subscriptions > p->topics)

@@ -38,6 +38,8 @@ typedef struct plan {
     bool backlog;       /* backlog=1: the server is stopped until all events are committed */
     int body_bytes;     /* body=N: the padding of one event */
     int missed;         /* missed=N: clients resume, and have missed N events. 0: they do not */
+    const char *epoch;  /* epoch=…: they resume from this one, and there is no scout; or NULL */
+    int since;          /* since=N: at that seq */
     bool listen;        /* listen=1: how long NOTIFY itself takes is measured beside the clients */
     const char *driver; /* driver=sql|notify|both|pipe|http|centrifugo|nats */
     const char *target; /* target=…: where it publishes: a database, a pipe, a port */

@@ -17,7 +17,7 @@
 #include "core/sub_states.h"
 #include "core/subscriber.h"
 #include "core/topic.h"
-#include "outbox/history.h"
+#include "outbox/positions.h"
 
 /* What the client is to get before events go on. It is no state: it stays true while the handler
  * runs again, and while the snapshot is waited for and read. */
@@ -70,7 +70,7 @@ typedef struct sub_work {
     sub_asked *asked; /* NULL once it is answered */
     union {
         leat_call call;              /* AUTHORIZING, REAUTHORIZING */
-        leat_history *history;       /* RESUMING; NULL once it has answered */
+        leat_position_ask position;  /* RESUMING */
         leat_share_wait share;       /* READING, REREADING */
         leat_catch_up_wait catch_up; /* REPLAYING_OUTBOX, CATCHING_UP */
     } of;                            /* what the state has under way */

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-static void on_history(leat_history *h, int err, int n_rows, void *arg);
+static void on_told(leat_position_ask *a, const leat_position_answer *answer);
 
 static void attach(leat_sub *s)
 {
@@ -53,53 +53,43 @@ sub_event sub_choose_start(leat_sub *s, sub_news *news)
     return SUB_ON_UNCERTAIN;
 }
 
+/* Together with all who come back at the same time. The events are fetched later, for all cursors
+ * that need them (catch_up.c). */
 sub_event sub_ask_outbox(leat_sub *s, sub_news *news)
 {
     (void)news;
-    leat_core *core = sub_core(s);
-    sub_work *w = s->work;
-    w->of.history = leat_history_new(core->pool);
-    leat_history_ask(w->of.history, sub_name(s), w->asked->since.seq);
-    /* One row shows whether the outbox leads on. The others are fetched later, for all cursors that
-     * need them (catch_up.c). */
-    leat_history_bounds bounds = {.events = 1, .topic_bytes = 1, .total_bytes = 1};
-    leat_history_start(w->of.history, &bounds, w->asked->deadline_ms, on_history, s);
+    const sub_asked *asked = s->work->asked;
+    leat_position_ask *a = &s->work->of.position;
+    leat_position_ask_init(a);
+    a->data = s;
+    leat_positions_ask_after(sub_core(s)->positions, a, sub_name(s), asked->since.seq,
+                             asked->deadline_ms, on_told);
     return SUB_ON_NOTHING;
 }
 
 void sub_stop_asking(leat_sub *s)
 {
-    if (s->work->of.history != NULL)
-        leat_history_cancel(s->work->of.history);
+    leat_positions_cancel(&s->work->of.position);
 }
 
-/* Returns true if the outbox leads on from the client's position, which is of the same epoch. */
-static bool continues(const leat_position *since, const leat_history_row *first)
-{
-    return first->head.seq >= since->seq &&
-           (first->head.seq == since->seq || (first->has_event && first->seq == since->seq + 1));
-}
-
-static sub_event event_of(const leat_sub *s, const leat_history_row *first)
+/* Once the outbox was asked, it decides, even if the ring has come to lead on meanwhile: an answer
+ * that does not lead on, or none, may be the first sign of another history. If the outbox could not
+ * be read, a snapshot is due: the read of it tries again until the deadline. */
+static sub_event event_of(const leat_sub *s, const leat_position_answer *answer)
 {
     const leat_position *since = &s->work->asked->since;
-    leat_position at = {since->epoch, first->head.seq, first->head.revoked};
-    bool same = leat_slice_equal(first->head.epoch, leat_epoch_text(since->epoch));
-    if (!same || !continues(since, first) || !leat_ring_adopt(&s->cursor.topic->ring, &at))
+    leat_topic *t = s->cursor.topic;
+    if (answer->err < 0 || !answer->leads_on || leat_topic_is_hooked(t) ||
+        !leat_slice_equal(answer->at.epoch, leat_epoch_text(since->epoch)))
         return SUB_ON_SNAPSHOT_DUE;
-    return resumable(s, first->head.revoked);
+    leat_position at = {since->epoch, answer->at.seq, answer->at.revoked};
+    bool same = leat_ring_adopt(&t->ring, &at);
+    return same ? resumable(s, at.revoked) : SUB_ON_SNAPSHOT_DUE;
 }
 
-/* If the outbox could not be read, a snapshot is due: the read of it tries again until the
- * deadline. */
-static void on_history(leat_history *h, int err, int n_rows, void *arg)
+static void on_told(leat_position_ask *a, const leat_position_answer *answer)
 {
-    leat_sub *s = arg;
-    sub_event event = SUB_ON_SNAPSHOT_DUE;
-    s->work->of.history = NULL;
-    if (err == 0 && n_rows > 0 && !leat_topic_is_hooked(s->cursor.topic)) {
-        leat_history_row first = leat_history_row_at(h, 0);
-        event = event_of(s, &first);
-    }
-    sub_happens_plainly(s, event);
+    leat_sub *s = a->data;
+    sub_has_queued(s, answer->queued_ns);
+    sub_happens_plainly(s, event_of(s, answer));
 }

@@ -10,7 +10,7 @@
  *            be whole: a missing row is never taken for "nothing new".
  *
  * Every repair is this: a hole in seq, an announcement without data, a reconnect, the regular
- * comparison, a resume, a client that fell off the ring. Positions and events of one fetch are of
+ * comparison, a client that fell off the ring. Positions and events of one fetch are of
  * one MVCC snapshot.
  */
 #ifndef LEAT_OUTBOX_HISTORY_H

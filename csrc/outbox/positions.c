@@ -1,5 +1,5 @@
-/* positions.c - leat_positions_ask -> on_sweep sends a query for those who wait -> on_rows answers
- * each -> on_sweep.
+/* positions.c - leat_positions_ask[_after] -> on_sweep sends a query for those who wait -> on_rows
+ * answers each -> on_sweep.
  *
  * An ask that is cancelled, or that comes to its deadline, leaves its query. A query that all have
  * left is cancelled at the server. */
@@ -13,20 +13,50 @@
 #include "wire/json.h"
 
 enum {
-    MAX_QUERIES = 2,  /* under way; while one of them hangs, the other one goes on */
+    MAX_QUERIES = 2,  /* under way, of a question; while one hangs, the other one goes on */
     MAX_TOPICS = 256, /* of one query */
 };
 
-/* Names are qualified, so that the role's search_path means nothing here. */
-static const char sql[] = "select p.epoch, p.seq, p.revoked, " LEAT_HISTORY_HIDDEN_SQL
-                          "  from pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb) with "
-                          "ordinality as w(name, n)"
-                          " cross join lateral leat_internal.position(w.name) p order by w.n";
+typedef enum question { POSITION, LEADS_ON, QUESTIONS } question;
 
-enum column { COL_EPOCH, COL_SEQ, COL_REVOKED, COL_HIDDEN };
+/* Names are qualified, so that the role's search_path means nothing here. LEADS_ON names leat.topic
+ * first, as history.c does, and for the same reason; its lateral part looks at one row, found by
+ * the index. It computes nothing with `after`, which a client has chosen. */
+static const char *const sql[QUESTIONS] = {
+    [POSITION] = "select p.epoch, p.seq, p.revoked, " LEAT_HISTORY_HIDDEN_SQL
+                 "  from pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb)"
+                 "       with ordinality as w(name, n)"
+                 " cross join lateral leat_internal.position(w.name) p order by w.n",
+    [LEADS_ON] = "select p.epoch, p.seq, p.revoked, " LEAT_HISTORY_HIDDEN_SQL ","
+                 "       coalesce(p.seq operator(pg_catalog.=) w.after"
+                 "                or e.seq operator(pg_catalog.-) 1 operator(pg_catalog.=) w.after,"
+                 "                false)"
+                 "  from (select from leat.topic where false) as locked"
+                 "  right join rows from (pg_catalog.jsonb_to_recordset($1::pg_catalog.jsonb)"
+                 "          as (name pg_catalog.text, after pg_catalog.int8))"
+                 "        with ordinality as w(name, after, n) on true"
+                 "  cross join lateral leat_internal.position(w.name) p"
+                 "  left join lateral (select v.seq from leat.event v"
+                 "     where v.topic operator(pg_catalog.=) w.name"
+                 "       and v.seq operator(pg_catalog.>) w.after"
+                 "       and p.seq operator(pg_catalog.>) w.after"
+                 "     order by v.seq limit 1) e on true"
+                 " order by w.n",
+};
+
+enum column { COL_EPOCH, COL_SEQ, COL_REVOKED, COL_HIDDEN, COL_LEADS_ON };
+
+/* Those who ask the same question. */
+typedef struct positions_line {
+    leat_positions *all;
+    question question;
+    leat_list waiting; /* leat_position_ask */
+    size_t n_queries;
+    leat_sweep send;
+} positions_line;
 
 typedef struct positions_query {
-    leat_positions *all;
+    positions_line *line;
     leat_pg_job job;
     uint64_t sent_ns;
     bool is_answered;
@@ -38,9 +68,7 @@ typedef struct positions_query {
 struct leat_positions {
     leat_pg_pool *pool;
     leat_loop *loop;
-    leat_list waiting; /* leat_position_ask */
-    size_t n_queries;
-    leat_sweep send;
+    positions_line lines[QUESTIONS];
 };
 
 static void on_sweep(leat_sweep *s);
@@ -51,15 +79,23 @@ leat_positions *leat_positions_new(leat_pg_pool *pool, leat_loop *loop)
     leat_positions *p = leat_calloc(1, sizeof(*p));
     p->pool = pool;
     p->loop = loop;
-    leat_list_init(&p->waiting);
-    leat_sweep_init(&p->send, on_sweep);
+    for (int i = 0; i < QUESTIONS; i++) {
+        positions_line *l = &p->lines[i];
+        l->all = p;
+        l->question = (question)i;
+        leat_list_init(&l->waiting);
+        leat_sweep_init(&l->send, on_sweep);
+    }
     return p;
 }
 
 void leat_positions_free(leat_positions *p)
 {
-    LEAT_ASSERT(leat_list_empty(&p->waiting) && p->n_queries == 0);
-    leat_sweep_cancel(&p->send);
+    for (int i = 0; i < QUESTIONS; i++) {
+        positions_line *l = &p->lines[i];
+        LEAT_ASSERT(leat_list_empty(&l->waiting) && l->n_queries == 0);
+        leat_sweep_cancel(&l->send);
+    }
     free(p);
 }
 
@@ -70,9 +106,14 @@ void leat_position_ask_init(leat_position_ask *a)
     leat_deadline_init(&a->deadline_);
 }
 
+static void schedule(positions_line *l)
+{
+    leat_sweep_schedule(l->all->loop, &l->send);
+}
+
 static void free_query(positions_query *q)
 {
-    q->all->n_queries--;
+    q->line->n_queries--;
     free(q);
 }
 
@@ -92,7 +133,7 @@ static void leave(leat_position_ask *a)
     if (--q->n_left > 0 || q->is_answered)
         return;
     leat_pg_job_cancel(&q->job);
-    leat_sweep_schedule(q->all->loop, &q->all->send);
+    schedule(q->line);
     free_query(q);
 }
 
@@ -106,7 +147,7 @@ static void on_deadline(leat_deadline *d)
 {
     leat_position_ask *a = LEAT_CONTAINER_OF(d, leat_position_ask, deadline_);
     leat_position_cb cb = a->cb_;
-    int err = leat_pg_pool_healthy(a->all_->pool) ? LEAT_EDEADLINE : LEAT_EPG_LOST;
+    int err = leat_pg_pool_healthy(a->line_->all->pool) ? LEAT_EDEADLINE : LEAT_EPG_LOST;
     leat_position_answer answer = {
         .err = err,
         .no_connection = a->query_ == NULL || !leat_pg_job_had_connection(&a->query_->job),
@@ -117,63 +158,94 @@ static void on_deadline(leat_deadline *d)
     cb(a, &answer);
 }
 
-void leat_positions_ask(leat_positions *p, leat_position_ask *a, leat_slice topic,
-                        uint64_t deadline_ms, leat_position_cb cb)
+static void join(positions_line *l, leat_position_ask *a, leat_slice topic, uint64_t deadline_ms,
+                 leat_position_cb cb)
 {
     LEAT_ASSERT(a->cb_ == NULL);
-    a->all_ = p;
+    a->line_ = l;
     a->topic_ = topic;
     a->deadline_ms_ = deadline_ms;
     a->since_ns_ = uv_hrtime();
     a->cb_ = cb;
-    leat_list_push(&p->waiting, &a->link_);
-    leat_loop_at(p->loop, &a->deadline_, deadline_ms, on_deadline);
-    leat_sweep_schedule(p->loop, &p->send);
+    leat_list_push(&l->waiting, &a->link_);
+    leat_loop_at(l->all->loop, &a->deadline_, deadline_ms, on_deadline);
+    schedule(l);
 }
 
-/* Moves asks that wait into the query, and writes their topics. Returns the latest of their
+void leat_positions_ask(leat_positions *p, leat_position_ask *a, leat_slice topic,
+                        uint64_t deadline_ms, leat_position_cb cb)
+{
+    join(&p->lines[POSITION], a, topic, deadline_ms, cb);
+}
+
+void leat_positions_ask_after(leat_positions *p, leat_position_ask *a, leat_slice topic,
+                              int64_t after, uint64_t deadline_ms, leat_position_cb cb)
+{
+    a->after_ = after;
+    join(&p->lines[LEADS_ON], a, topic, deadline_ms, cb);
+}
+
+static void write_topic(leat_buf *wanted, leat_slice topic)
+{
+    int err = leat_json_write_string(wanted, topic);
+    LEAT_ASSERT(err == 0); /* topics are checked where they enter */
+}
+
+static void write_ask(leat_buf *wanted, const leat_position_ask *a)
+{
+    if (a->line_->question == POSITION) {
+        write_topic(wanted, a->topic_);
+        return;
+    }
+    leat_buf_text(wanted, "{\"name\":");
+    write_topic(wanted, a->topic_);
+    leat_buf_text(wanted, ",\"after\":");
+    leat_buf_int(wanted, a->after_);
+    leat_buf_char(wanted, '}');
+}
+
+/* Moves asks that wait into the query, and writes what they ask. Returns the latest of their
  * deadlines. */
-static uint64_t gather(leat_positions *p, positions_query *q, leat_buf *names)
+static uint64_t gather(positions_query *q, leat_buf *wanted)
 {
     uint64_t deadline_ms = 0;
     leat_list *link;
-    while (q->n < MAX_TOPICS && (link = leat_list_shift(&p->waiting)) != NULL) {
+    while (q->n < MAX_TOPICS && (link = leat_list_shift(&q->line->waiting)) != NULL) {
         leat_position_ask *a = LEAT_CONTAINER_OF(link, leat_position_ask, link_);
-        leat_buf_char(names, q->n == 0 ? '[' : ',');
-        int err = leat_json_write_string(names, a->topic_);
-        LEAT_ASSERT(err == 0); /* topics are checked where they enter */
+        leat_buf_char(wanted, q->n == 0 ? '[' : ',');
+        write_ask(wanted, a);
         a->query_ = q;
         q->asks[q->n++] = a;
         if (a->deadline_ms_ > deadline_ms)
             deadline_ms = a->deadline_ms_;
     }
-    leat_buf_char(names, ']');
+    leat_buf_char(wanted, ']');
     return deadline_ms;
 }
 
 /* The query is billed as started work: its clients have begun their handshakes, so it goes before
  * handshakes that have not begun. */
-static void send_query(leat_positions *p)
+static void send_query(positions_line *l)
 {
-    leat_buf names = LEAT_BUF_INIT;
+    leat_buf wanted = LEAT_BUF_INIT;
     positions_query *q = leat_calloc(1, sizeof(*q));
-    q->all = p;
-    p->n_queries++;
-    uint64_t deadline_ms = gather(p, q, &names);
+    q->line = l;
+    l->n_queries++;
+    uint64_t deadline_ms = gather(q, &wanted);
     q->n_left = q->n;
     q->sent_ns = uv_hrtime();
-    leat_pg_param param = leat_buf_view(&names);
+    leat_pg_param param = leat_buf_view(&wanted);
     leat_pg_job_init(&q->job);
     leat_pg_job_bill(&q->job, (leat_pg_bill){.kind = LEAT_PG_STARTED});
-    leat_pg_job_start(&q->job, p->pool, sql, &param, 1, deadline_ms, on_rows);
-    leat_buf_close(&names);
+    leat_pg_job_start(&q->job, l->all->pool, sql[l->question], &param, 1, deadline_ms, on_rows);
+    leat_buf_close(&wanted);
 }
 
 static void on_sweep(leat_sweep *s)
 {
-    leat_positions *p = LEAT_CONTAINER_OF(s, leat_positions, send);
-    while (p->n_queries < MAX_QUERIES && !leat_list_empty(&p->waiting))
-        send_query(p);
+    positions_line *l = LEAT_CONTAINER_OF(s, positions_line, send);
+    while (l->n_queries < MAX_QUERIES && !leat_list_empty(&l->waiting))
+        send_query(l);
 }
 
 static int check_rows(const positions_query *q, const leat_pg_result *res)
@@ -184,13 +256,16 @@ static int check_rows(const positions_query *q, const leat_pg_result *res)
     return (size_t)n_rows == q->n ? 0 : LEAT_EMISSING;
 }
 
-static leat_named_position position_at(const leat_pg_result *res, int row)
+static void take_row(leat_position_answer *answer, question asked, const leat_pg_result *res,
+                     int row)
 {
-    return (leat_named_position){
+    answer->at = (leat_named_position){
         .epoch = leat_pg_result_value(res, row, COL_EPOCH),
         .seq = strtoll(leat_pg_result_value(res, row, COL_SEQ).at, NULL, 10),
         .revoked = strtoll(leat_pg_result_value(res, row, COL_REVOKED).at, NULL, 10),
     };
+    answer->leads_on =
+        asked == LEADS_ON && leat_slice_is(leat_pg_result_value(res, row, COL_LEADS_ON), "t");
 }
 
 /* A callback may cancel other asks of this query, and may ask anew. */
@@ -207,14 +282,14 @@ static void on_rows(leat_pg_job *job, leat_pg_result *res, int err)
         .sqlstate = err == LEAT_EPG_SERVER ? leat_pg_result_sqlstate(res) : "",
     };
     q->is_answered = true;
-    leat_sweep_schedule(q->all->loop, &q->all->send);
+    schedule(q->line);
     for (size_t i = 0; i < q->n; i++) {
         leat_position_ask *a = q->asks[i];
         if (a == NULL)
             continue;
         leat_position_cb cb = a->cb_;
         if (err == 0)
-            answer.at = position_at(res, (int)i);
+            take_row(&answer, q->line->question, res, (int)i);
         answer.queued_ns = q->sent_ns - a->since_ns_ + waited_ns;
         leave(a);
         cb(a, &answer);

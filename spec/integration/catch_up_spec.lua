@@ -95,8 +95,8 @@ describe("a topic's subscribers", function()
     for _, client in ipairs(clients) do client:expect("resumed", 1) end
     expect_all(clients)
 
-    -- Each looks once whether it can go on from there; what follows is fetched by the hundred, for those together that
-    -- are there by then. Alone each would need seven queries.
-    assert.is_true(queries() - before < 4 * CLIENTS + 10, queries() - before .. " queries")
+    -- They ask together whether they can go on from there; what follows is fetched by the hundred, for those together
+    -- that are there by then. Alone each would need seven queries.
+    assert.is_true(queries() - before < 3 * CLIENTS + 10, queries() - before .. " queries")
   end)
 end)

@@ -73,6 +73,7 @@ static void expect_nothing_left(core_fixture *f)
     assert_int_equal(0, f->n_grants);
     assert_int_equal(0, f->n_sessions);
     assert_true(leat_list_empty(&f->reads));
+    assert_true(leat_list_empty(&f->asks));
     assert_true(leat_list_empty(&f->histories));
 }
 

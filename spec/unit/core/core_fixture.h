@@ -30,6 +30,7 @@
 #include "core/sub_table.h"
 #include "core/subscribe.h"
 #include "outbox/history.h"
+#include "outbox/positions.h"
 #include "wire/close_code.h"
 #include "wire/leat_v1.h"
 
@@ -80,6 +81,7 @@ typedef struct core_fixture {
     int n_calls;         /* started */
     int n_running;       /* of them, neither answered nor cancelled */
     leat_list reads;     /* leat_read, oldest first */
+    leat_list asks;      /* leat_position_ask */
     leat_list histories; /* leat_history */
     bool old_scripts;    /* every grant was made by scripts that have been replaced */
     bool hooked;         /* topics have an event hook */
@@ -134,6 +136,8 @@ leat_read *core_fixture_read(core_fixture *f); /* the only one that runs */
 void core_fixture_snapshot(core_fixture *f, const char *epoch, int64_t seq, int64_t revoked);
 void core_fixture_stale(core_fixture *f, int64_t seq); /* a stale one, of epoch "e" */
 void core_fixture_unread(core_fixture *f, leat_code code, bool read_failed);
+/* The answer to the only one who asks whether the outbox leads on. */
+void core_fixture_told(core_fixture *f, const leat_position_answer *answer);
 /* What the outbox answers to the only question: one row, or none if row is NULL. */
 void core_fixture_outbox(core_fixture *f, const leat_history_row *row);
 

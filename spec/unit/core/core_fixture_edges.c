@@ -203,6 +203,27 @@ void leat_positions_free(leat_positions *p)
     (void)p;
 }
 
+void leat_position_ask_init(leat_position_ask *a)
+{
+    *a = (leat_position_ask){.cb_ = NULL};
+    leat_list_init(&a->link_);
+}
+
+void leat_positions_ask_after(leat_positions *p, leat_position_ask *a, leat_slice topic,
+                              int64_t after, uint64_t deadline_ms, leat_position_cb cb)
+{
+    (void)p, (void)topic, (void)deadline_ms;
+    a->after_ = after;
+    a->cb_ = cb;
+    leat_list_push(&here->asks, &a->link_);
+}
+
+void leat_positions_cancel(leat_position_ask *a)
+{
+    a->cb_ = NULL;
+    leat_list_unlink(&a->link_);
+}
+
 leat_history *leat_history_new(leat_pg_pool *pool)
 {
     (void)pool;
@@ -295,6 +316,16 @@ void core_fixture_stale(core_fixture *f, int64_t seq)
 void core_fixture_unread(core_fixture *f, leat_code code, bool read_failed)
 {
     answer_read(f, &(leat_read_outcome){.failure = {.code = code, .read_failed = read_failed}});
+}
+
+void core_fixture_told(core_fixture *f, const leat_position_answer *answer)
+{
+    leat_list *link = leat_list_shift(&f->asks);
+    assert_non_null(link);
+    leat_position_ask *a = LEAT_CONTAINER_OF(link, leat_position_ask, link_);
+    leat_position_cb cb = a->cb_;
+    a->cb_ = NULL;
+    cb(a, answer);
 }
 
 void core_fixture_outbox(core_fixture *f, const leat_history_row *row)
@@ -426,5 +457,6 @@ void core_fixture_set_edges(core_fixture *f)
     f->script.ops = &ops;
     f->core.script = &f->script;
     leat_list_init(&f->reads);
+    leat_list_init(&f->asks);
     leat_list_init(&f->histories);
 }

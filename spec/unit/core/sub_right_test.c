@@ -68,9 +68,9 @@ static void runs_its_handler_before_a_snapshot_behind_a_revocation(void **state)
 static void runs_its_handler_before_it_resumes_behind_a_revocation(void **state)
 {
     core_fixture *f = *state;
-    leat_history_row row = {.after = 7, .head = {leat_slice_of("e"), 7, 5}};
+    leat_position_answer answer = {.at = {leat_slice_of("e"), 7, 5}, .leads_on = true};
     core_fixture_reach(f, SUB_RESUMING);
-    core_fixture_outbox(f, &row);
+    core_fixture_told(f, &answer);
     core_fixture_expect_silence(f);
     core_fixture_expect_state(f, SUB_AUTHORIZING);
 }

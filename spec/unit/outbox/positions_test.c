@@ -1,4 +1,4 @@
-/* positions_test.c - asks share queries; each gets its own position, or leaves.
+/* positions_test.c - asks share queries; each gets its own answer, or leaves.
  *
  * The test plays the pool and the loop.
  */
@@ -16,7 +16,7 @@
 
 enum { ASKS = 300, FULL = 256, DEADLINE = 500 };
 
-static leat_sweep *scheduled;
+static leat_sweep *scheduled[2]; /* of the two questions */
 
 void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb)
 {
@@ -26,13 +26,14 @@ void leat_sweep_init(leat_sweep *s, leat_sweep_cb cb)
 void leat_sweep_schedule(leat_loop *l, leat_sweep *s)
 {
     (void)l;
-    scheduled = s;
+    scheduled[scheduled[0] != NULL && scheduled[0] != s] = s;
 }
 
 void leat_sweep_cancel(leat_sweep *s)
 {
-    if (scheduled == s)
-        scheduled = NULL;
+    for (int i = 0; i < 2; i++)
+        if (scheduled[i] == s)
+            scheduled[i] = NULL;
 }
 
 void leat_deadline_init(leat_deadline *d)
@@ -79,15 +80,22 @@ static void on_told(leat_position_ask *a, const leat_position_answer *answer)
 
 static void end_turn(void)
 {
-    leat_sweep *s = scheduled;
-    scheduled = NULL;
-    if (s != NULL)
-        s->cb_(s);
+    for (int i = 0; i < 2; i++) {
+        leat_sweep *s = scheduled[i];
+        scheduled[i] = NULL;
+        if (s != NULL)
+            s->cb_(s);
+    }
 }
 
 static void ask(int i, const char *topic, uint64_t deadline_ms)
 {
     leat_positions_ask(w->all, &w->asks[i], leat_slice_of(topic), deadline_ms, on_told);
+}
+
+static void ask_after(int i, const char *topic, int64_t after)
+{
+    leat_positions_ask_after(w->all, &w->asks[i], leat_slice_of(topic), after, DEADLINE, on_told);
 }
 
 static int set_up(void **state)
@@ -134,6 +142,48 @@ static void asks_once_for_all_of_a_turn(void **state)
     assert_int_equal(5, w->told[0].at.revoked);
     assert_true(leat_slice_is(w->told[1].at.epoch, "E2"));
     assert_int_equal(-1, w->told[1].at.revoked);
+}
+
+static void asks_together_whether_the_outbox_leads_on(void **state)
+{
+    (void)state;
+    static const char *const both[] = {
+        "E1", "7", "5",  "f", "t", /* of "a" */
+        "E2", "9", "-1", "f", "f",
+    };
+    ask_after(0, "a", 6);
+    ask_after(1, "b\"", 0);
+    end_turn();
+
+    assert_int_equal(1, running_job.n_started);
+    assert_string_equal("[{\"name\":\"a\",\"after\":6},{\"name\":\"b\\\"\",\"after\":0}]",
+                        running_job.params[0]);
+    fake_job_answer(2, 5, both);
+    assert_int_equal(7, w->told[0].at.seq);
+    assert_true(w->told[0].leads_on);
+    assert_int_equal(9, w->told[1].at.seq);
+    assert_false(w->told[1].leads_on);
+}
+
+/* A lock on the outbox holds up those who ask for it, and nobody else. */
+static void asks_for_a_bare_position_alone(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        ask_after(i, "a", 6);
+        end_turn();
+    }
+    assert_int_equal(2, running_job.n_started);
+    ask(3, "a", DEADLINE);
+    end_turn();
+
+    assert_int_equal(3, running_job.n_started);
+    assert_string_equal("[\"a\"]", running_job.params[0]);
+    fake_job_answer(1, 4, rows);
+    assert_int_equal(1, w->n_told);
+    assert_int_equal(0, w->told[3].err);
+    for (int i = 0; i < 3; i++)
+        leat_positions_cancel(&w->asks[i]);
 }
 
 /* Who asks later than a query was sent is not answered by it: its answer may be too old. */
@@ -279,6 +329,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(asks_once_for_all_of_a_turn),
+        TEST(asks_together_whether_the_outbox_leads_on),
+        TEST(asks_for_a_bare_position_alone),
         TEST(keeps_two_queries_under_way),
         TEST(puts_so_many_into_one_query),
         TEST(lets_one_leave),
