@@ -1,3 +1,6 @@
+/* operator.c - leat_operator_send makes one request by libcurl: on_head and on_bytes take the
+ * answer, on_progress ends the request if the server is silent for too long. A failure is told
+ * in the server's own words, if it has any (tell_refusal), else in libcurl's (tell_failure). */
 #include "app/operator.h"
 
 #include <ctype.h>

@@ -1,3 +1,5 @@
+/* options.c - the first word is the command, which decides the options that are taken; each is
+ * looked up in a table. */
 #include "app/options.h"
 
 #include <stddef.h>

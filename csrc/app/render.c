@@ -1,3 +1,5 @@
+/* render.c - leat_render writes the answer's members one below the other, then its tables
+ * (render_table), whose columns are as wide as their widest cell (measure). */
 #include "app/render.h"
 
 #include <ctype.h>

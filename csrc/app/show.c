@@ -1,3 +1,5 @@
+/* show.c - leat_show makes the target of the request from the command's words, sends it
+ * (operator.h), and renders the answer (render.h). */
 #include "app/show.h"
 
 #include <string.h>

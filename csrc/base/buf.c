@@ -1,3 +1,5 @@
+/* buf.c - a buffer that is full doubles its room (leat_buf_reserve). The shortest functions are
+ * inline, in the header. */
 #include "base/buf.h"
 
 #include <stdarg.h>

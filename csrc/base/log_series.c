@@ -1,3 +1,4 @@
+/* log_series.c - the last warning is kept as a hash: what it said is only compared. */
 #include "base/log_series.h"
 
 #include <stdbool.h>

@@ -1,3 +1,5 @@
+/* tail.c - leat_tail_begin takes the socket from the control's loop (take_socket) and posts it
+ * to a worker (hand_over). There it becomes a client with one subscription (on_worker, follow). */
 #include "control/tail.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+/* view_clients.c - leat_view_clients makes a row of each client that it meets, and
+ * leat_client_rows_add keeps the first ones in their order. */
 #include "core/view_clients.h"
 
 #include <inttypes.h>

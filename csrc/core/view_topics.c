@@ -1,3 +1,5 @@
+/* view_topics.c - leat_view_topics makes a row of each topic that it meets, and
+ * leat_topic_rows_add keeps the first ones in their order. */
 #include "core/view_topics.h"
 
 #include <inttypes.h>

@@ -1,3 +1,5 @@
+/* certificates.c - each pair of files is loaded as a server would load it (look_at_pair), and
+ * what is wrong with it is a finding. */
 #include "engine/certificates.h"
 
 #include <inttypes.h>

@@ -1,3 +1,6 @@
+/* check.c - leat_check_run lets each examiner look in turn: the environment, the app, the
+ * certificates, the database (doctor.h). leat_check_start asks only those whose findings keep a
+ * server from starting. */
 #include "engine/check.h"
 
 #include <string.h>

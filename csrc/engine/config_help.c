@@ -1,3 +1,4 @@
+/* config_help.c - one line for each key of the table in config.c. */
 #include "engine/config_help.h"
 
 #include <inttypes.h>

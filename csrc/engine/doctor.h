@@ -6,7 +6,8 @@
  * Errors     LEAT_EPG_LOST, LEAT_EPG_SERVER, LEAT_ESCHEMA, LEAT_EDEADLINE: the examination could
  *            not go on; why is a finding like the others.
  *
- * Nothing in the database is changed. One notification is sent, which servers ignore.
+ * Nothing in the database is changed. One notification is sent, which servers ignore, and an event
+ * is published in a transaction that is rolled back.
  */
 #ifndef LEAT_ENGINE_DOCTOR_H
 #define LEAT_ENGINE_DOCTOR_H

@@ -1,3 +1,4 @@
+/* doctor_sql.c - queries whose rows are findings: severity, problem, remedy. */
 #include "engine/doctor_sql.h"
 
 #define REMEDY "pg_catalog.format('leat migrate --grant-server %I', current_user)"

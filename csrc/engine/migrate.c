@@ -1,3 +1,7 @@
+/* migrate.c - the files of the folder are listed and numbered (list_migrations), and compared
+ * with what leat_internal.migration says. leat_migrate_run applies those that are missing,
+ * leat_migrate_plan prints them, and leat_migrate_check says whether the server can work with
+ * what is installed. */
 #include "engine/migrate.h"
 
 #include <dirent.h>

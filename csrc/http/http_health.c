@@ -1,3 +1,5 @@
+/* http_health.c - run_checks goes through a table of checks, each of which asks what the server
+ * knows already. So all are answered at once. */
 #include "http/http_health.h"
 
 #include "base/metrics_text.h"

@@ -1,3 +1,6 @@
+/* http_route.c - leat_http_route counts the request for its client and its address and checks
+ * its host, before `answer` looks at the path: the server's own endpoints, the script's routes,
+ * files. */
 #include "http/http_route.h"
 
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* host_list.c - an entry of a list is a name or an address, with a port or without; a text from
+ * a request is split in the same way, and compared with each entry. */
 #include "net/host_list.h"
 
 #include <ctype.h>

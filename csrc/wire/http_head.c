@@ -1,3 +1,5 @@
+/* http_head.c - leat_http_head_request_line, then leat_http_head_field for each field, then
+ * leat_http_head_end, as http.c meets them. */
 #include "wire/http_head.h"
 
 /* RFC 9110 §5.6.2. One bit for each character. */

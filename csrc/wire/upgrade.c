@@ -1,3 +1,5 @@
+/* upgrade.c - leat_upgrade_check looks at each header that RFC 6455 §4.2.1 asks for;
+ * leat_upgrade_write_accept writes the answer of §4.2.2. */
 #include "wire/upgrade.h"
 
 #include <stdlib.h>
