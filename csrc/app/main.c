@@ -163,7 +163,7 @@ static void report_failure(leat_check_report *report, leat_buf *error)
                                                       "--help, describe each key"});
 }
 
-/* Each line of the error is a mistake of its own. */
+/* Prints each line of the error as a mistake of its own. */
 static int fail_config(const leat_buf *error)
 {
     leat_slice rest = leat_buf_view(error);

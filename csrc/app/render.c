@@ -202,7 +202,7 @@ static void measure_names(struct table *t, const leat_value *rows)
         t->name_width = strlen(row->key) > t->name_width ? strlen(row->key) : t->name_width;
 }
 
-/* The first column; "" is its title. */
+/* Writes the first column of a named row. name "": the title of that column. */
 static void write_name(leat_buf *out, const struct table *t, const char *name)
 {
     if (!t->named)
@@ -311,7 +311,7 @@ static bool is_list_of_texts(const leat_value *v)
     return v->kind == LEAT_VALUE_ARRAY && v->first != NULL && v->first->kind == LEAT_VALUE_TEXT;
 }
 
-/* One below the other, each as a whole: sentences that say what is wrong. */
+/* Writes the texts one below the other, uncut: they are sentences that say what is wrong. */
 static void write_texts(leat_buf *out, const leat_value *list, size_t indent)
 {
     for (const leat_value *m = list->first; m != NULL; m = m->next) {

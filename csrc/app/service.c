@@ -127,7 +127,7 @@ static int take_socket(leat_engine_sockets *out, int fd, leat_slice name, const 
     return 0;
 }
 
-/* They are for this process alone, and not for what it may start. */
+/* The variables are for this process alone: what it starts must not take them for its own. */
 static void forget_variables(void)
 {
     unsetenv("LISTEN_FDS");

@@ -309,7 +309,7 @@ static int watch(struct top *t, int interval_ms, bool once, leat_buf *error)
     return err;
 }
 
-/* For programs: the answer to `summary` as it comes, a line each. */
+/* Prints each answer to `summary` as it comes, one a line, for programs. */
 static int print_summaries(const char *socket, int interval_ms, bool once, leat_buf *error)
 {
     int err = 0;

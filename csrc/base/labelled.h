@@ -33,7 +33,7 @@ leat_labelled *leat_labelled_pattern(leat_metrics *m, leat_slice pattern);
 /* The same for a handler; kind: "subscribe", say. name: "" if it has none. */
 leat_labelled *leat_labelled_handler(leat_metrics *m, const char *kind, leat_slice name);
 
-/* Each is harmless for NULL. */
+/* NULL is allowed for l: nothing is counted. */
 static inline void leat_labelled_add(leat_labelled *l, leat_labelled_metric id, int64_t n)
 {
     if (l == NULL)

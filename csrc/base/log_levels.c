@@ -68,7 +68,7 @@ int leat_log_levels_parse(leat_log_levels *out, const char *text)
     return 0;
 }
 
-/* Of two that are as frequent, the lower one. */
+/* Returns the most frequent level; of two that are as frequent, the lower one. */
 static uint8_t most_frequent(const leat_log_levels *all)
 {
     int counts[N_LEVELS] = {0};

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/metrics_private.h"
 
-/* Of the histograms, in seconds. */
+/* The upper bounds of all histograms' ranges, in seconds. */
 static const double bounds[] = {
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 };

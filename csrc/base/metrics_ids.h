@@ -224,7 +224,7 @@ typedef enum leat_labelled_family {
     LEAT_LABELLED_FAMILIES,
 } leat_labelled_family;
 
-/* What is counted. Each family uses its own. */
+/* The metrics with labels. Each belongs to one family. */
 typedef enum leat_labelled_metric {
     LEAT_L_TOPICS,        /* leat_pattern_topics (gauge) */
     LEAT_L_SUBSCRIPTIONS, /* leat_pattern_subscriptions (gauge) */

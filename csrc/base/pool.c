@@ -38,7 +38,7 @@ typedef struct chunk {
     uint32_t used;
 } chunk;
 
-/* Of a bounded pool. */
+/* The addresses of a bounded pool's chunks. */
 typedef struct room {
     char *at;
     size_t n_places;

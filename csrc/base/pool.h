@@ -36,7 +36,7 @@ void *leat_pool_take(leat_pool *p, size_t size);
 /* NULL is allowed. */
 void leat_pool_give(leat_pool *p, void *object);
 
-/* What the objects' chunks take. */
+/* Returns the bytes of the pool's chunks. */
 size_t leat_pool_bytes(const leat_pool *p);
 
 #endif

@@ -16,7 +16,7 @@
 
 typedef struct leat_ask leat_ask;
 
-/* Of a leat_ask_kind: the names of its orders. */
+/* Sets the orders of a leat_ask_kind: their names, and what is said of any other one. */
 #define LEAT_ASK_ORDERS(names) .orders = (names), .order_problem = "by: expected one of " names
 
 /* A question by its name. */

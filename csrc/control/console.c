@@ -43,7 +43,7 @@ struct leat_console {
     leat_bucket failing; /* wrong tokens over connections without an address, as of a Unix socket */
 };
 
-/* What every answer says, whatever the application's own pages do. */
+/* The headers of every answer, whatever those of the application's pages are. */
 static const char *const page_headers[LEAT_HTTP_PAGE_HEADERS] = {
     [LEAT_HTTP_PAGE_CSP] = "default-src 'none'; script-src 'self'; style-src 'self'; img-src "
                            "'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "

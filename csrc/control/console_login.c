@@ -14,7 +14,7 @@
 #include "wire/json.h"
 
 #define COOKIE "leat_console"
-/* What the browser is told of it. Lax: a link on another page leads into the console, but nothing
+/* The attributes of the cookie. Lax: a link on another page leads into the console, but nothing
  * that another page sends or loads brings the cookie. */
 #define ATTRIBUTES "; Path=/console; HttpOnly; SameSite=Lax"
 

@@ -21,7 +21,7 @@ enum { LEAT_LIVE_MAX = 32 /* streams */ };
 leat_live *leat_live_new(const leat_samples *samples, const leat_net *net);
 /* Answers with a stream, which ends at ends_s. 0: never. */
 void leat_live_begin(leat_live *l, leat_http_conn *conn, int64_t ends_s);
-/* There is a new sample. */
+/* Sends the newest sample to all streams. */
 void leat_live_give(leat_live *l);
 /* Ends all streams; done runs when the last is gone, unless there is none. */
 void leat_live_close(leat_live *l, void (*done)(void *arg), void *arg);

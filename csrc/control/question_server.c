@@ -92,7 +92,7 @@ static void gather_problems(const leat_ask *ask, leat_buf *lines)
             add_new_lines(lines, &ask->look.parts[i]->problems);
 }
 
-/* As an array of texts. */
+/* Writes the lines as an array of texts. */
 static void write_problems(const leat_buf *lines, leat_buf *json)
 {
     leat_buf_text(json, ",\"problems\":[");
@@ -184,7 +184,7 @@ static bool all_ready(const leat_ask *ask)
     return true;
 }
 
-/* For people: all problems in one line. */
+/* Writes all problems as one line, for people. */
 static void write_message(leat_buf *lines, leat_buf *json)
 {
     leat_buf message = LEAT_BUF_INIT;
@@ -318,7 +318,7 @@ static bool write_value(const leat_config *config, const leat_config_key *key, l
     const char *member = (const char *)config + key->offset;
     if (leat_config_key_is_number(key)) {
         leat_buf_printf(json, "%" PRIu64, leat_config_number(config, key));
-        return !leat_config_is_usual(config, key);
+        return !leat_config_is_default(config, key);
     }
     if (key->kind == LEAT_KEY_BOOL) {
         bool yes = *(const bool *)(const void *)member;

@@ -141,7 +141,8 @@ static const leat_subscriber_ops subscriber_ops = {
     .stream_ended = end_stream,
 };
 
-/* The same for a protocol that encodes events of its own. Nothing is sent before the welcome. */
+/* As takes_more, for a protocol that encodes events of its own: nothing is sent before the welcome.
+ */
 static bool foreign_takes_more(const leat_subscriber *to)
 {
     const leat_client *c = (const leat_client *)to;

@@ -47,7 +47,7 @@ void client_send_welcome(leat_subscriber *to, leat_slice id, leat_slice written,
 /* data_len: of the events, together. */
 void client_send_history(leat_subscriber *to, leat_slice id, const leat_stored *stored,
                          size_t data_len);
-/* The right to a topic ends in so many seconds; 0: never. */
+/* Answers a renewal. The right to the topic ends in expires_s seconds; 0: never. */
 void client_send_renewed(leat_subscriber *to, leat_slice id, uint64_t expires_s);
 void client_send_ping(leat_subscriber *to);
 /* json.at == NULL: no data. */

@@ -70,7 +70,7 @@ static inline leat_slice leat_session_user_id(const leat_session *session)
     return (leat_slice){session->user_id_, session->user_id_len_};
 }
 
-/* Of the request that opened it (wire/request_id.h). */
+/* The id of the request that opened the session (wire/request_id.h); at == NULL if it has none. */
 static inline leat_slice leat_session_request_id(const leat_session *session)
 {
     return (leat_slice){session->request_id_, session->request_id_len_};

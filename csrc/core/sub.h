@@ -53,10 +53,10 @@ int64_t leat_sub_next_expiry(const leat_subscriber *r);
 
 /* The params with which its handler runs. Borrowed; at == NULL: none. */
 leat_slice leat_sub_params(const leat_sub *s);
-/* The handler runs again, with these params. They are copied. Returns false if they do not fit the
- * subscriber's limit: nothing has changed then. */
+/* Runs the handler again, with these params, which are copied. Returns false, and changes nothing,
+ * if they do not fit the subscriber's limit. */
 bool leat_sub_renew(leat_sub *s, leat_slice params);
-/* In how many seconds the right to its topic ends; 0: never. s may be NULL. */
+/* Returns the seconds until the right to its topic ends; 0: never. s may be NULL. */
 uint64_t leat_sub_expires_s(const leat_sub *s, int64_t now_s);
 
 /* True if a script asked for the subscription (`done`). s may be NULL. */

@@ -109,7 +109,7 @@ struct sub_news {
 void sub_happens(leat_sub *s, sub_event event, sub_news *news);
 void sub_happens_plainly(leat_sub *s, sub_event event); /* without any news */
 sub_work *sub_work_of(leat_sub *s);                     /* made if need be */
-/* Of the time of the present stage so far, ns were spent in a queue. */
+/* Counts ns of the present stage's time so far for QUEUE instead. */
 void sub_has_queued(leat_sub *s, uint64_t ns);
 sub_event sub_settle(leat_sub *s, sub_news *news);
 sub_event sub_wait_for_slot(leat_sub *s, sub_news *news);

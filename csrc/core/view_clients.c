@@ -14,7 +14,7 @@
 #include "core/sub_table.h"
 #include "wire/json.h"
 
-/* So many at a time, until the time of a part is over. */
+/* A part takes PART_NS. The clock is read after each PIECE clients. */
 enum { PIECE = 16 };
 #define PART_NS UINT64_C(100000)
 

@@ -12,7 +12,7 @@
 #include "core/topic.h"
 #include "wire/json.h"
 
-/* So many at a time, until the time of a part is over. */
+/* A part takes PART_NS. The clock is read after each PIECE topics. */
 enum { PIECE = 32 };
 #define PART_NS UINT64_C(100000)
 

@@ -36,8 +36,8 @@ static void look_at_descriptors(const leat_config *config, const leat_doctor *do
     leat_buf_close(&problem);
 }
 
-/* A variable that a typing mistake has made one of no key. Others that begin so are somebody
- * else's. */
+/* Warns of variables whose names are nearly those of keys. Others that begin with LEAT_ belong to
+ * somebody else. */
 static void look_at_variables(const leat_doctor *doctor)
 {
     for (char **at = environ; *at != NULL; at++) {

@@ -358,10 +358,10 @@ uint64_t leat_config_number(const leat_config *config, const leat_config_key *ke
                                      : *(const size_t *)(const void *)at;
 }
 
-bool leat_config_is_usual(const leat_config *config, const leat_config_key *key)
+bool leat_config_is_default(const leat_config *config, const leat_config_key *key)
 {
-    uint64_t usual = key->kind == LEAT_KEY_COUNT ? config->usual_workers : key->number;
-    return leat_config_number(config, key) == usual;
+    uint64_t preset = key->kind == LEAT_KEY_COUNT ? config->auto_workers : key->number;
+    return leat_config_number(config, key) == preset;
 }
 
 size_t leat_config_pool_size(const leat_config *config, size_t index)

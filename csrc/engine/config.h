@@ -67,7 +67,7 @@ typedef struct leat_config {
     leat_log_format format; /* log_format, parsed */
     leat_log_limits log;
     size_t workers;
-    size_t usual_workers; /* what "auto" comes to */
+    size_t auto_workers; /* what "auto" comes to */
     size_t pool_size;
     size_t pool_max_waiters;
     size_t pool_reserve_percent;
@@ -170,14 +170,14 @@ void leat_config_set_text(leat_config *config, const leat_config_key *key, char 
 
 /* The number of a key that is one, and whether it is the default. */
 uint64_t leat_config_number(const leat_config *config, const leat_config_key *key);
-bool leat_config_is_usual(const leat_config *config, const leat_config_key *key);
+bool leat_config_is_default(const leat_config *config, const leat_config_key *key);
 
 /* The text of a key that is no number. */
 const char *leat_config_text(const leat_config *config, const leat_config_key *key);
 
 /* Database connections of the worker of that index: its share of pool_size, at least one. */
 size_t leat_config_pool_size(const leat_config *config, size_t index);
-/* Of all workers. */
+/* Database connections of all workers together. */
 size_t leat_config_pool_sizes(const leat_config *config);
 
 /* The files that the TLS listener is to use. Borrows from the configuration. */

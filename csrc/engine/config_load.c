@@ -57,7 +57,8 @@ int leat_config_load(leat_config *out, const leat_config_sources *sources, leat_
     return 0;
 }
 
-/* Whoever reaches the console may look at everything. */
+/* Returns false for a console that other machines reach without a token: whoever reaches it sees
+ * everything. */
 static bool console_ok(const leat_config *config, leat_buf *error)
 {
     struct sockaddr_storage addr;
@@ -128,7 +129,7 @@ static char *default_file(const char *home)
     return file;
 }
 
-/* Messages of several mistakes are lines. */
+/* Begins another line, if there is a message already: each mistake has a line. */
 static void begin_message(leat_buf *error)
 {
     if (error->len > 0)
@@ -313,7 +314,7 @@ static void find_control(leat_config *config, const leat_config_sources *sources
 /* One for each core that this process may run on, but no more than leave each worker two of the
  * connections of pool_size. With a single one, nothing is kept for handshakes while a client's call
  * has it. */
-static size_t usual_workers(const leat_config *config)
+static size_t auto_workers(const leat_config *config)
 {
     const leat_config_key *key = leat_config_find_key("workers");
     cpu_set_t cores;
@@ -328,9 +329,9 @@ static void derive(leat_config *config, const leat_config_sources *sources)
 {
     leave_room_for_messages(&config->limits);
     config->embedded = sources->embedded;
-    config->usual_workers = config->embedded ? 1 : usual_workers(config);
+    config->auto_workers = config->embedded ? 1 : auto_workers(config);
     if (config->workers == 0)
-        config->workers = config->usual_workers;
+        config->workers = config->auto_workers;
     find_control(config, sources);
     if (sources->app_source != NULL)
         config->app_source = leat_strdup(sources->app_source);

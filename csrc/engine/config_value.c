@@ -365,7 +365,7 @@ static void show(leat_buf *out, const leat_config_value *value)
     }
 }
 
-/* What to say of a name that is no key: it may be the table of some keys, or a value where a table
+/* Refuses a name that is no key. It may be the table of some keys, with a value where a table
  * should be. */
 static int refuse_unknown(const leat_config_source *source, const char *name, leat_slice shown)
 {

@@ -140,7 +140,7 @@ static int look_at_version(examination *x)
     return err;
 }
 
-/* What leat migrate and leat serve say ends with what to do. */
+/* What leat_migrate_check says ends with what to do (": run …", ": use …"): that is the remedy. */
 static void find_schema(examination *x, char *why)
 {
     char *remedy = strstr(why, ": run ");

@@ -48,7 +48,7 @@ bool leat_engine_beat(leat_engine *s);
 /* For the host's own metrics, written by the server's thread only. */
 leat_metrics *leat_engine_metrics(leat_engine *s);
 
-/* Until the configuration is read again. The engine's thread. */
+/* Sets the levels of the log until the configuration is read again. The engine's thread. */
 void leat_engine_set_log_levels(leat_engine *s, const leat_log_levels *levels);
 leat_log_levels leat_engine_log_levels(const leat_engine *s);
 

@@ -16,7 +16,7 @@
 
 leat_address_limits leat_layer_options_address(const leat_config *config);
 
-/* Of the worker with number i. */
+/* The pool of the worker with number i. */
 leat_pg_pool_options leat_layer_options_pool(const leat_config *config, size_t i);
 
 /* The caller adds metrics and loop. Reads the folder of the schema. */

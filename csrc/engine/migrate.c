@@ -413,7 +413,7 @@ static int plan_one(const char *dir, const struct migration *m, int *oldest, lea
     return err;
 }
 
-/* What to do with the servers. Those that run know the installed version at most. */
+/* Says what to do with the servers. Those that run know the installed version at most. */
 static void plan_order(int installed, int oldest, int count, leat_buf *report)
 {
     if (installed == 0)

@@ -52,7 +52,7 @@ static void settle(leat_worker *w)
         leat_loop_after(w->loop, &w->look, LOOK_MS, on_settle_look);
 }
 
-/* Draining again ends it at once. With nobody to send away it has ended already. */
+/* Draining again ends it at once. Without clients it has ended already. */
 static void end_drain(leat_worker *w)
 {
     if (w->state == WORKER_DRAINING)

@@ -15,7 +15,8 @@ static bool is_probe(leat_slice path)
            leat_slice_is(path, "/metrics");
 }
 
-/* The console is more than a page of the same network should get at. */
+/* For the console a name without a dot is not local: somebody in the same network may have given it
+ * to himself. */
 static bool is_local(leat_http_door door, leat_slice host)
 {
     return door == LEAT_HTTP_DOOR_OPERATOR ? leat_host_list_is_own(host)

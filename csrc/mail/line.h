@@ -46,7 +46,7 @@ LEAT_MUST_CHECK bool leat_line_post(const leat_line *l, leat_mailbox *to, leat_m
  * more than max_bytes. An event that is alone on its way may be larger. */
 bool leat_line_reserve(leat_line *l, size_t bytes);
 
-/* What is on its way. */
+/* The bytes of the events that are on their way to the worker. */
 static inline size_t leat_line_bytes(const leat_line *l)
 {
     return atomic_load_explicit(&l->bytes_, memory_order_relaxed);

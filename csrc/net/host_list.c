@@ -210,7 +210,7 @@ bool leat_host_list_has(const leat_host_list *list, leat_slice text)
     return false;
 }
 
-/* As a whole, or its first part. */
+/* True if the name is this machine's host name, or the first label of it. */
 static bool is_machine(leat_slice name)
 {
     char own[256];

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* Few peers have a full output, so it is not part of each. */
+/* The next look at a full output. Few peers have one, so it is not part of each. */
 typedef struct leat_peer_look {
     leat_deadline turn;
     leat_peer *peer;

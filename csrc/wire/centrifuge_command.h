@@ -94,11 +94,12 @@ static inline leat_slice centrifuge_epoch(leat_slice epoch, bool stale)
 /* leat_codec.with_token. */
 leat_slice centrifuge_with_token(leat_slice params, leat_slice token, leat_buf *scratch);
 
-/* When an identity or a right that ends in so many seconds is to be renewed, as `ttl`. */
+/* Returns the `ttl` of an identity or a right that ends in expires_s seconds: it is to be renewed a
+ * little earlier. */
 uint64_t centrifuge_ttl_s(uint64_t expires_s);
 
-/* In how many seconds the right to the topic ends, if the client is to renew it; else 0. Without a
- * token it cannot: an SDK that is told so ends the subscription. */
+/* Returns the seconds until the right to the topic ends, if the client is to renew it; else 0.
+ * Without a token it cannot: an SDK that is told so ends the subscription. */
 static inline uint64_t centrifuge_expiry(const centrifuge_id *id, const leat_subscribed *sub)
 {
     return id->has_token ? sub->expires_s : 0;

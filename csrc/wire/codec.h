@@ -53,7 +53,7 @@ typedef struct leat_message {
     leat_slice known;    /* authenticate: positions by topic, for leat_codec.find_known */
 } leat_message;
 
-/* How a subscription begins, or goes on. */
+/* What a client is told when a subscription begins, or gets another snapshot. */
 typedef struct leat_subscribed {
     leat_slice topic;
     leat_slice epoch;

@@ -46,7 +46,7 @@ typedef enum leat_db_state {
     LEAT_DB_STATES
 } leat_db_state;
 
-/* One of those that are sent together. */
+/* A statement: the only one that is sent, or one of several that are sent together. */
 typedef struct leat_db_statement {
     leat_db *db;
     size_t sql_at;      /* in db->sql */

@@ -14,7 +14,7 @@
 #include "core/core.h"
 #include "script/task/vm.h"
 
-/* Which run of which handler. All is borrowed. */
+/* A run of a handler. All is borrowed. */
 typedef struct leat_report {
     const char *handler;   /* the kind of handler */
     const char *label;     /* what its name is: "topic" */
@@ -24,10 +24,10 @@ typedef struct leat_report {
     leat_core *core;
 } leat_report;
 
-/* It raised, or a read of it failed. A refusal is not reported. */
+/* The handler raised an error, or one of its reads failed. A refusal is not reported. */
 void leat_report_failure(const leat_report *r, const leat_vm_failure *f);
 
-/* Its deadline passed; code is what the caller gets. */
+/* The handler's deadline passed; code is what the caller gets. */
 void leat_report_deadline(const leat_report *r, leat_code code);
 
 #endif

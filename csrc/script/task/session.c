@@ -19,7 +19,7 @@ struct session {
     char bytes[]; /* user, head, user id */
 };
 
-/* A text may be longer than a pool's objects. */
+/* Takes a block from the pool, unless it is too large for one. */
 static void *take(leat_pool *pool, size_t size)
 {
     return pool != NULL && size <= LEAT_POOL_MAX ? leat_pool_take(pool, size)
@@ -137,7 +137,7 @@ leat_slice leat_session_head(const leat_session *session)
     return (leat_slice){s->bytes + leat_session_user(session).len, s->head_len};
 }
 
-/* With a zero byte after each text. */
+/* Returns the bytes of a grant. Each of its two texts ends with a zero byte. */
 static size_t grant_size(size_t topic_len, size_t share_len)
 {
     return offsetof(leat_session_grant, text) + topic_len + share_len + 2;

@@ -258,7 +258,7 @@ leat_slice leat_task_head(const leat_task *t)
 
 /* --- ending --- */
 
-/* Of a handler that has begun. */
+/* Observes how long the handler took. One that has not begun is not counted. */
 static void note_time(const leat_task *t)
 {
     if (t->times == NULL || t->runnable_ns == 0)
