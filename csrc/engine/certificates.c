@@ -2,12 +2,9 @@
  * what is wrong with it is a finding. */
 #include "engine/certificates.h"
 
-#include <inttypes.h>
 #include <time.h>
 
 #include "net/tls_files.h"
-
-enum { SOON_S = 14 * 86400 };
 
 /* Takes the text of the problem. */
 static void find(const leat_doctor *doctor, leat_severity severity, leat_buf *problem,
@@ -22,7 +19,7 @@ static void look_at_time(const leat_doctor *doctor, const char *file, int64_t no
 {
     struct tm when;
     time_t expiry = (time_t)not_after_s;
-    int64_t left_s = not_after_s - (int64_t)time(NULL);
+    int64_t now_s = (int64_t)time(NULL);
     char date[32];
     leat_buf text = LEAT_BUF_INIT;
     strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", gmtime_r(&expiry, &when));
@@ -30,14 +27,11 @@ static void look_at_time(const leat_doctor *doctor, const char *file, int64_t no
     leat_buf_char(&text, '\0');
     doctor->on_fact(doctor->arg, "tls", text.at);
     text.len = 0;
-    if (left_s < 0) {
-        leat_buf_printf(&text, "the certificate in %s has expired on %s", file, date);
+    leat_tls_expiry_tell(&text, file, not_after_s, now_s);
+    if (text.len > 0 && leat_tls_days_left(not_after_s, now_s) < 0)
         find(doctor, LEAT_SEVERITY_ERROR, &text, "renew it; clients refuse it");
-    } else if (left_s < SOON_S) {
-        leat_buf_printf(&text, "the certificate in %s expires on %s, in %" PRId64 " days", file,
-                        date, left_s / 86400);
+    else if (text.len > 0)
         find(doctor, LEAT_SEVERITY_WARNING, &text, "renew it; a running server then takes it over");
-    }
     leat_buf_close(&text);
 }
 

@@ -1,8 +1,10 @@
 #include "net/tls_files.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "wire/http.h"
@@ -70,6 +72,26 @@ bool leat_tls_stamp_equal(const leat_tls_stamp *a, const leat_tls_stamp *b)
 {
     return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
            a->changed_ns == b->changed_ns;
+}
+
+int64_t leat_tls_days_left(int64_t not_after_s, int64_t now_s)
+{
+    int64_t left_s = not_after_s - now_s;
+    return left_s >= 0 ? left_s / 86400 : (left_s + 1) / 86400 - 1;
+}
+
+void leat_tls_expiry_tell(leat_buf *out, const char *file, int64_t not_after_s, int64_t now_s)
+{
+    int64_t days = leat_tls_days_left(not_after_s, now_s);
+    time_t expiry = (time_t)not_after_s;
+    struct tm when;
+    char date[32];
+    strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", gmtime_r(&expiry, &when));
+    if (days < 0)
+        leat_buf_printf(out, "the certificate in %s has expired on %s", file, date);
+    else if (days < LEAT_TLS_SOON_DAYS)
+        leat_buf_printf(out, "the certificate in %s expires on %s, in %" PRId64 " days", file, date,
+                        days);
 }
 
 bool leat_tls_is_exposed(const char *path)

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -16,10 +17,12 @@ typedef struct entry {
     leat_tls_stamp certificate, key, client_ca; /* of the last try */
     bool failed;                                /* the last try has */
     leat_buf failure;                           /* why, one line */
+    int64_t not_after_s;                        /* of the identity, for other threads */
+    int64_t told_days; /* it was good for so long yet when its end was last logged */
 } entry;
 
 struct leat_tls_store {
-    pthread_mutex_t lock; /* of set, and of each entry's failure */
+    pthread_mutex_t lock; /* of set, and of each entry's failure and not_after_s */
     leat_tls_set *set;
     leat_tls_tickets *tickets;
     leat_metrics *metrics;
@@ -60,6 +63,8 @@ static void publish(leat_tls_store *s)
     pthread_mutex_lock(&s->lock);
     leat_tls_set *old = s->set;
     s->set = fresh;
+    for (size_t i = 0; i < s->pairs.n; i++)
+        s->entries[i].not_after_s = s->entries[i].identity.not_after_s;
     pthread_mutex_unlock(&s->lock);
     leat_tls_set_unref(old);
 }
@@ -74,6 +79,8 @@ static int load_all(leat_tls_store *s, leat_buf *error)
             return err;
     }
     publish(s);
+    for (size_t i = 0; i < s->pairs.n; i++) /* whoever starts the server has examined them */
+        s->entries[i].told_days = leat_tls_days_left(s->entries[i].not_after_s, time(NULL));
     return 0;
 }
 
@@ -160,16 +167,43 @@ static void note_failure(leat_tls_store *s, leat_buf *failure, const leat_buf *e
 
 void leat_tls_store_tell(leat_tls_store *s, leat_buf *lines)
 {
+    leat_buf end = LEAT_BUF_INIT;
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < s->pairs.n; i++) {
-        const leat_buf *failure = &s->entries[i].failure;
-        if (failure->len == 0)
-            continue;
-        leat_buf_text(lines, "certificate: not reloaded, the old one stays: ");
-        leat_buf_slice(lines, leat_buf_view(failure));
-        leat_buf_char(lines, '\n');
+        const entry *e = &s->entries[i];
+        if (e->failure.len > 0) {
+            leat_buf_text(lines, "certificate: not reloaded, the old one stays: ");
+            leat_buf_slice(lines, leat_buf_view(&e->failure));
+            leat_buf_char(lines, '\n');
+        }
+        end.len = 0;
+        leat_tls_expiry_tell(&end, s->pairs.at[i].certificate, e->not_after_s, time(NULL));
+        if (end.len > 0)
+            leat_buf_printf(lines, "certificate: %.*s\n", (int)end.len, end.at);
     }
     pthread_mutex_unlock(&s->lock);
+    leat_buf_close(&end);
+}
+
+/* Once a day while there is something to say. */
+static void log_expiry(leat_tls_store *s, size_t i)
+{
+    entry *e = &s->entries[i];
+    int64_t now_s = time(NULL), not_after_s = e->identity.not_after_s;
+    int64_t days = leat_tls_days_left(not_after_s, now_s);
+    char quoted[512];
+    leat_buf text = LEAT_BUF_INIT;
+    if (days == e->told_days)
+        return;
+    e->told_days = days;
+    leat_tls_expiry_tell(&text, s->pairs.at[i].certificate, not_after_s, now_s);
+    if (text.len > 0)
+        leat_log_quote(quoted, sizeof(quoted), text.at, text.len);
+    if (text.len > 0 && days < 0)
+        LEAT_LOG_ERROR("tls", "certificate expired, clients refuse it problem=%s", quoted);
+    else if (text.len > 0)
+        LEAT_LOG_WARN("tls", "certificate expires soon problem=%s", quoted);
+    leat_buf_close(&text);
 }
 
 /* Returns true if the pair was loaded anew. */
@@ -201,4 +235,6 @@ void leat_tls_store_look(leat_tls_store *s)
             loaded = true;
     if (loaded)
         publish(s);
+    for (size_t i = 0; i < s->pairs.n; i++)
+        log_expiry(s, i);
 }

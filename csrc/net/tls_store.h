@@ -29,10 +29,12 @@ LEAT_MUST_CHECK int leat_tls_store_new(leat_tls_store **out, const leat_tls_file
                                        leat_metrics *metrics, leat_buf *error);
 void leat_tls_store_free(leat_tls_store *s);
 
-/* Loads what has changed since it was loaded. Blocks for as long as reading the files takes. */
+/* Loads what has changed since it was loaded, and logs what expires. Blocks for as long as reading
+ * the files takes. */
 void leat_tls_store_look(leat_tls_store *s);
 
-/* Appends a line for each certificate whose newer files cannot be used: why. */
+/* Appends a line for each certificate whose newer files cannot be used: why; and for each that has
+ * expired or does soon. */
 void leat_tls_store_tell(leat_tls_store *s, leat_buf *lines);
 
 /* Returns the current set, owned. */

@@ -5,6 +5,7 @@ local env = require "spec.support.env"
 local files = require "spec.support.files"
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
+local loop = require "spec.support.loop"
 local metrics = require "spec.support.metrics"
 local process = require "spec.support.process"
 local stage = require "spec.support.stage"
@@ -69,6 +70,36 @@ describe("a certificate that is replaced", function()
     assert.matches("\nreload: ok\n", told())
     assert.equal("fresh", subject(port))
     assert.equal(1, metrics.value(s.server, FAILED))
+  end)
+
+  it("is told of while it is served, if it expires soon or has expired", function()
+    local soon = tls.certificate(folder, "soon", { days = 3 })
+    local expired = tls.certificate(folder, "expired", { expired = true })
+    open(20)
+    local expected = s.server.expected
+    expected[#expected + 1], expected[#expected + 2] = "certificate expires soon", "certificate expired"
+    local function told() return http.request(s.server, "/readyz?verbose").body end
+    local function serve(pair)
+      replace(pair.key, live.key)
+      replace(pair.certificate, live.certificate)
+    end
+    assert.is_nil(told():find("certificate", 1, true))
+
+    serve(soon)
+    s.server:await_log "WARN tls certificate expires soon problem=.*live%.pem expires on .*, in [23] days"
+    assert.matches("\ncertificate: the certificate in [^\n]*live%.pem expires on [^\n]*, in [23] days\n", told())
+
+    serve(expired)
+    s.server:await_log "ERROR tls certificate expired, clients refuse it problem=.*live%.pem has expired on "
+    assert.matches("\ncertificate: the certificate in [^\n]*live%.pem has expired on ", told())
+
+    serve(fresh)
+    loop.eventually(function() return not told():find("certificate", 1, true) end, nil, told)
+    local times = 0
+    for _, line in ipairs(s.server.log) do
+      if line:find("certificate expires soon", 1, true) then times = times + 1 end
+    end
+    assert.equal(1, times)
   end)
 
   it("is taken when a symbolic link leads elsewhere", function()

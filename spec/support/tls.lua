@@ -18,7 +18,20 @@ local function openssl(args)
   return out
 end
 
---- Makes NAME.pem and NAME.key in a folder. options: names (of hosts), days (may be negative), subject,
+-- Signs once more what was made: a certificate that has expired, which `openssl req` makes none of.
+local function let_expire(folder, pair)
+  local place = folder .. "/expiring"
+  assert(uv.fs_mkdir(place, tonumber("700", 8)))
+  files.write(place .. "/index", "")
+  files.write(place .. "/cnf", ("[ca]\ndefault_ca=d\n[d]\ndatabase=%s/index\nnew_certs_dir=%s\ndefault_md=sha256\n"
+    .. "policy=p\nrand_serial=yes\n[p]\ncommonName=supplied\n"):format(place, place))
+  openssl { "x509", "-x509toreq", "-in", pair.certificate, "-signkey", pair.key, "-out", place .. "/request" }
+  local function utc(s) return os.date("!%Y%m%d%H%M%SZ", os.time() + s) end
+  openssl { "ca", "-batch", "-config", place .. "/cnf", "-selfsign", "-keyfile", pair.key, "-in", place .. "/request",
+    "-startdate", utc(-7200), "-enddate", utc(-3600), "-notext", "-out", pair.certificate }
+end
+
+--- Makes NAME.pem and NAME.key in a folder. options: names (of hosts), days, expired, subject,
 --- ca (what an earlier call returned: it signs), kind ("rsa"), is_ca. Returns { certificate, key }.
 function M.certificate(folder, name, options)
   options = options or {}
@@ -40,6 +53,7 @@ function M.certificate(folder, name, options)
     for _, arg in ipairs { "-CA", options.ca.certificate, "-CAkey", options.ca.key } do args[#args + 1] = arg end
   end
   openssl(args)
+  if options.expired then let_expire(folder, pair) end
   openssl { "x509", "-in", pair.certificate, "-noout" }
   return pair
 end
