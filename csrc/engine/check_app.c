@@ -25,6 +25,7 @@ typedef struct examination {
     char *files[MAX_FILES]; /* to be read; the first is the app's */
     size_t n_files;
     const char *file; /* the one that is being read */
+    bool takes_roles; /* a statement may set the role that others run as */
 } examination;
 
 static void find(const examination *x, leat_severity severity, leat_buf *problem,
@@ -193,24 +194,74 @@ int leat_check_app(const leat_config *config, const leat_doctor *doctor, leat_ap
 
 /* --- preparing --- */
 
-static void prepare(const examination *x, leat_pg_sync *db, const leat_app_statement *s,
-                    size_t *n_refused)
+#define NAME "leat_check"
+
+/* Rights are looked at when a statement starts, which EXPLAIN does, too, and no earlier. Its plan
+ * is the one for all values, so that NULL in their place is no matter. */
+static const char begin_sql[] = "begin; set local plan_cache_mode = force_generic_plan";
+static const char explain_sql[] =
+    "do $$ begin execute (select 'explain execute " NAME "'"
+    "   || coalesce(' (' || pg_catalog.repeat('null, ', n - 1) || 'null)', '')"
+    "   from (select nullif(pg_catalog.cardinality(parameter_types), 0) as n"
+    "     from pg_catalog.pg_prepared_statements where name = '" NAME "') p); end $$";
+static const char end_sql[] = "rollback; deallocate " NAME;
+
+static bool may_take_roles(const leat_app_statements *statements)
 {
-    leat_buf problem = LEAT_BUF_INIT;
+    for (size_t i = 0; i < statements->n; i++)
+        if (strcasestr(statements->at[i].sql, "set ") != NULL ||
+            strcasestr(statements->at[i].sql, "set_config") != NULL)
+            if (strcasestr(statements->at[i].sql, "role") != NULL)
+                return true;
+    return false;
+}
+
+/* What else EXPLAIN says is no finding: it is not the statement itself that runs. */
+static void look_at_rights(const examination *x, leat_pg_sync *db, const leat_app_statement *s,
+                           size_t *n_refused)
+{
+    leat_buf why = LEAT_BUF_INIT;
+    int err = leat_pg_sync_exec(db, explain_sql, x->config->limits.control_timeout_ms, &why);
+    if (err == LEAT_EPG_SERVER && strcmp(leat_pg_sync_sqlstate(db), "42501") == 0) {
+        leat_buf problem = LEAT_BUF_INIT;
+        leat_buf_printf(&problem, "%s: the server's role lacks a right for this statement: %.*s",
+                        s->place, (int)why.len, why.at);
+        (*n_refused)++;
+        find(x, x->takes_roles ? LEAT_SEVERITY_WARNING : LEAT_SEVERITY_ERROR, &problem,
+             "grant it to the role of database_url; its handler fails");
+    }
+    leat_buf_close(&why);
+}
+
+/* In a transaction, so that a pooler keeps to one session. */
+static int prepare(const examination *x, leat_pg_sync *db, const leat_app_statement *s,
+                   size_t *n_refused)
+{
+    uint64_t timeout_ms = x->config->limits.control_timeout_ms;
+    leat_buf problem = LEAT_BUF_INIT, why = LEAT_BUF_INIT;
     leat_buf_printf(&problem, "%s: Postgres refuses this statement: ", s->place);
-    int err = leat_pg_sync_prepare(db, "", s->sql, x->config->limits.control_timeout_ms, &problem);
-    if (err == LEAT_EPG_SERVER) {
+    int err = leat_pg_sync_exec(db, begin_sql, timeout_ms, &why);
+    if (err == 0)
+        err = leat_pg_sync_prepare(db, NAME, s->sql, timeout_ms, &problem);
+    bool is_refused = err == LEAT_EPG_SERVER && why.len == 0;
+    if (is_refused) {
         (*n_refused)++;
         find(x, LEAT_SEVERITY_ERROR, &problem,
              "mend it, or make in the database what it names; its handler fails");
+    } else if (err == 0) {
+        look_at_rights(x, db, s, n_refused);
     }
+    if (err == 0 || is_refused)
+        err = leat_pg_sync_exec(db, is_refused ? "rollback" : end_sql, timeout_ms, &why);
     leat_buf_close(&problem);
+    leat_buf_close(&why);
+    return err;
 }
 
 void leat_check_app_statements(const leat_config *config, const leat_doctor *doctor,
                                const leat_app_statements *statements)
 {
-    examination x = {.config = config, .doctor = doctor};
+    examination x = {.config = config, .doctor = doctor, .takes_roles = may_take_roles(statements)};
     leat_buf why = LEAT_BUF_INIT;
     leat_pg_sync *db = NULL;
     char text[64];
@@ -218,7 +269,7 @@ void leat_check_app_statements(const leat_config *config, const leat_doctor *doc
     int err = leat_pg_sync_open(&db, config->database_url, "leat check",
                                 config->database_connect_timeout_ms, &why);
     for (size_t i = 0; err == 0 && i < statements->n; i++)
-        prepare(&x, db, &statements->at[i], &n_refused);
+        err = prepare(&x, db, &statements->at[i], &n_refused);
     if (err == 0 && n_refused == 0) {
         snprintf(text, sizeof(text), "%zu prepared", statements->n);
         doctor->on_fact(doctor->arg, "statements", text);

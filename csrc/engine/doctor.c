@@ -322,11 +322,15 @@ static int look_at_listener(examination *x)
     return err;
 }
 
-/* Publishes, up to the trigger that numbers the event, and takes all of it back. A role that may
- * not publish is no finding: then the application's roles do. */
+/* Publishes, up to the trigger that numbers the event, and takes all of it back. The event is so
+ * large, and cannot be compressed, that files of Postgres have to grow: a small one finds room on a
+ * full disk. A role that may not publish is no finding: then the application's roles do. */
 static int look_at_publishing(examination *x)
 {
-    static const char sql[] = "begin; do $$ begin perform leat.publish('leat check', 'null'); "
+    static const char sql[] = "begin; do $$ begin perform leat.publish('leat check', "
+                              "(select pg_catalog.to_jsonb(pg_catalog.string_agg("
+                              "pg_catalog.md5(pg_catalog.random()::text), '')) "
+                              "from pg_catalog.generate_series(1, 2000))); "
                               "exception when insufficient_privilege then null; end $$; "
                               "set constraints all immediate";
     leat_buf why = LEAT_BUF_INIT;

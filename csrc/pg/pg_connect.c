@@ -48,7 +48,7 @@ static void note_error(leat_pg_conn *c, const char *text)
         return;
     if (errors->len > 0)
         leat_buf_text(errors, "; ");
-    leat_buf_text(errors, line);
+    leat_buf_text(errors, line[0] != '\0' ? line : "closed by the other side without a word");
 }
 
 /* This attempt has failed; the sweep makes the next one. */

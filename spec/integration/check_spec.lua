@@ -61,6 +61,36 @@ describe("leat check", function()
     found('app.lua:7: Postgres refuses this statement: column "name" does not exist', out)
   end)
 
+  it("finds statements that the server's role has no right for", function()
+    local role = db.name .. "_plain"
+    db.session:run(("create role %s login; select leat_internal.grant_server('%s'); create function secret(int)"
+      .. " returns int language sql as 'select $1'; revoke execute on function secret(int) from public;"
+      .. " grant select (id) on rooms to %s"):format(role, role, role))
+    finally(function()
+      db.session:run(("drop function secret(int); drop owned by %s; drop role %s"):format(role, role))
+    end)
+    local app = [[
+      app:method("id", function(ctx, args) return ctx.db:one("select id from rooms where id = $1", args.id) end)
+      app:method("all", function(ctx, args) return ctx.db:one("select * from rooms where id = $1", args.id) end)
+      app:method("add", function(ctx) ctx.db:exec("insert into rooms default values") end)
+      app:method("secret", function(ctx, args) return ctx.db:one("select secret($1)", args.id) end)
+      app:method("time", function(ctx, args) return ctx.db:one("show timezone") end)
+    ]]
+    local url = db.url .. (db.url:find("?", 1, true) and "&" or "?") .. "user=" .. role
+
+    local code, out = check(app, { variables = { LEAT_DATABASE_URL = url } })
+    local with_roles = check(app .. [[app:method("as", function(ctx) ctx.db:exec("set local role web") end)]],
+      { variables = { LEAT_DATABASE_URL = url } })
+
+    assert.equal(2, code)
+    local lacks = ": the server's role lacks a right for this statement: permission denied for "
+    for line, what in pairs { [3] = "table rooms", [4] = "table rooms", [5] = "function secret" } do
+      found("error: " .. folder .. "/app.lua:" .. line .. lacks .. what, out)
+    end
+    assert.equal(3, select(2, out:gsub("lacks a right", "")))
+    assert.equal(0, with_roles)
+  end)
+
   it("reads the modules of the app, too", function()
     local code, out = check "require 'rooms'"
 

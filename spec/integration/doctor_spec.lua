@@ -19,7 +19,7 @@ describe("the database as a server finds it", function()
     files.write(app, fixtures.app)
     role = "doctor_" .. db.name
     db.session:run("create role " .. role .. " login; select leat_internal.grant_server('" .. role .. "');"
-      .. "grant select on users, rooms, notes to " .. role)
+      .. "grant select, insert on users, rooms, notes to " .. role)
     role_url = db.url:gsub("^(%a+://)[^@/]*@?", "%1" .. role .. "@", 1)
   end)
   lazy_teardown(function()
