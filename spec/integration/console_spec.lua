@@ -1,31 +1,21 @@
 -- The console: who is let in, what leaks without the token, and that it answers the questions of the operator's socket.
 
 local console = require "spec.support.console"
-local control = require "spec.support.control"
-local env = require "spec.support.env"
 local fixtures = require "spec.support.fixtures"
 local hmac = require "spec.support.hmac"
 local base64url = require "spec.support.base64url"
 local http = require "spec.support.http"
-local json = require "cjson"
 local loop = require "spec.support.loop"
-local process = require "spec.support.process"
 local stage = require "spec.support.stage"
-local tcp = require "spec.support.tcp"
+local json = require "cjson"
 
 local TOKEN = console.TOKEN
-
-local function variables(more)
-  local all = { LEAT_CONSOLE_LISTEN = "127.0.0.1:0", LEAT_CONSOLE_TOKEN = TOKEN, LEAT_WORKERS = 2 }
-  for name, value in pairs(more or {}) do all[name] = value end
-  return all
-end
 
 describe("the console", function()
   local s, k
 
   lazy_setup(function()
-    s = stage.open { app = fixtures.app, schema = fixtures.schema, env = variables(),
+    s = stage.open { app = fixtures.app, schema = fixtures.schema, env = console.variables(),
       log = { "too many wrong tokens" } }
     k = console.of(s.server)
   end)
@@ -286,104 +276,6 @@ describe("the console", function()
     stream:close()
   end)
 
-  it("has no more than 32 streams", function()
-    local streams = {}
-    for i = 1, 33 do streams[i] = k:stream("live") end
-    assert.equal(200, streams[32].status)
-    assert.equal(503, streams[33].status)
-    for _, stream in ipairs(streams) do stream:close() end
-    loop.eventually(function() return s:metrics().leat_console_streams == 0 end, nil, "no stream")
-  end)
-
-  it("lets an address bring ten wrong tokens, and then one a second, by whatever way", function()
-    local from = fresh()
-    local before = s:metrics()
-    local _, good = k:log_in(TOKEN)
-    local forged = good:gsub(".$", function(c) return c == "A" and "B" or "A" end)
-    local function header(token, where)
-      return k:request({ path = "/console/api/ready", from = where or from }, token)
-    end
-    local function form(token)
-      return k:request { method = "POST", path = "/console/login", from = from, body = "token=" .. token }
-    end
-    local function cookie(text)
-      return k:request { path = "/console/api/ready", from = from, headers = { Cookie = text } }
-    end
-    local wrong = "another-token-0123456789"
-    for _ = 1, 3 do
-      assert.same({ 401, 401, 401 }, { header(wrong).status, form(wrong).status, cookie(forged).status })
-    end
-    local refused = loop.eventually(function() -- the machine may be so slow that another one is due meanwhile
-      local answer = header(wrong)
-      return answer.status == 429 and answer
-    end)
-
-    assert.equal("1", refused.headers["retry-after"])
-    assert.matches('"code":"rate_limited"', refused.body, 1, true)
-    s.server:await_log("too many wrong tokens remote=" .. from)
-    assert.is_true(s:metrics().leat_console_limited_total > before.leat_console_limited_total)
-    assert.equal(200, header(TOKEN, fresh()).status)
-    assert.equal(401, k:request({ path = "/console/", from = from, headers = { Accept = "text/html" } }).status)
-    loop.eventually(function() return header(TOKEN).status == 200 end, nil, "its turn")
-    assert.equal(303, loop.eventually(function()
-      local answer = form(TOKEN)
-      return answer.status ~= 429 and answer
-    end).status)
-  end)
-
-  it("gives the right token no answer either, while its address waits", function()
-    local from = fresh()
-    local asked = {}
-    for i = 1, 40 do -- in one packet: no second passes
-      asked[i] = ("GET /console/api/ready HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n"):format(
-        i < 40 and "another-token-0123456789" or TOKEN)
-    end
-    local conn = tcp.connect(k.port, { from = from })
-    conn:write(table.concat(asked))
-    local statuses = {}
-    for i = 1, 40 do statuses[i] = http.read_answer(conn, "GET").status end
-    assert.same({ 401, 429 }, { statuses[10], statuses[40] })
-    conn:abort()
-  end)
-
-  it("counts the tokens of forms that are sent at the same time", function()
-    local from, body = fresh(), "token=another-token-0123456789"
-    local conns, n = {}, { [401] = 0, [429] = 0 }
-    for i = 1, 40 do
-      conns[i] = tcp.connect(k.port, { from = from })
-      conns[i]:write(("POST /console/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"):format(#body))
-    end
-    assert.equal(200, k:request({ path = "/console/api/summary", from = fresh() }, TOKEN).status)
-    for _, conn in ipairs(conns) do conn:write(body) end
-
-    for _, conn in ipairs(conns) do
-      local status = http.read_answer(conn, "POST").status
-      n[status] = n[status] + 1
-      conn:abort()
-    end
-    assert.is_true(n[401] >= 10 and n[429] >= 10, n[401] .. " were looked at")
-  end)
-
-  it("takes no notice of a session that is over: a page may still ask with it", function()
-    local _, cookie = k:log_in(TOKEN)
-    local from = fresh()
-    for _ = 1, 15 do
-      assert.equal(401, k:request({ path = "/console/api/ready", from = from,
-        headers = { Cookie = cookie:gsub("=%d+", "=" .. os.time() - 1) } }).status)
-    end
-  end)
-
-  it("has half of its connections for one address, before it knows who asks", function()
-    local from, conns = fresh(), {}
-    local before = s:metrics()['leat_addresses_refused_total{limit="connections"}']
-    for i = 1, 65 do conns[i] = tcp.connect(k.port, { from = from }) end
-    loop.eventually(function()
-      return s:metrics()['leat_addresses_refused_total{limit="connections"}'] == before + 1
-    end, nil, "a refusal")
-    assert.equal(200, k:request({ path = "/console/api/ready", from = fresh() }, TOKEN).status)
-    for _, conn in ipairs(conns) do conn:abort() end
-  end)
-
   it("ends streams with the session that they were opened with", function()
     local function session(seconds)
       local ends = os.time() + seconds
@@ -419,99 +311,5 @@ describe("the console", function()
     local after = s:metrics()
     assert.equal(before.leat_console_requests_total + 2, after.leat_console_requests_total)
     assert.equal(before.leat_console_refused_total + 1, after.leat_console_refused_total)
-  end)
-end)
-
-describe("a console that is open while the server stops", function()
-  it("ends its streams", function()
-    local s = stage.open { app = fixtures.app, schema = fixtures.schema, env = variables() }
-    local stream = console.of(s.server):stream("live")
-    assert.equal("sample", stream:recv().event)
-    s:close() -- fails if the process does not end by itself
-    stream:close()
-  end)
-end)
-
-describe("console_listen", function()
-  local function serve(more)
-    local all = { LEAT_DATABASE_URL = "postgres://127.0.0.1:1/none", LEAT_LISTEN = "127.0.0.1:0" }
-    for name, value in pairs(more) do all[name] = value end
-    local code, _, err = process.run(env.binary(), { args = { "serve" }, env = all })
-    return code, err
-  end
-
-  it("is off by default", function()
-    local s = stage.open { app = fixtures.app, schema = fixtures.schema }
-    assert.equal(404, http.request(s.server, "/console/").status)
-    assert.equal(404, http.request(s.server, "/console/api/summary").status)
-    s:close()
-  end)
-
-  it("needs a token if other machines reach the address", function()
-    for _, place in ipairs { ":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:8090" } do
-      local code, err = serve { LEAT_CONSOLE_LISTEN = place }
-      assert.equal(2, code)
-      assert.matches('console_listen = "' .. place .. '": other machines reach this address, so console_token '
-        .. 'has to be set', err, 1, true)
-      local checked, report = process.run(env.binary(), { args = { "check" }, env = { LEAT_CONSOLE_LISTEN = place,
-        LEAT_DATABASE_URL = "postgres://127.0.0.1:1/none" } })
-      assert.equal(2, checked)
-      assert.matches("console_token has to be set", report, 1, true)
-    end
-  end)
-
-  it("asks for none on this machine, if none is set", function()
-    local s = stage.open { app = fixtures.app, schema = fixtures.schema, env = { LEAT_CONSOLE_LISTEN = "127.0.0.1:0" } }
-    local k = console.of(s.server)
-    assert.equal(200, k:request({ path = "/console/api/summary" }).status)
-    assert.equal(421, k:request({ path = "/console/api/summary", headers = { Host = "evil.example" } }).status)
-    assert.equal(403, k:request({ method = "POST", path = "/console/api/reload" }).status)
-    s:close()
-  end)
-
-  it("takes no short token, and does not repeat it", function()
-    for _, token in ipairs { "short-token-123", "with a blank 0123456789", "ümlaut-0123456789abc" } do
-      local code, err = serve { LEAT_CONSOLE_LISTEN = "127.0.0.1:0", LEAT_CONSOLE_TOKEN = token }
-      assert.equal(2, code)
-      assert.matches("LEAT_CONSOLE_TOKEN: console_token = (not shown): expected a string of at least 16", err, 1, true)
-      assert.is_nil(err:find(token, 1, true))
-    end
-  end)
-
-  it("says so if the address is taken", function()
-    local s = stage.open { app = fixtures.app, schema = fixtures.schema, env = variables() }
-    local place = "127.0.0.1:" .. console.of(s.server).port
-    local code, err = serve { LEAT_CONSOLE_LISTEN = place }
-    assert.equal(1, code)
-    assert.matches('console_listen = "' .. place .. '": address already in use', err, 1, true)
-    s:close()
-  end)
-
-  it("is a Unix socket, too", function()
-    local path = control.path()
-    local s = stage.open { app = fixtures.app, schema = fixtures.schema,
-      env = { LEAT_CONSOLE_LISTEN = path, LEAT_CONSOLE_TOKEN = TOKEN } }
-    local function status(...)
-      local _, out = process.run("/usr/bin/curl", { args = { "-s", "-o", "/dev/null", "-w", "%{http_code}",
-        "--unix-socket", path, "http://localhost/console/api/summary", ... } })
-      return out:match("%d+")
-    end
-    assert.equal("401", status())
-    assert.equal("200", status("-H", "Authorization: Bearer " .. TOKEN))
-    s:close()
-    control.remove(path)
-  end)
-end)
-
-describe("console_hosts", function()
-  it("names the hosts that the console is asked for", function()
-    local s = stage.open { app = fixtures.app, schema = fixtures.schema,
-      env = variables { LEAT_CONSOLE_HOSTS = "ops.example" } }
-    local k = console.of(s.server)
-    local function status(host)
-      return k:request({ path = "/console/api/summary", headers = { Host = host } }, TOKEN).status
-    end
-    assert.same({ 200, 421, 421 }, { status("ops.example"), status("other.example"), status("127.0.0.1") })
-    s:close()
   end)
 end)

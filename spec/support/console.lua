@@ -7,6 +7,13 @@ local M = {}
 
 M.TOKEN = "a-token-of-a-spec-0123456789"
 
+--- The variables of a server with a console, and more.
+function M.variables(more)
+  local all = { LEAT_CONSOLE_LISTEN = "127.0.0.1:0", LEAT_CONSOLE_TOKEN = M.TOKEN, LEAT_WORKERS = 2 }
+  for name, value in pairs(more or {}) do all[name] = value end
+  return all
+end
+
 local Console = {}
 Console.__index = Console
 
