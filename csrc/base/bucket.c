@@ -56,6 +56,11 @@ uint64_t leat_bucket_wait_ms(const leat_bucket *b, const leat_rate *rate, uint64
     return needed <= room ? 0 : (needed - room + NS_PER_MS - 1) / NS_PER_MS;
 }
 
+uint64_t leat_bucket_missing_ms(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms)
+{
+    return missing(b, rate, now_ms) / NS_PER_MS;
+}
+
 bool leat_bucket_is_low(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms)
 {
     return rate->per_s != 0 && missing(b, rate, now_ms) > time_of(rate, rate->burst) / 2;

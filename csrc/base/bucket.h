@@ -32,6 +32,9 @@ void leat_bucket_charge(leat_bucket *b, const leat_rate *rate, uint64_t n, uint6
 /* Milliseconds until there is a whole unit again; 0: there is one. */
 uint64_t leat_bucket_wait_ms(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms);
 
+/* Milliseconds until the bucket is full again. */
+uint64_t leat_bucket_missing_ms(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms);
+
 /* True if less than half of the burst is there. */
 bool leat_bucket_is_low(const leat_bucket *b, const leat_rate *rate, uint64_t now_ms);
 

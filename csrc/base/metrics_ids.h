@@ -37,6 +37,7 @@ typedef enum leat_metric {
     LEAT_M_POOL_HELD_CLIENT, /* leat_pg_pool_held_back_total{reason=...} */
     LEAT_M_POOL_HELD_USER,
     LEAT_M_POOL_HELD_RESERVE,
+    LEAT_M_POOL_HELD_CROWD,
     LEAT_M_POOL_REFUSED,        /* leat_pg_pool_refused_total */
     LEAT_M_POOL_CANCELS,        /* leat_pg_cancels_total */
     LEAT_M_LISTENER_CONNECTED,  /* leat_listener_connected (gauge 0/1) */

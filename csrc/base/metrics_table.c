@@ -153,6 +153,7 @@ const leat_metrics_series leat_metrics_table[LEAT_M_COUNT] = {
     [LEAT_M_POOL_HELD_CLIENT] = HELD_BACK("client"),
     [LEAT_M_POOL_HELD_USER] = HELD_BACK("user"),
     [LEAT_M_POOL_HELD_RESERVE] = HELD_BACK("reserve"),
+    [LEAT_M_POOL_HELD_CROWD] = HELD_BACK("crowd"),
     [LEAT_M_POOL_REFUSED] = COUNTER("leat_pg_pool_refused_total",
                                     "Callers refused because too many waited for a connection."),
     [LEAT_M_POOL_CANCELS] =

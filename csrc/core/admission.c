@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "core/account.h"
@@ -112,10 +113,9 @@ void leat_admission_over(leat_core *core, leat_subscriber *to)
 
 /* The jitter may double the estimate. So the estimate is bounded by half of retry_after_max_ms.
  * Were the sum bounded instead, all who wait longest would be told the same time. */
-uint32_t leat_admission_retry_ms(leat_core *core)
+static uint32_t retry_after(leat_core *core, uint64_t ms)
 {
     const leat_limits *limits = core->limits;
-    uint64_t ms = leat_pg_pool_wait_ms(core->pool);
     if (ms == 0)
         ms = USUAL_RETRY_MS;
     if (ms < limits->retry_after_min_ms)
@@ -125,6 +125,11 @@ uint32_t leat_admission_retry_ms(leat_core *core)
     ms += leat_random_below(leat_loop_random(core->loop), ms);
     leat_metrics_observe(core->metrics, LEAT_H_RETRY_AFTER, (double)ms / 1e3);
     return (uint32_t)ms;
+}
+
+uint32_t leat_admission_retry_ms(leat_core *core)
+{
+    return retry_after(core, leat_pg_pool_wait_ms(core->pool, false));
 }
 
 /* Names the limit in the log, and who has reached it. */
@@ -148,12 +153,12 @@ static bool refuse_subscription(leat_core *core, leat_metric counter, const char
 }
 
 static bool refuse_handshake(leat_core *core, leat_metric counter, const char *limit,
-                             leat_slice who, leat_failure *refusal)
+                             leat_slice who, bool of_crowd, leat_failure *refusal)
 {
     leat_failure why = {
         .code = LEAT_CODE_UNAVAILABLE,
         .message = leat_slice_of("too much is under way; try again later"),
-        .retry_after_ms = leat_admission_retry_ms(core),
+        .retry_after_ms = retry_after(core, leat_pg_pool_wait_ms(core->pool, of_crowd)),
     };
     return refuse(core, counter, limit, who, refusal, why);
 }
@@ -183,17 +188,23 @@ bool leat_admission_stream(leat_core *core, const leat_session *session, leat_fa
     return has_room;
 }
 
-bool leat_admission_request(leat_core *core, uint64_t deadline_ms, leat_failure *refusal)
+static bool has_time(leat_core *core, uint64_t deadline_ms, bool of_crowd, leat_failure *refusal)
 {
     static const leat_slice nobody = {"-", 1};
     uint64_t now_ms = leat_loop_now(core->loop);
     uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
     if (core->n_handshakes >= core->limits->max_handshakes)
         return refuse_handshake(core, LEAT_M_HANDSHAKES_SHED_ALL, "max_handshakes", nobody,
+                                of_crowd, refusal);
+    if (TURNS * leat_pg_pool_wait_ms(core->pool, of_crowd) > left_ms)
+        return refuse_handshake(core, LEAT_M_HANDSHAKES_SHED_WAIT, "deadline", nobody, of_crowd,
                                 refusal);
-    if (TURNS * leat_pg_pool_wait_ms(core->pool) > left_ms)
-        return refuse_handshake(core, LEAT_M_HANDSHAKES_SHED_WAIT, "deadline", nobody, refusal);
     return true;
+}
+
+bool leat_admission_request(leat_core *core, uint64_t deadline_ms, leat_failure *refusal)
+{
+    return has_time(core, deadline_ms, false, refusal);
 }
 
 static bool has_handshake_room(const leat_subscriber *to, leat_failure *refusal)
@@ -202,10 +213,10 @@ static bool has_handshake_room(const leat_subscriber *to, leat_failure *refusal)
     const leat_account *tenant = to->tenant;
     if (user != NULL && user->handshakes >= allowance_of(to)->max_handshakes_per_user)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_USER, "max_handshakes_per_user",
-                                leat_session_user_id(to->session), refusal);
+                                leat_session_user_id(to->session), to->session->in_crowd, refusal);
     if (tenant != NULL && tenant->handshakes >= to->session->terms->tenant_max_handshakes)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_TENANT, "tenant.max_handshakes",
-                                to->session->terms->tenant, refusal);
+                                to->session->terms->tenant, to->session->in_crowd, refusal);
     return true;
 }
 
@@ -218,7 +229,20 @@ bool leat_admission_subscribe(const leat_subscriber *to, uint64_t deadline_ms,
                                    "too many subscriptions on this connection");
     return has_account_room(to->core, to->session, user_of(to), to->tenant, refusal) &&
            has_handshake_room(to, refusal) &&
-           leat_admission_request(to->core, deadline_ms, refusal);
+           has_time(to->core, deadline_ms, to->session->in_crowd, refusal);
+}
+
+/* Says so once for each client that joins one. */
+static void note_crowd(leat_subscriber *to, const char *address)
+{
+    char quoted[160];
+    if (to->ops->is_in_crowd == NULL)
+        return;
+    bool in_crowd = to->ops->is_in_crowd(to);
+    if (in_crowd && !to->session->in_crowd)
+        LEAT_LOG_INFO("admission", "crowd limit=pool_crowd_percent who=%s",
+                      leat_log_quote(quoted, sizeof(quoted), address, strlen(address)));
+    to->session->in_crowd = in_crowd;
 }
 
 /* An address may stand for many clients: with jitter, they do not all come back at once. */
@@ -227,8 +251,10 @@ bool leat_admission_charge_subscribe(leat_subscriber *to, leat_failure *refusal)
     const char *address = "";
     uint64_t wait_ms =
         to->ops->charge_subscribe == NULL ? 0 : to->ops->charge_subscribe(to, &address);
-    if (wait_ms == 0)
+    if (wait_ms == 0) {
+        note_crowd(to, address);
         return true;
+    }
     uint32_t retry_ms = leat_admission_retry_ms(to->core);
     leat_failure why = {
         .code = LEAT_CODE_RATE_LIMITED,

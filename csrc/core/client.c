@@ -119,6 +119,12 @@ static uint64_t charge_subscribe(leat_subscriber *to, const char **address)
     return leat_peer_use(client_of(to)->peer, LEAT_ADDRESS_SUBSCRIBE);
 }
 
+static bool is_in_crowd(const leat_subscriber *to)
+{
+    const leat_client *c = (const leat_client *)to;
+    return leat_peer_in_crowd(c->peer, LEAT_ADDRESS_SUBSCRIBE);
+}
+
 static void end_stream(leat_subscriber *to, leat_code code)
 {
     client_end_stream(client_of(to), code);
@@ -136,6 +142,7 @@ static const leat_subscriber_ops subscriber_ops = {
     .awaits_signal = awaits_signal,
     .takes_snapshot = takes_snapshot,
     .charge_subscribe = charge_subscribe,
+    .is_in_crowd = is_in_crowd,
     .answered = on_answered,
     .grant_expires = on_grant_expires,
     .stream_ended = end_stream,
@@ -173,6 +180,7 @@ static const leat_subscriber_ops foreign_ops = {
     .awaits_signal = awaits_signal,
     .takes_snapshot = takes_snapshot,
     .charge_subscribe = charge_subscribe,
+    .is_in_crowd = is_in_crowd,
     .answered = on_answered,
     .grant_expires = on_grant_expires,
     .stream_ended = end_stream,

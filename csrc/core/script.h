@@ -62,6 +62,7 @@ struct leat_session {
     uint32_t user_id_len_;
     uint8_t request_id_len_;
     bool is_operator; /* may follow every topic: no handler decides, and snapshots are null */
+    bool in_crowd;    /* its address was one at its last subscribe: its handshakes are billed so */
 };
 
 /* ctx.user.id as text; at == NULL if there is none. */
@@ -89,7 +90,7 @@ static inline leat_pg_bill leat_session_bill(const leat_session *session, leat_p
 {
     if (session == NULL)
         return (leat_pg_bill){.kind = kind};
-    return (leat_pg_bill){kind, session->client, leat_session_user_id(session)};
+    return (leat_pg_bill){kind, session->client, leat_session_user_id(session), session->in_crowd};
 }
 
 typedef struct leat_verdict {

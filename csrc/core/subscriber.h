@@ -63,6 +63,9 @@ typedef struct leat_subscriber_ops {
     /* Counts a subscribe by the subscriber's address. Returns 0, or, if its rate does not allow one
      * now, the milliseconds until it does, and writes *address. NULL: there is no address. */
     uint64_t (*charge_subscribe)(leat_subscriber *to, const char **address);
+    /* True if that address is a crowd now: it subscribes faster than it may in the long run. NULL:
+     * it has none. */
+    bool (*is_in_crowd)(const leat_subscriber *to);
     /* A subscribe was answered, or has ended without an answer. */
     void (*answered)(leat_subscriber *to);
     /* The subscription has a grant that expires at at_s, in seconds since 1970. */

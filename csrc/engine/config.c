@@ -148,6 +148,9 @@ static const leat_config_key keys[] = {
              "share of the pool that one client may hold"),
     SIZE_KEY("pool_user_percent", pool_user_percent, 50, 1, 100,
              "share of the pool that all clients of one user may hold"),
+    SIZE_KEY("pool_crowd_percent", pool_crowd_percent, 30, 1, 100,
+             "share of the pool that handshakes of all addresses may hold that subscribe faster "
+             "than subscribe_rate_per_address for long; 100: no such share"),
     SIZE_KEY("pool_reserve_percent", pool_reserve_percent, 20, 1, 90,
              "share of the pool that is reserved for handshakes"),
     U64_KEY("pool_idle_timeout_ms", pool_idle_timeout_ms, 60000, 100, DAY_MS,

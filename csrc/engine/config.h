@@ -73,6 +73,7 @@ typedef struct leat_config {
     size_t pool_reserve_percent;
     size_t pool_client_percent;
     size_t pool_user_percent;
+    size_t pool_crowd_percent;
     uint64_t pool_idle_timeout_ms;
     uint64_t database_connect_timeout_ms;
     size_t max_statements;

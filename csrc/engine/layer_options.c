@@ -76,13 +76,14 @@ leat_pg_pool_options leat_layer_options_pool(const leat_config *config, size_t i
     pool.reserve = pool.size > 1 ? share_of(pool.size, config->pool_reserve_percent) : 0;
     pool.per_client = share_of(pool.size, config->pool_client_percent);
     pool.per_user = share_of(pool.size, config->pool_user_percent);
+    pool.crowd = share_of(pool.size, config->pool_crowd_percent);
     return pool;
 }
 
 leat_hub_options leat_layer_options_hub(const leat_config *config)
 {
     leat_pg_pool_options pool = common_pool(config);
-    pool.size = pool.per_client = pool.per_user = HUB_POOL_SIZE;
+    pool.size = pool.per_client = pool.per_user = pool.crowd = HUB_POOL_SIZE;
     pool.reserve = 0; /* the hub has no handshakes */
     pool.pg.conninfo = config->listen_url;
     pool.pg.application_name = REPAIR_NAME;

@@ -205,6 +205,17 @@ uint64_t leat_address_limit_use(leat_address_slot *slot, leat_address_use use, u
     return taken || wait_ms > 0 ? wait_ms : 1;
 }
 
+bool leat_address_limit_is_crowd(leat_address_slot *slot, leat_address_use use, uint64_t now_ms)
+{
+    struct shard *s = slot->shard;
+    if (stands_for_many(slot))
+        return false;
+    pthread_mutex_lock(&s->lock);
+    uint64_t ahead_ms = leat_bucket_missing_ms(&slot->uses[use], &s->limits->uses[use], now_ms);
+    pthread_mutex_unlock(&s->lock);
+    return ahead_ms >= LEAT_ADDRESS_CROWD_MS;
+}
+
 void leat_address_limit_charge_flood(leat_address_slot *slot, uint64_t now_ms)
 {
     struct shard *s = slot->shard;

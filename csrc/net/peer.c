@@ -66,6 +66,12 @@ uint64_t leat_peer_use(const leat_peer *p, leat_address_use use)
     return slot == NULL ? 0 : leat_address_limit_use(slot, use, leat_loop_now(p->net->loop));
 }
 
+bool leat_peer_in_crowd(const leat_peer *p, leat_address_use use)
+{
+    leat_address_slot *slot = leat_conn_address(p->conn);
+    return slot != NULL && leat_address_limit_is_crowd(slot, use, leat_loop_now(p->net->loop));
+}
+
 /* --- output --- */
 
 static void look_next_turn(leat_peer *p)

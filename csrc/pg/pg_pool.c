@@ -274,6 +274,7 @@ int leat_pg_pool_new(leat_pg_pool **out, leat_loop *loop, leat_metrics *metrics,
             .reserve = options->reserve,
             .per_client = options->per_client,
             .per_user = options->per_user,
+            .crowd = options->crowd,
             .max_waiters = options->max_waiters,
         },
         metrics);
@@ -396,11 +397,11 @@ void leat_pg_pool_release_reader(leat_pg_pool *p, leat_pg_conn *conn)
     leat_sweep_schedule(p->loop, &p->sweep);
 }
 
-uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p)
+uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p, bool of_crowd)
 {
     if (p->healthy && p->counts[CONNECTING] > 0)
         return 0; /* it will be faster soon */
-    return leat_pg_pace_estimate_ms(&p->pace, leat_pg_shares_ahead(p->shares),
+    return leat_pg_pace_estimate_ms(&p->pace, leat_pg_shares_ahead(p->shares, of_crowd),
                                     leat_loop_now(p->loop));
 }
 
@@ -482,7 +483,7 @@ void leat_pg_pool_describe(const leat_pg_pool *p, leat_buf *json)
                     ",\"max_waiters\":%zu,\"wait_ms\":%" PRIu64 ",\"healthy\":%s,\"connections\":[",
                     p->options->size, p->counts[IDLE], p->counts[LEASED] + p->counts[CLEANING],
                     p->counts[CONNECTING], p->n_waiters, p->options->max_waiters,
-                    leat_pg_pool_wait_ms(p), p->healthy ? "true" : "false");
+                    leat_pg_pool_wait_ms(p, false), p->healthy ? "true" : "false");
     describe_members(p, json);
     leat_buf_char(json, ']');
 }

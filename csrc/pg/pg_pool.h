@@ -45,14 +45,15 @@ typedef struct leat_pg_pool_options {
     size_t reserve;           /* connections, of size, that calls leave to handshakes */
     size_t per_client;        /* connections, of size, that a client may hold; 0: all */
     size_t per_user;          /* the same for a user */
+    size_t crowd;             /* the same for all crowds together */
     uint64_t idle_timeout_ms; /* after that an idle connection is closed, unless it is the last */
     uint64_t clean_timeout_ms;
     uint64_t max_backoff_ms;
 } leat_pg_pool_options;
 
-/* About how long a handshake that asks for a connection now waits for it; 0: none waits, or nothing
- * is known yet. */
-uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p);
+/* About how long a handshake that asks for a connection now waits for it, alone or as one of a
+ * crowd (pg_shares.h); 0: none waits, or nothing is known yet. */
+uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p, bool of_crowd);
 
 /* options are borrowed for the pool's lifetime. Opens one connection at once, so that the first
  * request need not wait for it. */

@@ -61,11 +61,31 @@ struct leat_pg_shares {
     leat_map users;
     leat_list ring[LEAT_PG_KINDS]; /* of line, READY */
     bool was_call;                 /* the one that was served last */
+    bool was_crowd;                /* the last one that was no call */
     unsigned n_started_in_row;     /* of control, since one that had not started */
+    unsigned n_crowd_started_in_row;
     size_t n_ready[LEAT_PG_KINDS]; /* lines in the ring */
     size_t n_waiting[LEAT_PG_KINDS];
     size_t n_calls; /* leased */
+    size_t n_crowd; /* leased */
 };
+
+static bool is_crowd(leat_pg_kind kind)
+{
+    return kind == LEAT_PG_CROWD || kind == LEAT_PG_CROWD_STARTED;
+}
+
+static leat_pg_kind kind_of(const leat_pg_shares *s, const leat_pg_bill *bill)
+{
+    static const leat_pg_kind of_crowd[LEAT_PG_KINDS] = {
+        [LEAT_PG_CONTROL] = LEAT_PG_CROWD,
+        [LEAT_PG_CALL] = LEAT_PG_CALL,
+        [LEAT_PG_STARTED] = LEAT_PG_CROWD_STARTED,
+        [LEAT_PG_CROWD] = LEAT_PG_CROWD,
+        [LEAT_PG_CROWD_STARTED] = LEAT_PG_CROWD_STARTED,
+    };
+    return bill->of_crowd && s->limits.crowd < s->limits.size ? of_crowd[bill->kind] : bill->kind;
+}
 
 leat_pg_shares *leat_pg_shares_new(const leat_pg_shares_limits *limits, leat_metrics *metrics)
 {
@@ -75,8 +95,10 @@ leat_pg_shares *leat_pg_shares_new(const leat_pg_shares_limits *limits, leat_met
         s->limits.per_client = limits->size;
     if (s->limits.per_user == 0)
         s->limits.per_user = limits->size;
+    if (s->limits.crowd == 0)
+        s->limits.crowd = limits->size;
     s->metrics = metrics;
-    s->was_call = true;
+    s->was_call = s->was_crowd = true;
     leat_map_init(&s->accounts);
     leat_map_init(&s->users);
     for (int k = 0; k < LEAT_PG_KINDS; k++)
@@ -201,8 +223,7 @@ static void return_next_line(leat_pg_shares *s, user *u)
             set_state(s, LEAT_CONTAINER_OF(u->aside[k].next, line, link), READY);
 }
 
-static bool is_full(const leat_pg_shares *s, const leat_pg_bill *bill, const account *a,
-                    size_t idle)
+static bool is_full(const leat_pg_shares *s, leat_pg_kind kind, const account *a, size_t idle)
 {
     size_t most = s->limits.max_waiters + idle;
     size_t quarter = most / 4;
@@ -213,7 +234,10 @@ static bool is_full(const leat_pg_shares *s, const leat_pg_bill *bill, const acc
         return true;
     if (most < UNDIVIDED)
         return false;
-    if (bill->kind == LEAT_PG_CALL && s->n_waiting[LEAT_PG_CALL] >= most - most / 4)
+    if (kind == LEAT_PG_CALL && s->n_waiting[LEAT_PG_CALL] >= most - quarter)
+        return true;
+    size_t crowd = s->n_waiting[LEAT_PG_CROWD] + s->n_waiting[LEAT_PG_CROWD_STARTED];
+    if (is_crowd(kind) && crowd >= most - quarter)
         return true;
     return a->user != NULL && a->user->n_waiting >= quarter;
 }
@@ -222,12 +246,13 @@ int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *place, const leat_pg_b
                         size_t idle)
 {
     account *a = account_of(s, bill);
-    if (is_full(s, bill, a, idle)) {
+    leat_pg_kind kind = kind_of(s, bill);
+    if (is_full(s, kind, a, idle)) {
         leat_metrics_add(s->metrics, LEAT_M_POOL_REFUSED, 1);
         close_if_unused(s, a);
         return LEAT_EBUSY;
     }
-    line *l = &a->lines[bill->kind];
+    line *l = &a->lines[kind];
     if (l->state == EMPTY)
         set_state(s, l, READY);
     place->line_ = l;
@@ -237,15 +262,26 @@ int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *place, const leat_pg_b
         a->user->n_waiting++;
     if (l->kind == LEAT_PG_CALL && s->n_calls + s->limits.reserve >= s->limits.size)
         leat_metrics_add(s->metrics, LEAT_M_POOL_HELD_RESERVE, 1);
+    if (is_crowd(kind) && s->n_crowd >= s->limits.crowd)
+        leat_metrics_add(s->metrics, LEAT_M_POOL_HELD_CROWD, 1);
     return 0;
 }
 
-/* Each line has one turn before the newcomer's, and calls alternate with the rest. */
-size_t leat_pg_shares_ahead(const leat_pg_shares *s)
+/* Of two that alternate, where n of one kind are served first. */
+static size_t with_turns_of(size_t n, size_t others)
+{
+    return n + (others < n ? others : n);
+}
+
+/* Each line of the newcomer's kind has one turn before it. Crowds alternate with other control, and
+ * calls with both. */
+size_t leat_pg_shares_ahead(const leat_pg_shares *s, bool of_crowd)
 {
     size_t control = s->n_ready[LEAT_PG_CONTROL] + s->n_ready[LEAT_PG_STARTED];
-    size_t calls = s->n_ready[LEAT_PG_CALL];
-    return control + (calls < control ? calls : control);
+    size_t crowd = s->n_ready[LEAT_PG_CROWD] + s->n_ready[LEAT_PG_CROWD_STARTED];
+    bool in_crowd = of_crowd && s->limits.crowd < s->limits.size;
+    size_t ahead = in_crowd ? with_turns_of(crowd, control) : with_turns_of(control, crowd);
+    return with_turns_of(ahead, s->n_ready[LEAT_PG_CALL]);
 }
 
 /* Takes a place out of its line. */
@@ -314,6 +350,7 @@ static leat_pg_place *lease_to(leat_pg_shares *s, line *l, leat_pg_lease *lease)
     if (a->user != NULL)
         hold(&a->user->leased, is_call);
     s->n_calls += is_call;
+    s->n_crowd += is_crowd(l->kind);
     lease->line_ = l;
     set_state(s, l, leat_list_empty(&l->places) ? EMPTY : READY); /* to the ring's end */
     return place;
@@ -324,13 +361,44 @@ static line *first_call(leat_pg_shares *s)
     return s->n_calls + s->limits.reserve < s->limits.size ? first_free(s, LEAT_PG_CALL) : NULL;
 }
 
-/* After STARTED_IN_A_ROW that have started, one that has not goes first. Without that, a crowd that
- * reads one snapshot after the other would keep all others from beginning. */
+/* After STARTED_IN_A_ROW that have started, one that has not goes first. Without that, those
+ * who read one snapshot after the other would keep all others from beginning. */
+static line *first_of(leat_pg_shares *s, leat_pg_kind new, leat_pg_kind started, unsigned in_row)
+{
+    bool begins = in_row >= STARTED_IN_A_ROW;
+    line *l = first_free(s, begins ? new : started);
+    return l != NULL ? l : first_free(s, begins ? started : new);
+}
+
+static line *first_alone(leat_pg_shares *s)
+{
+    return first_of(s, LEAT_PG_CONTROL, LEAT_PG_STARTED, s->n_started_in_row);
+}
+
+static line *first_of_crowd(leat_pg_shares *s)
+{
+    if (s->n_crowd >= s->limits.crowd)
+        return NULL;
+    return first_of(s, LEAT_PG_CROWD, LEAT_PG_CROWD_STARTED, s->n_crowd_started_in_row);
+}
+
 static line *first_control(leat_pg_shares *s)
 {
-    bool begins = s->n_started_in_row >= STARTED_IN_A_ROW;
-    line *l = first_free(s, begins ? LEAT_PG_CONTROL : LEAT_PG_STARTED);
-    return l != NULL ? l : first_free(s, begins ? LEAT_PG_STARTED : LEAT_PG_CONTROL);
+    line *l = s->was_crowd ? first_alone(s) : first_of_crowd(s);
+    if (l != NULL)
+        return l;
+    return s->was_crowd ? first_of_crowd(s) : first_alone(s);
+}
+
+static void note_turn(leat_pg_shares *s, leat_pg_kind kind)
+{
+    s->was_call = kind == LEAT_PG_CALL;
+    if (s->was_call)
+        return;
+    s->was_crowd = is_crowd(kind);
+    unsigned *in_row = s->was_crowd ? &s->n_crowd_started_in_row : &s->n_started_in_row;
+    bool started = kind == LEAT_PG_STARTED || kind == LEAT_PG_CROWD_STARTED;
+    *in_row = started ? *in_row + 1 : 0;
 }
 
 leat_pg_place *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease)
@@ -340,11 +408,7 @@ leat_pg_place *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease)
         l = s->was_call ? first_call(s) : first_control(s);
     if (l == NULL)
         return NULL;
-    s->was_call = l->kind == LEAT_PG_CALL;
-    if (l->kind == LEAT_PG_STARTED)
-        s->n_started_in_row++;
-    else if (l->kind == LEAT_PG_CONTROL)
-        s->n_started_in_row = 0;
+    note_turn(s, l->kind);
     return lease_to(s, l, lease);
 }
 
@@ -354,6 +418,7 @@ void leat_pg_shares_return(leat_pg_shares *s, leat_pg_lease *lease)
         return;
     account *a = lease->line_->account;
     bool was_call = lease->line_->kind == LEAT_PG_CALL;
+    s->n_crowd -= is_crowd(lease->line_->kind);
     lease->line_ = NULL;
     s->n_calls -= was_call;
     give_back(&a->leased, was_call);

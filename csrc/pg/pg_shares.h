@@ -6,7 +6,7 @@
  * Units      counts of connections and of waiters.
  * Errors     LEAT_EBUSY: too many wait already.
  *
- * Each client has three lines of waiters: for control (handshakes and Leat's own reads), for
+ * Each client has lines of waiters: for control (handshakes and Leat's own reads), for
  * control that has had a connection before (STARTED), and for calls. Calls alternate with the rest,
  * and the lines of a kind with each other; within a line, waiters are served in the order in which
  * they came. What has started goes before what has not, three to one: of a crowd, those who came
@@ -14,6 +14,10 @@
  * time. All calls together hold at most size - reserve connections, a client at most per_client,
  * and all clients of a user at most per_user. Calls leave one connection of each of these shares to
  * control. A line that is held back by these bounds stands aside and does not delay the others.
+ *
+ * What a crowd waits for is control of its own kinds. All crowds together hold at most `crowd`
+ * connections; where they wait beside others for control, they have every second turn. So a crowd
+ * is served at its pace, and those who are none hardly notice.
  */
 #ifndef LEAT_PG_PG_SHARES_H
 #define LEAT_PG_PG_SHARES_H
@@ -31,6 +35,8 @@ typedef enum leat_pg_kind {
     LEAT_PG_CONTROL,
     LEAT_PG_CALL,
     LEAT_PG_STARTED,
+    LEAT_PG_CROWD, /* these two: what CONTROL and STARTED of a crowd's bill become */
+    LEAT_PG_CROWD_STARTED,
     LEAT_PG_KINDS
 } leat_pg_kind;
 
@@ -39,6 +45,7 @@ typedef struct leat_pg_bill {
     leat_pg_kind kind;
     uint64_t client; /* 0: no client's; then no share applies */
     leat_slice user; /* at == NULL: none. Copied. */
+    bool of_crowd;   /* its address asks faster than it may in the long run */
 } leat_pg_bill;
 
 typedef struct leat_pg_shares_limits {
@@ -46,6 +53,7 @@ typedef struct leat_pg_shares_limits {
     size_t reserve;
     size_t per_client; /* 0: size */
     size_t per_user;   /* 0: size */
+    size_t crowd;      /* all crowds together; 0, or size: they are served as all others */
     size_t max_waiters;
 } leat_pg_shares_limits;
 
@@ -77,9 +85,9 @@ leat_pg_place *leat_pg_shares_next(leat_pg_shares *s, leat_pg_lease *lease);
 /* Ends the lease: the connection is free, or closed. Harmless if the lease is empty. */
 void leat_pg_shares_return(leat_pg_shares *s, leat_pg_lease *lease);
 
-/* How many are served before somebody who comes now for control, and has no share of the pool yet.
- */
-size_t leat_pg_shares_ahead(const leat_pg_shares *s);
+/* How many are served before somebody who comes now for control, alone or as one of a crowd, and
+ * has no share of the pool yet. */
+size_t leat_pg_shares_ahead(const leat_pg_shares *s, bool of_crowd);
 
 /* Takes any place out of its line, for a pool that closes; NULL: nobody waits. */
 leat_pg_place *leat_pg_shares_drain(leat_pg_shares *s);

@@ -183,6 +183,70 @@ describe("the pool", function()
   end)
 end)
 
+-- Crowds: addresses whose clients subscribe more than five seconds' worth of the rate ahead.
+describe("the pool, for crowds", function()
+  local ADDRESSES, EACH = 2, 40
+  local s, shut
+
+  lazy_setup(function()
+    s = stage.open { app = APP, schema = fixtures.schema, log = { "deadline passed", "read failed" }, env = {
+      LEAT_TRUSTED_PROXIES = "127.0.0.1", LEAT_METRICS_LISTEN = "127.0.0.1:0", LEAT_WORKERS = 1, LEAT_POOL_SIZE = 20,
+      LEAT_POOL_CLIENT_PERCENT = 100, LEAT_POOL_USER_PERCENT = 100, LEAT_POOL_CROWD_PERCENT = 10,
+      LEAT_SUBSCRIBE_RATE_PER_ADDRESS = 1, LEAT_SUBSCRIBE_BURST_PER_ADDRESS = 1000, LEAT_MAX_INFLIGHT = 64,
+    } }
+    s.inside = { port = tonumber((s.server:await_log("metrics address=%S+:(%d+)"))) }
+  end)
+  lazy_teardown(function() s:close() end)
+  before_each(function() shut = gate.shut(s.db, gate.AUTHORIZE) end)
+  after_each(function()
+    shut:open()
+    for _, client in ipairs(s.clients) do client.tcp:abort() end
+    metrics.settled(s.inside, 20000)
+  end)
+
+  local function of(address, user)
+    return s:connect { token = user, headers = { ["X-Forwarded-For"] = "192.0.2." .. address } }
+  end
+
+  local function busy()
+    return metrics.value(s.inside, 'leat_pg_pool_connections{state="busy"}')
+  end
+
+  local function held()
+    return metrics.value(s.inside, 'leat_pg_pool_held_back_total{reason="crowd"}')
+  end
+
+  it("is not taken by handshakes of any number of them", function()
+    local line = #s.server.log + 1
+    for address = 1, ADDRESSES do
+      local client = of(address, "alice")
+      for i = 1, EACH do
+        client:send { op = "subscribe", id = i, topic = "handler:" .. i, timeout_ms = 30000 }
+      end
+    end
+    -- Of each address, a few come before it is a crowd, and those that the time since then allows. Two connections
+    -- are the crowds'.
+    loop.eventually(function() return held() > 0 end, nil, "somebody held back")
+    s.server:await_log('crowd limit=pool_crowd_percent who="?192.0.2.1', line)
+
+    local bob = of(99, "bob")
+    for i = 1, 4 do bob:subscribe("quick:" .. i) end
+    assert.is_true(busy() < 20, busy())
+  end)
+
+  it("serves all of them in the end", function()
+    local client = of(50, "alice")
+    for i = 1, EACH do client:send { op = "subscribe", id = i, topic = "handler:" .. i, timeout_ms = 30000 } end
+    loop.eventually(function() return held() > 0 end, nil, "somebody held back")
+
+    shut:open()
+
+    local served = {}
+    for _ = 1, EACH do served[client:recv().id] = true end
+    assert.equal(EACH, #served)
+  end)
+end)
+
 describe("a caller's deadline", function()
   local s
 

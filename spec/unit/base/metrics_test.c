@@ -94,6 +94,7 @@ static void renders_every_series_even_at_zero(void **state)
         "leat_pg_pool_held_back_total{reason=\"client\"} 0",
         "leat_pg_pool_held_back_total{reason=\"user\"} 0",
         "leat_pg_pool_held_back_total{reason=\"reserve\"} 0",
+        "leat_pg_pool_held_back_total{reason=\"crowd\"} 0",
         "leat_pg_pool_refused_total 0",
         "leat_pg_cancels_total 0",
         "leat_listener_connected 0",

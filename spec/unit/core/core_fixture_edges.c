@@ -87,6 +87,12 @@ uint64_t leat_address_limit_use(leat_address_slot *slot, leat_address_use use, u
     return 0;
 }
 
+bool leat_address_limit_is_crowd(leat_address_slot *slot, leat_address_use use, uint64_t now_ms)
+{
+    (void)slot, (void)use, (void)now_ms;
+    return false;
+}
+
 const char *leat_conn_remote(const leat_conn *c)
 {
     (void)c;
@@ -158,8 +164,9 @@ void leat_hub_link_close(leat_hub_link *l, void (*done)(void *arg), void *arg)
 
 /* ---- Postgres. ---- */
 
-uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p)
+uint64_t leat_pg_pool_wait_ms(const leat_pg_pool *p, bool of_crowd)
 {
+    (void)of_crowd;
     (void)p;
     return here->wait_ms;
 }

@@ -155,6 +155,34 @@ static void bounds_what_they_ask_for(void **state)
     leat_address_limit_free(l);
 }
 
+static void knows_a_crowd(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {
+        .connections = 10,
+        .local_connections = 20,
+        .opening = {100, 100},
+        .uses = {[LEAT_ADDRESS_SUBSCRIBE] = {2, 100}},
+    };
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    leat_address_slot *a, *local;
+    enter(l, "192.0.2.1", 1000, &a);
+    enter(l, "127.0.0.1", 1000, &local);
+
+    assert_int_equal(used(a, LEAT_ADDRESS_SUBSCRIBE, 1000, 9), 9);
+    assert_false(leat_address_limit_is_crowd(a, LEAT_ADDRESS_SUBSCRIBE, 1000));
+    assert_int_equal(used(a, LEAT_ADDRESS_SUBSCRIBE, 1000, 1), 1); /* five seconds of the rate */
+    assert_true(leat_address_limit_is_crowd(a, LEAT_ADDRESS_SUBSCRIBE, 1000));
+    assert_false(leat_address_limit_is_crowd(a, LEAT_ADDRESS_REQUEST, 1000));
+    assert_false(leat_address_limit_is_crowd(a, LEAT_ADDRESS_SUBSCRIBE, 1001));
+    assert_int_equal(used(local, LEAT_ADDRESS_SUBSCRIBE, 1000, 90), 90);
+    assert_false(leat_address_limit_is_crowd(local, LEAT_ADDRESS_SUBSCRIBE, 1000));
+
+    leat_address_limit_leave(a);
+    leat_address_limit_leave(local);
+    leat_address_limit_free(l);
+}
+
 static void bounds_their_failed_attempts(void **state)
 {
     (void)state;
@@ -260,6 +288,7 @@ int main(void)
         cmocka_unit_test(takes_a_64_network_of_ipv6_for_one),
         cmocka_unit_test(bounds_their_rate),
         cmocka_unit_test(bounds_what_they_ask_for),
+        cmocka_unit_test(knows_a_crowd),
         cmocka_unit_test(bounds_their_failed_attempts),
         cmocka_unit_test(a_flood_costs_a_hundred_openings),
         cmocka_unit_test(forgets_who_has_gone),

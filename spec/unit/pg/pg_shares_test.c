@@ -22,7 +22,7 @@ typedef struct stand {
 } stand;
 
 static const leat_pg_shares_limits limits = {
-    .size = 10, .reserve = 2, .per_client = 3, .per_user = 5, .max_waiters = 40};
+    .size = 10, .reserve = 2, .per_client = 3, .per_user = 5, .crowd = 3, .max_waiters = 40};
 
 static void set_up(stand *s)
 {
@@ -46,7 +46,7 @@ static void tear_down(stand *s)
 
 static int try_wait(stand *s, leat_pg_kind kind, uint64_t client, const char *user)
 {
-    leat_pg_bill bill = {kind, client, leat_slice_of(user)};
+    leat_pg_bill bill = {.kind = kind, .client = client, .user = leat_slice_of(user)};
     int err = leat_pg_shares_wait(s->shares, &s->places[s->n_places], &bill, 0);
     s->n_places += err == 0;
     return err;
@@ -56,6 +56,21 @@ static void wait_n(stand *s, int n, leat_pg_kind kind, uint64_t client, const ch
 {
     for (int i = 0; i < n; i++)
         assert_int_equal(try_wait(s, kind, client, user), 0);
+}
+
+/* A client of its own each, for control. */
+static int try_wait_in_crowd(stand *s, leat_pg_kind kind)
+{
+    leat_pg_bill bill = {.kind = kind, .client = 1000 + (uint64_t)s->n_places, .of_crowd = true};
+    int err = leat_pg_shares_wait(s->shares, &s->places[s->n_places], &bill, 0);
+    s->n_places += err == 0;
+    return err;
+}
+
+static void wait_in_crowd(stand *s, int n, leat_pg_kind kind)
+{
+    for (int i = 0; i < n; i++)
+        assert_int_equal(try_wait_in_crowd(s, kind), 0);
 }
 
 /* Who is next, by the number of its place; -1: nobody may. */
@@ -137,7 +152,7 @@ static void lets_what_has_started_go_on_first(void **state)
     wait_n(&s, 1, LEAT_PG_STARTED, 4, NULL); /* 3 */
     wait_n(&s, 1, LEAT_PG_STARTED, 1, NULL);
 
-    assert_int_equal(leat_pg_shares_ahead(s.shares), 5);
+    assert_int_equal(leat_pg_shares_ahead(s.shares, false), 5);
     assert_int_equal(next(&s), 3);
     assert_int_equal(next(&s), 2); /* a call has its turn all the same */
     assert_int_equal(next(&s), 4);
@@ -203,6 +218,72 @@ static void holds_all_clients_of_a_user_to_his_share(void **state)
     assert_int_equal(next(&s), 5);
     assert_int_equal(next(&s), -1);
     assert_true(leat_metrics_get(s.metrics, LEAT_M_POOL_HELD_USER) > 0);
+    tear_down(&s);
+}
+
+static void holds_all_crowds_to_their_share(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_in_crowd(&s, 8, LEAT_PG_CONTROL); /* 0 to 7 */
+    assert_int_equal(lease_all(&s), 3);
+    assert_int_equal(leat_metrics_get(s.metrics, LEAT_M_POOL_HELD_CROWD), 0);
+    wait_in_crowd(&s, 1, LEAT_PG_STARTED); /* 8 */
+    assert_int_equal(leat_metrics_get(s.metrics, LEAT_M_POOL_HELD_CROWD), 1);
+    assert_int_equal(next(&s), -1);
+    wait_n(&s, 1, LEAT_PG_CONTROL, 9, NULL); /* 9 */
+    wait_n(&s, 1, LEAT_PG_CALL, 10, NULL);   /* 10 */
+    assert_int_equal(leat_pg_shares_ahead(s.shares, false), 3);
+    assert_int_equal(leat_pg_shares_ahead(s.shares, true), 8);
+    assert_int_equal(next(&s), 10);
+    assert_int_equal(next(&s), 9);
+    assert_int_equal(next(&s), -1);
+
+    leat_pg_shares_return(s.shares, &s.leases[0]);
+    assert_int_equal(next(&s), 8); /* what has started goes on first */
+    assert_int_equal(next(&s), -1);
+    tear_down(&s);
+}
+
+static void alternates_between_crowds_and_the_rest(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_in_crowd(&s, 4, LEAT_PG_CONTROL);   /* 0 to 3 */
+    wait_n(&s, 1, LEAT_PG_CONTROL, 1, NULL); /* 4 */
+    wait_n(&s, 1, LEAT_PG_CONTROL, 2, NULL); /* 5 */
+
+    static const int order[] = {4, 0, 5, 1, 2, -1};
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+        assert_int_equal(next(&s), order[i]);
+    tear_down(&s);
+}
+
+/* Calls have shares of their own. */
+static void takes_a_crowds_calls_for_calls(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_in_crowd(&s, 10, LEAT_PG_CALL);
+    assert_int_equal(lease_all(&s), 8);
+    tear_down(&s);
+}
+
+static void keeps_a_quarter_of_the_places_from_crowds(void **state)
+{
+    (void)state;
+    stand s;
+    set_up(&s);
+
+    wait_in_crowd(&s, 30, LEAT_PG_CONTROL);
+    assert_int_equal(try_wait_in_crowd(&s, LEAT_PG_STARTED), LEAT_EBUSY);
+    assert_int_equal(try_wait(&s, LEAT_PG_CONTROL, 1, NULL), 0);
     tear_down(&s);
 }
 
@@ -351,6 +432,10 @@ int main(void)
         cmocka_unit_test(lets_others_begin_though_a_crowd_goes_on),
         cmocka_unit_test(holds_a_client_to_his_share),
         cmocka_unit_test(holds_all_clients_of_a_user_to_his_share),
+        cmocka_unit_test(holds_all_crowds_to_their_share),
+        cmocka_unit_test(alternates_between_crowds_and_the_rest),
+        cmocka_unit_test(takes_a_crowds_calls_for_calls),
+        cmocka_unit_test(keeps_a_quarter_of_the_places_from_crowds),
         cmocka_unit_test(gives_the_chance_of_one_who_leaves_to_the_next),
         cmocka_unit_test(passes_by_a_client_that_has_his_share_though_the_user_has_not),
         cmocka_unit_test(keeps_a_reserve_from_calls),
