@@ -22,6 +22,12 @@ function M.pg_program(name)
   return required("LEAT_PG_BINDIR") .. "/" .. name
 end
 
+--- The database on the shared cluster that has schema leat and nothing else, to be copied. nil: there is none.
+function M.template()
+  local name = os.getenv("LEAT_TEST_TEMPLATE")
+  return name ~= "" and name or nil
+end
+
 --- The shared cluster's superuser URL, for that database.
 function M.database_url(name)
   local url = required("LEAT_TEST_DATABASE_URL")

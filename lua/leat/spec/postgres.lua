@@ -7,6 +7,9 @@ local process = require "leat.spec.process"
 
 local M = {}
 
+-- A copy gives no positions until a server has called this. Servers have JIT off, too: here it takes 250 ms.
+local ATTEND = "begin; set local jit = off; select leat_internal.attend(null, null, '[]'); commit"
+
 local function migrate(url, binary)
   local code, out, err = process.run(binary or env.binary(), {
     args = { "migrate" },
@@ -32,12 +35,16 @@ function Database:reconnect()
   self.session:run("set client_min_messages = warning")
 end
 
-local function make_empty(url_of)
+local function create(admin_url, name, template)
+  local admin = pg.connect(admin_url)
+  admin:run(("create database %s%s"):format(name, template and " template " .. template or ""))
+  admin:close()
+end
+
+local function make(url_of, template)
   local name = ("leat_spec_%d_%x"):format(uv.os_getpid(), uv.hrtime()) -- one that no run left behind
   local self = setmetatable({ name = name, url = url_of(name), admin_url = url_of("postgres") }, Database)
-  local admin = pg.connect(self.admin_url)
-  admin:run("create database " .. name)
-  admin:close()
+  create(self.admin_url, name, template)
   self.session = pg.connect(self.url)
   self.session:run("set client_min_messages = warning")
   return self
@@ -46,20 +53,33 @@ end
 --- A database with schema leat and the given SQL: { name, url, session }. url_of(name) says where; binary, which may
 --- be nil, is another leat than the one that is tested.
 function M.database_at(url_of, schema, binary)
-  local self = make_empty(url_of)
+  local self = make(url_of)
   migrate(self.url, binary)
   if schema then self.session:run(schema) end
   return self
 end
 
---- One on the shared cluster.
+--- One on the shared cluster. Where there is a template, it is a copy of that, which is made in a fourth of the time.
 function M.database(schema, binary)
-  return M.database_at(env.database_url, schema, binary)
+  local template = env.template()
+  if binary or not template then return M.database_at(env.database_url, schema, binary) end
+  local self = make(env.database_url, template)
+  self.session:run(ATTEND)
+  if schema then self.session:run(schema) end
+  return self
 end
 
 --- A database on the shared cluster that has nothing in it.
 function M.empty_database()
-  return make_empty(env.database_url)
+  return make(env.database_url)
+end
+
+--- Makes what M.database copies, on the cluster whose URLs url_of(name) gives, and returns its name.
+function M.make_template(url_of)
+  local name = "leat_template"
+  create(url_of("postgres"), name)
+  migrate(url_of(name))
+  return name
 end
 
 return M

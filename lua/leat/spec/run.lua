@@ -100,6 +100,7 @@ uv.os_setenv("LEAT_PG_BINDIR", bindir or "")
 uv.os_unsetenv("DATABASE_URL")
 local cluster = require "leat.spec.cluster"
 local files = require "leat.spec.files"
+local postgres = require "leat.spec.postgres"
 
 -- Signals: the specs are asked to end, and all is removed. What comes in between ends it, too.
 local signalled, specs
@@ -114,7 +115,7 @@ for name in pairs(NUMBERS) do
 end
 
 -- In a session of its own: what the specs leave running ends with it.
-local function run_busted(url, cluster_folder)
+local function run_busted(url, cluster_folder, template)
   local arguments = { HOME .. "/lua/leat/spec/busted.lua", "--ignore-lua",
     "--helper=" .. HOME .. "/lua/leat/spec/preload.lua" }
   for _, list in ipairs { options.busted, options.files } do
@@ -122,6 +123,7 @@ local function run_busted(url, cluster_folder)
   end
   uv.os_setenv("LEAT_TEST_DATABASE_URL", url)
   uv.os_setenv("LEAT_TEST_CLUSTER", cluster_folder)
+  uv.os_setenv("LEAT_TEST_TEMPLATE", template)
   local code, signal
   local handle, pid = uv.spawn("lua5.4", { args = arguments, stdio = { 0, 1, 2 }, detached = true },
     function(exit_code, exit_signal) code, signal = exit_code, exit_signal end)
@@ -134,11 +136,12 @@ local function run_busted(url, cluster_folder)
 end
 
 local function test()
-  if options.database then return run_busted(options.database, "") end
+  if options.database then return run_busted(options.database, "", "") end
   local own = cluster.new()
   local ok, result = pcall(function()
     uv.fs_chmod(own.dir, tonumber("700", 8)) -- it trusts whoever gets there
-    return signalled and 1 or run_busted(own:url("postgres"), own.dir)
+    local template = postgres.make_template(function(name) return own:url(name) end)
+    return signalled and 1 or run_busted(own:url("postgres"), own.dir, template)
   end)
   own:remove()
   return ok and result or error(result, 0)
