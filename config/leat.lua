@@ -201,6 +201,10 @@ return {
   -- One attempt to connect. (At the start, for each host that the URL names, in whole seconds, and
   -- at least two.)
   database_connect_timeout_ms = 5000,
+  -- true: leat serve starts while the database cannot be reached, is not ready (/readyz says why), and begins to
+  -- serve once it is there; it ends then if it finds what it would have refused at the start. false: it ends, and
+  -- whoever starts services tries again. The image for containers sets it.
+  await_database = false,
   -- Prepared statements kept on one connection. 0 prepares none: for a pooler in transaction mode that does not
   -- know prepared statements (PgBouncer before 1.21, or without max_prepared_statements).
   max_statements = 256,

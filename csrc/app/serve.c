@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "app/late_check.h"
 #include "app/memory.h"
 #include "app/service.h"
 #include "control/control.h"
@@ -25,6 +26,8 @@ struct process {
     uv_timer_t look;
     uv_timer_t watchdog;
     bool draining;
+    leat_late_check late; /* if it is started unexamined */
+    leat_buf refused;     /* why it must not serve, as was found out late; empty: it may */
 };
 
 /* The process goes on: the caller of a refused system call got an error. */
@@ -99,6 +102,26 @@ static void on_signal(uv_signal_t *handle, int number)
     }
 }
 
+/* As if the start had been refused, but for those who are served already: they are sent away. */
+static void on_refused(void *arg, const leat_buf *why)
+{
+    struct process *p = arg;
+    char quoted[512];
+    LEAT_LOG_ERROR("server", "the database is there, and cannot be served err=%s",
+                   leat_log_quote(quoted, sizeof(quoted), why->at, why->len));
+    leat_buf_slice(&p->refused, leat_buf_view(why));
+    if (!p->draining)
+        leat_engine_drain(p->server);
+    p->draining = true;
+}
+
+static void begin_late_check(struct process *p, uv_loop_t *loop)
+{
+    p->late = (leat_late_check){
+        .config = p->options->config, .log = p->options->log, .on_refused = on_refused, .arg = p};
+    leat_late_check_begin(&p->late, loop);
+}
+
 static const int signal_numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
 static int open_handles(void *arg, leat_engine *server, uv_loop_t *loop)
@@ -115,6 +138,8 @@ static int open_handles(void *arg, leat_engine *server, uv_loop_t *loop)
     uint64_t watchdog_ms = leat_service_watchdog_ms() / WATCHDOG_BEATS;
     if (watchdog_ms > 0)
         uv_timer_start(&p->watchdog, on_watchdog, 0, watchdog_ms);
+    if (p->options->is_unexamined)
+        begin_late_check(p, loop);
     for (int i = 0; i < N_SIGNALS; i++) {
         uv_signal_init(loop, &p->signals[i]);
         p->signals[i].data = p;
@@ -135,6 +160,8 @@ static void close_handles(void *arg)
     struct process *p = arg;
     uv_close((uv_handle_t *)&p->look, NULL);
     uv_close((uv_handle_t *)&p->watchdog, NULL);
+    if (p->options->is_unexamined)
+        leat_late_check_end(&p->late);
     for (int i = 0; i < N_SIGNALS; i++) {
         uv_close((uv_handle_t *)&p->signals[i], NULL);
         signal(signal_numbers[i], SIG_IGN);
@@ -155,12 +182,13 @@ static void on_overdue(void *arg)
     leat_engine_force(p->server, "drain_timeout");
 }
 
-static void run(leat_engine *server, leat_log *log)
+static void run(leat_engine *server, const struct process *p)
 {
     if (leat_engine_run(server) == 0)
         return;
-    leat_log_flush(log, LEAT_LOG_EXIT_MS);
-    _exit(0); /* asked to, or waited long enough: threads still run, nothing can be freed */
+    leat_log_flush(p->options->log, LEAT_LOG_EXIT_MS);
+    /* Asked to, or waited long enough: threads still run, nothing can be freed. */
+    _exit(p->refused.len > 0 ? 1 : 0);
 }
 
 int leat_serve(const leat_serve_options *options, leat_buf *error)
@@ -181,9 +209,14 @@ int leat_serve(const leat_serve_options *options, leat_buf *error)
             leat_control_tell(process.control);
         leat_service_tell(LEAT_SERVICE_READY);
         options->on_start(options->arg, leat_engine_address(server));
-        run(server, options->log);
+        run(server, &process);
     }
     leat_engine_free(server);
     leat_control_free(process.control);
+    if (err == 0 && process.refused.len > 0) {
+        leat_buf_slice(error, leat_buf_view(&process.refused));
+        err = LEAT_ESCHEMA;
+    }
+    leat_buf_close(&process.refused);
     return err;
 }

@@ -21,8 +21,9 @@ typedef struct leat_serve_options {
     const leat_config *config;
     leat_log *log;
     leat_confinement *confinement;
-    int control; /* the operator's socket, which listens; -1: there is none */
-    int console; /* the console's likewise */
+    int control;        /* the operator's socket, which listens; -1: there is none */
+    int console;        /* the console's likewise */
+    bool is_unexamined; /* leat_check_start could not reach the database: it is asked on */
     const leat_engine_sockets *sockets;               /* of the service manager; may be none */
     void (*on_start)(void *arg, const char *address); /* it serves there */
     /* Reads the configuration again, for a reload. The caller frees *out. */

@@ -117,6 +117,17 @@ int leat_check_start(const leat_config *config, leat_buf *error)
     struct start start = {error, "tls"};
     leat_doctor doctor = {on_start_finding, on_no_fact, &start};
     int err = leat_certificates_examine(config, &doctor);
-    start.subsystem = "database";
-    return err < 0 ? err : leat_doctor_examine(config, &doctor);
+    return err < 0 ? err : leat_check_database(config, error);
+}
+
+int leat_check_database(const leat_config *config, leat_buf *error)
+{
+    struct start start = {error, "database"};
+    leat_doctor doctor = {on_start_finding, on_no_fact, &start};
+    return leat_doctor_examine(config, &doctor);
+}
+
+bool leat_check_is_unreachable(int err)
+{
+    return err == LEAT_EPG_LOST || err == LEAT_EDEADLINE;
 }

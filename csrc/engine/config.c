@@ -157,6 +157,8 @@ static const leat_config_key keys[] = {
             "time after which an idle connection is closed; one always stays"),
     U64_KEY("database_connect_timeout_ms", database_connect_timeout_ms, 5000, 10, 600000,
             "timeout of one attempt to connect to the database"),
+    BOOL_KEY("await_database", await_database, false,
+             "whether leat serve starts while the database cannot be reached, and waits for it"),
     SIZE_KEY("max_statements", max_statements, 256, 0, 100000,
              "prepared statements kept on one connection; 0 prepares none"),
     U64_KEY("control_timeout_ms", limits.control_timeout_ms, 5000, 10, DAY_MS,

@@ -76,6 +76,7 @@ typedef struct leat_config {
     size_t pool_crowd_percent;
     uint64_t pool_idle_timeout_ms;
     uint64_t database_connect_timeout_ms;
+    bool await_database; /* `leat serve` starts without it */
     size_t max_statements;
     uint64_t header_timeout_ms;
     uint64_t keep_alive_timeout_ms;

@@ -1,0 +1,39 @@
+/* late_check.h - a server that was started while the database could not be reached (key
+ * await_database): what every other one is examined for before its start is asked until there is
+ * an answer.
+ *
+ * Ownership  borrows the configuration and the log until it has ended.
+ * Threads    the server's loop; the questions block a thread of libuv's pool.
+ * Units      none.
+ * Errors     a server that must not serve this database is told by on_refused.
+ */
+#ifndef LEAT_APP_LATE_CHECK_H
+#define LEAT_APP_LATE_CHECK_H
+
+#include <stdbool.h>
+
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "engine/config.h"
+
+typedef struct leat_late_check {
+    const leat_config *config;
+    leat_log *log;
+    void (*on_refused)(void *arg, const leat_buf *why); /* called once at most */
+    void *arg;
+    uv_timer_t timer_; /* between two attempts */
+    uv_work_t work_;
+    leat_buf why_; /* the answer of the last attempt */
+    int err_;
+    bool ended_;
+} leat_late_check;
+
+/* The four fields that have no underscore are filled in. c stays where it is until the loop has
+ * ended. */
+void leat_late_check_begin(leat_late_check *c, uv_loop_t *loop);
+/* An attempt that is under way keeps the loop running until it has ended. */
+void leat_late_check_end(leat_late_check *c);
+
+#endif
