@@ -24,8 +24,9 @@ typedef struct examination {
     leat_app_statements *statements;
     char *files[MAX_FILES]; /* to be read; the first is the app's */
     size_t n_files;
-    const char *file; /* the one that is being read */
-    bool takes_roles; /* a statement may set the role that others run as */
+    const char *file;  /* the one that is being read */
+    bool takes_roles;  /* a statement may set the role that others run as */
+    size_t n_reported; /* statements with a problem */
 } examination;
 
 static void find(const examination *x, leat_severity severity, leat_buf *problem,
@@ -196,8 +197,8 @@ int leat_check_app(const leat_config *config, const leat_doctor *doctor, leat_ap
 
 #define NAME "leat_check"
 
-/* Rights are looked at when a statement starts, which EXPLAIN does, too, and no earlier. Its plan
- * is the one for all values, so that NULL in their place is no matter. */
+/* Postgres looks at rights when a statement starts, not when it is prepared. EXPLAIN starts it, and
+ * does not run it. The plan is the generic one, so NULL stands for every parameter. */
 static const char begin_sql[] = "begin; set local plan_cache_mode = force_generic_plan";
 static const char explain_sql[] =
     "do $$ begin execute (select 'explain execute " NAME "'"
@@ -216,46 +217,64 @@ static bool may_take_roles(const leat_app_statements *statements)
     return false;
 }
 
-/* What else EXPLAIN says is no finding: it is not the statement itself that runs. */
-static void look_at_rights(const examination *x, leat_pg_sync *db, const leat_app_statement *s,
-                           size_t *n_refused)
+static void report(examination *x, leat_severity severity, const leat_app_statement *s,
+                   const char *what, const leat_buf *why, const char *remedy)
 {
-    leat_buf why = LEAT_BUF_INIT;
-    int err = leat_pg_sync_exec(db, explain_sql, x->config->limits.control_timeout_ms, &why);
-    if (err == LEAT_EPG_SERVER && strcmp(leat_pg_sync_sqlstate(db), "42501") == 0) {
-        leat_buf problem = LEAT_BUF_INIT;
-        leat_buf_printf(&problem, "%s: the server's role lacks a right for this statement: %.*s",
-                        s->place, (int)why.len, why.at);
-        (*n_refused)++;
-        find(x, x->takes_roles ? LEAT_SEVERITY_WARNING : LEAT_SEVERITY_ERROR, &problem,
-             "grant it to the role of database_url; its handler fails");
-    }
-    leat_buf_close(&why);
+    leat_buf problem = LEAT_BUF_INIT;
+    leat_buf_printf(&problem, "%s: %s: %.*s", s->place, what, (int)why->len, why->at);
+    x->n_reported++;
+    find(x, severity, &problem, remedy);
 }
 
-/* In a transaction, so that a pooler keeps to one session. */
-static int prepare(const examination *x, leat_pg_sync *db, const leat_app_statement *s,
-                   size_t *n_refused)
+/* Another refusal of EXPLAIN is no finding: the statement itself may run all the same. */
+static int look_at_rights(examination *x, leat_pg_sync *db, const leat_app_statement *s,
+                          leat_buf *why)
+{
+    int err = leat_pg_sync_exec(db, explain_sql, x->config->limits.control_timeout_ms, why);
+    if (err != LEAT_EPG_SERVER)
+        return err;
+    if (strcmp(leat_pg_sync_sqlstate(db), "42501") == 0)
+        report(x, x->takes_roles ? LEAT_SEVERITY_WARNING : LEAT_SEVERITY_ERROR, s,
+               "the server's role lacks a right for this statement", why,
+               "grant it to the role of database_url; its handler fails");
+    why->len = 0;
+    return 0;
+}
+
+/* Prepares within a transaction, so that a pooler keeps to one session. Fails if the statement
+ * could not be examined; why has the reason. */
+static int examine_statement(examination *x, leat_pg_sync *db, const leat_app_statement *s,
+                             leat_buf *why)
 {
     uint64_t timeout_ms = x->config->limits.control_timeout_ms;
-    leat_buf problem = LEAT_BUF_INIT, why = LEAT_BUF_INIT;
-    leat_buf_printf(&problem, "%s: Postgres refuses this statement: ", s->place);
-    int err = leat_pg_sync_exec(db, begin_sql, timeout_ms, &why);
-    if (err == 0)
-        err = leat_pg_sync_prepare(db, NAME, s->sql, timeout_ms, &problem);
-    bool is_refused = err == LEAT_EPG_SERVER && why.len == 0;
-    if (is_refused) {
-        (*n_refused)++;
-        find(x, LEAT_SEVERITY_ERROR, &problem,
-             "mend it, or make in the database what it names; its handler fails");
-    } else if (err == 0) {
-        look_at_rights(x, db, s, n_refused);
+    int err = leat_pg_sync_exec(db, begin_sql, timeout_ms, why);
+    if (err < 0)
+        return err;
+    err = leat_pg_sync_prepare(db, NAME, s->sql, timeout_ms, why);
+    if (err == LEAT_EPG_SERVER) {
+        report(x, LEAT_SEVERITY_ERROR, s, "Postgres refuses this statement", why,
+               "mend it, or make in the database what it names; its handler fails");
+        why->len = 0;
+        return leat_pg_sync_exec(db, "rollback", timeout_ms, why);
     }
-    if (err == 0 || is_refused)
-        err = leat_pg_sync_exec(db, is_refused ? "rollback" : end_sql, timeout_ms, &why);
-    leat_buf_close(&problem);
-    leat_buf_close(&why);
-    return err;
+    if (err == 0)
+        err = look_at_rights(x, db, s, why);
+    return err < 0 ? err : leat_pg_sync_exec(db, end_sql, timeout_ms, why);
+}
+
+static int examine_statements(examination *x, leat_pg_sync *db,
+                              const leat_app_statements *statements, leat_buf *why)
+{
+    for (size_t i = 0; i < statements->n; i++) {
+        int err = examine_statement(x, db, &statements->at[i], why);
+        if (err < 0) {
+            report(x, LEAT_SEVERITY_ERROR, &statements->at[i],
+                   "this statement was not examined, nor any after it", why,
+                   "run leat check again when the database answers");
+            return err;
+        }
+    }
+    return 0;
 }
 
 void leat_check_app_statements(const leat_config *config, const leat_doctor *doctor,
@@ -265,12 +284,13 @@ void leat_check_app_statements(const leat_config *config, const leat_doctor *doc
     leat_buf why = LEAT_BUF_INIT;
     leat_pg_sync *db = NULL;
     char text[64];
-    size_t n_refused = 0;
     int err = leat_pg_sync_open(&db, config->database_url, "leat check",
                                 config->database_connect_timeout_ms, &why);
-    for (size_t i = 0; err == 0 && i < statements->n; i++)
-        err = prepare(&x, db, &statements->at[i], &n_refused);
-    if (err == 0 && n_refused == 0) {
+    if (err < 0) {
+        leat_buf problem = LEAT_BUF_INIT;
+        leat_buf_printf(&problem, "the statements were not examined: %.*s", (int)why.len, why.at);
+        find(&x, LEAT_SEVERITY_ERROR, &problem, "run leat check again when the database answers");
+    } else if (examine_statements(&x, db, statements, &why) == 0 && x.n_reported == 0) {
         snprintf(text, sizeof(text), "%zu prepared", statements->n);
         doctor->on_fact(doctor->arg, "statements", text);
     }

@@ -27,7 +27,8 @@ LEAT_MUST_CHECK int leat_check_app(const leat_config *config, const leat_doctor 
                                    leat_app_statements *out);
 
 /* Lets Postgres prepare each statement, which finds tables, columns and functions that are not
- * there. Runs none of them. */
+ * there, and explain it, which finds rights that the server's role lacks. Runs none of them. A
+ * database that does not answer in time is a finding, too. */
 void leat_check_app_statements(const leat_config *config, const leat_doctor *doctor,
                                const leat_app_statements *statements);
 

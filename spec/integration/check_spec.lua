@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local env = require "spec.support.env"
 local files = require "spec.support.files"
 local fixtures = require "spec.support.fixtures"
+local pg = require "spec.support.pg"
 local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
 
@@ -89,6 +90,20 @@ describe("leat check", function()
     end
     assert.equal(3, select(2, out:gsub("lacks a right", "")))
     assert.equal(0, with_roles)
+  end)
+
+  it("says so if the database does not answer about a statement", function()
+    local other = pg.connect(db.url)
+    finally(function() other:close() end)
+    other:run "begin; lock table rooms in access exclusive mode"
+
+    local code, out = check([[
+      app:method("all", function(ctx) return ctx.db:rows("select * from rooms") end)
+      app:method("bad", function(ctx) return ctx.db:rows("select * from roms") end)
+    ]], { variables = { LEAT_CONTROL_TIMEOUT_MS = "300" } })
+
+    assert.equal(2, code, out)
+    found("app.lua:2: this statement was not examined, nor any after it: the database did not answer in time", out)
   end)
 
   it("reads the modules of the app, too", function()
