@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/random.h"
 #include "core/client.h"
 #include "http/http_answer.h"
 #include "http/http_stream.h"
@@ -115,11 +116,12 @@ static int take_socket(leat_http_conn *c)
     return fd;
 }
 
-/* The workers take turns. */
-static leat_worker *next_worker(leat_engine *engine)
+/* Tails are few, so chance spreads them well enough. */
+static leat_worker *any_worker(leat_engine *engine)
 {
-    static size_t last; /* of the control's thread only */
-    return leat_engine_worker(engine, last++ % leat_engine_n_workers(engine));
+    uint32_t chance;
+    leat_random_bytes(&chance, sizeof(chance));
+    return leat_engine_worker(engine, chance % leat_engine_n_workers(engine));
 }
 
 static void hand_over(struct tail *t, leat_engine *engine, leat_http_conn *c)
@@ -131,7 +133,7 @@ static void hand_over(struct tail *t, leat_engine *engine, leat_http_conn *c)
         free_tail(t);
         return;
     }
-    if (leat_worker_do(next_worker(engine), &t->job))
+    if (leat_worker_do(any_worker(engine), &t->job))
         return;
     close(t->fd);
     free_tail(t);

@@ -322,9 +322,9 @@ static int look_at_listener(examination *x)
     return err;
 }
 
-/* Publishes, up to the trigger that numbers the event, and takes all of it back. The event is so
- * large, and cannot be compressed, that files of Postgres have to grow: a small one finds room on a
- * full disk. A role that may not publish is no finding: then the application's roles do. */
+/* Publishes, up to the trigger that numbers the event, and takes all of it back. The event is large
+ * and of random text, so that Postgres has to extend its files: a small one finds room on a full
+ * disk. A role that may not publish is no finding: then the application's roles do. */
 static int look_at_publishing(examination *x)
 {
     static const char sql[] = "begin; do $$ begin perform leat.publish('leat check', "

@@ -36,11 +36,14 @@ typedef struct leat_tls_stamp {
 leat_tls_stamp leat_tls_stamp_of(const char *path);
 bool leat_tls_stamp_equal(const leat_tls_stamp *a, const leat_tls_stamp *b);
 
-/* How long a certificate is good yet, in days: 0 on its last one, below 0 once it has expired. */
+enum { LEAT_TLS_SOON_DAYS = 14 }; /* a certificate that expires within them is told of */
+
+/* Returns the whole days until a certificate expires: 0 on the last day, below 0 once it has
+ * expired. */
 int64_t leat_tls_days_left(int64_t not_after_s, int64_t now_s);
-/* Appends "the certificate in FILE expires on DATE, in N days", or "... has expired on DATE", if it
- * has expired or does within LEAT_TLS_SOON_DAYS; nothing otherwise. */
-enum { LEAT_TLS_SOON_DAYS = 14 };
+
+/* Appends "the certificate in FILE expires on DATE, in N days" if that is within
+ * LEAT_TLS_SOON_DAYS; "... has expired on DATE" if it has expired; otherwise nothing. */
 void leat_tls_expiry_tell(leat_buf *out, const char *file, int64_t not_after_s, int64_t now_s);
 
 /* True if the file can be read or changed by users who are neither its owner nor of its group. */

@@ -18,7 +18,7 @@ typedef struct entry {
     bool failed;                                /* the last try has */
     leat_buf failure;                           /* why, one line */
     int64_t not_after_s;                        /* of the identity, for other threads */
-    int64_t told_days; /* it was good for so long yet when its end was last logged */
+    int64_t told_days;                          /* the days left when log_expiry last looked */
 } entry;
 
 struct leat_tls_store {
@@ -79,7 +79,7 @@ static int load_all(leat_tls_store *s, leat_buf *error)
             return err;
     }
     publish(s);
-    for (size_t i = 0; i < s->pairs.n; i++) /* whoever starts the server has examined them */
+    for (size_t i = 0; i < s->pairs.n; i++) /* the start has told of them */
         s->entries[i].told_days = leat_tls_days_left(s->entries[i].not_after_s, time(NULL));
     return 0;
 }
@@ -185,7 +185,7 @@ void leat_tls_store_tell(leat_tls_store *s, leat_buf *lines)
     leat_buf_close(&end);
 }
 
-/* Once a day while there is something to say. */
+/* Logs that the certificate expires soon, or has expired: once a day. */
 static void log_expiry(leat_tls_store *s, size_t i)
 {
     entry *e = &s->entries[i];
