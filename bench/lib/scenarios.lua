@@ -201,7 +201,8 @@ return {
     before = leave_behind,
     figure = HANDSHAKE,
     beside = { { "Postgres µs", "postgres.cpu_us" }, { "p50 µs", "handshakes.since_began.p50_us" },
-      { "p99 µs", "handshakes.since_began.p99_us" } },
+      { "p99 µs", "handshakes.since_began.p99_us" }, { "snapshots", "metrics.leat_snapshot_reads_total" } },
+    metrics = "leat_snapshot_reads_total",
   },
   {
     name = "flood",
