@@ -284,7 +284,8 @@ static int look_at_pool(examination *x)
 
 /* --- listening --- */
 
-/* Listens, and lets another connection notify: the one of the handlers if that can. */
+/* Listens, and lets another connection notify: the one of the handlers if that can. LEAT_ESCHEMA:
+ * the database answers in time, but the notification does not arrive. */
 static int hear(examination *x, leat_pg_sync *other, leat_buf *why)
 {
     char payload[32], sql[256];
@@ -293,9 +294,10 @@ static int hear(examination *x, leat_pg_sync *other, leat_buf *why)
     snprintf(sql, sizeof(sql), "select pg_notify('%s', '%s')", LEAT_ANNOUNCEMENT_CHANNEL, payload);
     if (err == 0)
         err = leat_pg_sync_exec(other, sql, timeout(x), why);
-    if (err == 0)
-        err = leat_pg_sync_await(x->session, payload, timeout(x), why);
-    return err;
+    if (err < 0)
+        return err;
+    err = leat_pg_sync_await(x->session, payload, timeout(x), why);
+    return err == LEAT_EDEADLINE ? LEAT_ESCHEMA : err;
 }
 
 static int look_at_listener(examination *x)

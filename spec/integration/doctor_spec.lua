@@ -134,6 +134,11 @@ describe("the database as a server finds it", function()
       LEAT_DATABASE_URL = role_url, LEAT_LISTEN_URL = db.admin_url, LEAT_CONTROL_TIMEOUT_MS = 2000 })
   end)
 
+  it("must be that one for a server with await_database, too, because waiting does not mend it", function()
+    both_say("a notification does not arrive", { LEAT_DATABASE_URL = role_url, LEAT_LISTEN_URL = db.admin_url,
+      LEAT_CONTROL_TIMEOUT_MS = 500, LEAT_AWAIT_DATABASE = "true" })
+  end)
+
   describe("through PgBouncer", function()
     if not pgbouncer.program() then
       pending("is not installed")
