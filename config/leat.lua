@@ -188,9 +188,9 @@ return {
   pool_max_waiters = 10000,
   -- Nobody takes the pool for himself: so much of it, in percent, one client may hold at once, and
   -- all clients of one user (ctx.user.id) together; and so much is kept for handshakes (connect,
-  -- subscribe, snapshots), so that slow calls never keep anybody out. Handshakes of addresses that
-  -- subscribe faster than subscribe_rate_per_address, for more than five seconds of that rate,
-  -- together hold no more than pool_crowd_percent (100: no such share). Each share is at least one
+  -- subscribe, snapshots), so that slow calls never keep anybody out. An address that has used
+  -- more than five seconds of subscribe_rate_per_address in advance is a crowd: the handshakes of
+  -- all crowds together hold at most pool_crowd_percent (100: no such share). Each share is at least one
   -- connection. Calls leave one connection of a client's or user's share to his handshakes.
   pool_client_percent = 30,
   pool_user_percent = 50,

@@ -1,5 +1,6 @@
-/* late_check.c - on_time -> on_thread, on another thread -> on_done, and again while the database
- * cannot be reached. */
+/* late_check.c - the timer starts an examination (on_time), which runs on a thread of libuv's pool
+ * (on_thread). Its answer comes back to the loop (on_done), which starts the timer again if the
+ * database could not be reached. */
 #include "app/late_check.h"
 
 #include "base/container_of.h"
@@ -7,7 +8,7 @@
 
 enum { RETRY_MS = 2000 };
 
-/* A thread of the pool belongs to nobody, so it has no log. */
+/* A thread of the pool has no log of its own. */
 static void on_thread(uv_work_t *work)
 {
     leat_late_check *c = LEAT_CONTAINER_OF(work, leat_late_check, work_);

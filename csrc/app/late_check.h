@@ -1,11 +1,10 @@
-/* late_check.h - a server that was started while the database could not be reached (key
- * await_database): what every other one is examined for before its start is asked until there is
- * an answer.
+/* late_check.h - the examination of the database for a server that was started while the database
+ * could not be reached (key await_database). It is repeated until the database answers.
  *
  * Ownership  borrows the configuration and the log until it has ended.
  * Threads    the server's loop; the questions block a thread of libuv's pool.
  * Units      none.
- * Errors     a server that must not serve this database is told by on_refused.
+ * Errors     on_refused is called if the server must not serve this database.
  */
 #ifndef LEAT_APP_LATE_CHECK_H
 #define LEAT_APP_LATE_CHECK_H
@@ -30,8 +29,8 @@ typedef struct leat_late_check {
     bool ended_;
 } leat_late_check;
 
-/* The four fields that have no underscore are filled in. c stays where it is until the loop has
- * ended. */
+/* The caller has filled in the four fields without underscore. c must stay where it is until the
+ * loop has ended. */
 void leat_late_check_begin(leat_late_check *c, uv_loop_t *loop);
 /* An attempt that is under way keeps the loop running until it has ended. */
 void leat_late_check_end(leat_late_check *c);

@@ -301,14 +301,12 @@ static int read_again(void *arg, leat_config *out, leat_buf *error)
     return err;
 }
 
-static int begin_without_database(leat_serve_options *options, leat_buf *error)
+static void log_absent_database(leat_buf *error)
 {
     char quoted[512];
     LEAT_LOG_WARN("server", "started without the database, which is waited for err=%s",
                   leat_log_quote(quoted, sizeof(quoted), error->at, error->len));
     error->len = 0;
-    options->is_unexamined = true;
-    return 0;
 }
 
 static int serve_with_log(const leat_config *config, leat_confinement *confinement, serving *s,
@@ -335,9 +333,10 @@ static int serve_with_log(const leat_config *config, leat_confinement *confineme
         .arg = s,
     };
     int err = leat_check_start(config, error);
-    if (config->await_database && leat_check_is_unreachable(err))
-        err = begin_without_database(&options, error);
-    if (err == 0)
+    options.is_unexamined = config->await_database && leat_check_is_unreachable(err);
+    if (options.is_unexamined)
+        log_absent_database(error);
+    if (err == 0 || options.is_unexamined)
         err = leat_serve(&options, error);
     bool is_read = leat_log_flush(log, LEAT_LOG_EXIT_MS);
     leat_log_bind(NULL);

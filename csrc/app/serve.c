@@ -26,8 +26,8 @@ struct process {
     uv_timer_t look;
     uv_timer_t watchdog;
     bool draining;
-    leat_late_check late; /* if it is started unexamined */
-    leat_buf refused;     /* why it must not serve, as was found out late; empty: it may */
+    leat_late_check late; /* used if options->is_unexamined */
+    leat_buf refused;     /* why the late check forbids serving; empty: it does not */
 };
 
 /* The process goes on: the caller of a refused system call got an error. */
@@ -102,7 +102,8 @@ static void on_signal(uv_signal_t *handle, int number)
     }
 }
 
-/* As if the start had been refused, but for those who are served already: they are sent away. */
+/* The process ends as if its start had been refused. Clients that it serves already are sent away.
+ */
 static void on_refused(void *arg, const leat_buf *why)
 {
     struct process *p = arg;
@@ -187,7 +188,8 @@ static void run(leat_engine *server, const struct process *p)
     if (leat_engine_run(server) == 0)
         return;
     leat_log_flush(p->options->log, LEAT_LOG_EXIT_MS);
-    /* Asked to, or waited long enough: threads still run, nothing can be freed. */
+    /* Somebody asked for it, or it waited long enough. Threads still run, so nothing can be freed.
+     */
     _exit(p->refused.len > 0 ? 1 : 0);
 }
 

@@ -23,7 +23,7 @@ typedef struct leat_serve_options {
     leat_confinement *confinement;
     int control;        /* the operator's socket, which listens; -1: there is none */
     int console;        /* the console's likewise */
-    bool is_unexamined; /* leat_check_start could not reach the database: it is asked on */
+    bool is_unexamined; /* the database is to be examined while it serves (late_check.h) */
     const leat_engine_sockets *sockets;               /* of the service manager; may be none */
     void (*on_start)(void *arg, const char *address); /* it serves there */
     /* Reads the configuration again, for a reload. The caller frees *out. */

@@ -232,7 +232,7 @@ bool leat_admission_subscribe(const leat_subscriber *to, uint64_t deadline_ms,
            has_time(to->core, deadline_ms, to->session->in_crowd, refusal);
 }
 
-/* Says so once for each client that joins one. */
+/* Notes whether the client's address is a crowd, and logs once that the client has joined one. */
 static void note_crowd(leat_subscriber *to, const char *address)
 {
     char quoted[160];

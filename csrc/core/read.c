@@ -194,7 +194,7 @@ static void acquire(leat_read *r)
 {
     r->waiter.bill = leat_session_bill(r->grant->session, kind_of(r));
     if (r->waiter.bill.kind != LEAT_PG_STARTED)
-        r->waiter.bill.of_crowd = false; /* only handshakes are */
+        r->waiter.bill.of_crowd = false; /* a crowd is billed for its handshakes only */
     leat_pg_pool_acquire(r->core->pool, &r->waiter, r->deadline_ms, on_conn);
 }
 

@@ -62,7 +62,7 @@ struct leat_session {
     uint32_t user_id_len_;
     uint8_t request_id_len_;
     bool is_operator; /* may follow every topic: no handler decides, and snapshots are null */
-    bool in_crowd;    /* its address was one at its last subscribe: its handshakes are billed so */
+    bool in_crowd;    /* its address was a crowd at its last subscribe */
 };
 
 /* ctx.user.id as text; at == NULL if there is none. */

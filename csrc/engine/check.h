@@ -1,7 +1,7 @@
 /* check.h - `leat check`: would it serve? Looks, and changes nothing.
  *
  * Ownership  nothing is kept.
- * Threads    main thread, where nothing else is said; it blocks.
+ * Threads    main thread, where nothing else is said. Each function blocks.
  * Units      none.
  * Errors     _run: none. _start: the first thing that stands in the way.
  */
@@ -21,10 +21,11 @@ void leat_check_run(const leat_config *config, leat_check_report *report);
  * a line; the others are logged. */
 LEAT_MUST_CHECK int leat_check_start(const leat_config *config, leat_buf *error);
 
-/* The part of it that is about the database. Any thread. */
+/* The part of leat_check_start that is about the database. Any thread. */
 LEAT_MUST_CHECK int leat_check_database(const leat_config *config, leat_buf *error);
 
-/* True if one of these two has ended with that because the database could not be reached. */
+/* True if err, of leat_check_start or leat_check_database, means that the database could not be
+ * reached. */
 bool leat_check_is_unreachable(int err);
 
 #endif

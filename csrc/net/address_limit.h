@@ -68,8 +68,8 @@ uint64_t leat_address_limit_use(leat_address_slot *slot, leat_address_use use, u
 
 enum { LEAT_ADDRESS_CROWD_MS = 5000 };
 
-/* True if that address is a crowd: it has used LEAT_ADDRESS_CROWD_MS of its rate in advance, out of
- * the burst. Never for one that stands for many peers. */
+/* True if that address is a crowd: out of its burst it has used LEAT_ADDRESS_CROWD_MS of its rate
+ * in advance. An address that stands for many peers never is one. */
 bool leat_address_limit_is_crowd(leat_address_slot *slot, leat_address_use use, uint64_t now_ms);
 
 /* An attempt of that address to be let in has failed. */

@@ -126,7 +126,7 @@ size_t leat_peer_queued(const leat_peer *p);
 const char *leat_peer_remote(const leat_peer *p);
 /* Counts one more use by the peer's address (leat_address_limit_use). */
 uint64_t leat_peer_use(const leat_peer *p, leat_address_use use);
-/* Is that address a crowd (address_limit.h)? */
+/* True if that address is a crowd now (leat_address_limit_is_crowd). */
 bool leat_peer_in_crowd(const leat_peer *p, leat_address_use use);
 
 /* True if a message of that size may be queued on top of what events may fill. */

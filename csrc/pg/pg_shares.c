@@ -267,8 +267,8 @@ int leat_pg_shares_wait(leat_pg_shares *s, leat_pg_place *place, const leat_pg_b
     return 0;
 }
 
-/* Of two that alternate, where n of one kind are served first. */
-static size_t with_turns_of(size_t n, size_t others)
+/* Returns how many turns pass until n lines are served that alternate with others. */
+static size_t turns_beside(size_t n, size_t others)
 {
     return n + (others < n ? others : n);
 }
@@ -280,8 +280,8 @@ size_t leat_pg_shares_ahead(const leat_pg_shares *s, bool of_crowd)
     size_t control = s->n_ready[LEAT_PG_CONTROL] + s->n_ready[LEAT_PG_STARTED];
     size_t crowd = s->n_ready[LEAT_PG_CROWD] + s->n_ready[LEAT_PG_CROWD_STARTED];
     bool in_crowd = of_crowd && s->limits.crowd < s->limits.size;
-    size_t ahead = in_crowd ? with_turns_of(crowd, control) : with_turns_of(control, crowd);
-    return with_turns_of(ahead, s->n_ready[LEAT_PG_CALL]);
+    size_t ahead = in_crowd ? turns_beside(crowd, control) : turns_beside(control, crowd);
+    return turns_beside(ahead, s->n_ready[LEAT_PG_CALL]);
 }
 
 /* Takes a place out of its line. */

@@ -15,9 +15,9 @@
  * and all clients of a user at most per_user. Calls leave one connection of each of these shares to
  * control. A line that is held back by these bounds stands aside and does not delay the others.
  *
- * What a crowd waits for is control of its own kinds. All crowds together hold at most `crowd`
- * connections; where they wait beside others for control, they have every second turn. So a crowd
- * is served at its pace, and those who are none hardly notice.
+ * Handshakes of a crowd (leat_pg_bill.of_crowd) wait in lines of their own, of two further kinds.
+ * All crowds together hold at most `crowd` connections. Where both wait for control, crowds and
+ * others alternate. So a crowd is served more slowly, and others hardly notice it.
  */
 #ifndef LEAT_PG_PG_SHARES_H
 #define LEAT_PG_PG_SHARES_H
@@ -35,8 +35,8 @@ typedef enum leat_pg_kind {
     LEAT_PG_CONTROL,
     LEAT_PG_CALL,
     LEAT_PG_STARTED,
-    LEAT_PG_CROWD, /* these two: what CONTROL and STARTED of a crowd's bill become */
-    LEAT_PG_CROWD_STARTED,
+    LEAT_PG_CROWD,         /* CONTROL of a crowd; a bill has of_crowd instead */
+    LEAT_PG_CROWD_STARTED, /* STARTED of a crowd, likewise */
     LEAT_PG_KINDS
 } leat_pg_kind;
 
