@@ -17,6 +17,7 @@ local function encode(list) return #list > 0 and cjson.encode(list) or "[]" end
 
 function Server:attend(session)
   local function text(value) return value and session:quote(value) or "null" end
+  session:run("set jit = off") -- as a server has it
   local row = session:rows(("select * from leat_internal.attend(%s, %s, %s)"):format(
     text(self.fingerprint), text(self.history), text(encode(self.anchors))))[1]
   self.fingerprint, self.history, self.timeline = row.fingerprint, row.history, row.timeline
