@@ -204,7 +204,7 @@ describe("every listener on this machine", function()
     places = {
       { s.server, "/open" },
       { { port = tonumber((s.server:await_log("metrics address=%S+:(%d+)"))) }, "/metrics" },
-      { console.of(s.server).server, "/console/api/ready" },
+      { console.of(s.server).server, "/console/api/config" },
     }
   end)
   lazy_teardown(function() s:close() end)

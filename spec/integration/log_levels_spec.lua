@@ -53,7 +53,7 @@ describe("the levels of the log", function()
   it("are refused if they are none", function()
     for _, bad in ipairs { "loud", "info,nothing=debug", "info,sub", "sub=debug" } do
       local code, _, err = control.run(path, "log", bad)
-      assert.equal(1, code)
+      assert.equal(2, code)
       assert.matches("expected levels", err, 1, true)
     end
     assert.equal("warn,control=error", levels())
