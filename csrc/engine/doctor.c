@@ -43,10 +43,42 @@ static void find(examination *x, leat_severity severity, const char *problem, co
     x->doctor->on_finding(x->doctor->arg, &finding);
 }
 
+/* Who holds the lock for which a session of this examination waits, by a fresh connection. */
+static bool find_blockers(const examination *x, leat_buf *who)
+{
+    leat_pg_sync *db = NULL;
+    leat_buf why = LEAT_BUF_INIT;
+    bool is_null = true;
+    int err = leat_pg_sync_open(&db, x->config->listen_url, "leat check for locks",
+                                x->config->database_connect_timeout_ms, &why);
+    if (err == 0)
+        err = leat_pg_sync_value(db, leat_doctor_blockers_sql, x->config->limits.control_timeout_ms,
+                                 who, &is_null, &why);
+    leat_pg_sync_close(db);
+    leat_buf_close(&why);
+    return err == 0 && !is_null;
+}
+
+/* No answer came: the remedy is that of a lock, or of a database that has no time. */
+static const char *explain_silence(const examination *x, leat_buf *why)
+{
+    leat_buf who = LEAT_BUF_INIT;
+    bool is_blocked = find_blockers(x, &who);
+    if (is_blocked)
+        leat_buf_printf(why, ": it waits for a lock of backend %.*s", (int)who.len, who.at);
+    leat_buf_close(&who);
+    return is_blocked
+               ? "end that transaction, by select pg_terminate_backend(PID) if need be"
+               : "look at pg_stat_activity and at the machine of Postgres: it is overloaded, "
+                 "or hangs";
+}
+
 /* A step failed: what was said about it is the finding. */
 static int fail(examination *x, int err, const char *doing, leat_buf *why, const char *remedy)
 {
     leat_buf problem = LEAT_BUF_INIT;
+    if (err == LEAT_EDEADLINE)
+        remedy = explain_silence(x, why);
     leat_buf_printf(&problem, "%s: %.*s", doing, (int)why->len, why->at == NULL ? "" : why->at);
     leat_buf_char(&problem, '\0');
     find(x, LEAT_SEVERITY_FATAL, problem.at, remedy);
@@ -337,13 +369,19 @@ static int look_at_publishing(examination *x)
                               "set constraints all immediate";
     leat_buf why = LEAT_BUF_INIT;
     leat_buf problem = LEAT_BUF_INIT;
-    if (leat_pg_sync_exec(x->session, sql, timeout(x), &why) < 0) {
+    const char *remedy = "mend this in Postgres: nobody can publish";
+    int failed = leat_pg_sync_exec(x->session, sql, timeout(x), &why);
+    if (failed == LEAT_EDEADLINE)
+        remedy = explain_silence(x, &why);
+    if (failed < 0) {
         leat_buf_printf(&problem, "publishing fails: %.*s", (int)why.len, why.at);
         leat_buf_char(&problem, '\0');
-        find(x, LEAT_SEVERITY_ERROR, problem.at, "mend this in Postgres: nobody can publish");
+        find(x, LEAT_SEVERITY_ERROR, problem.at, remedy);
     }
     why.len = 0;
-    int err = leat_pg_sync_exec(x->session, "rollback", timeout(x), &why);
+    int err = failed == LEAT_EDEADLINE /* the session is busy; its end takes all of it back */
+                  ? 0
+                  : leat_pg_sync_exec(x->session, "rollback", timeout(x), &why);
     if (err < 0)
         fail(x, err, "a transaction is not taken back", &why, "look at Postgres's log");
     leat_buf_close(&why);

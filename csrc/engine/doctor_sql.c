@@ -52,6 +52,14 @@ const char leat_doctor_formats_sql[] =
     "     on w.name = s.name"
     "  where s.setting <> w.wanted";
 
+const char leat_doctor_blockers_sql[] =
+    "select pg_catalog.string_agg(distinct pg_catalog.format('%s (%s, of %s)', a.pid,"
+    "     coalesce(nullif(a.application_name, ''), 'no name'), coalesce(a.usename, '?')), ', ')"
+    "   from pg_catalog.pg_stat_activity w"
+    "   cross join lateral unnest(pg_catalog.pg_blocking_pids(w.pid)) b (pid)"
+    "   join pg_catalog.pg_stat_activity a on a.pid = b.pid"
+    "  where w.application_name = 'leat check' and w.wait_event_type = 'Lock'";
+
 /* reserved_connections came with PostgreSQL 16, transaction_timeout with 17. */
 const char leat_doctor_settings_sql[] =
     " allowed (n) as (select least("

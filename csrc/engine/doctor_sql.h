@@ -15,6 +15,10 @@ extern const char leat_doctor_role_sql[];
  * does not keep what is SET. Asked in a session that has set nothing. */
 extern const char leat_doctor_formats_sql[];
 
+/* Who holds the locks for which sessions named "leat check" wait, "123 (psql, of alice)"; NULL:
+ * none waits. */
+extern const char leat_doctor_blockers_sql[];
+
 /* Settings of Postgres that do not go with this configuration. The text follows
  * "with wanted (connections, max_ms) as (values (…, …)),". */
 extern const char leat_doctor_settings_sql[];

@@ -114,5 +114,7 @@ const char *leat_pg_job_reason(const leat_pg_result *res, int err)
 {
     if (err == LEAT_EPG_SERVER)
         return leat_pg_result_message(res);
+    if (err == LEAT_EDEADLINE)
+        return "no answer in time: Postgres is slow, or a lock is held";
     return leat_err_name(err) == NULL ? "io" : leat_err_name(err);
 }

@@ -1,9 +1,11 @@
 -- The operator's socket: what `leat show` tells of a running server, and who may ask.
 
 local control = require "spec.support.control"
+local env = require "spec.support.env"
 local fixtures = require "spec.support.fixtures"
 local json = require "cjson"
 local loop = require "spec.support.loop"
+local pg = require "spec.support.pg"
 local process = require "spec.support.process"
 local stage = require "spec.support.stage"
 local uv = require "luv"
@@ -159,6 +161,25 @@ describe("the operator's socket", function()
     assert.is_not_nil(row_of(database.connections, "name", "leat listener"))
   end)
 
+  it("shows who holds the lock for which the server waits", function()
+    local other = pg.connect(s.db.url)
+    other:run "begin; set application_name = 'the culprit'; lock table leat.topic in access exclusive mode"
+    local pid = other:value "select pg_backend_pid()"
+    finally(function() other:close() end)
+    s.server:expect_log "WARN"
+    local publishing = process.spawn(env.binary(), { args = { "publish", "room:1", "1", "--control", path } })
+
+    local row = loop.eventually(function()
+      for _, connection in ipairs(show("postgres").connections) do
+        if type(connection.blocked_by) == "string" then return connection end
+      end
+    end, nil, "a connection that waits")
+
+    assert.matches("^" .. pid .. " %(the culprit, of %S+%)$", row.blocked_by)
+    other:run "rollback"
+    publishing:wait(20000)
+  end)
+
   it("shows a watch that does not fire", function()
     s.session:run("alter table notes disable trigger all")
     finally(function()
@@ -283,9 +304,9 @@ describe("the socket's file", function()
 
   local function open(variables)
     path = control.path()
-    local env = variables or {}
-    env.LEAT_CONTROL = path
-    s = stage.open { app = fixtures.app, schema = fixtures.schema, env = env }
+    local more = variables or {}
+    more.LEAT_CONTROL = path
+    s = stage.open { app = fixtures.app, schema = fixtures.schema, env = more }
   end
   after_each(function()
     s:close()
@@ -315,7 +336,6 @@ describe("the socket's file", function()
     open()
     local environment = { LEAT_CONTROL = path, LEAT_DATABASE_URL = s.db.url, LEAT_APP = s.app,
       LEAT_LISTEN = "127.0.0.1:0" }
-    local env = require "spec.support.env"
     local code, _, err = process.run(env.binary(), { args = { "serve" }, env = environment })
     assert.equal(1, code)
     assert.matches("control = .*another server has this socket", err)
@@ -335,7 +355,6 @@ describe("the socket's file", function()
     local other = path .. ".text"
     local file = assert(io.open(other, "w"))
     file:close()
-    local env = require "spec.support.env"
 
     local code, _, err = process.run(env.binary(), { args = { "serve" }, env = { LEAT_CONTROL = other,
       LEAT_DATABASE_URL = s.db.url, LEAT_APP = s.app, LEAT_LISTEN = "127.0.0.1:0" } })

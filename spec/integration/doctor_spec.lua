@@ -43,6 +43,16 @@ describe("the database as a server finds it", function()
     end
   end
 
+  it("is locked by somebody whom check and serve name", function()
+    local other = pg.connect(db.url)
+    other:run "begin; set application_name = 'the culprit'; lock table leat.topic in access exclusive mode"
+    local pid = other:value "select pg_backend_pid()"
+    finally(function() other:close() end)
+
+    both_say(("positions cannot be read: the database did not answer in time: it waits for a lock of backend %s (the"
+      .. " culprit, of "):format(pid), { LEAT_DATABASE_URL = role_url, LEAT_CONTROL_TIMEOUT_MS = 1000 })
+  end)
+
   it("is fine after grant_server", function()
     local code, said = leat("check", { LEAT_DATABASE_URL = role_url })
 

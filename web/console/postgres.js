@@ -101,6 +101,7 @@ function connectionsTable() {
       { title: "State", text: (row) => row.state ?? "–" },
       { title: "For", number: true, text: (row) => duration(row.for_s * 1000) },
       { title: "Waits for", minor: true, text: (row) => row.waits_for ?? "–" },
+      { title: "Blocked by", class: "data", text: (row) => row.blocked_by ?? "–" },
       { title: "Statement", class: "data", text: (row) => row.query ?? "–" },
     ],
   });
