@@ -46,7 +46,7 @@ struct leat_log {
 };
 
 static _Thread_local leat_log *bound;
-static _Thread_local char about[sizeof(" request=") + LEAT_LOG_REQUEST_MAX]; /* or "" */
+static _Thread_local leat_log_subject subject;
 
 static const char *const level_names[] = {
     [LEAT_LOG_LEVEL_DEBUG] = "DEBUG",
@@ -136,15 +136,19 @@ void leat_log_bind(leat_log *log)
     leat_assert_bind(log == NULL ? NULL : log_assertion);
 }
 
-void leat_log_about(leat_slice request)
+leat_log_subject leat_log_about(leat_slice request)
 {
-    static const char key[] = " request=";
-    about[0] = '\0';
-    if (request.at == NULL || request.len > LEAT_LOG_REQUEST_MAX)
-        return;
-    memcpy(about, key, sizeof(key) - 1);
-    memcpy(about + sizeof(key) - 1, request.at, request.len);
-    about[sizeof(key) - 1 + request.len] = '\0';
+    leat_log_subject before = subject;
+    subject.text_[0] = '\0';
+    if (request.at != NULL && request.len <= LEAT_LOG_REQUEST_MAX)
+        snprintf(subject.text_, sizeof(subject.text_), " request=%.*s", (int)request.len,
+                 request.at);
+    return before;
+}
+
+void leat_log_about_end(const leat_log_subject *before)
+{
+    subject = *before;
 }
 
 /* --- one line --- */
@@ -191,10 +195,10 @@ static size_t print_logfmt(char line[MAX_LINE], leat_log_level level, const char
     int text_len = vsnprintf(line + len, MAX_LINE - len, format, args);
     if (text_len > 0)
         len += (size_t)text_len;
-    size_t about_len = strlen(about);
-    if (len + about_len < MAX_LINE) {
-        memcpy(line + len, about, about_len + 1);
-        len += about_len;
+    size_t subject_len = strlen(subject.text_);
+    if (len + subject_len < MAX_LINE) {
+        memcpy(line + len, subject.text_, subject_len + 1);
+        len += subject_len;
     } else if (len >= MAX_LINE) {
         len = cut(line, text_at);
     }

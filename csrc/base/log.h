@@ -75,11 +75,18 @@ LEAT_MUST_CHECK int leat_log_format_parse(leat_log_format *format, const char *n
 /* Binds the calling thread to the log; NULL: to none. */
 void leat_log_bind(leat_log *log);
 
-/* What this thread logs from now on is about the request with that id: its lines end with
- * request=ID. Copied, without quotes, at most LEAT_LOG_REQUEST_MAX bytes; at == NULL: about none.
- */
 enum { LEAT_LOG_REQUEST_MAX = 64 };
-void leat_log_about(leat_slice request);
+
+/* What ends the lines of a thread. */
+typedef struct leat_log_subject {
+    char text_[sizeof(" request=") + LEAT_LOG_REQUEST_MAX]; /* or "" */
+} leat_log_subject;
+
+/* Until leat_log_about_end, the lines of this thread are about the request with that id, and end
+ * with request=ID. The id is copied, without quotes, at most LEAT_LOG_REQUEST_MAX bytes; at ==
+ * NULL: about none. Returns what the lines were about before: such spans may be nested. */
+LEAT_MUST_CHECK leat_log_subject leat_log_about(leat_slice request);
+void leat_log_about_end(const leat_log_subject *before);
 
 /* Writes text into out (size bytes, always terminated) as a value that is safe in a line: bare if
  * it needs no quotes, else in double quotes with \n, \" and \xNN escapes. A text that is too long

@@ -140,11 +140,11 @@ static void keep_failure(leat_sub *s, const leat_failure *failure, sub_news *new
     last->failure.message = leat_slice_of(last->text);
     if (s->subscriber->is_stream)
         last->stream = s->subscriber;
-    leat_log_about(leat_session_request_id(s->subscriber->session));
+    leat_log_subject before = leat_log_about(leat_session_request_id(s->subscriber->session));
     LEAT_LOG_INFO("sub", "ended topic=%s code=%s",
                   leat_log_quote(topic, sizeof(topic), sub_name(s).at, sub_name(s).len),
                   leat_code_name(failure->code));
-    leat_log_about((leat_slice){NULL, 0});
+    leat_log_about_end(&before);
 }
 
 /* Sends the error to the client, unless a script asked: then the script is told instead. */

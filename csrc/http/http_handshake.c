@@ -280,11 +280,11 @@ static void log_refusal(const struct handshake *h, leat_code code, int status, l
     if (code == LEAT_CODE_UNAUTHENTICATED)
         snprintf(why, sizeof(why), " why=%s",
                  leat_log_quote(reason, sizeof(reason), message.at, message.len));
-    leat_log_about(leat_request_id(leat_http_conn_request(h->conn)));
+    leat_log_subject before = leat_log_about(leat_request_id(leat_http_conn_request(h->conn)));
     LEAT_LOG_INFO("http", "refused path=%s status=%d code=%s%s remote=%s",
                   leat_log_quote(quoted, sizeof(quoted), path.at, path.len), status,
                   leat_code_name(code), why, leat_http_conn_remote(h->conn));
-    leat_log_about((leat_slice){NULL, 0});
+    leat_log_about_end(&before);
 }
 
 static void refuse(struct handshake *h, int status, leat_code code, leat_slice message,

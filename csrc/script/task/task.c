@@ -308,13 +308,13 @@ static void on_deadline(leat_deadline *d)
     leat_report about = describe(t);
     bool cut_off = leat_db_is_cut_off(&t->db);
     leat_code code = cut_off ? LEAT_CODE_UNAVAILABLE : LEAT_CODE_DEADLINE_EXCEEDED;
-    leat_log_about(t->request_id);
+    leat_log_subject before = leat_log_about(t->request_id);
     leat_report_deadline(&about, code);
     leat_task_refusal(t, code, (leat_slice){NULL, 0},
                       cut_off ? leat_admission_retry_ms(t->lua->core) : 0);
     t->verdict.failure.read_failed = true;
     answer(t);
-    leat_log_about((leat_slice){NULL, 0});
+    leat_log_about_end(&before);
 }
 
 void leat_task_cancel(leat_task *t)
@@ -431,9 +431,9 @@ static void run_on(leat_task *t, int n_args)
 /* What is logged meanwhile, by the script and by those who get its answer, is about the request. */
 static void resume(leat_task *t, int n_args)
 {
-    leat_log_about(t->request_id);
+    leat_log_subject before = leat_log_about(t->request_id);
     run_on(t, n_args);
-    leat_log_about((leat_slice){NULL, 0});
+    leat_log_about_end(&before);
 }
 
 static void begin(leat_task *t)

@@ -52,6 +52,29 @@ static void writes_time_level_subsystem_and_text(void **state)
     leat_log_free(log);
 }
 
+/* What ends within a span is over, and the span goes on. */
+static void says_which_request_lines_are_about(void **state)
+{
+    (void)state;
+    capture c = {0};
+    leat_log *log = leat_log_new(LEAT_LOG_LEVEL_INFO, on_line, &c);
+    leat_log_bind(log);
+
+    leat_log_subject none = leat_log_about(leat_slice_of("outer"));
+    leat_log_subject outer = leat_log_about(leat_slice_of("inner"));
+    LEAT_LOG_INFO("x", "first");
+    assert_non_null(strstr(c.last, " x first request=inner"));
+    leat_log_about_end(&outer);
+    LEAT_LOG_INFO("x", "second");
+    assert_non_null(strstr(c.last, " x second request=outer"));
+    leat_log_about_end(&none);
+    LEAT_LOG_INFO("x", "third");
+    assert_string_equal(strstr(c.last, " x third"), " x third");
+
+    leat_log_bind(NULL);
+    leat_log_free(log);
+}
+
 static void drops_lines_below_its_level(void **state)
 {
     (void)state;
@@ -262,6 +285,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_time_level_subsystem_and_text),
+        cmocka_unit_test(says_which_request_lines_are_about),
         cmocka_unit_test(drops_lines_below_its_level),
         cmocka_unit_test(keeps_a_line_one_line),
         cmocka_unit_test(cuts_a_line_that_is_too_long),
