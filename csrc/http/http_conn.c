@@ -36,13 +36,14 @@ leat_http_conn *leat_http_conn_new(leat_http_side *side, leat_conn *conn,
                                    const leat_http_peer *peer, leat_http_door door,
                                    void (*on_request)(leat_http_conn *c))
 {
-    leat_http_conn *c = leat_pool_take(leat_loop_pool(side->loop), sizeof(*c));
+    leat_pool *pool = leat_loop_pool(side->loop);
+    leat_http_conn *c = leat_pool_take(pool, sizeof(*c));
     c->side = side;
     c->conn = conn;
     c->peer = *peer;
     c->door = door;
     c->on_request = on_request;
-    c->parser = leat_http_parser_new(&side->options->head);
+    c->parser = leat_http_parser_new(pool, &side->options->head);
     leat_deadline_init(&c->deadline);
     leat_sweep_init(&c->sweep, on_end_of_turn);
     leat_list_push(&side->conns, &c->link);

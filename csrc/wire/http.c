@@ -31,6 +31,7 @@ enum {
 };
 
 struct leat_http_parser {
+    leat_pool *pool; /* NULL: it is of malloc */
     leat_http_limits limits;
     llhttp_t llhttp;
     leat_http_head checks;
@@ -342,9 +343,11 @@ static int feed_trailer(leat_http_parser *p, const char *bytes, size_t len, size
     return status;
 }
 
-leat_http_parser *leat_http_parser_new(const leat_http_limits *limits)
+leat_http_parser *leat_http_parser_new(leat_pool *pool, const leat_http_limits *limits)
 {
-    leat_http_parser *p = leat_calloc(1, sizeof(*p));
+    leat_http_parser *p =
+        pool != NULL ? leat_pool_take(pool, sizeof(*p)) : leat_calloc(1, sizeof(*p));
+    p->pool = pool;
     p->limits = *limits;
     return p;
 }
@@ -362,7 +365,10 @@ void leat_http_parser_free(leat_http_parser *p)
     leat_buf_close(&p->body);
     leat_buf_close(&p->trailer);
     free(p->headers);
-    free(p);
+    if (p->pool != NULL)
+        leat_pool_give(p->pool, p);
+    else
+        free(p);
 }
 
 int leat_http_feed(leat_http_parser *p, const char *bytes, size_t len, size_t *used,
@@ -428,7 +434,8 @@ void leat_http_parser_reset(leat_http_parser *p)
     empty(&p->trailer);
     free(p->headers);
     leat_http_parser kept = *p;
-    *p = (leat_http_parser){.limits = kept.limits,
+    *p = (leat_http_parser){.pool = kept.pool,
+                            .limits = kept.limits,
                             .request = {.tls = kept.request.tls},
                             .head = kept.head,
                             .body = kept.body,

@@ -24,6 +24,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/pool.h"
 #include "base/slice.h"
 
 typedef struct leat_http_parser leat_http_parser;
@@ -64,7 +65,8 @@ typedef enum leat_http_progress {
     LEAT_HTTP_WHOLE, /* the request is whole, its body included */
 } leat_http_progress;
 
-leat_http_parser *leat_http_parser_new(const leat_http_limits *limits);
+/* Of the pool, which outlives the parser; NULL: of malloc. */
+leat_http_parser *leat_http_parser_new(leat_pool *pool, const leat_http_limits *limits);
 void leat_http_parser_free(leat_http_parser *p);
 /* All requests come by TLS. facts are borrowed for the parser's life. */
 void leat_http_parser_set_tls(leat_http_parser *p, leat_slice facts);

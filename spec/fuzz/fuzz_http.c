@@ -70,7 +70,7 @@ static void describe(outcome *o, const leat_http_request *r, const leat_http_lim
 static outcome parse(leat_slice input, const leat_http_limits *limits, uint32_t random)
 {
     outcome o = {.text = LEAT_BUF_INIT};
-    leat_http_parser *p = leat_http_parser_new(limits);
+    leat_http_parser *p = leat_http_parser_new(NULL, limits);
     while (o.used < input.len && o.status == 0 && !o.done) {
         size_t n = random == 0 ? input.len - o.used : next_piece(&random, input.len - o.used);
         char *piece = malloc(n);

@@ -88,7 +88,7 @@ static void answers_each_offer(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         static const leat_http_limits limits = {4096, 32, 100, 0};
-        leat_http_parser *p = leat_http_parser_new(&limits);
+        leat_http_parser *p = leat_http_parser_new(NULL, &limits);
         leat_buf text = LEAT_BUF_INIT;
         leat_buf_text(&text, "GET /ws HTTP/1.1\r\nHost: a\r\n");
         if (cases[i].first != NULL)

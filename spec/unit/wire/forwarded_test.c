@@ -13,7 +13,7 @@
 static leat_http_parser *parse(const char *lines)
 {
     static const leat_http_limits limits = {4096, 64, 100, 0};
-    leat_http_parser *p = leat_http_parser_new(&limits);
+    leat_http_parser *p = leat_http_parser_new(NULL, &limits);
     leat_buf text = LEAT_BUF_INIT;
     size_t used = 0;
     leat_http_progress progress = LEAT_HTTP_MORE;

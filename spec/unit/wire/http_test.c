@@ -282,7 +282,7 @@ static void reads_requests_however_they_are_cut(void **state)
 {
     (void)state;
     for (unsigned plan = 0; plan < SPLIT_PLANS; plan++) {
-        leat_http_parser *p = leat_http_parser_new(&usual);
+        leat_http_parser *p = leat_http_parser_new(NULL, &usual);
         for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
             check_good(p, i, plan);
             leat_http_parser_reset(p); /* as on a connection that lives on */
@@ -294,7 +294,7 @@ static void reads_requests_however_they_are_cut(void **state)
 static void expect_status(const leat_http_limits *limits, leat_slice input, int expected)
 {
     for (unsigned plan = 0; plan < SPLIT_PLANS; plan++) {
-        leat_http_parser *p = leat_http_parser_new(limits);
+        leat_http_parser *p = leat_http_parser_new(NULL, limits);
         size_t taken = 0;
         bool done = false;
         int status = feed(p, input, plan, &taken, &done);
@@ -319,7 +319,7 @@ static void is_done_only_at_the_end(void **state)
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         const char *rest = strstr(good[i].request, " +");
         size_t whole = good[i].input.len - (rest == NULL ? 0 : strlen(rest) - 2);
-        leat_http_parser *p = leat_http_parser_new(&usual);
+        leat_http_parser *p = leat_http_parser_new(NULL, &usual);
         size_t taken = 0;
         bool done = true;
 
@@ -378,7 +378,7 @@ static void counts_limits_to_the_byte(void **state)
                                        {head, 2, 2, 4}, {19, 2, 3, 4},       {head, 2, 3, 3}};
     const int statuses[] = {0, 431, 431, 413, 414, 414};
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        leat_http_parser *p = leat_http_parser_new(&limits[i]);
+        leat_http_parser *p = leat_http_parser_new(NULL, &limits[i]);
         size_t taken = 0;
         bool done = false;
 
@@ -392,7 +392,7 @@ static void counts_limits_to_the_byte(void **state)
 static void tells_when_a_request_has_begun(void **state)
 {
     (void)state;
-    leat_http_parser *p = leat_http_parser_new(&usual);
+    leat_http_parser *p = leat_http_parser_new(NULL, &usual);
     size_t used = 0;
     leat_http_progress progress = LEAT_HTTP_WHOLE;
     assert_false(leat_http_parser_started(p));
@@ -409,7 +409,7 @@ static void tells_when_a_request_has_begun(void **state)
 static void stays_refused(void **state)
 {
     (void)state;
-    leat_http_parser *p = leat_http_parser_new(&usual);
+    leat_http_parser *p = leat_http_parser_new(NULL, &usual);
     size_t used = 0;
     leat_http_progress progress = LEAT_HTTP_WHOLE;
     assert_int_equal(leat_http_feed(p, "FOO\r\n", 5, &used, &progress), 400);
@@ -428,7 +428,7 @@ static void stops_between_head_and_body(void **state)
         "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 3\r\n\r\nabc",
     };
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-        leat_http_parser *p = leat_http_parser_new(&usual);
+        leat_http_parser *p = leat_http_parser_new(NULL, &usual);
         leat_slice input = leat_slice_of(requests[i]);
         size_t head = (size_t)(strstr(requests[i], "\r\n\r\n") - requests[i]) + 4;
         size_t used = 0;
@@ -452,7 +452,7 @@ static void stops_between_head_and_body(void **state)
 
 static bool expects_continue(const char *text)
 {
-    leat_http_parser *p = leat_http_parser_new(&usual);
+    leat_http_parser *p = leat_http_parser_new(NULL, &usual);
     size_t used = 0;
     leat_http_progress progress = LEAT_HTTP_MORE;
     assert_int_equal(leat_http_feed(p, text, strlen(text), &used, &progress), 0);
@@ -500,7 +500,7 @@ static void takes_the_host_from_the_target_or_the_header(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         static const leat_http_limits limits = {
             .max_head = 4096, .max_url = 4096, .max_headers = 64, .max_body = 100};
-        leat_http_parser *p = leat_http_parser_new(&limits);
+        leat_http_parser *p = leat_http_parser_new(NULL, &limits);
         size_t used = 0;
         leat_http_progress progress = LEAT_HTTP_MORE;
         assert_int_equal(leat_http_feed(p, cases[i].head, strlen(cases[i].head), &used, &progress),

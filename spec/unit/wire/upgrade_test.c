@@ -18,7 +18,7 @@
 static leat_http_parser *parse(const char *text, unsigned plan)
 {
     static const leat_http_limits limits = {4096, 32, 100, 0};
-    leat_http_parser *p = leat_http_parser_new(&limits);
+    leat_http_parser *p = leat_http_parser_new(NULL, &limits);
     split s = split_plan(plan);
     leat_http_progress progress = LEAT_HTTP_MORE;
     for (size_t left = strlen(text); left > 0;) {
