@@ -45,24 +45,28 @@ describe("many clients that come back to a server that was restarted", function(
 
   local function queries() return s:metrics().leat_query_seconds_count end
 
-  -- All of them have asked, by a query or not, before one gets an answer. Returns them, and how many queries wait.
-  local function come_back(topic_of)
+  -- All of them have asked, by a query or not, before one gets an answer. Returns them, and what lets go of the table.
+  local function come_back(topic_of, locked)
     local clients, since = {}, {}
     for i = 1, CLIENTS do
       clients[i] = s:connect()
       since[i] = { epoch = epoch(topic_of(i)), seq = HAS[1 + i % #HAS] }
     end
     local other = pg.connect(s.db.url)
-    other:run "begin; lock table leat_internal.installation in access exclusive mode"
+    other:run("begin; lock table " .. locked .. " in access exclusive mode")
     for i, client in ipairs(clients) do
       client:send { op = "subscribe", id = i, topic = topic_of(i), since = since[i] }
     end
     loop.eventually(function() return s:metrics()['leat_subscriptions{state="reading"}'] == CLIENTS end)
-    local waiting = tonumber(other:value [[select count(*) from pg_stat_activity
+    return clients, function()
+      other:run "commit"
+      other:close()
+    end
+  end
+
+  local function waiting_queries()
+    return tonumber(s.session:value [[select count(*) from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock' and query like '%leat_internal.position(%']])
-    other:run "commit"
-    other:close()
-    return clients, waiting
   end
 
   local function expect_their_own(clients, topic_of)
@@ -88,7 +92,9 @@ describe("many clients that come back to a server that was restarted", function(
     it("ask together, " .. name, function()
       local before = queries()
 
-      local clients, waiting = come_back(topic_of)
+      local clients, let_go = come_back(topic_of, "leat_internal.installation")
+      local waiting = waiting_queries()
+      let_go()
 
       assert.is_true(waiting <= 2, waiting .. " queries wait")
       expect_their_own(clients, topic_of)
@@ -97,4 +103,14 @@ describe("many clients that come back to a server that was restarted", function(
       assert.is_true(caused < CLIENTS, caused .. " queries")
     end)
   end
+
+  it("wait for a lock on the outbox, and others get their snapshots meanwhile", function()
+    local function own(i) return "t:" .. i end
+    local clients, let_go = come_back(own, "leat.event")
+
+    assert.equal(0, s:connect():subscribe("t:" .. CLIENTS + 1).seq)
+
+    let_go()
+    expect_their_own(clients, own)
+  end)
 end)
