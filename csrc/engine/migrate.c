@@ -465,20 +465,21 @@ int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *installed,
     int err = list_migrations(&m, schema_dir, error);
     if (err < 0)
         return err;
+    const int newest = m.count;
     err = read_fitting_version(db, &m, &version, error);
     free_migrations(&m);
     if (err < 0)
         return err;
-    if (version >= m.count) {
+    if (version >= newest) {
         *installed = version;
-        *known = m.count;
+        *known = newest;
         return 0;
     }
     if (version == 0)
         leat_buf_text(error, "schema leat is not installed: run leat migrate");
     else
         leat_buf_printf(error, "schema leat is at version %d, this leat needs %d: run leat migrate",
-                        version, m.count);
+                        version, newest);
     return LEAT_ESCHEMA;
 }
 
