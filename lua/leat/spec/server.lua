@@ -100,10 +100,14 @@ function M.start(options)
   self.process, find_port = (options.program and spawn_program or spawn_leat)(options, variables)
   self.log = self.process.err
   if options.before then options.before() end
-  loop.eventually(function()
+  local in_time, why = pcall(loop.eventually, function()
     self.port = find_port()
     return self.port or not self.process:running()
   end, 20000, function() return "a server that listens:\n" .. self.process:output() end)
+  if not in_time then
+    self:kill()
+    error(why, 0)
+  end
   if not self.port then error("the server ended:\n" .. self.process:output(), 2) end
   self.url = options.url
   if M.on_start then M.on_start(self) end
