@@ -78,6 +78,24 @@ app:method("hog", function(ctx, ms)
   ctx.db:one("select pg_sleep($1::float8 / 1000)", ms)
   return { ok = ok, why = why, held = #held }
 end)
+-- Each has been resumed near the top of the C stack, and closes the next one when it is closed.
+app:method("chain", function(_, length)
+  local next_one
+  for _ = 1, length do
+    local below = next_one
+    next_one = coroutine.create(function()
+      local x <close> = setmetatable({}, { __close = function()
+        local ok, why = true, nil
+        if below then ok, why = coroutine.close(below) end
+        if not ok then error(why, 0) end
+      end })
+      coroutine.yield()
+    end)
+    coroutine.resume(next_one)
+  end
+  local _, why = coroutine.close(next_one)
+  return why or "closed"
+end)
 app:method("nameless", function() error(setmetatable({}, { __tostring = function() while true do end end })) end)
 app:method("typo", function() mistaken = 1 end)
 app:method("modest", function()
@@ -179,5 +197,21 @@ describe("a task that takes all memory", function()
 
     s.server:await_log("ERROR script .*not enough memory: scripts may hold script_memory_bytes")
     assert.equal(MODEST, neighbour:ask({ op = "call", id = 1, method = "modest" }, "ok").data)
+  end)
+end)
+
+describe("coroutines that close one another", function()
+  it("do not use up the C stack", function()
+    local s = stage.open { app = table.concat(APP), schema = "select 1", env = { LEAT_SCRIPT_BUDGET_MS = 20000 } }
+    local client = s:connect()
+    local function chain(length)
+      local call = { op = "call", id = 1, method = "chain", params = length, timeout_ms = 30000 }
+      return client:ask(call, "ok", 30000).data
+    end
+
+    assert.equal("closed", chain(20))
+    assert.matches("coroutines close one another too deeply$", chain(30000))
+    assert.equal("closed", chain(20))
+    s:close()
   end)
 end)

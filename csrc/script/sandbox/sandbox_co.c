@@ -68,10 +68,14 @@ static int step(lua_State *L, lua_State *co, int n_args, int *n_results)
     return status;
 }
 
-/* Closes the variables of a coroutine. That may run script, so the watchdog watches it. */
+/* Closes the variables of a coroutine. That may run script, so the watchdog watches it. Lua does
+ * not count how deep the C stack is here (lua_resetthread knows no caller), so coroutines that
+ * close one another could use it up. */
 static int reset(lua_State *L, lua_State *co)
 {
     leat_sandbox *s = leat_sandbox_state_of(L);
+    if (leat_sandbox_run_is_deep(s))
+        return luaL_error(L, "coroutines close one another too deeply");
     leat_watchdog_switch(s->watchdog, co);
     int status = lua_resetthread(co);
     leat_watchdog_switch(s->watchdog, L);

@@ -12,8 +12,18 @@
 
 #include <lauxlib.h>
 
+/* What one stretch between two of Lua's own checks takes besides is half a megabyte at most: a
+ * thread has two at least. */
+enum { DEEP_BYTES = 256 * 1024 };
+
+static uintptr_t stack_now(void)
+{
+    return (uintptr_t)__builtin_frame_address(0);
+}
+
 void leat_sandbox_run_begin(leat_sandbox *s, lua_State *co)
 {
+    s->run.stack = stack_now();
     s->run.state = LEAT_SANDBOX_RUN_COMPUTING;
     s->run.memory_before = s->memory;
     s->run.barriers = 0;
@@ -45,6 +55,14 @@ bool leat_sandbox_run_reset(leat_sandbox *s, lua_State *co)
     lua_settop(co, 0);
     leat_sandbox_run_end(s);
     return s->run.state != LEAT_SANDBOX_RUN_STOPPED;
+}
+
+/* The stack grows downwards, or upwards. */
+bool leat_sandbox_run_is_deep(const leat_sandbox *s)
+{
+    uintptr_t now = stack_now();
+    uintptr_t used = now < s->run.stack ? s->run.stack - now : now - s->run.stack;
+    return used > DEEP_BYTES;
 }
 
 /* --- stopping --- */

@@ -54,6 +54,9 @@ void leat_sandbox_run_check(lua_State *L);
  * False in a state that was not made by sandbox.c, whose extra space holds NULL. */
 bool leat_sandbox_run_out_of_time(lua_State *L);
 
+/* True if the run has so much on the C stack that nothing may begin which Lua does not count. */
+bool leat_sandbox_run_is_deep(const leat_sandbox *s);
+
 /* The hook for leat_watchdog_new. */
 void leat_sandbox_run_on_budget(lua_State *L, lua_Debug *ar);
 

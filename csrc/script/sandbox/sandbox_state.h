@@ -48,6 +48,7 @@ typedef struct leat_sandbox {
     struct {               /* of the present run, or of the last one */
         size_t memory_before;
         leat_sandbox_run_state state;
+        uintptr_t stack; /* an address near the top of the C stack where it began */
         int barriers;    /* running coroutines that were resumed where yielding is impossible */
         char where[128]; /* the place where it was stopped, "app.lua:12" */
     } run;
