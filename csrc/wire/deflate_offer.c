@@ -12,6 +12,7 @@
 enum {
     WINDOW_BITS_MIN = 8,
     WINDOW_BITS_MAX = 15,
+    VALUE_ROOM = 4, /* of a quoted value: one byte more than is looked at */
 };
 
 /* What one offer asks for. */
@@ -70,19 +71,33 @@ static bool take_token(leat_slice *rest, leat_slice *token)
     return token->len > 0;
 }
 
-/* Takes a parameter's value: a token, or a quoted string of which a token is left when the quotes
- * are removed (RFC 6455 §9.1). Escapes are not resolved: no value of ours has a use for one. */
-static bool take_value(leat_slice *rest, leat_slice *value)
+/* Takes what stands in quotes, without the backslash of each quoted pair. A token has to be left
+ * (RFC 6455 §9.1). What is longer than room is cut: no value of ours is as long. */
+static bool take_quoted(leat_slice *rest, char *room, size_t size, leat_slice *value)
+{
+    size_t i = 1;
+    *value = (leat_slice){room, 0};
+    for (; i < rest->len && rest->at[i] != '"'; i++) {
+        if (rest->at[i] == '\\' && ++i == rest->len)
+            return false;
+        if (!leat_http_head_is_token_char(rest->at[i]))
+            return false;
+        if (value->len < size)
+            room[value->len++] = rest->at[i];
+    }
+    if (i >= rest->len)
+        return false;
+    rest->at += i + 1;
+    rest->len -= i + 1;
+    return value->len > 0;
+}
+
+/* Takes a parameter's value: a token, or a quoted string. */
+static bool take_value(leat_slice *rest, char *room, size_t size, leat_slice *value)
 {
     if (rest->len == 0 || *rest->at != '"')
         return take_token(rest, value);
-    rest->at++;
-    rest->len--;
-    if (!take_token(rest, value) || rest->len == 0 || *rest->at != '"')
-        return false;
-    rest->at++;
-    rest->len--;
-    return true;
+    return take_quoted(rest, room, size, value);
 }
 
 static bool name_is(leat_slice name, const char *text)
@@ -134,11 +149,12 @@ static bool read_offer(leat_slice *rest, offer *o)
         .terms = {.window_bits = WINDOW_BITS_MAX},
     };
     while (take_char(rest, ';')) {
+        char room[VALUE_ROOM];
         leat_slice value = {NULL, 0};
         if (!take_token(rest, &name))
             return false;
         bool has_value = take_char(rest, '=');
-        if (has_value && !take_value(rest, &value))
+        if (has_value && !take_value(rest, room, sizeof(room), &value))
             return false;
         read_parameter(o, name, has_value, value);
     }

@@ -148,7 +148,7 @@ static leat_slice strip_authority(leat_http_parser *p, leat_slice target, leat_s
     if (target.at[0] == '/')
         return target;
     const char *end = target.at + target.len;
-    const char *from = target.at + strlen("http://");
+    const char *from = target.at + leat_http_head_scheme_len(target);
     const char *at = from;
     while (at < end && *at != '/' && *at != '?')
         at++;
@@ -276,6 +276,7 @@ static int check_url(const leat_http_parser *p, leat_slice line)
 
 static int take_request_line(leat_http_parser *p, leat_slice line)
 {
+    p->checks.secure = p->request.tls.at != NULL;
     int status = leat_http_head_request_line(&p->checks, line);
     return status == 0 ? check_url(p, line) : status;
 }

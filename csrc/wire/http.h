@@ -11,7 +11,8 @@
  * Stricter than llhttp: HTTP/1.0 and 1.1 only, no white space before ':', no folded lines, no bare
  * LF, exactly one Host on 1.1, no request with both Content-Length and Transfer-Encoding, no
  * duplicate Content-Length, no control characters or NUL in values; targets in origin-form, or in
- * absolute-form with http://, whose authority is then left out of target. An Expect other than
+ * absolute-form with http://, or over TLS with https://, whose authority is then left out of
+ * target. An Expect other than
  * 100-continue is refused with 417; HTTP/1.0 has none (RFC 9110 §10.1.1). Trailers are checked and
  * dropped.
  */

@@ -95,18 +95,30 @@ static bool authority_ok(leat_slice text)
     return len > 0 && host_ok((leat_slice){text.at, len});
 }
 
-/* The targets of RFC 9112 §3.2 that we serve: origin-form, and absolute-form (which every server
- * must take) of http. A fragment is no part of a target. */
-static bool target_ok(leat_slice target)
+size_t leat_http_head_scheme_len(leat_slice target)
 {
-    static const char scheme[] = "http://";
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i]);
+        if (target.len >= len && strncasecmp(target.at, schemes[i], len) == 0)
+            return len;
+    }
+    return 0;
+}
+
+/* The targets of RFC 9112 §3.2 that we serve: origin-form, and absolute-form (which every server
+ * must take) of http; of https over TLS, where alone it may be taken (RFC 9110 §7.4). A fragment is
+ * no part of a target. */
+static bool target_ok(const leat_http_head *h, leat_slice target)
+{
     for (size_t i = 0; i < target.len; i++)
         if (target.at[i] <= ' ' || target.at[i] > '~' || target.at[i] == '#')
             return false;
     if (target.len > 0 && target.at[0] == '/')
         return true;
-    size_t n = sizeof(scheme) - 1;
-    return target.len > n && strncasecmp(target.at, scheme, n) == 0 &&
+    size_t n = leat_http_head_scheme_len(target);
+    bool of_https = n > strlen("http://");
+    return n > 0 && (h->secure || !of_https) &&
            authority_ok((leat_slice){target.at + n, target.len - n});
 }
 
@@ -142,7 +154,7 @@ int leat_http_head_request_line(leat_http_head *h, leat_slice line)
         return status;
     /* Its target is an authority, and we are no proxy. */
     bool connect = leat_slice_is(method, "CONNECT");
-    return target_ok(target) && !connect ? 0 : 400;
+    return target_ok(h, target) && !connect ? 0 : 400;
 }
 
 /* Splits "Name: value"; false if the line is no field line: no name, white space before the colon,

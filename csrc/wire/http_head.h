@@ -20,6 +20,7 @@
 #include "base/slice.h"
 
 typedef struct leat_http_head {
+    bool secure; /* set before: the connection is encrypted, so a target may be of https */
     int minor;
     size_t n_fields;
     unsigned n_hosts;
@@ -28,6 +29,9 @@ typedef struct leat_http_head {
     int encoding_status; /* what to answer to its Transfer-Encoding */
     uint64_t content_length;
 } leat_http_head;
+
+/* Of "http://" or "https://", in any case, at the beginning; 0 if there is neither. */
+size_t leat_http_head_scheme_len(leat_slice target);
 
 int leat_http_head_request_line(leat_http_head *h, leat_slice line);
 int leat_http_head_field(leat_http_head *h, leat_slice line);

@@ -113,6 +113,13 @@ describe("a server with certificates", function()
     end
   end)
 
+  it("takes a whole URL for a target, of https and of http", function()
+    for scheme, status in pairs { https = "200", HTTPS = "200", http = "200", httpss = "400", wss = "400" } do
+      local text = tls.ask(port, { "-quiet" }, GET:gsub("/tls", scheme .. "://one.test/tls"))
+      assert.equal(status, text:match("HTTP/1.1 (%d+)"), scheme)
+    end
+  end)
+
   it("answers plain HTTP with 400, and closes", function()
     local before = failures(s, "plain_http")
     local answer, closed = http.raw({ port = port }, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -513,9 +513,27 @@ static void takes_the_host_from_the_target_or_the_header(void **state)
     }
 }
 
+static void takes_targets_of_https_over_tls_only(void **state)
+{
+    (void)state;
+    static const char text[] = "GET HTTPS://h:8443?q HTTP/1.1\r\n" HOST "\r\n";
+    size_t used = 0;
+    leat_http_progress progress = LEAT_HTTP_MORE;
+    leat_http_parser *p = leat_http_parser_new(NULL, &usual);
+    leat_http_parser_set_tls(p, leat_slice_of("facts"));
+
+    assert_int_equal(leat_http_feed(p, text, sizeof(text) - 1, &used, &progress), 0);
+
+    const leat_http_request *r = leat_http_parser_request(p);
+    assert_true(leat_slice_is(r->target, "/?q") && leat_slice_is(r->host, "h:8443"));
+    leat_http_parser_free(p);
+    expect_status(&usual, leat_slice_of(text), 400);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_targets_of_https_over_tls_only),
         cmocka_unit_test(takes_the_host_from_the_target_or_the_header),
         cmocka_unit_test(reads_requests_however_they_are_cut),
         cmocka_unit_test(refuses_what_is_malformed),
