@@ -66,8 +66,8 @@ void leat_http_answer_refusal(leat_http_conn *c, int status, const char *code, l
 void leat_http_answer_sse_head(leat_http_conn *c, leat_buf *out)
 {
     leat_buf lines = LEAT_BUF_INIT;
-    leat_http_headers_write_cors(&lines, c, NULL);
-    leat_sse_write_head(out, leat_buf_view(&lines));
+    leat_http_headers_write(&lines, c, NULL);
+    leat_sse_write_head(out, leat_slice_of(lines.at));
     leat_buf_close(&lines);
 }
 

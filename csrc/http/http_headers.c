@@ -83,7 +83,7 @@ static leat_http_origin find_origin(leat_http_conn *c)
 }
 
 /* A script that decides for itself who may read decides about all of it. */
-void leat_http_headers_write_cors(leat_buf *out, leat_http_conn *c, const char *own)
+static void write_cors(leat_buf *out, leat_http_conn *c, const char *own)
 {
     const char *allowed = options_of(c)->allowed_origins;
     if (!leat_http_conn_is_shared(c) || allowed[0] == '\0' ||
@@ -103,7 +103,7 @@ void leat_http_headers_write(leat_buf *out, leat_http_conn *c, const char *own)
     if (own != NULL)
         leat_buf_text(out, own);
     write_page(out, c, own);
-    leat_http_headers_write_cors(out, c, own);
+    write_cors(out, c, own);
     leat_buf_char(out, '\0');
 }
 

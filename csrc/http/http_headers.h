@@ -15,9 +15,6 @@
  * header that the answer sets itself is not written again. */
 void leat_http_headers_write(leat_buf *out, leat_http_conn *c, const char *own);
 
-/* Appends the lines of CORS alone, for an answer that is no page: a stream of events. */
-void leat_http_headers_write_cors(leat_buf *out, leat_http_conn *c, const char *own);
-
 /* The value of the first header of that name among lines, each with its CRLF; at == NULL if there
  * is none. lines may be NULL. */
 leat_slice leat_http_headers_find(const char *lines, const char *name);

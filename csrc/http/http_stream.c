@@ -1,13 +1,39 @@
 #include "http/http_stream.h"
 
+#include <string.h>
 #include <strings.h>
 
 #include "base/utf8.h"
+#include "wire/http_head.h"
 #include "wire/json.h"
 #include "wire/leat_v1.h"
 #include "wire/sse.h"
 
 #define MAX_PARAMS 64
+
+/* "0", "0.", "0.000": not acceptable (RFC 9110 §12.4.2). */
+static bool is_zero(leat_slice weight)
+{
+    for (size_t i = 0; i < weight.len; i++)
+        if (weight.at[i] != '0' && !(i == 1 && weight.at[i] == '.'))
+            return false;
+    return weight.len > 0;
+}
+
+/* Whether one of a media range's parameters says that it is not wanted. */
+static bool is_excluded(leat_slice parameters)
+{
+    while (parameters.len > 0) {
+        const char *mark = memchr(parameters.at, ';', parameters.len);
+        size_t len = mark == NULL ? parameters.len : (size_t)(mark - parameters.at);
+        leat_slice one = leat_http_head_trim((leat_slice){parameters.at, len});
+        size_t used = mark == NULL ? len : len + 1;
+        parameters = (leat_slice){parameters.at + used, parameters.len - used};
+        if (one.len > 2 && (one.at[0] | 0x20) == 'q' && one.at[1] == '=')
+            return is_zero((leat_slice){one.at + 2, one.len - 2});
+    }
+    return false;
+}
 
 /* A media range may have parameters: "text/event-stream;q=0.9". */
 static bool is_event_stream(leat_slice range)
@@ -16,7 +42,9 @@ static bool is_event_stream(leat_slice range)
     size_t n = sizeof(type) - 1;
     if (range.len < n || strncasecmp(range.at, type, n) != 0)
         return false;
-    return range.len == n || range.at[n] == ';' || range.at[n] == ' ' || range.at[n] == '\t';
+    if (range.len > n && strchr("; \t", range.at[n]) == NULL)
+        return false;
+    return !is_excluded((leat_slice){range.at + n, range.len - n});
 }
 
 bool leat_http_stream_wants_sse(const leat_http_request *r)

@@ -121,19 +121,26 @@ static void add(struct ring *ring, leat_slice text)
     ring->last[ring->count++ % LEAT_FORWARDED_HOPS] = text;
 }
 
+/* Empty elements of a list count for nothing (RFC 9110 §5.6.1). But a header that has no others
+ * tells of a hop that is not known. */
 static void gather(struct ring *ring, const leat_http_request *r, const char *name,
                    const char *param)
 {
+    bool is_there = false;
     for (size_t i = 0; i < r->n_headers; i++) {
         leat_slice rest = r->headers[i].value;
         leat_slice item;
         if (!leat_slice_is(r->headers[i].name, name))
             continue;
+        is_there = true;
         /* Only Forwarded knows quotes. Elsewhere one that a client began must not swallow what the
          * proxy added. */
         while (next_part(&rest, ',', param != NULL, &item))
-            add(ring, param == NULL ? item : param_of(item, param));
+            if (item.len > 0)
+                add(ring, param == NULL ? item : param_of(item, param));
     }
+    if (is_there && ring->count == 0)
+        add(ring, absent);
 }
 
 size_t leat_forwarded_hops(const leat_http_request *r, leat_slice hops[LEAT_FORWARDED_HOPS])

@@ -90,6 +90,15 @@ describe("every answer", function()
     end
   end)
 
+  it("has them, be it a stream of events", function()
+    local stream = http.sse(s.server, "/stream", { Authorization = "Bearer good" })
+
+    assert.equal(200, stream.status)
+    assert.equal(POLICY, stream.headers["content-security-policy"])
+    assert.equal("nosniff", stream.headers["x-content-type-options"])
+    stream:close()
+  end)
+
   it("has a script's own header instead, once", function()
     local answer = http.request(s.server, "/own")
 

@@ -49,7 +49,10 @@ static void lists_hops_from_ours_to_the_client(void **state)
     expect_hops("X-Forwarded-For: 1.1.1.1, 2.2.2.2 ,3.3.3.3\r\n", "3.3.3.3|2.2.2.2|1.1.1.1|");
     expect_hops("X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n", "2.2.2.2|1.1.1.1|");
     expect_hops("X-Forwarded-For:\r\n", "|");
-    expect_hops("X-Forwarded-For: 1.1.1.1,\r\n", "|1.1.1.1|");
+    expect_hops("X-Forwarded-For: 1.1.1.1,\r\n", "1.1.1.1|");
+    expect_hops("X-Forwarded-For: , 1.1.1.1 , ,\t,2.2.2.2,\r\n", "2.2.2.2|1.1.1.1|");
+    expect_hops("X-Forwarded-For: ,\r\nForwarded: for=1.1.1.1\r\n", "|");
+    expect_hops("Forwarded: ,for=1.1.1.1, ,for=2.2.2.2,\r\n", "2.2.2.2|1.1.1.1|");
     expect_hops("X-Forwarded-For: \"1.1.1.1, 2.2.2.2\r\n", "2.2.2.2|\"1.1.1.1|");
     expect_hops("Forwarded: for=1.1.1.1\r\n", "1.1.1.1|");
     expect_hops("Forwarded: For=1.1.1.1;proto=http, by=x;FOR=\"[2001:db8::1]:80\"\r\n",
