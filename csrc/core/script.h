@@ -33,15 +33,17 @@ typedef struct leat_subscriber leat_subscriber;
 typedef struct leat_grant {
     struct leat_session *session; /* held: who it was made for, and on whose account it reads */
     int64_t expires_at;
-    const char *share_; /* see leat_grant_share */
     uint32_t share_len_;
+    uint16_t share_at_; /* see leat_grant_share */
     bool has_refresh;
 } leat_grant;
 
-/* The key of the reads that it shares; at == NULL: the snapshot is this viewer's own. */
+/* The key of the reads that it shares; at == NULL: the snapshot is this viewer's own. It lies in
+ * the grant's own block, share_at_ bytes from its beginning (0: there is none). */
 static inline leat_slice leat_grant_share(const leat_grant *g)
 {
-    return (leat_slice){g->share_, g->share_len_};
+    const char *share = g->share_at_ == 0 ? NULL : (const char *)g + g->share_at_;
+    return (leat_slice){share, g->share_len_};
 }
 
 /* A topic that the connect handler subscribes its client to, once the client is let in. */
@@ -57,8 +59,9 @@ struct leat_session {
     int64_t expires_at;
     const leat_terms *terms; /* NULL: the configuration's limits hold */
     const leat_planned *plan;
-    const char *user_id_; /* see leat_session_user_id */
-    const char *request_id_;
+    /* Texts of the session's own block, in bytes from its beginning; 0: there is none. */
+    uint32_t user_id_at_;
+    uint32_t request_id_at_;
     uint32_t user_id_len_;
     uint8_t request_id_len_;
     bool is_operator; /* may follow every topic: no handler decides, and snapshots are null */
@@ -68,13 +71,15 @@ struct leat_session {
 /* ctx.user.id as text; at == NULL if there is none. */
 static inline leat_slice leat_session_user_id(const leat_session *session)
 {
-    return (leat_slice){session->user_id_, session->user_id_len_};
+    uint32_t at = session->user_id_at_;
+    return (leat_slice){at == 0 ? NULL : (const char *)session + at, session->user_id_len_};
 }
 
 /* The id of the request that opened the session (wire/request_id.h); at == NULL if it has none. */
 static inline leat_slice leat_session_request_id(const leat_session *session)
 {
-    return (leat_slice){session->request_id_, session->request_id_len_};
+    uint32_t at = session->request_id_at_;
+    return (leat_slice){at == 0 ? NULL : (const char *)session + at, session->request_id_len_};
 }
 
 /* Returns what the session's clients may have; `otherwise` is the configuration's. session may be

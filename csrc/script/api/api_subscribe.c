@@ -90,13 +90,13 @@ static leat_slice check_share(lua_State *L, int index)
     return share; /* the value stays on the stack, which keeps its bytes */
 }
 
-/* Returns LUA_NOREF for nil. [-0, +0, m] */
-static int ref_value(lua_State *L, int index)
+/* Returns LEAT_KEEP_NOTHING for nil. [-0, +0, m] */
+static int keep_value(lua_State *L, leat_lua *lua, int index)
 {
     if (lua_isnil(L, index))
-        return LUA_NOREF;
+        return LEAT_KEEP_NOTHING;
     lua_pushvalue(L, index);
-    return luaL_ref(L, LUA_REGISTRYINDEX);
+    return leat_keep_put(&lua->keep, L);
 }
 
 /* leat.subscribe_authorized(ctx, row, spec) -> true                 [-0, +1, arg]
@@ -119,10 +119,11 @@ static int subscribe_authorized(lua_State *L)
     leat_session_grant *g =
         leat_session_grant_new(t->lua, t->session, leat_task_name(t), share, expires_at);
     t->work.subscribe.grant = g;
-    g->row = ref_value(L, ROW);
-    g->refresh = ref_value(L, REFRESH);
-    g->base.has_refresh = g->refresh != LUA_NOREF;
-    g->snapshot = ref_value(L, SNAPSHOT); /* last: a grant with a snapshot function is complete */
+    g->row = keep_value(L, t->lua, ROW);
+    g->refresh = keep_value(L, t->lua, REFRESH);
+    g->base.has_refresh = g->refresh != LEAT_KEEP_NOTHING;
+    /* Last: a grant with a snapshot function is complete. */
+    g->snapshot = keep_value(L, t->lua, SNAPSHOT);
     lua_pushboolean(L, 1);
     return 1;
 }

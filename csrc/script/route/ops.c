@@ -232,7 +232,7 @@ static void finish_subscribe(lua_State *L, leat_task *t)
     leat_session_grant *grant = t->work.subscribe.grant;
     if (leat_result_take_refusal(L, t, -1))
         return;
-    if (grant == NULL || grant->snapshot == LUA_NOREF)
+    if (grant == NULL || grant->snapshot == LEAT_KEEP_NOTHING)
         luaL_error(L, "the subscribe handler did not authorise: it must return "
                       "leat.subscribe_authorized(...) or leat.deny(...)");
     if (!lua_isnil(L, -1) && !(lua_isboolean(L, -1) && lua_toboolean(L, -1)))
@@ -287,9 +287,9 @@ static void start_subscribe(leat_script *s, leat_call *call, leat_session *sessi
 
 static int push_read(lua_State *L, leat_task *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->work.read.fn);
+    leat_keep_push(&t->lua->keep, L, t->work.read.fn);
     leat_api_db_push(L, t, t->deadline_ms);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->work.read.grant->row);
+    leat_keep_push(&t->lua->keep, L, t->work.read.grant->row);
     return 2;
 }
 
@@ -302,8 +302,8 @@ static void finish_refresh(lua_State *L, leat_task *t)
         return;
     }
     lua_pushvalue(L, -1);
-    int row = luaL_ref(L, LUA_REGISTRYINDEX);
-    leat_vm_unref(t->lua, &t->work.read.grant->row);
+    int row = leat_keep_put(&t->lua->keep, L);
+    leat_keep_drop(&t->lua->keep, L, t->work.read.grant->row);
     t->work.read.grant->row = row;
 }
 
@@ -356,7 +356,7 @@ static void start_snapshot(leat_script *s, leat_call *call, leat_grant *grant, l
     (void)s;
     leat_session_grant *g = LEAT_CONTAINER_OF(grant, leat_session_grant, base);
     leat_task *t = new_read(SNAPSHOT, call, g, conn, deadline_ms);
-    if (g->snapshot != LUA_NOREF) {
+    if (g->snapshot != LEAT_KEEP_NOTHING) {
         leat_task_start(t);
         return;
     }

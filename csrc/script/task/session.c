@@ -12,11 +12,10 @@
 struct session {
     leat_session base;
     leat_pool *pool; /* NULL: malloc's */
-    uint32_t size;
     uint32_t refs;
     uint32_t user_len; /* UINT32_MAX: no user */
     uint32_t head_len;
-    char bytes[]; /* user, head, user id */
+    char bytes[]; /* user, head, user id, a zero byte */
 };
 
 /* Takes a block from the pool, unless it is too large for one. */
@@ -41,26 +40,30 @@ static char *append(char *at, leat_slice s)
     return at + s.len;
 }
 
+static size_t session_size(size_t user_len, size_t head_len, size_t user_id_len)
+{
+    return offsetof(struct session, bytes) + user_len + head_len + user_id_len + 1;
+}
+
 leat_session *leat_session_new(leat_loop *loop, uint64_t client, leat_slice user_id,
                                leat_slice user_json, leat_slice head, int64_t expires_at)
 {
     leat_pool *pool = loop == NULL ? NULL : leat_loop_pool(loop);
-    size_t size = sizeof(struct session) + user_json.len + head.len + user_id.len + 1;
-    struct session *s = take(pool, size);
+    struct session *s = take(pool, session_size(user_json.len, head.len, user_id.len));
     s->pool = pool;
-    s->size = (uint32_t)size;
     s->refs = 1;
     s->user_len = user_json.at == NULL ? UINT32_MAX : (uint32_t)user_json.len;
     s->head_len = (uint32_t)head.len;
     char *id = append(append(s->bytes, user_json), head);
     append(id, user_id);
     if (user_id.at != NULL)
-        s->base.user_id_ = id;
+        s->base.user_id_at_ = (uint32_t)(id - (char *)s);
     s->base.user_id_len_ = (uint32_t)user_id.len;
     s->base.client = client;
     leat_head opened = leat_head_read(leat_session_head(&s->base));
     leat_slice request_id = leat_request_id_of_head(&opened);
-    s->base.request_id_ = request_id.at;
+    if (request_id.at != NULL)
+        s->base.request_id_at_ = (uint32_t)(request_id.at - (char *)s);
     s->base.request_id_len_ = (uint8_t)request_id.len;
     s->base.expires_at = expires_at;
     return &s->base;
@@ -120,7 +123,8 @@ void leat_session_unref(leat_session *session)
         return;
     free((void *)s->base.terms);
     leat_session_plan_free((leat_planned *)s->base.plan);
-    give(s->pool, s, s->size);
+    give(s->pool, s,
+         session_size(leat_session_user(session).len, s->head_len, s->base.user_id_len_));
 }
 
 leat_slice leat_session_user(const leat_session *session)
@@ -137,10 +141,10 @@ leat_slice leat_session_head(const leat_session *session)
     return (leat_slice){s->bytes + leat_session_user(session).len, s->head_len};
 }
 
-/* Returns the bytes of a grant. Each of its two texts ends with a zero byte. */
+/* Returns the bytes of a grant. Its topic ends with a zero byte. */
 static size_t grant_size(size_t topic_len, size_t share_len)
 {
-    return offsetof(leat_session_grant, text) + topic_len + share_len + 2;
+    return offsetof(leat_session_grant, text) + topic_len + 1 + share_len;
 }
 
 leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session, leat_slice topic,
@@ -151,13 +155,13 @@ leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session,
     g->lua = lua;
     if (session != NULL)
         g->base.session = leat_session_ref(session);
-    g->row = g->refresh = g->snapshot = LUA_NOREF;
-    g->topic_len = (uint32_t)topic.len;
+    g->row = g->refresh = g->snapshot = LEAT_KEEP_NOTHING;
+    g->topic_len = (uint8_t)topic.len;
     g->pattern = -1;
     char *at = append(g->text, topic) + 1;
     append(at, share);
     if (share.at != NULL)
-        g->base.share_ = at;
+        g->base.share_at_ = (uint16_t)(at - (char *)g);
     g->base.share_len_ = (uint32_t)share.len;
     g->base.expires_at = expires_at;
     leat_vm_hold(lua);
@@ -171,9 +175,9 @@ void leat_session_grant_free(leat_grant *grant)
         return;
     leat_lua *lua = g->lua;
     leat_session_unref(g->base.session);
-    leat_vm_unref(lua, &g->row);
-    leat_vm_unref(lua, &g->refresh);
-    leat_vm_unref(lua, &g->snapshot);
+    leat_keep_drop(&lua->keep, lua->L, g->row);
+    leat_keep_drop(&lua->keep, lua->L, g->refresh);
+    leat_keep_drop(&lua->keep, lua->L, g->snapshot);
     give(leat_loop_pool(lua->core->loop), g, grant_size(g->topic_len, g->base.share_len_));
     leat_vm_drop(lua);
 }

@@ -41,15 +41,15 @@ leat_slice leat_session_head(const leat_session *session); /* packed */
 typedef struct leat_session_grant {
     leat_grant base; /* first: the core sees only this */
     leat_lua *lua;
-    int row; /* registry references */
+    int row; /* kept values of lua (keep.h) */
     int refresh;
     int snapshot;
-    uint32_t topic_len;
-    int32_t pattern; /* the number of the topic's entry in the catalog; -1: there is none */
-    char text[];     /* the topic, for log lines; the share */
+    int32_t pattern;   /* the number of the topic's entry in the catalog; -1: there is none */
+    uint8_t topic_len; /* LEAT_TOPIC_MAX at most */
+    char text[];       /* the topic, for log lines; the share */
 } leat_session_grant;
 
-/* Returns owned: a grant whose references are all LUA_NOREF. It holds the session, which may be
+/* Returns owned: a grant whose values are all LEAT_KEEP_NOTHING. It holds the session, which may be
  * NULL. share.at == NULL: the snapshot is not shared. */
 leat_session_grant *leat_session_grant_new(leat_lua *lua, leat_session *session, leat_slice topic,
                                            leat_slice share, int64_t expires_at);

@@ -245,6 +245,7 @@ static void on_last_drop(leat_sweep *s)
 
 void leat_vm_init(leat_lua *lua)
 {
+    leat_keep_init(&lua->keep);
     leat_sweep_init(&lua->last_drop, on_last_drop);
 }
 

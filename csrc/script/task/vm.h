@@ -29,6 +29,7 @@
 #include "core/script.h"
 #include "script/sandbox/sandbox.h"
 #include "script/task/catalog.h"
+#include "script/task/keep.h"
 
 typedef struct leat_lua leat_lua;
 struct leat_task;
@@ -41,6 +42,7 @@ struct leat_lua {
     const char *app_path; /* borrowed; valid until the app is loaded */
 
     leat_catalog catalog; /* what the app registered */
+    leat_keep keep;       /* the rows and functions of its grants */
 
     /* Tasks (task.c). */
     struct leat_task *running; /* its coroutine runs now; NULL: none does */

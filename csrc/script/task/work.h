@@ -34,7 +34,7 @@ typedef struct leat_work_subscribe {
 /* refresh, snapshot */
 typedef struct leat_work_read {
     leat_session_grant *grant; /* borrowed */
-    int fn;                    /* the grant's function, a reference in the registry */
+    int fn;                    /* the grant's function, a kept value (keep.h) */
 } leat_work_read;
 
 /* publish, event */

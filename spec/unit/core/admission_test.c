@@ -66,8 +66,7 @@ static void spreads_those_who_come_back(void **state)
 static void counts_what_a_user_has(void **state)
 {
     core_fixture *f = *state;
-    f->session.user_id_ = "7";
-    f->session.user_id_len_ = 1;
+    core_fixture_name_user(f, '7');
     f->limits.allowance.max_subscriptions_per_user = 1;
     core_fixture_reach(f, SUB_LIVE);
     const leat_account *user = f->client->base.user;
@@ -122,8 +121,7 @@ static void charges_nobody_for_a_publish_that_is_refused(void **state)
         .tenant_publishes = {.per_s = 10, .burst = 1},
     };
     core_fixture *f = *state;
-    f->session.user_id_ = "7";
-    f->session.user_id_len_ = 1;
+    core_fixture_name_user(f, '7');
     f->session.terms = &terms;
     core_fixture_connect(f, LEAT_TRANSPORT_WS);
     leat_client *c = f->client;

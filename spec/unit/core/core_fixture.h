@@ -75,6 +75,7 @@ typedef struct core_fixture {
     leat_core core;
     leat_script script;
     leat_session session; /* everybody's; counted references */
+    char user_id;         /* the session's, once it has one (core_fixture_name_user) */
     int n_sessions;
     int n_grants;        /* in the core's hands */
     leat_call *call;     /* the handler that runs, or the last of them */
@@ -118,6 +119,9 @@ void core_fixture_expect_silence(core_fixture *f);
 leat_sub *core_fixture_sub(core_fixture *f);
 void core_fixture_expect_state(core_fixture *f, sub_state state);
 int64_t core_fixture_metric(core_fixture *f, leat_metric id);
+
+/* The session has that user from now on. */
+void core_fixture_name_user(core_fixture *f, char id);
 
 /* The scripts. */
 void core_fixture_allow(core_fixture *f);

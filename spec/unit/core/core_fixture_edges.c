@@ -442,11 +442,21 @@ static void answer_call(core_fixture *f, const leat_verdict *v)
     call->cb(call, v);
 }
 
+void core_fixture_name_user(core_fixture *f, char id)
+{
+    f->user_id = id;
+    f->session.user_id_at_ = offsetof(core_fixture, user_id) - offsetof(core_fixture, session);
+    f->session.user_id_len_ = 1;
+}
+
 void core_fixture_allow(core_fixture *f)
 {
-    leat_grant *grant = leat_calloc(1, sizeof(*grant));
-    grant->share_ = f->share;
-    grant->share_len_ = (uint32_t)leat_slice_of(f->share).len;
+    size_t share_len = leat_slice_of(f->share).len;
+    leat_grant *grant = leat_calloc(1, sizeof(*grant) + share_len);
+    if (f->share != NULL)
+        memcpy(grant + 1, f->share, share_len);
+    grant->share_at_ = f->share == NULL ? 0 : sizeof(*grant);
+    grant->share_len_ = (uint32_t)share_len;
     f->n_grants++;
     answer_call(f, &(leat_verdict){.grant = grant});
 }

@@ -84,6 +84,7 @@ static const leat_read_outcome bad = {.failure.code = LEAT_CODE_NOT_FOUND};
 typedef struct waiter {
     leat_share_wait wait;
     leat_grant grant;
+    char share[8]; /* the grant's key */
     struct world *world;
     size_t n_served;
     leat_read_outcome last;
@@ -128,10 +129,13 @@ static void on_shared(leat_share_wait *w, const leat_read_outcome *o)
     join_for(me, 0);
 }
 
-static void set_share(leat_grant *g, const char *key)
+static void set_share(waiter *me, const char *key)
 {
-    g->share_ = key;
-    g->share_len_ = (uint32_t)leat_slice_of(key).len;
+    leat_slice text = leat_slice_of(key);
+    memcpy(me->share, text.len > 0 ? text.at : "", text.len);
+    me->grant.share_at_ =
+        key == NULL ? 0 : (uint16_t)(offsetof(waiter, share) - offsetof(waiter, grant));
+    me->grant.share_len_ = (uint32_t)text.len;
 }
 
 static int set_up(void **state)
@@ -153,7 +157,7 @@ static int set_up(void **state)
         leat_share_wait_init(&w->waiters[i].wait);
         w->waiters[i].world = w;
         w->waiters[i].wait.data = &w->waiters[i];
-        set_share(&w->waiters[i].grant, "key");
+        set_share(&w->waiters[i], "key");
     }
     *state = w;
     return 0;
@@ -436,7 +440,7 @@ static void snapshots_at_hand_are_bounded(void **state)
     memset(json, '1', sizeof(json));
     leat_read_outcome large = good;
     large.snapshot.json = (leat_slice){json, sizeof(json)};
-    set_share(&w->waiters[1].grant, "another");
+    set_share(&w->waiters[1], "another");
     join(w, 0);
     answer(large);
     join(w, 1);
@@ -450,7 +454,7 @@ static void snapshots_at_hand_are_bounded(void **state)
 static void a_read_without_a_key_is_its_waiters_own(void **state)
 {
     world *w = *state;
-    set_share(&w->waiters[0].grant, NULL);
+    set_share(&w->waiters[0], NULL);
     join(w, 0);
     answer(good);
     assert_int_equal(1, w->waiters[0].n_served);
