@@ -180,12 +180,12 @@ void leat_http_file_validators(const struct stat *st, bool gzip, leat_buf *etag,
     leat_buf_char(modified, '\0');
 }
 
-/* If-None-Match compares weakly: W/ does not count. */
-static bool lists_tag(leat_slice list, const char *etag)
+/* Whether the list has the tag. If-None-Match compares weakly: W/ does not count. */
+static bool lists_tag(leat_slice list, const char *etag, bool weakly)
 {
     leat_slice item;
     while (leat_http_list_next(&list, &item)) {
-        if (item.len > 2 && memcmp(item.at, "W/", 2) == 0) {
+        if (weakly && item.len > 2 && memcmp(item.at, "W/", 2) == 0) {
             item.at += 2;
             item.len -= 2;
         }
@@ -195,23 +195,44 @@ static bool lists_tag(leat_slice list, const char *etag)
     return false;
 }
 
-static bool since_covers(leat_slice date, int64_t modified_s)
+/* The three forms of a date (RFC 9110 §5.6.7). False for anything else. */
+static bool read_date(leat_slice date, int64_t *unix_s)
 {
+    static const char *const forms[] = {
+        "%a, %d %b %Y %H:%M:%S GMT",
+        "%A, %d-%b-%y %H:%M:%S GMT",
+        "%a %b %e %H:%M:%S %Y",
+    };
     char text[64];
-    struct tm tm = {0};
-    if (date.len >= sizeof(text))
+    if (date.len == 0 || date.len >= sizeof(text))
         return false;
     memcpy(text, date.at, date.len);
     text[date.len] = '\0';
-    const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    return end != NULL && *end == '\0' && modified_s <= (int64_t)timegm(&tm);
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        struct tm tm = {0};
+        const char *end = strptime(text, forms[i], &tm);
+        if (end == NULL || *end != '\0')
+            continue;
+        *unix_s = (int64_t)timegm(&tm);
+        return true;
+    }
+    return false;
 }
 
-bool leat_http_file_fresh(const leat_http_request *r, const char *etag, int64_t modified_s)
+/* In the order of RFC 9110 §13.2.2. A header that is no date counts as absent. */
+int leat_http_file_condition(const leat_http_request *r, const char *etag, int64_t modified_s)
 {
-    leat_slice tags = leat_http_find(r, "if-none-match");
-    if (tags.at != NULL)
-        return lists_tag(tags, etag);
-    leat_slice date = leat_http_find(r, "if-modified-since");
-    return date.at != NULL && since_covers(date, modified_s);
+    int64_t date = 0;
+    leat_slice match = leat_http_find(r, "if-match");
+    leat_slice none = leat_http_find(r, "if-none-match");
+    if (match.at != NULL) {
+        if (!lists_tag(match, etag, false))
+            return 412;
+    } else if (read_date(leat_http_find(r, "if-unmodified-since"), &date) && modified_s > date) {
+        return 412;
+    }
+    if (none.at != NULL)
+        return lists_tag(none, etag, true) ? 304 : 0;
+    bool fresh = read_date(leat_http_find(r, "if-modified-since"), &date) && modified_s <= date;
+    return fresh ? 304 : 0;
 }

@@ -37,7 +37,8 @@ bool leat_http_file_is_folder(const char *relative);
 void leat_http_file_validators(const struct stat *st, bool gzip, leat_buf *etag,
                                leat_buf *modified);
 
-/* True if the request says that it has just that version (RFC 9110 §13.1): then 304. */
-bool leat_http_file_fresh(const leat_http_request *r, const char *etag, int64_t modified_s);
+/* The status that the conditions of the request lead to (RFC 9110 §13): 304 if it has just that
+ * version, 412 if it wants another one only; else 0. */
+int leat_http_file_condition(const leat_http_request *r, const char *etag, int64_t modified_s);
 
 #endif

@@ -306,12 +306,14 @@ static void answer_version(struct file *f, const char *etag, const char *modifie
                     modified);
     if (may_compress(c, f->type))
         leat_buf_text(&headers, "Vary: Accept-Encoding\r\n");
-    bool fresh = leat_http_file_fresh(leat_http_conn_request(c), etag, f->st.st_mtim.tv_sec);
-    if (!fresh && f->source != SOURCE_FILE)
+    int status = leat_http_file_condition(leat_http_conn_request(c), etag, f->st.st_mtim.tv_sec);
+    bool sent = status == 0;
+    if (sent && f->source != SOURCE_FILE)
         leat_buf_text(&headers, "Content-Encoding: gzip\r\n");
-    int status = fresh ? 304 : take_range(f, etag, modified, &headers);
+    if (sent)
+        status = take_range(f, etag, modified, &headers);
     leat_buf_char(&headers, '\0');
-    if (status == 304 || status == 416) {
+    if (!sent || status == 416) {
         free_file(f);
         leat_http_answer(c, status, NULL, headers.at, leat_slice_of(""));
     } else {

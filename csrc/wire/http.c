@@ -2,8 +2,8 @@
  * soon as it is whole, so that what is malformed is refused at once and not after a timeout. At the
  * empty line llhttp reads the whole head in one go (read_head): its spans point into our copy.
  * There leat_http_feed stops, if a body follows. The body goes through llhttp as it comes
- * (feed_body), up to the last chunk, if there are chunks; trailers are checked and dropped
- * (feed_trailer). */
+ * (feed_body), up to the last chunk, if there are chunks; llhttp gets the size of a chunk without
+ * the extensions (feed_chunk_line), and trailers are checked and dropped (feed_trailer). */
 #include "wire/http.h"
 
 #include <stdint.h>
@@ -40,13 +40,14 @@ struct leat_http_parser {
     size_t n_values; /* of headers: how many have their value */
     leat_buf head;
     leat_buf body;
-    leat_buf trailer;  /* its unfinished line */
+    leat_buf trailer;  /* the unfinished line of a chunk's size, or of the trailer */
     leat_slice target; /* as llhttp found it in head */
     size_t line_at;    /* where in head the unfinished line begins */
     size_t trailer_len;
     uint64_t body_fed; /* bytes, with the framing of chunks */
     unsigned empty_lines;
-    int status; /* what a callback of llhttp found wrong */
+    bool at_chunk; /* the line with a chunk's size comes next */
+    int status;    /* what a callback of llhttp found wrong */
     enum phase phase;
 };
 
@@ -99,6 +100,13 @@ static int on_chunk_header(llhttp_t *l)
     return 0;
 }
 
+static int on_chunk_complete(llhttp_t *l)
+{
+    leat_http_parser *p = l->data;
+    p->at_chunk = true;
+    return HPE_PAUSED;
+}
+
 static int on_message_complete(llhttp_t *l)
 {
     leat_http_parser *p = l->data;
@@ -112,6 +120,7 @@ static const llhttp_settings_t settings = {
     .on_header_value = on_header_value,
     .on_body = on_body,
     .on_chunk_header = on_chunk_header,
+    .on_chunk_complete = on_chunk_complete,
     .on_message_complete = on_message_complete,
 };
 
@@ -222,6 +231,7 @@ static int read_head(leat_http_parser *p)
     llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
     p->llhttp.data = p;
     p->phase = PHASE_BODY;
+    p->at_chunk = p->checks.n_encodings > 0;
     size_t used = 0;
     status = execute(p, p->head.at, p->head.len, &used);
     if (status != 0)
@@ -281,6 +291,14 @@ static int take_request_line(leat_http_parser *p, leat_slice line)
     return status == 0 ? check_url(p, line) : status;
 }
 
+/* llhttp takes no tab behind the value of a framing header. */
+static void blank_end(leat_http_parser *p, leat_slice line)
+{
+    char *end = own_bytes(p, line.at) + line.len;
+    while (end > line.at && (end[-1] == '\t' || end[-1] == ' '))
+        *--end = ' ';
+}
+
 static int take_head_line(leat_http_parser *p, leat_slice line)
 {
     bool first = p->line_at == 0;
@@ -289,6 +307,7 @@ static int take_head_line(leat_http_parser *p, leat_slice line)
     p->line_at = p->head.len;
     if (first)
         return take_request_line(p, line);
+    blank_end(p, line);
     int status = leat_http_head_field(&p->checks, line);
     return status == 0 && p->checks.n_fields > p->limits.max_headers ? 431 : status;
 }
@@ -313,11 +332,32 @@ static int feed_head(leat_http_parser *p, const char *bytes, size_t len, size_t 
     return status == 0 && line.at != NULL ? take_head_line(p, line) : status;
 }
 
+/* Extensions are checked, and ignored (RFC 9112 §7.1.1). */
+static int feed_chunk_line(leat_http_parser *p, const char *bytes, size_t len, size_t *used)
+{
+    size_t n = to_line_end(bytes, len);
+    *used = n;
+    if (n > p->limits.max_head - p->trailer.len)
+        return 400;
+    leat_slice line;
+    int status = take_line(&p->trailer, 0, bytes, n, &line);
+    if (status != 0 || line.at == NULL)
+        return status;
+    size_t digits = leat_http_head_chunk_digits(line);
+    if (digits == 0)
+        return 400;
+    memcpy(p->trailer.at + digits, "\r\n", 2);
+    p->trailer.len = 0;
+    p->at_chunk = false;
+    llhttp_resume(&p->llhttp);
+    return execute(p, p->trailer.at, digits + 2, &n);
+}
+
 /* Framing (extensions, leading zeros, chunks of a byte) may not cost endlessly more than the body.
  */
 static int feed_body(leat_http_parser *p, const char *bytes, size_t len, size_t *used)
 {
-    int status = execute(p, bytes, len, used);
+    int status = p->at_chunk ? feed_chunk_line(p, bytes, len, used) : execute(p, bytes, len, used);
     p->body_fed += *used;
     if (status == 0 && p->phase == PHASE_BODY &&
         p->body_fed / CHUNK_OVERHEAD > p->body.len + p->limits.max_head)

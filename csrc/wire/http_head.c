@@ -2,6 +2,8 @@
  * leat_http_head_end, as http.c meets them. */
 #include "wire/http_head.h"
 
+#include <ctype.h>
+
 /* RFC 9110 §5.6.2. One bit for each character. */
 static const uint64_t token_chars[2] = {
     0x03ff6cfa00000000, /* digits, and !#$%&'*+-. */
@@ -174,6 +176,76 @@ int leat_http_head_field_form(leat_slice line)
     leat_slice name;
     leat_slice value;
     return split_field(line, &name, &value) ? 0 : 400;
+}
+
+/* --- chunks --- */
+
+static void take_space(leat_slice *rest)
+{
+    while (rest->len > 0 && (rest->at[0] == ' ' || rest->at[0] == '\t'))
+        *rest = (leat_slice){rest->at + 1, rest->len - 1};
+}
+
+static bool take_char(leat_slice *rest, char c)
+{
+    if (rest->len == 0 || rest->at[0] != c)
+        return false;
+    *rest = (leat_slice){rest->at + 1, rest->len - 1};
+    return true;
+}
+
+static bool take_token(leat_slice *rest)
+{
+    size_t len = 0;
+    while (len < rest->len && is_token_char(rest->at[len]))
+        len++;
+    *rest = (leat_slice){rest->at + len, rest->len - len};
+    return len > 0;
+}
+
+/* What stands behind the first quote, up to the last one. Control characters were refused before.
+ */
+static bool take_quoted(leat_slice *rest)
+{
+    size_t i = 0;
+    for (; i < rest->len && rest->at[i] != '"'; i++)
+        if (rest->at[i] == '\\')
+            i++;
+    if (i >= rest->len)
+        return false;
+    *rest = (leat_slice){rest->at + i + 1, rest->len - i - 1};
+    return true;
+}
+
+/* *( BWS ";" BWS name [ BWS "=" BWS value ] ) */
+static bool extensions_ok(leat_slice rest)
+{
+    while (rest.len > 0) {
+        take_space(&rest);
+        if (!take_char(&rest, ';'))
+            return false;
+        take_space(&rest);
+        if (!take_token(&rest))
+            return false;
+        leat_slice behind = rest;
+        take_space(&behind);
+        if (!take_char(&behind, '='))
+            continue;
+        take_space(&behind);
+        if (!(take_char(&behind, '"') ? take_quoted(&behind) : take_token(&behind)))
+            return false;
+        rest = behind;
+    }
+    return true;
+}
+
+size_t leat_http_head_chunk_digits(leat_slice line)
+{
+    size_t digits = 0;
+    while (digits < line.len && isxdigit((unsigned char)line.at[digits]))
+        digits++;
+    leat_slice rest = {line.at + digits, line.len - digits};
+    return leat_http_head_value_ok(rest) && extensions_ok(rest) ? digits : 0;
 }
 
 bool leat_http_head_number(leat_slice text, uint64_t *out)

@@ -40,6 +40,10 @@ int leat_http_head_end(const leat_http_head *h, size_t max_body);
 /* A field line's form alone: what a trailer is held to. */
 int leat_http_head_field_form(leat_slice line);
 
+/* How many digits the size of a chunk has, in the line that begins it: 0 if the line is malformed.
+ * Extensions may follow (RFC 9112 §7.1.1). */
+size_t leat_http_head_chunk_digits(leat_slice line);
+
 /* A character that may begin a method. */
 bool leat_http_head_is_token_char(char c);
 

@@ -130,6 +130,14 @@ describe("the HTTP side", function()
       assert.is_not_nil(first.headers["cache-control"])
     end)
 
+    it("are not sent to who wants another version only", function()
+      local tag = get("/style.css").headers.etag
+
+      assert.equal(200, get("/style.css", { ["If-Match"] = tag }).status)
+      assert.equal(412, get("/style.css", { ["If-Match"] = '"another"' }).status)
+      assert.equal(412, get("/style.css", { ["If-Unmodified-Since"] = "Sun, 06 Nov 1994 08:49:37 GMT" }).status)
+    end)
+
     it("answer HEAD without a body", function()
       local answer = http.request(s.server, { method = "HEAD", path = "/style.css" })
 

@@ -216,7 +216,7 @@ static leat_http_request request_with(leat_http_header *header, const char *name
     return (leat_http_request){.headers = header, .n_headers = 1};
 }
 
-static void test_fresh(void **state)
+static void test_condition(void **state)
 {
     (void)state;
     struct stat st = {.st_size = 5, .st_mtim = {784111777, 0}};
@@ -228,24 +228,38 @@ static void test_fresh(void **state)
     static const struct {
         const char *name;
         const char *value;
-        bool fresh;
+        int status;
     } cases[] = {
-        {"if-none-match", "\"2ebc98a1-0-5\"", true},
-        {"if-none-match", "W/\"2ebc98a1-0-5\"", true},
-        {"if-none-match", "\"x\", \"2ebc98a1-0-5\" ", true},
-        {"if-none-match", "*", true},
-        {"if-none-match", "\"x\"", false},
-        {"if-none-match", "", false},
-        {"if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT", true},
-        {"if-modified-since", "Sun, 06 Nov 1994 08:49:38 GMT", true},
-        {"if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT", false},
-        {"if-modified-since", "yesterday", false},
-        {"accept", "*/*", false},
+        {"if-none-match", "\"2ebc98a1-0-5\"", 304},
+        {"if-none-match", "W/\"2ebc98a1-0-5\"", 304},
+        {"if-none-match", "\"x\", \"2ebc98a1-0-5\" ", 304},
+        {"if-none-match", "*", 304},
+        {"if-none-match", "\"x\"", 0},
+        {"if-none-match", "", 0},
+        {"if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT", 304},
+        {"if-modified-since", "Sunday, 06-Nov-94 08:49:37 GMT", 304},
+        {"if-modified-since", "Sun Nov  6 08:49:37 1994", 304},
+        {"if-modified-since", "Sun, 06 Nov 1994 08:49:38 GMT", 304},
+        {"if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT", 0},
+        {"if-modified-since", "Sunday, 06-Nov-94 08:49:36 GMT", 0},
+        {"if-modified-since", "Sun Nov  6 08:49:36 1994", 0},
+        {"if-modified-since", "Sun, 06 Nov 1994 08:49:37 CET", 0},
+        {"if-modified-since", "yesterday", 0},
+        {"if-match", "\"2ebc98a1-0-5\"", 0},
+        {"if-match", "\"x\", \"2ebc98a1-0-5\"", 0},
+        {"if-match", "*", 0},
+        {"if-match", "W/\"2ebc98a1-0-5\"", 412},
+        {"if-match", "\"x\"", 412},
+        {"if-match", "", 412},
+        {"if-unmodified-since", "Sun, 06 Nov 1994 08:49:37 GMT", 0},
+        {"if-unmodified-since", "Sun, 06 Nov 1994 08:49:36 GMT", 412},
+        {"if-unmodified-since", "yesterday", 0},
+        {"accept", "*/*", 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         leat_http_header header;
         leat_http_request r = request_with(&header, cases[i].name, cases[i].value);
-        if (leat_http_file_fresh(&r, etag.at, st.st_mtim.tv_sec) != cases[i].fresh)
+        if (leat_http_file_condition(&r, etag.at, st.st_mtim.tv_sec) != cases[i].status)
             fail_msg("%s: %s", cases[i].name, cases[i].value);
     }
     leat_buf_close(&etag);
@@ -263,7 +277,7 @@ int main(void)
         TREE_TEST(test_open_refuses_what_is_not_a_file),
         TREE_TEST(test_open_never_leaves_the_folder),
         cmocka_unit_test(test_open_without_folder),
-        cmocka_unit_test(test_fresh),
+        cmocka_unit_test(test_condition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
