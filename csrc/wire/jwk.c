@@ -43,50 +43,58 @@ static bool is_group(EVP_PKEY *pkey, const char *group)
     return EVP_PKEY_get_group_name(pkey, name, sizeof(name), &len) == 1 && strcmp(name, group) == 0;
 }
 
+static bool is_odd(EVP_PKEY *pkey, const char *number)
+{
+    BIGNUM *n = NULL;
+    bool odd = EVP_PKEY_get_bn_param(pkey, number, &n) == 1 && BN_is_odd(n) && !BN_is_one(n);
+    BN_free(n);
+    return odd;
+}
+
+/* OpenSSL's own check looks for a modulus that is a prime or has small factors, which takes 4 ms
+ * for 2,048 bits, and 160 ms for 8,192. The keys of a URL are read on the loop; and whoever makes a
+ * bad key could as well give the good one away. */
 static int check_rsa(EVP_PKEY *pkey, const char **reason)
 {
     int bits = EVP_PKEY_get_bits(pkey);
-    BIGNUM *e = NULL;
-    bool odd = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) == 1 && BN_is_odd(e) &&
-               !BN_is_one(e);
-    BN_free(e);
     if (bits < MIN_RSA_BITS)
         return refuse(reason, "an RSA key needs 2048 bits at least");
     if (bits > MAX_RSA_BITS)
         return refuse(reason, "an RSA key may have 8192 bits at most");
-    return odd ? 0 : refuse(reason, "the exponent of the RSA key is wrong");
+    if (!is_odd(pkey, OSSL_PKEY_PARAM_RSA_N))
+        return refuse(reason, "the numbers of the key are wrong");
+    return is_odd(pkey, OSSL_PKEY_PARAM_RSA_E)
+               ? 0
+               : refuse(reason, "the exponent of the RSA key is wrong");
 }
 
+/* The quick check is whether the point is on the curve. On these curves that is all. */
 static int check_ec(EVP_PKEY *pkey, const char **reason)
 {
     bool known = false;
     for (leat_jwt_alg alg = LEAT_JWT_ES256; alg <= LEAT_JWT_ES512; alg++)
         known = known || is_group(pkey, leat_jwt_alg_traits_of(alg)->group);
-    return known ? 0 : refuse(reason, "the curve must be P-256, P-384 or P-521");
+    if (!known)
+        return refuse(reason, "the curve must be P-256, P-384 or P-521");
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
+    bool valid = ctx != NULL && EVP_PKEY_public_check_quick(ctx) == 1;
+    EVP_PKEY_CTX_free(ctx);
+    return valid ? 0 : refuse(reason, "the numbers of the key are wrong");
 }
 
 static int check_public(EVP_PKEY *pkey, const char **reason)
 {
-    int err = 0;
     switch (EVP_PKEY_get_base_id(pkey)) {
     case EVP_PKEY_RSA:
-        err = check_rsa(pkey, reason);
-        break;
+        return check_rsa(pkey, reason);
     case EVP_PKEY_EC:
-        err = check_ec(pkey, reason);
-        break;
+        return check_ec(pkey, reason);
     case EVP_PKEY_ED25519:
     case EVP_PKEY_ED448:
-        break;
+        return 0;
     default:
         return refuse(reason, "the key must be RSA, EC, Ed25519 or Ed448");
     }
-    if (err < 0)
-        return err;
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
-    bool valid = ctx != NULL && EVP_PKEY_public_check(ctx) == 1;
-    EVP_PKEY_CTX_free(ctx);
-    return valid ? 0 : refuse(reason, "the numbers of the key are wrong");
 }
 
 /* --- making --- */

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
+#include <openssl/bn.h>
 
 #include "wire/crypto.h"
 #include "wire/jwk_set.h"
@@ -262,6 +264,77 @@ static void judges_claims(void **state)
             fail_msg("%s", cases[i].json);
 }
 
+/* A number of 8,192 bits without small factors, as base64url: a multiple of all small primes, and
+ * one more. */
+static void write_modulus(leat_buf *out)
+{
+    char bytes[1024];
+    BIGNUM *n = BN_new();
+    BIGNUM *high = BN_new();
+    BN_one(n);
+    for (BN_ULONG prime = 2; prime < 1000; prime++)
+        if (prime == 2 || BN_mod_word(n, prime) != 0)
+            BN_mul_word(n, prime);
+    BN_set_bit(high, (int)(8 * sizeof(bytes)) - BN_num_bits(n));
+    BN_sub_word(high, 1);
+    BN_CTX *ctx = BN_CTX_new();
+    BN_mul(n, n, high, ctx);
+    BN_add_word(n, 1);
+    assert_int_equal(BN_bn2binpad(n, (unsigned char *)bytes, sizeof(bytes)), sizeof(bytes));
+    leat_base64_write(out, LEAT_BASE64_URL, (leat_slice){bytes, sizeof(bytes)});
+    BN_CTX_free(ctx);
+    BN_free(high);
+    BN_free(n);
+}
+
+/* The loop reads the keys of a URL, and everybody waits meanwhile. The bound is one of processor
+ * time; a search for factors would take ten times as much. */
+static void reads_many_large_keys_at_once(void **state)
+{
+    (void)state;
+    leat_buf modulus = LEAT_BUF_INIT;
+    leat_buf json = LEAT_BUF_INIT;
+    const char *reason = NULL;
+    write_modulus(&modulus);
+    leat_buf_text(&json, "{\"keys\":[");
+    for (int i = 0; i < LEAT_JWK_SET_MAX; i++)
+        leat_buf_printf(&json, "%s{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"%.*s\"}",
+                        i == 0 ? "" : ",", (int)modulus.len, modulus.at);
+    leat_buf_text(&json, "]}");
+    leat_jwk_set *set = leat_jwk_set_new();
+
+    clock_t before = clock();
+    assert_int_equal(
+        leat_jwk_set_add_json(set, leat_buf_view(&json), LEAT_JWK_SET_PROVIDER, &reason), 0);
+
+    assert_true(clock() - before < 2 * CLOCKS_PER_SEC);
+    assert_true(leat_jwk_set_fits(set, LEAT_JWT_RS256));
+    leat_jwk_set_unref(set);
+    leat_buf_close(&json);
+    leat_buf_close(&modulus);
+}
+
+/* What no key can be is refused; what a maker of keys did wrong is not looked for. */
+static void refuses_keys_that_cannot_be(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
+        "\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+        "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a1\"}",
+        "{\"kty\":\"RSA\",\"e\":\"AQ\",\"n\":\"AQAB\"}",
+    };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *reason = NULL;
+        leat_jwk_set *set = leat_jwk_set_new();
+        assert_true(
+            leat_jwk_set_add_json(set, leat_slice_of(keys[i]), LEAT_JWK_SET_OPERATOR, &reason) < 0);
+        assert_non_null(reason);
+        leat_jwk_set_unref(set);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +342,8 @@ int main(void)
         cmocka_unit_test(takes_no_changed_example),
         cmocka_unit_test(takes_no_example_by_a_key_of_another),
         cmocka_unit_test(takes_no_unsecured_token),
+        cmocka_unit_test(reads_many_large_keys_at_once),
+        cmocka_unit_test(refuses_keys_that_cannot_be),
         cmocka_unit_test(reads_headers),
         cmocka_unit_test(judges_claims),
     };
