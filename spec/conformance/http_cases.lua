@@ -153,7 +153,8 @@ for _, extension in ipairs { ";a", ";a=b", ";a=\"b\"", ";a;b", ";a=b;c=d", ";a=\
   add("9112/7.1.1", "the extension " .. extension .. " is passed over", post "Transfer-Encoding: chunked"
     .. "3" .. extension .. "\r\nabc\r\n0" .. extension .. "\r\n\r\n" .. NEXT, { 200, 200 }, { open = true })
 end
-for _, extension in ipairs { ";", ";;a", ";a=", ";a=\"b", ";a=\"b\\\"", ";a=b c", ";a b", "; ", " ", ";=b", ";a=\"b\"c" } do
+for _, extension in ipairs { ";", ";;a", ";a=", ";a=\"b", ";a=\"b\\\"", ";a=b c", ";a b", "; ", " ",
+  ";=b", ";a=\"b\"c" } do
   chunked("9112/7.1.1", ("the extension %q"):format(extension), "3" .. extension .. "\r\nabc\r\n0\r\n\r\n")
 end
 add("9112/7.1.2", "trailers are passed over", post "Transfer-Encoding: chunked"
