@@ -139,8 +139,8 @@ LEAT_MUST_CHECK leat_pg_session_answer leat_pg_session_take(PGconn *pg, int *bac
 /* To be called once the settings are set for the first time. */
 void leat_pg_session_begin(leat_pg_conn *c);
 /* Looks whether the command with this result may have changed settings, or left something in the
- * session. sql is NULL for a command of our own. */
-void leat_pg_session_note(leat_pg_conn *c, PGresult *res, const char *sql);
+ * session. sql is NULL for a command of our own. names_state: as leat_pg_text_names_state says. */
+void leat_pg_session_note(leat_pg_conn *c, PGresult *res, const char *sql, bool names_state);
 /* To be called before queued queries are sent: queues the settings in front if they may have
  * changed. */
 void leat_pg_session_restore(leat_pg_conn *c);

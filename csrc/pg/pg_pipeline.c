@@ -17,6 +17,7 @@
 #include "pg/pg_conn.h"
 #include "pg/pg_conn_private.h"
 #include "pg/pg_result_private.h"
+#include "pg/pg_text.h"
 
 enum {
     MAX_PARAMS = 65535, /* the protocol's */
@@ -393,6 +394,16 @@ static bool retry(leat_pg_conn *c, entry *e)
     return true;
 }
 
+static void note_session(leat_pg_conn *c, const entry *e)
+{
+    if (e->is_own)
+        leat_pg_session_note(c, e->result, NULL, false);
+    else if (e->statement != NULL)
+        leat_pg_session_note(c, e->result, e->statement->sql, e->statement->names_state);
+    else
+        leat_pg_session_note(c, e->result, e->text, leat_pg_text_names_state(e->text));
+}
+
 static void finish_entry(leat_pg_conn *c, entry *e)
 {
     leat_list_unlink(&e->link);
@@ -413,8 +424,7 @@ static void finish_entry(leat_pg_conn *c, entry *e)
 
     if (failed || strcmp(PQcmdStatus(e->result), "ROLLBACK") == 0)
         leat_pg_conn_drop_report(c);
-    const char *sql = e->statement != NULL ? e->statement->sql : e->text;
-    leat_pg_session_note(c, e->result, e->is_own ? NULL : sql);
+    note_session(c, e);
     leat_pg_result res;
     leat_pg_result_open(&res, e->result);
     res.outdated = outdated;

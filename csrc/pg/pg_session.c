@@ -20,10 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "pg/pg_conn.h"
 #include "pg/pg_conn_private.h"
+#include "pg/pg_text.h"
 
 /* Results are read in text formats that must not depend on the settings of the database or the
  * role. JIT is off: if the planner overestimates a cost, compiling takes seconds, more than our
@@ -122,45 +122,23 @@ static bool is_one_of(const char *tag, const char *const *tags)
     return false;
 }
 
-/* SET LOCAL and its kin end with the transaction. */
-static bool sets_for_transaction(const char *sql)
-{
-    static const char *const words[] = {"local", "transaction", "constraints"};
-    const char *set = strcasestr(sql, "set");
-    if (set == NULL)
-        return false;
-    set += strlen("set");
-    set += strspn(set, " \t\r\n");
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (strncasecmp(set, words[i], strlen(words[i])) == 0)
-            return true;
-    return false;
-}
-
-/* set_config(name, value, true) ends with the transaction, too. */
-static bool names_lasting_state(const char *sql)
-{
-    return (strcasestr(sql, "set_config") != NULL && strcasestr(sql, "true") == NULL) ||
-           strcasestr(sql, "advisory_lock") != NULL || strcasestr(sql, " temp") != NULL;
-}
-
 /* tag is empty if the statement failed: a lock that it took before stays. */
-static bool may_leave_state(const char *tag, const char *sql)
+static bool may_leave_state(const char *tag, const char *sql, bool names_state)
 {
     static const char *const tags[] = {"LISTEN", "PREPARE", "DECLARE CURSOR", "LOAD", "DO",
                                        "CALL",   NULL};
     if (strcmp(tag, "SET") == 0)
-        return !sets_for_transaction(sql);
-    return is_one_of(tag, tags) || names_lasting_state(sql);
+        return !leat_pg_text_sets_for_transaction(sql);
+    return is_one_of(tag, tags) || names_state;
 }
 
-void leat_pg_session_note(leat_pg_conn *c, PGresult *res, const char *sql)
+void leat_pg_session_note(leat_pg_conn *c, PGresult *res, const char *sql, bool names_state)
 {
     static const char *const tags[] = {"SET", "RESET", "DISCARD ALL", "DO", "CALL", NULL};
     const char *tag = PQcmdStatus(res);
     if (is_one_of(tag, tags))
         c->session.undone = true;
-    if (sql != NULL && may_leave_state(tag, sql))
+    if (sql != NULL && may_leave_state(tag, sql, names_state))
         c->session.left = true;
     if (strcmp(tag, "DISCARD ALL") == 0) {
         c->session.left = false;

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "pg/pg_text.h"
 
 #define NAME_FORMAT "leat_%u"
 
@@ -32,6 +33,7 @@ static leat_pg_statement *make(leat_pg_statements *s, const char *sql)
     leat_pg_statement *new = leat_calloc(1, sizeof(*new) + len + 1);
     memcpy(new->sql, sql, len);
     leat_list_init(&new->link_);
+    new->names_state = leat_pg_text_names_state(new->sql);
     new->number_ = s->next_++;
     snprintf(new->name, sizeof(new->name), NAME_FORMAT, new->number_);
     return new;

@@ -24,6 +24,7 @@ typedef struct leat_pg_statement {
     bool kept_;
     bool sent;               /* a Prepare is on its way or done */
     bool at_server;          /* that Prepare has succeeded */
+    bool names_state;        /* as leat_pg_text_names_state says of its text */
     leat_tally_entry *tally; /* the user's: where it is counted; NULL: not known yet */
     char name[16];           /* at the server */
     unsigned number_;        /* in that name */

@@ -4,6 +4,7 @@
 #include "wire/json.h"
 
 #include "base/utf8.h"
+#include "wire/json_plain.h"
 
 enum {
     DIGITS_OF_A_VALUE = 32, /* a number with an exponent counts as a value for so many digits */
@@ -17,32 +18,6 @@ enum state {
     AFTER_VALUE,
     FAILED,
 };
-
-/* 0x80 in each byte that needs a closer look: quote, backslash, control, not ASCII. A byte above
- * one that does may be reported too; none that does is missed. */
-static inline uint64_t special_bytes(uint64_t w)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    uint64_t quote = (w ^ ones * '"') - ones;
-    uint64_t backslash = (w ^ ones * '\\') - ones;
-    uint64_t control = w - ones * 0x20;
-    return (quote | backslash | control | w) & ones * 0x80;
-}
-
-static const char *skip_plain(const char *at, const char *end)
-{
-    while (end - at >= 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        if (special_bytes(word) != 0)
-            break;
-        at += 8;
-    }
-    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' &&
-           *at != '\\')
-        at++;
-    return at;
-}
 
 static int fail(leat_json_reader *r, const char *at, const char *reason)
 {
@@ -170,7 +145,7 @@ static int scan_string(leat_json_reader *r, leat_slice *raw, bool *escaped)
     const char *at = begin;
     *escaped = false;
     for (;;) {
-        at = skip_plain(at, r->end);
+        at = leat_json_skip_plain(at, r->end);
         if (at == r->end)
             return fail(r, at, "unterminated string");
         if (*at == '"')

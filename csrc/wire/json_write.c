@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
+#include "wire/json_plain.h"
 
 /* What stands for a byte in a string: 0 itself, 'u' a \u00XX escape, else the letter behind the
  * backslash. */
@@ -32,23 +33,35 @@ static void append_escape(leat_buf *out, unsigned char c)
     out->len += 6;
 }
 
+/* Returns the first byte from at that is written in another form, or end. The text is valid. */
+static const char *skip_verbatim(const char *at, const char *end)
+{
+    while ((at = leat_json_skip_plain(at, end)) < end && (unsigned char)*at >= 0x80)
+        do
+            at++;
+        while (at < end && (unsigned char)*at >= 0x80);
+    return at;
+}
+
 int leat_json_write_string(leat_buf *out, leat_slice text)
 {
-    if (!leat_utf8_valid(text.at, text.len))
+    if (text.len == 0) {
+        leat_buf_text(out, "\"\"");
+        return 0;
+    }
+    const char *end = text.at + text.len;
+    const char *at = leat_json_skip_plain(text.at, end);
+    if (at < end && !leat_utf8_valid(at, (size_t)(end - at)))
         return LEAT_EBADMSG;
     leat_buf_reserve(out, text.len + 2);
     leat_buf_char(out, '"');
-    size_t from = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if (escapes[c] == 0)
-            continue;
-        leat_buf_append(out, text.at + from, i - from);
-        append_escape(out, c);
-        from = i + 1;
+    const char *from = text.at;
+    while ((at = skip_verbatim(at, end)) < end) {
+        leat_buf_append(out, from, (size_t)(at - from));
+        append_escape(out, (unsigned char)*at);
+        from = ++at;
     }
-    if (from < text.len)
-        leat_buf_append(out, text.at + from, text.len - from);
+    leat_buf_append(out, from, (size_t)(end - from));
     leat_buf_char(out, '"');
     return 0;
 }

@@ -194,11 +194,15 @@ static int write_by_metatable(leat_lua_encoder *e, int table)
     if (!lua_getmetatable(e->L, table))
         return write_plain(e, table);
     int metatable = lua_gettop(e->L);
-    if (lua_topointer(e->L, metatable) == e->codec->array)
+    const void *at = lua_topointer(e->L, metatable);
+    if (at == e->codec->array)
         return write_array(e, table);
-    leat_slice absent = leat_lua_shape_absent(e->L, metatable);
-    if (absent.at != NULL)
-        return leat_lua_encode_object(e, table, metatable, absent);
+    if (at != e->metatable) {
+        e->metatable = at;
+        e->absent = leat_lua_shape_absent(e->L, metatable);
+    }
+    if (e->absent.at != NULL)
+        return leat_lua_encode_object(e, table, metatable, e->absent);
     return write_plain(e, table);
 }
 

@@ -27,6 +27,8 @@ typedef struct leat_lua_encoder {
     size_t max_bytes;
     size_t n_values;
     int depth;
+    const void *metatable;            /* the last one that was looked at; rows follow each other */
+    leat_slice absent;                /* its marks; at is NULL if it is no shape */
     const char *why;                  /* the reason of the error, a static text */
     char path[LEAT_LUA_ENCODER_PATH]; /* to the value without a JSON form; filled from the end */
     size_t path_at;

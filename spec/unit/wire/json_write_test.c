@@ -18,6 +18,37 @@ static void expect(leat_buf *out, const char *text)
     out->len = 0;
 }
 
+/* Strings are read in words of eight bytes, so the place within a word must make no difference. */
+static void writes_a_special_character_at_any_place(void **state)
+{
+    static const char *const pairs[][2] = {{"\"", "\\\""},
+                                           {"\\", "\\\\"},
+                                           {"\n", "\\n"},
+                                           {"\x1f", "\\u001f"},
+                                           {"\x7f", "\x7f"},
+                                           {" ", " "},
+                                           {"\xc3\xa9", "\xc3\xa9"},
+                                           {"\xe6\x97\xa5\n", "\xe6\x97\xa5\\n"}};
+    (void)state;
+    leat_buf text = LEAT_BUF_INIT, json = LEAT_BUF_INIT, out = LEAT_BUF_INIT;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        for (int before = 0; before < 20; before++)
+            for (int after = 0; after < 20; after++) {
+                text.len = json.len = out.len = 0;
+                leat_buf_printf(&text, "%.*s%s%.*s", before, "aaaaaaaaaaaaaaaaaaaa", pairs[i][0],
+                                after, "!!!!!!!!!!!!!!!!!!!!");
+                leat_buf_printf(&json, "\"%.*s%s%.*s\"", before, "aaaaaaaaaaaaaaaaaaaa",
+                                pairs[i][1], after, "!!!!!!!!!!!!!!!!!!!!");
+                leat_buf_char(&json, '\0');
+                assert_int_equal(leat_json_write_string(&out, leat_buf_view(&text)), 0);
+                leat_buf_char(&out, '\0');
+                assert_string_equal(out.at, json.at);
+            }
+    leat_buf_close(&text);
+    leat_buf_close(&json);
+    leat_buf_close(&out);
+}
+
 static void writes_strings(void **state)
 {
     (void)state;
@@ -133,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_strings),
+        cmocka_unit_test(writes_a_special_character_at_any_place),
         cmocka_unit_test(appends_nothing_that_is_not_utf8),
         cmocka_unit_test(writes_integers),
         cmocka_unit_test(writes_doubles_short_and_exact),
