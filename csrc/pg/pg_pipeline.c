@@ -285,8 +285,8 @@ static bool send_entry(leat_pg_conn *c, entry *e)
     if (statement == NULL) {
         ok = PQsendQueryParams(c->pg, e->text, e->n_params, e->types, e->values, NULL, NULL, 0);
     } else {
-        if (!statement->sent) {
-            statement->sent = true;
+        if (statement->state == LEAT_PG_STATEMENT_NEW) {
+            statement->state = LEAT_PG_STATEMENT_PREPARING;
             e->state = PREPARING;
             e->n_due = 2;
             ok = PQsendPrepare(c->pg, statement->name, statement->sql, 0, NULL);
@@ -338,9 +338,17 @@ static bool is_error(const PGresult *res)
            status == PGRES_NONFATAL_ERROR || status == PGRES_PIPELINE_ABORTED;
 }
 
-/* True if the prepared statement is no longer at the server (DISCARD, DEALLOCATE ALL), or if the
- * types of its columns or parameters have changed. Messages of internal errors are never
- * translated, so they can be compared. */
+/* True if the prepared statement is no longer at the server (DISCARD, DEALLOCATE ALL). */
+static bool is_forgotten(const entry *e)
+{
+    if (e->statement == NULL || e->state != SENT)
+        return false;
+    const char *state = PQresultErrorField(e->result, PG_DIAG_SQLSTATE);
+    return state != NULL && strcmp(state, "26000") == 0;
+}
+
+/* True if the types of the statement's columns or parameters have changed. Messages of internal
+ * errors are never translated, so they can be compared. */
 static bool is_outdated(const entry *e)
 {
     if (e->statement == NULL || e->state != SENT)
@@ -352,11 +360,8 @@ static bool is_outdated(const entry *e)
         return false;
     if (strcmp(state, "0A000") == 0)
         return function != NULL && strcmp(function, "RevalidateCachedQuery") == 0;
-    if (strcmp(state, "XX000") == 0)
-        return message != NULL && strstr(message, "cache lookup failed") != NULL;
-    if (strcmp(state, "26000") == 0)
-        e->statement->at_server = false;
-    return strcmp(state, "26000") == 0;
+    return strcmp(state, "XX000") == 0 && message != NULL &&
+           strstr(message, "cache lookup failed") != NULL;
 }
 
 /* True if the error may come from an outdated statement: one that was accepted when it was prepared
@@ -409,14 +414,17 @@ static void finish_entry(leat_pg_conn *c, entry *e)
     leat_list_unlink(&e->link);
     bool failed = is_error(e->result);
     if (e->state == PREPARING) {
-        e->statement->sent = false;
+        e->statement->state = LEAT_PG_STATEMENT_NEW;
         leat_pg_statements_drop(&c->statements, e->statement);
     }
-    bool outdated = failed && is_outdated(e);
+    bool forgotten = failed && is_forgotten(e);
+    bool outdated = forgotten || (failed && is_outdated(e));
     bool stale = outdated || (failed && may_be_outdated(e));
     if (stale) {
-        if (outdated && !e->statement->at_server)
+        if (forgotten) {
+            e->statement->state = LEAT_PG_STATEMENT_FORGOTTEN;
             leat_pg_statements_lost(&c->statements);
+        }
         leat_pg_statements_drop(&c->statements, e->statement);
         if (retry(c, e))
             return;
@@ -473,7 +481,7 @@ static bool take_result(leat_pg_conn *c, PGresult *res)
     }
     if (e->state == PREPARING && !is_error(res)) {
         e->state = PREPARED;
-        e->statement->at_server = true;
+        e->statement->state = LEAT_PG_STATEMENT_PREPARED;
         PQclear(res);
     } else if (e->result == NULL) {
         e->result = res;

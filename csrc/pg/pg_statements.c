@@ -79,7 +79,7 @@ void leat_pg_statements_let_go(leat_pg_statements *s, leat_pg_statement *stateme
 {
     if (--statement->holders_ > 0)
         return;
-    if (statement->at_server)
+    if (statement->state == LEAT_PG_STATEMENT_PREPARED)
         deallocate_later(s, statement->number_);
     free(statement);
 }
@@ -99,7 +99,8 @@ void leat_pg_statements_lost(leat_pg_statements *s)
     s->n_deallocate_ = 0;
     while (!leat_list_empty(&s->recent_)) {
         leat_pg_statement *last = LEAT_CONTAINER_OF(s->recent_.next, leat_pg_statement, link_);
-        last->at_server = false;
+        if (last->state == LEAT_PG_STATEMENT_PREPARED)
+            last->state = LEAT_PG_STATEMENT_FORGOTTEN;
         leat_pg_statements_drop(s, last);
     }
 }

@@ -17,14 +17,20 @@
 #include "base/map.h"
 #include "base/tally.h"
 
+typedef enum leat_pg_statement_state {
+    LEAT_PG_STATEMENT_NEW,       /* no Prepare was sent, or it has failed */
+    LEAT_PG_STATEMENT_PREPARING, /* a Prepare is on its way */
+    LEAT_PG_STATEMENT_PREPARED,  /* the server has it */
+    LEAT_PG_STATEMENT_FORGOTTEN, /* the server had it (DISCARD, DEALLOCATE ALL, a pooler) */
+} leat_pg_statement_state;
+
 typedef struct leat_pg_statement {
     leat_map_entry entry_;
     leat_list link_;
     int holders_;
     bool kept_;
-    bool sent;               /* a Prepare is on its way or done */
-    bool at_server;          /* that Prepare has succeeded */
-    bool names_state;        /* as leat_pg_text_names_state says of its text */
+    bool names_state; /* as leat_pg_text_names_state says of its text */
+    leat_pg_statement_state state;
     leat_tally_entry *tally; /* the user's: where it is counted; NULL: not known yet */
     char name[16];           /* at the server */
     unsigned number_;        /* in that name */
@@ -54,7 +60,7 @@ void leat_pg_statements_let_go(leat_pg_statements *s, leat_pg_statement *stateme
 /* New queries do not get it any more: it could not be prepared, or is out of date. */
 void leat_pg_statements_drop(leat_pg_statements *s, leat_pg_statement *statement);
 
-/* Drops all: the server does not know them any more (DEALLOCATE ALL, a pooler). */
+/* Drops all, as the server has forgotten them. */
 void leat_pg_statements_lost(leat_pg_statements *s);
 
 /* How many are on the list of statements to deallocate. */

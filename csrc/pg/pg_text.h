@@ -5,6 +5,7 @@
  *
  * Ownership  none.
  * Threads    any.
+ * Units      none.
  * Errors     none.
  */
 #ifndef LEAT_PG_PG_TEXT_H

@@ -3,6 +3,7 @@
  *
  * Ownership  none.
  * Threads    any.
+ * Units      bytes.
  * Errors     none.
  */
 #ifndef LEAT_WIRE_JSON_PLAIN_H

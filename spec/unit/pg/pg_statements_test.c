@@ -36,7 +36,7 @@ static void the_least_recently_used_goes_and_is_deallocated_once_unused(void **s
     leat_pg_statements_init(&s, 2);
     leat_pg_statement *a = leat_pg_statements_hold(&s, "a");
     leat_pg_statement *b = leat_pg_statements_hold(&s, "b");
-    a->at_server = b->at_server = true;
+    a->state = b->state = LEAT_PG_STATEMENT_PREPARED;
     leat_pg_statements_let_go(&s, leat_pg_statements_hold(&s, "a"));
     snprintf(expected, sizeof(expected), "DEALLOCATE %s", b->name);
 
@@ -83,7 +83,7 @@ static void without_room_each_use_is_its_own(void **state)
     leat_pg_statement *a = leat_pg_statements_hold(&s, "a");
     leat_pg_statement *again = leat_pg_statements_hold(&s, "a");
     assert_ptr_not_equal(a, again);
-    a->at_server = true;
+    a->state = LEAT_PG_STATEMENT_PREPARED;
     leat_pg_statements_let_go(&s, a);
     leat_pg_statements_let_go(&s, again);
 
