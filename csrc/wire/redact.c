@@ -6,7 +6,8 @@
 #include "base/log.h"
 #include "wire/upgrade.h"
 
-enum { MAX_SECRETS = 64, MIN_LEN = 8 };
+/* The cookies that a script sees (256), each also without its quotes, and a few more. */
+enum { MAX_SECRETS = 544, MIN_LEN = 8 };
 
 typedef struct secrets {
     leat_slice items[MAX_SECRETS];
@@ -109,11 +110,19 @@ static size_t find(const secrets *s, leat_slice text)
     return longest;
 }
 
-void leat_redact(leat_buf *out, leat_slice text, const leat_head *head)
+static bool begins_character(char c)
+{
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+void leat_redact(leat_buf *out, leat_slice text, const leat_head *head, size_t max)
 {
     leat_buf scratch = LEAT_BUF_INIT;
     secrets s = gather(head, &scratch);
+    size_t before = out->len;
     for (size_t at = 0; at < text.len;) {
+        if (out->len - before > max && begins_character(text.at[at]))
+            break;
         size_t len = find(&s, (leat_slice){text.at + at, text.len - at});
         if (len > 0)
             leat_buf_text(out, LEAT_REDACTED);
@@ -130,7 +139,7 @@ const char *leat_redact_quote(char *out, size_t size, leat_slice text, leat_slic
         return leat_log_quote(out, size, text.at, text.len);
     leat_buf clean = LEAT_BUF_INIT;
     leat_head read = leat_head_read(head);
-    leat_redact(&clean, text, &read);
+    leat_redact(&clean, text, &read, size);
     leat_log_quote(out, size, clean.at, clean.len);
     leat_buf_close(&clean);
     return out;

@@ -19,8 +19,10 @@
 
 #define LEAT_REDACTED "[secret]"
 
-/* Appends the text, with LEAT_REDACTED in place of each secret. */
-void leat_redact(leat_buf *out, leat_slice text, const leat_head *head);
+/* Appends the text, with LEAT_REDACTED in place of each secret. Of a text that becomes longer than
+ * max, the rest is left out: each byte is compared with each secret, and a script may write
+ * megabytes. */
+void leat_redact(leat_buf *out, leat_slice text, const leat_head *head, size_t max);
 
 /* Quotes the text for the log (leat_log_quote), without the secrets of a packed head. head.at ==
  * NULL: nothing is hidden. Returns out. */

@@ -29,7 +29,7 @@ local function fail(ctx, how)
   end
   if how == "log" then
     ctx.log:error(spill(request), { token = request.token, cookie = request.headers.cookie or "-" })
-    ctx.log:debug(request.token or "-")
+    ctx.log:debug(request.token or "-", { [request.token or "-"] = 1 })
   end
   if how == "cast" then ctx.db:one("select $1::int", request.token or spill(request)) end
   if how == "raise" then ctx.db:exec("do $$ begin raise exception 'no' using hint = 'x'; end $$") end

@@ -67,15 +67,26 @@ static int push_keys(lua_State *L, int index)
     return n;
 }
 
-/* A key is not quoted: an underscore replaces each character that would break the line. */
-static void push_key(lua_State *L, const char *key)
+/* A key is not quoted: an underscore replaces each character that would break the line.
+ * Upvalue 1 is the log object. [-0, +1, m] */
+static void push_key(lua_State *L, leat_slice key)
 {
-    char clean[MAX_KEY];
+    const leat_lua *lua = *(leat_lua **)lua_touserdata(L, lua_upvalueindex(1));
+    char shown[MAX_KEY];
     size_t n = 0;
-    for (; n < sizeof(clean) - 1 && key[n] != '\0'; n++)
-        clean[n] = isalnum((unsigned char)key[n]) || key[n] == '.' || key[n] == '-' ? key[n] : '_';
-    clean[n] = '\0';
-    lua_pushstring(L, clean);
+    leat_buf clean = LEAT_BUF_INIT;
+    leat_head head;
+    if (lua->running != NULL && leat_task_head(lua->running).at != NULL) {
+        head = leat_head_read(leat_task_head(lua->running));
+        leat_redact(&clean, key, &head, sizeof(shown));
+        key = leat_buf_view(&clean);
+    }
+    for (; n < sizeof(shown) - 1 && n < key.len && key.at[n] != '\0'; n++) {
+        char c = key.at[n];
+        shown[n] = isalnum((unsigned char)c) || c == '.' || c == '-' ? c : '_';
+    }
+    leat_buf_close(&clean);
+    lua_pushlstring(L, shown, n);
 }
 
 /* log:level(message [, fields])                                     [-0, +0, arg] */
@@ -94,7 +105,8 @@ static int write_line(lua_State *L, leat_log_level level)
         for (int i = 1; i <= n; i++, pieces += 4) {
             lua_pushliteral(L, " ");
             lua_rawgeti(L, 4, i);
-            const char *key = lua_tostring(L, -1);
+            leat_slice key;
+            key.at = lua_tolstring(L, -1, &key.len);
             push_key(L, key);
             lua_insert(L, -2);
             lua_rawget(L, 3);

@@ -153,6 +153,9 @@ static void finish_connect(lua_State *L, leat_task *t)
     t->work.connect.plan = NULL;
 }
 
+/* Bytes of why an identity is refused. */
+enum { MAX_REASON = 4096 };
+
 /* Why an identity is refused is logged: a script may have put the caller's own token there. */
 static void answer_connect(leat_task *t)
 {
@@ -160,7 +163,7 @@ static void answer_connect(leat_task *t)
     if (failure->message.len > 0) {
         leat_buf clean = LEAT_BUF_INIT;
         leat_head head = leat_head_read(leat_task_head(t));
-        leat_redact(&clean, failure->message, &head);
+        leat_redact(&clean, failure->message, &head, MAX_REASON);
         leat_task_refusal(t, failure->code, leat_buf_view(&clean), failure->retry_after_ms);
         leat_buf_close(&clean);
     }

@@ -17,8 +17,8 @@ static void keep(const leat_report *r, const leat_vm_failure *f, leat_slice text
     leat_buf name = LEAT_BUF_INIT, clean = LEAT_BUF_INIT;
     leat_head head =
         r->head.at == NULL ? (leat_head){.method = {NULL, 0}} : leat_head_read(r->head);
-    leat_redact(&name, r->name, &head);
-    leat_redact(&clean, text, &head);
+    leat_redact(&name, r->name, &head, NAME_BYTES);
+    leat_redact(&clean, text, &head, TEXT_BYTES);
     leat_last_errors_add(&r->core->last_errors, &(leat_script_failure){
                                                     .handler = r->handler,
                                                     .name = leat_buf_view(&name),
