@@ -45,6 +45,12 @@ local FORBIDDEN = {
       local ok, why = pcall(require, name)
       if ok or why:find('root:', 1, true) then return why end
     end]],
+  ["files elsewhere, by a name that looks like several places"] = [[
+    for _, name in ipairs { 'none;/proc/sys/kernel/ostype;', 'none;/proc/sys/kernel/ostype', ';/proc/version;',
+      'none?;/proc/sys/kernel/ostype;', 'leat;/proc/sys/kernel/ostype;' } do
+      local ok, why = pcall(require, name)
+      if ok or why:find('Linux', 1, true) or why:find('ostype:', 1, true) then return why end
+    end]],
   ["the password of the database"] = "return os.getenv('LEAT_DATABASE_URL') or os.getenv('DATABASE_URL')",
   ["the metatable of texts"] = "return getmetatable('')",
   ["the metatable of globals"] = "return getmetatable(_G)",

@@ -284,6 +284,11 @@ void leat_sandbox_lib_note_code(lua_State *L)
 static int search_lua(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
+    /* searchpath puts the name into the templates first and then cuts them apart, so a name could
+     * bring a template of its own. */
+    if (strpbrk(name, LUA_PATH_SEP LUA_PATH_MARK) != NULL)
+        return luaL_error(L, "a module's name cannot have '%s' or '%s'", LUA_PATH_SEP,
+                          LUA_PATH_MARK);
     lua_settop(L, 1);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 1);
