@@ -172,26 +172,16 @@ static int look_at_version(examination *x)
     return err;
 }
 
-/* What leat_migrate_check says ends with what to do (": run …", ": use …"): that is the remedy. */
-static void find_schema(examination *x, char *why)
-{
-    char *remedy = strstr(why, ": run ");
-    if (remedy == NULL)
-        remedy = strstr(why, ": use ");
-    if (remedy != NULL)
-        *remedy = '\0';
-    find(x, LEAT_SEVERITY_FATAL, why, remedy == NULL ? "look at the log of Postgres" : remedy + 2);
-}
-
 static int look_at_schema(examination *x)
 {
-    leat_buf why = LEAT_BUF_INIT;
+    leat_schema_trouble why = {LEAT_BUF_INIT, NULL};
     char text[128];
     int installed = 0, known = 0;
     int err = leat_migrate_check(x->db, x->config->schema_dir, &installed, &known, &why);
-    leat_buf_char(&why, '\0');
+    leat_buf_char(&why.problem, '\0');
     if (err < 0)
-        find_schema(x, why.at);
+        find(x, LEAT_SEVERITY_FATAL, why.problem.at,
+             why.remedy == NULL ? "look at the log of Postgres" : why.remedy);
     snprintf(text, sizeof(text), "version %d", installed);
     if (err == 0)
         x->doctor->on_fact(x->doctor->arg, "schema", text);
@@ -200,7 +190,7 @@ static int look_at_schema(examination *x)
              installed, known);
     if (installed > known)
         find(x, LEAT_SEVERITY_NOTE, text, "upgrade this leat when the others are");
-    leat_buf_close(&why);
+    leat_buf_close(&why.problem);
     return err;
 }
 

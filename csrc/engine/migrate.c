@@ -132,12 +132,12 @@ static int read_sql(leat_buf *out, const char *dir, const char *name, leat_buf *
 
 #define NEWER "schema leat is at version %d, newer than this leat, which knows %d and works with it"
 
-static int refuse_newer(int installed, int known, leat_buf *error)
+static int refuse_newer(int installed, int known, leat_schema_trouble *why)
 {
-    leat_buf_printf(
-        error,
-        "schema leat is at version %d, newer than this leat, which knows %d: use the newer leat",
-        installed, known);
+    leat_buf_printf(&why->problem,
+                    "schema leat is at version %d, newer than this leat, which knows %d", installed,
+                    known);
+    why->remedy = "use the newer leat";
     return LEAT_ESCHEMA;
 }
 
@@ -192,18 +192,20 @@ static void print_names(leat_buf *sql, const struct migrations *m)
     "run \"drop schema if exists leat, leat_internal cascade\" in that database (tables of "       \
     "applications stay, but have to be watched again), then leat migrate"
 
-static int refuse_earlier(const char *evidence, leat_buf *error)
+static int refuse_earlier(const char *evidence, leat_schema_trouble *why)
 {
-    leat_buf_printf(error,
+    leat_buf_printf(&why->problem,
                     "schema leat was made by an earlier state of leat (%s), which cannot be"
-                    " upgraded: " MAKE_ANEW,
+                    " upgraded",
                     evidence);
+    why->remedy = MAKE_ANEW;
     return LEAT_ESCHEMA;
 }
 
 /* Before the first release a version's file had other names and other contents. A database that
  * such a file has made cannot be upgraded. */
-static int refuse_other_files(leat_pg_sync *db, const struct migrations *m, leat_buf *error)
+static int refuse_other_files(leat_pg_sync *db, const struct migrations *m,
+                              leat_schema_trouble *why)
 {
     leat_buf sql = LEAT_BUF_INIT;
     leat_buf name = LEAT_BUF_INIT;
@@ -213,31 +215,32 @@ static int refuse_other_files(leat_pg_sync *db, const struct migrations *m, leat
     print_names(&sql, m);
     leat_buf_text(&sql, ")[m.version]");
     leat_buf_char(&sql, '\0');
-    int err = ask(db, sql.at, &name, &none, error);
+    int err = ask(db, sql.at, &name, &none, &why->problem);
     if (err == 0 && !none)
-        err = refuse_earlier(name.at, error);
+        err = refuse_earlier(name.at, why);
     leat_buf_close(&name);
     leat_buf_close(&sql);
     return err;
 }
 
 /* Earlier states kept the table of migrations in schema leat. */
-static int refuse_earlier_schema(leat_pg_sync *db, leat_buf *error)
+static int refuse_earlier_schema(leat_pg_sync *db, leat_schema_trouble *why)
 {
     bool exists = false;
-    int err = relation_exists(db, "leat.migration", &exists, error);
+    int err = relation_exists(db, "leat.migration", &exists, &why->problem);
     if (err == 0 && exists)
-        err = refuse_earlier("it has a table leat.migration", error);
+        err = refuse_earlier("it has a table leat.migration", why);
     return err;
 }
 
 /* The first file makes both schemas, but one of them can be dropped without the other one. */
-static int refuse_half(leat_pg_sync *db, leat_buf *error)
+static int refuse_half(leat_pg_sync *db, leat_schema_trouble *why)
 {
     bool exists = false;
-    int err = relation_exists(db, "leat.topic", &exists, error);
+    int err = relation_exists(db, "leat.topic", &exists, &why->problem);
     if (err == 0 && !exists) {
-        leat_buf_text(error, "table leat.topic is missing: " MAKE_ANEW);
+        leat_buf_text(&why->problem, "table leat.topic is missing");
+        why->remedy = MAKE_ANEW;
         err = LEAT_ESCHEMA;
     }
     return err;
@@ -272,20 +275,34 @@ static int read_is_served(leat_pg_sync *db, int known, bool *is_served, leat_buf
 /* Returns LEAT_ESCHEMA if the installed schema is neither one that these files can have made, nor a
  * newer one that goes with them. */
 static int read_fitting_version(leat_pg_sync *db, const struct migrations *m, int *version,
-                                leat_buf *error)
+                                leat_schema_trouble *why)
 {
-    int err = refuse_earlier_schema(db, error);
+    int err = refuse_earlier_schema(db, why);
     if (err == 0)
-        err = read_version(db, version, error);
+        err = read_version(db, version, &why->problem);
     if (err == 0 && *version > 0)
-        err = refuse_other_files(db, m, error);
+        err = refuse_other_files(db, m, why);
     if (err == 0 && *version > 0)
-        err = refuse_half(db, error);
+        err = refuse_half(db, why);
     bool is_served = true;
     if (err == 0 && *version > m->count)
-        err = read_is_served(db, m->count, &is_served, error);
+        err = read_is_served(db, m->count, &is_served, &why->problem);
     if (err == 0 && !is_served)
-        err = refuse_newer(*version, m->count, error);
+        err = refuse_newer(*version, m->count, why);
+    return err;
+}
+
+/* As above; the trouble becomes one sentence. */
+static int read_version_or_tell(leat_pg_sync *db, const struct migrations *m, int *version,
+                                leat_buf *error)
+{
+    leat_schema_trouble why = {LEAT_BUF_INIT, NULL};
+    int err = read_fitting_version(db, m, version, &why);
+    if (err < 0)
+        leat_buf_slice(error, leat_buf_view(&why.problem));
+    if (err < 0 && why.remedy != NULL)
+        leat_buf_printf(error, ": %s", why.remedy);
+    leat_buf_close(&why.problem);
     return err;
 }
 
@@ -328,7 +345,7 @@ static int upgrade(leat_pg_sync *db, const char *dir, const struct migrations *m
                    leat_buf *error)
 {
     int installed = 0;
-    int err = read_fitting_version(db, m, &installed, error);
+    int err = read_version_or_tell(db, m, &installed, error);
     if (err < 0)
         return err;
     for (int i = installed; i < m->count; i++) {
@@ -442,7 +459,7 @@ int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, leat_buf *report
     int err = list_migrations(&m, schema_dir, error);
     if (err < 0)
         return err;
-    err = read_fitting_version(db, &m, &installed, error);
+    err = read_version_or_tell(db, &m, &installed, error);
     for (int i = installed; i < m.count && err == 0; i++)
         err = plan_one(schema_dir, &m.at[i], installed == 0 ? NULL : &oldest, report, error);
     if (err == 0 && installed > m.count)
@@ -458,15 +475,17 @@ int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, leat_buf *report
 }
 
 int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *installed, int *known,
-                       leat_buf *error)
+                       leat_schema_trouble *why)
 {
     struct migrations m;
     int version = 0;
-    int err = list_migrations(&m, schema_dir, error);
-    if (err < 0)
+    int err = list_migrations(&m, schema_dir, &why->problem);
+    if (err < 0) {
+        why->remedy = "install this leat anew, with all of its files";
         return err;
+    }
     const int newest = m.count;
-    err = read_fitting_version(db, &m, &version, error);
+    err = read_fitting_version(db, &m, &version, why);
     free_migrations(&m);
     if (err < 0)
         return err;
@@ -476,10 +495,11 @@ int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *installed,
         return 0;
     }
     if (version == 0)
-        leat_buf_text(error, "schema leat is not installed: run leat migrate");
+        leat_buf_text(&why->problem, "schema leat is not installed");
     else
-        leat_buf_printf(error, "schema leat is at version %d, this leat needs %d: run leat migrate",
-                        version, newest);
+        leat_buf_printf(&why->problem, "schema leat is at version %d, this leat needs %d", version,
+                        newest);
+    why->remedy = "run leat migrate";
     return LEAT_ESCHEMA;
 }
 

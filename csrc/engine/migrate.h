@@ -26,10 +26,16 @@ LEAT_MUST_CHECK int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, l
 LEAT_MUST_CHECK int leat_migrate_plan(leat_pg_sync *db, const char *schema_dir, leat_buf *report,
                                       leat_buf *error);
 
+/* Why a server cannot work with what is installed. The caller closes the problem. */
+typedef struct leat_schema_trouble {
+    leat_buf problem;   /* a sentence without its full stop */
+    const char *remedy; /* likewise, static; NULL: there is none to name */
+} leat_schema_trouble;
+
 /* Returns 0 and writes *installed and *known, the version of the files, if the installed schema
  * belongs to the files, or is a newer one that says that it goes with them. Else LEAT_ESCHEMA. */
 LEAT_MUST_CHECK int leat_migrate_check(leat_pg_sync *db, const char *schema_dir, int *installed,
-                                       int *known, leat_buf *error);
+                                       int *known, leat_schema_trouble *why);
 
 /* Returns the version of the newest file; if the files cannot be read, a version that no schema has
  * passed. */

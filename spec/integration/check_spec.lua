@@ -234,6 +234,23 @@ return { -- pool_size = 3
     end
     empty:drop()
   end)
+
+  it("tells what is wrong from what to do about it, whatever words a path has", function()
+    local tree = files.folder()
+    finally(function() files.remove(tree) end)
+    local home = tree .. "/a: run b"
+    assert(os.execute(("mkdir -p '%s/bin' '%s/config/schema' '%s/lua' && cp %s '%s/bin/'")
+      :format(home, home, home, env.binary(), home)))
+
+    files.write(home .. "/app.lua", "return require('leat').app()")
+
+    local code, out = process.run(home .. "/bin/leat",
+      { args = { "check", "--json", "--app", home .. "/app.lua" }, env = { LEAT_DATABASE_URL = db.url } })
+
+    assert.equal(2, code)
+    assert.same({ { problem = home .. "/config/schema holds no migrations", severity = "error",
+      remedy = "install this leat anew, with all of its files" } }, cjson.decode(out).findings)
+  end)
 end)
 
 describe("leat migrate --plan", function()
