@@ -1,11 +1,12 @@
 -- A subscription that expires, and is renewed with another token: `expires`, `ttl` and `sub_refresh` of Centrifugo's
 -- protocol (docs/centrifuge.md).
 
+local gate = require "spec.support.gate"
 local lines = require "spec.support.centrifuge"
 local stage = require "spec.support.stage"
 
 -- A token is a row of `ticket`; `slow` holds the handler up for as long as it has rows.
-local APP = [==[
+local APP = ([==[
 local leat = require "leat"
 local app = leat.app()
 app:connect(function(_, request) return { id = request.token } end)
@@ -18,6 +19,7 @@ app:topic("room:{id:int}", {
         snapshot = function() return "open" end, expires_at = now.at + 100 })
     end
     if ctx.db:one("select 1 from slow where name = $1", brought) then ctx.db:exec("select pg_sleep(60)") end
+    ctx.db:exec("AUTHORIZE")
     local ticket = ctx.db:one([[
       select *, valid_until < now() as is_late, extract(epoch from valid_until)::bigint as until
         from ticket where name = $1]], brought)
@@ -25,12 +27,15 @@ app:topic("room:{id:int}", {
     ctx.db:exec("insert into shown values ($1, $2)", brought, leat.encode(ctx.params.data or leat.null))
     if ticket.is_late then return leat.deny("unauthenticated", "expired") end
     return leat.subscribe_authorized(ctx, ticket, {
-      snapshot = function() return { name = ticket.name, data = ctx.params.data } end, expires_at = ticket["until"] })
+      snapshot = function(db)
+        db:exec("SNAPSHOT")
+        return { name = ticket.name, data = ctx.params.data }
+      end, expires_at = ticket["until"] })
   end,
 })
 app:method("tickets", function(ctx) return ctx.db:rows("select name from ticket order by name") end)
 return app
-]==]
+]==]):gsub("AUTHORIZE", gate.sql(gate.AUTHORIZE)):gsub("SNAPSHOT", gate.sql(gate.SNAPSHOT))
 
 local SCHEMA = [[
   create table ticket (name text, valid_until timestamptz);
@@ -160,6 +165,44 @@ describe("a subscription that expires", function()
     assert.equal(first, answer.id)
     assert_temporary(answer)
     s.session:run("delete from slow")
+  end)
+
+  -- A client's own subscription ends at a resync, and is made anew (docs/centrifuge.md).
+  local function assert_renewed_then_ended(renewal)
+    local answer = client:next()
+    assert.equal(renewal, answer.id)
+    assert_ttl(answer.sub_refresh, 3600)
+    assert.equal(2500, client:push("unsubscribe").unsubscribe.code)
+    assert.equal("hour", client:subscribe(room, { token = "hour" }).data.name)
+  end
+
+  it("is renewed first if a resync comes while its handler runs", function()
+    client:subscribe(room, { token = "always" })
+    local shut = gate.shut(s.db, gate.AUTHORIZE)
+    local renewal = client:send { sub_refresh = { channel = room, token = "hour" } }
+    shut:await()
+
+    s.session:run(("select leat.resync('%s')"):format(room))
+    publish(1)
+    client:ask { rpc = { method = "tickets" } }
+    shut:open()
+
+    assert_renewed_then_ended(renewal)
+  end)
+
+  it("is renewed while it resyncs", function()
+    client:subscribe(room, { token = "always" })
+    local shut = gate.shut(s.db, gate.SNAPSHOT)
+    s.session:run(("select leat.resync('%s')"):format(room))
+    shut:await()
+
+    local renewal = client:send { sub_refresh = { channel = room, token = "hour" } }
+    local answer = client:next()
+    shut:open()
+
+    assert.equal(renewal, answer.id)
+    assert_ttl(answer.sub_refresh, 3600)
+    assert.equal(2500, client:push("unsubscribe").unsubscribe.code)
   end)
 
   it("answers if the client unsubscribes meanwhile, and leaves nothing behind if it goes away", function()
