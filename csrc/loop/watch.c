@@ -42,6 +42,8 @@ static uint32_t epoll_events(unsigned events)
         out |= EPOLLIN;
     if (events & LEAT_WATCH_WRITABLE)
         out |= EPOLLOUT;
+    if (events & LEAT_WATCH_END)
+        out |= EPOLLRDHUP;
     return out == 0 ? EPOLLET : out;
 }
 
@@ -55,6 +57,8 @@ static unsigned ready_of(uint32_t events, uint32_t wanted)
         ready |= wanted & LEAT_WATCH_READABLE;
     if (events & (EPOLLOUT | EPOLLHUP))
         ready |= wanted & LEAT_WATCH_WRITABLE;
+    if (events & (EPOLLRDHUP | EPOLLHUP))
+        ready |= wanted & LEAT_WATCH_END;
     return wanted == 0 ? 0 : ready;
 }
 

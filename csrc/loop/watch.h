@@ -28,6 +28,7 @@ enum {
     LEAT_WATCH_READABLE = 1, /* bytes, or the peer's end */
     LEAT_WATCH_WRITABLE = 2,
     LEAT_WATCH_ERROR = 4, /* always watched for, unless nothing else is */
+    LEAT_WATCH_END = 8, /* the peer sends no more, whether or not there are bytes before its end */
 };
 
 /* Called once a turn at most. ready has LEAT_WATCH_* bits. */
@@ -44,7 +45,7 @@ struct leat_watch {
 LEAT_MUST_CHECK int leat_watches_new(leat_watches **out, uv_loop_t *uv);
 void leat_watches_close(leat_watches *set, void (*done)(void *arg), void *arg);
 
-/* events: LEAT_WATCH_READABLE, _WRITABLE, both, or 0. */
+/* events: LEAT_WATCH_READABLE, _WRITABLE, _END, several of them, or 0. */
 LEAT_MUST_CHECK int leat_watch_open(leat_watches *set, leat_watch *w, int socket, unsigned events,
                                     leat_watch_cb cb);
 void leat_watch_set(leat_watches *set, leat_watch *w, unsigned events);

@@ -128,12 +128,12 @@ bool leat_conn_closing(const leat_conn *c)
 /* Reading: one recv a turn, so that a peer that sends without end does not keep the others waiting.
  * What is left is reported again in the next turn, as polling is by level. */
 
-/* Watches only for what is of use. */
+/* Watches only for what is of use. A conn that reads comes to its peer's end by itself. */
 void leat_conn_update_events(leat_conn *c)
 {
     unsigned events = c->blocked ? LEAT_WATCH_WRITABLE : 0;
-    if (c->reading && !c->eof)
-        events |= LEAT_WATCH_READABLE;
+    if (!c->eof)
+        events |= c->reading ? LEAT_WATCH_READABLE : LEAT_WATCH_END;
     if (c->filter != NULL)
         events = leat_conn_filter_events(c, events);
     leat_watch_set(leat_loop_watches(c->net->loop), &c->watch, events);
@@ -223,7 +223,24 @@ static void read_some(leat_conn *c)
     }
 }
 
-/* For conn_filter.c. The two above are static, because they are faster where they are called. */
+/* The peer's end, of a conn that does not read: its owner has as much under way as it may, and for
+ * this peer. What had arrived before is dropped. It does not stay in the socket, because closing
+ * would then send an RST (leat_conn_finish). No more can come, so this ends. */
+static void on_end(leat_conn *c)
+{
+    LEAT_UNINITIALIZED char bytes[READ_SIZE];
+    ssize_t n = 0;
+    do
+        n = receive(c, bytes);
+    while (n > 0);
+    if (n == 0)
+        on_eof(c);
+    else
+        leat_conn_begin_close(c, (int)n);
+}
+
+/* For conn_filter.c. receive and read_some are static, because they are faster where they are
+ * called. */
 ssize_t leat_conn_receive(const leat_conn *c, char *bytes)
 {
     return receive(c, bytes);
@@ -373,6 +390,8 @@ static void on_ready(leat_watch *watch, unsigned ready)
         ready = leat_conn_filter_ready(c, ready);
     if (ready & LEAT_WATCH_READABLE)
         read_some(c);
+    else if (ready & LEAT_WATCH_END)
+        on_end(c);
     if ((ready & LEAT_WATCH_WRITABLE) && c->state != LEAT_CONN_CLOSED && c->blocked) {
         leat_conn_write_out(c);
         leat_conn_settle(c, true);

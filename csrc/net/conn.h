@@ -62,8 +62,8 @@ bool leat_conn_opening(const leat_conn *c);
 /* For the filter. */
 int leat_conn_socket(const leat_conn *c);
 
-/* Stops and starts reading: backpressure upon the peer. Idempotent. A conn that does not read
- * learns that its peer has gone only when it sends. */
+/* Stops and starts reading: backpressure upon the peer. Idempotent. The peer's end is noticed all
+ * the same, and what it has sent before that is then dropped. */
 void leat_conn_read_stop(leat_conn *c);
 void leat_conn_read_start(leat_conn *c);
 

@@ -87,7 +87,8 @@ unsigned leat_conn_filter_ready(leat_conn *c, unsigned ready)
     }
     bool reads = c->reading && !c->eof && (ready & f->wait_read);
     bool writes = ready & f->wait_write;
-    return (reads ? LEAT_WATCH_READABLE : 0u) | (writes ? LEAT_WATCH_WRITABLE : 0u);
+    return (reads ? LEAT_WATCH_READABLE : 0u) | (writes ? LEAT_WATCH_WRITABLE : 0u) |
+           (ready & LEAT_WATCH_END);
 }
 
 /* --- reading and writing --- */
@@ -109,7 +110,7 @@ unsigned leat_conn_filter_events(leat_conn *c, unsigned events)
         return f->wait_read;
     if (f->more && read)
         leat_loop_after(c->net->loop, &f->turn, 0, on_read_turn);
-    return (read ? f->wait_read : 0u) | (write ? f->wait_write : 0u);
+    return (read ? f->wait_read : 0u) | (write ? f->wait_write : 0u) | (events & LEAT_WATCH_END);
 }
 
 /* While it lingers, what comes is dropped, and need not be understood. */

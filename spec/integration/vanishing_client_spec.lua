@@ -1,6 +1,8 @@
 -- A client that goes away, in whatever state its handshake is: every gauge comes back.
 
+local cjson = require "cjson"
 local fixtures = require "spec.support.fixtures"
+local frame = require "spec.support.frame"
 local gate = require "spec.support.gate"
 local loop = require "spec.support.loop"
 local metrics = require "spec.support.metrics"
@@ -11,12 +13,15 @@ local ws = require "spec.support.ws"
 local APP = fixtures.app:gsub("app:connect%(function%(ctx, request%)",
   "%0\n  ctx.db:exec('" .. gate.sql(gate.CONNECT) .. "')", 1)
 
+local MAX_INFLIGHT = 3
+
 describe("a client that disappears", function()
   local s
 
   lazy_setup(function()
     s = stage.open { app = APP, schema = fixtures.schema, log = { "connection failed", "connect failed", "WARN pg" },
-      env = { LEAT_MAX_SEND_BUFFER_BYTES = 65536, LEAT_RING_EVENTS = 10 } }
+      env = { LEAT_MAX_SEND_BUFFER_BYTES = 65536, LEAT_RING_EVENTS = 10,
+        LEAT_MAX_INFLIGHT = MAX_INFLIGHT } }
   end)
   lazy_teardown(function() s:close() end)
 
@@ -74,6 +79,26 @@ describe("a client that disappears", function()
           shut:open()
         end)
       end
+
+      -- Nothing more is read from it then: in one write, so that all of them were read if one runs.
+      it("while as many of its requests run as may, and another one is unread", function()
+        local shut = gate.shut(s.db, gate.PUBLISH)
+        finally(function() shut:open() end)
+        local client = s:connect { token = "alice" }
+        local messages = {}
+        for id = 1, MAX_INFLIGHT do
+          messages[id] = frame.encode { op = frame.TEXT, payload = cjson.encode {
+            op = "publish", id = id, topic = "room:1", data = { body = "x" }, timeout_ms = 30000 } }
+        end
+        client:send_bytes(table.concat(messages))
+        shut:await()
+        client:send { op = "publish", id = 100, topic = "room:1", data = { body = "x" } }
+
+        leave(client)
+
+        metrics.settled(s.server)
+        assert.equal(0, shut:waiting())
+      end)
 
       it("while live", function()
         local client = s:connect { token = "alice" }

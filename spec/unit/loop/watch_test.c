@@ -130,6 +130,24 @@ static void is_silent_without_events_even_if_the_far_end_is_gone(void **state)
     close_end(&f->a);
 }
 
+static void tells_an_end_behind_unread_bytes_even_to_one_who_does_not_read(void **state)
+{
+    struct fixture *f = *state;
+    open_end(f, &f->a, LEAT_WATCH_END, on_ready);
+
+    assert_int_equal(write(f->a.far, "x", 1), 1);
+    turn(f);
+    assert_int_equal(f->a.calls, 0);
+    shutdown(f->a.far, SHUT_WR);
+    turn(f);
+    assert_int_equal(f->a.ready, LEAT_WATCH_END);
+    leat_watch_set(f->set, &f->a.watch, 0);
+    turn(f);
+
+    assert_int_equal(f->a.calls, 1);
+    close_end(&f->a);
+}
+
 static void on_ready_closes_both(leat_watch *w, unsigned ready)
 {
     struct fixture *f = LEAT_CONTAINER_OF(w, end, watch)->f;
@@ -248,6 +266,7 @@ int main(void)
         TEST(tells_what_is_ready),
         TEST(tells_it_again_while_it_is_so),
         TEST(is_silent_without_events_even_if_the_far_end_is_gone),
+        TEST(tells_an_end_behind_unread_bytes_even_to_one_who_does_not_read),
         TEST(skips_what_was_closed_in_this_turn),
         TEST(serves_a_crowd_in_turns),
         TEST(skips_what_was_closed_while_it_waited_for_its_turn),

@@ -190,20 +190,69 @@ static void reports_a_reset_while_it_is_blocked(void **state)
     fixture_release(p);
 }
 
+static void notices_an_end_while_it_does_not_read(void **state)
+{
+    fixture_pair *p = fixture_connect(*state, 0);
+    leat_conn_read_stop(p->conn);
+
+    fixture_say(p, "unread");
+    fixture_turn(p->f);
+    assert_int_equal(p->closes, 0);
+    fixture_hang_up(p);
+    fixture_until(p, fixture_closed);
+
+    assert_int_equal(p->close_err, UV_EOF);
+    assert_int_equal(p->reads, 0);
+    fixture_release(p);
+}
+
+static void notices_a_reset_while_it_does_not_read(void **state)
+{
+    fixture_pair *p = fixture_connect(*state, 0);
+    leat_conn_read_stop(p->conn);
+
+    fixture_say(p, "unread");
+    fixture_reset(p);
+    fixture_until(p, fixture_closed);
+
+    assert_int_equal(p->close_err, UV_ECONNRESET);
+    assert_int_equal(p->reads, 0);
+    fixture_release(p);
+}
+
+/* The unread bytes must not stay in the socket: closed with them, it would send an RST. */
+static void sends_on_without_reading_to_a_peer_that_only_stopped_sending(void **state)
+{
+    fixture_pair *p = fixture_connect(*state, 4096);
+    block(p);
+    leat_conn_read_stop(p->conn);
+
+    fixture_say(p, "unread");
+    shutdown(p->peer, SHUT_WR);
+    fixture_turn(p->f);
+    assert_int_equal(p->conn->watch.events_, LEAT_WATCH_WRITABLE); /* told once, then no more */
+    fixture_until(p, fixture_closed);
+    while (fixture_hear(p) > 0)
+        continue;
+
+    assert_int_equal(p->close_err, UV_EOF);
+    assert_int_equal(p->reads, 0);
+    assert_int_equal(p->heard.len, 1000000);
+    assert_true(p->peer_eof);
+    assert_int_equal(p->peer_errno, 0);
+    fixture_release(p);
+}
+
 static void raises_no_sigpipe(void **state)
 {
     fixture_pair *p = fixture_connect(*state, 0);
     signal(SIGPIPE, SIG_DFL);
-    leat_conn_read_stop(p->conn);
-    fixture_hang_up(p);
 
-    leat_conn_send_copy(p->conn, leat_slice_of("answered by an RST"));
-    fixture_turn(p->f);
-    if (!fixture_closed(p))
-        leat_conn_send_copy(p->conn, leat_slice_of("to a broken pipe"));
+    shutdown(leat_conn_socket(p->conn), SHUT_WR);
+    leat_conn_send_copy(p->conn, leat_slice_of("to a broken pipe"));
     fixture_until(p, fixture_closed);
 
-    assert_true(p->close_err == UV_EPIPE || p->close_err == UV_ECONNRESET);
+    assert_int_equal(p->close_err, UV_EPIPE);
     fixture_release(p);
 }
 
@@ -423,6 +472,9 @@ int main(void)
         TEST(reports_a_reset),
         TEST(reads_what_came_before_a_reset),
         TEST(reports_a_reset_while_it_is_blocked),
+        TEST(notices_an_end_while_it_does_not_read),
+        TEST(notices_a_reset_while_it_does_not_read),
+        TEST(sends_on_without_reading_to_a_peer_that_only_stopped_sending),
         TEST(raises_no_sigpipe),
         TEST(breaks_while_it_sends_early),
         TEST(finishes_with_unread_bytes),

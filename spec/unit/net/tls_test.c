@@ -344,6 +344,32 @@ static void answers_a_half_close(void **state)
     end(p, ssl);
 }
 
+static void notices_an_end_while_it_does_not_read(void **state)
+{
+    world *w = *state;
+    fixture_pair *p = begin(w, 0);
+    SSL *ssl = client(w, p);
+    leat_buf heard = LEAT_BUF_INIT;
+    int why = 0;
+    make_non_blocking(p);
+    assert_int_equal(shake_hands(w, ssl), 1);
+    leat_conn_send_copy(p->conn, leat_slice_of("."));
+    hear(w, ssl, &heard, 1, &why);
+    leat_conn_read_stop(p->conn);
+
+    assert_int_equal(SSL_write(ssl, "unread", 6), 6);
+    fixture_turn(w->f);
+    assert_int_equal(p->closes, 0);
+    fixture_hang_up(p);
+    while (p->closes == 0)
+        fixture_turn(w->f);
+
+    assert_int_equal(p->close_err, UV_EOF);
+    assert_int_equal(p->reads, 0);
+    leat_buf_close(&heard);
+    end(p, ssl);
+}
+
 static void takes_a_cut_connection_for_its_end(void **state)
 {
     world *w = *state;
@@ -536,6 +562,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keeps_order_through_a_full_socket, set_up, tear_down),
         cmocka_unit_test_setup_teardown(finishes_with_close_notify, set_up, tear_down),
         cmocka_unit_test_setup_teardown(answers_a_half_close, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(notices_an_end_while_it_does_not_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(takes_a_cut_connection_for_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(resumes_a_session, set_up, tear_down),
         cmocka_unit_test_setup_teardown(answers_plain_http, set_up, tear_down),
