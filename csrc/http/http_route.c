@@ -34,16 +34,27 @@ static void find_route(leat_http_conn *c, leat_slice method, leat_slice path,
     script->routes->match(script, method, path, match);
 }
 
+/* HEAD is GET without a body, where a script says nothing else. */
+static void match_method(leat_http_conn *c, leat_slice method, leat_route_match *match)
+{
+    leat_slice path = leat_http_conn_request(c)->path;
+    find_route(c, method, path, match);
+    if (match->kind == LEAT_ROUTE_NONE && match->path_known && leat_slice_is(method, "HEAD")) {
+        find_route(c, leat_slice_of("GET"), path, match);
+        if (match->kind != LEAT_ROUTE_HTTP)
+            *match = (leat_route_match){.kind = LEAT_ROUTE_NONE, .path_known = true};
+    }
+}
+
 /* Appends the methods that a path answers. */
 static void list_methods(leat_http_conn *c, leat_buf *out)
 {
     static const char *const methods[] = {"GET",   "HEAD",   "POST",   "PUT",
                                           "PATCH", "DELETE", "OPTIONS"};
-    leat_slice path = leat_http_conn_request(c)->path;
     bool any = false;
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         leat_route_match match;
-        find_route(c, leat_slice_of(methods[i]), path, &match);
+        match_method(c, leat_slice_of(methods[i]), &match);
         if (match.kind == LEAT_ROUTE_NONE)
             continue;
         leat_buf_text(out, any ? ", " : "");
@@ -79,22 +90,10 @@ static void answer_preflight(leat_http_conn *c)
     leat_buf_close(&lines);
 }
 
-/* HEAD is GET without a body, where a script says nothing else. */
-static void match_route(leat_http_conn *c, leat_route_match *match)
-{
-    const leat_http_request *r = leat_http_conn_request(c);
-    find_route(c, r->method, r->path, match);
-    if (match->kind == LEAT_ROUTE_NONE && match->path_known && leat_slice_is(r->method, "HEAD")) {
-        find_route(c, leat_slice_of("GET"), r->path, match);
-        if (match->kind != LEAT_ROUTE_HTTP)
-            *match = (leat_route_match){.kind = LEAT_ROUTE_NONE, .path_known = true};
-    }
-}
-
 static void answer_by_path(leat_http_conn *c)
 {
     leat_route_match match;
-    match_route(c, &match);
+    match_method(c, leat_http_conn_request(c)->method, &match);
     if (match.kind != LEAT_ROUTE_NONE || match.path_known)
         leat_http_conn_share(c);
     if (match.kind != LEAT_ROUTE_NONE)

@@ -107,6 +107,16 @@ describe("every answer", function()
     assert.same({ "nosniff" }, lines(answer, "x-content-type-options"))
   end)
 
+  it("of another method names those that the path answers, and no HEAD of a stream", function()
+    local function allow(path)
+      local answer = http.request(s.server, { method = "DELETE", path = path })
+      assert.equal(405, answer.status)
+      return answer.headers.allow
+    end
+    assert.equal("GET, HEAD, POST", allow("/plain"))
+    assert.equal("GET", allow("/stream"))
+  end)
+
   it("may set several cookies", function()
     assert.same({ "a=1; Path=/", "b=2; Path=/" }, lines(http.request(s.server, "/cookies"), "set-cookie"))
   end)
@@ -226,7 +236,7 @@ describe("CORS", function()
 
       assert.equal(204, answer.status)
       assert.same({ A }, allowed(answer))
-      assert.same({ "GET, POST" }, lines(answer, "access-control-allow-methods"))
+      assert.same({ "GET, HEAD, POST" }, lines(answer, "access-control-allow-methods"))
       assert.same({ "Authorization, Content-Type, Last-Event-ID" }, lines(answer, "access-control-allow-headers"))
       assert.same({ "600" }, lines(answer, "access-control-max-age"))
       assert.same({ "Origin" }, lines(answer, "vary"))
