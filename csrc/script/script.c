@@ -52,6 +52,18 @@ static void add_folder(leat_buf *templates, const char *folder, size_t len)
                     folder, n, folder);
 }
 
+/* Lua cuts the list of templates apart at one character, and puts the name in place of another: a
+ * folder with one of them would lead elsewhere. */
+static bool names_fit(const leat_lua_options *o)
+{
+    const char *slash = strrchr(o->app_path, '/');
+    size_t folder = slash == NULL ? 0 : (size_t)(slash - o->app_path);
+    const char *others = o->require_folders != NULL ? o->require_folders : "";
+    return strcspn(o->app_path, LUA_PATH_SEP LUA_PATH_MARK) >= folder &&
+           strpbrk(o->lua_dir, LUA_PATH_SEP LUA_PATH_MARK) == NULL &&
+           strpbrk(others, LUA_PATH_SEP LUA_PATH_MARK) == NULL;
+}
+
 /* Modules are looked for in the folder of the app, then in that of the framework, then in those
  * that the operator names, separated by commas. */
 static void write_templates(leat_buf *templates, const leat_lua_options *o)
@@ -166,6 +178,12 @@ static void run_chunk(struct loading *l)
 static int load_app(leat_lua *lua, const leat_lua_options *options, leat_buf *error)
 {
     leat_buf templates = LEAT_BUF_INIT;
+    if (!names_fit(options)) {
+        leat_buf_printf(error,
+                        "%s: a folder where require looks cannot have ';' or '?' in its name",
+                        options->app_path);
+        return LEAT_ESCRIPT;
+    }
     write_templates(&templates, options);
     struct loading l = {.lua = lua, .options = options, .templates = templates.at, .error = error};
     int ref = LUA_NOREF;

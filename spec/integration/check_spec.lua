@@ -113,6 +113,15 @@ describe("leat check", function()
     found('rooms.lua:1: Postgres refuses this statement: column "nothing" does not exist', out)
   end)
 
+  it("takes no folder for modules that would lead elsewhere", function()
+    for _, name in ipairs { "/a;b", "/a?b" } do
+      local code, out = check("", { variables = { LEAT_REQUIRE_FOLDERS = folder .. name } })
+
+      assert.not_equal(0, code)
+      found("a folder where require looks cannot have ';' or '?' in its name", out)
+    end
+  end)
+
   it("warns of SQL that is put together from variables", function()
     local code, out = check("app:topic('room:{id:int}', " .. SUBSCRIBE:format(
       [[ctx.db:one("select * from rooms where title = '" .. args.id .. "'")]]) .. ")")
