@@ -71,7 +71,8 @@ int leat_loop_thread_start(leat_loop_thread *t, const char *name, leat_log *log,
     t->log = log;
     t->begin = begin;
     t->arg = arg;
-    int err = uv_thread_create(&t->thread, run_thread, t);
+    const uv_thread_options_t options = {UV_THREAD_HAS_STACK_SIZE, LEAT_LOOP_THREAD_STACK_BYTES};
+    int err = uv_thread_create_ex(&t->thread, &options, run_thread, t);
     t->started = err == 0;
     return err;
 }

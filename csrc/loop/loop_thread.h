@@ -14,6 +14,10 @@
 
 typedef struct leat_loop_thread leat_loop_thread;
 
+/* What scripts may use of the C stack (script/sandbox) must not depend on the process's limit
+ * (ulimit -s), so the thread has this much at least. */
+enum { LEAT_LOOP_THREAD_STACK_BYTES = 8 * 1024 * 1024 };
+
 /* Makes the loop. The owner may use it until it starts the thread, and the thread alone afterwards.
  */
 LEAT_MUST_CHECK int leat_loop_thread_new(leat_loop_thread **out);

@@ -12,8 +12,8 @@
 
 #include <lauxlib.h>
 
-/* What one stretch between two of Lua's own checks takes besides is half a megabyte at most: a
- * thread has two at least. */
+/* What one stretch between two of Lua's own checks takes besides is half a megabyte at most. The
+ * loop's thread has eight (loop_thread.h). */
 enum { DEEP_BYTES = 256 * 1024 };
 
 static uintptr_t stack_now(void)

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <sys/resource.h>
 
 struct resident {
     leat_loop *loop;
@@ -86,12 +88,40 @@ static void may_have_nobody_at_all(void **state)
     leat_loop_thread_end(thread);
 }
 
+static void measure_stack(void *arg)
+{
+    size_t *bytes = arg;
+    pthread_attr_t attributes;
+    void *at;
+    assert_int_equal(0, pthread_getattr_np(pthread_self(), &attributes));
+    assert_int_equal(0, pthread_attr_getstack(&attributes, &at, bytes));
+    pthread_attr_destroy(&attributes);
+}
+
+static void has_a_large_stack_whatever_the_limit_is(void **state)
+{
+    (void)state;
+    struct rlimit before, low;
+    assert_int_equal(0, getrlimit(RLIMIT_STACK, &before));
+    low = (struct rlimit){256 * 1024, before.rlim_max};
+    assert_int_equal(0, setrlimit(RLIMIT_STACK, &low));
+    leat_loop_thread *thread;
+    size_t bytes = 0;
+    assert_int_equal(0, leat_loop_thread_new(&thread));
+    assert_int_equal(0, leat_loop_thread_start(thread, "test", NULL, measure_stack, &bytes));
+    leat_loop_thread_end(thread);
+    assert_int_equal(0, setrlimit(RLIMIT_STACK, &before));
+
+    assert_in_range(bytes, LEAT_LOOP_THREAD_STACK_BYTES, SIZE_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_until_all_have_left),
         cmocka_unit_test(is_run_by_who_ends_it_if_it_was_not_started),
         cmocka_unit_test(may_have_nobody_at_all),
+        cmocka_unit_test(has_a_large_stack_whatever_the_limit_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
