@@ -57,6 +57,27 @@ describe("leat.publish", function()
     end
   end)
 
+  -- Sequential scans are off there, and count as so costly that Postgres would compile every statement that has one.
+  it("runs a trigger of one's own on the outbox without compiling it", function()
+    session:run [[
+      create table own (jit text);
+      create function note_own() returns trigger language plpgsql as $$
+      begin
+        insert into own values (current_setting('jit'));
+        return null;
+      end $$;
+      create trigger own after insert on leat.event for each row when (new.topic like 'own:%')
+        execute function note_own();
+      set jit = on]]
+    finally(function() session:run "reset jit; drop trigger own on leat.event" end)
+
+    session:publish("own:1", "1")
+    session:run "begin; select leat.publish('own:2', '1'), leat.publish('own:3', '1'); commit"
+
+    assert.same({ { jit = "off" }, { jit = "off" }, { jit = "off" } }, session:rows "select jit from own")
+    assert.equal("on", session:value "show jit")
+  end)
+
   it("publishes many events of many topics by one statement", function()
     session:run "select leat.publish('bulk:' || n % 100, to_jsonb(n)) from generate_series(1, 2000) n"
 
