@@ -4,6 +4,9 @@
 local files = require "spec.support.files"
 local kit = require "leat.spec"
 local loop = require "spec.support.loop"
+local postgres = require "spec.support.postgres"
+local served = require "leat.spec.served"
+local server_of = require "leat.spec.server"
 
 local APP = [[
 local leat = require "leat"
@@ -218,5 +221,41 @@ describe("a server of the kit with a Postgres of its own", function()
 
   it("finds it running again in the next `it`", function()
     assert.equal("first", server:client():subscribe("room:1").data.title)
+  end)
+end)
+
+describe("what the kit has started", function()
+  it("is ended as a whole, whatever fails in between", function()
+    local folder = files.folder()
+    finally(function() files.remove(folder) end)
+    files.write(folder .. "/app.lua", APP)
+    local one = served.new { app = folder .. "/app.lua", schema = SCHEMA }:start()
+    local database, process = one.database.name, one.process
+    function process:stop()
+      self:kill()
+      error("a warning that nobody expected", 0)
+    end
+
+    local ok, err = pcall(one.stop, one)
+
+    assert.same({ false, "a warning that nobody expected" }, { ok, err })
+    assert.is_false(process:running())
+    local other = postgres.empty_database()
+    assert.equal("0", other.session:value(("select count(*) from pg_database where datname = '%s'"):format(database)))
+    other:drop()
+  end)
+
+  it("is killed if it does not end when it is asked to", function()
+    local limit_ms = server_of.STOP_MS
+    finally(function() server_of.STOP_MS = limit_ms end)
+    local deaf = server_of.start { url = "postgresql:///none", program = { "/bin/sh", "-c",
+      "trap '' TERM; echo ready http://127.0.0.1:9; exec sleep 1000" } }
+
+    server_of.STOP_MS = 50
+    local ok, err = pcall(deaf.stop, deaf)
+
+    assert.is_false(ok)
+    assert.matches("not within 50 ms: the end of a process", err)
+    assert.is_false(deaf:running())
   end)
 end)

@@ -1,5 +1,6 @@
 -- leat test: a cluster of its own, busted's exit code, and nothing left behind.
 
+local uv = require "luv"
 local env = require "spec.support.env"
 local files = require "spec.support.files"
 local installed = require "spec.support.installed"
@@ -14,6 +15,8 @@ describe("an application", function()
   local server = spec.serve { app = "app.lua", schema = "create table t (id int)" }
   it("loses Postgres and gets it back", function()
     io.stderr:write("cluster ", os.getenv "LEAT_TEST_CLUSTER", "\n")
+    io.stderr:write("temporary ", os.getenv "LEAT_TEST_TMP", "\n")
+    io.stderr:write("processes ", uv.os_getpid(), " ", server.process.process.pid, "\n")
     if os.getenv "WAIT" then uv.run() end
     server:sql "insert into t values (1)"
     server:postgres "kill"
@@ -73,6 +76,30 @@ describe("leat test", function()
     assert.equal(143, p:wait(30000))
     assert.is_false(files.exists(cluster))
   end)
+
+  -- Who is left to clean up then: lua/leat/spec/keeper.lua.
+  for _, who in ipairs { "it", "what runs the specs" } do
+    it("leaves nothing behind if " .. who .. " is killed", function()
+      local p = start({ WAIT = "1" })
+      local specs, server
+      loop.eventually(function()
+        specs, server = p:output():match("processes (%d+) (%d+)")
+        return specs
+      end, 30000, "specs that run")
+      local cluster, temporary = p:output():match("cluster (/%S+)"), p:output():match("temporary (/%S+)")
+      assert.is_true(files.exists(cluster) and files.exists(temporary) and files.exists("/proc/" .. server))
+
+      if who == "it" then p:send_signal("sigkill") else uv.kill(tonumber(specs), "sigkill") end
+
+      loop.eventually(function()
+        for _, path in ipairs { cluster, temporary, "/proc/" .. specs, "/proc/" .. server } do
+          if files.exists(path) then return false end
+        end
+        return true
+      end, 30000, "nothing of it")
+      p:wait(30000)
+    end)
+  end
 
   it("runs where it is installed, for an ordinary user, and needs nothing of a build tree", function()
     local tree = installed.install {}

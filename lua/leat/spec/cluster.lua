@@ -2,6 +2,8 @@
 
 local uv = require "luv"
 local env = require "leat.spec.env"
+local files = require "leat.spec.files"
+local keeper = require "leat.spec.keeper"
 local loop = require "leat.spec.loop"
 local pg = require "leat.spec.pg"
 local postgres = require "leat.spec.postgres"
@@ -29,8 +31,9 @@ Cluster.__index = Cluster
 
 -- A place for one.
 local function place(settings)
-  local dir = run_as_postgres("mktemp", { "-d", "/tmp/leat-spec-XXXXXX" })
-  run_as_postgres("chmod", { "755", dir })
+  local dir = files.name("/tmp")
+  keeper.cluster(dir)
+  run_as_postgres("mkdir", { "-m", "755", dir })
   return setmetatable({ dir = dir, data = dir .. "/pg", settings = settings or {} }, Cluster)
 end
 
@@ -168,6 +171,7 @@ function Cluster:remove()
   if read(self.data .. "/postmaster.pid") then self:stop("immediate") end
   loop.poll(function() return not read(self.data .. "/postmaster.pid") end)
   run_as_postgres("rm", { "-rf", self.dir })
+  keeper.removed(self.dir)
 end
 
 return M

@@ -49,9 +49,14 @@ end
 local function servers(served, commits)
   if not served.twin then
     local main, writers = twin.new(served, true), {}
+    -- Each of them, also after one that fails.
     local function all(what)
-      main[what](main)
-      for _, writer in ipairs(writers) do writer[what](writer) end
+      local failure
+      for _, one in ipairs { main, table.unpack(writers) } do
+        local ok, err = pcall(one[what], one)
+        if not ok then failure = failure or err end
+      end
+      if failure then error(failure, 0) end
     end
     served.twin = {
       main = main,

@@ -1,6 +1,7 @@
 -- Other programs: started, read line by line, signalled, waited for.
 
 local uv = require "luv"
+local keeper = require "leat.spec.keeper"
 local loop = require "leat.spec.loop"
 
 local M = {}
@@ -38,17 +39,26 @@ local function read_lines(pipe, lines)
 end
 
 --- Starts a program. options: args, env (changes), cwd, input (text for its standard input), pipe (true: its standard
---- input is .stdin, which stays open), extra (a stream that becomes its descriptor 3, or a list, from 3 on), detached.
+--- input is .stdin, which stays open), extra (a stream that becomes its descriptor 3, or a list, from 3 on), detached,
+--- kept (true: it ends with this process, in whatever way that ends).
 function M.spawn(path, options)
   local self = setmetatable({ out = {}, err = {} }, Process)
   local stdout, stderr = uv.new_pipe(false), uv.new_pipe(false)
   local stdin = (options.input or options.pipe) and uv.new_pipe(false) or nil
   local stdio = { stdin, stdout, stderr }
+  local n_extra = 0
   for i, stream in ipairs(type(options.extra) == "table" and options.extra or { options.extra }) do
-    stdio[3 + i] = stream
+    stdio[3 + i], n_extra = stream, i
   end
-  local handle, pid = uv.spawn(path, {
-    args = options.args,
+  local program, args = path, options.args
+  if options.kept then
+    local keeps
+    local fd = 3 + n_extra
+    program, args, keeps = keeper.start("pid", path, args, fd)
+    stdio[fd + 1] = keeps
+  end
+  local handle, pid = uv.spawn(program, {
+    args = args,
     env = M.environment(options.env),
     cwd = options.cwd,
     stdio = stdio,
@@ -56,6 +66,7 @@ function M.spawn(path, options)
   }, function(code, signal)
     self.code, self.signal = code, signal
     self.handle:close()
+    if options.kept then keeper.ended("pid", self.pid) end
   end)
   assert(handle, "cannot start " .. path .. ": " .. tostring(pid))
   self.handle, self.pid = handle, pid

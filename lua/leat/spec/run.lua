@@ -100,6 +100,7 @@ uv.os_setenv("LEAT_PG_BINDIR", bindir or "")
 uv.os_unsetenv("DATABASE_URL")
 local cluster = require "leat.spec.cluster"
 local files = require "leat.spec.files"
+local keeper = require "leat.spec.keeper"
 local postgres = require "leat.spec.postgres"
 
 -- Signals: the specs are asked to end, and all is removed. What comes in between ends it, too.
@@ -125,12 +126,14 @@ local function run_busted(url, cluster_folder, template)
   uv.os_setenv("LEAT_TEST_CLUSTER", cluster_folder)
   uv.os_setenv("LEAT_TEST_TEMPLATE", template)
   local code, signal
-  local handle, pid = uv.spawn("lua5.4", { args = arguments, stdio = { 0, 1, 2 }, detached = true },
+  local program, all, keeps = keeper.start("group", "lua5.4", arguments, 3)
+  local handle, pid = uv.spawn(program, { args = all, stdio = { 0, 1, 2, keeps }, detached = true },
     function(exit_code, exit_signal) code, signal = exit_code, exit_signal end)
   if not handle then error("busted cannot be started: " .. tostring(pid)) end
   specs = pid
   while not code do uv.run("once") end
   uv.kill(-pid, "sigkill")
+  keeper.ended("group", pid)
   specs = nil
   return signal ~= 0 and 128 + signal or code
 end

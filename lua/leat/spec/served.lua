@@ -167,15 +167,27 @@ function Served:show_wires()
   end
 end
 
+-- All of it, whatever fails in between. The first failure is told at the end.
+local function stop_all(self)
+  local failure
+  local function try(fn, ...)
+    local ok, err = pcall(fn, ...)
+    if not ok then failure = failure or err end
+  end
+  if self.stopped then try(self.postgres, self, "start") end
+  try(close_clients, self)
+  if self.twin then try(self.twin.close, self.twin) end
+  if self.process and self.process:running() then try(self.process.stop, self.process) end
+  try(self.database.drop, self.database)
+  if self.owns_cluster then try(self.cluster.remove, self.cluster) end
+  return failure
+end
+
 function Served:stop()
   if not self.database then return end
-  if self.stopped then self:postgres("start") end
-  close_clients(self)
-  if self.twin then self.twin:close() end
-  if self.process and self.process:running() then self.process:stop() end
-  self.database:drop()
-  if self.owns_cluster then self.cluster:remove() end
+  local failure = stop_all(self)
   self.database = nil
+  if failure then error(failure, 0) end
 end
 
 return M

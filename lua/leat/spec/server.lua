@@ -2,6 +2,7 @@
 
 local uv = require "luv"
 local env = require "leat.spec.env"
+local files = require "leat.spec.files"
 local loop = require "leat.spec.loop"
 local pg = require "leat.spec.pg"
 local process = require "leat.spec.process"
@@ -11,6 +12,7 @@ local M = {
   -- others in another way.
   on_start = nil,
   variables = {},
+  STOP_MS = 30000, -- for a server to end in order; then it is killed
 }
 
 local Server = {}
@@ -48,8 +50,7 @@ end
 
 -- `leat serve` writes its address to a file.
 local function spawn_leat(options, variables)
-  local address = os.tmpname()
-  os.remove(address)
+  local address = files.name()
   local args = { "serve", "--address-file", address }
   for _, arg in ipairs(options.args or {}) do args[#args + 1] = arg end
   local binary, extra = options.binary or env.binary(), options.gates
@@ -58,10 +59,10 @@ local function spawn_leat(options, variables)
     for i, socket in ipairs(options.sockets) do extra[i] = socket.handle end
     binary, args = hand_over(options.sockets, variables, binary, args)
   end
-  local p = process.spawn(binary, { args = args, env = variables, extra = extra })
+  local p = process.spawn(binary, { args = args, env = variables, extra = extra, kept = true })
   return p, function()
     local port = read_port(address)
-    if port or not p:running() then os.remove(address) end
+    if port or not p:running() then files.remove(address) end
     return port
   end
 end
@@ -74,7 +75,8 @@ local function spawn_program(options, variables)
     local own = name:match "^LEAT_TEST_PROGRAM_(.+)$"
     if own then variables[own] = value end
   end
-  local p = process.spawn(options.program[1], { args = { table.unpack(options.program, 2) }, env = variables })
+  local p = process.spawn(options.program[1], { args = { table.unpack(options.program, 2) }, env = variables,
+    kept = true })
   return p, function()
     for _, line in ipairs(p.out) do
       local port = line:match "^ready http://[^/]*:(%d+)"
@@ -186,7 +188,11 @@ end
 --- Stops it as an operator does, and fails unless all was well.
 function Server:stop()
   self.process:send_signal("sigterm")
-  local code = self.process:wait(30000)
+  local in_time, code = pcall(self.process.wait, self.process, M.STOP_MS)
+  if not in_time then
+    self:kill()
+    error(code, 2)
+  end
   check_output(self)
   if code ~= 0 then error("exit code " .. code .. ":\n" .. self.process:output(), 2) end
 end

@@ -30,9 +30,22 @@ function M.new(served, with_relay)
     self.relay = relay.new(served.database.url, self.folder)
     changes.LEAT_LISTEN_URL = self.relay.url
   end
-  self.process = server.start { url = served.database.url, app = served.options.app, env = served:variables(changes),
-    gates = self.gates.pipe, log = { "" }, before = function() self.gates:listen() end }
+  local ok, process = pcall(server.start, { url = served.database.url, app = served.options.app,
+    env = served:variables(changes), gates = self.gates.pipe, log = { "" },
+    before = function() self.gates:listen() end })
+  if not ok then
+    self:release()
+    error(process, 0)
+  end
+  self.process = process
   return self
+end
+
+-- What it has beside its server.
+function Twin:release()
+  self.gates:close()
+  if self.relay then self.relay:close() end
+  if self.folder then files.remove(self.folder) end
 end
 
 --- A client of it.
@@ -62,10 +75,10 @@ end
 function Twin:close()
   self.gates:open()
   for _, c in ipairs(self.clients) do c:close() end
-  if self.process:running() then self.process:stop() end
-  self.gates:close()
-  if self.relay then self.relay:close() end
-  if self.folder then files.remove(self.folder) end
+  local ok, err = true, nil
+  if self.process:running() then ok, err = pcall(self.process.stop, self.process) end
+  self:release()
+  if not ok then error(err, 0) end
 end
 
 return M
