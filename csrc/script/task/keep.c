@@ -2,48 +2,63 @@
  * nothing that is written there allocates. A step of the collector looks at one block. */
 #include "script/task/keep.h"
 
+#include <stdlib.h>
+
 #include <lauxlib.h>
 
-enum { PER_BLOCK = 256 };
+#include "base/mem.h"
+
+enum { PER_BLOCK = 256, FIRST_CAP = 4 };
 
 void leat_keep_init(leat_keep *k)
 {
-    *k = (leat_keep){LUA_NOREF, 0, 0};
+    *k = (leat_keep){.blocks_ = NULL};
+}
+
+void leat_keep_close(leat_keep *k)
+{
+    free(k->blocks_);
+    leat_keep_init(k);
 }
 
 /* Pushes the block of that place. Returns the place's index in it. [-0, +1, -] */
 static int push_block(const leat_keep *k, lua_State *L, int place)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, k->blocks_);
-    lua_rawgeti(L, -1, (place - 1) / PER_BLOCK + 1);
-    lua_replace(L, -2);
-    return (place - 1) % PER_BLOCK + 1;
+    unsigned i = (unsigned)place - 1;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, k->blocks_[i / PER_BLOCK]);
+    return (int)(i % PER_BLOCK) + 1;
 }
 
-/* Its places are free, the first one first. [-0, +0, m] */
+/* [-0, +0, m] */
 static void add_block(leat_keep *k, lua_State *L)
 {
-    if (k->blocks_ == LUA_NOREF) {
-        lua_newtable(L);
-        k->blocks_ = luaL_ref(L, LUA_REGISTRYINDEX);
+    if (k->n_blocks_ == k->cap_) {
+        k->cap_ = k->cap_ == 0 ? FIRST_CAP : k->cap_ * 2;
+        k->blocks_ = leat_realloc(k->blocks_, k->cap_ * sizeof(*k->blocks_));
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, k->blocks_);
     lua_createtable(L, PER_BLOCK, 0);
-    for (int i = 1; i <= PER_BLOCK; i++) {
-        lua_pushinteger(L, i == PER_BLOCK ? 0 : k->n_places_ + i + 1);
-        lua_rawseti(L, -2, i);
-    }
-    lua_rawseti(L, -2, k->n_places_ / PER_BLOCK + 1);
+    k->blocks_[k->n_blocks_] = luaL_ref(L, LUA_REGISTRYINDEX);
+    k->n_blocks_++;
+}
+
+/* Keeps the value at a place that was never used. [-1, +0, m] */
+static int put_fresh(leat_keep *k, lua_State *L)
+{
+    if ((size_t)k->n_used_ == k->n_blocks_ * PER_BLOCK)
+        add_block(k, L);
+    int place = ++k->n_used_;
+    int index = push_block(k, L, place);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, index);
     lua_pop(L, 1);
-    k->free_ = k->n_places_ + 1;
-    k->n_places_ += PER_BLOCK;
+    return place;
 }
 
 int leat_keep_put(leat_keep *k, lua_State *L)
 {
-    if (k->free_ == 0)
-        add_block(k, L);
     int place = k->free_;
+    if (place == 0)
+        return put_fresh(k, L);
     int index = push_block(k, L, place);
     lua_rawgeti(L, -1, index);
     k->free_ = (int)lua_tointeger(L, -1);

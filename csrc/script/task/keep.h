@@ -1,6 +1,6 @@
 /* keep.h - values of the scripts that the host keeps for later: the rows and functions of grants.
  *
- * Ownership  a kept value is its keeper's until it is dropped. All end with the Lua state.
+ * Ownership  a kept value is its keeper's until it is dropped. All of them end with the Lua state.
  * Threads    loop thread of the worker.
  * Units      none.
  * Errors     putting raises if memory is out. Nothing else can fail.
@@ -12,17 +12,23 @@
 #ifndef LEAT_SCRIPT_TASK_KEEP_H
 #define LEAT_SCRIPT_TASK_KEEP_H
 
+#include <stddef.h>
+
 #include <lua.h>
 
 enum { LEAT_KEEP_NOTHING = 0 }; /* in place of a kept value */
 
 typedef struct leat_keep {
-    int blocks_;   /* registry reference of the array of blocks; LUA_NOREF before the first value */
-    int n_places_; /* of all blocks */
-    int free_; /* the first free place; 0: there is none. A free place has the next one's number */
+    int *blocks_; /* their registry references, owned; NULL before the first value */
+    size_t n_blocks_;
+    size_t cap_;
+    int n_used_; /* the places from this one on were never used */
+    int free_; /* the first place that is free again; 0: none is. It holds the next one's number */
 } leat_keep;
 
 void leat_keep_init(leat_keep *k);
+/* Its Lua state is closed, or is about to be. */
+void leat_keep_close(leat_keep *k);
 
 /* Keeps the value on top of the stack. Returns its number, from 1 on. [-1, +0, m] */
 int leat_keep_put(leat_keep *k, lua_State *L);

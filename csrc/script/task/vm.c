@@ -252,6 +252,7 @@ void leat_vm_init(leat_lua *lua)
 void leat_vm_close(leat_lua *lua)
 {
     leat_sweep_cancel(&lua->last_drop);
+    leat_keep_close(&lua->keep);
 }
 
 void leat_vm_hold(leat_lua *lua)

@@ -32,6 +32,7 @@ static int tear_down(void **state)
     keeper *k = *state;
     assert_int_equal(lua_gettop(k->L), 0);
     lua_close(k->L);
+    leat_keep_close(&k->keep);
     return 0;
 }
 
