@@ -41,9 +41,9 @@ static void add_handshake(leat_account *a, int n)
 
 static leat_account *open_tenant(leat_core *core, const leat_session *session)
 {
-    bool has_tenant = session->terms != NULL && session->terms->tenant.at != NULL;
-    return has_tenant
-               ? leat_account_open(&core->accounts, LEAT_ACCOUNT_TENANT, session->terms->tenant)
+    const leat_terms *terms = leat_session_terms(session);
+    return terms != NULL && terms->tenant.at != NULL
+               ? leat_account_open(&core->accounts, LEAT_ACCOUNT_TENANT, terms->tenant)
                : NULL;
 }
 
@@ -171,9 +171,10 @@ static bool has_account_room(leat_core *core, const leat_session *session, const
         return refuse_subscription(core, LEAT_M_SUBS_REFUSED_USER, "max_subscriptions_per_user",
                                    leat_session_user_id(session), refusal,
                                    "too many subscriptions of this user");
-    if (tenant != NULL && tenant->subscriptions >= session->terms->tenant_max_subscriptions)
+    if (tenant != NULL &&
+        tenant->subscriptions >= leat_session_terms(session)->tenant_max_subscriptions)
         return refuse_subscription(core, LEAT_M_SUBS_REFUSED_TENANT, "tenant.max_subscriptions",
-                                   session->terms->tenant, refusal,
+                                   leat_session_terms(session)->tenant, refusal,
                                    "too many subscriptions of this tenant");
     return true;
 }
@@ -214,9 +215,11 @@ static bool has_handshake_room(const leat_subscriber *to, leat_failure *refusal)
     if (user != NULL && user->handshakes >= allowance_of(to)->max_handshakes_per_user)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_USER, "max_handshakes_per_user",
                                 leat_session_user_id(to->session), to->session->in_crowd, refusal);
-    if (tenant != NULL && tenant->handshakes >= to->session->terms->tenant_max_handshakes)
+    if (tenant != NULL &&
+        tenant->handshakes >= leat_session_terms(to->session)->tenant_max_handshakes)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_TENANT, "tenant.max_handshakes",
-                                to->session->terms->tenant, to->session->in_crowd, refusal);
+                                leat_session_terms(to->session)->tenant, to->session->in_crowd,
+                                refusal);
     return true;
 }
 
@@ -283,9 +286,10 @@ static leat_account *publisher_of(leat_subscriber *to)
 
 static uint64_t tenant_wait_ms(const leat_subscriber *to, uint64_t now_ms)
 {
-    return to->tenant == NULL ? 0
-                              : leat_bucket_wait_ms(&to->tenant->publishes,
-                                                    &to->session->terms->tenant_publishes, now_ms);
+    return to->tenant == NULL
+               ? 0
+               : leat_bucket_wait_ms(&to->tenant->publishes,
+                                     &leat_session_terms(to->session)->tenant_publishes, now_ms);
 }
 
 /* Returns 0, or in how many milliseconds there may be one: then neither the user nor the tenant is
@@ -300,8 +304,8 @@ static uint64_t charge_publish(leat_subscriber *to, leat_slice topic, const char
     *limit = "publish_rate_per_user";
     wait_ms = leat_account_publish(publisher_of(to), topic, &allowance_of(to)->publishes, now_ms);
     if (wait_ms == 0 && to->tenant != NULL)
-        leat_bucket_charge(&to->tenant->publishes, &to->session->terms->tenant_publishes, 1,
-                           now_ms);
+        leat_bucket_charge(&to->tenant->publishes,
+                           &leat_session_terms(to->session)->tenant_publishes, 1, now_ms);
     return wait_ms;
 }
 

@@ -153,7 +153,7 @@ static const leat_subscriber_ops subscriber_ops = {
 static bool foreign_takes_more(const leat_subscriber *to)
 {
     const leat_client *c = (const leat_client *)to;
-    return leat_peer_is_open(c->peer) && c->guest == NULL;
+    return leat_peer_is_open(c->peer) && !client_is_guest(c);
 }
 
 static void on_granted(leat_subscriber *to, leat_slice topic, int64_t until_s)
@@ -261,7 +261,14 @@ static void on_gone(void *owner, int err)
     leat_core_check_empty(core);
 }
 
-static const leat_peer_handler peer_handler = {on_message, on_close, on_writable, on_slow, on_gone};
+static const leat_allowance *allowance(void *owner)
+{
+    const leat_client *c = owner;
+    return leat_session_allowance(c->base.session, &c->base.core->limits->allowance);
+}
+
+static const leat_peer_handler peer_handler = {on_message, on_close, on_writable,
+                                               on_slow,    on_gone,  allowance};
 
 /* --- beginning --- */
 
@@ -292,7 +299,6 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     c->base.session = session;
     c->base.is_stream = transport != LEAT_TRANSPORT_WS;
     leat_map_init(&c->base.subs);
-    leat_list_init(&c->requests);
     c->heard_ms = leat_loop_now(core->loop);
     leat_list_push(&core->clients, &c->link);
     core->n_clients++;
@@ -300,8 +306,6 @@ leat_client *leat_client_new(leat_core *core, leat_opening *opening, leat_transp
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
     leat_metrics_add(core->metrics, codec->clients, 1);
     c->peer = open_peer(c, opening, transport);
-    if (transport != LEAT_TRANSPORT_SSE)
-        leat_ws_peer_allow(c->peer, leat_session_allowance(session, &core->limits->allowance));
     leat_admission_join(&c->base);
     if (codec->event != NULL)
         become_foreign(c);
@@ -369,7 +373,7 @@ static void drain(leat_client *c, uint64_t deadline_ms)
     uint64_t now_ms = leat_loop_now(loop);
     if (c->status == CLIENT_CLOSED)
         return;
-    if (c->guest != NULL) {
+    if (client_is_guest(c)) {
         close_draining(c);
         return;
     }

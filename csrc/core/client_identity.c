@@ -33,9 +33,9 @@ void client_identity_await(leat_client *c, void (*on_end)(void *arg), void *arg)
 {
     leat_core *core = c->base.core;
     client_set_status(c, CLIENT_GUEST);
-    c->guest = leat_calloc(1, sizeof(*c->guest));
-    c->guest->on_end = on_end;
-    c->guest->arg = arg;
+    client_busy *busy = client_busy_of(c);
+    busy->on_guest_end = on_end;
+    busy->on_guest_end_arg = arg;
     leat_metrics_add(core->metrics, LEAT_M_UNAUTHENTICATED, 1);
     leat_ws_peer_set_max_message(c->peer, core->limits->max_first_message_bytes);
     leat_conn_set_read_size(c->peer->conn, GUEST_READ_BYTES);
@@ -59,7 +59,6 @@ void client_identity_replace(leat_client *c, leat_session *session)
 {
     leat_core *core = c->base.core;
     leat_admission_leave(&c->base);
-    leat_ws_peer_allow(c->peer, leat_session_allowance(session, &core->limits->allowance));
     core->script->ops->session_unref(c->base.session);
     c->base.session = session;
     leat_admission_join(&c->base);

@@ -46,7 +46,7 @@ void client_plan_follow(leat_client *c)
 {
     leat_core *core = c->base.core;
     uint64_t deadline_ms = leat_loop_now(core->loop) + core->limits->control_timeout_ms;
-    for (const leat_planned *p = c->base.session->plan; p != NULL; p = p->next)
+    for (const leat_planned *p = leat_session_plan(c->base.session); p != NULL; p = p->next)
         if (leat_sub_find(&c->base, p->topic) == NULL)
             (void)begin(c, p, (leat_named_position){.seq = 0}, deadline_ms, on_followed);
 }
@@ -81,7 +81,7 @@ void client_plan_welcome(leat_client *c)
 {
     client_welcome *w = *client_foreign_welcome(c->foreign);
     leat_buf scratch = LEAT_BUF_INIT;
-    for (const leat_planned *p = c->base.session->plan; p != NULL; p = p->next)
+    for (const leat_planned *p = leat_session_plan(c->base.session); p != NULL; p = p->next)
         if (leat_sub_find(&c->base, p->topic) == NULL &&
             begin(c, p, known_position(c, p->topic, &scratch), w->deadline_ms, on_planned))
             w->n_open++;

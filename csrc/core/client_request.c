@@ -13,7 +13,7 @@
 #include "core/native.h"
 
 typedef struct client_request {
-    leat_list link; /* in client->requests, or core->orphans */
+    leat_list link; /* in client->busy->requests, or core->orphans */
     leat_call call;
     leat_deadline timer; /* while it waits for an earlier publish; once its client is gone */
     leat_core *core;
@@ -127,10 +127,11 @@ void client_request_new(leat_client *c, const leat_message *m, leat_slice subjec
     r->id = m->id.at == NULL ? NULL : leat_memdup(m->id.at, m->id.len);
     r->deadline_ms = deadline_ms;
     r->answer = answer;
-    bool waits = r->op == LEAT_OP_PUBLISH && next_publish(&c->requests, r) != NULL;
-    leat_list_push(&c->requests, &r->link);
+    client_busy *busy = client_busy_of(c);
+    bool waits = r->op == LEAT_OP_PUBLISH && next_publish(&busy->requests, r) != NULL;
+    leat_list_push(&busy->requests, &r->link);
     c->base.n_inflight++;
-    c->request_bytes += bytes_of(r);
+    busy->request_bytes += bytes_of(r);
     leat_metrics_add(r->core->metrics, LEAT_M_RECEIVED_BYTES, (int64_t)bytes_of(r));
     if (waits)
         leat_loop_at(r->core->loop, &r->timer, r->deadline_ms, on_timeout);
@@ -138,13 +139,21 @@ void client_request_new(leat_client *c, const leat_message *m, leat_slice subjec
         start(r);
 }
 
+static void leave_client(client_request *r)
+{
+    if (r->client == NULL)
+        return;
+    r->client->busy->request_bytes -= bytes_of(r);
+    client_settle(r->client);
+    r->client = NULL;
+}
+
 static void free_request(client_request *r)
 {
     leat_list_unlink(&r->link);
     leat_deadline_cancel(&r->timer);
     leat_metrics_add(r->core->metrics, LEAT_M_RECEIVED_BYTES, -(int64_t)bytes_of(r));
-    if (r->client != NULL)
-        r->client->request_bytes -= bytes_of(r);
+    leave_client(r);
     r->core->script->ops->session_unref(r->session);
     free(r->id);
     free(r);
@@ -155,7 +164,7 @@ static void on_verdict(leat_call *call, const leat_verdict *v)
     client_request *r = call->data;
     leat_client *c = r->client;
     leat_core *core = r->core;
-    leat_list *all = c == NULL ? &core->orphans : &c->requests;
+    leat_list *all = c == NULL ? &core->orphans : &c->busy->requests;
     client_request *next = r->op == LEAT_OP_PUBLISH ? next_publish(all, r) : NULL;
     if (c != NULL) {
         leat_list_unlink(&r->link); /* answering may close the client, and its requests with it */
@@ -182,7 +191,7 @@ static void on_timeout(leat_deadline *d)
 
 static void make_orphan(client_request *r, uint64_t until_ms)
 {
-    r->client = NULL;
+    leave_client(r);
     r->call.subscriber = NULL;
     leat_loop_at(r->core->loop, &r->timer, r->deadline_ms < until_ms ? r->deadline_ms : until_ms,
                  on_timeout);
@@ -193,8 +202,10 @@ void client_request_abandon_all(leat_client *c)
 {
     leat_core *core = c->base.core;
     uint64_t until_ms = leat_loop_now(core->loop) + core->limits->control_timeout_ms;
+    if (c->busy == NULL)
+        return;
     leat_list all;
-    leat_list_move(&all, &c->requests);
+    leat_list_move(&all, &c->busy->requests);
     for (leat_list *l = leat_list_shift(&all); l != NULL; l = leat_list_shift(&all)) {
         client_request *r = LEAT_CONTAINER_OF(l, client_request, link);
         if (r->op != LEAT_OP_AUTHENTICATE) {

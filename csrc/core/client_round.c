@@ -111,7 +111,7 @@ static size_t held_by(const leat_client *c)
 {
     return c->status == CLIENT_CLOSED
                ? 0
-               : leat_peer_queued(c->peer) + leat_peer_received(c->peer) + c->request_bytes +
+               : leat_peer_queued(c->peer) + leat_peer_received(c->peer) + client_request_bytes(c) +
                      c->base.params_bytes + client_foreign_waiting(c->foreign);
 }
 

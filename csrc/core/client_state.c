@@ -25,13 +25,36 @@ static bool is_guest(client_status status)
     return status == CLIENT_GUEST || status == CLIENT_IDENTIFYING;
 }
 
+bool client_is_guest(const leat_client *c)
+{
+    return is_guest(c->status);
+}
+
+client_busy *client_busy_of(leat_client *c)
+{
+    if (c->busy == NULL) {
+        c->busy = leat_pool_take(leat_loop_pool(c->base.core->loop), sizeof(*c->busy));
+        leat_list_init(&c->busy->requests);
+    }
+    return c->busy;
+}
+
+void client_settle(leat_client *c)
+{
+    if (c->busy == NULL || c->busy->request_bytes > 0 || c->busy->on_guest_end != NULL)
+        return;
+    leat_pool_give(leat_loop_pool(c->base.core->loop), c->busy);
+    c->busy = NULL;
+}
+
 static void end_guest(leat_client *c)
 {
-    client_guest guest = *c->guest;
-    free(c->guest);
-    c->guest = NULL;
+    void (*on_end)(void *) = c->busy->on_guest_end;
+    void *arg = c->busy->on_guest_end_arg;
+    c->busy->on_guest_end = NULL;
+    client_settle(c);
     leat_metrics_add(c->base.core->metrics, LEAT_M_UNAUTHENTICATED, -1);
-    guest.on_end(guest.arg);
+    on_end(arg);
 }
 
 void client_set_status(leat_client *c, client_status next)
@@ -74,7 +97,7 @@ bool client_may_ask(const leat_client *c)
 {
     const leat_limits *l = c->base.core->limits;
     return c->status != CLIENT_IDENTIFYING && c->base.n_inflight < l->max_inflight &&
-           c->request_bytes < l->max_message_bytes && leat_peer_is_open(c->peer);
+           client_request_bytes(c) < l->max_message_bytes && leat_peer_is_open(c->peer);
 }
 
 void client_update_flow(leat_client *c)

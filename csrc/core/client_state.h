@@ -29,11 +29,15 @@ typedef enum client_status {
     CLIENT_CLOSED,      /* all that it had has ended; the close handshake goes on */
 } client_status;
 
-/* What only a client without an identity has. */
-typedef struct client_guest {
-    void (*on_end)(void *arg);
-    void *arg;
-} client_guest;
+/* What only a client has that is without an identity, or waits for the answer to a request: an idle
+ * one has none. */
+typedef struct client_busy {
+    leat_list requests;     /* client_request: publish, call, authenticate under way */
+    uint32_t request_bytes; /* what they hold, and that which is being answered */
+    /* GUEST and IDENTIFYING; else NULL */
+    void (*on_guest_end)(void *arg);
+    void *on_guest_end_arg;
+} client_busy;
 
 /* What only a client that waits for a time has; most have none. */
 typedef struct client_timer {
@@ -47,13 +51,11 @@ typedef struct leat_client {
     leat_subscriber base; /* must be first (client_of). Subscriptions know no more of it */
     leat_list link;       /* in core->clients */
     leat_peer *peer;
-    leat_list requests;         /* client_request: publish, call, authenticate under way */
     struct client_timer *timer; /* OPEN: the first expiry; GUEST: its last moment; DRAINING:
                                    its end, or the first expiry. NULL: it waits for no time */
     client_foreign *foreign;    /* NULL: its protocol is leat.v1 */
-    client_guest *guest;        /* GUEST and IDENTIFYING; else NULL */
+    client_busy *busy;          /* NULL: it has an identity, and nothing is under way */
     uint64_t heard_ms;          /* when its last message came, or when it was opened */
-    uint32_t request_bytes;     /* what the requests hold */
     uint8_t status;             /* a client_status */
     bool has_spoken;            /* a message has come */
 } leat_client;
@@ -66,6 +68,19 @@ static inline leat_client *client_of(leat_subscriber *s)
 /* The only way to change the status. A client that has an identity, or is closed, is no guest any
  * more: whoever wants to know is told. */
 void client_set_status(leat_client *c, client_status next);
+
+/* True if nobody knows yet who it is: GUEST and IDENTIFYING. */
+bool client_is_guest(const leat_client *c);
+
+/* Returns c->busy, made if need be. */
+client_busy *client_busy_of(leat_client *c);
+/* Frees c->busy if nothing needs it any more. */
+void client_settle(leat_client *c);
+/* What the client's requests hold. */
+static inline uint32_t client_request_bytes(const leat_client *c)
+{
+    return c->busy == NULL ? 0 : c->busy->request_bytes;
+}
 
 /* Returns the client's timer, made if need be. */
 client_timer *client_timer_of(leat_client *c);

@@ -53,12 +53,17 @@ typedef struct leat_planned {
     leat_slice params; /* raw JSON; at == NULL: none */
 } leat_planned;
 
+/* What few sessions have. */
+typedef struct leat_session_extra {
+    const leat_terms *terms; /* see leat_session_terms */
+    const leat_planned *plan;
+} leat_session_extra;
+
 /* Who a connection is: ctx.user and ctx.request. The script layer embeds it, too. */
 struct leat_session {
     uint64_t client; /* its number in this worker; an identity that is renewed keeps it */
     int64_t expires_at;
-    const leat_terms *terms; /* NULL: the configuration's limits hold */
-    const leat_planned *plan;
+    const leat_session_extra *extra; /* NULL: it has neither terms nor a plan */
     /* Texts of the session's own block, in bytes from its beginning; 0: there is none. */
     uint32_t user_id_at_;
     uint32_t request_id_at_;
@@ -82,12 +87,25 @@ static inline leat_slice leat_session_request_id(const leat_session *session)
     return (leat_slice){at == 0 ? NULL : (const char *)session + at, session->request_id_len_};
 }
 
+/* NULL: the configuration's limits hold. */
+static inline const leat_terms *leat_session_terms(const leat_session *session)
+{
+    return session->extra == NULL ? NULL : session->extra->terms;
+}
+
+/* The first of its planned topics; NULL: none. */
+static inline const leat_planned *leat_session_plan(const leat_session *session)
+{
+    return session->extra == NULL ? NULL : session->extra->plan;
+}
+
 /* Returns what the session's clients may have; `otherwise` is the configuration's. session may be
  * NULL. */
 static inline const leat_allowance *leat_session_allowance(const leat_session *session,
                                                            const leat_allowance *otherwise)
 {
-    return session != NULL && session->terms != NULL ? &session->terms->allowance : otherwise;
+    const leat_terms *terms = session == NULL ? NULL : leat_session_terms(session);
+    return terms != NULL ? &terms->allowance : otherwise;
 }
 
 /* Returns on whose account the session's reads are. session NULL: on nobody's. */

@@ -129,7 +129,7 @@ static leat_client_row row_of(const leat_client *c, size_t worker)
         .subscriptions = s->subs.count,
         .inflight = s->n_inflight,
         .queued = leat_peer_queued(c->peer),
-        .held = c->request_bytes + s->params_bytes + leat_peer_received(c->peer),
+        .held = client_request_bytes(c) + s->params_bytes + leat_peer_received(c->peer),
         .silent_ms = now_ms > c->heard_ms ? now_ms - c->heard_ms : 0,
         .slow = c->peer->output >= LEAT_PEER_FULL,
     };

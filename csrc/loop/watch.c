@@ -175,7 +175,6 @@ void leat_watch_close(leat_watches *set, leat_watch *w)
 {
     epoll_ctl(set->set, EPOLL_CTL_DEL, w->socket_, NULL);
     forget(set, w);
-    w->socket_ = -1;
     if (--set->count == 0)
         uv_unref((uv_handle_t *)&set->poll);
 }

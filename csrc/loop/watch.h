@@ -36,10 +36,16 @@ typedef void (*leat_watch_cb)(leat_watch *w, unsigned ready);
 
 struct leat_watch {
     leat_watch_cb cb_;
-    int socket_; /* -1: closed */
+    int socket_;
     uint16_t events_;
     uint16_t turn_; /* the last one in which it was served */
 };
+
+/* The socket, also when the watch is closed. */
+static inline int leat_watch_socket(const leat_watch *w)
+{
+    return w->socket_;
+}
 
 /* One set a loop. It keeps the loop alive while it has a watch. */
 LEAT_MUST_CHECK int leat_watches_new(leat_watches **out, uv_loop_t *uv);

@@ -31,12 +31,18 @@
 
 enum {
     READ_SIZE = 64 * 1024,
+    READ_UNIT = 256,         /* in which the size of a read is kept */
     FLUSH_BYTES = 64 * 1024, /* so much gathered in a turn does not wait for its end */
     MAX_PIECES = 64,         /* of one sendmsg */
 };
 
 static void on_ready(leat_watch *watch, unsigned ready);
 static void on_sweep(leat_sweep *sweep);
+
+static int socket_of(const leat_conn *c)
+{
+    return leat_watch_socket(&c->watch);
+}
 
 static char *keep_text(leat_loop *loop, const char *text)
 {
@@ -60,12 +66,11 @@ int leat_conn_new(leat_conn **out, const leat_net *net, int socket,
     leat_address_format(peer, remote, sizeof(remote));
     c->net = net;
     c->remote = keep_text(loop, remote);
-    c->socket = socket;
     c->progress_ms = leat_loop_now(loop);
     leat_sweep_init(&c->sweep, on_sweep);
     leat_send_queue_init(&c->queue);
     c->reading = true;
-    c->read_size = READ_SIZE;
+    c->read_units = READ_SIZE / READ_UNIT;
     *out = c;
     return 0;
 }
@@ -145,7 +150,7 @@ static void on_closed(leat_sweep *sweep)
     const leat_conn_handler *handler = c->handler;
     void *owner = c->owner;
     int err = c->err;
-    close(c->socket);
+    close(socket_of(c));
     if (c->address != NULL)
         leat_address_limit_leave(c->address);
     if (c->filter != NULL)
@@ -178,7 +183,7 @@ void leat_conn_begin_close(leat_conn *c, int err)
         leat_conn_filter_close(c, err);
     /* After leat_conn_finish every end counts as one that the owner asked for. */
     if (c->state == LEAT_CONN_OPEN)
-        c->err = err;
+        c->err = (int16_t)err;
     c->state = LEAT_CONN_CLOSED;
     leat_sweep_cancel(&c->sweep);
     cancel_limit(c);
@@ -199,11 +204,16 @@ static void on_eof(leat_conn *c)
     leat_conn_update_events(c);
 }
 
+size_t leat_conn_read_size(const leat_conn *c)
+{
+    return (size_t)c->read_units * READ_UNIT;
+}
+
 static ssize_t receive(const leat_conn *c, char *bytes)
 {
     ssize_t n = 0;
     do
-        n = recv(c->socket, bytes, c->read_size, 0);
+        n = recv(socket_of(c), bytes, leat_conn_read_size(c), 0);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
@@ -258,7 +268,7 @@ static void on_socket_error(leat_conn *c)
     if (!c->reading || c->eof || leat_conn_opening(c)) {
         int err = 0;
         socklen_t len = sizeof(err);
-        getsockopt(c->socket, SOL_SOCKET, SO_ERROR, &err, &len);
+        getsockopt(socket_of(c), SOL_SOCKET, SO_ERROR, &err, &len);
         leat_conn_begin_close(c, err != 0 ? -err : UV_ECONNRESET);
         return;
     }
@@ -283,13 +293,14 @@ void leat_conn_read_start(leat_conn *c)
 
 void leat_conn_set_read_size(leat_conn *c, size_t bytes)
 {
-    c->read_size = bytes == 0 || bytes > READ_SIZE ? READ_SIZE : (uint32_t)bytes;
+    size_t most = bytes == 0 || bytes > READ_SIZE ? READ_SIZE : bytes;
+    c->read_units = (uint16_t)((most + READ_UNIT - 1) / READ_UNIT);
 }
 
 void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes)
 {
     /* Fails for sockets that are not TCP, which have no such buffers. */
-    (void)setsockopt(c->socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+    (void)setsockopt(socket_of(c), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
 }
 
 /* Writing. */
@@ -312,9 +323,9 @@ static ssize_t send_front(leat_conn *c, size_t *total)
     ssize_t n = 0;
     do {
         if (message.msg_iovlen == 1)
-            n = send(c->socket, iov[0].iov_base, iov[0].iov_len, flags);
+            n = send(socket_of(c), iov[0].iov_base, iov[0].iov_len, flags);
         else
-            n = sendmsg(c->socket, &message, flags);
+            n = sendmsg(socket_of(c), &message, flags);
     } while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -errno;
@@ -348,7 +359,7 @@ void leat_conn_write_out(leat_conn *c)
 static void send_fin(leat_conn *c)
 {
     c->state = LEAT_CONN_LINGERING;
-    if (c->eof || shutdown(c->socket, SHUT_WR) < 0)
+    if (c->eof || shutdown(socket_of(c), SHUT_WR) < 0)
         leat_conn_begin_close(c, 0);
 }
 

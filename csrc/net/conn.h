@@ -67,8 +67,8 @@ int leat_conn_socket(const leat_conn *c);
 void leat_conn_read_stop(leat_conn *c);
 void leat_conn_read_start(leat_conn *c);
 
-/* The most that one on_read gets; 0: as much as usual. A small size is for peers that may not cost
- * much memory yet. */
+/* The most that one on_read gets, rounded up to 256 bytes; 0: as much as usual. A small size is for
+ * peers that may not cost much memory yet. */
 void leat_conn_set_read_size(leat_conn *c, size_t bytes);
 
 /* The most that the kernel holds of what it has not yet sent; 0: as much as it likes, which may be

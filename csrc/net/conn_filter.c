@@ -33,14 +33,14 @@ bool leat_conn_opening(const leat_conn *c)
 
 int leat_conn_socket(const leat_conn *c)
 {
-    return c->socket;
+    return leat_watch_socket(&c->watch);
 }
 
 /* The peer has been told why, and may have sent more than was read: see leat_conn_finish. */
 static void linger(leat_conn *c, int err)
 {
     if (c->state == LEAT_CONN_OPEN)
-        c->err = err;
+        c->err = (int16_t)err;
     c->state = LEAT_CONN_LINGERING;
     leat_sweep_cancel(&c->sweep);
     leat_conn_drop_queue(c);
@@ -50,7 +50,7 @@ static void linger(leat_conn *c, int err)
     c->reading = true;
     leat_conn_update_events(c);
     leat_conn_limit_end(c, leat_loop_now(c->net->loop) + LINGER_MS);
-    if (shutdown(c->socket, SHUT_WR) < 0)
+    if (shutdown(leat_conn_socket(c), SHUT_WR) < 0)
         leat_conn_begin_close(c, err);
 }
 
@@ -119,7 +119,7 @@ ssize_t leat_conn_filter_receive(leat_conn *c, char *bytes)
     leat_filter *f = c->filter;
     if (c->state == LEAT_CONN_LINGERING)
         return leat_conn_receive(c, bytes);
-    ssize_t n = f->ops->read(f, bytes, c->read_size);
+    ssize_t n = f->ops->read(f, bytes, leat_conn_read_size(c));
     leat_conn_update_events(c);
     return n;
 }

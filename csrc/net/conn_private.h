@@ -43,14 +43,13 @@ struct leat_conn {
     char *remote;
     leat_address_slot *address; /* NULL: it is not counted */
     struct leat_conn_end *end;  /* from leat_conn_finish on; NULL before */
-    uint32_t read_size;         /* of one recv */
-    int err;                    /* for on_close */
     leat_filter *filter;        /* NULL: plain */
     const leat_net *net;
     leat_sweep sweep;
     leat_send_queue queue;
     uint64_t progress_ms;
-    int socket;
+    uint16_t read_units; /* of one recv, in READ_UNIT bytes */
+    int16_t err;         /* for on_close: UV_E* are above -4096 */
     uint8_t state;
     bool reading;
     bool blocked; /* the socket did not take all: on_ready says when to go on */
@@ -69,6 +68,8 @@ void leat_conn_begin_close(leat_conn *c, int err);
 /* Closes the conn at at_ms. Called again, it replaces the time. */
 void leat_conn_limit_end(leat_conn *c, uint64_t at_ms);
 void leat_conn_drop_queue(leat_conn *c);
+/* The most that one read gets. */
+size_t leat_conn_read_size(const leat_conn *c);
 /* One recv. Returns how many bytes came, 0 at the peer's end, or UV_E*. */
 ssize_t leat_conn_receive(const leat_conn *c, char *bytes);
 void leat_conn_read_some(leat_conn *c);

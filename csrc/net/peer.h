@@ -54,6 +54,8 @@ typedef struct leat_peer_handler {
     void (*on_slow)(void *owner);
     /* The last call: the connection has ended. err as in conn.h. */
     void (*on_gone)(void *owner, int err);
+    /* Returns what the peer may send. Borrowed. NULL: what the limits allow. */
+    const leat_allowance *(*allowance)(void *owner);
 } leat_peer_handler;
 
 /* What a message is, for a transport that says so beside it (SSE). */

@@ -228,16 +228,17 @@ static size_t decode(ws_peer *w, char *bytes, size_t len)
 static bool may_decode_now(const ws_peer *w)
 {
     uint64_t now_ms = leat_loop_now(w->base.net->loop);
+    const leat_allowance *allowance = ws_allowance(w);
     return unread_len(w) == 0 && w->input != WS_HELD &&
-           !leat_bucket_is_low(&w->messages, &w->allowance->messages, now_ms) &&
-           !leat_bucket_is_low(&w->controls, &w->allowance->controls, now_ms);
+           !leat_bucket_is_low(&w->messages, &allowance->messages, now_ms) &&
+           !leat_bucket_is_low(&w->controls, &allowance->controls, now_ms);
 }
 
 void ws_on_read(void *owner, char *bytes, size_t len)
 {
     ws_peer *w = owner;
     w->base.heard_ms = leat_loop_now(w->base.net->loop);
-    w->pinged_ms = 0;
+    w->pinged_after_ms = 0;
     if (!ws_takes_input(w))
         return;
     ws_count_bytes(w, len);
@@ -279,7 +280,7 @@ static void set_input(ws_peer *w, ws_input input)
     if (w->state != WS_OPEN || w->input == input)
         return;
     w->input = (uint8_t)input;
-    w->pinged_ms = 0; /* while nothing is read, an answer is not seen */
+    w->pinged_after_ms = 0; /* while nothing is read, an answer is not seen */
     ws_update_reading(w);
 }
 
@@ -291,7 +292,7 @@ void ws_hold(leat_peer *p)
 void leat_ws_peer_set_max_message(leat_peer *p, size_t bytes)
 {
     ws_peer *w = ws_of(p);
-    w->max_message = bytes;
+    w->max_message = (uint32_t)bytes;
     if (w->in != NULL)
         w->in->decoder.max_message = max_message(w);
 }

@@ -121,13 +121,13 @@ static uint64_t keep_alive(leat_peer *p, uint64_t now_ms)
     uint64_t ping_at_ms = p->heard_ms + p->net->limits->ping_interval_ms;
     if (!ws_reads(w))
         return keep_unread_alive(w, now_ms);
-    if (w->pinged_ms == 0 && now_ms < ping_at_ms)
+    if (w->pinged_after_ms == 0 && now_ms < ping_at_ms)
         return ping_at_ms;
-    if (w->pinged_ms == 0) {
-        w->pinged_ms = now_ms;
+    if (w->pinged_after_ms == 0) {
+        w->pinged_after_ms = (uint32_t)(now_ms - p->heard_ms);
         ping(w);
     }
-    uint64_t dead_at_ms = w->pinged_ms + p->net->limits->pong_timeout_ms;
+    uint64_t dead_at_ms = p->heard_ms + w->pinged_after_ms + p->net->limits->pong_timeout_ms;
     if (now_ms >= dead_at_ms)
         leat_peer_give_up(p);
     return dead_at_ms;
@@ -171,7 +171,6 @@ leat_peer *leat_ws_peer_new(leat_opening *opening, const leat_net *net,
     ws_peer *w = leat_pool_take(leat_loop_pool(net->loop), sizeof(*w));
     w->base.handler = handler;
     w->base.owner = owner;
-    w->allowance = &net->limits->allowance;
     w->window_bits = opening->window_bits;
     leat_peer_init(&w->base, &ops, opening->conn, net, &conn_handler);
     if (opening->rest.len > 0)

@@ -34,10 +34,6 @@ void leat_ws_peer_set_max_message(leat_peer *p, size_t bytes);
 /* Reads no more, until leat_peer_release; what was read is still delivered. */
 void leat_ws_peer_pause(leat_peer *p);
 
-/* What the peer may send from now on. The allowance is borrowed; at first it is that of the limits.
- */
-void leat_ws_peer_allow(leat_peer *p, const leat_allowance *allowance);
-
 /* What leat_peer_send sends from now on are binary messages. */
 void leat_ws_peer_set_binary(leat_peer *p);
 

@@ -61,16 +61,15 @@ typedef struct ws_received {
 
 typedef struct ws_peer {
     leat_peer base;
-    uint8_t window_bits; /* of the peer's inflater; 0: no message is compressed */
-    bool binary;         /* leat_peer_send sends binary messages */
-    uint8_t state;       /* a ws_state */
-    uint8_t input;       /* a ws_input */
-    uint8_t handled;     /* messages, pings and pongs in this turn of the peer */
-    uint16_t close_code; /* WS_CLOSED_BY_PEER: what is to be answered */
-    ws_received *in;     /* NULL: all that came was dealt with */
-    size_t max_message;  /* 0: max_message_bytes */
-    uint64_t pinged_ms;  /* when the unanswered ping was sent; 0: there is none */
-    const leat_allowance *allowance;
+    uint8_t window_bits;      /* of the peer's inflater; 0: no message is compressed */
+    bool binary;              /* leat_peer_send sends binary messages */
+    uint8_t state;            /* a ws_state */
+    uint8_t input;            /* a ws_input */
+    uint8_t handled;          /* messages, pings and pongs in this turn of the peer */
+    uint16_t close_code;      /* WS_CLOSED_BY_PEER: what is to be answered */
+    ws_received *in;          /* NULL: all that came was dealt with */
+    uint32_t max_message;     /* 0: max_message_bytes */
+    uint32_t pinged_after_ms; /* heard_ms, the unanswered ping was sent; 0: there is none */
     leat_bucket messages;
     leat_bucket bytes;
     leat_bucket controls;
@@ -80,6 +79,14 @@ typedef struct ws_peer {
 static inline ws_peer *ws_of(leat_peer *p)
 {
     return LEAT_CONTAINER_OF(p, ws_peer, base);
+}
+
+/* What its owner lets it send. */
+static inline const leat_allowance *ws_allowance(const ws_peer *w)
+{
+    const leat_peer_handler *handler = w->base.handler;
+    return handler->allowance != NULL ? handler->allowance(w->base.owner)
+                                      : &w->base.net->limits->allowance;
 }
 
 /* Hidden, so that the compiler may still put them where they are called. */

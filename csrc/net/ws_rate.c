@@ -36,14 +36,14 @@ static void brake(ws_peer *w, uint64_t ms)
                   leat_peer_remote(&w->base), ms);
     w->brake = leat_calloc(1, sizeof(*w->brake));
     w->brake->peer = w;
-    w->pinged_ms = 0; /* while nothing is read, an answer is not seen */
+    w->pinged_after_ms = 0; /* while nothing is read, an answer is not seen */
     leat_deadline_init(&w->brake->end);
     leat_loop_after(w->base.net->loop, &w->brake->end, ms, on_brake_end);
 }
 
 void ws_count_bytes(ws_peer *w, size_t n)
 {
-    const leat_rate *rate = &w->allowance->bytes;
+    const leat_rate *rate = &ws_allowance(w)->bytes;
     uint64_t now_ms = leat_loop_now(w->base.net->loop);
     leat_bucket_charge(&w->bytes, rate, n, now_ms);
     if (w->brake == NULL && leat_bucket_owes(&w->bytes, rate, now_ms))
@@ -62,7 +62,7 @@ static bool end_flood(ws_peer *w, const char *limit, const char *reason)
 
 bool ws_count_message(ws_peer *w)
 {
-    const leat_rate *rate = &w->allowance->messages;
+    const leat_rate *rate = &ws_allowance(w)->messages;
     uint64_t now_ms = leat_loop_now(w->base.net->loop);
     leat_bucket_charge(&w->messages, rate, 1, now_ms);
     if (leat_bucket_owes(&w->messages, rate, now_ms))
@@ -73,16 +73,11 @@ bool ws_count_message(ws_peer *w)
 
 bool ws_count_control(ws_peer *w)
 {
-    if (leat_bucket_take(&w->controls, &w->allowance->controls, 1,
+    if (leat_bucket_take(&w->controls, &ws_allowance(w)->controls, 1,
                          leat_loop_now(w->base.net->loop)))
         return true;
     leat_metrics_add(w->base.net->metrics, LEAT_M_LIMITED_CONTROLS, 1);
     return end_flood(w, "control_rate_per_client", "too many pings or pongs");
-}
-
-void leat_ws_peer_allow(leat_peer *p, const leat_allowance *allowance)
-{
-    ws_of(p)->allowance = allowance;
 }
 
 bool leat_ws_peer_charge_message(leat_peer *p)
@@ -94,7 +89,7 @@ bool leat_ws_peer_charge_message(leat_peer *p)
 uint64_t leat_ws_peer_message_wait_ms(const leat_peer *p)
 {
     const ws_peer *w = (const ws_peer *)p;
-    const leat_rate *rate = &w->allowance->messages;
+    const leat_rate *rate = &ws_allowance(w)->messages;
     uint64_t now_ms = leat_loop_now(p->net->loop);
     return leat_bucket_owes(&w->messages, rate, now_ms)
                ? leat_bucket_wait_ms(&w->messages, rate, now_ms)

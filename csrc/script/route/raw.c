@@ -265,10 +265,17 @@ static void run_next(leat_raw *r)
 
 /* --- opening and draining --- */
 
+static const leat_allowance *allowance(void *owner)
+{
+    const leat_raw *r = owner;
+    return leat_session_allowance(r->session, &r->lua->core->limits->allowance);
+}
+
 void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_opening *opening,
                        const leat_http_request *request)
 {
-    static const leat_peer_handler handler = {on_message, on_close, NULL, NULL, on_gone};
+    static const leat_peer_handler handler = {
+        .on_message = on_message, .on_close = on_close, .on_gone = on_gone, .allowance = allowance};
     leat_lua *lua = LEAT_CONTAINER_OF(s, leat_lua, script);
     leat_core *core = lua->core;
     leat_raw *r = leat_calloc(1, sizeof(*r));
@@ -283,7 +290,6 @@ void leat_lua_raw_open(leat_script *s, int route, leat_session *session, leat_op
     leat_vm_hold(lua);
     leat_metrics_add(core->metrics, LEAT_M_CONNECTIONS, 1);
     r->peer = leat_ws_peer_new(opening, &core->net, &handler, r);
-    leat_ws_peer_allow(r->peer, leat_session_allowance(session, &core->limits->allowance));
     client_round_join(core, &r->holder, r->peer);
     put(r, LEAT_RAW_ITEM_OPEN, (leat_slice){NULL, 0}, false, 0);
     run_next(r);

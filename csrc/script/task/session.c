@@ -74,7 +74,24 @@ void leat_session_make_operator(leat_session *session)
     session->is_operator = true;
 }
 
-/* Few sessions have terms, so these are a block of their own, with the tenant's name at its end. */
+/* Made if need be. The session owns it, and what it refers to. */
+static leat_session_extra *extra_of(leat_session *session)
+{
+    if (session->extra == NULL)
+        session->extra = leat_calloc(1, sizeof(*session->extra));
+    return (leat_session_extra *)session->extra;
+}
+
+static void free_extra(const leat_session_extra *extra)
+{
+    if (extra == NULL)
+        return;
+    free((void *)extra->terms);
+    leat_session_plan_free((leat_planned *)extra->plan);
+    free((void *)extra);
+}
+
+/* The terms are a block of their own, with the tenant's name at its end. */
 void leat_session_set_terms(leat_session *session, const leat_terms *terms)
 {
     leat_terms *own = leat_calloc(1, sizeof(*own) + terms->tenant.len);
@@ -82,7 +99,7 @@ void leat_session_set_terms(leat_session *session, const leat_terms *terms)
     append((char *)(own + 1), terms->tenant);
     if (terms->tenant.at != NULL)
         own->tenant.at = (char *)(own + 1);
-    session->terms = own;
+    extra_of(session)->terms = own;
 }
 
 leat_planned *leat_session_planned_new(leat_slice topic, leat_slice params)
@@ -107,7 +124,8 @@ void leat_session_plan_free(leat_planned *plan)
 
 void leat_session_take_plan(leat_session *session, leat_planned *plan)
 {
-    session->plan = plan;
+    if (plan != NULL)
+        extra_of(session)->plan = plan;
 }
 
 leat_session *leat_session_ref(leat_session *session)
@@ -121,8 +139,7 @@ void leat_session_unref(leat_session *session)
     struct session *s = LEAT_CONTAINER_OF(session, struct session, base);
     if (s == NULL || --s->refs > 0)
         return;
-    free((void *)s->base.terms);
-    leat_session_plan_free((leat_planned *)s->base.plan);
+    free_extra(s->base.extra);
     give(s->pool, s,
          session_size(leat_session_user(session).len, s->head_len, s->base.user_id_len_));
 }

@@ -27,7 +27,7 @@ leat_session *leat_session_new(leat_loop *loop, uint64_t client, leat_slice user
 void leat_session_make_operator(leat_session *session);
 /* Sets the limits of a session that nobody else holds yet; copied. */
 void leat_session_set_terms(leat_session *session, const leat_terms *terms);
-/* Takes the plan, for a session that nobody else holds yet. */
+/* Takes the plan (NULL: none), for a session that nobody else holds yet. */
 void leat_session_take_plan(leat_session *session, leat_planned *plan);
 /* Returns owned. The texts are copied. */
 leat_planned *leat_session_planned_new(leat_slice topic, leat_slice params);

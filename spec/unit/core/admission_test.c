@@ -120,9 +120,10 @@ static void charges_nobody_for_a_publish_that_is_refused(void **state)
         .tenant_max_handshakes = SIZE_MAX,
         .tenant_publishes = {.per_s = 10, .burst = 1},
     };
+    static const leat_session_extra extra = {.terms = &terms};
     core_fixture *f = *state;
     core_fixture_name_user(f, '7');
-    f->session.terms = &terms;
+    f->session.extra = &extra;
     core_fixture_connect(f, LEAT_TRANSPORT_WS);
     leat_client *c = f->client;
     leat_failure why;

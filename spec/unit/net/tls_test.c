@@ -244,18 +244,18 @@ static void reads_what_the_record_still_holds(void **state)
     memset(bytes, 'r', sizeof(bytes));
     make_non_blocking(p);
     assert_int_equal(shake_hands(w, ssl), 1);
-    leat_conn_set_read_size(p->conn, 1000);
+    leat_conn_set_read_size(p->conn, 1024);
 
     leat_conn_read_stop(p->conn);
     assert_int_equal(SSL_write(ssl, bytes, sizeof(bytes)), sizeof(bytes));
     fixture_turn(w->f);
     assert_int_equal(p->got.len, 0);
     leat_conn_read_start(p->conn);
-    until_got(w, p, 3000);
+    until_got(w, p, 3072);
     leat_conn_read_stop(p->conn);
     for (int i = 0; i < 10; i++)
         fixture_turn(w->f);
-    assert_int_equal(p->got.len, 3000);
+    assert_int_equal(p->got.len, 3072);
     leat_conn_read_start(p->conn);
     until_got(w, p, sizeof(bytes));
 

@@ -76,7 +76,8 @@ static void on_gone(void *arg, int err)
 
 enum { BACKLOG = 16384 }; /* max_signal_backlog */
 
-static const leat_peer_handler handler = {on_message, on_close, on_writable, on_slow, on_gone};
+static const leat_peer_handler handler = {on_message, on_close, on_writable,
+                                          on_slow,    on_gone,  NULL};
 
 static void turn(void *arg)
 {
