@@ -155,9 +155,9 @@ static void on_refused(void *arg)
     hub_attend_check(arg);
 }
 
-static void close_worker(hub_worker *w)
+static void close_worker(leat_hub *h, hub_worker *w)
 {
-    hub_topic_disarm_all(w);
+    hub_topic_disarm_all(h, w);
     hub_worker_close(w);
 }
 
@@ -235,7 +235,7 @@ static void on_mail(void *arg, leat_mail *mail)
         hub_interest_catch_up(w);
         break;
     case LEAT_WORKER_CLOSE:
-        close_worker(w);
+        close_worker(h, w);
         break;
     case LEAT_WORKER_STOP:
         stop_parts(h);

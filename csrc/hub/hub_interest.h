@@ -12,13 +12,13 @@
 
 /* A new interest, HUB_INTEREST_UNARMED. */
 hub_interest *hub_interest_new(hub_topic *t, hub_worker *w, uint64_t generation);
-void hub_interest_free(hub_interest *i);
+void hub_interest_free(hub_topic *t, hub_interest *i);
 /* NULL if the worker has no interest of that generation in the topic. */
 hub_interest *hub_interest_find(const hub_topic *t, const hub_worker *w, uint64_t generation);
 
 /* The hub is ready: tells the worker that the topic is armed, and where it stands if that is known.
  */
-void hub_interest_arm(hub_interest *i);
+void hub_interest_arm(hub_topic *t, hub_interest *i);
 
 /* Tells all of the topic's workers where it stands: the events that are given from now on come
  * after that position. */

@@ -50,6 +50,12 @@ typedef enum hub_query {
     HUB_ASKED_TOO_EARLY,   /* it asks, but may have looked too early: the next one will ask again */
 } hub_query;
 
+/* The place of a topic in hub->want. */
+typedef struct hub_wish {
+    leat_list link; /* in hub->want.next or .shortly (hub_query says which) */
+    struct hub_topic *topic;
+} hub_wish;
+
 /* What waits until something that came before it is given. */
 typedef struct hub_waiting {
     hub_pending pending; /* events beyond at.seq */
@@ -63,15 +69,14 @@ typedef struct hub_topic {
                              all below; held, NULL while it is unknown */
     int64_t heard;        /* the highest seq that anything told of */
     int64_t announced;    /* the highest seq that was announced */
-    int64_t read_to;      /* the highest seq that a read, or the outbox, has seen */
-    uint64_t read_ms;     /* when one of them last saw the topic */
+    uint64_t read_ms;     /* when a read, or the outbox, last saw the topic */
     hub_waiting *waiting; /* NULL: nothing has had to wait */
-    leat_list interests;  /* hub_interest by topic_link */
-    leat_list want_link;  /* in hub->want.next or .shortly, or in none (hub_query says which) */
-    uint8_t standing;     /* a hub_standing */
-    uint8_t query;        /* a hub_query */
-    bool lost;            /* an announcement was lost, or may have been: the events that the outbox
-                             brings count as repaired */
+    struct hub_interest *interests; /* the first one */
+    hub_wish *wish;                 /* NULL: it is in no list of hub->want */
+    uint8_t standing;               /* a hub_standing */
+    uint8_t query;                  /* a hub_query */
+    bool lost; /* an announcement was lost, or may have been: the events that the outbox
+                  brings count as repaired */
     char name[];
 } hub_topic;
 
@@ -82,20 +87,27 @@ typedef enum hub_interest_state {
                              conflating signals the newest then */
 } hub_interest_state;
 
-/* One worker's interest in one topic. */
-typedef struct hub_interest {
-    leat_list topic_link;
-    leat_list worker_link;
+/* What an interest has whose worker is left behind. */
+typedef struct hub_lag {
+    leat_list link; /* in worker->lags */
     hub_topic *topic;
+    struct hub_interest *interest;
+    leat_latest *kept; /* conflating signals that it is still to be given; NULL: there are none */
+} hub_lag;
+
+/* One worker's interest in one topic. There may be very many, and few workers: so those of a topic
+ * are a list in one direction, and a worker knows only those with which it is left behind. */
+typedef struct hub_interest {
+    struct hub_interest *next; /* of the topic */
     hub_worker *worker;
     uint64_t generation;
-    hub_interest_state state;
-    leat_latest *kept; /* conflating signals that it is still to be given; NULL: there never were */
+    hub_lag *lag;  /* HUB_INTEREST_BEHIND; else NULL */
+    uint8_t state; /* a hub_interest_state */
 } hub_interest;
 
 /* The topics that the outbox is to be asked about. */
 typedef struct hub_want {
-    leat_list next;         /* hub_topic by want_link: HUB_ASKED_NEXT */
+    leat_list next;         /* hub_wish: HUB_ASKED_NEXT */
     leat_list shortly;      /* likewise: HUB_ASKED_SHORTLY */
     leat_deadline deadline; /* when those become HUB_ASKED_NEXT */
     leat_sweep start;       /* starts a fetch at the end of the turn (hub_repair.c) */

@@ -40,13 +40,11 @@ hub_topic *hub_topic_find(leat_hub *h, leat_slice name)
 
 static hub_topic *make_topic(leat_hub *h, leat_slice name)
 {
-    hub_topic *t = leat_pool_take(h->memory, sizeof(*t) + name.len);
+    hub_topic *t = leat_pool_take(h->memory, offsetof(hub_topic, name) + name.len);
     t->hub = h;
     memcpy(t->name, name.at, name.len);
     t->at.seq = LEAT_HUB_UNKNOWN;
     t->at.revoked = LEAT_NEVER_REVOKED;
-    leat_list_init(&t->interests);
-    leat_list_init(&t->want_link);
     leat_map_add(&h->topics, &t->entry, (leat_slice){t->name, name.len});
     return t;
 }
@@ -71,14 +69,13 @@ void hub_topic_arm(leat_hub *h, hub_worker *w, leat_topic_life life)
         t = make_topic(h, life.name);
     hub_interest *i = hub_interest_new(t, w, life.generation);
     if (h->phase == HUB_READY)
-        hub_interest_arm(i);
+        hub_interest_arm(t, i);
 }
 
-static void drop_interest(hub_interest *i)
+static void drop_interest(hub_topic *t, hub_interest *i)
 {
-    hub_topic *t = i->topic;
-    hub_interest_free(i);
-    if (leat_list_empty(&t->interests))
+    hub_interest_free(t, i);
+    if (t->interests == NULL)
         free_topic(t);
 }
 
@@ -87,13 +84,25 @@ void hub_topic_disarm(leat_hub *h, hub_worker *w, leat_topic_life life)
     hub_topic *t = hub_topic_find(h, life.name);
     hub_interest *i = t == NULL ? NULL : hub_interest_find(t, w, life.generation);
     if (i != NULL)
-        drop_interest(i);
+        drop_interest(t, i);
 }
 
-void hub_topic_disarm_all(hub_worker *w)
+static void drop_interests_of(hub_topic *t, const hub_worker *w)
 {
-    while (!leat_list_empty(&w->interests))
-        drop_interest(LEAT_CONTAINER_OF(w->interests.next, hub_interest, worker_link));
+    for (hub_interest *i = t->interests, *next; i != NULL; i = next) {
+        next = i->next;
+        if (i->worker == w)
+            drop_interest(t, i);
+    }
+}
+
+void hub_topic_disarm_all(leat_hub *h, const hub_worker *w)
+{
+    for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL && w->n_interests > 0;) {
+        hub_topic *t = LEAT_CONTAINER_OF(e, hub_topic, entry);
+        e = leat_map_next(&h->topics, e);
+        drop_interests_of(t, w);
+    }
 }
 
 void hub_topic_confirm_all(leat_hub *h)
@@ -101,11 +110,9 @@ void hub_topic_confirm_all(leat_hub *h)
     for (leat_map_entry *e = leat_map_next(&h->topics, NULL); e != NULL;
          e = leat_map_next(&h->topics, e)) {
         hub_topic *t = LEAT_CONTAINER_OF(e, hub_topic, entry);
-        for (leat_list *l = t->interests.next; l != &t->interests; l = l->next) {
-            hub_interest *i = LEAT_CONTAINER_OF(l, hub_interest, topic_link);
+        for (hub_interest *i = t->interests; i != NULL; i = i->next)
             if (i->state == HUB_INTEREST_UNARMED)
-                hub_interest_arm(i);
-        }
+                hub_interest_arm(t, i);
     }
 }
 
@@ -164,7 +171,6 @@ static void forget_numbering(hub_topic *t)
     t->at.revoked = LEAT_NEVER_REVOKED;
     t->heard = t->announced = 0;
     t->lost = false;
-    t->read_to = 0;
     set_epoch(t, (leat_slice){NULL, 0});
     hub_want_forget(t);
     hub_want_next(t);
@@ -284,26 +290,24 @@ static leat_event *event_of(const hub_topic *t, const leat_announcement *a)
     return e;
 }
 
-/* A read, or the outbox, has seen the topic at seq. */
-static void note_read(hub_topic *t, int64_t seq)
+/* A read, or the outbox, has seen the topic. */
+static void note_read(hub_topic *t)
 {
-    if (seq > t->read_to)
-        t->read_to = seq;
     t->read_ms = leat_loop_now(t->hub->loop);
 }
 
-/* True if the announcement of an event that was given already may just be late. A read can see an
- * event before its announcement arrives, but only for a moment. */
-static bool may_be_late(const hub_topic *t, int64_t seq)
+/* True if the announcement of an event that was given without one may just be late. A read can see
+ * an event before its announcement arrives, but only for a moment. */
+static bool may_be_late(const hub_topic *t)
 {
-    return seq <= t->read_to && leat_loop_now(t->hub->loop) - t->read_ms < LATE_MS;
+    return leat_loop_now(t->hub->loop) - t->read_ms < LATE_MS;
 }
 
 /* True if the number was announced before, as far as the hub can tell: a topic's announcements come
  * in order. */
 static bool is_repeated(const hub_topic *t, int64_t seq)
 {
-    return seq <= t->announced || (seq <= t->at.seq && !may_be_late(t, seq));
+    return seq <= t->announced || (seq <= t->at.seq && !may_be_late(t));
 }
 
 static void note_heard(hub_topic *t, int64_t seq)
@@ -392,7 +396,7 @@ static void place(hub_topic *t, const leat_named_position *at)
         t->waiting == NULL ? at->seq : hub_pending_reaches_back(&t->waiting->pending, at->seq);
     t->at.revoked = at->revoked;
     t->heard = later(t->heard, at->seq);
-    note_read(t, at->seq);
+    note_read(t);
     hub_interest_tell_begin(t);
     advance(t);
     if (t->query == HUB_ASKED_WHEN_PLACED)
@@ -452,7 +456,7 @@ void hub_topic_fetched_all(hub_topic *t, const leat_history_row *last)
         return;
     }
     t->heard = later(t->heard, last->head.seq);
-    note_read(t, last->head.seq);
+    note_read(t);
     if (!too_early) /* otherwise the dispute came up while the fetch ran */
         t->standing = HUB_IN_ORDER;
     advance(t);

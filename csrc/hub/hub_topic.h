@@ -16,7 +16,7 @@ hub_topic *hub_topic_find(leat_hub *h, leat_slice name);
 void hub_topic_arm(leat_hub *h, hub_worker *w, leat_topic_life life);
 void hub_topic_disarm(leat_hub *h, hub_worker *w, leat_topic_life life);
 /* The worker closes: it is interested in nothing any more. */
-void hub_topic_disarm_all(hub_worker *w);
+void hub_topic_disarm_all(leat_hub *h, const hub_worker *w);
 /* The hub is ready: tells ARMED to the workers that armed a topic while it was not. */
 void hub_topic_confirm_all(leat_hub *h);
 

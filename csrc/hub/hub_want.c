@@ -2,6 +2,10 @@
  * by a fetch (hub_want_take) -> not asked (hub_want_end). */
 #include "hub/hub_want.h"
 
+#include <stdlib.h>
+
+#include "base/mem.h"
+
 enum {
     SHORTLY_MS = 50, /* an announcement that is on its way has arrived by then */
     PROBE_GAP_MS = 1000,
@@ -23,16 +27,41 @@ void hub_want_stop(leat_hub *h)
     leat_sweep_cancel(&h->want.start);
 }
 
+static void put_wish(hub_topic *t, leat_list *list)
+{
+    if (t->wish == NULL) {
+        t->wish = leat_calloc(1, sizeof(*t->wish));
+        t->wish->topic = t;
+        leat_list_init(&t->wish->link);
+    }
+    leat_list_unlink(&t->wish->link);
+    leat_list_push(list, &t->wish->link);
+}
+
+static void drop_wish(hub_topic *t)
+{
+    if (t->wish != NULL)
+        leat_list_unlink(&t->wish->link);
+    free(t->wish);
+    t->wish = NULL;
+}
+
+static hub_topic *first_of(leat_list *list)
+{
+    return LEAT_CONTAINER_OF(list->next, hub_wish, link)->topic;
+}
+
 /* The only function that changes a topic's query. It puts the topic on the list of that query. */
 static void set_query(hub_topic *t, hub_query query)
 {
     hub_want *want = &t->hub->want;
-    leat_list_unlink(&t->want_link);
     t->query = (uint8_t)query;
     if (query == HUB_ASKED_NEXT)
-        leat_list_push(&want->next, &t->want_link);
+        put_wish(t, &want->next);
     else if (query == HUB_ASKED_SHORTLY)
-        leat_list_push(&want->shortly, &t->want_link);
+        put_wish(t, &want->shortly);
+    else
+        drop_wish(t);
 }
 
 static bool is_placed(const hub_topic *t)
@@ -82,7 +111,7 @@ static void on_shortly(leat_deadline *d)
 {
     leat_hub *h = LEAT_CONTAINER_OF(d, leat_hub, want.deadline);
     while (!leat_list_empty(&h->want.shortly))
-        hub_want_next(LEAT_CONTAINER_OF(h->want.shortly.next, hub_topic, want_link));
+        hub_want_next(first_of(&h->want.shortly));
 }
 
 void hub_want_forget(hub_topic *t)
@@ -94,7 +123,7 @@ hub_topic *hub_want_take(leat_hub *h)
 {
     if (leat_list_empty(&h->want.next))
         return NULL;
-    hub_topic *t = LEAT_CONTAINER_OF(h->want.next.next, hub_topic, want_link);
+    hub_topic *t = first_of(&h->want.next);
     set_query(t, HUB_ASKED);
     return t;
 }

@@ -17,7 +17,7 @@ hub_worker *hub_worker_new(leat_loop *loop, leat_line *line, size_t kept_bytes,
     line->hub_end = w;
     leat_latest_store_init(&w->kept, kept_bytes, metrics);
     leat_list_init(&w->hub_link);
-    leat_list_init(&w->interests);
+    leat_list_init(&w->lags);
     leat_sweep_init(&w->send, on_turn_end);
     return w;
 }
@@ -48,7 +48,7 @@ static void on_turn_end(leat_sweep *s)
 
 void hub_worker_close(hub_worker *w)
 {
-    LEAT_ASSERT(leat_list_empty(&w->interests));
+    LEAT_ASSERT(w->n_interests == 0);
     leat_hub_mail_add(mail_of(w), LEAT_HUB_CLOSED);
     leat_sweep_cancel(&w->send);
     w->line->hub_end = NULL;

@@ -15,8 +15,9 @@
 #include "mail/hub_mail.h"
 
 typedef struct hub_worker {
-    leat_list hub_link;  /* in hub->workers */
-    leat_list interests; /* hub_interest by worker_link */
+    leat_list hub_link; /* in hub->workers */
+    leat_list lags;     /* hub_lag: the interests with which it is left behind */
+    size_t n_interests;
     leat_loop *loop;
     leat_line *line;
     leat_metrics *metrics;

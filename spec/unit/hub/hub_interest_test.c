@@ -84,8 +84,7 @@ static int set_up(void **state)
     w->topic.entry.key_ = "t";
     w->topic.entry.key_len_ = 1;
     w->topic.at.seq = LEAT_HUB_UNKNOWN;
-    leat_list_init(&w->topic.interests);
-    leat_list_init(&w->worker.interests);
+    leat_list_init(&w->worker.lags);
     leat_latest_store_init(&w->worker.kept, 65536, w->hub.metrics);
     w->interest = hub_interest_new(&w->topic, &w->worker, 7);
     *state = w;
@@ -95,11 +94,12 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     world *w = *state;
-    hub_interest_free(w->interest);
+    hub_interest_free(&w->topic, w->interest);
     leat_pool_free(w->hub.memory);
     assert_int_equal(0, w->worker.kept.bytes);
-    assert_true(leat_list_empty(&w->topic.interests));
-    assert_true(leat_list_empty(&w->worker.interests));
+    assert_null(w->topic.interests);
+    assert_true(leat_list_empty(&w->worker.lags));
+    assert_int_equal(0, w->worker.n_interests);
     leat_metrics_registry_free(w->registry);
     free(w);
     return 0;
@@ -141,7 +141,7 @@ static void is_told_where_a_placed_topic_stands_as_it_is_armed(void **state)
 {
     world *w = *state;
     w->topic.at.seq = 9;
-    hub_interest_arm(w->interest);
+    hub_interest_arm(&w->topic, w->interest);
     give(w, LEAT_HUB_EVENT);
     assert_string_equal("ABE", seen.said);
     assert_int_equal(9, seen.begin_at);
@@ -150,7 +150,7 @@ static void is_told_where_a_placed_topic_stands_as_it_is_armed(void **state)
 static void is_told_where_the_topic_begins_once_it_is_placed(void **state)
 {
     world *w = *state;
-    hub_interest_arm(w->interest);
+    hub_interest_arm(&w->topic, w->interest);
     w->topic.at.seq = 3;
     hub_interest_tell_begin(&w->topic);
     assert_string_equal("AB", seen.said);
@@ -160,7 +160,7 @@ static void is_left_behind_until_there_is_room(void **state)
 {
     world *w = *state;
     w->topic.at.seq = 1;
-    hub_interest_arm(w->interest);
+    hub_interest_arm(&w->topic, w->interest);
     seen.full = true;
     give(w, LEAT_HUB_EVENT);
     seen.full = false;
@@ -179,7 +179,7 @@ static void goes_on_at_once_if_there_is_room_by_then(void **state)
 {
     world *w = *state;
     w->topic.at.seq = 1;
-    hub_interest_arm(w->interest);
+    hub_interest_arm(&w->topic, w->interest);
     seen.full = seen.has_room_by_then = true;
     give(w, LEAT_HUB_EVENT);
     assert_string_equal("ABB", seen.said);
@@ -189,7 +189,7 @@ static void is_not_left_behind_for_a_signal(void **state)
 {
     world *w = *state;
     w->topic.at.seq = 1;
-    hub_interest_arm(w->interest);
+    hub_interest_arm(&w->topic, w->interest);
     seen.full = true;
     give(w, LEAT_HUB_SIGNAL);
     seen.full = false;
@@ -202,7 +202,7 @@ static void is_given_the_newest_of_each_key_once_there_is_room(void **state)
     world *w = *state;
     w->topic.at.seq = 1;
     give_conflating(w, "u"); /* not armed */
-    hub_interest_arm(w->interest);
+    hub_interest_arm(&w->topic, w->interest);
     give_conflating(w, "x");
     seen.full = true;
     give_conflating(w, "x");
@@ -223,7 +223,7 @@ static void is_given_the_newest_of_each_key_once_there_is_room(void **state)
 static void waits_again_if_the_room_is_not_enough(void **state)
 {
     world *w = *state;
-    hub_interest_arm(w->interest);
+    hub_interest_arm(&w->topic, w->interest);
     seen.full = true;
     give_conflating(w, "x");
     hub_interest_catch_up(&w->worker);
@@ -237,7 +237,7 @@ static void waits_again_if_the_room_is_not_enough(void **state)
 static void loses_a_signal_that_never_fits(void **state)
 {
     world *w = *state;
-    hub_interest_arm(w->interest);
+    hub_interest_arm(&w->topic, w->interest);
     seen.full = seen.has_room_by_then = true;
     give_conflating(w, "x");
     assert_string_equal("A", seen.said);

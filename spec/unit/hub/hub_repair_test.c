@@ -171,7 +171,6 @@ static int set_up(void **state)
     w->hub.loop = w->loop.loop;
     hub_repair_init(&w->hub);
     w->topic.hub = &w->hub;
-    leat_list_init(&w->topic.want_link);
     leat_map_add(&w->hub.topics, &w->topic.entry, leat_slice_of("t"));
     *state = w;
     return 0;
@@ -180,6 +179,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     world *w = *state;
+    hub_want_forget(&w->topic);
     hub_repair_stop(&w->hub);
     real_loop_close(&w->loop);
     leat_metrics_registry_free(w->registry);

@@ -144,9 +144,9 @@ void hub_topic_disarm(leat_hub *h, hub_worker *w, leat_topic_life life)
 {
     (void)h, (void)w, (void)life;
 }
-void hub_topic_disarm_all(hub_worker *w)
+void hub_topic_disarm_all(leat_hub *h, const hub_worker *w)
 {
-    (void)w;
+    (void)h, (void)w;
 }
 void hub_interest_catch_up(hub_worker *w)
 {

@@ -152,7 +152,7 @@ static int set_up(void **state)
     leat_map_init(&w->hub.epochs);
     w->hub.memory = leat_pool_new(1);
     hub_want_init(&w->hub, NULL);
-    leat_list_init(&w->worker.interests);
+    leat_list_init(&w->worker.lags);
     hub_topic_arm(&w->hub, &w->worker, life(1));
     *state = w;
     return 0;
@@ -609,7 +609,7 @@ static void test_tells_a_later_worker_where_it_is(void **state)
 {
     world *w = *state;
     hub_worker later = {0};
-    leat_list_init(&later.interests);
+    leat_list_init(&later.lags);
     position(w, "00000001-a", 5);
     leat_announcement a = {
         .kind = LEAT_ANNOUNCE_REVOKE,

@@ -34,7 +34,6 @@ static int set_up(void **state)
     hub_want_init(&w->hub, on_start);
     leat_map_init(&w->hub.topics);
     w->topic.hub = &w->hub;
-    leat_list_init(&w->topic.want_link);
     leat_map_add(&w->hub.topics, &w->topic.entry, leat_slice_of("t"));
     *state = w;
     return 0;
