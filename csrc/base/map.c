@@ -17,6 +17,7 @@
 enum {
     FEW = 4, /* so many keys are compared faster than one is hashed */
     MIN_BUCKETS = 8,
+    FULL = 2, /* entries for each bucket, at which there are twice as many buckets */
     HASH_BITS = 32,
 };
 
@@ -172,7 +173,7 @@ void leat_map_add(leat_map *m, leat_map_entry *e, leat_slice key)
     LEAT_ASSERT(m->count < UINT32_MAX / 2);
     if (m->n_buckets_ == 0 && m->count >= FEW)
         begin_table(m);
-    else if (m->n_buckets_ > 0 && m->count >= m->n_buckets_)
+    else if (m->n_buckets_ > 0 && m->count >= (size_t)m->n_buckets_ * FULL)
         resize(m, m->n_buckets_ * 2);
     e->key_ = key.at;
     e->key_len_ = (uint32_t)key.len;

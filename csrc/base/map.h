@@ -29,6 +29,12 @@ static inline leat_slice leat_map_key(const leat_map_entry *e)
     return (leat_slice){e->key_, e->key_len_};
 }
 
+/* An entry that is in no map yet, but has its key. */
+static inline leat_map_entry leat_map_entry_of(leat_slice key)
+{
+    return (leat_map_entry){.key_ = key.at, .key_len_ = (uint32_t)key.len};
+}
+
 /* Most maps are a client's, and have one or two entries. */
 typedef struct leat_map {
     union {

@@ -82,7 +82,7 @@ static void fetch(leat_catch_up *c)
     const leat_limits *limits = core->limits;
     leat_catch_up_wait *first = LEAT_CONTAINER_OF(c->waiters.next, leat_catch_up_wait, link);
     c->fetch = leat_history_new(core->pool);
-    leat_history_ask(c->fetch, c->ring->life.name, first->next_seq - 1);
+    leat_history_ask(c->fetch, leat_ring_name(c->ring), first->next_seq - 1);
     leat_history_bounds bounds = {
         .events = (int64_t)limits->history_events,
         .topic_bytes = FETCH_BYTES,
@@ -97,7 +97,7 @@ static void fetch_later(leat_catch_up *c, const leat_history *failed, int err)
 {
     const char *sqlstate = leat_history_sqlstate(failed);
     leat_core *core = c->ring->core;
-    leat_slice name = c->ring->life.name;
+    leat_slice name = leat_ring_name(c->ring);
     leat_history_count_failure(core->metrics, err, sqlstate);
     leat_hub_link_read_refused(core->link, sqlstate);
     char topic[160], reason[300];
@@ -152,7 +152,8 @@ static leat_caught encode(const leat_ring *ring, const leat_history *h, int n_ro
     caught.first_seq = leat_history_row_at(h, 0).seq;
     for (int i = 0; i < n_rows; i++) {
         leat_history_row row = leat_history_row_at(h, i);
-        caught.events[caught.n++] = leat_v1_event(row.kind, ring->life.name, row.seq, row.data);
+        caught.events[caught.n++] =
+            leat_v1_event(row.kind, leat_ring_name(ring), row.seq, row.data);
     }
     return caught;
 }

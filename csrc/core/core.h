@@ -29,6 +29,8 @@
 #include "outbox/positions.h"
 #include "pg/pg_pool.h"
 
+struct leat_ring;
+
 typedef struct leat_core {
     /* Set by the worker before leat_core_start. */
     leat_loop *loop;
@@ -49,7 +51,10 @@ typedef struct leat_core {
     leat_hub_link *link;
     leat_positions *positions;                 /* of snapshots that read nothing else */
     const struct leat_cursor_handler *cursors; /* what the owners of cursors do (topic.h) */
-    leat_map topics;                           /* leat_topic by name */
+    /* The ring's topic has another numbering than before. Called from inside the functions of a
+     * ring that take a position. */
+    void (*renumbered)(struct leat_ring *r);
+    leat_map topics;                /* leat_topic by name */
     leat_map epochs;                /* every epoch that is in use in this worker (epoch.h) */
     leat_map accounts;              /* leat_account: users and tenants who have clients here */
     leat_list rings;                /* those that hold events, by when the last one came */

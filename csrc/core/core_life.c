@@ -63,6 +63,7 @@ int leat_core_start(leat_core *core)
     core->history[0] = '\0';
     core->on_empty = NULL;
     core->cursors = &leat_sub_cursors;
+    core->renumbered = leat_topic_renumbered;
     core->positions = leat_positions_new(core->pool, core->loop);
     return leat_hub_link_open(&core->link, core->hub, core->limits->worker_mail_bytes, core->loop,
                               core->metrics, on_news, core);
@@ -73,7 +74,7 @@ void leat_core_set_script(leat_core *core, leat_script *script)
     core->script = script;
     for (leat_map_entry *e = leat_map_next(&core->topics, NULL); e != NULL;
          e = leat_map_next(&core->topics, e))
-        leat_topic_scripts_changed(LEAT_CONTAINER_OF(e, leat_topic, entry));
+        leat_topic_scripts_changed(LEAT_CONTAINER_OF(e, leat_topic, ring.entry));
 }
 
 void leat_core_drain(leat_core *core, void (*done)(void *arg), void *arg)

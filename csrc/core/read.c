@@ -218,10 +218,11 @@ static leat_failure failure_of(int err)
 
 static int ask_position(leat_read *r)
 {
+    leat_slice name = leat_ring_name(r->ring);
     int err = leat_pg_conn_query(r->conn, &r->position,
                                  "select epoch, seq, revoked, " LEAT_HISTORY_HIDDEN_SQL
                                  " from leat_internal.position($1)",
-                                 &r->ring->life.name, 1, r->deadline_ms, on_position);
+                                 &name, 1, r->deadline_ms, on_position);
     if (err == 0)
         leat_pg_conn_lead_on(&r->position);
     return err;
@@ -293,7 +294,7 @@ static void take_position(leat_read *r, const leat_position_answer *told)
         .seq = told->at.seq,
         .revoked = told->at.revoked,
     };
-    leat_gate_stop(r->core->gate, "position", r->ring->life.name, NULL);
+    leat_gate_stop(r->core->gate, "position", leat_ring_name(r->ring), NULL);
     if (r->state == READ_COMPOSED)
         succeed(r, leat_buf_view(&r->json));
 }
@@ -332,10 +333,10 @@ static void on_told(leat_position_ask *a, const leat_position_answer *answer)
 static void fall_back(leat_read *r, const leat_verdict *v)
 {
     char topic[160];
-    LEAT_LOG_WARN(
-        "read", "refresh failed, row as authorised topic=%s code=%s",
-        leat_log_quote(topic, sizeof(topic), r->ring->life.name.at, r->ring->life.name.len),
-        leat_code_name(v->failure.code));
+    leat_slice name = leat_ring_name(r->ring);
+    LEAT_LOG_WARN("read", "refresh failed, row as authorised topic=%s code=%s",
+                  leat_log_quote(topic, sizeof(topic), name.at, name.len),
+                  leat_code_name(v->failure.code));
     abandon_attempt(r);
     r->stale = true;
     begin(r);
@@ -411,7 +412,8 @@ static void on_composed(leat_call *call, const leat_verdict *v)
 {
     leat_read *r = call->data;
     r->queued_ns += v->queued_ns;
-    leat_gate_stop(r->core->gate, "composed", r->ring->life.name, leat_code_name(v->failure.code));
+    leat_gate_stop(r->core->gate, "composed", leat_ring_name(r->ring),
+                   leat_code_name(v->failure.code));
     if (v->failure.code != LEAT_CODE_OK && !v->failure.read_failed) {
         fail(r, v->failure);
     } else if (v->failure.code != LEAT_CODE_OK) {
@@ -422,7 +424,7 @@ static void on_composed(leat_call *call, const leat_verdict *v)
         leat_buf_slice(&r->json, v->json); /* belongs to the verdict */
         r->state = READ_COMPOSED;
         if (r->conn == NULL)
-            leat_positions_ask(r->core->positions, &r->ask, r->ring->life.name, r->deadline_ms,
+            leat_positions_ask(r->core->positions, &r->ask, leat_ring_name(r->ring), r->deadline_ms,
                                on_told);
     }
 }

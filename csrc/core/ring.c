@@ -13,13 +13,12 @@
 
 enum { FIRST_CAP = 8 };
 
-void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life,
-                    void (*on_renumbered)(leat_ring *r))
+void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life)
 {
     *r = (leat_ring){
+        .entry = leat_map_entry_of(life.name),
         .core = core,
-        .life = life,
-        .on_renumbered = on_renumbered,
+        .generation = life.generation,
         .head = LEAT_RING_UNKNOWN,
     };
 }
@@ -76,7 +75,7 @@ static void take_epoch(leat_ring *r, leat_epoch *epoch)
     r->seen = r->resynced = 0;
     r->revoked = LEAT_NEVER_REVOKED;
     if (r->last_epoch != NULL)
-        r->on_renumbered(r);
+        r->core->renumbered(r);
 }
 
 static int64_t later(int64_t a, int64_t b)
@@ -93,7 +92,7 @@ static void note(leat_ring *r, int64_t seq, int64_t revoked)
 static void tell_hub(leat_ring *r, const leat_position *at)
 {
     leat_named_position named = {leat_epoch_text(at->epoch), at->seq, at->revoked};
-    leat_hub_link_position(r->core->link, r->life, &named);
+    leat_hub_link_position(r->core->link, leat_ring_life(r), &named);
 }
 
 bool leat_ring_adopt(leat_ring *r, const leat_position *at)

@@ -40,11 +40,9 @@ typedef struct leat_ring_store {
 } leat_ring_store;
 
 struct leat_ring {
+    leat_map_entry entry; /* in core->topics; key: the topic's name, which the topic owns */
     leat_core *core;
-    leat_topic_life life; /* of the topic, towards the hub; its name is owned by the topic */
-    /* The topic has another numbering than before. Called from inside the functions that take a
-     * position. */
-    void (*on_renumbered)(leat_ring *r);
+    uint64_t generation;    /* of the topic's life, towards the hub */
     leat_epoch *epoch;      /* NULL while the topic's position is unknown */
     leat_epoch *last_epoch; /* the epoch before the ring was last restarted, or NULL */
     uint64_t numbering;     /* integer id of the numbering; 0 before the first */
@@ -65,9 +63,19 @@ static inline size_t leat_ring_bytes(const leat_ring *r)
     return r->store_ == NULL ? 0 : r->store_->bytes_;
 }
 
-/* An empty ring at an unknown position. */
-void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life,
-                    void (*on_renumbered)(leat_ring *r));
+/* The topic's name. */
+static inline leat_slice leat_ring_name(const leat_ring *r)
+{
+    return leat_map_key(&r->entry);
+}
+
+static inline leat_topic_life leat_ring_life(const leat_ring *r)
+{
+    return (leat_topic_life){leat_ring_name(r), r->generation};
+}
+
+/* An empty ring at an unknown position. Its entry is in no map yet. The name is borrowed. */
+void leat_ring_init(leat_ring *r, leat_core *core, leat_topic_life life);
 void leat_ring_close(leat_ring *r); /* frees what it holds */
 
 /* A read has seen the topic at that position. If none was known, the ring begins there. Tells the

@@ -21,7 +21,6 @@ static void fan_out(leat_sweep *s);
 static void on_timing(leat_sweep *s);
 static void on_next_part(leat_deadline *d);
 static void on_linger(leat_deadline *d);
-static void on_renumbered(leat_ring *r);
 static void on_passed(leat_hook *h, leat_event *e);
 static void on_hook_failed(leat_hook *h, int64_t seq);
 
@@ -30,14 +29,14 @@ static const leat_hook_handler hook_handler = {on_passed, on_hook_failed};
 static leat_topic *find_topic(leat_core *core, leat_slice name)
 {
     leat_map_entry *e = leat_map_get(&core->topics, name);
-    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_topic, entry);
+    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_topic, ring.entry);
 }
 
 /* The life of a topic that the hub's message is about; NULL if it is over. */
 static leat_topic *find_life(leat_core *core, leat_topic_life life)
 {
     leat_topic *t = find_topic(core, life.name);
-    return t != NULL && t->ring.life.generation == life.generation ? t : NULL;
+    return t != NULL && t->ring.generation == life.generation ? t : NULL;
 }
 
 static leat_cursor *cursor_of(leat_list *link)
@@ -86,7 +85,7 @@ void leat_topic_scripts_changed(leat_topic *t)
     leat_script *script = core_of(t)->script;
     if (t->flow_ != NULL)
         leat_hook_scripts_changed(&t->flow_->hook);
-    count_as(t, script->ops->pattern_counts(script, leat_map_key(&t->entry)));
+    count_as(t, script->ops->pattern_counts(script, leat_topic_name(t)));
 }
 
 leat_topic *leat_topic_get(leat_core *core, leat_slice name)
@@ -94,14 +93,14 @@ leat_topic *leat_topic_get(leat_core *core, leat_slice name)
     leat_topic *t = find_topic(core, name);
     if (t != NULL)
         return t;
-    t = leat_pool_take(leat_loop_pool(core->loop), sizeof(*t) + name.len + 1);
+    t = leat_pool_take(leat_loop_pool(core->loop), offsetof(leat_topic, name) + name.len + 1);
     memcpy(t->name, name.at, name.len);
-    leat_map_add(&core->topics, &t->entry, (leat_slice){t->name, name.len});
-    leat_topic_life life = {leat_map_key(&t->entry), ++core->generations};
-    leat_ring_init(&t->ring, core, life, on_renumbered);
+    leat_topic_life life = {{t->name, name.len}, ++core->generations};
+    leat_ring_init(&t->ring, core, life);
+    leat_map_add(&core->topics, &t->ring.entry, life.name);
     leat_list_init(&t->cursors_);
     leat_metrics_add(core->metrics, LEAT_M_TOPICS, 1);
-    count_as(t, core->script->ops->pattern_counts(core->script, leat_map_key(&t->entry)));
+    count_as(t, core->script->ops->pattern_counts(core->script, leat_topic_name(t)));
     leat_hub_link_arm(core->link, life);
     return t;
 }
@@ -149,7 +148,7 @@ static void free_topic(leat_topic *t)
     count_as(t, NULL);
     free_flow(t);
     leat_ring_close(&t->ring);
-    leat_map_remove(&core->topics, &t->entry);
+    leat_map_remove(&core->topics, &t->ring.entry);
     leat_metrics_add(core->metrics, LEAT_M_TOPICS, -1);
     leat_pool_give(leat_loop_pool(core->loop), t);
 }
@@ -158,7 +157,7 @@ void leat_topic_free_all(leat_core *core)
 {
     for (leat_map_entry *e = leat_map_next(&core->topics, NULL); e != NULL;) {
         leat_map_entry *next = leat_map_next(&core->topics, e);
-        free_topic(LEAT_CONTAINER_OF(e, leat_topic, entry));
+        free_topic(LEAT_CONTAINER_OF(e, leat_topic, ring.entry));
         e = next;
     }
 }
@@ -190,7 +189,7 @@ void leat_topic_detach(leat_cursor *c)
 static void on_linger(leat_deadline *d)
 {
     leat_topic *t = LEAT_CONTAINER_OF(d, leat_topic_flow, timer)->topic;
-    leat_hub_link_disarm(core_of(t)->link, t->ring.life);
+    leat_hub_link_disarm(core_of(t)->link, leat_ring_life(&t->ring));
     free_topic(t);
 }
 
@@ -225,7 +224,7 @@ leat_topic_mark leat_topic_mark_now(leat_core *core, leat_slice name)
     return mark;
 }
 
-static void on_renumbered(leat_ring *r)
+void leat_topic_renumbered(leat_ring *r)
 {
     leat_topic *t = LEAT_CONTAINER_OF(r, leat_topic, ring);
     const leat_cursor_handler *owners = r->core->cursors;

@@ -29,8 +29,7 @@
 #include "core/share.h"
 
 typedef struct leat_topic {
-    leat_map_entry entry; /* in core->topics; key: name */
-    leat_ring ring;
+    leat_ring ring;        /* its entry's key is name */
     leat_labelled *counts; /* of its pattern; NULL: the scripts have no pattern for it */
     /* private */
     leat_list cursors_;            /* leat_cursor by link: those that this round has reached */
@@ -87,6 +86,9 @@ typedef struct leat_cursor_handler {
     void (*renumbered)(leat_cursor *c);
 } leat_cursor_handler;
 
+/* The ring has another numbering (core->renumbered). */
+void leat_topic_renumbered(leat_ring *r);
+
 /* The core has other scripts: the topic may have another pattern, and another hook. */
 void leat_topic_scripts_changed(leat_topic *t);
 
@@ -100,7 +102,7 @@ void leat_topic_detach(leat_cursor *c);
 /* The topic's name. */
 static inline leat_slice leat_topic_name(const leat_topic *t)
 {
-    return leat_map_key(&t->entry);
+    return leat_ring_name(&t->ring);
 }
 
 /* The owner of a cursor has taken the event, and all before it. */

@@ -116,7 +116,7 @@ struct walking {
 static void meet(void *arg, leat_map_entry *e)
 {
     struct walking *w = arg;
-    leat_topic_row row = row_of(LEAT_CONTAINER_OF(e, leat_topic, entry), w->now_ms);
+    leat_topic_row row = row_of(LEAT_CONTAINER_OF(e, leat_topic, ring.entry), w->now_ms);
     w->walk->total++;
     leat_topic_rows_add(w->walk->rows, &row);
 }
@@ -134,7 +134,7 @@ bool leat_view_topics(leat_core *core, leat_topic_walk *walk)
 static leat_topic *find(leat_core *core, const char *name)
 {
     leat_map_entry *e = leat_map_get(&core->topics, leat_slice_of(name));
-    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_topic, entry);
+    return e == NULL ? NULL : LEAT_CONTAINER_OF(e, leat_topic, ring.entry);
 }
 
 void leat_view_topic_row(leat_core *core, const char *name, leat_topic_rows *rows)

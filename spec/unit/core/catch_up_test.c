@@ -159,7 +159,7 @@ static int set_up(void **state)
     w->core.limits = &w->limits;
     w->ring.core = &w->core;
     leat_map_init(&w->core.epochs);
-    w->ring.life.name = leat_slice_of("t");
+    w->ring.entry = leat_map_entry_of(leat_slice_of("t"));
     w->catch_up = leat_catch_up_new(&w->ring);
     for (int i = 0; i < N_WAITS; i++) {
         w->waiters[i].wait.data = &w->waiters[i];

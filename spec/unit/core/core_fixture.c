@@ -245,12 +245,13 @@ void core_fixture_expect_state(core_fixture *f, sub_state state)
 
 leat_topic *core_fixture_topic(core_fixture *f)
 {
-    return LEAT_CONTAINER_OF(leat_map_get(&f->core.topics, leat_slice_of("t")), leat_topic, entry);
+    return LEAT_CONTAINER_OF(leat_map_get(&f->core.topics, leat_slice_of("t")), leat_topic,
+                             ring.entry);
 }
 
 static leat_topic_life life(core_fixture *f)
 {
-    return (leat_topic_life){leat_slice_of("t"), core_fixture_topic(f)->ring.life.generation};
+    return (leat_topic_life){leat_slice_of("t"), core_fixture_topic(f)->ring.generation};
 }
 
 void core_fixture_arm(core_fixture *f)

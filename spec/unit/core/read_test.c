@@ -358,8 +358,9 @@ static int set_up(void **state)
     w->core.limits = &w->limits;
     w->core.script = &w->script;
     leat_map_init(&w->core.epochs);
-    w->ring =
-        (leat_ring){.core = &w->core, .life.name = leat_slice_of("t"), .head = LEAT_RING_UNKNOWN};
+    w->ring = (leat_ring){.entry = leat_map_entry_of(leat_slice_of("t")),
+                          .core = &w->core,
+                          .head = LEAT_RING_UNKNOWN};
     w->grant.has_refresh = true;
     *state = w;
     return 0;

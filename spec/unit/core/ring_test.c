@@ -49,8 +49,9 @@ static int set_up(void **state)
     w->core.limits = &w->limits;
     w->core.metrics = leat_metrics_new(w->registry);
     w->core.confirmed = true;
+    w->core.renumbered = on_renumbered;
     leat_map_init(&w->core.epochs);
-    leat_ring_init(&w->ring, &w->core, (leat_topic_life){leat_slice_of("t"), 1}, on_renumbered);
+    leat_ring_init(&w->ring, &w->core, (leat_topic_life){leat_slice_of("t"), 1});
     *state = w;
     return 0;
 }
@@ -171,7 +172,7 @@ static void makes_room_for_others_when_it_is_silent(void **state)
     leat_ring other;
     adopt(w, "e", 0, LEAT_NEVER_REVOKED);
     leat_list_init(&w->core.rings);
-    leat_ring_init(&other, &w->core, (leat_topic_life){leat_slice_of("o"), 2}, on_renumbered);
+    leat_ring_init(&other, &w->core, (leat_topic_life){leat_slice_of("o"), 2});
     other.head = 0;
     w->core.max_ring_bytes = 1;
     append(w, LEAT_EVENT_DATA);
@@ -207,7 +208,7 @@ static void holds_nothing_after_an_event_that_is_too_large(void **state)
     leat_ring other;
     adopt(w, "e", 0, LEAT_NEVER_REVOKED);
     leat_list_init(&w->core.rings);
-    leat_ring_init(&other, &w->core, (leat_topic_life){leat_slice_of("o"), 2}, on_renumbered);
+    leat_ring_init(&other, &w->core, (leat_topic_life){leat_slice_of("o"), 2});
     other.head = 0;
     w->core.max_ring_bytes = 64 * RING_BYTES;
     append(w, LEAT_EVENT_DATA);

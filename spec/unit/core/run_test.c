@@ -39,7 +39,8 @@ static int set_up(void **state)
     w->core.limits = &w->limits;
     w->core.metrics = leat_metrics_new(w->registry);
     leat_map_init(&w->core.epochs);
-    leat_ring_init(&w->ring, &w->core, (leat_topic_life){leat_slice_of("t"), 1}, on_renumbered);
+    w->core.renumbered = on_renumbered;
+    leat_ring_init(&w->ring, &w->core, (leat_topic_life){leat_slice_of("t"), 1});
     leat_ring_restart(&w->ring, 0, false);
     w->runs = leat_runs_new(&w->ring);
     *state = w;

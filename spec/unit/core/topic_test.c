@@ -207,6 +207,7 @@ static int set_up(void **state)
     w->core.confirmed = true;
     w->core.metrics = leat_metrics_new(w->registry);
     w->core.cursors = &cursors;
+    w->core.renumbered = leat_topic_renumbered;
     static const leat_script_ops ops = {.pattern_counts = pattern_counts};
     w->script.ops = &ops;
     w->core.script = &w->script;
@@ -250,12 +251,12 @@ static leat_event *make_event(int64_t seq, size_t bytes)
 
 static leat_topic_life life(const world *w)
 {
-    return (leat_topic_life){leat_slice_of("t"), w->topic->ring.life.generation};
+    return (leat_topic_life){leat_slice_of("t"), w->topic->ring.generation};
 }
 
 static leat_topic_life other_life(const world *w)
 {
-    return (leat_topic_life){leat_slice_of("t"), w->topic->ring.life.generation + 1};
+    return (leat_topic_life){leat_slice_of("t"), w->topic->ring.generation + 1};
 }
 
 static void arm(world *w)
@@ -265,7 +266,7 @@ static void arm(world *w)
 
 static void event(world *w, int64_t seq)
 {
-    leat_topic_on_event(&w->core, w->topic->ring.life.generation, make_event(seq, 10));
+    leat_topic_on_event(&w->core, w->topic->ring.generation, make_event(seq, 10));
 }
 
 static bool position_revoked(world *w, const char *epoch, int64_t seq, int64_t revoked)
@@ -407,7 +408,7 @@ static void knows_its_last_revocation(void **state)
     position_revoked(w, "e", 6, 2);
     assert_int_equal(2, w->topic->ring.revoked);
     leat_topic_on_event(
-        &w->core, w->topic->ring.life.generation,
+        &w->core, w->topic->ring.generation,
         leat_v1_event(LEAT_EVENT_REVOKE, leat_slice_of("t"), 7, leat_slice_of("null")));
     assert_int_equal(7, w->topic->ring.revoked);
 
@@ -491,8 +492,7 @@ static void drops_its_oldest_beyond_the_bytes(void **state)
     position(w, "e", 0);
 
     for (int64_t seq = 1; seq <= 9; seq++)
-        leat_topic_on_event(&w->core, w->topic->ring.life.generation,
-                            make_event(seq, RING_BYTES / 3));
+        leat_topic_on_event(&w->core, w->topic->ring.generation, make_event(seq, RING_BYTES / 3));
 
     expect_ring(w->topic, 8, 9);
     assert_true(leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES) <= RING_BYTES);
@@ -505,7 +505,7 @@ static void holds_none_that_is_larger_than_the_ring(void **state)
     position(w, "e", 0);
     event(w, 1);
 
-    leat_topic_on_event(&w->core, w->topic->ring.life.generation, make_event(2, RING_BYTES + 1));
+    leat_topic_on_event(&w->core, w->topic->ring.generation, make_event(2, RING_BYTES + 1));
 
     expect_ring(w->topic, 3, 2);
     assert_int_equal(0, leat_metrics_get(w->core.metrics, LEAT_M_RING_BYTES));
@@ -656,7 +656,7 @@ static void keeps_no_runs_when_all_cursors_go_in_a_long_fan_out(void **state)
     enum { MANY = 2000 };
     world *w = *state;
     leat_topic *t = leat_topic_get(&w->core, leat_slice_of("many"));
-    leat_topic_life of_many = {leat_slice_of("many"), t->ring.life.generation};
+    leat_topic_life of_many = {leat_slice_of("many"), t->ring.generation};
     leat_cursor *many = leat_calloc(MANY, sizeof(*many));
     for (int i = 0; i < MANY; i++)
         leat_topic_attach(t, &many[i]);
@@ -716,7 +716,7 @@ static void event_of_time(world *w, int64_t seq, int64_t seconds_ago)
     clock_gettime(CLOCK_REALTIME, &now);
     leat_event *e = make_event(seq, 10);
     leat_event_set_at(e, ((int64_t)now.tv_sec - seconds_ago) * 1000000);
-    leat_topic_on_event(&w->core, w->topic->ring.life.generation, e);
+    leat_topic_on_event(&w->core, w->topic->ring.generation, e);
 }
 
 /* At seq 1, and every cursor waits for what follows. */
