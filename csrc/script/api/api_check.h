@@ -10,8 +10,10 @@
 
 #include <lua.h>
 
-/* Raises if the table at index has a key that is not in known, which NULL ends. what names the
- * table in the error. */
+/* Raises if the table at index (absolute) has a key that is not in known, which NULL ends. what
+ * names the table in the error. A table whose metatable has an __index is replaced by a plain one,
+ * so that nothing that is read of it afterwards runs script; before it returns, script may have
+ * run. */
 void leat_api_check_keys(lua_State *L, int index, const char *const *known, const char *what);
 
 #endif

@@ -41,6 +41,16 @@ static leat_lua *lua_of(lua_State *L)
 
 /* --- options --- */
 
+/* Also after each wait: meanwhile another function may have given the options a metatable.
+ * [-0, +0, e] */
+static void check_options(lua_State *L)
+{
+    static const char *const known[] = {"keys",    "algorithms", "issuer",   "audience",
+                                        "subject", "required",   "leeway_s", "max_age_s",
+                                        "type",    NULL};
+    leat_api_check_keys(L, OPTIONS, known, WHAT);
+}
+
 /* Reads a text, or a list of texts, that the options keep. [-0, +0, e] */
 static void read_names(lua_State *L, const char *name, leat_jwt_claims_names *out)
 {
@@ -228,6 +238,7 @@ static int after_signature(lua_State *L, int status, lua_KContext ticket)
     struct call c;
     const leat_task *t = leat_task_waited(L, lua_of(L), ticket);
     int err = t->wait.err;
+    check_options(L);
     read_call(L, &c);
     if (err == LEAT_EBADMSG)
         return refuse(L, c.lua, LEAT_JWT_SIGNATURE);
@@ -289,6 +300,7 @@ static int after_keys(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task_waited(L, lua_of(L), ticket);
+    check_options(L);
     return find_key(L, AFTER_FETCH);
 }
 
@@ -328,12 +340,9 @@ static int find_key(lua_State *L, enum attempt attempt)
 /* leat.jwt.verify(token, options) -> claims | nil, code             [-0, +1|+2, e] yields */
 static int verify(lua_State *L)
 {
-    static const char *const known[] = {"keys",    "algorithms", "issuer",   "audience",
-                                        "subject", "required",   "leeway_s", "max_age_s",
-                                        "type",    NULL};
     struct call c;
     lua_settop(L, OPTIONS);
-    leat_api_check_keys(L, OPTIONS, known, WHAT);
+    check_options(L);
     lua_getfield(L, OPTIONS, "keys");
     if (leat_api_keys_at(L, KEYS) == NULL)
         return luaL_error(L, WHAT ": keys must be what leat.jwt.keys returned");

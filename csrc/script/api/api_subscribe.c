@@ -110,6 +110,7 @@ static int subscribe_authorized(lua_State *L)
     lua_settop(L, SPEC);
     check_row(L, ROW);
     leat_api_check_keys(L, SPEC, known, "leat.subscribe_authorized");
+    check_subscribe_task(L); /* an __index of spec may have authorised */
     push_function(L, SPEC, "snapshot", true);
     push_function(L, SPEC, "refresh", false);
     lua_getfield(L, SPEC, "expires_at");
@@ -236,30 +237,44 @@ static int after_subscribe(lua_State *L, int status, lua_KContext ticket)
     return 3;
 }
 
-/* Appends opts.since and opts.params, of the table at index 3, to the topic. [-0, +0, e] */
-static void take_options(lua_State *L, leat_task *t)
+/* Pushes opts.since.epoch, opts.since.seq and opts.params, of the table at index 3. The first two
+ * are nil together. [-0, +3, e] */
+static void push_options(lua_State *L)
 {
-    leat_buf *b = &t->extra;
-    char reason[200];
-    if (lua_getfield(L, 3, "since") != LUA_TNIL) {
+    if (lua_getfield(L, 3, "since") == LUA_TNIL) {
+        lua_pushnil(L);
+    } else {
         luaL_checktype(L, -1, LUA_TTABLE);
         lua_getfield(L, -1, "epoch");
         lua_getfield(L, -2, "seq");
-        size_t len = 0;
-        const char *epoch = lua_tolstring(L, -2, &len);
-        if (epoch == NULL || len == 0 || !lua_isinteger(L, -1))
+        lua_remove(L, -3);
+        if (lua_tostring(L, -2) == NULL || lua_rawlen(L, -2) == 0 || !lua_isinteger(L, -1))
             luaL_error(L, "leat.subscribe: since must be { epoch = text, seq = integer }");
-        leat_buf_append(b, epoch, len);
-        t->wait.question.epoch_len = len;
-        t->wait.question.seq = lua_tointeger(L, -1);
     }
-    if (lua_getfield(L, 3, "params") != LUA_TNIL &&
-        leat_lua_json_encode(L, -1, b, t->lua->core->limits->max_message_bytes, reason,
-                             sizeof(reason)) < 0) {
+    lua_getfield(L, 3, "params");
+}
+
+/* Makes the topic, and what push_options has left, the question of the task. Runs no script.
+ * [-3, +0, e] */
+static void take_question(lua_State *L, leat_task *t, leat_slice topic)
+{
+    leat_buf *b = &t->extra;
+    char reason[200];
+    b->len = 0;
+    leat_buf_slice(b, topic);
+    t->wait.question.topic_len = topic.len;
+    t->wait.question.epoch_len = 0;
+    if (!lua_isnil(L, -3)) {
+        const char *epoch = lua_tolstring(L, -3, &t->wait.question.epoch_len);
+        leat_buf_append(b, epoch, t->wait.question.epoch_len);
+        t->wait.question.seq = lua_tointeger(L, -2);
+    }
+    if (!lua_isnil(L, -1) && leat_lua_json_encode(L, -1, b, t->lua->core->limits->max_message_bytes,
+                                                  reason, sizeof(reason)) < 0) {
         leat_sandbox_run_check(L);
         luaL_error(L, "leat.subscribe: params: %s", reason);
     }
-    lua_settop(L, 3);
+    lua_pop(L, 3);
 }
 
 /* Called in a connect handler, whose client is nobody yet: notes the topic in t->extra, and the
@@ -306,6 +321,7 @@ static int subscribe(lua_State *L)
         lua_replace(L, 3);
     }
     leat_api_check_keys(L, 3, known, "leat.subscribe");
+    push_options(L);
     leat_task *t = leat_task_running(L, lua);
     if (t->id != c->task_id)
         return luaL_error(
@@ -319,11 +335,8 @@ static int subscribe(lua_State *L)
     if (!t->kind->plans && (t->call == NULL || t->call->subscriber == NULL))
         return luaL_error(
             L, "leat.subscribe: this handler runs for no client that could be subscribed");
-    t->extra.len = t->wait.question.epoch_len = 0;
-    leat_buf_slice(&t->extra, topic);
-    t->wait.question.topic_len = topic.len;
     t->wait.question.deadline_ms = c->deadline_ms;
-    take_options(L, t);
+    take_question(L, t, topic);
     if (t->kind->plans)
         return plan(L, t, topic.len);
     return leat_task_wait(L, t, &subscribe_wait, after_subscribe);
