@@ -52,7 +52,8 @@ end)
 
 app:method("jwt", function()
   local function part(value) return (leat.crypto.base64url(leat.encode(value))) end
-  local signed = part { alg = "HS256" } .. "." .. part { iss = ("i"):rep(400), sub = ("u"):rep(400), exp = 9e9 // 1 | 0 }
+  local now = os.time()
+  local signed = part { alg = "HS256" } .. "." .. part { iss = ("i"):rep(400), sub = ("u"):rep(400), exp = now + 600 }
   local token = signed .. "." .. leat.crypto.base64url(leat.crypto.hmac("sha256", SECRET, signed))
   local claims, why = leat.jwt.verify(token, fleeting {
     keys = function() return keys end,

@@ -32,7 +32,10 @@ struct handle {
     leat_lua *lua;
     uint64_t task_id;
     uint64_t deadline_ms;
-    bool closed; /* of a transaction that has ended */
+    /* Of a transaction. */
+    bool closed; /* it has ended */
+    int depth;   /* 0: this is no transaction's */
+    uint64_t transaction;
 };
 
 void leat_api_db_push(lua_State *L, leat_task *t, uint64_t deadline_ms)
@@ -42,6 +45,12 @@ void leat_api_db_push(lua_State *L, leat_task *t, uint64_t deadline_ms)
     if (t->deadline_ms < deadline_ms)
         h->deadline_ms = t->deadline_ms;
     luaL_setmetatable(L, TYPE);
+}
+
+/* False if what the transaction was a part of has ended before it. */
+static bool is_open(const struct handle *h, const leat_db *db)
+{
+    return h->depth == 0 || (h->transaction == db->transaction && h->depth <= db->depth);
 }
 
 /* Returns the task of the handle at index 1, which must be the running one. [-0, +0, arg] */
@@ -57,6 +66,9 @@ static leat_task *check(lua_State *L, struct handle **out)
         luaL_error(L,
                    "this db has ended with its handler; in refresh and snapshot, use their first "
                    "argument, db");
+    if (!is_open(h, &t->db))
+        luaL_error(L,
+                   "this db has ended with the transaction around its own, in another coroutine");
     *out = h;
     return t;
 }
@@ -242,7 +254,12 @@ static int db_batch(lua_State *L)
 /* The stack of db_transaction: db, fn, tx, and then the results of fn or the error that it raised.
  * When fn has ended, one of the END_* numbers replaces it. */
 enum { DB = 1, FN = 2, TX = 3, RESULTS = 4 };
-enum { END_RETURN, END_RAISE, END_ABORTED };
+enum { END_RETURN, END_RAISE, END_ABORTED, END_CROSSED };
+
+#define CROSSED                                                                                    \
+    "db:transaction: transactions of several coroutines of a handler must end in the reverse "     \
+    "order "                                                                                       \
+    "in which they began; nothing of them is written"
 
 static void savepoint_statement(leat_task *t, const char *verb, int number, uint64_t deadline_ms)
 {
@@ -264,6 +281,8 @@ static int on_ended(lua_State *L, int status, lua_KContext ticket)
         return lua_error(L);
     case END_ABORTED:
         return leat_db_error_raise_aborted(L);
+    case END_CROSSED:
+        return luaL_error(L, CROSSED);
     default:
         break;
     }
@@ -271,6 +290,29 @@ static int on_ended(lua_State *L, int status, lua_KContext ticket)
     if (t->wait.err < 0 && !refused)
         return leat_db_error_raise(L, t);
     return lua_gettop(L) - RESULTS + 1;
+}
+
+/* Another coroutine has begun a transaction inside of this one, or the one around it has ended:
+ * what would be committed is not what this one has done. So nothing is. The stack is that of
+ * on_ended.
+ * [-0, +0, e] yields */
+static int end_crossed(lua_State *L, leat_task *t)
+{
+    const struct handle *tx = lua_touserdata(L, TX);
+    bool raises = lua_tointeger(L, FN) == END_RAISE;
+    bool is_there = tx->transaction == t->db.transaction && t->db.state == LEAT_DB_TRANSACTION;
+    if (!is_there && !raises)
+        return luaL_error(L, CROSSED);
+    if (!is_there) {
+        lua_settop(L, RESULTS);
+        return lua_error(L);
+    }
+    if (!raises) {
+        lua_pushinteger(L, END_CROSSED);
+        lua_replace(L, FN);
+    }
+    leat_db_set_statement(&t->db, leat_slice_of("rollback"), t->deadline_ms);
+    return leat_db_wait_end(L, t, on_ended);
 }
 
 /* Commits or rolls back. [-0, +0, e] yields */
@@ -300,6 +342,8 @@ static int on_ran(lua_State *L, int status, lua_KContext context)
     bool aborted = ran && !refused && t->db.aborted;
     lua_pushinteger(L, !ran ? END_RAISE : aborted ? END_ABORTED : END_RETURN);
     lua_replace(L, FN);
+    if (tx->transaction != t->db.transaction || tx->depth != t->db.depth)
+        return end_crossed(L, t);
     return end_transaction(L, t, ran && !refused && !aborted);
 }
 
@@ -307,7 +351,9 @@ static int on_begun(lua_State *L, int status, lua_KContext ticket)
 {
     (void)status;
     leat_task *t = finish_statement(L, ticket);
-    t->db.depth++;
+    struct handle *tx = lua_touserdata(L, TX);
+    tx->depth = ++t->db.depth;
+    tx->transaction = t->db.transaction;
     lua_pushvalue(L, FN);
     lua_pushvalue(L, TX);
     return on_ran(L, lua_pcallk(L, 1, LUA_MULTRET, 0, 0, on_ran), 0);

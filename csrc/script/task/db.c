@@ -375,6 +375,7 @@ void leat_db_lend(leat_db *db, leat_pg_conn *conn)
 void leat_db_run_begin(leat_db *db, uint64_t begin_deadline_ms)
 {
     db->begin_deadline_ms = begin_deadline_ms;
+    db->transaction++;
     acquire(db, LEAT_DB_ACQUIRING_TRANSACTION);
 }
 

@@ -76,6 +76,7 @@ struct leat_db {
     int broken;   /* the error that made the connection unusable; 0: it is usable */
     size_t sent;  /* statements so far */
     int depth;    /* open db:transaction calls, one inside the other */
+    uint64_t transaction; /* the number of this one, among those that were begun here */
     uint64_t begin_deadline_ms;
 
     /* The statements, and their results. */

@@ -373,6 +373,11 @@ static int on_handled(lua_State *L, int status, lua_KContext context)
 {
     (void)status;
     leat_task *t = (leat_task *)context;
+    /* The end of the task rolls it back, and with it what the handler takes for written. */
+    if (t->db.state == LEAT_DB_TRANSACTION)
+        luaL_error(L,
+                   "the handler has ended before its db:transaction: a coroutine in which it began "
+                   "was not resumed, or was closed");
     t->kind->finish(L, t);
     return 0;
 }
