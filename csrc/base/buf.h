@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/slice.h"
 
 typedef struct leat_buf {
@@ -34,7 +35,9 @@ static inline void leat_buf_append(leat_buf *b, const void *bytes, size_t len)
 {
     if (len == 0)
         return;
-    memcpy(len <= b->cap - b->len ? b->at + b->len : leat_buf_reserve(b, len), bytes, len);
+    char *to = len <= b->cap - b->len ? b->at + b->len : leat_buf_reserve(b, len);
+    LEAT_ASSUME(to != NULL && bytes != NULL);
+    memcpy(to, bytes, len);
     b->len += len;
 }
 

@@ -77,6 +77,10 @@ bool leat_code_is_passing(leat_code code);
 #define LEAT_ASSERT(cond) ((cond) ? (void)0 : leat_assert_failed(#cond, __FILE__, __LINE__))
 _Noreturn void leat_assert_failed(const char *cond, const char *file, int line);
 
+/* For what holds by construction, where an analyser cannot see it. Costs nothing: the compiler
+ * takes it for true. Builds with sanitizers check it. */
+#define LEAT_ASSUME(cond) ((cond) ? (void)0 : __builtin_unreachable())
+
 /* Sets the function that reports a failed assertion of the calling thread (log.c). It returns false
  * if it could not; then, and with NULL, the report goes to stderr. */
 void leat_assert_bind(bool (*report)(const char *text));

@@ -28,16 +28,15 @@ static leat_latest_entry *entry_of(leat_list *by_number)
     return LEAT_CONTAINER_OF(by_number, leat_latest_entry, by_number_);
 }
 
-static void count_bytes(leat_latest_store *s, const leat_event *e, int sign)
+static void count_bytes(leat_latest_store *s, int64_t bytes)
 {
-    size_t bytes = leat_event_bytes(e);
-    s->bytes += sign > 0 ? bytes : -bytes;
-    leat_metrics_add(s->metrics, LEAT_M_KEPT_SIGNAL_BYTES, sign * (int64_t)bytes);
+    s->bytes += (size_t)bytes;
+    leat_metrics_add(s->metrics, LEAT_M_KEPT_SIGNAL_BYTES, bytes);
 }
 
 static void drop(leat_latest_entry *e)
 {
-    count_bytes(e->latest_->store, e->event, -1);
+    count_bytes(e->latest_->store, -(int64_t)leat_event_bytes(e->event));
     leat_map_remove(&e->latest_->by_key_, &e->by_key_);
     leat_list_unlink(&e->by_number_);
     leat_list_unlink(&e->by_age_);
@@ -48,7 +47,7 @@ static void drop(leat_latest_entry *e)
 void leat_latest_drop(leat_latest *l, uint64_t up_to)
 {
     while (!leat_list_empty(&l->by_number_) && entry_of(l->by_number_.next)->number <= up_to)
-        drop(entry_of(l->by_number_.next));
+        drop(entry_of(leat_list_take(&l->by_number_)));
 }
 
 void leat_latest_free(leat_latest *l)
@@ -64,7 +63,7 @@ void leat_latest_free(leat_latest *l)
 static void drop_oldest(leat_latest_store *s, const leat_latest_entry *newest)
 {
     while (s->bytes > s->max_bytes && s->by_age_.next != &newest->by_age_) {
-        drop(LEAT_CONTAINER_OF(s->by_age_.next, leat_latest_entry, by_age_));
+        drop(LEAT_CONTAINER_OF(leat_list_take(&s->by_age_), leat_latest_entry, by_age_));
         leat_metrics_add(s->metrics, LEAT_M_SIGNALS_DROPPED, 1);
     }
 }
@@ -85,7 +84,7 @@ uint64_t leat_latest_put(leat_latest *l, leat_event *event)
     leat_map_add(&l->by_key_, &e->by_key_, leat_event_key(event));
     leat_list_push(&l->by_number_, &e->by_number_);
     leat_list_push(&l->store->by_age_, &e->by_age_);
-    count_bytes(l->store, event, 1);
+    count_bytes(l->store, (int64_t)leat_event_bytes(event));
     drop_oldest(l->store, e);
     return replaced;
 }

@@ -72,12 +72,12 @@ int leat_log_levels_parse(leat_log_levels *out, const char *text)
 static uint8_t most_frequent(const leat_log_levels *all)
 {
     int counts[N_LEVELS] = {0};
-    uint8_t most = 0;
+    int most = 0;
     for (int i = 0; i < LEAT_LOG_SUBSYSTEM_COUNT; i++)
         counts[all->of[i]]++;
-    for (uint8_t i = 1; i < N_LEVELS; i++)
+    for (int i = 1; i < N_LEVELS; i++)
         most = counts[i] > counts[most] ? i : most;
-    return most;
+    return (uint8_t)most;
 }
 
 void leat_log_levels_write(const leat_log_levels *all, leat_buf *out)

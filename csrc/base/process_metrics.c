@@ -44,8 +44,8 @@ static memory read_memory(void)
     char text[128];
     uint64_t total = 0;
     uint64_t resident = 0;
-    /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers, which fit. */
     if (!read_text("/proc/self/statm", text, sizeof(text)) ||
+        /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers, which fit. */
         sscanf(text, "%" SCNu64 " %" SCNu64, &total, &resident) != 2)
         return (memory){0, 0};
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);

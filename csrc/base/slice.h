@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/err.h"
+
 typedef struct leat_slice {
     const char *at; /* NULL: absent */
     size_t len;
@@ -24,7 +26,10 @@ static inline leat_slice leat_slice_of(const char *text)
 
 static inline bool leat_slice_equal(leat_slice a, leat_slice b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+    if (a.len != b.len || a.len == 0)
+        return a.len == b.len;
+    LEAT_ASSUME(a.at != NULL && b.at != NULL);
+    return memcmp(a.at, b.at, a.len) == 0;
 }
 
 static inline bool leat_slice_is(leat_slice a, const char *text)

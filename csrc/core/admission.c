@@ -171,8 +171,8 @@ static bool has_account_room(leat_core *core, const leat_session *session, const
         return refuse_subscription(core, LEAT_M_SUBS_REFUSED_USER, "max_subscriptions_per_user",
                                    leat_session_user_id(session), refusal,
                                    "too many subscriptions of this user");
-    if (tenant != NULL &&
-        tenant->subscriptions >= leat_session_terms(session)->tenant_max_subscriptions)
+    const leat_terms *terms = leat_session_terms(session);
+    if (tenant != NULL && terms != NULL && tenant->subscriptions >= terms->tenant_max_subscriptions)
         return refuse_subscription(core, LEAT_M_SUBS_REFUSED_TENANT, "tenant.max_subscriptions",
                                    leat_session_terms(session)->tenant, refusal,
                                    "too many subscriptions of this tenant");
@@ -215,8 +215,8 @@ static bool has_handshake_room(const leat_subscriber *to, leat_failure *refusal)
     if (user != NULL && user->handshakes >= allowance_of(to)->max_handshakes_per_user)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_USER, "max_handshakes_per_user",
                                 leat_session_user_id(to->session), to->session->in_crowd, refusal);
-    if (tenant != NULL &&
-        tenant->handshakes >= leat_session_terms(to->session)->tenant_max_handshakes)
+    const leat_terms *terms = leat_session_terms(to->session);
+    if (tenant != NULL && terms != NULL && tenant->handshakes >= terms->tenant_max_handshakes)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_TENANT, "tenant.max_handshakes",
                                 leat_session_terms(to->session)->tenant, to->session->in_crowd,
                                 refusal);

@@ -60,9 +60,9 @@ static void free_void(client_foreign *f, void_topic *v)
     free(v);
 }
 
-static void_topic *oldest(const client_foreign *f)
+static void free_oldest_void(client_foreign *f)
 {
-    return LEAT_CONTAINER_OF(f->voids.next, void_topic, link);
+    free_void(f, LEAT_CONTAINER_OF(leat_list_take(&f->voids), void_topic, link));
 }
 
 void client_foreign_free(client_foreign *f)
@@ -74,7 +74,7 @@ void client_foreign_free(client_foreign *f)
     leat_sweep_cancel(&f->turn);
     client_welcome_free(f->welcome);
     while (f->n_voids > 0)
-        free_void(f, oldest(f));
+        free_oldest_void(f);
     free(f);
 }
 
@@ -134,7 +134,7 @@ void client_foreign_void(client_foreign *f, leat_slice topic)
     if (f == NULL || find(f, topic) != NULL)
         return;
     if (f->n_voids >= f->core->limits->allowance.max_subscriptions)
-        free_void(f, oldest(f));
+        free_oldest_void(f);
     void_topic *v = leat_calloc(1, sizeof(*v) + topic.len);
     v->len = topic.len;
     memcpy(v->name, topic.at, topic.len);

@@ -138,5 +138,5 @@ static void on_late(leat_deadline *d)
 void client_renewal_cancel_all(leat_list *requests)
 {
     while (!leat_list_empty(requests))
-        end(LEAT_CONTAINER_OF(requests->next, client_renewal, link));
+        end(LEAT_CONTAINER_OF(leat_list_take(requests), client_renewal, link));
 }

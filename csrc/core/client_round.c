@@ -165,9 +165,11 @@ static size_t close_one(leat_core *core)
     if (of_client < LEAST_BYTES && of_holder < LEAST_BYTES)
         return 0;
     if (of_holder > of_client) {
+        LEAT_ASSUME(h != NULL);
         shed(core, h->peer_, LEAT_CLOSE_TOO_SLOW, of_holder);
         return of_holder;
     }
+    LEAT_ASSUME(c != NULL);
     client_end(c);
     shed(core, c->peer, c->base.codec->close_code(LEAT_CLOSE_TOO_SLOW), of_client);
     return of_client;

@@ -41,7 +41,7 @@ void client_welcome_free(client_welcome *w)
     if (w == NULL)
         return;
     while (!leat_list_empty(&w->parts_))
-        free_part(w, part_of(w->parts_.next));
+        free_part(w, part_of(leat_list_take(&w->parts_)));
     leat_buf_close(&w->id);
     leat_buf_close(&w->known);
     free(w);

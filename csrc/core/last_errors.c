@@ -45,7 +45,7 @@ void leat_last_errors_init(leat_last_errors *e)
 void leat_last_errors_close(leat_last_errors *e)
 {
     while (e->n_ > 0)
-        drop(e, entry_of(e->all_.next));
+        drop(e, entry_of(leat_list_take(&e->all_)));
 }
 
 /* Returns the entry of the same failure: of the same place in the scripts, for the same reason. */

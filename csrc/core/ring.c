@@ -38,6 +38,7 @@ static void count_bytes(leat_ring *r, int64_t change)
 static void drop_oldest(leat_ring *r)
 {
     leat_ring_store *s = r->store_;
+    LEAT_ASSUME(s != NULL); /* as there is an event */
     leat_ring_slot oldest = *slot_of(s, r->head - (int64_t)s->count_ + 1);
     s->count_--;
     count_bytes(r, -(int64_t)oldest.bytes);

@@ -107,13 +107,14 @@ static const char *status_name(client_status status)
 /* Cut at a character's end. */
 static void copy_user(const leat_session *session, char out[96])
 {
-    size_t len = session == NULL ? 0 : leat_session_user_id(session).len;
-    if (len > 95)
-        len = 95;
-    while (len > 0 && !leat_utf8_valid(leat_session_user_id(session).at, len))
+    leat_slice id = session == NULL ? leat_slice_of("") : leat_session_user_id(session);
+    size_t len = id.len < 95 ? id.len : 95;
+    while (len > 0 && !leat_utf8_valid(id.at, len))
         len--;
-    if (len > 0)
-        memcpy(out, leat_session_user_id(session).at, len);
+    if (len > 0) {
+        LEAT_ASSUME(id.at != NULL);
+        memcpy(out, id.at, len);
+    }
     out[len] = '\0';
 }
 

@@ -125,8 +125,10 @@ static const embed_handler *find_handler(const leat_server *s, leat_native_kind 
 static leat_slice put_text(char **at, leat_slice text)
 {
     leat_slice copy = {text.at == NULL ? NULL : *at, text.len};
-    if (text.len > 0)
+    if (text.len > 0) {
+        LEAT_ASSUME(text.at != NULL);
         memcpy(*at, text.at, text.len);
+    }
     *at += text.len + 1;
     return copy;
 }

@@ -295,8 +295,10 @@ void embed_subs_end(embed_worker *w)
 static leat_slice put_text(char **at, leat_slice text)
 {
     leat_slice copy = {text.at == NULL ? NULL : *at, text.len};
-    if (text.len > 0)
+    if (text.len > 0) {
+        LEAT_ASSUME(text.at != NULL);
         memcpy(*at, text.at, text.len);
+    }
     *at += text.len;
     return copy;
 }

@@ -427,9 +427,8 @@ static void on_authorized(leat_call *call, const leat_verdict *verdict)
 /* Takes the socket and queues the head of the response on it. */
 static leat_opening leave_http(struct handshake *h, leat_buf *head)
 {
-    leat_opening opening;
+    leat_opening opening = {.window_bits = 0};
     opening.conn = leat_http_conn_detach(h->conn, &opening.rest);
-    opening.window_bits = 0;
     leat_conn_send_owned(opening.conn, head);
     return opening;
 }

@@ -163,6 +163,7 @@ void leat_send_queue_consume(leat_send_queue *q, size_t n)
     LEAT_ASSERT(n <= q->bytes);
     q->bytes -= n;
     while (n > 0) {
+        LEAT_ASSUME(q->cap_ > 0 || q->count_ == 1);
         leat_send_piece *p = place_of(q, 0);
         if (n < p->len_) {
             p->at_ += n;

@@ -172,6 +172,7 @@ const char *leat_v1_event_name(leat_event_kind kind)
     case LEAT_EVENT_SIGNAL:
         return "signal";
     }
+    LEAT_ASSUME(false); /* there is no other kind */
     return NULL;
 }
 

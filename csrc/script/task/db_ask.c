@@ -72,8 +72,10 @@ static void keep_answers(leat_db_ask *a, const leat_pg_result *result)
 {
     leat_lua_answers *to = &a->answers;
     for (int row = 0; row < leat_pg_result_rows(result); row++) {
-        leat_slice json = leat_pg_result_value(result, row, 0);
-        leat_buf_slice(&to->texts, json.at != NULL ? json : leat_slice_of("null"));
+        if (leat_pg_result_is_null(result, row, 0))
+            leat_buf_text(&to->texts, "null");
+        else
+            leat_buf_slice(&to->texts, leat_pg_result_value(result, row, 0));
         leat_buf_append(&to->ends, &to->texts.len, sizeof(to->texts.len));
     }
 }
