@@ -43,14 +43,14 @@ struct leat_console {
     leat_bucket failing; /* wrong tokens over connections without an address, as of a Unix socket */
 };
 
-#define PAGE_CSP                                                                                   \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "        \
-    "'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "                        \
-    "require-trusted-types-for 'script'"
+static const char page_csp[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'";
 
 /* The headers of every answer, whatever those of the application's pages are. */
 static const char *const page_headers[LEAT_HTTP_PAGE_HEADERS] = {
-    [LEAT_HTTP_PAGE_CSP] = PAGE_CSP,
+    [LEAT_HTTP_PAGE_CSP] = page_csp,
     [LEAT_HTTP_PAGE_TYPE_OPTIONS] = "nosniff",
     [LEAT_HTTP_PAGE_FRAME_OPTIONS] = "DENY",
     [LEAT_HTTP_PAGE_REFERRER_POLICY] = "same-origin",
