@@ -12,10 +12,10 @@
 #include "script/api/api_db.h"
 #include "script/api/api_log.h"
 #include "script/api/api_request.h"
+#include "script/sandbox/sandbox_hold.h"
 #include "script/value/lua_json.h"
 
 #define TYPE "leat.ctx"
-#define HOLD_TYPE "leat.ctx.session"
 
 enum { USER = 1, REQUEST, DB, SESSION, TOPIC, PARAMS, N_USER_VALUES = PARAMS };
 
@@ -27,18 +27,18 @@ static void push(lua_State *L, const leat_api_ctx *from)
     luaL_setmetatable(L, TYPE);
 }
 
-/* Makes the ctx on top hold its session, by a userdata of its own. An object with a finalizer stays
- * in memory until the finalizer has run, with all that it refers to, and no collection runs
- * finalizers while memory is out. So the ctx has no finalizer; the hold has one, and refers to no
- * Lua value. [-0, +0, m] */
+static void drop_session(void *session)
+{
+    leat_session_unref(session);
+}
+
+/* Makes the ctx on top hold its session, by a value of its own. [-0, +0, m] */
 static void hold_session(lua_State *L, leat_session *session)
 {
     if (session == NULL)
         return;
-    leat_session **hold = lua_newuserdatauv(L, sizeof(*hold), 0);
-    *hold = NULL; /* the session is counted only once the finalizer is set */
-    luaL_setmetatable(L, HOLD_TYPE);
-    *hold = leat_session_ref(session);
+    void **held = leat_sandbox_hold_push(L, drop_session);
+    *held = leat_session_ref(session);
     lua_setiuservalue(L, -2, SESSION);
 }
 
@@ -188,15 +188,6 @@ static int ctx_index(lua_State *L)
     return 1;
 }
 
-/* The finalizer: drops the session.                                [-0, +0, -] */
-static int hold_gc(lua_State *L)
-{
-    leat_session **hold = lua_touserdata(L, 1);
-    leat_session_unref(*hold);
-    *hold = NULL;
-    return 0;
-}
-
 void leat_api_ctx_open(lua_State *L, leat_lua *lua)
 {
     luaL_newmetatable(L, TYPE);
@@ -204,10 +195,6 @@ void leat_api_ctx_open(lua_State *L, leat_lua *lua)
     lua_setfield(L, -2, "__index");
     lua_pushliteral(L, TYPE);
     lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
-    luaL_newmetatable(L, HOLD_TYPE);
-    lua_pushcfunction(L, hold_gc);
-    lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
     leat_api_log_open(L, lua);
 }

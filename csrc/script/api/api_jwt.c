@@ -362,7 +362,6 @@ void leat_api_jwt_push(lua_State *L, leat_lua *lua)
         {NULL, NULL},
     };
     leat_api_keys_open(L);
-    leat_verification_open(L);
     luaL_newlibtable(L, functions);
     lua_pushlightuserdata(L, lua);
     luaL_setfuncs(L, functions, 1);

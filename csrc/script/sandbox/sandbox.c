@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "script/sandbox/sandbox_co.h"
+#include "script/sandbox/sandbox_hold.h"
 #include "script/sandbox/sandbox_lib.h"
 #include "script/sandbox/sandbox_lock.h"
 #include "script/sandbox/sandbox_run.h"
@@ -78,6 +79,8 @@ static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
         old_size = 0; /* Lua passes a type in its place then */
     if (new_size == 0) {
         leat_watchdog_gate(s->watchdog);
+        if (old_size == s->hold.size && old_size > 0)
+            leat_sandbox_hold_freed(s, at);
         release(s, at, old_size);
         s->memory -= old_size;
         return NULL;
@@ -95,6 +98,7 @@ static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
     void *moved = resize(s, at, old_size, new_size);
     if (moved != NULL)
         s->memory = s->memory - old_size + new_size;
+    s->hold.last_block = moved;
     return moved;
 }
 
@@ -163,6 +167,7 @@ static int on_panic(lua_State *L)
 static int open_libraries(lua_State *L)
 {
     static const char *const libraries[] = {"coroutine", "math", "os", "string", "table", "utf8"};
+    leat_sandbox_hold_open(L);
     leat_sandbox_lib_open(L);
     leat_sandbox_co_open(L);
     for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++)

@@ -32,6 +32,8 @@ typedef enum leat_sandbox_run_state {
     LEAT_SANDBOX_RUN_STOPPED, /* it has used up its budget: no script runs in it any more */
 } leat_sandbox_run_state;
 
+enum { LEAT_SANDBOX_HOLD_MARK = 16 }; /* bytes */
+
 typedef struct leat_sandbox {
     lua_State *L;
     leat_watchdog *watchdog;
@@ -45,7 +47,13 @@ typedef struct leat_sandbox {
     bool exhausted;        /* the last full collection freed hardly anything */
     uint64_t code;         /* leat_sandbox_code */
     bool locked;           /* the application has been loaded (sandbox_lock.h) */
-    struct {               /* of the present run, or of the last one */
+    struct {               /* sandbox_hold.h */
+        unsigned char mark[LEAT_SANDBOX_HOLD_MARK];
+        size_t size;            /* of a block; 0: not measured yet */
+        size_t offset;          /* of the userdata in it */
+        const void *last_block; /* that was allocated */
+    } hold;
+    struct { /* of the present run, or of the last one */
         size_t memory_before;
         leat_sandbox_run_state state;
         uintptr_t stack; /* an address near the top of the C stack where it began */

@@ -1,18 +1,15 @@
 /* verification.c - leat_verification_wait -> (the yield has arrived) start -> on_work, in the pool
  * -> on_done -> leat_task_wake.
  *
- * The job has two holders: the userdata on the coroutine's stack, and the work while it is queued.
+ * The job has two holders: the value on the coroutine's stack, and the work while it is queued.
  * A handler that ends sooner (stop) is forgotten by the job, whose work then ends for nobody. */
 #include "script/task/verification.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include <lauxlib.h>
-
 #include "base/mem.h"
-
-#define TYPE "leat.verification"
+#include "script/sandbox/sandbox_hold.h"
 
 struct leat_verification {
     uv_work_t work;
@@ -42,21 +39,9 @@ static void drop(leat_verification *v)
     free(v);
 }
 
-/* __gc                                                              [-0, +0, -] */
-static int collect(lua_State *L)
+static void drop_held(void *verification)
 {
-    leat_verification **held = luaL_checkudata(L, 1, TYPE);
-    drop(*held);
-    *held = NULL;
-    return 0;
-}
-
-void leat_verification_open(lua_State *L)
-{
-    luaL_newmetatable(L, TYPE);
-    lua_pushcfunction(L, collect);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
+    drop(verification);
 }
 
 static leat_verification *make(const leat_verification_input *input)
@@ -116,9 +101,7 @@ int leat_verification_wait(lua_State *L, leat_task *t, const leat_verification_i
                            lua_KFunction k)
 {
     static const leat_task_wait_kind kind = {LEAT_TASK_WAITING_SIGNATURE, start, stop};
-    leat_verification **held = lua_newuserdatauv(L, sizeof(leat_verification *), 0);
-    *held = NULL;
-    luaL_setmetatable(L, TYPE);
+    void **held = leat_sandbox_hold_push(L, drop_held);
     *held = t->wait.verification = make(input);
     return leat_task_wait(L, t, &kind, k);
 }

@@ -28,9 +28,6 @@ typedef struct leat_verification_input {
 /* Returns whether one of the keys has signed. Any thread. */
 bool leat_verification_run(const leat_verification_input *input);
 
-/* Makes the metatable. Called once for each state. [-0, +0, m] */
-void leat_verification_open(lua_State *L);
-
 /* Waits for the check: `return leat_verification_wait(L, t, input, k)`. [-0, +1, e] yields */
 int leat_verification_wait(lua_State *L, leat_task *t, const leat_verification_input *input,
                            lua_KFunction k);

@@ -1,4 +1,5 @@
 #include "script/sandbox/sandbox.h"
+#include "script/sandbox/sandbox_hold.h"
 #include "script/sandbox/sandbox_lib.h"
 #include "script/sandbox/sandbox_lock.h"
 #include "script/sandbox/sandbox_run.h"
@@ -121,6 +122,64 @@ static void assert_stopped(leat_sandbox *s, const char *chunk)
     assert_false(leat_sandbox_run_reset(s, co));
     lua_settop(leat_sandbox_state(s), 0);
     assert_returns(s, "return 'alive'", "alive");
+}
+
+/* --- holds --- */
+
+static void count_drop(void *held)
+{
+    ++*(int *)held;
+}
+
+static int count_finalized(lua_State *L)
+{
+    ++**(int **)lua_touserdata(L, 1);
+    return 0;
+}
+
+static int collect_all(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT);
+    return 0;
+}
+
+/* Leaves garbage, and collects it where the C stack is used up: nothing can be called there. */
+static int dive(lua_State *L)
+{
+    int *counts = lua_touserdata(L, 1);
+    lua_settop(L, 1);
+    void **held = leat_sandbox_hold_push(L, count_drop);
+    *held = &counts[0];
+    *(int **)lua_newuserdatauv(L, sizeof(int *), 0) = &counts[1];
+    lua_newtable(L);
+    lua_pushcfunction(L, count_finalized);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    counts[2]++;
+    lua_settop(L, 1);
+    lua_pushcfunction(L, dive);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+        lua_gc(L, LUA_GCCOLLECT);
+    return 0;
+}
+
+static void what_is_held_is_dropped_where_no_finalizer_runs(void **state)
+{
+    lua_State *L = leat_sandbox_state(*state);
+    int counts[3] = {0, 0, 0}; /* dropped, finalized, made */
+    for (int extra = 0; extra < 2; extra++) {
+        leat_sandbox_run_begin(*state, L);
+        lua_pushcfunction(L, dive);
+        lua_pushlightuserdata(L, counts);
+        assert_int_equal(lua_pcall(L, 1, 0, 0), LUA_OK);
+        lua_pushcfunction(L, collect_all);
+        assert_int_equal(lua_pcall(L, 0, 0, 0), LUA_OK);
+        leat_sandbox_run_end(*state);
+    }
+    lua_gc(L, LUA_GCCOLLECT);
+    assert_int_equal(counts[0], counts[2]);
+    assert_true(counts[1] < counts[2]); /* else a finalizer would do */
 }
 
 /* --- the budget --- */
@@ -794,6 +853,7 @@ int main(void)
         TEST(counts_each_run_for_itself),
         TEST(wakes_after_an_idle_time),
         TEST(is_stopped_again_and_again),
+        PATIENT(what_is_held_is_dropped_where_no_finalizer_runs),
         PATIENT(memory_has_a_limit),
         PATIENT(the_limit_does_not_bind_the_host),
         PATIENT(libraries_need_memory),

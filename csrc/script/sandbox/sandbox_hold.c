@@ -1,0 +1,42 @@
+/* sandbox_hold.c - a hold is told from other blocks of its size by random bytes that no script
+ * sees. Where a userdata begins in its block is measured once. */
+#include "script/sandbox/sandbox_hold.h"
+
+#include <string.h>
+
+#include "base/random.h"
+
+struct hold {
+    unsigned char mark[LEAT_SANDBOX_HOLD_MARK];
+    leat_sandbox_drop *drop;
+    void *held;
+};
+
+void **leat_sandbox_hold_push(lua_State *L, leat_sandbox_drop *drop)
+{
+    struct hold *h = lua_newuserdatauv(L, sizeof(*h), 0);
+    memcpy(h->mark, leat_sandbox_state_of(L)->hold.mark, sizeof(h->mark));
+    h->drop = drop;
+    h->held = NULL;
+    return &h->held;
+}
+
+void leat_sandbox_hold_open(lua_State *L)
+{
+    leat_sandbox *s = leat_sandbox_state_of(L);
+    leat_random_bytes(s->hold.mark, sizeof(s->hold.mark));
+    lua_gc(L, LUA_GCSTOP); /* the last block is that of the userdata */
+    const char *at = lua_newuserdatauv(L, sizeof(struct hold), 0);
+    s->hold.offset = (size_t)(at - (const char *)s->hold.last_block);
+    s->hold.size = s->hold.offset + sizeof(struct hold);
+    lua_pop(L, 1);
+    lua_gc(L, LUA_GCRESTART);
+}
+
+void leat_sandbox_hold_freed(const leat_sandbox *s, const void *block)
+{
+    struct hold h;
+    memcpy(&h, (const char *)block + s->hold.offset, sizeof(h));
+    if (memcmp(h.mark, s->hold.mark, sizeof(h.mark)) == 0 && h.held != NULL)
+        h.drop(h.held);
+}
