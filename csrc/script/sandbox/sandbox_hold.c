@@ -33,10 +33,12 @@ void leat_sandbox_hold_open(lua_State *L)
     lua_gc(L, LUA_GCRESTART);
 }
 
-void leat_sandbox_hold_freed(const leat_sandbox *s, const void *block)
+void leat_sandbox_hold_freed(const leat_sandbox *s, void *block)
 {
-    struct hold h;
-    memcpy(&h, (const char *)block + s->hold.offset, sizeof(h));
-    if (memcmp(h.mark, s->hold.mark, sizeof(h.mark)) == 0 && h.held != NULL)
-        h.drop(h.held);
+    struct hold *h = (struct hold *)((char *)block + s->hold.offset);
+    if (memcmp(h->mark, s->hold.mark, sizeof(h->mark)) != 0)
+        return;
+    memset(h->mark, 0, sizeof(h->mark)); /* what uses this memory next is no hold */
+    if (h->held != NULL)
+        h->drop(h->held);
 }
