@@ -149,6 +149,7 @@ static void a_deadline_frees_the_connection_and_stops_the_query(void **state)
     assert_in_range(uv_now(&f->uv) - before_ms, 150, 1000);
     SCRIPT_UNTIL(f, script_fixture_pool_is_quiet(f));
     assert_int_equal(script_fixture_number("select count(*) from pg_stat_activity where "
+                                           "datname = current_database() and "
                                            "query like '%pg_sleep(60)%' and state = 'active' and "
                                            "pid <> pg_backend_pid()"),
                      0);
@@ -249,6 +250,7 @@ static void a_cancelled_call_leaves_nothing(void **state)
                                 leat_metrics_get(f->metrics, LEAT_M_POOL_BUSY) > 0);
         if (busy == 2)
             SCRIPT_UNTIL(f, script_fixture_number("select count(*) from pg_stat_activity where "
+                                                  "datname = current_database() and "
                                                   "query = 'select pg_sleep(60)' and state = "
                                                   "'active'") == 1);
         script_fixture_ops(f)->cancel(&a->call);

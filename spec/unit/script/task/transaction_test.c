@@ -167,6 +167,7 @@ static void what_is_left_open_is_rolled_back(void **state)
     script_fixture_expect(f, "by_hand", "1");
     SCRIPT_UNTIL(f, script_fixture_pool_is_quiet(f));
     assert_int_equal(script_fixture_number("select count(*) from pg_stat_activity where "
+                                           "datname = current_database() and "
                                            "state like 'idle in transaction%'"),
                      0);
     assert_int_equal(script_fixture_number("select count(*) from t where n = 1"), 0);
