@@ -174,8 +174,7 @@ static bool has_account_room(leat_core *core, const leat_session *session, const
     const leat_terms *terms = leat_session_terms(session);
     if (tenant != NULL && terms != NULL && tenant->subscriptions >= terms->tenant_max_subscriptions)
         return refuse_subscription(core, LEAT_M_SUBS_REFUSED_TENANT, "tenant.max_subscriptions",
-                                   leat_session_terms(session)->tenant, refusal,
-                                   "too many subscriptions of this tenant");
+                                   terms->tenant, refusal, "too many subscriptions of this tenant");
     return true;
 }
 
@@ -218,8 +217,7 @@ static bool has_handshake_room(const leat_subscriber *to, leat_failure *refusal)
     const leat_terms *terms = leat_session_terms(to->session);
     if (tenant != NULL && terms != NULL && tenant->handshakes >= terms->tenant_max_handshakes)
         return refuse_handshake(to->core, LEAT_M_HANDSHAKES_SHED_TENANT, "tenant.max_handshakes",
-                                leat_session_terms(to->session)->tenant, to->session->in_crowd,
-                                refusal);
+                                terms->tenant, to->session->in_crowd, refusal);
     return true;
 }
 

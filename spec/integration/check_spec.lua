@@ -250,7 +250,6 @@ return { -- pool_size = 3
     local home = tree .. "/a: run b"
     assert(os.execute(("mkdir -p '%s/bin' '%s/config/schema' '%s/lua' && cp %s '%s/bin/'")
       :format(home, home, home, env.binary(), home)))
-
     files.write(home .. "/app.lua", "return require('leat').app()")
 
     local code, out = process.run(home .. "/bin/leat",

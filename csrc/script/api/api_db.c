@@ -258,8 +258,7 @@ enum { END_RETURN, END_RAISE, END_ABORTED, END_CROSSED };
 
 #define CROSSED                                                                                    \
     "db:transaction: transactions of several coroutines of a handler must end in the reverse "     \
-    "order "                                                                                       \
-    "in which they began; nothing of them is written"
+    "order in which they began; nothing of them is written"
 
 static void savepoint_statement(leat_task *t, const char *verb, int number, uint64_t deadline_ms)
 {
