@@ -98,7 +98,6 @@ static void *on_alloc(void *arg, void *at, size_t old_size, size_t new_size)
     void *moved = resize(s, at, old_size, new_size);
     if (moved != NULL)
         s->memory = s->memory - old_size + new_size;
-    s->hold.last_block = moved;
     return moved;
 }
 

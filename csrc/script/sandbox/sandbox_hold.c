@@ -1,5 +1,5 @@
 /* sandbox_hold.c - a hold is told from other blocks of its size by random bytes that no script
- * sees. Where a userdata begins in its block is measured once. */
+ * sees. How large its block is, is measured once; the userdata is the block's end. */
 #include "script/sandbox/sandbox_hold.h"
 
 #include <string.h>
@@ -25,17 +25,17 @@ void leat_sandbox_hold_open(lua_State *L)
 {
     leat_sandbox *s = leat_sandbox_state_of(L);
     leat_random_bytes(s->hold.mark, sizeof(s->hold.mark));
-    lua_gc(L, LUA_GCSTOP); /* the last block is that of the userdata */
-    const char *at = lua_newuserdatauv(L, sizeof(struct hold), 0);
-    s->hold.offset = (size_t)(at - (const char *)s->hold.last_block);
-    s->hold.size = s->hold.offset + sizeof(struct hold);
+    lua_gc(L, LUA_GCSTOP); /* so that nothing is freed meanwhile */
+    size_t before = s->memory;
+    lua_newuserdatauv(L, sizeof(struct hold), 0);
+    s->hold.size = s->memory - before;
     lua_pop(L, 1);
     lua_gc(L, LUA_GCRESTART);
 }
 
 void leat_sandbox_hold_freed(const leat_sandbox *s, void *block)
 {
-    struct hold *h = (struct hold *)((char *)block + s->hold.offset);
+    struct hold *h = (struct hold *)((char *)block + s->hold.size - sizeof(struct hold));
     if (memcmp(h->mark, s->hold.mark, sizeof(h->mark)) != 0)
         return;
     memset(h->mark, 0, sizeof(h->mark)); /* what uses this memory next is no hold */

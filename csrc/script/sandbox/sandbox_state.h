@@ -49,9 +49,7 @@ typedef struct leat_sandbox {
     bool locked;           /* the application has been loaded (sandbox_lock.h) */
     struct {               /* sandbox_hold.h */
         unsigned char mark[LEAT_SANDBOX_HOLD_MARK];
-        size_t size;            /* of a block; 0: not measured yet */
-        size_t offset;          /* of the userdata in it */
-        const void *last_block; /* that was allocated */
+        size_t size; /* of a hold's block; 0: not measured yet */
     } hold;
     struct { /* of the present run, or of the last one */
         size_t memory_before;
