@@ -39,11 +39,6 @@ enum {
 static void on_ready(leat_watch *watch, unsigned ready);
 static void on_sweep(leat_sweep *sweep);
 
-static int socket_of(const leat_conn *c)
-{
-    return leat_watch_socket(&c->watch);
-}
-
 static char *keep_text(leat_loop *loop, const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -150,7 +145,7 @@ static void on_closed(leat_sweep *sweep)
     const leat_conn_handler *handler = c->handler;
     void *owner = c->owner;
     int err = c->err;
-    close(socket_of(c));
+    close(leat_conn_fd(c));
     if (c->address != NULL)
         leat_address_limit_leave(c->address);
     if (c->filter != NULL)
@@ -213,7 +208,7 @@ static ssize_t receive(const leat_conn *c, char *bytes)
 {
     ssize_t n = 0;
     do
-        n = recv(socket_of(c), bytes, leat_conn_read_size(c), 0);
+        n = recv(leat_conn_fd(c), bytes, leat_conn_read_size(c), 0);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
@@ -268,7 +263,7 @@ static void on_socket_error(leat_conn *c)
     if (!c->reading || c->eof || leat_conn_opening(c)) {
         int err = 0;
         socklen_t len = sizeof(err);
-        getsockopt(socket_of(c), SOL_SOCKET, SO_ERROR, &err, &len);
+        getsockopt(leat_conn_fd(c), SOL_SOCKET, SO_ERROR, &err, &len);
         leat_conn_begin_close(c, err != 0 ? -err : UV_ECONNRESET);
         return;
     }
@@ -300,7 +295,7 @@ void leat_conn_set_read_size(leat_conn *c, size_t bytes)
 void leat_conn_set_unsent_limit(leat_conn *c, unsigned bytes)
 {
     /* Fails for sockets that are not TCP, which have no such buffers. */
-    (void)setsockopt(socket_of(c), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+    (void)setsockopt(leat_conn_fd(c), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
 }
 
 /* Writing. */
@@ -323,9 +318,9 @@ static ssize_t send_front(leat_conn *c, size_t *total)
     ssize_t n = 0;
     do {
         if (message.msg_iovlen == 1)
-            n = send(socket_of(c), iov[0].iov_base, iov[0].iov_len, flags);
+            n = send(leat_conn_fd(c), iov[0].iov_base, iov[0].iov_len, flags);
         else
-            n = sendmsg(socket_of(c), &message, flags);
+            n = sendmsg(leat_conn_fd(c), &message, flags);
     } while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -errno;
@@ -359,7 +354,7 @@ void leat_conn_write_out(leat_conn *c)
 static void send_fin(leat_conn *c)
 {
     c->state = LEAT_CONN_LINGERING;
-    if (c->eof || shutdown(socket_of(c), SHUT_WR) < 0)
+    if (c->eof || shutdown(leat_conn_fd(c), SHUT_WR) < 0)
         leat_conn_begin_close(c, 0);
 }
 

@@ -33,7 +33,7 @@ bool leat_conn_opening(const leat_conn *c)
 
 int leat_conn_socket(const leat_conn *c)
 {
-    return leat_watch_socket(&c->watch);
+    return leat_conn_fd(c);
 }
 
 /* The peer has been told why, and may have sent more than was read: see leat_conn_finish. */
@@ -50,7 +50,7 @@ static void linger(leat_conn *c, int err)
     c->reading = true;
     leat_conn_update_events(c);
     leat_conn_limit_end(c, leat_loop_now(c->net->loop) + LINGER_MS);
-    if (shutdown(leat_conn_socket(c), SHUT_WR) < 0)
+    if (shutdown(leat_conn_fd(c), SHUT_WR) < 0)
         leat_conn_begin_close(c, err);
 }
 

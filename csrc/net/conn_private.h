@@ -68,6 +68,11 @@ void leat_conn_begin_close(leat_conn *c, int err);
 /* Closes the conn at at_ms. Called again, it replaces the time. */
 void leat_conn_limit_end(leat_conn *c, uint64_t at_ms);
 void leat_conn_drop_queue(leat_conn *c);
+static inline int leat_conn_fd(const leat_conn *c)
+{
+    return leat_watch_socket(&c->watch);
+}
+
 /* The most that one read gets. */
 size_t leat_conn_read_size(const leat_conn *c);
 /* One recv. Returns how many bytes came, 0 at the peer's end, or UV_E*. */
