@@ -160,6 +160,15 @@ static void make_non_blocking(fixture_pair *p)
     assert_int_equal(fcntl(p->peer, F_SETFL, O_NONBLOCK), 0);
 }
 
+/* A client that does not block, after its handshake. */
+static SSL *shaken(world *w, fixture_pair *p)
+{
+    SSL *ssl = client(w, p);
+    make_non_blocking(p);
+    assert_int_equal(shake_hands(w, ssl), 1);
+    return ssl;
+}
+
 /* Reads until so many bytes have come, or the end. Returns how many; *why: SSL_get_error. */
 static size_t hear(world *w, SSL *ssl, leat_buf *out, size_t want, int *why)
 {
@@ -267,11 +276,9 @@ static void keeps_order_through_a_full_socket(void **state)
 {
     world *w = *state;
     fixture_pair *p = begin(w, 4096);
-    SSL *ssl = client(w, p);
+    SSL *ssl = shaken(w, p);
     leat_buf sent = LEAT_BUF_INIT, heard = LEAT_BUF_INIT;
     int why = 0;
-    make_non_blocking(p);
-    assert_int_equal(shake_hands(w, ssl), 1);
 
     for (int i = 0; i < 400; i++) {
         leat_buf piece = LEAT_BUF_INIT;
@@ -301,11 +308,9 @@ static void finishes_with_close_notify(void **state)
 {
     world *w = *state;
     fixture_pair *p = begin(w, 0);
-    SSL *ssl = client(w, p);
+    SSL *ssl = shaken(w, p);
     leat_buf heard = LEAT_BUF_INIT;
     int why = 0;
-    make_non_blocking(p);
-    assert_int_equal(shake_hands(w, ssl), 1);
 
     leat_conn_send_copy(p->conn, leat_slice_of("last"));
     leat_conn_finish(p->conn, UINT64_MAX);
@@ -322,11 +327,9 @@ static void answers_a_half_close(void **state)
 {
     world *w = *state;
     fixture_pair *p = begin(w, 4096);
-    SSL *ssl = client(w, p);
+    SSL *ssl = shaken(w, p);
     leat_buf heard = LEAT_BUF_INIT, large = LEAT_BUF_INIT;
     int why = 0;
-    make_non_blocking(p);
-    assert_int_equal(shake_hands(w, ssl), 1);
     memset(leat_buf_reserve(&large, 300000), 'x', 300000);
     large.len = 300000;
 
@@ -348,11 +351,9 @@ static void notices_an_end_while_it_does_not_read(void **state)
 {
     world *w = *state;
     fixture_pair *p = begin(w, 0);
-    SSL *ssl = client(w, p);
+    SSL *ssl = shaken(w, p);
     leat_buf heard = LEAT_BUF_INIT;
     int why = 0;
-    make_non_blocking(p);
-    assert_int_equal(shake_hands(w, ssl), 1);
     leat_conn_send_copy(p->conn, leat_slice_of("."));
     hear(w, ssl, &heard, 1, &why);
     leat_conn_read_stop(p->conn);
@@ -374,11 +375,9 @@ static void takes_a_cut_connection_for_its_end(void **state)
 {
     world *w = *state;
     fixture_pair *p = begin(w, 0);
-    SSL *ssl = client(w, p);
+    SSL *ssl = shaken(w, p);
     leat_buf heard = LEAT_BUF_INIT;
     int why = 0;
-    make_non_blocking(p);
-    assert_int_equal(shake_hands(w, ssl), 1);
     leat_conn_send_copy(p->conn, leat_slice_of("."));
     hear(w, ssl, &heard, 1, &why); /* nothing is left unread, so the end is no reset */
 
