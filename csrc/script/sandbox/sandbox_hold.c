@@ -33,12 +33,12 @@ void leat_sandbox_hold_open(lua_State *L)
     lua_gc(L, LUA_GCRESTART);
 }
 
-void leat_sandbox_hold_freed(const leat_sandbox *s, void *block)
+/* A block of this size comes from the pool, which has zeroed it: so no mark is older than the
+ * block. */
+void leat_sandbox_hold_freed(const leat_sandbox *s, const void *block)
 {
-    struct hold *h = (struct hold *)((char *)block + s->hold.size - sizeof(struct hold));
-    if (memcmp(h->mark, s->hold.mark, sizeof(h->mark)) != 0)
-        return;
-    memset(h->mark, 0, sizeof(h->mark)); /* what uses this memory next is no hold */
-    if (h->held != NULL)
+    const struct hold *h =
+        (const struct hold *)((const char *)block + s->hold.size - sizeof(struct hold));
+    if (memcmp(h->mark, s->hold.mark, sizeof(h->mark)) == 0 && h->held != NULL)
         h->drop(h->held);
 }

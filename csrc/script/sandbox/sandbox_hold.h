@@ -25,6 +25,6 @@ void **leat_sandbox_hold_push(lua_State *L, leat_sandbox_drop *drop);
 void leat_sandbox_hold_open(lua_State *L);
 
 /* Called by the allocator with each block of hold.size bytes that is about to be freed. */
-void leat_sandbox_hold_freed(const leat_sandbox *s, void *block);
+void leat_sandbox_hold_freed(const leat_sandbox *s, const void *block);
 
 #endif
