@@ -256,6 +256,7 @@ void script_fixture_use_pool(script_fixture *f, size_t size)
         .max_backoff_ms = 500,
     };
     assert_int_equal(leat_pg_pool_new(&f->core.pool, f->loop, f->metrics, &f->pool_options), 0);
+    SCRIPT_UNTIL(f, leat_pg_pool_healthy(f->core.pool));
 }
 
 void script_fixture_write(script_fixture *f, const char *name, const char *text)

@@ -88,7 +88,8 @@ int script_fixture_close(void **state);
 int script_fixture_make_database(void **state);
 int script_fixture_drop_database(void **state);
 
-/* Opens the pool, or skips the test if there is no database. */
+/* Opens the pool and waits for its first connection, so that a test's deadlines do not count the
+ * time to connect. Skips the test if there is no database. */
 void script_fixture_use_pool(script_fixture *f, size_t size);
 
 /* Through a connection of the test's own: runs sql; the first value it returns, as a number. */
