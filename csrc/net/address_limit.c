@@ -82,10 +82,17 @@ void leat_address_limit_free(leat_address_limit *l)
     free(l);
 }
 
+/* What is one address by itself lies in a /64 with others that are not its own: ::1 in ::/64, and
+ * all of IPv4 in the /64 of a translator. */
+static bool is_single(const leat_ip *ip)
+{
+    return leat_ip_is_v4(ip) || leat_ip_is_translated_v4(ip) || leat_ip_is_loopback(ip);
+}
+
 static leat_ip key_of(const leat_ip *ip)
 {
     leat_ip key = *ip;
-    if (!leat_ip_is_v4(ip))
+    if (!is_single(ip))
         memset(key.bytes + V6_KEY, 0, sizeof(key.bytes) - V6_KEY);
     return key;
 }

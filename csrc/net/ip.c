@@ -93,6 +93,12 @@ bool leat_ip_is_v4(const leat_ip *ip)
     return memcmp(ip->bytes, v4_prefix, sizeof(v4_prefix)) == 0;
 }
 
+bool leat_ip_is_translated_v4(const leat_ip *ip)
+{
+    static const uint8_t prefix[12] = {0, 0x64, 0xff, 0x9b};
+    return memcmp(ip->bytes, prefix, sizeof(prefix)) == 0;
+}
+
 bool leat_ip_is_loopback(const leat_ip *ip)
 {
     static const leat_ip v6 = {.bytes = {[15] = 1}};

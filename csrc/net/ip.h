@@ -45,6 +45,8 @@ bool leat_ip_of(leat_ip *out, const struct sockaddr_storage *addr);
 LEAT_MUST_CHECK int leat_ip_parse(leat_ip *out, leat_slice text);
 
 bool leat_ip_is_v4(const leat_ip *ip);
+/* True for an IPv4 address behind the prefix of translators, 64:ff9b::/96 (RFC 6052). */
+bool leat_ip_is_translated_v4(const leat_ip *ip);
 bool leat_ip_is_loopback(const leat_ip *ip);
 bool leat_ip_equal(const leat_ip *a, const leat_ip *b);
 

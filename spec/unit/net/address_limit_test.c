@@ -83,6 +83,53 @@ static void takes_a_64_network_of_ipv6_for_one(void **state)
     leat_address_limit_free(l);
 }
 
+/* ::1 is this machine, and not the network ::/64. */
+static void knows_this_machine_by_either_family(void **state)
+{
+    (void)state;
+    static const char *const own[] = {"127.0.0.1", "::ffff:127.0.0.2", "::1"};
+    const leat_address_limits limits = {.connections = 1,
+                                        .local_connections = 2,
+                                        .opening = {100, 100},
+                                        .uses = {[LEAT_ADDRESS_REQUEST] = {1, 1}}};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        leat_address_slot *a, *b, *none;
+        assert_int_equal(enter(l, own[i], 1, &a), LEAT_ADDRESS_OK);
+        assert_int_equal(enter(l, own[i], 1, &b), LEAT_ADDRESS_OK);
+        assert_int_equal(enter(l, own[i], 1, &none), LEAT_ADDRESS_TOO_MANY);
+        for (int n = 0; n < 5; n++)
+            assert_int_equal(leat_address_limit_use(a, LEAT_ADDRESS_REQUEST, 1), 0);
+        leat_address_limit_leave(a);
+        leat_address_limit_leave(b);
+    }
+    leat_address_limit_free(l);
+}
+
+/* All of IPv4, as a translator shows it to a machine that has IPv6 alone (RFC 6052, RFC 7755). */
+static void tells_translated_ipv4_addresses_apart(void **state)
+{
+    (void)state;
+    const leat_address_limits limits = {.connections = 1, .opening = {100, 100}};
+    leat_address_limit *l = leat_address_limit_new(&limits);
+    leat_address_slot *a, *b, *none;
+    leat_ip other = ip_of("64:ff9b::192.0.2.2");
+
+    assert_int_equal(enter(l, "64:ff9b::192.0.2.1", 1, &a), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "64:ff9b::192.0.2.2", 1, &b), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "64:ff9b::192.0.2.1", 1, &none), LEAT_ADDRESS_TOO_MANY);
+    assert_false(leat_address_limit_holds(a, &other));
+    leat_address_limit_leave(b);
+
+    /* beside that prefix, a /64 is one address as anywhere */
+    assert_int_equal(enter(l, "64:ff9b::1:0:1", 1, &b), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "64:ff9b::2:0:1", 1, &none), LEAT_ADDRESS_TOO_MANY);
+
+    leat_address_limit_leave(a);
+    leat_address_limit_leave(b);
+    leat_address_limit_free(l);
+}
+
 static unsigned let_in(leat_address_limit *l, const char *text, uint64_t now_ms, unsigned tries)
 {
     unsigned n = 0;
@@ -286,6 +333,8 @@ int main(void)
         cmocka_unit_test(counts_connections_of_an_address),
         cmocka_unit_test(gives_this_machine_a_number_of_its_own),
         cmocka_unit_test(takes_a_64_network_of_ipv6_for_one),
+        cmocka_unit_test(knows_this_machine_by_either_family),
+        cmocka_unit_test(tells_translated_ipv4_addresses_apart),
         cmocka_unit_test(bounds_their_rate),
         cmocka_unit_test(bounds_what_they_ask_for),
         cmocka_unit_test(knows_a_crowd),
