@@ -11,7 +11,6 @@
  */
 #include "engine/engine.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,18 +294,11 @@ static int start_hub(leat_engine *s)
  * of the same user, too. So this looks first whether anybody listens there. */
 static int probe(const struct sockaddr_storage *addr)
 {
-    int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = leat_listener_socket(addr);
     if (fd < 0)
-        return uv_translate_sys_error(errno);
-    int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    socklen_t len =
-        addr->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-    int err = bind(fd, (const struct sockaddr *)addr, len) < 0 || listen(fd, 1) < 0
-                  ? uv_translate_sys_error(errno)
-                  : 0;
+        return fd;
     close(fd);
-    return err;
+    return 0;
 }
 
 /* Returns the address of the first socket that the host has for that door; NULL: it has none. */

@@ -1,13 +1,19 @@
 #include "net/listener.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -143,6 +149,42 @@ static void listens_on_all_addresses(void **state)
     turn_until_accepted(&h, 1);
     close(client);
     close_host(&h);
+}
+
+/* As a kernel that was started with ipv6.disable=1. Cannot be undone in this process. */
+static bool forget_ip6(void)
+{
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(steps) / sizeof(steps[0]), steps};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void listens_on_all_addresses_of_a_machine_without_ipv6(void **state)
+{
+    (void)state;
+    struct sockaddr_storage any, one;
+    int status = 0;
+    assert_int_equal(leat_listener_parse(&any, ":0"), 0);
+    assert_int_equal(leat_listener_parse(&one, "[::1]:0"), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct sockaddr_storage addr = {0};
+        bool right = forget_ip6() && leat_listener_socket(&one) == UV_EAFNOSUPPORT &&
+                     leat_listener_take_over(leat_listener_socket(&any), &addr) == 0 &&
+                     addr.ss_family == AF_INET;
+        _exit(right ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 static void can_be_closed_in_on_accept(void **state)
@@ -375,6 +417,7 @@ int main(void)
         TEST(hands_on_sockets_that_are_ready_for_use),
         TEST(accepts_a_crowd_over_several_turns),
         TEST(listens_on_all_addresses),
+        TEST(listens_on_all_addresses_of_a_machine_without_ipv6),
         TEST(can_be_closed_in_on_accept),
         TEST(frees_the_port_when_it_closes),
         TEST(fails_on_an_address_of_another_machine),
