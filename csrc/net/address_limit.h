@@ -9,8 +9,9 @@
  * Errors     none (out of memory aborts); a refusal is a verdict.
  *
  * An address is an IPv4 address, or the /64 network of an IPv6 address: a customer gets at least
- * that. ::1 is one by itself, and so is an IPv4 address that a translator shows as IPv6. Besides the addresses that have connections, the table remembers those that have come
- * lately, until their buckets of tokens are full again, and of these a bounded number.
+ * that. ::1 is one by itself, and so is an IPv4 address that a translator shows as IPv6. Besides
+ * the addresses that have connections, the table remembers those that have come lately, until their
+ * buckets of tokens are full again, and of these a bounded number.
  */
 #ifndef LEAT_NET_ADDRESS_LIMIT_H
 #define LEAT_NET_ADDRESS_LIMIT_H
