@@ -138,7 +138,7 @@ static int connect_to(examination *x, leat_pg_sync **out, const char *url, const
     int err =
         leat_pg_sync_open(out, url, APPLICATION_NAME, x->config->database_connect_timeout_ms, &why);
     if (err < 0) {
-        char doing[64], remedy[128];
+        char doing[128], remedy[128];
         snprintf(doing, sizeof(doing), "cannot connect to the database (%s)", key);
         snprintf(remedy, sizeof(remedy), "start Postgres, or correct %s; psql tries the same way",
                  key);
