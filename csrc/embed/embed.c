@@ -8,8 +8,20 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "base/utf8.h"
 
 /* --- errors and rules --- */
+
+/* A message that was cut ends with a whole character: it may go on to a client. */
+static void end_at_character(char *text, size_t len)
+{
+    for (size_t cut = 0; cut < 4 && cut <= len; cut++) {
+        if (leat_utf8_valid(text, len - cut)) {
+            text[len - cut] = '\0';
+            return;
+        }
+    }
+}
 
 int embed_fail(leat_error *error, const char *code, const char *format, ...)
 {
@@ -19,8 +31,10 @@ int embed_fail(leat_error *error, const char *code, const char *format, ...)
     snprintf(error->code, sizeof(error->code), "%s", code);
     va_list args;
     va_start(args, format);
-    vsnprintf(error->message, sizeof(error->message), format, args);
+    int len = vsnprintf(error->message, sizeof(error->message), format, args);
     va_end(args);
+    if (len >= (int)sizeof(error->message))
+        end_at_character(error->message, sizeof(error->message) - 1);
     return -1;
 }
 

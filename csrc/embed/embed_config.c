@@ -94,6 +94,7 @@ int embed_config_load(leat_server *s, leat_error *error)
     leat_buf text = LEAT_BUF_INIT;
     char *home = s->home == NULL ? NULL : leat_strdup(s->home);
     int err = home == NULL ? leat_home_find(&home, &text) : 0;
+    free_loaded(s); /* of a start that got no thread */
     if (err == 0)
         err = read_config(s, home, &text);
     if (err < 0)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,28 +45,46 @@ static void on_worker(leat_worker_job *job, leat_worker *w)
     free(a);
 }
 
-static int check(int fd, struct sockaddr_storage *peer, leat_error *error)
+static bool is_tcp(int fd, const struct sockaddr_storage *peer)
+{
+    int type = 0;
+    socklen_t len = sizeof(type);
+    return (peer->ss_family == AF_INET || peer->ss_family == AF_INET6) &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+static int check_socket(int fd, struct sockaddr_storage *peer, leat_error *error)
 {
     socklen_t len = sizeof(*peer);
     if (getpeername(fd, (struct sockaddr *)peer, &len) < 0)
         return embed_fail(error, "bad_request", "not a connected socket: %s", strerror(errno));
-    if (peer->ss_family != AF_INET && peer->ss_family != AF_INET6)
-        return embed_fail(error, "bad_request", "not a TCP socket");
+    return is_tcp(fd, peer) ? 0 : embed_fail(error, "bad_request", "not a TCP socket");
+}
+
+/* What a read returns that has failed is a length, too. */
+static int check_bytes(const void *bytes, size_t len, leat_error *error)
+{
+    if (len > PTRDIFF_MAX - sizeof(struct arrival))
+        return embed_fail(error, "bad_request", "no length of bytes that were read: %zu", len);
+    if (bytes == NULL && len > 0)
+        return embed_fail(error, "bad_request", "bytes: expected those that were read");
     return 0;
 }
 
 int leat_hand_over(leat_server *s, int fd, const void *bytes, size_t len, leat_error *error)
 {
-    struct arrival *a = leat_calloc(1, sizeof(*a) + len);
+    struct sockaddr_storage peer;
     size_t worker = 0;
+    if (check_socket(fd, &peer, error) < 0 || check_bytes(bytes, len, error) < 0)
+        return -1;
+    struct arrival *a = leat_calloc(1, sizeof(*a) + len);
     a->job.run = on_worker;
     a->fd = fd;
+    a->peer = peer;
     a->len = len;
     if (len > 0)
         memcpy(a->bytes, bytes, len);
-    int err = check(fd, &a->peer, error);
-    if (err == 0)
-        err = embed_post(s, embed_next_number(s), &worker, &a->job, error);
+    int err = embed_post(s, embed_next_number(s), &worker, &a->job, error);
     if (err < 0)
         free(a);
     return err;

@@ -312,7 +312,8 @@ void leat_refuse(leat_request *r, const char *code, const char *message);
  * together with all bytes that were read from it: the whole head at least. Leat answers as if the
  * client had connected to it. Takes the descriptor: it will be non-blocking and close-on-exec. If
  * -1 is returned, the descriptor is the program's still, and as it was: "bad_request" if it is no
- * connected TCP socket, "unavailable" while the server starts, "stopped" before and after.
+ * connected TCP socket, or if bytes and len do not go together (the -1 of a read that has failed),
+ * "unavailable" while the server starts, "stopped" before and after.
  * Threads: any. In callbacks: yes. */
 int leat_hand_over(leat_server *s, int fd, const void *bytes, size_t len, leat_error *error);
 

@@ -1,0 +1,141 @@
+/* careless.c - a program that uses leat.h carelessly, for spec/integration/embed_careless_spec.lua:
+ * it is refused, each time, and nothing else happens. It says "ok - ..." of each.
+ *
+ * DATABASE_URL is read. */
+#define _GNU_SOURCE /* RTLD_NEXT */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <leat.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void check(int good, const char *what, const leat_error *error)
+{
+    printf("%s - %s", good ? "ok" : "not ok", what);
+    printf(good ? "\n" : ": code=%s message=%s\n", error->code, error->message);
+    fflush(stdout);
+    if (!good)
+        exit(1);
+}
+
+static void on_ready(void *arg, const char *address, const leat_error *error)
+{
+    int *ready = arg;
+    (void)address;
+    *ready = error == NULL ? 1 : -1;
+}
+
+static leat_server *make(int *ready)
+{
+    leat_server *server = leat_server_new();
+    leat_set(server, "database_url", getenv("DATABASE_URL"), NULL);
+    leat_set(server, "listen", "none", NULL);
+    leat_set(server, "app_source", "return require('leat').app()", NULL);
+    leat_on_ready(server, on_ready, ready);
+    return server;
+}
+
+/* --- no thread --- */
+
+static atomic_bool no_thread;
+
+/* Leat's library calls this one, as any other that the program links. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    return atomic_load(&no_thread) ? EAGAIN : real(thread, attr, run, arg);
+}
+
+/* A start that gets no thread may be repeated. What it had read is freed, says LeakSanitizer. */
+static void start_without_thread(leat_server *server, const int *ready)
+{
+    leat_error error;
+    atomic_store(&no_thread, 1);
+    check(leat_start(server, &error) < 0 && strcmp(error.code, "start") == 0,
+          "a start without a thread fails", &error);
+    atomic_store(&no_thread, 0);
+    check(leat_start(server, &error) == 0, "it may be repeated", &error);
+    while (*ready == 0)
+        leat_dispatch(server, -1);
+    check(*ready == 1, "the server is ready then", &error);
+}
+
+/* --- sockets --- */
+
+static const char head[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+static struct sockaddr_in bind_new(int fd)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(addr);
+    if (bind(fd, (struct sockaddr *)&addr, len) < 0 ||
+        getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
+        exit(1);
+    return addr;
+}
+
+/* Returns a socket that is connected; its other end is left open. */
+static int connected(int type)
+{
+    int other = socket(AF_INET, type, 0);
+    int fd = socket(AF_INET, type, 0);
+    struct sockaddr_in addr = bind_new(other);
+    if ((type == SOCK_STREAM && listen(other, 1) < 0) ||
+        connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+        exit(1);
+    return fd;
+}
+
+static void refuse_socket(leat_server *server, int fd, const void *bytes, size_t len,
+                          const char *what)
+{
+    leat_error error = {.code = ""};
+    int refused = leat_hand_over(server, fd, bytes, len, &error) < 0;
+    int is_own = (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+    check(refused && is_own && strcmp(error.code, "bad_request") == 0, what, &error);
+}
+
+static void hand_over(leat_server *server)
+{
+    int tcp = connected(SOCK_STREAM);
+    refuse_socket(server, connected(SOCK_DGRAM), head, strlen(head), "a UDP socket is refused");
+    refuse_socket(server, tcp, head, (size_t)-1, "the length of a failed read is refused");
+    refuse_socket(server, tcp, NULL, 5, "bytes that are not there are refused");
+    close(tcp);
+}
+
+/* --- messages --- */
+
+static void cut_message(leat_server *server)
+{
+    char key[1201] = "";
+    leat_error error;
+    for (int odd = 0; odd < 2; odd++) {
+        memset(key, 'x', 2);
+        for (int i = odd; i + 1 < 1200; i += 2)
+            memcpy(key + i, "\xc3\xa9", 2);
+        leat_set(server, key, "1", &error);
+        size_t len = strlen(error.message);
+        check(len > 460 && memcmp(error.message + len - 2, "\xc3\xa9", 2) == 0,
+              "a long message ends with a whole character", &error);
+    }
+}
+
+int main(void)
+{
+    int ready = 0;
+    leat_server *server = make(&ready);
+    cut_message(server);
+    start_without_thread(server, &ready);
+    hand_over(server);
+    leat_server_free(server);
+    return 0;
+}
