@@ -70,13 +70,21 @@ static int parse_port(const char *text)
 
 static int parse_ip6(struct sockaddr_storage *out, const char *ip, int port)
 {
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons((uint16_t)port);
-    if (ip[0] == '\0')
-        in6->sin6_addr = in6addr_any;
-    else if (inet_pton(AF_INET6, ip, &in6->sin6_addr) != 1)
+    struct in6_addr addr = in6addr_any;
+    in_port_t in_order = htons((uint16_t)port);
+    if (ip[0] != '\0' && inet_pton(AF_INET6, ip, &addr) != 1)
         return LEAT_EBADMSG;
+    if (IN6_IS_ADDR_V4MAPPED(&addr)) {
+        struct sockaddr_in *in = (struct sockaddr_in *)out;
+        in->sin_family = AF_INET;
+        in->sin_port = in_order;
+        memcpy(&in->sin_addr, &addr.s6_addr[12], sizeof(in->sin_addr));
+    } else {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = in_order;
+        in6->sin6_addr = addr;
+    }
     return 0;
 }
 

@@ -22,7 +22,8 @@ enum {
  * for a socket that is neither. Cut if size is too small, always terminated. */
 void leat_address_format(const struct sockaddr_storage *addr, char *out, size_t size);
 
-/* Splits "127.0.0.1:8080", "[::1]:0" or ":8080" (all addresses, IPv4 and IPv6). Numeric only. */
+/* Splits "127.0.0.1:8080", "[::1]:0" or ":8080" (all addresses, IPv4 and IPv6). Numeric only.
+ * "[::ffff:127.0.0.1]:8080" is an IPv4 address. */
 LEAT_MUST_CHECK int leat_address_parse(struct sockaddr_storage *out, const char *text);
 
 #endif

@@ -35,6 +35,33 @@ static void formats_what_it_parsed(void **state)
     }
 }
 
+/* Sockets of one family share a port evenly; one of each would not. */
+static void takes_an_ipv4_address_in_ipv6_for_ipv4(void **state)
+{
+    (void)state;
+    struct sockaddr_storage addr;
+    assert_int_equal(leat_address_parse(&addr, "[::ffff:127.0.0.1]:80"), 0);
+    assert_int_equal(addr.ss_family, AF_INET);
+    assert_int_equal(((struct sockaddr_in *)&addr)->sin_port, htons(80));
+    assert_int_equal(leat_address_parse(&addr, "[::127.0.0.1]:80"), 0);
+    assert_int_equal(addr.ss_family, AF_INET6);
+}
+
+static void formats_an_ipv4_address_in_ipv6_as_ipv4(void **state)
+{
+    (void)state;
+    struct sockaddr_storage addr = {0};
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&addr;
+    char text[LEAT_ADDRESS_TEXT];
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(5);
+    assert_int_equal(inet_pton(AF_INET6, "::ffff:10.0.0.1", &in6->sin6_addr), 1);
+
+    leat_address_format(&addr, text, sizeof(text));
+
+    assert_string_equal(text, "10.0.0.1:5");
+}
+
 static void refuses_what_is_no_numeric_address(void **state)
 {
     (void)state;
@@ -97,6 +124,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats_what_it_parsed),
+        cmocka_unit_test(takes_an_ipv4_address_in_ipv6_for_ipv4),
+        cmocka_unit_test(formats_an_ipv4_address_in_ipv6_as_ipv4),
         cmocka_unit_test(refuses_what_is_no_numeric_address),
         cmocka_unit_test(calls_other_families_local),
         cmocka_unit_test(cuts_the_text_to_the_room_there_is),
