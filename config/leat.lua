@@ -116,7 +116,8 @@ return {
   -- tls_listen answers for any name then: such a page has no certificate for its name.
   allowed_hosts = "",
 
-  -- Proxies in front of this server, addresses or networks, separated by commas: "127.0.0.1, 10.0.0.0/8".
+  -- Proxies in front of this server, addresses or networks, separated by commas: "127.0.0.1, 10.0.0.0/8, ::1".
+  -- A network of IPv6 has no IPv4 address, "::/0" neither.
   -- Requests that come from them are counted for, and request.remote is, the client that they name: the
   -- last address of X-Forwarded-For that is not itself trusted, or that of Forwarded (RFC 7239) if there
   -- is no X-Forwarded-For. A proxy must set the one and remove or set the other. From all others these

@@ -95,8 +95,10 @@ bool leat_ip_is_v4(const leat_ip *ip)
 
 bool leat_ip_is_translated_v4(const leat_ip *ip)
 {
-    static const uint8_t prefix[12] = {0, 0x64, 0xff, 0x9b};
-    return memcmp(ip->bytes, prefix, sizeof(prefix)) == 0;
+    static const uint8_t everywhere[12] = {0, 0x64, 0xff, 0x9b};
+    static const uint8_t local[6] = {0, 0x64, 0xff, 0x9b, 0, 1};
+    return memcmp(ip->bytes, everywhere, sizeof(everywhere)) == 0 ||
+           memcmp(ip->bytes, local, sizeof(local)) == 0;
 }
 
 bool leat_ip_is_loopback(const leat_ip *ip)
@@ -192,6 +194,8 @@ static bool has(const leat_network *n, const leat_ip *ip)
 {
     unsigned whole = n->bits / 8;
     unsigned rest = n->bits % 8;
+    if (n->bits < V4_BITS && leat_ip_is_v4(ip)) /* a network of IPv6 */
+        return false;
     if (memcmp(n->ip.bytes, ip->bytes, whole) != 0)
         return false;
     return rest == 0 || (n->ip.bytes[whole] ^ ip->bytes[whole]) >> (8 - rest) == 0;

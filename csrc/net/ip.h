@@ -45,7 +45,8 @@ bool leat_ip_of(leat_ip *out, const struct sockaddr_storage *addr);
 LEAT_MUST_CHECK int leat_ip_parse(leat_ip *out, leat_slice text);
 
 bool leat_ip_is_v4(const leat_ip *ip);
-/* True for an IPv4 address behind the prefix of translators, 64:ff9b::/96 (RFC 6052). */
+/* True for an IPv4 address behind a prefix of translators: 64:ff9b::/96 (RFC 6052), and
+ * 64:ff9b:1::/48 for those of one's own network (RFC 8215). */
 bool leat_ip_is_translated_v4(const leat_ip *ip);
 bool leat_ip_is_loopback(const leat_ip *ip);
 bool leat_ip_equal(const leat_ip *a, const leat_ip *b);
@@ -53,7 +54,8 @@ bool leat_ip_equal(const leat_ip *a, const leat_ip *b);
 /* "192.0.2.1", "2001:db8::1". */
 void leat_ip_format(const leat_ip *ip, char out[LEAT_IP_TEXT]);
 
-/* Reads "10.0.0.0/8, 2001:db8::/32, ::1"; an empty text is an empty list. */
+/* Reads "10.0.0.0/8, 2001:db8::/32, ::1"; an empty text is an empty list. A network of IPv6 has no
+ * IPv4 address, "::/0" neither. */
 LEAT_MUST_CHECK int leat_networks_parse(leat_networks *out, const char *text);
 void leat_networks_close(leat_networks *networks);
 bool leat_networks_have(const leat_networks *networks, const leat_ip *ip);

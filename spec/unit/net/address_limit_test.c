@@ -127,6 +127,13 @@ static void tells_translated_ipv4_addresses_apart(void **state)
 
     leat_address_limit_leave(a);
     leat_address_limit_leave(b);
+
+    /* the prefix for translators of one's own network (RFC 8215) */
+    assert_int_equal(enter(l, "64:ff9b:1:ffff::192.0.2.1", 1, &a), LEAT_ADDRESS_OK);
+    assert_int_equal(enter(l, "64:ff9b:1:ffff::192.0.2.2", 1, &b), LEAT_ADDRESS_OK);
+
+    leat_address_limit_leave(a);
+    leat_address_limit_leave(b);
     leat_address_limit_free(l);
 }
 

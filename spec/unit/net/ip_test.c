@@ -97,6 +97,20 @@ static void knows_what_lies_in_a_network(void **state)
     assert_true(have("::ffff:10.0.0.0/104", "10.9.9.9"));
 }
 
+/* An IPv4 address is kept as an IPv6 one. For who writes the list it is none. */
+static void has_no_ipv4_in_networks_of_ipv6(void **state)
+{
+    (void)state;
+    static const char *const wide[] = {"::/0", "::/1", "::/63", "::/64", "::/65", "::ffff:0:0/95"};
+    for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++)
+        assert_false(have(wide[i], "203.0.113.9"));
+    assert_true(have("::/0", "2001:db8::1"));
+    assert_true(have("::/64", "::1"));
+    assert_true(have("::ffff:0:0/96", "203.0.113.9"));
+    assert_false(have("::ffff:0:0/96", "::1"));
+    assert_true(have("::/0, 0.0.0.0/0", "203.0.113.9"));
+}
+
 static void refuses_lists_that_are_malformed(void **state)
 {
     (void)state;
@@ -148,6 +162,7 @@ int main(void)
         cmocka_unit_test(reads_addresses_with_and_without_ports),
         cmocka_unit_test(refuses_everything_else),
         cmocka_unit_test(knows_what_lies_in_a_network),
+        cmocka_unit_test(has_no_ipv4_in_networks_of_ipv6),
         cmocka_unit_test(refuses_lists_that_are_malformed),
         cmocka_unit_test(knows_loopback),
     };
