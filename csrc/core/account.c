@@ -1,6 +1,10 @@
 /* account.c - an account has a bucket for each topic to which it has published lately. The one that
  * was used longest ago is forgotten once it is full again. There are at most MAX_TOPICS: a user who
- * publishes to more of them at once waits until one is full. */
+ * publishes to more of them at once waits until one is full.
+ *
+ * With its last holder an account goes on the list of those that are left, if it has a bucket that
+ * is not full. It leaves the list when somebody opens it, when its buckets are full (forget_left),
+ * or when the list has become too long. */
 #include "core/account.h"
 
 #include <stdlib.h>
@@ -12,6 +16,7 @@
 
 enum {
     MAX_TOPICS = 256,
+    MAX_LEFT = 8192,    /* accounts that nobody holds, and their topics */
     FORGET_AT_ONCE = 4, /* so that no call takes long */
 };
 
@@ -27,23 +32,7 @@ typedef struct topic_bucket {
     char name[];
 } topic_bucket;
 
-leat_account *leat_account_open(leat_map *all, leat_account_kind kind, leat_slice name)
-{
-    leat_account *a = leat_calloc(1, sizeof(*a) + 1 + name.len);
-    a->name_[0] = (char)kind;
-    memcpy(a->name_ + 1, name.at, name.len);
-    leat_slice key = {a->name_, 1 + name.len};
-    leat_map_entry *found = leat_map_get(all, key);
-    if (found != NULL) {
-        free(a);
-        a = LEAT_CONTAINER_OF(found, leat_account, entry_);
-    } else {
-        a->all_ = all;
-        leat_map_add(all, &a->entry_, key);
-    }
-    a->refs_++;
-    return a;
-}
+/* --- what an account has published --- */
 
 static void forget(account_publishes *p, topic_bucket *t)
 {
@@ -66,15 +55,6 @@ static void free_publishes(account_publishes *p)
         forget(p, t);
     leat_map_close(&p->topics);
     free(p);
-}
-
-void leat_account_close(leat_account *a)
-{
-    if (a == NULL || --a->refs_ > 0)
-        return;
-    leat_map_remove(a->all_, &a->entry_);
-    free_publishes(a->by_topic_);
-    free(a);
 }
 
 static account_publishes *publishes_of(leat_account *a)
@@ -122,4 +102,112 @@ uint64_t leat_account_publish(leat_account *a, leat_slice topic, const leat_rate
     leat_list_push(&p->by_age, &t->link);
     bool taken = leat_bucket_take(&t->bucket, rate, 1, now_ms);
     return taken ? 0 : leat_bucket_wait_ms(&t->bucket, rate, now_ms);
+}
+
+/* --- the set --- */
+
+void leat_account_set_init(leat_account_set *set)
+{
+    leat_map_init(&set->all_);
+    leat_list_init(&set->left_);
+    set->n_held_ = set->n_left_ = 0;
+}
+
+static size_t size_of(const leat_account *a)
+{
+    return 1 + (a->by_topic_ == NULL ? 0 : a->by_topic_->topics.count);
+}
+
+static leat_account *first_left(const leat_account_set *set)
+{
+    return leat_list_empty(&set->left_) ? NULL
+                                        : LEAT_CONTAINER_OF(set->left_.next, leat_account, link_);
+}
+
+static void take_off_left(leat_account *a)
+{
+    leat_list_unlink(&a->link_);
+    a->set_->n_left_ -= size_of(a);
+}
+
+static void free_account(leat_account *a)
+{
+    leat_map_remove(&a->set_->all_, &a->entry_);
+    free_publishes(a->by_topic_);
+    free(a);
+}
+
+void leat_account_set_close(leat_account_set *set)
+{
+    LEAT_ASSERT(set->n_held_ == 0);
+    for (leat_account *a; (a = first_left(set)) != NULL;) {
+        take_off_left(a);
+        free_account(a);
+    }
+    LEAT_ASSERT(set->all_.count == 0 && set->n_left_ == 0);
+    leat_map_close(&set->all_);
+}
+
+/* True if all that it may do, it may do as if it were new. */
+static bool is_as_new(const leat_account *a, uint64_t now_ms)
+{
+    if (!leat_bucket_is_full(&a->publishes, now_ms))
+        return false;
+    const leat_map *topics = a->by_topic_ == NULL ? NULL : &a->by_topic_->topics;
+    for (leat_map_entry *e = topics == NULL ? NULL : leat_map_next(topics, NULL); e != NULL;
+         e = leat_map_next(topics, e))
+        if (!leat_bucket_is_full(&LEAT_CONTAINER_OF(e, topic_bucket, entry)->bucket, now_ms))
+            return false;
+    return true;
+}
+
+static void forget_left(leat_account_set *set, uint64_t now_ms)
+{
+    leat_account *a = first_left(set);
+    for (int i = 0; a != NULL && (i < FORGET_AT_ONCE || set->n_left_ > MAX_LEFT);
+         i++, a = first_left(set)) {
+        if (set->n_left_ <= MAX_LEFT && !is_as_new(a, now_ms))
+            return;
+        take_off_left(a);
+        free_account(a);
+    }
+}
+
+leat_account *leat_account_open(leat_account_set *set, leat_account_kind kind, leat_slice name)
+{
+    leat_account *a = leat_calloc(1, sizeof(*a) + 1 + name.len);
+    a->name_[0] = (char)kind;
+    memcpy(a->name_ + 1, name.at, name.len);
+    leat_slice key = {a->name_, 1 + name.len};
+    leat_map_entry *found = leat_map_get(&set->all_, key);
+    if (found != NULL) {
+        free(a);
+        a = LEAT_CONTAINER_OF(found, leat_account, entry_);
+    } else {
+        a->set_ = set;
+        leat_list_init(&a->link_);
+        leat_map_add(&set->all_, &a->entry_, key);
+    }
+    if (a->refs_++ == 0) {
+        set->n_held_++;
+        if (found != NULL)
+            take_off_left(a);
+    }
+    return a;
+}
+
+/* The name of a guest is a client's, and never comes again. */
+void leat_account_close(leat_account *a, uint64_t now_ms)
+{
+    if (a == NULL || --a->refs_ > 0)
+        return;
+    leat_account_set *set = a->set_;
+    set->n_held_--;
+    if (a->name_[0] == LEAT_ACCOUNT_GUEST || is_as_new(a, now_ms)) {
+        free_account(a);
+    } else {
+        leat_list_push(&set->left_, &a->link_);
+        set->n_left_ += size_of(a);
+    }
+    forget_left(set, now_ms);
 }

@@ -71,8 +71,9 @@ void leat_admission_leave(leat_subscriber *to)
     add_subscriptions(to->tenant, -(int64_t)to->subs.count);
     add_handshake(to->user, -(int)to->n_handshakes);
     add_handshake(to->tenant, -(int)to->n_handshakes);
-    leat_account_close(to->user);
-    leat_account_close(to->tenant);
+    uint64_t now_ms = leat_loop_now(to->core->loop);
+    leat_account_close(to->user, now_ms);
+    leat_account_close(to->tenant, now_ms);
     to->user = to->tenant = NULL;
 }
 
@@ -183,8 +184,9 @@ bool leat_admission_stream(leat_core *core, const leat_session *session, leat_fa
     leat_account *user = open_user(core, session);
     leat_account *tenant = open_tenant(core, session);
     bool has_room = has_account_room(core, session, user, tenant, refusal);
-    leat_account_close(user);
-    leat_account_close(tenant);
+    uint64_t now_ms = leat_loop_now(core->loop);
+    leat_account_close(user, now_ms);
+    leat_account_close(tenant, now_ms);
     return has_room;
 }
 

@@ -19,6 +19,7 @@
 #include "base/log_series.h"
 #include "base/map.h"
 #include "base/metrics.h"
+#include "core/account.h"
 #include "core/last_errors.h"
 #include "core/script.h"
 #include "core/slot.h"
@@ -56,7 +57,7 @@ typedef struct leat_core {
     void (*renumbered)(struct leat_ring *r);
     leat_map topics;                /* leat_topic by name */
     leat_map epochs;                /* every epoch that is in use in this worker (epoch.h) */
-    leat_map accounts;              /* leat_account: users and tenants who have clients here */
+    leat_account_set accounts;      /* users and tenants who have clients here */
     leat_list rings;                /* those that hold events, by when the last one came */
     size_t ring_bytes;              /* what they hold */
     leat_latest_store kept_signals; /* what topics keep of them */

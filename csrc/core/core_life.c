@@ -47,7 +47,7 @@ int leat_core_start(leat_core *core)
     core->net.limits = core->limits;
     leat_map_init(&core->topics);
     leat_map_init(&core->epochs);
-    leat_map_init(&core->accounts);
+    leat_account_set_init(&core->accounts);
     leat_list_init(&core->rings);
     leat_latest_store_init(&core->kept_signals, core->limits->kept_signal_bytes, core->metrics);
     leat_deadline_init(&core->round);
@@ -98,8 +98,8 @@ void leat_core_stop(leat_core *core, void (*done)(void *arg), void *arg)
     leat_map_close(&core->topics);
     LEAT_ASSERT(core->epochs.count == 0);
     leat_map_close(&core->epochs);
-    LEAT_ASSERT(core->accounts.count == 0 && core->n_handshakes == 0);
-    leat_map_close(&core->accounts);
+    LEAT_ASSERT(core->n_handshakes == 0);
+    leat_account_set_close(&core->accounts);
     leat_last_errors_close(&core->last_errors);
     leat_hub_link_close(core->link, done, arg);
 }

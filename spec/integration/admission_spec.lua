@@ -132,6 +132,23 @@ describe("a user", function()
     clients[1]:subscribe("quick:1")
   end)
 
+  it("has no new burst when he comes back", function()
+    local t = open { LEAT_MAX_INFLIGHT = 64, LEAT_PUBLISH_RATE_PER_USER = 1, LEAT_PUBLISH_BURST_PER_USER = 50 }
+    local function publishes(token)
+      local client = t:connect { token = token }
+      for i = 1, 50 do client:send { op = "publish", id = i, topic = "quick:1", data = {} } end
+      local counts = outcomes({ client }, 50)
+      client:close()
+      metrics.await(t.server, "leat_connections", 0)
+      return counts
+    end
+    assert.same({ ok = 50 }, publishes "alice")
+
+    assert.is_true((publishes("alice").rate_limited or 0) > 0)
+    assert.same({ ok = 50 }, publishes "bob")
+    t:close()
+  end)
+
   for _, token in ipairs { "alice", "nobody" } do
     it("publishes to a topic at publish_rate_per_user (" .. token .. ")", function()
       local client = s:connect { token = token }

@@ -75,9 +75,9 @@ static void counts_what_a_user_has(void **state)
     core_fixture_say(f, "{\"op\":\"subscribe\",\"id\":2,\"topic\":\"u\"}");
     core_fixture_expect_sent(f, "\"id\":2,\"code\":\"limit\"");
     assert_int_equal(1, core_fixture_metric(f, LEAT_M_SUBS_REFUSED_USER));
-    assert_int_equal(1, f->core.accounts.count);
+    assert_int_equal(1, leat_account_set_held(&f->core.accounts));
     core_fixture_gone(f);
-    assert_int_equal(0, f->core.accounts.count);
+    assert_int_equal(0, leat_account_set_held(&f->core.accounts));
 }
 
 static void limits_what_a_client_without_a_user_publishes(void **state)
