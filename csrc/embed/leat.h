@@ -135,16 +135,17 @@ typedef void (*leat_stopped_fn)(void *arg);
 /* Ends the server: it accepts nothing more, clients are told to come back elsewhere (drain_ms),
  * every subscription of the program gets `closed`, and every pending answer arrives. on_stopped
  * (may be NULL) is called once, after all of that; at once, if the server is over already. A second
- * call drains no longer; both functions are called. Does nothing before leat_start: then on_stopped
- * is not called.
+ * call drains no longer; both functions are called. A server that still starts ends when it has
+ * started. Does nothing before leat_start: then on_stopped is not called.
  * Threads: any. In callbacks: yes. */
 void leat_stop(leat_server *s, leat_stopped_fn on_stopped, void *arg);
 
 /* Ends the server, if it still runs, without a drain; waits for its threads; frees it. That takes
  * moments, or, where the database does not answer, no longer than control_timeout_ms and
- * database_connect_timeout_ms together. No callback is called any more, but for one that runs on
- * Leat's own thread at this moment, for which it waits. Requests that were not answered are freed,
- * too. NULL is allowed.
+ * database_connect_timeout_ms together. A server that still starts is waited for, too: its first
+ * connections may take database_connect_timeout_ms, or the connect_timeout of database_url, for
+ * each host, twice. No callback is called any more, but for one that runs on Leat's own thread at
+ * this moment, for which it waits. Requests that were not answered are freed, too. NULL is allowed.
  * Threads: the host thread; no other may be in a function of this server. In callbacks: no. */
 void leat_server_free(leat_server *s);
 
