@@ -40,23 +40,17 @@ end
 
 -- Requests of clients -----------------------------------------------------------------------------------------
 
-local function take(request)
-  local handle = request.handle
-  if not handle then error("this request has been answered", 3) end
+-- An argument that is wrong raises an error: then the answer is still owed.
+local function finish_request(request, how, ...)
+  if not request.handle then error("this request has been answered", 3) end
+  if not request.server.is_stopped then request.server.core[how](request.server.core, request.handle, ...) end
   request.handle = nil
-  return handle
 end
 
 --- data: what the client gets; nil: nothing.
-function Request:answer(data)
-  local text, handle = data ~= nil and cjson.encode(data) or nil, take(self)
-  if not self.server.is_stopped then self.server.core:answer(handle, text) end
-end
+function Request:answer(data) finish_request(self, "answer", data ~= nil and cjson.encode(data) or nil) end
 
-function Request:refuse(code, message)
-  local handle = take(self)
-  if not self.server.is_stopped then self.server.core:refuse(handle, code, message) end
-end
+function Request:refuse(code, message) finish_request(self, "refuse", code, message) end
 
 -- Nobody is left who could answer it.
 function Request:__gc()
@@ -103,11 +97,11 @@ function handlers.closed(self, id, code, message, retry_after_ms)
 end
 
 function handlers.request(self, id, handle, name, data, user, user_id)
-  local request = setmetatable({
-    server = self, handle = handle, name = name, data = cjson.decode(data),
-    user = user and cjson.decode(user) or nil, user_id = user_id,
-  }, Request)
-  local ok, err = xpcall(self.waiting[id], debug.traceback, request)
+  local request = setmetatable({ server = self, handle = handle, name = name, user_id = user_id }, Request)
+  local ok, err = xpcall(function()
+    request.data, request.user = cjson.decode(data), user and cjson.decode(user) or nil
+    self.waiting[id](request)
+  end, debug.traceback)
   if ok then return end
   if request.handle then request:refuse "internal" end
   error(err, 0)
@@ -115,9 +109,8 @@ end
 
 -- Servers -------------------------------------------------------------------------------------------------------
 
-local function new_id(self, value)
+local function new_id(self)
   self.last_id = self.last_id + 1
-  self.waiting[self.last_id] = value
   return self.last_id
 end
 
@@ -133,8 +126,10 @@ local function configure(self, options)
   end
   for kind, list in pairs { method = options.methods or {}, publish = options.publishes or {} } do
     for name, fn in pairs(list) do
-      local ok, message, code = self.core:handle(kind, name, new_id(self, fn))
+      local id = new_id(self)
+      local ok, message, code = self.core:handle(kind, name, id)
       if not ok then return nil, message, code end
+      self.waiting[id] = fn
     end
   end
   return true
@@ -195,9 +190,9 @@ function Server:fd() return self.core:fd() end
 
 local function send(self, what, done, ...)
   if self.is_free then return nil, "the server has stopped", "stopped" end
-  local id = new_id(self, done or false)
+  local id = new_id(self)
   local ok, message, code = self.core:send(what, id, ...)
-  if not ok then self.waiting[id] = nil end
+  if ok then self.waiting[id] = done or false end -- it is called in dispatch only
   return ok, message, code
 end
 
@@ -216,14 +211,11 @@ function Server:resync(topic, done) return send(self, "resync", done, topic) end
 function Server:subscribe(topic, options)
   if self.is_free then return nil, "the server has stopped", "stopped" end
   local sub = setmetatable({ server = self, options = options }, Subscription)
-  local id, since = new_id(self, sub), options.since or {}
+  local id, since = new_id(self), options.since or {}
   local handle, message, code = self.core:subscribe(id, topic, options.user and cjson.encode(options.user),
     options.params and cjson.encode(options.params), since.epoch, since.seq, options.timeout_ms, options.window_bytes)
-  if not handle then
-    self.waiting[id] = nil
-    return nil, message, code
-  end
-  sub.handle = handle
+  if not handle then return nil, message, code end
+  self.waiting[id], sub.handle = sub, handle
   return sub
 end
 

@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <leat.h>
+#include <limits.h>
 #include <lua.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +56,38 @@ static int push_outcome(lua_State *L, int err, const leat_error *error)
         return push_error(L, error);
     lua_pushboolean(L, 1);
     return 1;
+}
+
+/* --- arguments --- */
+
+static bool has_zero(lua_State *L, int arg)
+{
+    size_t len = 0;
+    const char *text = lua_type(L, arg) == LUA_TSTRING ? lua_tolstring(L, arg, &len) : NULL;
+    return text != NULL && memchr(text, '\0', len) != NULL;
+}
+
+/* leat.h takes C strings: a text with a zero byte would name another topic, user or method than the
+ * one that the program has looked at. Returns the number of results if one of the texts has one. */
+static int refuse_zero(lua_State *L, int first, int last, const char *code)
+{
+    for (int arg = first; arg <= last; arg++) {
+        if (!has_zero(L, arg))
+            continue;
+        lua_pushnil(L);
+        lua_pushliteral(L, "a text contains a zero byte");
+        lua_pushstring(L, code);
+        return 3;
+    }
+    return 0;
+}
+
+/* 0 if there is none. */
+static uint32_t opt_uint32(lua_State *L, int arg)
+{
+    lua_Integer n = luaL_optinteger(L, arg, 0);
+    luaL_argcheck(L, n >= 0 && n <= UINT32_MAX, arg, "expected 0 to 4294967295");
+    return (uint32_t)n;
 }
 
 /* --- callbacks --- */
@@ -236,6 +270,9 @@ static int host_set(lua_State *L)
 {
     leat_error error;
     struct host *h = check_host(L);
+    int refused = refuse_zero(L, 2, 3, "config");
+    if (refused > 0)
+        return refused;
     return push_outcome(
         L, leat_set(h->server, luaL_checkstring(L, 2), luaL_checkstring(L, 3), &error), &error);
 }
@@ -253,6 +290,9 @@ static int host_handle(lua_State *L)
     leat_error error;
     struct host *h = check_host(L);
     const char *name = luaL_checkstring(L, 3);
+    int refused = refuse_zero(L, 3, 3, "usage");
+    if (refused > 0)
+        return refused;
     struct tag *t = new_tag(L, h, luaL_checkinteger(L, 4));
     int err = strcmp(luaL_checkstring(L, 2), "method") == 0
                   ? leat_on_method(h->server, name, on_request, t, &error)
@@ -276,7 +316,8 @@ static int host_fd(lua_State *L)
 static int host_dispatch(lua_State *L)
 {
     struct host *h = check_host(L);
-    int timeout_ms = (int)luaL_optinteger(L, 2, 0);
+    lua_Integer wanted_ms = luaL_optinteger(L, 2, 0);
+    int timeout_ms = wanted_ms < 0 ? -1 : wanted_ms < INT_MAX ? (int)wanted_ms : INT_MAX;
     if (h->L != NULL)
         return luaL_error(L, "leat.host: dispatch cannot be called from a callback");
     lua_settop(L, 1);
@@ -311,6 +352,9 @@ static int host_send(lua_State *L)
     const char *topic = luaL_checkstring(L, 4);
     const char *text = luaL_optstring(L, 5, NULL);
     const char *key = luaL_optstring(L, 6, NULL);
+    int refused = refuse_zero(L, 4, 6, "bad_request");
+    if (refused > 0)
+        return refused;
     struct tag *t = new_tag(L, h, id);
     int err = what == 0   ? leat_publish(h->server, topic, text, on_done, t, &error)
               : what == 1 ? leat_signal(h->server, topic, text, key, on_done, t, &error)
@@ -336,9 +380,12 @@ static int host_subscribe(lua_State *L)
         .params = luaL_optstring(L, 5, NULL),
         .since_epoch = luaL_optstring(L, 6, NULL),
         .since_seq = luaL_optinteger(L, 7, 0),
-        .timeout_ms = (uint32_t)luaL_optinteger(L, 8, 0),
-        .window_bytes = (uint32_t)luaL_optinteger(L, 9, 0),
+        .timeout_ms = opt_uint32(L, 8),
+        .window_bytes = opt_uint32(L, 9),
     };
+    int refused = refuse_zero(L, 3, 6, "bad_request");
+    if (refused > 0)
+        return refused;
     struct tag *t = new_tag(L, h, luaL_checkinteger(L, 2));
     leat_subscription *sub = leat_subscribe(h->server, &options, &callbacks, t, &error);
     if (sub == NULL) {
@@ -370,7 +417,10 @@ static int host_answer(lua_State *L)
 static int host_refuse(lua_State *L)
 {
     check_host(L);
-    leat_refuse(lua_touserdata(L, 2), luaL_checkstring(L, 3), luaL_optstring(L, 4, NULL));
+    const char *code = luaL_checkstring(L, 3);
+    const char *message = luaL_optstring(L, 4, NULL);
+    luaL_argcheck(L, !has_zero(L, 4), 4, "the message contains a zero byte");
+    leat_refuse(lua_touserdata(L, 2), code, message);
     return 0;
 }
 
@@ -381,7 +431,8 @@ static int host_hand_over(lua_State *L)
     struct host *h = check_host(L);
     size_t len = 0;
     const char *bytes = luaL_checklstring(L, 3, &len);
-    int fd = fcntl((int)luaL_checkinteger(L, 2), F_DUPFD_CLOEXEC, 0);
+    lua_Integer number = luaL_checkinteger(L, 2);
+    int fd = fcntl(number < 0 || number > INT_MAX ? -1 : (int)number, F_DUPFD_CLOEXEC, 0);
     if (fd < 0) {
         lua_pushnil(L);
         lua_pushfstring(L, "not an open descriptor: %s", strerror(errno));

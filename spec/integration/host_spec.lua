@@ -5,6 +5,7 @@ local files = require "spec.support.files"
 local loop = require "spec.support.loop"
 local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
+local ws = require "spec.support.ws"
 
 local PRELUDE = [[
   local host = require "leat.host"
@@ -40,14 +41,18 @@ describe("leat.host", function()
     db:drop()
   end)
 
-  -- Runs a program to its end: its lines, and its exit code.
-  local function run(text)
+  local function spawn(text)
     files.write(folder .. "/program.lua", PRELUDE .. text)
     local env = { DATABASE_URL = db.url }
     for _, name in ipairs { "LUA_PATH", "LUA_CPATH", "LD_PRELOAD", "ASAN_OPTIONS" } do
       env[name] = os.getenv("LEAT_TEST_PROGRAM_" .. name)
     end
-    local p = process.spawn("lua5.4", { args = { folder .. "/program.lua" }, env = env })
+    return process.spawn("lua5.4", { args = { folder .. "/program.lua" }, env = env })
+  end
+
+  -- Runs a program to its end: its lines, and its exit code.
+  local function run(text)
+    local p = spawn(text)
     loop.eventually(function() return not p:running() end, 120000, function() return "its end\n" .. p:output() end)
     return p.out, p.code, p:output()
   end
@@ -206,5 +211,77 @@ describe("leat.host", function()
       print(select(3, server:hand_over(0, "GET / HTTP/1.1\r\n\r\n")))
       server:stop()
     ]])
+  end)
+
+  -- For leat.h the text ends there: it would be another topic, another user.
+  it("refuses texts with a zero byte", function()
+    prints({ "config", "usage", "bad_request", "bad_request", "bad_request", "bad_request", "0" }, [[
+      print(select(3, host.start { listen = "none\0" }))
+      print(select(3, host.start { methods = { ["a\0b"] = print } }))
+      local server, got = start(), 0
+      local ready
+      subscribe(server, { snapshot = function() ready = true end, event = function() got = got + 1 end })
+      while not ready do server:dispatch(1000) end
+      print(select(3, server:publish("room:1\0x", 1)))
+      print(select(3, server:signal("room:1", 1, { conflate = "a\0b" })))
+      print(select(3, server:revoke("room:1", "ann\0bob")))
+      print(select(3, server:subscribe("room:1\0x", { user = { id = 1 }, closed = print })))
+      server:publish("room:2", 1, function() ready = false end)
+      while ready do server:dispatch(1000) end
+      server:stop()
+      print(got)
+    ]])
+  end)
+
+  it("raises an error for a number that does not fit, and keeps nothing of it", function()
+    prints({ "false false false true", "same" }, [[
+      local server = start()
+      local function kept()
+        local n = 0
+        for _ in pairs(server.waiting) do n = n + 1 end
+        return n
+      end
+      local before = kept()
+      local function try(name, value)
+        return (pcall(server.subscribe, server, "room:1", { user = { id = 1 }, [name] = value }))
+      end
+      print(("%s %s %s %s"):format(try("window_bytes", -1), try("window_bytes", 1 << 32), try("timeout_ms", -1),
+        not pcall(server.publish, server, nil, 1)))
+      print(kept() == before and "same" or "more")
+      server:stop()
+    ]])
+  end)
+
+  it("still owes the answer if that was called in a wrong way", function()
+    local p = spawn [[
+      local over = false
+      local server = start { listen = "127.0.0.1:0", max_host_requests = 1, methods = {
+        refuse = function(request) request:refuse("forbidden", request.data) end,
+        over = function(request) over = true; request:answer() end,
+      } }
+      print(server.address)
+      io.stdout:flush()
+      while not over do pcall(server.dispatch, server, 1000) end
+      server:stop()
+    ]]
+    local port
+    loop.eventually(function()
+      port = tonumber(p:output():match "127%.0%.0%.1:(%d+)")
+      return port or not p:running()
+    end, 120000, function() return p:output() end)
+    local client = ws.connect { port = port }
+    local function call(id, method, params)
+      client:send { op = "call", id = id, method = method, params = params }
+      return client:recv(120000).code
+    end
+
+    assert.equal("forbidden", call(1, "refuse", "no"))
+    assert.equal("internal", call(2, "refuse", { 1 }))
+    assert.equal("internal", call(3, "refuse", { 1 }))
+    assert.equal("internal", call(4, "refuse", "a\0b"))
+    assert.equal("forbidden", call(5, "refuse", "no"))
+    assert.is_nil(call(6, "over"))
+    loop.eventually(function() return not p:running() end, 120000, function() return p:output() end)
+    client:close()
   end)
 end)
