@@ -34,12 +34,17 @@ static void free_ask(leat_ask *ask)
     leat_topic_rows_close(&ask->names);
     free(ask->asked.name);
     free(ask->asked.data);
+    free(ask->by);
     free(ask);
 }
 
+/* What was asked of a worker is done all the same. */
 static void on_cancel(void *arg)
 {
-    free_ask(arg);
+    leat_ask *ask = arg;
+    if (ask->is_asked && ask->kind->log_asked != NULL)
+        ask->kind->log_asked(ask);
+    free_ask(ask);
 }
 
 static void refuse(leat_http_conn *conn, int status, const char *code, const char *message)
@@ -187,11 +192,12 @@ static void on_looked(leat_look *look)
 
 static void start(leat_ask *ask)
 {
-    if (ask->kind->question == NULL)
+    if (ask->kind->question == NULL) {
         answer(ask);
-    else
-        leat_look_begin(&ask->look, ask->inside->lookout, ask->kind->question, &ask->asked,
-                        ask->only);
+        return;
+    }
+    ask->is_asked = true;
+    leat_look_begin(&ask->look, ask->inside->lookout, ask->kind->question, &ask->asked, ask->only);
 }
 
 static void on_body(void *arg)
@@ -244,6 +250,7 @@ void leat_ask_begin(const leat_inside *inside, leat_http_conn *conn, leat_slice 
     ask->inside = inside;
     ask->conn = conn;
     ask->door = door;
+    ask->by = leat_strdup(leat_http_conn_remote(conn));
     ask->kind = kind;
     ask->only = kind->only;
     ask->look.done = on_looked;

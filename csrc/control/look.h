@@ -63,6 +63,7 @@ struct leat_part {
 
     /* The answer. Each question uses what it needs. */
     bool found;
+    bool in_doubt; /* nobody knows whether the database has done it */
     leat_topic_rows topics;
     leat_topic_walk topic_walk;
     leat_client_rows clients;

@@ -1,5 +1,5 @@
 /* question_do.c - what an operator can do: `publish`, `resync`, `reload`, `disconnect`. Each is
- * logged with the user who did it. */
+ * logged with the user who did it, or who asked for it if nobody learns whether it was done. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,17 +14,25 @@
 
 enum { QUERY_MS = 4000, TIMEOUT_MS = 5000 };
 
-static const char *who(const leat_ask *ask)
-{
-    return leat_http_conn_remote(ask->conn);
-}
+#define DONE "done by an operator "
+#define ASKED "asked by an operator, not known to be done "
 
-static void log_topic(const leat_ask *ask, const char *what)
+static void log_topic(const leat_ask *ask, bool done)
 {
     char topic[300];
+    const char *action = ask->kind->name;
     leat_log_quote(topic, sizeof(topic), ask->asked.name, strlen(ask->asked.name));
-    LEAT_LOG_INFO("control", "done by an operator action=%s topic=%s by=%s door=%s", what, topic,
-                  who(ask), ask->door);
+    if (done)
+        LEAT_LOG_INFO("control", DONE "action=%s topic=%s by=%s door=%s", action, topic, ask->by,
+                      ask->door);
+    else
+        LEAT_LOG_INFO("control", ASKED "action=%s topic=%s by=%s door=%s", action, topic, ask->by,
+                      ask->door);
+}
+
+static void log_asked_topic(const leat_ask *ask)
+{
+    log_topic(ask, false);
 }
 
 /* The part of the worker that was asked, if it has answered. */
@@ -49,7 +57,19 @@ static const char publish_sql[] = "select leat.publish($1::text, $2::jsonb)";
 
 static void fail(leat_part *part, leat_pg_result *res, int err)
 {
+    part->in_doubt = err != LEAT_EPG_SERVER;
     leat_buf_text(&part->failure, leat_pg_job_reason(res, err));
+}
+
+/* Returns false if it was not done, or is not known to be. */
+static bool topic_is_done(const leat_ask *ask, leat_buf *json)
+{
+    const leat_part *p = part_of(ask);
+    bool done = p != NULL && p->found;
+    leat_ask_write_failures(ask, json);
+    if (done || p == NULL || p->in_doubt)
+        log_topic(ask, done);
+    return done;
 }
 
 static void take_position(leat_part *part, leat_slice report)
@@ -116,14 +136,11 @@ static const leat_question do_publish = {publish, TIMEOUT_MS};
 
 static int write_published(leat_ask *ask, leat_buf *json)
 {
-    const leat_part *p = part_of(ask);
-    leat_ask_write_failures(ask, json);
-    if (p == NULL || !p->found)
+    if (!topic_is_done(ask, json))
         return 503;
     leat_buf_text(json, ",\"topic\":");
     leat_json_write_text(json, leat_slice_of(ask->asked.name));
-    leat_buf_slice(json, leat_buf_view(&p->json));
-    log_topic(ask, "publish");
+    leat_buf_slice(json, leat_buf_view(&part_of(ask)->json));
     return 200;
 }
 
@@ -134,6 +151,7 @@ const leat_ask_kind leat_ask_publish = {
     .needs_body = true,
     .question = &do_publish,
     .write = write_published,
+    .log_asked = log_asked_topic,
 };
 
 /* --- resync --- */
@@ -160,12 +178,7 @@ static const leat_question do_resync = {resync, TIMEOUT_MS};
 
 static int write_resynced(leat_ask *ask, leat_buf *json)
 {
-    const leat_part *p = part_of(ask);
-    leat_ask_write_failures(ask, json);
-    if (p == NULL || !p->found)
-        return 503;
-    log_topic(ask, "resync");
-    return 200;
+    return topic_is_done(ask, json) ? 200 : 503;
 }
 
 const leat_ask_kind leat_ask_resync = {
@@ -174,6 +187,7 @@ const leat_ask_kind leat_ask_resync = {
     .needs_name = true,
     .question = &do_resync,
     .write = write_resynced,
+    .log_asked = log_asked_topic,
 };
 
 /* --- the level of the log --- */
@@ -202,9 +216,8 @@ static int set_levels(leat_ask *ask, leat_buf *json)
         return 400;
     }
     leat_engine_set_log_levels(ask->inside->engine, &levels);
-    leat_log_write_always("control",
-                          "done by an operator action=log_level levels=\"%s\" by=%s door=%s",
-                          ask->asked.name, who(ask), ask->door);
+    leat_log_write_always("control", DONE "action=log_level levels=\"%s\" by=%s door=%s",
+                          ask->asked.name, ask->by, ask->door);
     return write_levels(ask, json);
 }
 
@@ -220,8 +233,7 @@ const leat_ask_kind leat_ask_log_level = {
 static int reload(leat_ask *ask, leat_buf *json)
 {
     (void)json;
-    LEAT_LOG_INFO("control", "done by an operator action=reload by=%s door=%s", who(ask),
-                  ask->door);
+    LEAT_LOG_INFO("control", DONE "action=reload by=%s door=%s", ask->by, ask->door);
     kill(getpid(), SIGHUP); /* the process reads its configuration again, too */
     return 200;
 }
@@ -246,18 +258,25 @@ static leat_work disconnect(leat_part *part, leat_worker *w)
 
 static const leat_question do_disconnect = {disconnect, TIMEOUT_MS};
 
+static void log_asked_client(const leat_ask *ask)
+{
+    LEAT_LOG_INFO("control", ASKED "action=disconnect client=%d-%" PRIu64 " by=%s door=%s",
+                  ask->only, ask->asked.number, ask->by, ask->door);
+}
+
 static int write_disconnected(leat_ask *ask, leat_buf *json)
 {
     const leat_part *p = part_of(ask);
-    if (p == NULL)
+    if (p == NULL) {
+        log_asked_client(ask);
         return 503;
+    }
     if (!p->found) {
         leat_buf_text(json, ",\"code\":\"not_found\",\"message\":\"there is no such client\"");
         return 404;
     }
-    LEAT_LOG_INFO("control",
-                  "done by an operator action=disconnect client=%d-%" PRIu64 " by=%s door=%s",
-                  ask->only, ask->asked.number, who(ask), ask->door);
+    LEAT_LOG_INFO("control", DONE "action=disconnect client=%d-%" PRIu64 " by=%s door=%s",
+                  ask->only, ask->asked.number, ask->by, ask->door);
     return 200;
 }
 
@@ -267,4 +286,5 @@ const leat_ask_kind leat_ask_disconnect = {
     .needs_client = true,
     .question = &do_disconnect,
     .write = write_disconnected,
+    .log_asked = log_asked_client,
 };

@@ -6,6 +6,7 @@ local files = require "spec.support.files"
 local fixtures = require "spec.support.fixtures"
 local json = require "cjson"
 local loop = require "spec.support.loop"
+local pg = require "spec.support.pg"
 local process = require "spec.support.process"
 local stage = require "spec.support.stage"
 
@@ -197,6 +198,25 @@ describe("an operator", function()
     assert.equal(1001, client:closed())
     logged("action=disconnect client=" .. id .. " by=uid=0")
     assert.equal("not_found", post("disconnect?client=" .. id).code)
+  end)
+
+  it("is named by the log if he hangs up before the answer, or gets none", function()
+    local asked = "asked by an operator, not known to be done action=%s topic=%s by=uid=0"
+    local other = pg.connect(s.db.url)
+    other:run "begin; lock table leat.topic in access exclusive mode"
+    finally(function() other:close() end)
+    s.server:expect_log "WARN"
+    local leaves = process.spawn("/usr/bin/curl",
+      { args = { "-s", "-X", "POST", "--unix-socket", path, "http://x/publish?name=room:1", "-d", "1" } })
+    loop.eventually(function()
+      return other:value "select count(*) > 0 from pg_locks where not granted and relation = 'leat.topic'::regclass" == "t"
+    end, nil, "a publish that waits")
+    leaves:send_signal("sigkill")
+    leaves:wait()
+
+    logged(asked:format("publish", "room:1"))
+    assert.matches("no answer in time", post("resync?name=room:2").error)
+    logged(asked:format("resync", "room:2"))
   end)
 
   it("resyncs a topic", function()
