@@ -273,7 +273,8 @@ void leat_http_conn_turn_away(leat_http_conn *c, leat_slice answer, uint64_t lin
 void leat_http_conn_close(leat_http_conn *c)
 {
     bool unsent = c->state != LEAT_HTTP_CONN_GONE && leat_conn_queued(c->conn) > 0;
-    if (c->state == LEAT_HTTP_CONN_FLUSHING || (leat_http_conn_reads_head(c) && unsent))
+    if (c->state == LEAT_HTTP_CONN_FLUSHING || c->state == LEAT_HTTP_CONN_LEAVING ||
+        (leat_http_conn_reads_head(c) && unsent))
         leat_http_conn_finish(c);
     else if (!leat_http_conn_ended(c))
         leat_conn_close(c->conn);

@@ -9,12 +9,15 @@ size_t leat_http_conn_received(const leat_http_conn *c)
     return c->input.cap + leat_http_parser_bytes(c->parser);
 }
 
-/* What a closing connection still sends is bounded by its last answer, and not counted. */
+/* What a connection still sends that ends is little, or is bounded by close_timeout_ms. */
 void leat_http_conn_count(leat_http_conn *c)
 {
     size_t held = 0;
-    if (!leat_http_conn_ended(c))
-        held = leat_http_conn_received(c) + c->held_ahead + leat_conn_queued(c->conn);
+    if (!leat_http_conn_ended(c)) {
+        size_t unsent = leat_conn_queued(c->conn);
+        held = leat_http_conn_received(c) + c->held_ahead;
+        held += unsent > LEAT_HTTP_CONN_LITTLE_UNSENT ? unsent : 0;
+    }
     leat_http_side_count(c->side, c->pot, c->counted, held);
     c->counted = held;
 }

@@ -31,7 +31,8 @@ typedef enum leat_http_conn_state {
     LEAT_HTTP_CONN_PIECES,    /* the answer is being sent in pieces */
     LEAT_HTTP_CONN_UNSENT,    /* the task waits for the last piece to leave */
     LEAT_HTTP_CONN_FLUSHING,  /* answered, but the answer has not left */
-    LEAT_HTTP_CONN_FINISHING, /* the last answer is on its way out */
+    LEAT_HTTP_CONN_LEAVING,   /* likewise, and it was the last answer */
+    LEAT_HTTP_CONN_FINISHING, /* the last answer has left, or what is left of it is little */
     LEAT_HTTP_CONN_GONE,      /* closed or detached: freed at the end of the turn */
 } leat_http_conn_state;
 
@@ -71,7 +72,7 @@ uint64_t leat_http_conn_now(const leat_http_conn *c);
 void leat_http_conn_arm(leat_http_conn *c, uint64_t in_ms, leat_deadline_cb cb);
 /* True between two requests, and in the middle of a head. */
 bool leat_http_conn_reads_head(const leat_http_conn *c);
-/* True from the last answer on. */
+/* True if it has begun to end in order, or has ended. */
 bool leat_http_conn_ended(const leat_http_conn *c);
 void leat_http_conn_set_state(leat_http_conn *c, leat_http_conn_state next);
 /* Tells the server, if it drains, that no request is under way any more. */
@@ -84,7 +85,9 @@ void leat_http_conn_finish(leat_http_conn *c);
 
 /* Bytes that the peer has sent, and that are still held. */
 size_t leat_http_conn_received(const leat_http_conn *c);
-/* Counts anew what the connection holds. */
+enum { LEAT_HTTP_CONN_LITTLE_UNSENT = 4096 };
+/* Counts anew what the connection holds. So little of an answer as LITTLE_UNSENT is not counted: it
+ * usually leaves at the end of the turn. */
 void leat_http_conn_count(leat_http_conn *c);
 void leat_http_conn_change_pot(leat_http_conn *c, leat_http_pot pot);
 bool leat_http_conn_over_budget(const leat_http_conn *c);

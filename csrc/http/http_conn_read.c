@@ -83,6 +83,8 @@ void leat_http_conn_on_request_late(leat_deadline *d)
 
 static void take(leat_http_conn *c, leat_slice bytes)
 {
+    if (c->state == LEAT_HTTP_CONN_LEAVING)
+        return; /* dropped, as from leat_conn_finish on */
     leat_buf_slice(&c->input, bytes);
     leat_http_conn_parse(c);
     if (leat_http_conn_ended(c))

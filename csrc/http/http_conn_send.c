@@ -3,7 +3,8 @@
  * leat_http_conn_end_request makes room for the next request, which is taken only when the answer
  * has left, so that a client that pipelines without reading costs nothing. An answer to a request
  * whose body was not read, or that named an upgrade, is the last one: nobody can say for sure that
- * the bytes that follow are a request. */
+ * the bytes that follow are a request. The last answer, too, has as long as its client takes of it
+ * (slow_client_timeout_ms), and is counted; only then the connection ends. */
 #include "base/container_of.h"
 #include "base/log.h"
 #include "http/http_conn.h"
@@ -50,6 +51,15 @@ static void await_request(leat_http_conn *c)
     leat_http_conn_parse(c);
 }
 
+/* True if the answer has to leave first. A connection that ends has close_timeout_ms for what is
+ * left, which is too short for much. */
+static bool is_too_much(const leat_http_conn *c, bool keep_alive)
+{
+    size_t unsent = leat_conn_queued(c->conn);
+    return keep_alive ? unsent > MAX_UNSENT || leat_http_conn_over_budget(c)
+                      : unsent > LEAT_HTTP_CONN_LITTLE_UNSENT;
+}
+
 static void go_on(leat_http_conn *c, bool keep_alive)
 {
     leat_http_side *side = c->side;
@@ -58,14 +68,16 @@ static void go_on(leat_http_conn *c, bool keep_alive)
     c->shared = false;
     leat_http_parser_reset(c->parser);
     leat_http_conn_change_pot(c, LEAT_HTTP_POT_GUESTS);
+    if (leat_conn_queued(c->conn) > LEAT_HTTP_CONN_LITTLE_UNSENT)
+        leat_conn_flush(c->conn); /* what the peer takes at once is not held */
     leat_http_conn_count(c);
-    if (!keep_alive) {
-        leat_http_conn_finish(c);
-    } else if (leat_conn_queued(c->conn) > MAX_UNSENT || leat_http_conn_over_budget(c)) {
-        leat_http_conn_set_state(c, LEAT_HTTP_CONN_FLUSHING);
+    if (is_too_much(c, keep_alive)) {
+        leat_http_conn_set_state(c, keep_alive ? LEAT_HTTP_CONN_FLUSHING : LEAT_HTTP_CONN_LEAVING);
         leat_http_conn_arm(c, 0, on_flush_check);
-    } else {
+    } else if (keep_alive) {
         await_request(c);
+    } else {
+        leat_http_conn_finish(c);
     }
     leat_http_conn_tell_quiet(side);
 }
@@ -118,10 +130,18 @@ void leat_http_conn_abort(leat_http_conn *c)
 
 /* --- waiting for the peer to take what is queued --- */
 
+/* True if nothing else is done for the connection until all that is queued has left. */
+static bool is_held_up(const leat_http_conn *c)
+{
+    return c->state == LEAT_HTTP_CONN_FLUSHING || c->state == LEAT_HTTP_CONN_LEAVING;
+}
+
 static void on_sent(leat_http_conn *c)
 {
     leat_deadline_cancel(&c->deadline);
-    if (c->state == LEAT_HTTP_CONN_FLUSHING) {
+    if (c->state == LEAT_HTTP_CONN_LEAVING) {
+        leat_http_conn_finish(c);
+    } else if (c->state == LEAT_HTTP_CONN_FLUSHING) {
         await_request(c);
     } else if (c->state == LEAT_HTTP_CONN_UNSENT) {
         leat_http_conn_set_state(c, LEAT_HTTP_CONN_PIECES);
@@ -132,7 +152,8 @@ static void on_sent(leat_http_conn *c)
 void leat_http_conn_on_drain(void *owner)
 {
     leat_http_conn *c = owner;
-    if (c->state == LEAT_HTTP_CONN_FLUSHING || c->state == LEAT_HTTP_CONN_UNSENT)
+    leat_http_conn_count(c);
+    if (is_held_up(c) || c->state == LEAT_HTTP_CONN_UNSENT)
         on_sent(c);
 }
 
@@ -142,7 +163,7 @@ static void on_flush_check(leat_deadline *d)
     leat_http_conn_count(c);
     if (leat_conn_queued(c->conn) == 0)
         on_sent(c);
-    else if (c->state == LEAT_HTTP_CONN_FLUSHING && leat_http_conn_over_budget(c))
+    else if (is_held_up(c) && leat_http_conn_over_budget(c))
         leat_http_conn_shed(c);
     else
         leat_http_conn_arm(c, c->side->limits->slow_client_timeout_ms, on_stall_check);
@@ -152,6 +173,7 @@ static void on_stall_check(leat_deadline *d)
 {
     leat_http_conn *c = LEAT_CONTAINER_OF(d, leat_http_conn, deadline);
     uint64_t until_ms = leat_conn_progress_ms(c->conn) + c->side->limits->slow_client_timeout_ms;
+    leat_http_conn_count(c);
     if (leat_http_conn_now(c) < until_ms) {
         leat_http_conn_arm(c, until_ms - leat_http_conn_now(c), on_stall_check);
         return;

@@ -449,6 +449,12 @@ void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part)
     queued_more(c, part.len);
 }
 
+void leat_conn_flush(leat_conn *c)
+{
+    if (c->state == LEAT_CONN_OPEN && !c->blocked)
+        leat_conn_write_out(c);
+}
+
 /* Ending. */
 
 void leat_conn_close(leat_conn *c)

@@ -83,6 +83,10 @@ void leat_conn_send_tail(leat_conn *c, leat_buf *bytes, size_t from);
 /* Sends part, which lies in e (or in static memory), and holds a reference of e meanwhile. */
 void leat_conn_send_event(leat_conn *c, leat_event *e, leat_slice part);
 
+/* Sends now what would leave at the end of the turn: what is still queued after that waits for the
+ * peer, and on_drain follows. */
+void leat_conn_flush(leat_conn *c);
+
 /* Bytes accepted for sending that the kernel has not yet taken. */
 size_t leat_conn_queued(const leat_conn *c);
 

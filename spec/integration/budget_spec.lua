@@ -14,6 +14,9 @@ app:connect(function(_, request) return request.token and { id = request.token }
 local function size(_, request) return { status = 200, body = tostring(#(request.body or "")) } end
 app:route("POST /public", size, { public = true })
 app:route("POST /guarded", size)
+local texts = { small = ("s"):rep(50000), large = ("l"):rep(900000) }
+app:route("GET /text/{name}", function(_, request) return { status = 200, body = texts[request.params.name] } end,
+  { public = true })
 return app
 ]]
 
@@ -107,5 +110,52 @@ describe("the memory of HTTP connections", function()
     metrics.await_growth(s.server, "leat_guest_bytes", 0, 500000)
     assert.is_true(metrics.value(s.server, "leat_guest_bytes") < 2 * MIB)
     assert.equal("1000", post("/public").body)
+  end)
+
+  it("is free again when an answer has left, on a connection that stays", function()
+    for _, name in ipairs { "small", "large" } do
+      for _ = 1, 10 do
+        local conn = tcp.connect(s.server.port)
+        conns[#conns + 1] = conn
+        conn:write(http.text { path = "/text/" .. name })
+        assert.equal(200, http.read_answer(conn).status)
+      end
+    end
+
+    loop.eventually(function() return metrics.value(s.server, "leat_guest_bytes") < 20000 end, nil, "nothing held")
+  end)
+
+  it("is bounded for last answers that nobody reads", function()
+    local before = metrics.value(s.server, "leat_http_shed_total")
+    for _ = 1, 40 do
+      local conn = tcp.connect(s.server.port)
+      conns[#conns + 1] = conn
+      conn:read_stop()
+      conn:write(http.text { path = "/text/large", headers = { Connection = "close" } })
+    end
+
+    metrics.await_growth(s.server, "leat_http_shed_total", before, 20)
+    local all = metrics.read(s.server)
+    assert.is_true(all.leat_guest_bytes < 3 * MIB, all.leat_guest_bytes .. " bytes")
+    assert.is_true(all.leat_send_buffer_bytes < 3 * MIB, all.leat_send_buffer_bytes .. " bytes unsent")
+    assert.equal("1000", post("/public").body)
+  end)
+end)
+
+describe("a last answer", function()
+  it("may take longer than close_timeout_ms to leave", function()
+    local s = stage.open { app = APP, schema = fixtures.schema, env = { LEAT_CLOSE_TIMEOUT_MS = 10 } }
+    local conn = tcp.connect(s.server.port)
+    conn:read_stop()
+    conn:write(http.text { path = "/text/large", headers = { Connection = "close" } })
+    metrics.await_growth(s.server, "leat_send_buffer_bytes", 0, 100000)
+
+    s.session:run "select pg_sleep(0.2)" -- longer than close_timeout_ms
+    conn:read_start()
+
+    assert.equal(900000, #http.read_answer(conn).body)
+    loop.eventually(function() return conn.ended end, nil, "the end")
+    conn:close()
+    s:close()
   end)
 end)
