@@ -86,7 +86,7 @@ void leat_http_conn_finish(leat_http_conn *c);
 /* Bytes that the peer has sent, and that are still held. */
 size_t leat_http_conn_received(const leat_http_conn *c);
 enum { LEAT_HTTP_CONN_LITTLE_UNSENT = 4096 };
-/* Counts anew what the connection holds. So little of an answer as LITTLE_UNSENT is not counted: it
+/* Counts anew what the connection holds. What is that little of an answer is not counted: it
  * usually leaves at the end of the turn. */
 void leat_http_conn_count(leat_http_conn *c);
 void leat_http_conn_change_pot(leat_http_conn *c, leat_http_pot pot);
