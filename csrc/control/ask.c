@@ -42,7 +42,7 @@ static void free_ask(leat_ask *ask)
 static void on_cancel(void *arg)
 {
     leat_ask *ask = arg;
-    if (ask->is_asked && ask->kind->log_asked != NULL)
+    if (ask->kind->log_asked != NULL)
         ask->kind->log_asked(ask);
     free_ask(ask);
 }
@@ -192,12 +192,11 @@ static void on_looked(leat_look *look)
 
 static void start(leat_ask *ask)
 {
-    if (ask->kind->question == NULL) {
+    if (ask->kind->question == NULL)
         answer(ask);
-        return;
-    }
-    ask->is_asked = true;
-    leat_look_begin(&ask->look, ask->inside->lookout, ask->kind->question, &ask->asked, ask->only);
+    else
+        leat_look_begin(&ask->look, ask->inside->lookout, ask->kind->question, &ask->asked,
+                        ask->only);
 }
 
 static void on_body(void *arg)

@@ -36,8 +36,8 @@ typedef struct leat_ask_kind {
     bool (*go_on)(leat_ask *ask);
     /* Appends the members of the answer, each with a comma before it. Returns the status. */
     int (*write)(leat_ask *ask, leat_buf *json);
-    /* Logs that it was asked for, where nobody learns whether it was done: the client left before
-     * its answer. NULL: it does nothing. */
+    /* Logs that it was asked for, if it was asked of a worker: the client has left before its
+     * answer, and nobody learns whether it was done. NULL: the question does nothing. */
     void (*log_asked)(const leat_ask *ask);
 } leat_ask_kind;
 
@@ -57,7 +57,6 @@ struct leat_ask {
     leat_http_conn *conn;
     const char *door; /* "socket" or "console": by which it came, for the log */
     char *by;         /* who asks, for the log */
-    bool is_asked;    /* of the workers */
     const leat_ask_kind *kind;
     leat_asked asked;
     leat_topic_rows names; /* topics: those of the first look */

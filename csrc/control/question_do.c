@@ -14,6 +14,19 @@
 
 enum { QUERY_MS = 4000, TIMEOUT_MS = 5000 };
 
+/* A worker that is far behind is asked no more. */
+static bool is_with_worker(const leat_ask *ask)
+{
+    return ask->look.n_parts > 0 && ask->look.parts[ask->only] != NULL;
+}
+
+/* The part of the worker that was asked, if it has answered. */
+static const leat_part *part_of(const leat_ask *ask)
+{
+    const leat_part *p = is_with_worker(ask) ? ask->look.parts[ask->only] : NULL;
+    return p != NULL && p->answered ? p : NULL;
+}
+
 #define DONE "done by an operator "
 #define ASKED "asked by an operator, not known to be done "
 
@@ -32,14 +45,8 @@ static void log_topic(const leat_ask *ask, bool done)
 
 static void log_asked_topic(const leat_ask *ask)
 {
-    log_topic(ask, false);
-}
-
-/* The part of the worker that was asked, if it has answered. */
-static const leat_part *part_of(const leat_ask *ask)
-{
-    const leat_part *p = ask->look.n_parts > 0 ? ask->look.parts[ask->only] : NULL;
-    return p != NULL && p->answered ? p : NULL;
+    if (is_with_worker(ask))
+        log_topic(ask, false);
 }
 
 /* --- publish --- */
@@ -67,8 +74,10 @@ static bool topic_is_done(const leat_ask *ask, leat_buf *json)
     const leat_part *p = part_of(ask);
     bool done = p != NULL && p->found;
     leat_ask_write_failures(ask, json);
-    if (done || p == NULL || p->in_doubt)
-        log_topic(ask, done);
+    if (done)
+        log_topic(ask, true);
+    else if (p == NULL || p->in_doubt)
+        log_asked_topic(ask);
     return done;
 }
 
@@ -260,8 +269,9 @@ static const leat_question do_disconnect = {disconnect, TIMEOUT_MS};
 
 static void log_asked_client(const leat_ask *ask)
 {
-    LEAT_LOG_INFO("control", ASKED "action=disconnect client=%d-%" PRIu64 " by=%s door=%s",
-                  ask->only, ask->asked.number, ask->by, ask->door);
+    if (is_with_worker(ask))
+        LEAT_LOG_INFO("control", ASKED "action=disconnect client=%d-%" PRIu64 " by=%s door=%s",
+                      ask->only, ask->asked.number, ask->by, ask->door);
 }
 
 static int write_disconnected(leat_ask *ask, leat_buf *json)

@@ -209,7 +209,8 @@ describe("an operator", function()
     local leaves = process.spawn("/usr/bin/curl",
       { args = { "-s", "-X", "POST", "--unix-socket", path, "http://x/publish?name=room:1", "-d", "1" } })
     loop.eventually(function()
-      return other:value "select count(*) > 0 from pg_locks where not granted and relation = 'leat.topic'::regclass" == "t"
+      return s.session:value("select exists (select from pg_stat_activity where wait_event_type = 'Lock' "
+        .. "and query like '%leat.publish%')") == "t"
     end, nil, "a publish that waits")
     leaves:send_signal("sigkill")
     leaves:wait()
