@@ -74,7 +74,7 @@ static void accept_client(leat_http_side *side, const leat_http_newcomer *n)
         return;
     }
     if (full)
-        leat_metrics_add(side->metrics, LEAT_M_CONNECTIONS_REFUSED, 1);
+        leat_http_side_refuses_all(side);
     if (full && side->n_turned_away >= MAX_TURNED_AWAY) {
         if (slot != NULL)
             leat_address_limit_leave(slot);
@@ -95,7 +95,7 @@ static void accept_public(leat_http_side *side, const leat_http_newcomer *n)
     } else if (side->n_arrivals < side->options->max_connections) {
         leat_http_arrival_new(side, n, accept_client);
     } else {
-        leat_metrics_add(side->metrics, LEAT_M_CONNECTIONS_REFUSED, 1);
+        leat_http_side_refuses_all(side);
         close(n->socket);
     }
 }

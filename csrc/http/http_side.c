@@ -8,23 +8,37 @@
 /* A connection that holds no more than this may use all of its pot. */
 #define SMALL_BYTES 4096
 
+/* Counts one more. Returns how many the line is about that is due now; 0: none is. */
+static uint64_t take_unlogged(leat_http_refusals *r, uint64_t now_ms)
+{
+    uint64_t count = ++r->n;
+    if (r->logged_ms != 0 && now_ms < r->logged_ms + LOG_INTERVAL_MS)
+        return 0;
+    *r = (leat_http_refusals){.logged_ms = now_ms};
+    return count;
+}
+
+void leat_http_side_refuses_all(leat_http_side *side)
+{
+    leat_metrics_add(side->metrics, LEAT_M_CONNECTIONS_REFUSED, 1);
+    uint64_t count = take_unlogged(&side->of_all, leat_loop_now(side->loop));
+    if (count > 0)
+        LEAT_LOG_INFO("http", "connections refused limit=max_connections count=%" PRIu64, count);
+}
+
 bool leat_http_side_refuses(leat_http_side *side, leat_address_verdict verdict, const leat_ip *ip)
 {
     if (verdict == LEAT_ADDRESS_OK)
         return false;
     bool many = verdict == LEAT_ADDRESS_TOO_MANY;
     leat_metrics_add(side->metrics, many ? LEAT_M_ADDRESS_TOO_MANY : LEAT_M_ADDRESS_TOO_FAST, 1);
-    side->n_unlogged++;
-    uint64_t now = leat_loop_now(side->loop);
-    if (side->refusal_logged_ms != 0 && now < side->refusal_logged_ms + LOG_INTERVAL_MS)
+    uint64_t count = take_unlogged(&side->of_addresses, leat_loop_now(side->loop));
+    if (count == 0)
         return true;
     char text[LEAT_IP_TEXT];
     leat_ip_format(ip, text);
     LEAT_LOG_INFO("http", "address refused address=%s limit=%s count=%" PRIu64, text,
-                  many ? "max_connections_per_address" : "connection_rate_per_address",
-                  side->n_unlogged);
-    side->refusal_logged_ms = now;
-    side->n_unlogged = 0;
+                  many ? "max_connections_per_address" : "connection_rate_per_address", count);
     return true;
 }
 

@@ -64,6 +64,12 @@ typedef struct leat_http_options {
     size_t max_bytes[LEAT_HTTP_POTS]; /* of what HTTP connections hold; this worker's share */
 } leat_http_options;
 
+/* Of connections, for the log. */
+typedef struct leat_http_refusals {
+    uint64_t logged_ms; /* when one was last logged; 0: never */
+    uint64_t n;         /* since then */
+} leat_http_refusals;
+
 typedef struct leat_http_side {
     /* Set by the worker. */
     leat_loop *loop;
@@ -89,16 +95,19 @@ typedef struct leat_http_side {
     leat_list arrivals; /* whose PROXY header is not read yet (http_arrival.h) */
     size_t n_arrivals;
     leat_list conns;
-    size_t n_conns;             /* that have not been handed on */
-    size_t n_busy;              /* of these, with a request that is not yet answered */
-    size_t n_awaited;           /* of these, without an answer so far */
-    size_t n_turned_away;       /* of these, only to be told 503 */
-    size_t n_metrics;           /* of these, at the door of metrics_listen */
-    size_t n_unauthenticated;   /* WebSocket clients that bring their token in the first message */
-    uint64_t refusal_logged_ms; /* when an address was last named in the log */
-    uint64_t n_unlogged;        /* refused since */
+    size_t n_conns;           /* that have not been handed on */
+    size_t n_busy;            /* of these, with a request that is not yet answered */
+    size_t n_awaited;         /* of these, without an answer so far */
+    size_t n_turned_away;     /* of these, only to be told 503 */
+    size_t n_metrics;         /* of these, at the door of metrics_listen */
+    size_t n_unauthenticated; /* WebSocket clients that bring their token in the first message */
+    leat_http_refusals of_addresses;
+    leat_http_refusals of_all; /* over max_connections */
     size_t bytes[LEAT_HTTP_POTS];
 } leat_http_side;
+
+/* Counts and logs that a connection is refused over max_connections. */
+void leat_http_side_refuses_all(leat_http_side *side);
 
 /* Counts and logs that an address was refused, or nothing if it was not. True if it was. */
 bool leat_http_side_refuses(leat_http_side *side, leat_address_verdict verdict, const leat_ip *ip);

@@ -48,6 +48,7 @@ describe("a limit", function()
     assert.equal(503, refused.status)
     assert.matches("limit", refused.body, 1, true)
     assert.matches("^%d+$", refused.headers["retry-after"])
+    s.server:await_log("connections refused limit=max_connections count=%d")
     clients[1]:close()
     clients[2]:close()
 
