@@ -57,16 +57,17 @@ static int take_lock(leat_control_socket *s, const struct wanted *w, leat_buf *e
     return errno == EWOULDBLOCK ? refuse_taken(error, w, TAKEN) : refuse(error, w, strerror(errno));
 }
 
-/* A program without our lock may listen there. */
+/* A program without our lock may listen there, or have a socket of another type (EPROTOTYPE). Only
+ * a socket that nobody has any more refuses. */
 static bool is_alive(const char *path)
 {
     struct sockaddr_un addr = address_of(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool alive = fd >= 0 && (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 ||
-                             errno == EAGAIN || errno == EACCES);
+    bool dead = fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 &&
+                (errno == ECONNREFUSED || errno == ENOENT);
     if (fd >= 0)
         close(fd);
-    return alive;
+    return !dead;
 }
 
 static int check_old(const struct wanted *w, leat_buf *error)
@@ -79,19 +80,20 @@ static int check_old(const struct wanted *w, leat_buf *error)
     return is_alive(w->path) ? refuse_taken(error, w, TAKEN) : 0;
 }
 
-/* Returns the error number, 0 if it listens. */
-static int listen_at(int fd, const char *path)
+static int listen_at(int fd, const struct wanted *w, leat_buf *error)
 {
     char fresh[sizeof(((struct sockaddr_un *)0)->sun_path)];
-    snprintf(fresh, sizeof(fresh), "%s.new", path);
+    char why[sizeof(fresh) + 100];
+    snprintf(fresh, sizeof(fresh), "%s.new", w->path);
     struct sockaddr_un addr = address_of(fresh);
     unlink(fresh);
     mode_t before = umask(OTHERS);
     int failed = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
     umask(before);
-    if (failed < 0 || listen(fd, BACKLOG) < 0 || rename(fresh, path) < 0)
-        return errno;
-    return 0;
+    if (failed == 0 && listen(fd, BACKLOG) == 0 && rename(fresh, w->path) == 0)
+        return 0;
+    snprintf(why, sizeof(why), "%s: %s", fresh, strerror(errno));
+    return refuse(error, w, why);
 }
 
 static int open_path(leat_control_socket *out, const struct wanted *w, leat_buf *error)
@@ -99,13 +101,10 @@ static int open_path(leat_control_socket *out, const struct wanted *w, leat_buf 
     int err = take_lock(out, w, error);
     if (err == 0)
         err = check_old(w, error);
-    if (err == 0) {
-        out->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        int failed = out->fd < 0 ? errno : listen_at(out->fd, w->path);
-        if (failed != 0)
-            err = refuse(error, w, strerror(failed));
-    }
-    return err;
+    if (err < 0)
+        return err;
+    out->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return out->fd < 0 ? refuse(error, w, strerror(errno)) : listen_at(out->fd, w, error);
 }
 
 static int open_address(leat_control_socket *out, const struct wanted *w, leat_buf *error)
