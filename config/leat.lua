@@ -66,8 +66,8 @@ return {
   -- whose host and port are those of the request's Host (behind a trusted proxy, of X-Forwarded-Host or
   -- Forwarded, if it sends them), be it with http or https; on tls_listen, with https only. "*": any. The
   -- origin "null" is let in by "*" only. An entry is a whole origin, as browsers send it: scheme and host, the port
-  -- only if it is not the scheme's default, no path, no pattern. Clients that are no browsers send no origin, and are
-  -- let in.
+  -- only if it is not the scheme's default, an IPv6 address in its shortest form, no path, no pattern. Clients that are
+  -- no browsers send no origin, and are let in.
   allowed_origins = "",
 
   -- Headers of every answer, for browsers: pages, routes and refusals alike. A route that sets one of them

@@ -261,6 +261,19 @@ static bool is_default_port(leat_slice scheme, int port)
            (port == HTTPS_PORT && same_name(scheme, leat_slice_of("https")));
 }
 
+/* Browsers write an IPv6 address in one way: zeros left out, and no IPv4 notation. A text that has
+ * more of them would match no origin. What inet_ntop writes with IPv4 notation is not looked at. */
+static bool is_as_browsers_write(leat_slice name, const leat_ip *ip)
+{
+    char text[LEAT_IP_TEXT];
+    if (name.at[0] != '[')
+        return true;
+    leat_ip_format(ip, text);
+    return memchr(name.at, '.', name.len) == NULL &&
+           (strchr(text, '.') != NULL ||
+            same_name((leat_slice){name.at + 1, name.len - 2}, leat_slice_of(text)));
+}
+
 static bool origin_ok(leat_slice text)
 {
     const char *slashes = text.len == 0 ? NULL : memmem(text.at, text.len, "://", 3);
@@ -273,7 +286,8 @@ static bool origin_ok(leat_slice text)
     leat_slice scheme = {text.at, (size_t)(slashes - text.at)};
     leat_slice rest = {slashes + 3, text.len - scheme.len - 3};
     return scheme_ok(scheme) && split(rest, &h) && rest.at[rest.len - 1] != ':' &&
-           (parse_ip(h.name, &ip) || name_ok(h.name)) && !is_default_port(scheme, h.port);
+           (parse_ip(h.name, &ip) ? is_as_browsers_write(h.name, &ip) : name_ok(h.name)) &&
+           !is_default_port(scheme, h.port);
 }
 
 bool leat_host_list_origins_ok(const char *text)

@@ -45,7 +45,7 @@ bool leat_host_list_is_local(leat_slice host);
 
 /* True if text is a list of origins as browsers send them, or empty: "https://example.org,
  * http://localhost:3000". Each is scheme and host, and a port only if it is not the scheme's
- * default; or "*". */
+ * default; or "*". An IPv6 address is in its shortest form. */
 bool leat_host_list_origins_ok(const char *text);
 
 #endif

@@ -202,6 +202,10 @@ static void knows_the_form_of_origins(void **state)
         "https://a.example,*",
         "http://192.0.2.1:8080",
         "http://[2001:db8::1]",
+        "http://[2001:DB8::1]:81",
+        "http://[2001:db8:0:1:1:1:1:1]",
+        "http://[::ffff:7f00:1]",
+        "http://[::7f00:1]:3000",
         "chrome-extension://abcdefghijklmnop",
         "https://example.org:80",
         "HTTPS://EXAMPLE.org",
@@ -230,6 +234,11 @@ static void knows_the_form_of_origins(void **state)
         "ht tp://example.org",
         "http://2001:db8::1",
         "http://[2001:db8::1",
+        "http://[0:0:0:0:0:0:0:1]:3000", /* what follows, browsers write in another way */
+        "http://[2001:db8:0::1]",
+        "http://[2001:0db8::1]",
+        "http://[2001:db8::1:1:1:1:1]",
+        "http://[::ffff:127.0.0.1]",
         "https://b\xc3\xbc"
         "cher.example",
         "null",
