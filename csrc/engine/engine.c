@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <uv.h>
 
@@ -290,17 +289,6 @@ static int start_hub(leat_engine *s)
     return err;
 }
 
-/* Sockets of several workers share the port (SO_REUSEPORT), and would share it with another server
- * of the same user, too. So this looks first whether anybody listens there. */
-static int probe(const struct sockaddr_storage *addr)
-{
-    int fd = leat_listener_socket(addr);
-    if (fd < 0)
-        return fd;
-    close(fd);
-    return 0;
-}
-
 /* Returns the address of the first socket that the host has for that door; NULL: it has none. */
 static const struct sockaddr_storage *address_of_host(const leat_engine *s, leat_http_door door)
 {
@@ -339,37 +327,32 @@ static int start_worker(leat_engine *s, size_t i, leat_buf *error)
     if (err < 0)
         return err;
     s->workers[i] = leat_worker_new(&options);
-    err = leat_worker_start(s->workers[i], s->threads[i], s->config->workers > 1, error);
+    /* The sockets of the first worker share their ports with none: with no other server of the same
+     * user, and not with each other. Those of the others share with the first worker's. */
+    err = leat_worker_start(s->workers[i], s->threads[i], i > 0, error);
     if (err == 0)
         s->n_started++;
     return err;
 }
 
-/* Nobody else may have the address, if several sockets of ours are to share it. */
 static int parse_address(const leat_engine *s, struct sockaddr_storage *out, leat_http_door door,
-                         const char *text, leat_buf *error)
+                         const char *text)
 {
     const struct sockaddr_storage *of_host = address_of_host(s, door);
     if (of_host != NULL) {
         *out = *of_host;
         return 0;
     }
-    int err = leat_listener_parse(out, text);
-    if (err < 0 || s->config->workers == 1)
-        return err;
-    err = probe(out);
-    if (err < 0)
-        leat_buf_printf(error, "cannot listen on %s: %s", text, uv_strerror(err));
-    return err;
+    return leat_listener_parse(out, text);
 }
 
-static int parse_addresses(leat_engine *s, leat_buf *error)
+static int parse_addresses(leat_engine *s)
 {
     int err = 0;
     if (has_plain(s))
-        err = parse_address(s, &s->addr, LEAT_HTTP_DOOR_PUBLIC, s->config->listen, error);
+        err = parse_address(s, &s->addr, LEAT_HTTP_DOOR_PUBLIC, s->config->listen);
     if (err == 0 && s->tls != NULL)
-        err = parse_address(s, &s->tls_addr, LEAT_HTTP_DOOR_TLS, s->config->tls_listen, error);
+        err = parse_address(s, &s->tls_addr, LEAT_HTTP_DOOR_TLS, s->config->tls_listen);
     if (err == 0 && s->config->metrics_listen[0] != '\0')
         err = leat_listener_parse(&s->metrics_addr, s->config->metrics_listen);
     return err;
@@ -388,7 +371,7 @@ static int note_addresses(leat_engine *s)
 
 static int start_workers(leat_engine *s, leat_buf *error)
 {
-    int err = parse_addresses(s, error);
+    int err = parse_addresses(s);
     for (size_t i = 0; i < s->config->workers && err == 0; i++) {
         err = start_worker(s, i, error);
         if (err == 0 && i == 0)

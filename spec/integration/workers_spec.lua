@@ -2,6 +2,7 @@
 -- the others while the scripts of one compute.
 
 local control = require "spec.support.control"
+local env = require "spec.support.env"
 local fixtures = require "spec.support.fixtures"
 local process = require "spec.support.process"
 local stage = require "spec.support.stage"
@@ -165,5 +166,29 @@ describe("workers", function()
     local counts = s:metrics()
     assert.equal(0, counts.leat_listener_reconnects_total)
     assert.equal(0, counts.leat_gaps_repaired_total)
+  end)
+
+  -- They share the port with each other, by an option that would let any socket of the same user join.
+  it("share a port with nobody else, and not two listeners of the same server", function()
+    serve { LEAT_WORKERS = 3 }
+    local port = s.server.port
+    local function start(variables)
+      variables.LEAT_DATABASE_URL, variables.LEAT_APP, variables.LEAT_WORKERS = s.db.url, s.app, 3
+      local code, _, err = process.run(env.binary(), { args = { "serve" }, env = variables })
+      return code, err
+    end
+
+    for _, place in ipairs { "127.0.0.1:%d", ":%d", "[::ffff:127.0.0.1]:%d" } do
+      local code, err = start { LEAT_LISTEN = place:format(port) }
+      assert.equal(1, code)
+      assert.matches("cannot listen on " .. place:format(port) .. ": address already in use", err, 1, true)
+    end
+    s:stop()
+
+    for _, other in ipairs { "127.0.0.1:%d", ":%d", "0.0.0.0:%d" } do
+      local code, err = start { LEAT_LISTEN = "127.0.0.1:" .. port, LEAT_METRICS_LISTEN = other:format(port) }
+      assert.equal(1, code, other)
+      assert.matches("cannot listen on 127.0.0.1:" .. port .. ": address already in use", err, 1, true)
+    end
   end)
 end)
