@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "app/operator.h"
+#include "app/render.h"
 #include "app/tree.h"
 #include "base/mem.h"
 
@@ -58,6 +59,15 @@ static bool is(const leat_buf *b, const char *text)
     return leat_slice_is(leat_buf_view(b), text);
 }
 
+static void print_line(leat_slice json)
+{
+    leat_buf line = LEAT_BUF_INIT;
+    leat_render_json(&line, json);
+    leat_buf_char(&line, '\n');
+    fwrite(line.at, 1, line.len, stdout);
+    leat_buf_close(&line);
+}
+
 static void print_data(const struct tail *t, const leat_value *message)
 {
     const leat_value *data = leat_tree_member(message, "data");
@@ -66,7 +76,7 @@ static void print_data(const struct tail *t, const leat_value *message)
         printf("signal ");
     else
         printf("%s:%" PRId64 " ", t->epoch, t->seq);
-    printf("%.*s\n", data == NULL ? 0 : (int)raw.len, raw.at == NULL ? "" : raw.at);
+    print_line(data == NULL ? (leat_slice){NULL, 0} : raw);
 }
 
 /* The whole message, with the position of the event. */
@@ -75,7 +85,7 @@ static void print_json(const struct tail *t)
     printf("{");
     if (t->epoch != NULL && !is(&t->op, "signal"))
         printf("\"position\":\"%s:%" PRId64 "\",", t->epoch, t->seq);
-    printf("%.*s\n", (int)t->data.len - 1, t->data.at + 1);
+    print_line((leat_slice){t->data.at + 1, t->data.len - 1});
 }
 
 static void tell_start(const struct tail *t, bool had_position)

@@ -72,18 +72,33 @@ void leat_render_number(leat_buf *out, const char *name, double n)
         leat_buf_printf(out, "%.15g", n);
 }
 
+/* How many bytes at this place are a control character: of ASCII, or U+0080 to U+009F. */
+static size_t control_at(const char *at, const char *end)
+{
+    if (iscntrl((unsigned char)*at))
+        return 1;
+    return (unsigned char)*at == 0xc2 && end - at >= 2 && (unsigned char)at[1] < 0xa0 ? 2 : 0;
+}
+
 /* Control characters would move the cursor of a terminal. */
 static void write_shown(leat_buf *out, const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        leat_buf_char(out, iscntrl((unsigned char)text[i]) ? ' ' : text[i]);
+    const char *end = text + len;
+    for (const char *at = text; at < end; at++) {
+        size_t control = control_at(at, end);
+        leat_buf_char(out, control > 0 ? ' ' : *at);
+        at += control == 2;
+    }
 }
 
 static void write_text(leat_buf *out, const char *text)
 {
     size_t len = strlen(text);
-    write_shown(out, text, len < MAX_CELL ? len : MAX_CELL);
-    if (len > MAX_CELL)
+    size_t shown = len < MAX_CELL ? len : MAX_CELL;
+    while (shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80)
+        shown--; /* to a character's end */
+    write_shown(out, text, shown);
+    if (len > shown)
         leat_buf_text(out, "...");
 }
 
@@ -276,8 +291,10 @@ static void write_inner_tables(leat_buf *out, const leat_value *rows)
                 continue;
             leat_buf_char(out, '\n');
             write_title(out, cell->key, false);
-            if (row->first->key != NULL && row->first->kind < LEAT_VALUE_ARRAY)
-                leat_buf_printf(out, " of %s %s", row->first->key, row->first->text);
+            if (row->first->key != NULL && row->first->kind < LEAT_VALUE_ARRAY) {
+                leat_buf_printf(out, " of %s ", row->first->key);
+                write_text(out, row->first->text);
+            }
             leat_buf_text(out, ":\n");
             render_table(out, cell);
         }
@@ -357,5 +374,19 @@ void leat_render(leat_buf *out, const leat_value *answer)
         render_table(out, m);
         write_inner_tables(out, m);
         any = true;
+    }
+}
+
+void leat_render_json(leat_buf *out, leat_slice json)
+{
+    const char *end = json.at + json.len;
+    for (const char *at = json.at; at < end; at++) {
+        size_t control = control_at(at, end);
+        unsigned last = (unsigned char)at[control == 2];
+        if (control == 0 || last < 0x20) /* JSON's own white space */
+            leat_buf_char(out, *at);
+        else
+            leat_buf_printf(out, "\\u%04x", last);
+        at += control == 2;
     }
 }

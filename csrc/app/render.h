@@ -15,6 +15,10 @@
 
 void leat_render(leat_buf *out, const leat_value *answer);
 
+/* Appends JSON as it came, but for DEL and the control characters above ASCII: they are escaped, as
+ * JSON allows, because a terminal would obey them. */
+void leat_render_json(leat_buf *out, leat_slice json);
+
 /* Appends a number with the unit that the name tells: "1.5 MiB", "12.3", "2 min". */
 void leat_render_number(leat_buf *out, const char *name, double n);
 

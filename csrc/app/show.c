@@ -53,7 +53,7 @@ static int write_target(leat_buf *target, const leat_options *options, leat_buf 
 static int show(leat_buf *out, const leat_buf *answer, bool json, leat_buf *error)
 {
     if (json) {
-        leat_buf_slice(out, leat_buf_view(answer));
+        leat_render_json(out, leat_buf_view(answer));
         return 0;
     }
     leat_value *v = leat_tree_parse(leat_buf_view(answer));

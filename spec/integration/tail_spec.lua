@@ -63,6 +63,18 @@ describe("an operator", function()
     assert.equal(1, client:expect("event").data.n)
   end)
 
+  -- U+009B begins a command to a terminal, as ESC [ does.
+  it("is shown data that his terminal does not obey", function()
+    local t = begun(tail "room:1")
+    local as_json = tail("room:1", "--json")
+    heard(as_json, 1, "a snapshot")
+
+    publish("room:1", '"\194\1552J\127"')
+
+    assert.matches('"\\u009b2J\\u007f"', heard(t, 1)[1], 1, true)
+    assert.matches('"\\u009b2J\\u007f"', heard(as_json, 2)[2], 1, true)
+  end)
+
   it("follows topics that no handler would let him have", function()
     local t = begun(tail("nobody/has-a-handler"))
 
