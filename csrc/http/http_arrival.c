@@ -36,8 +36,8 @@ static void admit(const arrival *a, int socket, const struct sockaddr_storage *s
     if (source->ss_family != AF_UNSPEC) {
         n.addr = source;
         n.peer = leat_http_peer_of(source, a->side->options->trusted);
-        n.peer.introduced = true;
     }
+    n.peer.introduced = true;
     a->on_known(a->side, &n);
 }
 

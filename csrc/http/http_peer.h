@@ -20,7 +20,8 @@ typedef struct leat_http_peer {
     leat_ip ip;
     bool known;      /* it has an IP address */
     bool trusted;    /* it is one of trusted_proxies, and may speak for others */
-    bool introduced; /* a PROXY header says that this is its address */
+    bool introduced; /* a PROXY header came first: this is its address, or the proxy's if that was
+                        all that the header said */
 } leat_http_peer;
 
 leat_http_peer leat_http_peer_of(const struct sockaddr_storage *addr, const leat_networks *trusted);
@@ -37,7 +38,8 @@ leat_address_verdict leat_http_peer_identify(const leat_http_peer *peer, leat_co
                                              leat_address_limit *limits, uint64_t now_ms);
 
 /* True if the peer is on this machine and speaks for itself, as far as the request tells. An
- * address in a PROXY header is one of the proxy's machine, or of a network behind it. */
+ * address in a PROXY header is one of the proxy's machine, or of a network behind it; without one
+ * in it, anybody may be behind the proxy. */
 bool leat_http_peer_is_local(const leat_http_peer *peer, const leat_http_request *r);
 
 /* The host that the client asked for, port included: the request's, or the one that a trusted proxy

@@ -150,12 +150,6 @@ describe("a connection of a proxy", function()
     assert.equal(400, ask(V1 .. V2).status)
   end)
 
-  it("does not make its client a peer on this machine", function()
-    local inside = http.request(s.inside, "/metrics").status
-    assert.equal(200, inside)
-    assert.equal(404, ask("PROXY TCP4 127.0.0.1 127.0.0.1 1 443\r\n", { path = "/metrics" }).status)
-  end)
-
   it("believes no X-Forwarded-For", function()
     local spoofed = { path = "/remote", headers = { ["X-Forwarded-For"] = "1.1.1.1" } }
     assert.equal("203.0.113.7:56324", ask(V1, spoofed).body)
@@ -188,6 +182,26 @@ describe("a stop", function()
     s:stop()
     assert.is_true(is_closed(conn))
     conn:close()
+    s:close()
+  end)
+end)
+
+describe("a header of a proxy on this machine", function()
+  it("makes nobody a peer on this machine", function()
+    local s = stage.open { app = APP, schema = fixtures.schema, env = { LEAT_PROXY_PROTOCOL_FROM = "127.0.0.1" } }
+    local function status(header, from)
+      local conn = tcp.connect(s.server.port, { from = from })
+      conn:write(header .. http.text { path = "/metrics" })
+      local answer = http.read_answer(conn)
+      conn:close()
+      return answer.status
+    end
+
+    assert.equal(200, status("", "127.0.0.2")) -- no proxy
+    for _, header in ipairs { "PROXY TCP4 127.0.0.1 127.0.0.1 1 443\r\n", "PROXY TCP6 ::1 ::1 1 443\r\n",
+      "PROXY UNKNOWN\r\n", SIGNATURE .. "\33\0\0\0", V2_LOCAL } do
+      assert.equal(404, status(header), header)
+    end
     s:close()
   end)
 end)
