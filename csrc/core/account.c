@@ -1,6 +1,7 @@
 /* account.c - an account has a bucket for each topic to which it has published lately. The one that
- * was used longest ago is forgotten once it is full again. There are at most MAX_TOPICS: a user who
- * publishes to more of them at once waits until one is full.
+ * was used longest ago is forgotten once it is full again, and all that are full if there is no
+ * room for another one. There are at most MAX_TOPICS: a user who publishes to more of them at once
+ * waits until one is full.
  *
  * With its last holder an account goes on the list of those that are left, if it has a bucket that
  * is not full. It leaves the list when somebody opens it, when its buckets are full (forget_left),
@@ -78,6 +79,23 @@ static void forget_full(account_publishes *p, uint64_t now_ms)
     }
 }
 
+/* Forgets all that are full. Returns 0 if there is room then, or in how many milliseconds the first
+ * one is full. */
+static uint64_t make_room(account_publishes *p, const leat_rate *rate, uint64_t now_ms)
+{
+    uint64_t soonest_ms = UINT64_MAX;
+    for (leat_list *l = p->by_age.next, *next = l->next; l != &p->by_age;
+         l = next, next = l->next) {
+        topic_bucket *t = LEAT_CONTAINER_OF(l, topic_bucket, link);
+        uint64_t ms = leat_bucket_missing_ms(&t->bucket, rate, now_ms);
+        if (ms == 0)
+            forget(p, t);
+        else if (ms + 1 < soonest_ms)
+            soonest_ms = ms + 1; /* what is missing of a millisecond is not told */
+    }
+    return p->topics.count < MAX_TOPICS ? 0 : soonest_ms;
+}
+
 static topic_bucket *add(account_publishes *p, leat_slice topic)
 {
     topic_bucket *t = leat_calloc(1, sizeof(*t) + topic.len);
@@ -94,8 +112,9 @@ uint64_t leat_account_publish(leat_account *a, leat_slice topic, const leat_rate
     forget_full(p, now_ms);
     leat_map_entry *e = leat_map_get(&p->topics, topic);
     if (e == NULL && p->topics.count >= MAX_TOPICS) {
-        uint64_t ms = leat_bucket_wait_ms(&oldest(p)->bucket, rate, now_ms);
-        return ms > 0 ? ms : 1;
+        uint64_t ms = make_room(p, rate, now_ms);
+        if (ms > 0)
+            return ms;
     }
     topic_bucket *t = e == NULL ? add(p, topic) : LEAT_CONTAINER_OF(e, topic_bucket, entry);
     leat_list_unlink(&t->link);

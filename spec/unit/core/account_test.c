@@ -123,6 +123,28 @@ static void of_those_that_are_left_a_bounded_number_is_remembered(void **state)
     leat_account_set_close(&all);
 }
 
+/* The topic that was used longest ago is not the first one that is full again. */
+static void waits_for_the_first_topic_that_is_full(void **state)
+{
+    (void)state;
+    leat_account_set all;
+    leat_account_set_init(&all);
+    leat_account *a = leat_account_open(&all, LEAT_ACCOUNT_USER, leat_slice_of("7"));
+    char topic[20];
+    assert_int_equal(0, publish(a, "busy", 1000));
+    assert_int_equal(0, publish(a, "busy", 1000)); /* full at 3000 */
+    for (int i = 1; i < 256; i++) {
+        snprintf(topic, sizeof(topic), "t%d", i);
+        assert_int_equal(0, publish(a, topic, 1100)); /* full at 2100 */
+    }
+    assert_int_equal(701, publish(a, "another", 1400));
+    assert_int_equal(0, publish(a, "another", 2100));
+    assert_int_equal(0, publish(a, "busy", 2100));
+    assert_int_equal(900, publish(a, "busy", 2100)); /* what was taken before is not forgotten */
+    leat_account_close(a, 2100);
+    leat_account_set_close(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +152,7 @@ int main(void)
         cmocka_unit_test(publishes_to_each_topic_at_its_rate),
         cmocka_unit_test(is_remembered_while_it_owes),
         cmocka_unit_test(of_those_that_are_left_a_bounded_number_is_remembered),
+        cmocka_unit_test(waits_for_the_first_topic_that_is_full),
         cmocka_unit_test(remembers_a_bounded_number_of_topics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
