@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "base/utf8.h"
+#include "wire/crypto.h"
 
 /* --- errors and rules --- */
 
@@ -80,6 +81,7 @@ const char *leat_version(void)
 leat_server *leat_server_new(void)
 {
     leat_server *s = leat_calloc(1, sizeof(*s));
+    leat_crypto_outlive_exit(); /* the program may call exit() while the threads run */
     int err = inbox_open(&s->inbox);
     if (err < 0) {
         free(s);

@@ -22,10 +22,15 @@
  *            process ends.
  *
  * A callback returns normally: it does not throw through Leat, nor jump out. A process that forks
- * uses no server in the child, but may call exec.
+ * uses no server in the child, but may call exec. A process may exit() while a server runs, which
+ * is then gone without a drain; not, though, if it has used OpenSSL before its first
+ * leat_server_new: OpenSSL cleans up in exit() then, under the feet of Leat's threads. So it frees
+ * its servers first.
  *
  * Leat installs no signal handler, blocks all signals on its own threads, never ends the process
- * (but for a broken rule of this header), reads no environment variable, and prints nothing.
+ * (but for a broken rule of this header), reads no environment variable, and prints nothing. Its
+ * libraries read theirs: libpq PGHOST and the like for what database_url does not say, libcurl
+ * https_proxy, OpenSSL OPENSSL_CONF.
  */
 #ifndef LEAT_H
 #define LEAT_H

@@ -11,6 +11,12 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+void leat_crypto_outlive_exit(void)
+{
+    int ok = OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+    LEAT_ASSERT(ok == 1);
+}
+
 const EVP_MD *leat_crypto_digest(leat_hash hash)
 {
     switch (hash) {

@@ -16,6 +16,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* Has OpenSSL not clean up in exit(), while threads may still use it. Without effect if something
+ * in this process has used OpenSSL before. */
+void leat_crypto_outlive_exit(void);
+
 /* The hash functions of FIPS 180-4 that are offered. */
 typedef enum leat_hash {
     LEAT_HASH_SHA256,

@@ -1,8 +1,12 @@
-/* careless.c - a program that uses leat.h carelessly, for spec/integration/embed_careless_spec.lua:
- * it is refused, each time, and nothing else happens. It says "ok - ..." of each.
+/* careless.c - a program that uses leat.h carelessly, for spec/integration/embed_careless_spec.lua.
+ * It says "ok - ..." of each thing.
+ *
+ *   careless             is refused, each time, and nothing else happens
+ *   careless exit        ends with a server that runs
  *
  * DATABASE_URL is read. */
 #define _GNU_SOURCE /* RTLD_NEXT */
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,19 +29,35 @@ static void check(int good, const char *what, const leat_error *error)
         exit(1);
 }
 
+static char listens_at[64];
+
 static void on_ready(void *arg, const char *address, const leat_error *error)
 {
     int *ready = arg;
-    (void)address;
+    snprintf(listens_at, sizeof(listens_at), "%s", address);
     *ready = error == NULL ? 1 : -1;
 }
+
+static void await(leat_server *server, const int *ready)
+{
+    while (*ready == 0)
+        leat_dispatch(server, -1);
+}
+
+static const char app[] =
+    "local leat = require 'leat'\n"
+    "local app = leat.app()\n"
+    "app:route('GET /hash', function()\n"
+    "  return { status = 200, body = leat.crypto.hex(leat.crypto.hash('sha256', '')) }\n"
+    "end, { public = true })\n"
+    "return app\n";
 
 static leat_server *make(int *ready)
 {
     leat_server *server = leat_server_new();
     leat_set(server, "database_url", getenv("DATABASE_URL"), NULL);
     leat_set(server, "listen", "none", NULL);
-    leat_set(server, "app_source", "return require('leat').app()", NULL);
+    leat_set(server, "app_source", app, NULL);
     leat_on_ready(server, on_ready, ready);
     return server;
 }
@@ -63,8 +83,7 @@ static void start_without_thread(leat_server *server, const int *ready)
           "a start without a thread fails", &error);
     atomic_store(&no_thread, 0);
     check(leat_start(server, &error) == 0, "it may be repeated", &error);
-    while (*ready == 0)
-        leat_dispatch(server, -1);
+    await(server, ready);
     check(*ready == 1, "the server is ready then", &error);
 }
 
@@ -129,9 +148,43 @@ static void cut_message(leat_server *server)
     }
 }
 
-int main(void)
+/* --- exit --- */
+
+/* The hash is made by OpenSSL. */
+static void ask_for_hash(void)
+{
+    static const char request[] = "GET /hash HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char answer[13] = "";
+    leat_error error = {.code = "no 200"};
+    addr.sin_port = htons((uint16_t)atoi(strchr(listens_at, ':') + 1));
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+        write(fd, request, strlen(request)) < 0 ||
+        recv(fd, answer, sizeof(answer) - 1, MSG_WAITALL) < 0)
+        perror("ask_for_hash");
+    close(fd);
+    check(strcmp(answer, "HTTP/1.1 200") == 0, "a server serves until the process has gone",
+          &error);
+}
+
+/* What was registered first is called last: after the libraries that Leat uses have cleaned up. */
+static void end_while_it_runs(void)
 {
     int ready = 0;
+    atexit(ask_for_hash);
+    leat_server *server = make(&ready);
+    leat_set(server, "listen", "127.0.0.1:0", NULL);
+    leat_start(server, NULL);
+    await(server, &ready);
+    exit(0);
+}
+
+int main(int argc, char **argv)
+{
+    int ready = 0;
+    if (argc > 1 && strcmp(argv[1], "exit") == 0)
+        end_while_it_runs();
     leat_server *server = make(&ready);
     cut_message(server);
     start_without_thread(server, &ready);

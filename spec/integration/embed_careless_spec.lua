@@ -23,4 +23,10 @@ describe("a careless program that embeds Leat", function()
 
     assert.equal(8, select(2, p:output():gsub("ok %- ", "")), p:output())
   end)
+
+  it("may end while its server runs", function()
+    local p = tree:run("exec ./careless exit", 0)
+
+    assert.matches("ok - a server serves until the process has gone", p:output(), 1, true)
+  end)
 end)
