@@ -29,8 +29,8 @@
  *
  * Leat installs no signal handler, blocks all signals on its own threads, never ends the process
  * (but for a broken rule of this header), reads no environment variable, and prints nothing. Its
- * libraries read theirs: libpq PGHOST and the like for what database_url does not say, libcurl
- * https_proxy, OpenSSL OPENSSL_CONF.
+ * libraries read theirs: libpq PGHOST and the like, for what database_url does not say; libcurl the
+ * proxy's; OpenSSL that of its configuration.
  */
 #ifndef LEAT_H
 #define LEAT_H
