@@ -13,6 +13,7 @@
 
 #include <curl/curl.h>
 
+#include "app/render.h"
 #include "app/tree.h"
 #include "control/tail.h"
 
@@ -125,10 +126,9 @@ static int tell_refusal(CURL *easy, const leat_buf *answer, leat_buf *error)
     leat_value *v = leat_tree_parse(leat_buf_view(answer));
     const char *message = leat_tree_text(v, "message");
     const char *problem = leat_tree_text(v, "error");
-    if (message[0] != '\0')
-        leat_buf_text(error, message);
-    else
-        leat_buf_text(error, problem[0] != '\0' ? problem : "the server refuses the request");
+    if (message[0] == '\0')
+        message = problem[0] != '\0' ? problem : "the server refuses the request";
+    leat_render_text(error, message);
     leat_tree_free(v);
     return status == 400 || status == 405 || status == 413 ? LEAT_ECONFIG : LEAT_EBADMSG;
 }

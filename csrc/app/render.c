@@ -80,7 +80,6 @@ static size_t control_at(const char *at, const char *end)
     return (unsigned char)*at == 0xc2 && end - at >= 2 && (unsigned char)at[1] < 0xa0 ? 2 : 0;
 }
 
-/* Control characters would move the cursor of a terminal. */
 static void write_shown(leat_buf *out, const char *text, size_t len)
 {
     const char *end = text + len;
@@ -89,6 +88,11 @@ static void write_shown(leat_buf *out, const char *text, size_t len)
         leat_buf_char(out, control > 0 ? ' ' : *at);
         at += control == 2;
     }
+}
+
+void leat_render_text(leat_buf *out, const char *text)
+{
+    write_shown(out, text, strlen(text));
 }
 
 static void write_text(leat_buf *out, const char *text)
@@ -336,7 +340,7 @@ static void write_texts(leat_buf *out, const leat_value *list, size_t indent)
             leat_buf_char(out, '\n');
             pad(out, indent);
         }
-        write_shown(out, m->text, strlen(m->text));
+        leat_render_text(out, m->text);
     }
 }
 

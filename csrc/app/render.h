@@ -15,8 +15,11 @@
 
 void leat_render(leat_buf *out, const leat_value *answer);
 
+/* Appends the text; control characters become blanks, because a terminal would obey them. */
+void leat_render_text(leat_buf *out, const char *text);
+
 /* Appends JSON as it came, but for DEL and the control characters above ASCII: they are escaped, as
- * JSON allows, because a terminal would obey them. */
+ * JSON allows. */
 void leat_render_json(leat_buf *out, leat_slice json);
 
 /* Appends a number with the unit that the name tells: "1.5 MiB", "12.3", "2 min". */

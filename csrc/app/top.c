@@ -118,8 +118,11 @@ static void write_head(leat_buf *out, const struct top *t)
     leat_buf_char(out, '\n');
     const leat_value *problems = leat_tree_member(t->now.summary, "problems");
     const leat_value *silent = leat_tree_member(t->now.summary, "silent");
-    for (const leat_value *p = problems == NULL ? NULL : problems->first; p != NULL; p = p->next)
-        leat_buf_printf(out, "problem: %s\n", p->text);
+    for (const leat_value *p = problems == NULL ? NULL : problems->first; p != NULL; p = p->next) {
+        leat_buf_text(out, "problem: ");
+        leat_render_text(out, p->text);
+        leat_buf_char(out, '\n');
+    }
     for (const leat_value *w = silent == NULL ? NULL : silent->first; w != NULL; w = w->next)
         leat_buf_printf(out, "problem: worker %s does not answer\n", w->text);
 }

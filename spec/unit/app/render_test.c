@@ -37,6 +37,23 @@ static void test_text_has_no_control_characters(void **state)
     leat_buf_close(&out);
 }
 
+static void test_a_message_is_not_cut(void **state)
+{
+    (void)state;
+    char text[400], expected[400];
+    leat_buf out = LEAT_BUF_INIT;
+    memset(text, 'x', sizeof(text));
+    memcpy(text + 300, "\x1b[2J\xc2\x9b", 7);
+    text[307] = '\0';
+    memset(expected, 'x', sizeof(expected));
+    memcpy(expected + 300, " [2J ", 6);
+
+    leat_render_text(&out, text);
+
+    expect(&out, expected);
+    leat_buf_close(&out);
+}
+
 static void test_long_text_ends_with_a_character(void **state)
 {
     (void)state;
@@ -76,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_has_no_control_characters),
+        cmocka_unit_test(test_a_message_is_not_cut),
         cmocka_unit_test(test_long_text_ends_with_a_character),
         cmocka_unit_test(test_json_stays_what_it_is),
     };
