@@ -30,11 +30,13 @@ static void check(int good, const char *what, const leat_error *error)
 }
 
 static char listens_at[64];
+static char why_not[512];
 
 static void on_ready(void *arg, const char *address, const leat_error *error)
 {
     int *ready = arg;
     snprintf(listens_at, sizeof(listens_at), "%s", address);
+    snprintf(why_not, sizeof(why_not), "%s", error == NULL ? "" : error->message);
     *ready = error == NULL ? 1 : -1;
 }
 
@@ -64,27 +66,47 @@ static leat_server *make(int *ready)
 
 /* --- no thread --- */
 
-static atomic_bool no_thread;
+static atomic_int threads_left = 1000;
 
 /* Leat's library calls this one, as any other that the program links. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
     int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
-    return atomic_load(&no_thread) ? EAGAIN : real(thread, attr, run, arg);
+    return atomic_fetch_sub(&threads_left, 1) <= 0 ? EAGAIN : real(thread, attr, run, arg);
 }
 
 /* A start that gets no thread may be repeated. What it had read is freed, says LeakSanitizer. */
 static void start_without_thread(leat_server *server, const int *ready)
 {
     leat_error error;
-    atomic_store(&no_thread, 1);
+    atomic_store(&threads_left, 0);
     check(leat_start(server, &error) < 0 && strcmp(error.code, "start") == 0,
           "a start without a thread fails", &error);
-    atomic_store(&no_thread, 0);
+    atomic_store(&threads_left, 1000);
     check(leat_start(server, &error) == 0, "it may be repeated", &error);
     await(server, ready);
     check(*ready == 1, "the server is ready then", &error);
+}
+
+/* Each of its threads is missing once. */
+static void start_with_few_threads(void)
+{
+    leat_error error = {.code = ""};
+    int ready = 0;
+    int says_why = 1;
+    for (int n = 1; ready != 1 && says_why; n++) {
+        ready = 0;
+        leat_server *server = make(&ready);
+        atomic_store(&threads_left, n);
+        leat_start(server, NULL);
+        await(server, &ready);
+        atomic_store(&threads_left, 1000);
+        says_why = ready == 1 || strstr(why_not, ": resource temporarily unavailable") != NULL;
+        leat_server_free(server);
+    }
+    snprintf(error.message, sizeof(error.message), "%.400s", why_not);
+    check(says_why, "a server that gets too few threads says why", &error);
 }
 
 /* --- sockets --- */
@@ -190,5 +212,6 @@ int main(int argc, char **argv)
     start_without_thread(server, &ready);
     hand_over(server);
     leat_server_free(server);
+    start_with_few_threads();
     return 0;
 }

@@ -23,7 +23,8 @@
 typedef struct leat_sandbox leat_sandbox;
 
 /* Makes a state with the safe part of the standard library (sandbox_lib.h lists it). Returns
- * LEAT_ENOMEM if the libraries do not fit into memory_bytes, or if no thread can be started. */
+ * LEAT_ENOMEM if the libraries do not fit into memory_bytes, UV_EAGAIN if no thread can be started.
+ */
 LEAT_MUST_CHECK int leat_sandbox_new(leat_sandbox **out, size_t memory_bytes, uint64_t budget_ms);
 void leat_sandbox_free(leat_sandbox *s); /* NULL is allowed */
 lua_State *leat_sandbox_state(leat_sandbox *s);

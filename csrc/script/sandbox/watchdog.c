@@ -73,11 +73,12 @@ int leat_watchdog_new(leat_watchdog **out, uint64_t budget_ms, lua_Hook hook)
     w->hook = hook;
     w->fired = UINT64_MAX;
     init_lock(w);
-    if (leat_thread_start(&w->thread, NULL, watch, w) != 0) {
+    int failed = leat_thread_start(&w->thread, NULL, watch, w);
+    if (failed != 0) {
         pthread_cond_destroy(&w->wake);
         pthread_mutex_destroy(&w->lock);
         free(w);
-        return LEAT_ENOMEM;
+        return -failed;
     }
     *out = w;
     return 0;

@@ -5,7 +5,7 @@
  *            thread calls lua_sethook and no other function of Lua.
  * Units      milliseconds of processor time of the thread that runs the script, so that a busy
  *            machine does not count.
- * Errors     _new: LEAT_ENOMEM if no thread can be started.
+ * Errors     _new: UV_EAGAIN if no thread can be started.
  *
  * A run costs two atomic stores if it stays within its budget. Lua allows lua_sethook to be called
  * from another thread, but it walks the call stack, whose records the running thread may free
