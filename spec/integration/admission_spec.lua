@@ -275,7 +275,7 @@ local app = leat.app()
 
 local plans = {
   free = { limits = { max_subscriptions = 2, publish_rate_per_user = 1, publish_burst_per_user = 1 } },
-  paid = { limits = { max_subscriptions = 4 } },
+  paid = { limits = { max_subscriptions = 8 / 2 } },
   crowd = { tenant = { id = "acme", max_subscriptions = 3, publish_rate = 1, publish_burst = 2 } },
   named = { tenant = "acme" },
   terse = { limits = { message_rate_per_client = 1, message_burst_per_client = 2 } },

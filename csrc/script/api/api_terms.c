@@ -73,9 +73,11 @@ static void read_table(lua_State *L, const term *terms, const char *what, leat_t
             continue;
         if (t == NULL)
             luaL_error(L, "connect: %s has no limit '%s'; docs/lua-api.md lists them", what, name);
-        lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
-        if (n < 1 || n > MAX_LIMIT)
-            luaL_error(L, "connect: %s.%s must be an integer from 1 to %d", what, name, MAX_LIMIT);
+        int is_integer = 0;
+        lua_Integer n = lua_tointegerx(L, -1, &is_integer);
+        if (!is_integer || n < 1 || n > MAX_LIMIT)
+            luaL_error(L, "connect: %s.%s must be a whole number from 1 to %d", what, name,
+                       MAX_LIMIT);
         set(out, t, (uint64_t)n);
     }
 }

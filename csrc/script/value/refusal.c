@@ -139,9 +139,10 @@ static uint32_t check_retry(lua_State *L, int index)
             lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "retry_after_ms") == 0;
         if (!known)
             luaL_argerror(L, index, "only retry_after_ms is known");
-        lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
-        if (n < 0 || n > INT32_MAX)
-            luaL_argerror(L, index, "retry_after_ms must be an integer of milliseconds");
+        int is_integer = 0;
+        lua_Integer n = lua_tointegerx(L, -1, &is_integer);
+        if (!is_integer || n < 0 || n > INT32_MAX)
+            luaL_argerror(L, index, "retry_after_ms must be a whole number of milliseconds");
         retry_after_ms = (uint32_t)n;
     }
     return retry_after_ms;

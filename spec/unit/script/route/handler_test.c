@@ -45,7 +45,7 @@ static void methods_get_params_and_refuse(void **state)
            "  return { params == nil, params, ctx.params, ctx.user == nil,\n"
            "    ctx.topic == nil, math.type(ctx.deadline) } end)\n"
            "app:method('no', function() return leat.deny('rate_limited', 'slow\xc3\xa9',\n"
-           "  { retry_after_ms = 250 }) end)");
+           "  { retry_after_ms = 0.25 * 1000 }) end)");
 
     script_answer *a = script_fixture_method(f, NULL, "m", "[1]");
     script_answer *no = script_fixture_method(f, NULL, "no", NULL);
