@@ -10,6 +10,7 @@ import https from "node:https";
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455 section 1.3
 const OPCODE = { continuation: 0, text: 1, close: 8, ping: 9, pong: 10 };
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+const LEAST_FRAGMENT_BYTES = 1024; // a smaller piece of a message counts as so much
 const CLOSE_MS = 2_000; // how long a closing handshake may take
 
 export class NodeSocket {
@@ -25,6 +26,7 @@ export class NodeSocket {
   #wanted = 2;
   #fragments = [];
   #size = 0;
+  #ping = null; // what the newest ping said, until it is answered
   #timer;
   #end = { code: 1006, reason: "" };
 
@@ -50,7 +52,8 @@ export class NodeSocket {
     this.#request.on("response", (response) => {
       const code = response.statusCode === 401 ? 4401 : 1006; // what a browser is not told
       this.#end = { code, reason: `HTTP ${response.statusCode}` };
-      response.resume();
+      response.on("error", () => {});
+      this.#request.destroy(); // its body may have no end
       this.#closed();
     });
     this.#request.on("error", () => this.#closed());
@@ -117,19 +120,35 @@ export class NodeSocket {
   }
 
   #frame({ opcode, isFinal, payload }) {
-    if (opcode === OPCODE.ping) return this.#write(OPCODE.pong, payload);
+    if (opcode === OPCODE.ping) return this.#pinged(payload);
     if (opcode === OPCODE.pong) return;
     if (opcode === OPCODE.close) return this.#closing(payload);
     const isFirst = this.#fragments.length === 0;
     if (isFirst !== (opcode === OPCODE.text)) return this.#fail(1002);
-    this.#size += payload.length;
+    this.#size += isFinal ? payload.length : Math.max(payload.length, LEAST_FRAGMENT_BYTES);
     if (this.#size > MAX_MESSAGE_BYTES) return this.#fail(1009);
-    this.#fragments.push(payload);
+    this.#fragments.push(isFinal ? payload : Buffer.from(payload)); // the rest of what came with it is not kept
     if (!isFinal) return;
     const data = Buffer.concat(this.#fragments).toString();
     this.#fragments = [];
     this.#size = 0;
     if (this.#state === "open") this.onmessage?.({ data });
+  }
+
+  // One answer is on its way at a time, and the next one is to the newest ping (RFC 6455 section 5.5.3): a server that
+  // asks and takes no answers heaps up nothing here.
+  #pinged(payload) {
+    const isAnswering = this.#ping !== null;
+    this.#ping = Buffer.from(payload);
+    if (!isAnswering) this.#answer();
+  }
+
+  #answer() {
+    const ping = this.#ping;
+    this.#write(OPCODE.pong, ping, () => {
+      if (this.#ping === ping) this.#ping = null;
+      else this.#answer();
+    });
   }
 
   #closing(payload) {
@@ -142,7 +161,7 @@ export class NodeSocket {
     this.#timer ??= setTimeout(() => this.#socket.destroy(), CLOSE_MS);
   }
 
-  #write(opcode, payload) {
+  #write(opcode, payload, done) {
     const head = [0x80 | opcode];
     if (payload.length < 126) head.push(0x80 | payload.length);
     else if (payload.length < 65536) head.push(0x80 | 126, payload.length >> 8, payload.length & 255);
@@ -154,7 +173,7 @@ export class NodeSocket {
     const mask = randomBytes(4);
     const masked = Buffer.from(payload);
     for (let i = 0; i < masked.length; i++) masked[i] ^= mask[i & 3];
-    this.#socket.write(Buffer.concat([Buffer.from(head), mask, masked]));
+    this.#socket.write(Buffer.concat([Buffer.from(head), mask, masked]), done);
   }
 }
 
