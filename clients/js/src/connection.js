@@ -11,7 +11,7 @@
  */
 
 import { backoff, later, wanted } from "./backoff.js";
-import { LeatError } from "./error.js";
+import { LeatError, told } from "./error.js";
 import { checkHandlers, Topic } from "./topic.js";
 import { expiryOf, isToken, value } from "./token.js";
 import { watchPage } from "./page.js";
@@ -22,6 +22,7 @@ const ANSWER_MS = 15_000; // well past the server's own deadline: then the conne
 const PROBE_MS = 4_000; // the same, when there is reason to doubt
 const QUIET_MS = 30_000; // a connection on which nothing comes for so long is asked whether it lives
 const STEADY_MS = 10_000; // a connection that held for so long begins its back-off anew
+const LEAST_ASKED_MS = 500; // a server that asks for less is believed once
 const LEAST_RENEWAL_MS = 5_000; // a token is not renewed more often
 const IDENTITY_REFUSED = 4401; // a close code
 const TOKEN = "a token must be a string, or { token, expiresAt }";
@@ -255,14 +256,22 @@ export class Connection extends EventTarget {
       return this.#leave("refused");
     }
 
-    const named = /retry_after_ms=(\d+)/.exec(reason)?.[1];
-    const delay = named ? wanted(named) : backoff(this.#failures++);
+    const delay = this.#pause(reason);
     this.#leave("waiting", { retryAt: Date.now() + delay, reason });
     const attempt = this.#attempt;
     if (this.state === "waiting") this.#cancelTimer = later(delay, () => this.#open());
     if (!wasLive && (await this.#isRefusedByHttp()) && attempt === this.#attempt) {
       this.#leave("refused");
     }
+  }
+
+  // As long as the server asks for. One that asks for next to nothing each time would be asked without an end.
+  #pause(reason) {
+    const named = /retry_after_ms=(\d+)/.exec(reason)?.[1];
+    const asked = wanted(named);
+    if (asked >= LEAST_ASKED_MS) return asked;
+    const failures = this.#failures++;
+    return named && failures === 0 ? asked : Math.max(asked, backoff(failures));
   }
 
   // A page is not told why its WebSocket did not open, so it asks a URL of the application.
@@ -440,9 +449,9 @@ export class Connection extends EventTarget {
     this.dispatchEvent(new CustomEvent("message", { detail: { direction: "in", text } }));
     const message = parse(text);
     if (!message) return this.#lose(0, "what came is no message");
-    const { op, id, code, retry_after_ms: retryAfterMs } = message;
+    const { op, id } = message;
     if (op === "ok") return this.#settle(id, message);
-    if (op === "error") return this.#settle(id, new LeatError(code, message.message, retryAfterMs));
+    if (op === "error") return this.#settle(id, told(message));
     this.#topics.get(message.topic)?.receive(message);
     // Also if that topic has been closed meanwhile.
     if (id !== undefined && this.#requests.get(id)?.subscribes === message.topic) this.#settle(id, message);

@@ -23,6 +23,12 @@ export class LeatError extends Error {
   }
 }
 
+/** The error that a message tells. A broken server may write anything there, also what cannot be made a text. */
+export function told({ code, message, retry_after_ms: retryAfterMs }) {
+  const text = (value) => (typeof value === "string" ? value : "");
+  return new LeatError(text(code) || "internal", text(message), Number.isFinite(retryAfterMs) ? retryAfterMs : 0);
+}
+
 /** Reports an error of the application's own handler, and goes on. */
 export function report(error) {
   if (globalThis.reportError) globalThis.reportError(error);

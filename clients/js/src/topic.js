@@ -10,7 +10,7 @@
  */
 
 import { backoff, wanted } from "./backoff.js";
-import { LeatError, report } from "./error.js";
+import { LeatError, report, told } from "./error.js";
 import { want, wantHandlers } from "./want.js";
 
 const MAX_QUEUED = 1000; // changes that wait for a loop; more are replaced by a fresh snapshot
@@ -190,7 +190,7 @@ export class Topic {
     try {
       const { op } = await this.#link.request(message, { timeoutMs, onId: (id) => (this.#id = id) });
       // An answer, but none to this question.
-      if (attempt === this.#attempt && this.state === "subscribing") this.#distrust(op);
+      if (attempt === this.#attempt && this.state === "subscribing") this.#distrust("another answer");
     } catch (error) {
       if (attempt !== this.#attempt) return;
       // Which an earlier topic of that name has left, because the server had no time for its end.
@@ -232,11 +232,11 @@ export class Topic {
         return this.#tell("signal", data);
       case "closed":
         this.#isHeld = false;
-        return this.#failed(new LeatError(message.code, message.message, message.retry_after_ms));
+        return this.#failed(told(message));
       default:
         return; // what a later protocol may add
     }
-    this.#distrust(`${op} ${seq}`);
+    this.#distrust(`${op} ${typeof seq === "number" ? seq : "without a position"}`);
   }
 
   #distrust(what) {

@@ -76,6 +76,21 @@ describe("a connection", () => {
     assert.deepEqual(rounded, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
   });
 
+  it("believes once a server that asks for no time at all", async (t) => {
+    t.mock.method(Math, "random", () => 0.999999);
+    for (const reason of ["retry_after_ms=0", "retry_after_ms=1e99", "retry_after_ms=-1"]) {
+      const { server, leat } = start(t);
+      for (let ms = 0; ms < 60_000; ms += 100) {
+        await settle();
+        if (leat.state === "live") server.cut(1001, reason);
+        t.mock.timers.tick(100);
+      }
+      leat.close();
+      assert.ok(server.sockets.length < 10, `${server.sockets.length} connections in a minute: ${reason}`);
+      t.mock.timers.reset();
+    }
+  });
+
   it("subscribes again where the server says that the error passes, and not otherwise", async (t) => {
     const { server, leat } = start(t);
     let refusals = 2;
@@ -97,6 +112,34 @@ describe("a connection", () => {
     assert.equal(chat.topic.state, "live");
     assert.equal(secret.closed, "forbidden");
     assert.equal(secret.topic.state, "closed");
+  });
+
+  it("takes anything from a broken server", async (t) => {
+    const { server, leat } = start(t);
+    const view = follow(leat, "chat");
+    await settle();
+    let deep = [];
+    for (let i = 0; i < 100_000; i++) deep = [deep];
+    for (const nothing of [{ toString: 1, valueOf: 1 }, deep, null, true]) {
+      for (const op of ["event", "skip", "snapshot", "resumed", "signal", "closed", "error", "ok", nothing]) {
+        const socket = server.socket;
+        // Not as text: a list so deep cannot be written as one.
+        const said = { op, id: nothing, topic: "chat", epoch: nothing, seq: nothing, code: nothing, message: nothing };
+        t.mock.method(JSON, "parse", () => ({ ...said, retry_after_ms: nothing }), { times: 1 });
+        socket.onmessage({ data: "{}" });
+        await settle();
+        t.mock.timers.tick(60_000);
+        await settle();
+        if (view.topic.state === "closed") Object.assign(view, follow(leat, "chat"));
+        await settle();
+      }
+    }
+    assert.equal(leat.state, "live");
+    assert.equal(view.topic.state, "live");
+
+    server.onMessage = (socket, { op, id }) =>
+      socket.deliver({ op: op === "call" ? "error" : "ok", id, code: {}, message: {}, retry_after_ms: {} });
+    await assert.rejects(leat.call("anything"), { name: "LeatError", code: "internal", retryAfterMs: 0 });
   });
 
   it("starts over when a position does not follow the last one", async (t) => {
