@@ -48,6 +48,12 @@ typedef struct leat_asked {
     size_t limit;
 } leat_asked;
 
+typedef enum leat_part_failure {
+    LEAT_PART_NOT_DONE = 0,
+    LEAT_PART_IN_DOUBT, /* nobody knows whether the database has done it */
+    LEAT_PART_REFUSED,  /* the database does not take the data */
+} leat_part_failure;
+
 /* One worker's. */
 struct leat_part {
     leat_worker_job job_;
@@ -63,7 +69,7 @@ struct leat_part {
 
     /* The answer. Each question uses what it needs. */
     bool found;
-    bool in_doubt; /* nobody knows whether the database has done it */
+    leat_part_failure failed_as; /* what was to be done, if it was not found done */
     leat_topic_rows topics;
     leat_topic_walk topic_walk;
     leat_client_rows clients;

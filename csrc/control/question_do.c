@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -62,9 +63,19 @@ struct publishing {
 
 static const char publish_sql[] = "select leat.publish($1::text, $2::jsonb)";
 
+/* True for the SQLSTATE classes 22 (data exception: JSON that jsonb cannot hold) and 54 (program
+ * limit exceeded: an event that is too large). */
+static bool is_about_data(const char *sqlstate)
+{
+    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "54", 2) == 0;
+}
+
 static void fail(leat_part *part, leat_pg_result *res, int err)
 {
-    part->in_doubt = err != LEAT_EPG_SERVER;
+    if (err != LEAT_EPG_SERVER)
+        part->failed_as = LEAT_PART_IN_DOUBT;
+    else if (is_about_data(leat_pg_result_sqlstate(res)))
+        part->failed_as = LEAT_PART_REFUSED;
     leat_buf_text(&part->failure, leat_pg_job_reason(res, err));
 }
 
@@ -76,7 +87,7 @@ static bool topic_is_done(const leat_ask *ask, leat_buf *json)
     leat_ask_write_failures(ask, json);
     if (done)
         log_topic(ask, true);
-    else if (p == NULL || p->in_doubt)
+    else if (p == NULL || p->failed_as == LEAT_PART_IN_DOUBT)
         log_asked_topic(ask);
     return done;
 }
@@ -146,7 +157,7 @@ static const leat_question do_publish = {publish, TIMEOUT_MS};
 static int write_published(leat_ask *ask, leat_buf *json)
 {
     if (!topic_is_done(ask, json))
-        return 503;
+        return part_of(ask) != NULL && part_of(ask)->failed_as == LEAT_PART_REFUSED ? 400 : 503;
     leat_buf_text(json, ",\"topic\":");
     leat_json_write_text(json, leat_slice_of(ask->asked.name));
     leat_buf_slice(json, leat_buf_view(&part_of(ask)->json));

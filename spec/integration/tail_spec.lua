@@ -141,10 +141,13 @@ describe("an operator", function()
     assert.equal(2, (control.run(path, "publish", "room:1", "{rubbish")))
     assert.equal(2, (control.run(path, "publish", "", "1")))
     assert.equal(2, (control.run(path, "publish", "room:1")))
+    local code, _, err = control.run(path, "publish", "room:1", [["\u0000"]]) -- JSON, but not for Postgres
+    assert.equal(2, code)
+    assert.matches("unsupported Unicode escape sequence", err, 1, true)
     assert.equal(2, (control.run(path, "tail", "room:1", "--since", "rubbish")))
     assert.equal(2, (control.run(path, "tail", "")))
     for _, command in ipairs { { "tail", "room:1" }, { "publish", "room:1", "1" }, { "top" }, { "show" }, { "log" } } do
-      local code, _, err = control.run(path .. ".none", table.unpack(command))
+      code, _, err = control.run(path .. ".none", table.unpack(command))
       assert.equal(1, code, command[1])
       assert.matches("no server answers", err, 1, true)
     end
