@@ -45,7 +45,8 @@ short_hash() {
 }
 
 # cluster_place DIR: sets cluster_data and cluster_socket. Both lie in DIR, unless the user that runs Postgres
-# cannot get there (a clone in /root), or the path does not suit a socket (107 bytes, no comma).
+# cannot get there (a clone in /root), pg_ctl cannot (its shell would read " $ ` and \ in the path), or the path does
+# not suit a socket (107 bytes, no comma).
 cluster_place() {
   local dir=$1 owner elsewhere
   cluster_data=$dir/pg
@@ -58,7 +59,7 @@ cluster_place() {
   if ! as_postgres test -x "$dir"; then
     chmod a+x "$dir"
   fi
-  if ! as_postgres test -x "$dir"; then
+  if ! as_postgres test -x "$dir" || [[ $dir == *[\"\$\`\\]* ]]; then
     # A link to a folder of its own: who removes DIR has a new cluster next time.
     if [ ! -e "$cluster_data/" ]; then
       elsewhere=$(mktemp -d /var/tmp/leat-XXXXXX) || die "cannot make a folder in /var/tmp"
@@ -73,6 +74,11 @@ cluster_place() {
     cluster_socket=/tmp/leat-$(id -u)-$(short_hash "$cluster_data")
   fi
   mkdir -p "$cluster_data" "$cluster_socket" || die "cannot make the folder $cluster_data"
+  # Everybody may have made one in /tmp, or a link to what root is not to give away.
+  owner=$(stat -c %U "$cluster_socket")
+  if [ -L "$cluster_socket" ] || { [ ! -O "$cluster_socket" ] && [ "$owner" != "$cluster_user" ]; }; then
+    die "$cluster_socket is a link, or belongs to another user ($owner)"
+  fi
   if [ "$(id -u)" -eq 0 ]; then
     chown "$cluster_user" "$cluster_data" "$cluster_socket"
   fi

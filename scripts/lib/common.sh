@@ -1,6 +1,7 @@
 # What scripts/dev, scripts/test and scripts/bench share: messages, steps, packages, the build.
 # shellcheck shell=bash
 
+umask go-w # nobody else is to put anything among what is built and run
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 step_pid=
 step_is_quick=
