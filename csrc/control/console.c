@@ -330,8 +330,25 @@ static leat_slice behind(leat_slice path, const char *prefix)
     return (leat_slice){path.at + len, path.len - len};
 }
 
+/* A browser says whose page a request is of (Fetch Metadata). That of another site cannot read what
+ * is answered, but a console without a token would answer it, and a cookie goes with what comes
+ * from another port of this host. Returns false if that was answered. */
+static bool check_page(leat_console *k, leat_http_conn *conn)
+{
+    leat_slice site = leat_http_find(leat_http_conn_request(conn), "sec-fetch-site");
+    if (site.at == NULL || leat_slice_is(site, "same-origin") || leat_slice_is(site, "none"))
+        return true;
+    leat_metrics_add(k->metrics, LEAT_M_ORIGINS_REFUSED, 1);
+    LEAT_LOG_INFO("console", "refused why=foreign_page remote=%s", leat_http_conn_remote(conn));
+    leat_http_answer_refusal(conn, 403, "forbidden",
+                             leat_slice_of("only the console's own page may ask that"), 0, NULL);
+    return false;
+}
+
 static void answer_api(leat_console *k, leat_http_conn *conn, leat_slice path, int64_t ends_s)
 {
+    if (!check_page(k, conn))
+        return;
     if (leat_slice_is(path, "/live") && leat_slice_is(leat_http_conn_request(conn)->method, "GET"))
         leat_live_begin(k->live, conn, ends_s);
     else if (!leat_tail_begin(k->inside->engine, conn, path, ends_s))

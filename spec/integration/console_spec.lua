@@ -160,6 +160,18 @@ describe("the console", function()
     assert.equal(405, k:request({ path = "/console/api/resync?name=room:1" }, TOKEN).status)
   end)
 
+  it("answers no question of a page that a browser says is another one's", function()
+    local function status(site, path)
+      return k:request({ path = path or "/console/api/summary", headers = { ["Sec-Fetch-Site"] = site } }, TOKEN).status
+    end
+    for site, expected in pairs { ["same-origin"] = 200, none = 200, ["same-site"] = 403, ["cross-site"] = 403 } do
+      assert.same({ site, expected }, { site, status(site) })
+    end
+    assert.equal(403, status("cross-site", "/console/api/live"))
+    assert.equal(403, status("cross-site", "/console/api/tail?name=room:1"))
+    assert.equal(200, status("cross-site", "/console/")) -- a link leads there
+  end)
+
   it("resyncs a topic, disconnects a client and reloads, and the log names who did it", function()
     local client = s:connect { token = "alice" }
     client:subscribe("room:1")

@@ -1,4 +1,4 @@
--- The Postgres cluster that scripts/dev and scripts/test make for themselves: in a folder of any name, and for nobody else.
+-- The Postgres cluster that scripts/dev and scripts/test make for themselves: in a folder of any name, for nobody else.
 
 local root = os.getenv "LEAT_ROOT"
 
