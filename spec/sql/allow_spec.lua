@@ -167,6 +167,39 @@ describe("leat.allow", function()
     assert.equal("t", session:value "select not leat_internal.has_rules()")
   end)
 
+  for _, level in ipairs { "repeatable read", "serializable" } do
+    it("holds in a transaction in " .. level:upper() .. " that began before it was called", function()
+      local function publishes(change)
+        local other = pg.connect(db.url)
+        other:run("set role " .. roles.service)
+        other:run(("begin isolation level %s; select 1"):format(level))
+        session:run("reset role; " .. change)
+        local ok, err = pcall(other.publish, other, "yours", "1")
+        other:run "rollback"
+        local again = pcall(other.publish, other, "yours", "1")
+        other:close()
+        return { ok or err:match "could not serialize access" or err, again }
+      end
+      local service = "'" .. roles.service .. "'"
+
+      assert.same({ "could not serialize access", false }, publishes(("select leat.allow(%s, 'mine')"):format(service)))
+      assert.same({ "could not serialize access", true }, publishes(("select leat.allow(%s, 'yours')"):format(service)))
+      assert.same({ "could not serialize access", false },
+        publishes(("select leat.disallow(%s, 'yours')"):format(service)))
+      assert.same({ true, true }, publishes(("select leat.disallow(%s, 'mine')"):format(service)))
+    end)
+  end
+
+  it("lets a transaction in REPEATABLE READ that sees the rules publish by them", function()
+    allow(roles.service, "mine")
+    session:run "begin isolation level repeatable read; select leat.publish('mine', '1')"
+    local ok, err = pcall(session.run, session, "select leat.publish('yours', '1')")
+    session:run "rollback"
+
+    assert.is_false(ok)
+    assert.matches("may not publish to topic \"yours\"", err, 1, true)
+  end)
+
   it("goes with its transaction", function()
     session:run "reset role; begin"
     allow(roles.service, "mine")
