@@ -6,8 +6,8 @@
  * Units      events; seconds; absolute milliseconds.
  * Errors     as leat_pg_job's, to the callback.
  *
- * Of several servers on one database, the one that gets leat_internal.trim's advisory lock works.
- * The others find nothing to do.
+ * Of several servers on one database, the one that gets leat_internal.trim's lock works. The others
+ * find nothing to do.
  */
 #ifndef LEAT_OUTBOX_TRIM_H
 #define LEAT_OUTBOX_TRIM_H

@@ -118,6 +118,22 @@ describe("leat_internal.trim", function()
     assert.equal(0, theirs)
   end)
 
+  it("is not stopped by what a role without rights can lock", function()
+    local role = db.name .. "_nobody"
+    session:run("create role " .. role)
+    local other = pg.connect(db.url)
+    other:run("set role " .. role)
+    other:run "select pg_advisory_lock(hashtextextended('leat_internal.trim', 0))"
+    local locked = pcall(other.run, other, "begin; lock table leat_internal.trimming in access share mode")
+    publish("one", 20)
+    local deleted = trim("1 hour", 15)
+    other:close()
+    session:run("drop role " .. role)
+
+    assert.is_false(locked)
+    assert.equal(5, deleted)
+  end)
+
   it("does not stop publishers", function()
     publish("busy", 20)
     local other = pg.connect(db.url)
