@@ -164,6 +164,20 @@ describe("leat.watch", function()
         watched:log("1/2/3/4.50/d/e/00000000-0000-0000-0000-000000000001/true/2024-02-01/so so/j/k  /5/2"))
     end)
 
+    it("a session that quotes all names", function()
+      session:run "create table parted (id int primary key, v text) partition by list (id)"
+      session:run "create table parted_1 partition of parted for values in (1)"
+      session:run "create table whole (id int primary key, v text)"
+      watched:watch("parted", "parted")
+      watched:watch("whole", "whole")
+      session:run "set quote_all_identifiers = on"
+      session:run "insert into parted values (1, 'a'); insert into whole values (1, 'b')"
+      session:run "reset quote_all_identifiers"
+
+      assert.equal("public.parted", watched:events("parted")[1].table)
+      assert.equal("public.whole", watched:events("whole")[1].table)
+    end)
+
     it("being called twice as once", function()
       session:run "create table twice (id int primary key, v text)"
       watched:watch("twice", "twice")
