@@ -257,18 +257,18 @@ describe("an operator", function()
     assert.matches("app.lua:1:", refused, 1, true)
   end)
 
+  local function complete(line)
+    local word, previous = line:match("([^%s:]*)$"), line:match("(%S+)%s+%S*$")
+    local script = ("PATH=%s:$PATH; source %s/packaging/completion/leat; COMP_LINE='%s' COMP_POINT=%d; "
+      .. "_leat leat '%s' '%s'; echo \"${COMPREPLY[*]}\""):format(env.binary():match("^(.*)/"), env.root(), line,
+      #line, word, previous or "")
+    local code, out, err = process.run("/bin/bash", { args = { "-c", script }, env = { LEAT_CONTROL = path } })
+    assert.equal(0, code, err)
+    return out
+  end
+
   it("has bash complete commands, options and topics", function()
     s:connect({ token = "alice" }):subscribe("room:1")
-    local function complete(line)
-      local word, previous = line:match("([^%s:]*)$"), line:match("(%S+)%s+%S*$")
-      local script = ("PATH=%s:$PATH; source %s/packaging/completion/leat; COMP_LINE='%s' COMP_POINT=%d; "
-        .. "_leat leat '%s' '%s'; echo \"${COMPREPLY[*]}\""):format(env.binary():match("^(.*)/"), env.root(), line,
-        #line, word, previous or "")
-      local code, out, err = process.run("/bin/bash", { args = { "-c", script }, env = { LEAT_CONTROL = path } })
-      assert.equal(0, code, err)
-      return out
-    end
-
     assert.equal("serve show", complete("leat s"))
     assert.equal("topics topic", complete("leat show top"))
     assert.equal("--by", complete("leat show topics --b"))
@@ -279,6 +279,25 @@ describe("an operator", function()
     assert.equal("1", complete("leat tail room:"))
     assert.equal("room:1", complete("leat show topic "))
     assert.equal("--since", complete("leat tail room:1 --s"))
+  end)
+
+  -- Clients choose the names of topics, and an operator's shell must not take one for a command.
+  it("has bash complete no topic that means something to a shell", function()
+    files.write(s.app, fixtures.app:gsub("return app%s*$", [[
+      app:topic("any:{name}", { subscribe = function(ctx)
+        return leat.subscribe_authorized(ctx, { id = 1 }, { snapshot = function() return 1 end })
+      end })
+      return app]]))
+    post("reload")
+    s.server:await_log("scripts reloaded")
+    local client, mark = s:connect { token = "alice" }, path .. ".mark"
+    for _, name in ipairs { "$(>" .. mark .. ")", "`>" .. mark .. "`", "a;b", "a&b", "a|b", "a>b", "a b", "a'b",
+      "$HOME", "{a,b}", "a*", "!a", "a#b", "fine" } do client:subscribe("any:" .. name) end
+
+    local got = complete("leat tail ")
+    assert.is_nil(io.open(mark))
+    assert.equal("any:fine", got)
+    assert.is_nil(io.open(mark))
   end)
 
   describe("with leat top", function()
