@@ -12,6 +12,16 @@ export function positionsOf({ headers }) {
   const entries = (headers.get("Leat-Position") ?? "").split(",");
   return entries.flatMap((entry) => {
     const [, topic, epoch, seq] = ENTRY.exec(entry) ?? [];
-    return topic ? [{ topic: decodeURIComponent(topic), epoch, seq: Number(seq) }] : [];
+    const position = { topic: decoded(topic), epoch, seq: Number(seq) };
+    return position.topic && Number.isSafeInteger(position.seq) ? [position] : [];
   });
+}
+
+// The write was done, whatever else a broken server says of it: that is no reason to throw.
+function decoded(text = "") {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
 }

@@ -15,7 +15,7 @@ it("reads the positions of a route's answer", () => {
 });
 
 it("takes an answer without positions, or with what it does not know, for one that published nothing", () => {
-  for (const header of [null, "", ",", "chat:42", "chat:42 e:", "chat:42 e:x"]) {
+  for (const header of [null, "", ",", "chat:42", "chat:42 e:", "chat:42 e:x", "% e:1", "chat:42 e:9007199254740993"]) {
     assert.deepEqual(read(header), [], String(header));
   }
 });
