@@ -24,7 +24,7 @@ describe("a private cluster", function()
     for _, name in ipairs { "a b", "q'uote", 'd"quote', "$(touch made)", "`touch made`", "back\\slash", "c,omma" } do
       local output = bash([[
         cd "$1" && chmod 777 . && cluster_place "$1/$2" && cluster_make >"$1/log" 2>&1 || exit
-        trap 'cluster_stop; rm -rf "$cluster_data" "$cluster_socket"' EXIT
+        trap 'cluster_stop; rm -rf "$cluster_data" "$cluster_socket"; rmdir "${cluster_data%/pg}" 2>/dev/null' EXIT
         cluster_start >>"$1/log" 2>&1 && cluster_psql "$(cluster_url postgres)" -c "select 'it runs'"]], folder, name)
       assert.same({ name, "it runs\n" }, { name, output })
     end
