@@ -40,13 +40,18 @@ void leat_jwk_set_unref(leat_jwk_set *set)
 
 /* --- adding --- */
 
+static int refuse_many(const char **reason)
+{
+    *reason = "a set may have 100 keys at most";
+    return LEAT_EBADMSG;
+}
+
 /* Takes the key over. */
 static int add(leat_jwk_set *set, leat_jwk *key, const char **reason)
 {
     if (set->n == LEAT_JWK_SET_MAX) {
         leat_jwk_free(key);
-        *reason = "a set may have 100 keys at most";
-        return LEAT_EBADMSG;
+        return refuse_many(reason);
     }
     set->keys[set->n++] = key;
     return 0;
@@ -86,6 +91,7 @@ static int add_jwk(leat_jwk_set *set, leat_slice json, leat_jwk_set_author autho
     return 0;
 }
 
+/* Keys that cannot be used count, too: to find that out of one takes up to 0.1 ms. */
 static int add_list(leat_jwk_set *set, leat_json_reader *r, leat_jwk_set_author author,
                     const char **reason)
 {
@@ -94,7 +100,9 @@ static int add_list(leat_jwk_set *set, leat_json_reader *r, leat_jwk_set_author 
     if (err < 0 || token != LEAT_JSON_ARRAY_BEGIN)
         return LEAT_EBADMSG;
     leat_slice raw;
-    while (leat_json_skip(r, &raw) == 0) {
+    for (size_t n = 0; leat_json_skip(r, &raw) == 0; n++) {
+        if (n == LEAT_JWK_SET_MAX)
+            return refuse_many(reason);
         err = add_jwk(set, raw, author, reason);
         if (err < 0)
             return err;

@@ -314,6 +314,30 @@ static void reads_many_large_keys_at_once(void **state)
     leat_buf_close(&modulus);
 }
 
+/* Also one that cannot be used takes time. */
+static void counts_the_keys_of_a_provider_that_cannot_be_used(void **state)
+{
+    (void)state;
+    for (int extra = 0; extra < 2; extra++) {
+        leat_buf json = LEAT_BUF_INIT;
+        const char *reason = NULL;
+        leat_buf_text(&json, "{\"keys\":[");
+        for (int i = 0; i < LEAT_JWK_SET_MAX + extra; i++)
+            leat_buf_printf(&json, "%s{\"kty\":\"EC\"}", i == 0 ? "" : ",");
+        leat_buf_text(&json, "]}");
+        leat_jwk_set *set = leat_jwk_set_new();
+
+        assert_int_equal(
+            leat_jwk_set_add_json(set, leat_buf_view(&json), LEAT_JWK_SET_PROVIDER, &reason),
+            LEAT_EBADMSG);
+
+        assert_string_equal(reason, extra == 0 ? "the JWK set has no key that can be used"
+                                               : "a set may have 100 keys at most");
+        leat_jwk_set_unref(set);
+        leat_buf_close(&json);
+    }
+}
+
 /* What no key can be is refused; what a maker of keys did wrong is not looked for. */
 static void refuses_keys_that_cannot_be(void **state)
 {
@@ -343,6 +367,7 @@ int main(void)
         cmocka_unit_test(takes_no_example_by_a_key_of_another),
         cmocka_unit_test(takes_no_unsecured_token),
         cmocka_unit_test(reads_many_large_keys_at_once),
+        cmocka_unit_test(counts_the_keys_of_a_provider_that_cannot_be_used),
         cmocka_unit_test(refuses_keys_that_cannot_be),
         cmocka_unit_test(reads_headers),
         cmocka_unit_test(judges_claims),
