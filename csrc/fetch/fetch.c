@@ -188,6 +188,18 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
     return size * n;
 }
 
+/* Also counts what on_body does not get: the body of a redirect. */
+static int on_progress(void *arg, curl_off_t total, curl_off_t received, curl_off_t to_send,
+                       curl_off_t sent)
+{
+    leat_fetch *fetch = arg;
+    (void)total, (void)to_send, (void)sent;
+    if (received <= 0 || (uint64_t)received <= fetch->max_bytes)
+        return 0;
+    fetch->err = LEAT_ETOOLARGE;
+    return 1;
+}
+
 static void set_options(leat_fetch *fetch)
 {
     CURL *easy = fetch->easy;
@@ -204,6 +216,9 @@ static void set_options(leat_fetch *fetch)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "leat/" LEAT_VERSION);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L); /* as progress is asked for */
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, fetch);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->reason);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
     if (fetch->ca_file != NULL) {

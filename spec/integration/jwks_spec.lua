@@ -254,6 +254,17 @@ describe("the keys of a URL", function()
     assert.same({ "/keys", "/moved" }, provider.requests)
   end)
 
+  it("follow no redirect whose own body is too large", function()
+    behaviour = function(path)
+      if path == "/keys" then return 302, ("x"):rep(2000000), { "Location: /moved", keeps_open = true } end
+      return 200, published
+    end
+    open()
+
+    s.server:await_log "the document is too large"
+    assert.same("/keys", provider.requests[#provider.requests])
+  end)
+
   it("verify ES512, which takes long, beside other things", function()
     publish(one:jwk { kid = "one" }, large:jwk { kid = "large" })
     open()

@@ -9,7 +9,8 @@ local Web = {}
 Web.__index = Web
 
 local function answer(socket, status, body, headers)
-  local lines = { ("HTTP/1.1 %d X"):format(status), "Content-Length: " .. #body, "Connection: close" }
+  local lines = { ("HTTP/1.1 %d X"):format(status), "Content-Length: " .. #body }
+  if not (headers and headers.keeps_open) then lines[#lines + 1] = "Connection: close" end
   for _, line in ipairs(headers or {}) do lines[#lines + 1] = line end
   socket:write(table.concat(lines, "\r\n") .. "\r\n\r\n" .. body, function()
     if not socket:is_closing() then socket:close() end
@@ -32,6 +33,7 @@ local function take(self, socket)
 end
 
 --- handler(path, reply) returns status, body and header lines; or nil: then reply(...) answers later, or nobody does.
+--- With keeps_open = true beside the lines, the answer does not say that the connection ends with it.
 function M.serve(handler)
   local self = setmetatable({ handler = handler, requests = {}, sockets = {}, tcp = uv.new_tcp() }, Web)
   assert(self.tcp:bind("127.0.0.1", 0))
