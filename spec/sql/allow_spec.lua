@@ -200,6 +200,24 @@ describe("leat.allow", function()
     assert.matches("may not publish to topic \"yours\"", err, 1, true)
   end)
 
+  it("follows a role that is renamed while a session has it by SET ROLE", function()
+    local one, other = db.name .. "_one", db.name .. "_two"
+    session:run("reset role; create role " .. one .. " login; select leat_internal.grant_publisher('" .. one .. "')")
+    allow(one, "mine")
+    local theirs = pg.connect(db.url)
+    theirs:run("set session authorization " .. one)
+    theirs:run("set role " .. one)
+    session:run(("reset role; alter role %s rename to %s; create role %s"):format(one, other, one))
+    local ok, err = pcall(theirs.publish, theirs, "yours", "1")
+    theirs:run("set role " .. other)
+    theirs:publish("mine", "1")
+    theirs:close()
+    session:run(("drop role %s; drop owned by %s; drop role %s"):format(one, other, other))
+
+    assert.is_false(ok)
+    assert.matches("that is another one since SET ROLE", err, 1, true)
+  end)
+
   it("goes with its transaction", function()
     session:run "reset role; begin"
     allow(roles.service, "mine")
