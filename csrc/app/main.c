@@ -131,6 +131,18 @@ static int grant(leat_pg_sync *db, const leat_options *options, leat_buf *report
     return err;
 }
 
+static int run_migrations(const leat_config *config, leat_pg_sync *db, leat_buf *report,
+                          leat_buf *error)
+{
+    leat_buf holder = LEAT_BUF_INIT;
+    int err = leat_migrate_holder(db, &holder, error);
+    if (err == 0 && holder.len > 0)
+        fprintf(stderr, "leat: waits for the lock of migrations, which %.*s holds\n",
+                (int)holder.len, holder.at);
+    leat_buf_close(&holder);
+    return err < 0 ? err : leat_migrate_run(db, config->schema_dir, report, error);
+}
+
 static int migrate(const leat_config *config, const leat_options *options, leat_buf *error)
 {
     leat_pg_sync *db = NULL;
@@ -139,7 +151,7 @@ static int migrate(const leat_config *config, const leat_options *options, leat_
                                 config->database_connect_timeout_ms, error);
     if (err == 0)
         err = options->plan ? leat_migrate_plan(db, config->schema_dir, &report, error)
-                            : leat_migrate_run(db, config->schema_dir, &report, error);
+                            : run_migrations(config, db, &report, error);
     if (err == 0)
         err = grant(db, options, &report, error);
     if (err == 0 && !options->plan)

@@ -13,12 +13,21 @@
 
 #include "base/mem.h"
 
-/* Any number that no other program locks: "leat" in ASCII. Nothing that migrations name may be
- * found in a schema where another role can create: it would be bound into functions of our owner.
- */
+/* Any number that no other program locks: "leat" in ASCII. */
+#define LOCK "1818583412"
+
+/* Nothing that migrations name may be found in a schema where another role can create: it would be
+ * bound into functions of our owner. */
 #define BEGIN_SQL                                                                                  \
     "set search_path = pg_catalog, pg_temp; set standard_conforming_strings = on;"                 \
-    "select pg_advisory_lock(1818583412)"
+    "select pg_advisory_lock(" LOCK ")"
+
+#define HOLDER_SQL                                                                                 \
+    "select format('process %s (%s, of %s)', l.pid, a.application_name, a.usename)"                \
+    " from pg_locks l left join pg_stat_activity a on a.pid = l.pid"                               \
+    " where l.locktype = 'advisory' and l.granted and l.pid <> pg_backend_pid()"                   \
+    " and l.database = (select d.oid from pg_database d where d.datname = current_database())"     \
+    " and (l.classid, l.objid, l.objsubid) = (0, " LOCK ", 1) limit 1"
 
 /* A migration may have to wait for other sessions or rewrite a table; what only looks must not
  * hang. */
@@ -360,6 +369,16 @@ static int upgrade(leat_pg_sync *db, const char *dir, const struct migrations *m
         leat_buf_printf(report, "schema leat is at version %d%s\n", m->count,
                         installed == m->count ? ", nothing to do" : "");
     return 0;
+}
+
+int leat_migrate_holder(leat_pg_sync *db, leat_buf *holder, leat_buf *error)
+{
+    bool is_null = true;
+    int err =
+        leat_pg_sync_exec(db, "set search_path = pg_catalog, pg_temp", LOOK_TIMEOUT_MS, error);
+    if (err == 0)
+        err = leat_pg_sync_value(db, HOLDER_SQL, LOOK_TIMEOUT_MS, holder, &is_null, error);
+    return err;
 }
 
 int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, leat_buf *report, leat_buf *error)

@@ -17,6 +17,10 @@
 #include "base/err.h"
 #include "pg/pg_sync.h"
 
+/* Appends who holds the lock of migrations at this moment, "process 4711 (psql, of ann)"; nothing
+ * if nobody does. leat_migrate_run waits for it, whoever it is: any role may take the lock. */
+LEAT_MUST_CHECK int leat_migrate_holder(leat_pg_sync *db, leat_buf *holder, leat_buf *error);
+
 /* Brings the database up to the newest file. Appends a line for each thing done to report. */
 LEAT_MUST_CHECK int leat_migrate_run(leat_pg_sync *db, const char *schema_dir, leat_buf *report,
                                      leat_buf *error);

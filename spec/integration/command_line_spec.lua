@@ -4,6 +4,7 @@ local env = require "spec.support.env"
 local files = require "spec.support.files"
 local fixtures = require "spec.support.fixtures"
 local http = require "spec.support.http"
+local loop = require "spec.support.loop"
 local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
 local server = require "spec.support.server"
@@ -123,6 +124,20 @@ describe("leat", function()
 
     assert.equal(200, http.request(running, "/healthz").status)
     running:stop()
+  end)
+
+  it("says for whom a migration waits", function()
+    local empty = postgres.empty_database()
+    empty.session:run "set application_name = 'somebody'; select pg_advisory_lock(1818583412)"
+    local pid = empty.session:value "select pg_backend_pid()"
+    local waiting = process.spawn(env.binary(), { args = { "migrate" }, env = { LEAT_DATABASE_URL = empty.url } })
+
+    local line = loop.eventually(function() return waiting.err[1] end, nil, "a line")
+    empty.session:run "select pg_advisory_unlock(1818583412)"
+
+    assert.equal(0, (waiting:wait()))
+    assert.matches("waits for the lock of migrations, which process " .. pid .. " %(somebody, of %S+%) holds$", line)
+    empty:drop()
   end)
 
   it("honours DATABASE_URL, below LEAT_DATABASE_URL", function()
