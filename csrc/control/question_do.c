@@ -156,11 +156,12 @@ static const leat_question do_publish = {publish, TIMEOUT_MS};
 
 static int write_published(leat_ask *ask, leat_buf *json)
 {
-    if (!topic_is_done(ask, json))
-        return part_of(ask) != NULL && part_of(ask)->failed_as == LEAT_PART_REFUSED ? 400 : 503;
+    const leat_part *p = part_of(ask);
+    if (!topic_is_done(ask, json) || p == NULL)
+        return p != NULL && p->failed_as == LEAT_PART_REFUSED ? 400 : 503;
     leat_buf_text(json, ",\"topic\":");
     leat_json_write_text(json, leat_slice_of(ask->asked.name));
-    leat_buf_slice(json, leat_buf_view(&part_of(ask)->json));
+    leat_buf_slice(json, leat_buf_view(&p->json));
     return 200;
 }
 

@@ -149,6 +149,14 @@ static void take_off_left(leat_account *a)
     a->set_->n_left_ -= size_of(a);
 }
 
+/* Takes the first one off the list, which is not empty. */
+static leat_account *take_first_left(leat_account_set *set)
+{
+    leat_account *a = LEAT_CONTAINER_OF(leat_list_take(&set->left_), leat_account, link_);
+    set->n_left_ -= size_of(a);
+    return a;
+}
+
 static void free_account(leat_account *a)
 {
     leat_map_remove(&a->set_->all_, &a->entry_);
@@ -159,10 +167,8 @@ static void free_account(leat_account *a)
 void leat_account_set_close(leat_account_set *set)
 {
     LEAT_ASSERT(set->n_held_ == 0);
-    for (leat_account *a; (a = first_left(set)) != NULL;) {
-        take_off_left(a);
-        free_account(a);
-    }
+    while (!leat_list_empty(&set->left_))
+        free_account(take_first_left(set));
     LEAT_ASSERT(set->all_.count == 0 && set->n_left_ == 0);
     leat_map_close(&set->all_);
 }
@@ -182,13 +188,11 @@ static bool is_as_new(const leat_account *a, uint64_t now_ms)
 
 static void forget_left(leat_account_set *set, uint64_t now_ms)
 {
-    leat_account *a = first_left(set);
-    for (int i = 0; a != NULL && (i < FORGET_AT_ONCE || set->n_left_ > MAX_LEFT);
-         i++, a = first_left(set)) {
-        if (set->n_left_ <= MAX_LEFT && !is_as_new(a, now_ms))
+    for (int i = 0; i < FORGET_AT_ONCE || set->n_left_ > MAX_LEFT; i++) {
+        const leat_account *first = first_left(set);
+        if (first == NULL || (set->n_left_ <= MAX_LEFT && !is_as_new(first, now_ms)))
             return;
-        take_off_left(a);
-        free_account(a);
+        free_account(take_first_left(set));
     }
 }
 

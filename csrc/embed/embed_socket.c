@@ -56,6 +56,7 @@ static bool is_tcp(int fd, const struct sockaddr_storage *peer)
 static int check_socket(int fd, struct sockaddr_storage *peer, leat_error *error)
 {
     socklen_t len = sizeof(*peer);
+    *peer = (struct sockaddr_storage){0};
     if (getpeername(fd, (struct sockaddr *)peer, &len) < 0)
         return embed_fail(error, "bad_request", "not a connected socket: %s", strerror(errno));
     return is_tcp(fd, peer) ? 0 : embed_fail(error, "bad_request", "not a TCP socket");
