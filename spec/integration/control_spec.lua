@@ -280,7 +280,9 @@ describe("a server with a busy worker", function()
       end, { public = true })
       return app
     ]], schema = fixtures.schema,
-      env = { LEAT_CONTROL = path, LEAT_WORKERS = 2, LEAT_SCRIPT_BUDGET_MS = 60000 } }
+      -- The worker may hang while its pool connects.
+      env = { LEAT_CONTROL = path, LEAT_WORKERS = 2, LEAT_SCRIPT_BUDGET_MS = 60000,
+        LEAT_DATABASE_CONNECT_TIMEOUT_MS = 60000 } }
     local hung = process.spawn("/usr/bin/curl", { args = { "-s", "http://127.0.0.1:" .. s.server.port .. "/hang" } })
     finally(function() -- once: busted keeps only the last
       hung:send_signal("sigkill")
