@@ -3,6 +3,9 @@
 -- Such a transaction sees leat_internal.rule as it was when the transaction began. So a role that kept one open
 -- published in it what leat.allow or leat.disallow had forbidden since. Now a transaction that does not see the newest
 -- rules fails, as it does where it meets any other change, if it publishes and there is any rule.
+--
+-- And a role that was renamed keeps its rules in sessions that have it by SET ROLE. Such a session tells the role's old
+-- name: when another role got that name, the session had the rules of that one.
 
 set local search_path = pg_catalog, pg_temp;
 
@@ -27,12 +30,17 @@ begin
                  case when exists (select from leat_internal.rule) then 'true' else 'false' end);
 end $$;
 
--- As in 0003_allowing.sql, but the rules have to be the newest ones.
+-- As in 0003_allowing.sql, but the rules have to be the newest ones, and the session must be allowed to be the role
+-- whose name it tells.
 create or replace function leat_internal.check_allowed(topic text) returns void
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   publisher constant name := leat_internal.session_role();
 begin
+  if not pg_has_role(session_user, publisher, 'member') then
+    raise exception 'role % may not publish as role %: that is another one since SET ROLE', session_user, publisher
+      using errcode = 'insufficient_privilege', hint = 'SET ROLE again.';
+  end if;
   if leat_internal.has_one_snapshot()
      and not exists (select from leat_internal.rule r where r.version = leat_internal.rules_version())
   then
