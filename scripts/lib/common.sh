@@ -122,6 +122,7 @@ need_for_build() {
   need cmake cmake
   need ninja ninja-build
   need pkg-config pkg-config
+  need lua5.4 lua5.4
   need psql postgresql-client
   [ -n "$(pg_bindir)" ] || need '' postgresql
   [ -e /usr/share/llhttp/llhttp.c ] || is_installed libllhttp-dev || need '' node-llhttp

@@ -3,7 +3,6 @@
 
 need_for_test() {
   need_for_build
-  need lua5.4 lua5.4
   need '' lua-busted lua-luv lua-sql-postgres lua-cjson lua-zlib lua-dbi-postgresql libcmocka-dev
   need luacheck lua-check
   need clang clang
