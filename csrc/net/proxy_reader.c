@@ -64,11 +64,12 @@ static void end(leat_proxy_reader *r, leat_proxy_verdict verdict, const leat_pro
     leat_buf_close(&r->kept);
     leat_watch_close(leat_loop_watches(r->loop), &r->watch);
     leat_sweep_schedule(r->loop, &r->sweep);
-    if (verdict != LEAT_PROXY_OK) {
-        close(socket);
-        socket = -1;
+    if (verdict == LEAT_PROXY_OK) {
+        on_done(arg, verdict, socket, header);
+        return;
     }
-    on_done(arg, verdict, socket, header);
+    on_done(arg, verdict, -1, NULL); /* counts it before the peer sees the end */
+    close(socket);
 }
 
 static void on_late(leat_deadline *d)

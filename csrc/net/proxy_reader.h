@@ -4,7 +4,7 @@
  * Ownership  a reader owns its socket until on_done, which gets it; it frees itself.
  * Threads    loop thread only.
  * Units      absolute milliseconds on the loop clock.
- * Errors     a verdict of on_done; the reader has then closed the socket.
+ * Errors     a verdict of on_done; the reader closes the socket right after it.
  *
  * It takes exactly the header's bytes off the socket, however they come.
  */
