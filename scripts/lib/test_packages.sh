@@ -18,6 +18,8 @@ need_for_test() {
   need openssl openssl
   need readelf binutils
   need c++ g++
+  need make make # CMake's own choice, for those who build with the installed library
+  need curl curl
   need node nodejs
   need npm npm
   need chromium chromium
