@@ -33,6 +33,7 @@ describe("many clients that come back to a server that was restarted", function(
     s.session:run "delete from leat.event where seq = 1"
     s:stop()
     s:serve(ENV)
+    s.server:await_log "history verdict=known" -- it reads the table that specs lock
   end)
   after_each(function()
     s:settle()
