@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { launch, leave, open } from "./support/browser.js";
 import { startServer } from "./support/server.js";
 
-const APP = resolve(import.meta.dirname, "../../lua/apps/arena/app.lua");
+const APP = fileURLToPath(new URL("../../lua/apps/arena/app.lua", import.meta.url));
 
 /** The room that the page has, once condition([room, ...args]) holds for it. */
 async function roomWhere(page, condition, ...args) {

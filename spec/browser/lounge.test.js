@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { launch, leave, open } from "./support/browser.js";
 import { startServer } from "./support/server.js";
 
-const APP = resolve(import.meta.dirname, "../../lua/apps/lounge");
+const APP = fileURLToPath(new URL("../../lua/apps/lounge", import.meta.url));
 const MODULES = resolve(dirname(process.env.LEAT_BIN ?? "/"), "../host"); // of the build tree
 
 /** What stock Lua needs to find leat.host there, and the sanitizers with which it may be built. */

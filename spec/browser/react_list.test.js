@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { launch, leave, open } from "./support/browser.js";
 import { startServer } from "./support/server.js";
 
-const FOLDER = resolve(import.meta.dirname, "../../lua/apps/react-list");
+const FOLDER = fileURLToPath(new URL("../../lua/apps/react-list", import.meta.url));
 const skip = !existsSync(resolve(FOLDER, "public/npm/react.js")) && "npm could not install React";
 
 describe("the list in React", { skip }, () => {
