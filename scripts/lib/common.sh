@@ -149,5 +149,5 @@ build() {
 # npm_ci DIR: npm trusts the certificates that Debian trusts: some networks have an authority of their own.
 npm_ci() {
   NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt} \
-    npm ci --prefix "$1" --loglevel=error --no-audit --no-fund
+    npm ci --prefix "$1" --loglevel=error --no-audit --no-fund --prefer-offline --fetch-retries=1
 }
