@@ -68,8 +68,20 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# first_known NAME|NAME...: prints the first name that is a package of this Debian, else the last one.
+first_known() {
+  local name
+  for name in ${1//|/ }; do
+    if [ "$name" = "${1##*|}" ] || apt-cache show "$name" >/dev/null 2>&1; then
+      break
+    fi
+  done
+  printf '%s\n' "$name"
+}
+
+# install_packages NAME...: NAME|NAME stands for the first that there is.
 install_packages() {
-  local code switch=/etc/postgresql-common/createcluster.d/leat.conf policy=/usr/sbin/policy-rc.d
+  local name names code switch=/etc/postgresql-common/createcluster.d/leat.conf policy=/usr/sbin/policy-rc.d
   # Debian's postgresql makes and starts a cluster of its own unless it is told not to.
   if is_installed postgresql-common; then
     switch=
@@ -84,8 +96,9 @@ install_packages() {
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy" || return
   fi
   as_root apt-get update -qq &&
+    mapfile -t names < <(for name in "$@"; do first_known "$name"; done) &&
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      -o DPkg::Lock::Timeout=300 "$@"
+      -o DPkg::Lock::Timeout=300 "${names[@]}"
   code=$?
   [ -z "$switch" ] || as_root rm -f "$switch"
   [ -z "$policy" ] || as_root rm -f "$policy"
@@ -125,7 +138,7 @@ need_for_build() {
   need lua5.4 lua5.4
   need psql postgresql-client
   [ -n "$(pg_bindir)" ] || need '' postgresql
-  [ -e /usr/share/llhttp/llhttp.c ] || is_installed libllhttp-dev || need '' node-llhttp
+  [ -e /usr/share/llhttp/llhttp.c ] || is_installed libllhttp-dev || need '' 'libllhttp-dev|node-llhttp'
 }
 
 # build PRESET [TARGET...]: one build of a preset at a time; another one waits.
