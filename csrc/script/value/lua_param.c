@@ -7,10 +7,9 @@
 
 #include "wire/json.h"
 
-enum {
-    PARAM_MAX_BYTES = 64 << 20, /* of all parameters of a statement */
-    EXACT_INTEGERS = 1LL << 53,
-};
+#define EXACT_INTEGERS 0x1p53 /* a double has every integer up to here */
+
+enum { PARAM_MAX_BYTES = 64 << 20 }; /* of all parameters of a statement */
 
 static int param_text(lua_State *L, int index, leat_buf *out, size_t room, char *reason,
                       size_t reason_size)
@@ -37,7 +36,7 @@ static void param_number(lua_State *L, int index, leat_buf *out)
         return;
     }
     double n = lua_tonumber(L, index);
-    if (fabs(n) <= (double)EXACT_INTEGERS && n == floor(n))
+    if (fabs(n) <= EXACT_INTEGERS && n == floor(n))
         leat_buf_int(out, (int64_t)n);
     else if (leat_json_write_double(out, n) < 0)
         leat_buf_text(out, isnan(n) ? "NaN" : n > 0 ? "Infinity" : "-Infinity");
