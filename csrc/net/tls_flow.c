@@ -11,6 +11,7 @@
  * Handshake records. A peer renews keys (KeyUpdate, RFC 8446 §4.6.3), or with TLS 1.2 asks for
  * another handshake (RFC 5246 §7.4.1.2), by records of a few bytes, each of which costs many
  * microseconds and an answer. on_message counts them. */
+
 /* OpenSSL 3.5 deprecates BIO_meth_get_*, and has nothing in its place. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <errno.h>
